@@ -1,0 +1,37 @@
+# Two commands for a fresh machine: `make serve` and `make test`.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: serve test check format clean
+
+serve: .venv/serving  ## Serve the embedded model at http://127.0.0.1:5000/
+	$(BIN)/lorelm serve
+
+test: .venv/development  ## Run all tests
+	$(BIN)/python -m pytest
+
+check: .venv/development  ## What CI runs before the tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: .venv/development
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf .venv
+
+$(BIN)/python:
+	$(PYTHON) -m venv .venv
+
+# The stamps are files in .venv, so each installation is made once and again when its list changes.
+.venv/serving: $(BIN)/python requirements.txt pyproject.toml
+	$(BIN)/python -m pip install --quiet -r requirements.txt
+	$(BIN)/python -m pip install --quiet --no-deps --editable .
+	touch $@
+
+.venv/development: .venv/serving
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@

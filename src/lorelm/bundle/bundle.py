@@ -1,0 +1,213 @@
+"""A bundle: a trained model's folder, the only form in which models lie on disk.
+
+::
+
+    manifest.json         what it is, how it was made, what it is worth, the hash of each file
+    vocabulary.json       the words in the order of their ids
+    weights.safetensors   the weights in float32           (not in a serving bundle)
+    step.float32.onnx     one step of the model            (not in a serving bundle)
+    step.int8.onnx        the same, four times smaller and faster: what serves
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Self
+
+from lorelm.bundle.folder import recover, replace_folder
+from lorelm.bundle.manifest import CorpusFacts, Evaluation, Manifest, TrainingFacts
+from lorelm.corpus.tokenizer import Tokenizer, make_tokenizer
+from lorelm.corpus.vocabulary import Vocabulary
+from lorelm.errors import BundleError, CorpusError, MissingExtraError
+from lorelm.model.config import ModelConfig
+from lorelm.runtime.base import FloatArray
+from lorelm.runtime.onnx_runtime import OnnxRuntime
+from lorelm.runtime.step_graph import PRECISIONS, Precision, Weights
+from lorelm.version import VERSION
+
+MANIFEST: Final = "manifest.json"
+VOCABULARY: Final = "vocabulary.json"
+WEIGHTS: Final = "weights.safetensors"
+
+EMBEDDED_PATH: Final = Path(__file__).parent / "embedded"
+"""The bundle that the package ships, trained on Shakespeare's plays."""
+
+
+def graph_name(precision: Precision) -> str:
+    return f"step.{precision}.onnx"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bundle:
+    """A bundle that was read and found whole."""
+
+    path: Path
+    manifest: Manifest
+    vocabulary: Vocabulary
+    tokenizer: Tokenizer
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Reads a bundle and checks the hash of every file in it.
+
+        Raises:
+            BundleError: it is missing or damaged, of a newer format, or its vocabulary does not
+                fit its model. The message names the file.
+        """
+        path = Path(path)
+        recover(path)
+        if not path.is_dir():
+            what = "is a file" if path.exists() else "does not exist"
+            raise BundleError(
+                f"bundle {path} {what}: name a folder that lorelm train wrote with --out"
+            )
+        manifest = Manifest.from_json(_read(path / MANIFEST), where=str(path / MANIFEST))
+        for name, digest in manifest.files.items():
+            if hashlib.sha256(_read(path / name)).hexdigest() != digest:
+                raise BundleError(
+                    f"{path / name} is not the file that was saved (its SHA-256 differs): restore "
+                    "the bundle or train it again"
+                )
+        for name in (VOCABULARY, graph_name("int8")):
+            if name not in manifest.files:
+                raise BundleError(f"{path / MANIFEST} lists no {name}, and no bundle is without it")
+        return cls(
+            path=path,
+            manifest=manifest,
+            vocabulary=_vocabulary(path / VOCABULARY, manifest.model),
+            tokenizer=_tokenizer(path / MANIFEST, manifest.tokenizer),
+        )
+
+    @property
+    def precisions(self) -> tuple[Precision, ...]:
+        """The precisions that the bundle has a step graph for."""
+        return tuple(p for p in PRECISIONS if graph_name(p) in self.manifest.files)
+
+    def runtime(self, precision: Precision = "int8", *, num_threads: int = 1) -> OnnxRuntime:
+        """What executes the model.
+
+        Raises:
+            BundleError: there is no graph of this precision, or it does not fit the vocabulary.
+        """
+        name = graph_name(precision)
+        if precision not in self.precisions:
+            raise BundleError(
+                f"bundle {self.path} has no {name}: it is a serving bundle; use --precision int8"
+            )
+        return OnnxRuntime(
+            _read(self.path / name),
+            self.manifest.model,
+            name=str(self.path / name),
+            num_threads=num_threads,
+        )
+
+    def weights(self) -> dict[str, FloatArray]:
+        """The tensors of :meth:`ModelConfig.tensor_shapes`.
+
+        Raises:
+            BundleError: there are none, or they do not fit the vocabulary and the model.
+            MissingExtraError: the package ``safetensors`` is not installed.
+        """
+        if WEIGHTS not in self.manifest.files:
+            raise BundleError(f"bundle {self.path} has no {WEIGHTS}: it is a serving bundle")
+        try:
+            from safetensors import SafetensorError
+            from safetensors.numpy import load
+        except ImportError as error:
+            raise MissingExtraError("reading a model's weights", "train") from error
+        try:
+            weights: dict[str, FloatArray] = load(_read(self.path / WEIGHTS))
+        except SafetensorError as error:
+            raise BundleError(f"{self.path / WEIGHTS} is damaged: {error}") from error
+        shapes = {name: tensor.shape for name, tensor in weights.items()}
+        expected = self.manifest.model.tensor_shapes()
+        for name in sorted(shapes.keys() | expected.keys()):
+            if shapes.get(name) != expected.get(name):
+                raise BundleError(
+                    f"{self.path / WEIGHTS} does not fit {MANIFEST} and {VOCABULARY}: tensor "
+                    f"{name} is {shapes.get(name, 'missing')}, not {expected.get(name, 'expected')}"
+                )
+        return weights
+
+
+def save_bundle(
+    path: str | Path,
+    *,
+    vocabulary: Vocabulary,
+    tokenizer: Tokenizer,
+    model: ModelConfig,
+    graphs: Mapping[Precision, bytes],
+    weights: Weights | None,
+    recipe: Mapping[str, object],
+    corpus: CorpusFacts,
+    evaluation: Evaluation,
+    training: TrainingFacts,
+) -> None:
+    """Writes a bundle in place of the one that may be there, all of it or nothing.
+
+    Without `weights` it is a serving bundle. Files of other names in the folder stay.
+
+    Raises:
+        BundleError: it cannot be written.
+        MissingExtraError: the package ``safetensors`` is not installed.
+    """
+    files = {VOCABULARY: vocabulary.to_json().encode()}
+    files |= {graph_name(precision): graph for precision, graph in graphs.items()}
+    if weights is not None:
+        files[WEIGHTS] = _serialize(weights)
+    manifest = Manifest(
+        created_by=f"lorelm {VERSION}",
+        tokenizer=tokenizer.style,
+        model=model,
+        recipe=dict(recipe),
+        corpus=corpus,
+        evaluation=evaluation,
+        training=training,
+        files={name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
+    )
+    text = json.dumps(manifest.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n"
+    try:
+        replace_folder(Path(path), files | {MANIFEST: text.encode()})
+    except OSError as error:
+        raise BundleError(f"bundle {path} cannot be written: {error.strerror or error}") from error
+
+
+def _serialize(weights: Weights) -> bytes:
+    try:
+        from safetensors.numpy import save
+    except ImportError as error:
+        raise MissingExtraError("writing a model's weights", "train") from error
+    serialized: bytes = save(dict(weights))
+    return serialized
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise BundleError(
+            f"{path} is missing or cannot be read ({error.strerror or error}): name a folder that "
+            "lorelm train wrote with --out, or restore the file"
+        ) from error
+
+
+def _vocabulary(path: Path, model: ModelConfig) -> Vocabulary:
+    try:
+        vocabulary = Vocabulary.from_json(_read(path).decode())
+    except (CorpusError, UnicodeDecodeError) as error:
+        raise BundleError(f"{path} is damaged: {error}") from error
+    if len(vocabulary) != model.vocabulary_size:
+        raise BundleError(
+            f"{path} has {len(vocabulary)} words and the weights are of {model.vocabulary_size}: "
+            "these files are of two models; restore the bundle or train it again"
+        )
+    return vocabulary
+
+
+def _tokenizer(path: Path, style: str) -> Tokenizer:
+    try:
+        return make_tokenizer(style)
+    except CorpusError as error:
+        raise BundleError(f"{path}: {error}") from error

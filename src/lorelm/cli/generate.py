@@ -1,0 +1,71 @@
+"""``lorelm generate``: continues a prompt."""
+
+from typing import Any
+
+import click
+
+from lorelm.cli.options import precision_option
+from lorelm.generation.language_model import Sample, load
+from lorelm.generation.settings import GenerationSettings
+
+_DEFAULTS = GenerationSettings()
+_ENDINGS = {
+    "eos": "the model ended the document",
+    "length": "--max-len was reached",
+    "stop": "a --stop text came up",
+}
+
+
+@click.command()
+@click.argument("bundle", type=click.Path())
+@click.argument("prompt", default="")
+@click.option("--max-len", default=_DEFAULTS.max_len, show_default=True, help="Tokens at most.")
+@click.option(
+    "--temperature",
+    default=_DEFAULTS.temperature,
+    show_default=True,
+    help="Below 1 sober, above 1 wild; 0 takes the likeliest word each time.",
+)
+@click.option(
+    "--top-k", default=_DEFAULTS.top_k, show_default=True, help="Only the k likeliest; 0: all."
+)
+@click.option(
+    "--top-p",
+    default=_DEFAULTS.top_p,
+    show_default=True,
+    help="Only the likeliest that together reach this probability; 1: all.",
+)
+@click.option(
+    "--min-p",
+    default=_DEFAULTS.min_p,
+    show_default=True,
+    help="Only words with this share of the likeliest one's probability; 0: all.",
+)
+@click.option(
+    "--repetition-penalty",
+    default=_DEFAULTS.repetition_penalty,
+    show_default=True,
+    help="Above 1: words that are there already become less likely.",
+)
+@click.option("--seed", type=int, help="The same seed gives the same text.")
+@click.option("--num-samples", default=_DEFAULTS.num_samples, show_default=True, help="How many.")
+@click.option("--stop", multiple=True, metavar="TEXT", help="End here. May be given repeatedly.")
+@precision_option
+def generate(bundle: str, prompt: str, precision: Any, **flags: Any) -> None:
+    """Continues PROMPT with the model in the folder BUNDLE.
+
+    Without a prompt a new document is begun. The text goes to stdout, everything else to stderr.
+    """
+    settings = GenerationSettings(**flags)
+    reply = load(bundle, precision=precision).reply(prompt, settings)
+    if reply.unknown_words:
+        click.echo(f"not in the vocabulary: {', '.join(reply.unknown_words)}", err=True)
+    for number, sample in enumerate(reply.samples):
+        if number:
+            click.echo()
+        click.echo(reply.prompt + sample.text)
+        click.echo(_how_it_ended(sample), err=True)
+
+
+def _how_it_ended(sample: Sample) -> str:
+    return f"[{_ENDINGS[sample.finish_reason]}; {sample.num_tokens} tokens; seed {sample.seed}]"

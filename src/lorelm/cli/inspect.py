@@ -1,0 +1,93 @@
+"""``lorelm inspect``: what a corpus is good for, before hours go into it."""
+
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from lorelm.cli.options import duration, echo_notes, reading_options, take_reading_options
+from lorelm.corpus.documents import Documents
+from lorelm.corpus.preparation import prepare_corpus
+from lorelm.corpus.readers import read_documents
+from lorelm.corpus.statistics import CorpusStatistics, corpus_statistics, verdict
+from lorelm.corpus.tokenizer import make_tokenizer
+from lorelm.training.recipe import BUILT_IN_RECIPES, Recipe
+
+
+@click.command()
+@click.argument("path", type=click.Path())
+@click.option(
+    "--recipe",
+    default="default",
+    show_default=True,
+    metavar="NAME|FILE.toml",
+    help=f"What training would use: {', '.join(BUILT_IN_RECIPES)}, or a TOML file.",
+)
+@click.option("--tokenizer", help="Style of the tokenizer, in place of the recipe's.")
+@reading_options
+def inspect(path: str, recipe: str, tokenizer: str | None, **flags: Any) -> None:
+    """Prints what PATH holds, how long training would take, and whether it is enough text."""
+    settings = Recipe.load(recipe, tokenizer=tokenizer)
+    documents = read_documents(path, take_reading_options(flags))
+    echo_notes(documents.notes)
+    statistics = corpus_statistics(
+        documents, make_tokenizer(settings.tokenizer), split_seed=settings.split_seed
+    )
+    console = Console(highlight=False)
+    console.print(_table(documents.source, statistics, settings))
+    console.print(_cut_off_table(statistics, settings.min_frequency))
+    console.print(f"Training with recipe {recipe}: {_training_time(documents, settings)}")
+    console.print(verdict(statistics.num_train_tokens))
+
+
+def _table(source: str, statistics: CorpusStatistics, recipe: Recipe) -> Table:
+    table = Table(title=source, title_justify="left", show_header=False)
+    table.add_column()
+    table.add_column(justify="right")
+    for name, value in (
+        ("documents", f"{statistics.num_documents:,}"),
+        (f"tokens ({recipe.tokenizer} tokenizer)", f"{statistics.num_tokens:,}"),
+        ("distinct words", f"{statistics.num_distinct_words:,}"),
+        ("longest document", f"{statistics.longest_document:,} tokens"),
+        ("median document", f"{statistics.median_document:g} tokens"),
+        ("exact duplicates", f"{statistics.num_exact_duplicates:,} documents"),
+        ("near duplicates", f"{statistics.num_near_duplicates:,} documents"),
+    ):
+        table.add_row(name, value)
+    for speaker, count in statistics.most_frequent_speakers:
+        table.add_row(f"spoken by {speaker}", f"{count:,} documents")
+    return table
+
+
+def _cut_off_table(statistics: CorpusStatistics, min_frequency: int) -> Table:
+    table = Table("words seen at least", "vocabulary", "unknown in held-out text")
+    for column in table.columns:
+        column.justify = "right"
+    for cut_off in statistics.cut_offs:
+        table.add_row(
+            "once" if cut_off.min_frequency == 1 else f"{cut_off.min_frequency} times",
+            f"{cut_off.vocabulary_size:,}",
+            f"{cut_off.unknown_rate:.1%}",
+            style="bold" if cut_off.min_frequency == min_frequency else None,
+        )
+    return table
+
+
+def _training_time(documents: Documents, recipe: Recipe) -> str:
+    try:
+        from lorelm.training.estimate import estimate_training_seconds
+        from lorelm.training.loop import resolve_device
+    except ImportError as error:
+        if error.name != "torch":
+            raise
+        return "no estimate, for PyTorch is not installed (pip install 'lorelm[train]')"
+    corpus = prepare_corpus(
+        documents,
+        tokenizer=make_tokenizer(recipe.tokenizer),
+        min_frequency=recipe.min_frequency,
+        split_seed=recipe.split_seed,
+    )
+    device = resolve_device("auto")
+    seconds = estimate_training_seconds(corpus, recipe, device=device)
+    return f"about {duration(seconds)} for {recipe.epochs} epochs on this machine ({device.type})"

@@ -1,0 +1,63 @@
+"""The command ``lorelm``: finds the subcommand, and turns errors into one line and an exit code."""
+
+import importlib
+import sys
+from typing import Final
+
+import click
+
+from lorelm.errors import LoreLMError
+from lorelm.version import VERSION
+
+_COMMANDS: Final = ("serve", "generate", "train", "inspect", "score")
+
+
+class _LazyGroup(click.Group):
+    """Imports a command's module when it is asked for, so that each loads only what it needs."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        command = getattr(importlib.import_module(f"lorelm.cli.{cmd_name}"), cmd_name)
+        assert isinstance(command, click.Command)
+        return command
+
+
+@click.group(
+    cls=_LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(VERSION, prog_name="lorelm")
+def lorelm() -> None:
+    r"""Trains a small language model on your own text and serves it.
+
+    \b
+    lorelm serve                          a web page for the model that comes with LoreLM
+    lorelm train my.csv --out my-model    a model of your own text
+    lorelm serve my-model                 a web page for it
+    """
+
+
+def main() -> None:
+    """Runs the command line.
+
+    Exit codes: 0, all is well; 1, something on this machine is missing or in the way; 2, the
+    input is wrong; 130, Ctrl-C.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        # A corpus may hold any character; a Windows console may not have it. Show what it has.
+        stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+    try:
+        lorelm.main(standalone_mode=False)
+    except LoreLMError as error:
+        click.echo(f"lorelm: {error}", err=True)
+        sys.exit(2 if isinstance(error, ValueError) else 1)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("lorelm: stopped", err=True)
+        sys.exit(130)

@@ -1,0 +1,67 @@
+"""Options that several commands share, and how they say things."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import click
+
+from lorelm.corpus.reading_options import DOCUMENT_UNITS, ReadingOptions
+from lorelm.runtime.step_graph import PRECISIONS
+
+Command = Callable[..., Any]
+
+
+def reading_options(command: Command) -> Command:
+    """Adds the options of how to read a corpus; :func:`take_reading_options` collects them."""
+    for option in reversed(
+        (
+            click.option("--text-column", metavar="NAME", help="Column of a table with the text."),
+            click.option(
+                "--speaker-column",
+                metavar="NAME",
+                help="Column to put before the text, as 'NAME: '.",
+            ),
+            click.option(
+                "--document",
+                type=click.Choice(DOCUMENT_UNITS),
+                default="line",
+                show_default=True,
+                help="What one document of a plain text file is.",
+            ),
+            click.option(
+                "--encoding", default="utf-8", show_default=True, help="Encoding of a text file."
+            ),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def take_reading_options(flags: dict[str, Any]) -> ReadingOptions:
+    """Takes the reading options out of a command's flags."""
+    names = ("text_column", "speaker_column", "document", "encoding")
+    return ReadingOptions(**{name: flags.pop(name) for name in names})
+
+
+precision_option = click.option(
+    "--precision",
+    type=click.Choice(PRECISIONS),
+    default="int8",
+    show_default=True,
+    help="Numbers to compute with: int8 is faster and what the server uses.",
+)
+
+
+def echo_notes(notes: Iterable[str]) -> None:
+    """Shows what a reader decided or passed over."""
+    for note in notes:
+        click.echo(note, err=True)
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them: 42 s, 3 min, 1.5 h."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    if seconds < 7200:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"

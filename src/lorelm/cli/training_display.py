@@ -1,0 +1,106 @@
+"""What a person sees while a model is trained, and at the end. All of it goes to stderr."""
+
+import textwrap
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from lorelm.cli.options import duration
+from lorelm.corpus.preparation import Corpus
+from lorelm.generation.language_model import LanguageModel
+from lorelm.model.lstm import LSTMLanguageModel
+from lorelm.runtime.torch_runtime import TorchRuntime
+from lorelm.training.loop import EpochReport, TrainingListener
+from lorelm.training.recipe import Recipe
+from lorelm.training.train import TrainingResult
+
+_console = Console(stderr=True, highlight=False)
+
+
+class TrainingDisplay(TrainingListener):
+    """A progress bar, and after each epoch a line of figures and a line by the model."""
+
+    def __init__(self) -> None:
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.percentage:>3.0f} %  {task.fields[figures]} "),
+            TimeRemainingColumn(compact=True),
+            TextColumn("left"),
+            console=_console,
+            transient=True,
+        )
+        self._task = self._progress.add_task("", visible=False, figures="")
+        self._best = "reading"
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._progress.stop()
+
+    def on_start(self, corpus: Corpus, recipe: Recipe) -> None:
+        self._corpus, self._epochs = corpus, recipe.epochs
+        _console.print(
+            f"{corpus.train.num_documents:,} documents to train on, "
+            f"{corpus.valid.num_documents:,} to validate, {corpus.test.num_documents:,} to test; "
+            f"{len(corpus.train.stream):,} tokens, a vocabulary of {len(corpus.vocabulary):,}.",
+            soft_wrap=True,
+        )
+        num_columns = len(corpus.train.stream) // recipe.batch_size
+        self._progress.update(
+            self._task,
+            description=f"epoch 1 of {recipe.epochs}",
+            total=num_columns * recipe.batch_size * recipe.epochs,
+            visible=True,
+        )
+
+    def on_step(self, *, num_tokens: int) -> None:
+        speed = self._progress.tasks[0].speed
+        figures = f"{speed:,.0f} tokens/s  {self._best}" if speed else ""
+        self._progress.update(self._task, advance=num_tokens, figures=figures)
+
+    def on_epoch(self, report: EpochReport, model: LSTMLanguageModel) -> None:
+        if report.is_best:
+            self._best = f"best valid perplexity {report.valid_perplexity:.1f}"
+        _console.print(
+            f"epoch {report.epoch:>{len(str(self._epochs))}}  "
+            f"valid perplexity {report.valid_perplexity:6.1f}  "
+            f"{'best' if report.is_best else '    '}  "
+            f"{report.tokens_per_second:7,.0f} tokens/s  {duration(report.seconds):>6}",
+            style="bold" if report.is_best else None,
+        )
+        line = " ".join(self._sample(model, seed=report.epoch).split())
+        _console.print(f"  {textwrap.shorten(line, 90)}", style="dim", markup=False, soft_wrap=True)
+        self._progress.update(
+            self._task, description=f"epoch {min(report.epoch + 1, self._epochs)} of {self._epochs}"
+        )
+
+    def _sample(self, model: LSTMLanguageModel, seed: int) -> str:
+        """How the model begins a document at this point."""
+        runtime = TorchRuntime(model)
+        language_model = LanguageModel(runtime, self._corpus.tokenizer, self._corpus.vocabulary)
+        return language_model.generate(seed=seed, max_len=25).text
+
+
+def show_result(result: TrainingResult) -> None:
+    """What the training came to, and what to type next."""
+    evaluation, training = result.evaluation, result.training
+    if result.interrupted:
+        _console.print(f"Stopped after epoch {training.epochs}; the best one so far is saved.")
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    table.add_row("best epoch", f"{training.best_epoch} of {training.epochs}")
+    table.add_row("training time", f"{duration(training.seconds)} on {training.device}")
+    table.add_row("valid perplexity", f"{evaluation.valid_perplexity:.1f}")
+    table.add_row(
+        "test perplexity",
+        f"{evaluation.test_perplexity:.1f} (int8: {evaluation.int8_test_perplexity:.1f})",
+    )
+    table.add_row("unknown words in test", f"{evaluation.test_unknown_rate:.1%}")
+    _console.print(table)
+    _console.print(f"\nSaved to {result.path}. Go on with", markup=False, soft_wrap=True)
+    _console.print(f'  lorelm generate {result.path} "your words"', markup=False, soft_wrap=True)
+    _console.print(f"  lorelm serve {result.path}", markup=False, soft_wrap=True)

@@ -1,0 +1,35 @@
+"""A corpus as it was read: its documents and where they came from."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, kw_only=True)
+class Documents:
+    """The documents of a corpus in the order of their file.
+
+    Attributes:
+        texts: one text a document, none of them blank.
+        source: what they were read from, in words fit to be shown ("lotr_scripts.csv").
+        speakers: who speaks each document, where a speaker column was named.
+        notes: what the reader decided or passed over, a sentence each, to be shown to the user.
+    """
+
+    texts: Sequence[str]
+    source: str
+    speakers: Sequence[str] = ()
+    notes: Sequence[str] = field(default=())
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over the texts in their order: two corpora share it when they are the same."""
+        digest = hashlib.sha256()
+        for text in self.texts:
+            encoded = text.encode("utf-8", "surrogatepass")
+            digest.update(len(encoded).to_bytes(8, "little"))
+            digest.update(encoded)
+        return digest.hexdigest()

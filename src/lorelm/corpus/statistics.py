@@ -1,0 +1,97 @@
+"""What can be said of a corpus before anything is trained on it."""
+
+import statistics
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from lorelm.corpus.documents import Documents
+from lorelm.corpus.duplicates import count_exact_duplicates, count_near_duplicates
+from lorelm.corpus.splits import split_documents
+from lorelm.corpus.tokenizer import UNK, Tokenizer
+
+CUT_OFFS: Final = (1, 2, 3, 5)
+
+MIN_TRAIN_TOKENS: Final = 10_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class CutOff:
+    """What becomes of the words at one `min_frequency`.
+
+    Attributes:
+        vocabulary_size: words kept from the training part, with `<unk>` and `<eos>`.
+        unknown_rate: share of the words of the held-out parts that are not among them.
+    """
+
+    min_frequency: int
+    vocabulary_size: int
+    unknown_rate: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class CorpusStatistics:
+    """The figures of ``lorelm inspect``; lengths are in tokens, without `<eos>`."""
+
+    num_documents: int
+    num_tokens: int
+    num_train_tokens: int
+    num_distinct_words: int
+    longest_document: int
+    median_document: float
+    num_exact_duplicates: int
+    num_near_duplicates: int
+    cut_offs: Sequence[CutOff]
+    most_frequent_speakers: Sequence[tuple[str, int]]
+
+
+def corpus_statistics(
+    documents: Documents, tokenizer: Tokenizer, *, split_seed: int
+) -> CorpusStatistics:
+    """Looks a corpus over, split as training would split it.
+
+    Raises:
+        CorpusError: there are fewer than three different documents.
+    """
+    tokens = [tokens for text in documents.texts if (tokens := tokenizer.tokenize(text))]
+    split = split_documents([tuple(document) for document in tokens], seed=split_seed)
+    train_counts = Counter(word for i in split.train for word in tokens[i])
+    held_out = Counter(word for i in (*split.valid, *split.test) for word in tokens[i])
+    lengths = [len(document) for document in tokens]
+    return CorpusStatistics(
+        num_documents=len(tokens),
+        num_tokens=sum(lengths),
+        num_train_tokens=train_counts.total(),
+        num_distinct_words=len((train_counts | held_out).keys() - {UNK}),
+        longest_document=max(lengths),
+        median_document=statistics.median(lengths),
+        num_exact_duplicates=count_exact_duplicates(tokens),
+        num_near_duplicates=count_near_duplicates(tokens),
+        cut_offs=[_cut_off(train_counts, held_out, cut_off) for cut_off in CUT_OFFS],
+        most_frequent_speakers=Counter(filter(None, documents.speakers)).most_common(5),
+    )
+
+
+def _cut_off(train: Counter[str], held_out: Counter[str], min_frequency: int) -> CutOff:
+    kept = {word for word, count in train.items() if count >= min_frequency} - {UNK}
+    unknown = sum(count for word, count in held_out.items() if word not in kept)
+    return CutOff(
+        min_frequency=min_frequency,
+        vocabulary_size=len(kept) + 2,
+        unknown_rate=unknown / held_out.total(),
+    )
+
+
+def verdict(num_train_tokens: int) -> str:
+    """Whether there is enough text for a network to beat counting, in a sentence or two."""
+    if num_train_tokens < MIN_TRAIN_TOKENS:
+        return (
+            f"Verdict: too small. With fewer than about {MIN_TRAIN_TOKENS:,} training tokens an "
+            "n-gram model, which only counts, foretells text better than this network: look for "
+            "more text."
+        )
+    return (
+        "Verdict: large enough for the network to foretell text better than an n-gram model, "
+        "which only counts."
+    )

@@ -1,0 +1,112 @@
+"""Tables to documents: CSV, TSV, JSONL and Parquet, read by Polars."""
+
+import io
+from pathlib import Path
+
+from lorelm.corpus.documents import Documents
+from lorelm.corpus.reading_options import ReadingOptions
+from lorelm.corpus.text_files import decode
+from lorelm.errors import CorpusError, MissingExtraError
+
+try:
+    import polars as pl
+except ImportError as error:
+    raise MissingExtraError("reading a table (CSV, TSV, JSONL, Parquet)", "train") from error
+
+# A column is prose when its cells are mostly different and hold several words: names, titles and
+# numbers are not. On lotr_scripts.csv the dialogue has 11 words a cell, the next column 4.
+_PROSE_WORDS_PER_CELL = 3.0
+_PROSE_DISTINCT_SHARE = 0.2
+
+
+def read_table(path: Path, content: bytes, options: ReadingOptions) -> Documents:
+    """Reads one text a row. See :func:`lorelm.corpus.readers.read_documents` for the errors."""
+    frame = _read_frame(path, content, options.encoding)
+    if frame.height == 0:
+        raise CorpusError(f"{path} has a header but no rows: a corpus needs text in it")
+    notes = []
+    text_column = options.text_column
+    if text_column is None:
+        text_column = _guess_text_column(path, frame)
+        notes.append(f"Taking the text from column {text_column!r}, the only one that is prose.")
+    texts = _column(path, frame, text_column, "--text-column")
+    speakers: list[str] = []
+    if options.speaker_column is not None:
+        speakers = [
+            " ".join(name.split())
+            for name in _column(path, frame, options.speaker_column, "--speaker-column")
+        ]
+        texts = [
+            f"{speaker}: {text.strip()}" if speaker and text.strip() else text
+            for speaker, text in zip(speakers, texts, strict=True)
+        ]
+    return Documents(texts=texts, source=path.name, speakers=speakers, notes=notes)
+
+
+def _read_frame(path: Path, content: bytes, encoding: str) -> pl.DataFrame:
+    suffix = path.suffix.lower()
+    try:
+        if content.startswith(b"PAR1"):
+            return pl.read_parquet(io.BytesIO(content))
+        if suffix == ".parquet":
+            raise CorpusError(f"{path} is not a Parquet file: give it the ending that it is")
+        text = io.BytesIO(decode(path, content, encoding).encode("utf-8"))
+        if suffix in (".jsonl", ".ndjson"):
+            return pl.read_ndjson(text, infer_schema_length=None)
+        return pl.read_csv(text, separator="\t" if suffix == ".tsv" else ",", infer_schema=False)
+    except pl.exceptions.PolarsError as error:
+        reason = str(error).strip().splitlines()[0].rstrip(".")
+        raise CorpusError(
+            f"{path} cannot be read as a table ({reason}): check its quotes and columns, or give "
+            "it the ending .txt to read its lines as text"
+        ) from error
+
+
+def _column(path: Path, frame: pl.DataFrame, name: str, flag: str) -> list[str]:
+    if name not in frame.columns:
+        raise CorpusError(
+            f"{path} has no column {name!r}: choose {flag} from {_listed(frame.columns)}"
+        )
+    series = frame.get_column(name)
+    if series.dtype.is_nested() or series.dtype == pl.Binary:
+        raise CorpusError(f"column {name!r} of {path} holds no text: choose another {flag}")
+    texts: list[str] = series.cast(pl.String).fill_null("").to_list()
+    row = next((row for row, text in enumerate(texts, start=1) if "\0" in text), None)
+    if row is not None:
+        raise CorpusError(
+            f"column {name!r} of {path} holds a NUL character in row {row}: it is damaged or not "
+            "text; remove the character and try again"
+        )
+    return texts
+
+
+def _guess_text_column(path: Path, frame: pl.DataFrame) -> str:
+    if frame.width == 1:
+        return frame.columns[0]
+    prose = [name for name in frame.columns if _is_prose(frame.get_column(name))]
+    if len(prose) != 1:
+        found = f"several columns are prose ({_listed(prose)})" if prose else "no column is prose"
+        raise CorpusError(
+            f"in {path} {found}: name the one to read with --text-column, one of "
+            f"{_listed(frame.columns)}"
+        )
+    return prose[0]
+
+
+def _is_prose(series: pl.Series) -> bool:
+    if series.dtype != pl.String:
+        return False
+    cells = series.drop_nulls().str.strip_chars()
+    cells = cells.filter(cells != "")
+    if cells.is_empty():
+        return False
+    words_per_cell = cells.str.count_matches(r"\S*\p{L}\S*").mean()
+    return (
+        isinstance(words_per_cell, float)
+        and words_per_cell >= _PROSE_WORDS_PER_CELL
+        and cells.n_unique() >= _PROSE_DISTINCT_SHARE * len(cells)
+    )
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(repr(name) for name in names)

@@ -1,0 +1,65 @@
+"""Plain text to documents, and bytes to text."""
+
+from pathlib import Path
+
+from lorelm.corpus.documents import Documents
+from lorelm.corpus.reading_options import ReadingOptions
+from lorelm.errors import CorpusError
+
+
+def decode(path: Path, content: bytes, encoding: str) -> str:
+    """The text of a file, refused with the place and a remedy where it is not text.
+
+    Raises:
+        CorpusError: the encoding is unknown or does not fit, or the text holds a NUL character.
+    """
+    if encoding == "utf-8" and content[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        raise CorpusError(f"{path} is UTF-16, not UTF-8: read it with --encoding utf-16")
+    try:
+        text = content.decode("utf-8-sig" if encoding == "utf-8" else encoding)
+    except LookupError as error:
+        raise CorpusError(f"there is no encoding called {encoding!r}") from error
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise CorpusError(
+            f"{path} is not {encoding} text (see line {line}): save it as UTF-8, or say what it "
+            "is, for example --encoding cp1252"
+        ) from error
+    if "\0" in text:
+        line = text[: text.index("\0")].count("\n") + 1
+        raise CorpusError(
+            f"{path} holds a NUL character in line {line}: it is damaged or not text; "
+            "remove the character and try again"
+        )
+    return text
+
+
+def read_plain_text(path: Path, content: bytes, options: ReadingOptions) -> Documents:
+    for flag, column in (
+        ("--text-column", options.text_column),
+        ("--speaker-column", options.speaker_column),
+    ):
+        if column is not None:
+            raise CorpusError(
+                f"{path} is read as plain text and has no columns: leave out {flag}, or give the "
+                "file the ending of a table (.csv, .tsv, .jsonl, .parquet)"
+            )
+    text = decode(path, content, options.encoding).replace("\r\n", "\n").replace("\r", "\n")
+    texts = {
+        "line": lambda: text.split("\n"),
+        "paragraph": lambda: _paragraphs(text),
+        "file": lambda: [text],
+    }[options.document]()
+    if options.document == "line" and texts and not texts[-1]:
+        texts.pop()  # what follows the last line break is no line
+    return Documents(texts=texts, source=path.name)
+
+
+def _paragraphs(text: str) -> list[str]:
+    paragraphs: list[list[str]] = [[]]
+    for line in text.split("\n"):
+        if line.strip():
+            paragraphs[-1].append(line)
+        elif paragraphs[-1]:
+            paragraphs.append([])
+    return ["\n".join(lines) for lines in paragraphs if lines]

@@ -1,0 +1,163 @@
+"""The only tokenizer of the project: text to tokens, and tokens back to text.
+
+Training, prompts, evaluation and the server all take theirs from :func:`make_tokenizer`, so text
+is cut the same way wherever it comes from.
+"""
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from typing import Final
+
+from lorelm.errors import CorpusError
+
+UNK: Final = "<unk>"
+EOS: Final = "<eos>"
+NEWLINE: Final = "\n"
+
+
+class Tokenizer(ABC):
+    """Cuts text into tokens and puts tokens together again.
+
+    Attributes:
+        style: the name under which :func:`make_tokenizer` and a bundle know it.
+    """
+
+    style: str
+
+    @abstractmethod
+    def tokenize(self, text: str) -> list[str]:
+        """The tokens of `text`, without `<eos>`."""
+
+    @abstractmethod
+    def piece(self, token: str, previous: str | None) -> str:
+        """The text of one token, with the white space that stands between it and `previous`.
+
+        `previous` is None at the start of a text. Text grows by appending pieces, so a stream of
+        tokens can be shown as it comes.
+        """
+
+    def detokenize(self, tokens: Iterable[str], previous: str | None = None) -> str:
+        """The text of `tokens` as it continues a text whose last token is `previous`."""
+        pieces = []
+        for token in tokens:
+            pieces.append(self.piece(token, previous))
+            previous = token
+        return "".join(pieces)
+
+
+class ClassicTokenizer(Tokenizer):
+    """Lower-case words and nothing else.
+
+    Text is lower-cased, every run of characters outside ``[a-z0-9']`` becomes a space, and the
+    rest is split on white space. Case and punctuation are lost.
+    """
+
+    style = "classic"
+
+    _WORD = re.compile(r"[a-z0-9']+")
+
+    def tokenize(self, text: str) -> list[str]:
+        return self._WORD.findall(text.lower())
+
+    def piece(self, token: str, previous: str | None) -> str:
+        return token if previous is None else " " + token
+
+
+class WordsTokenizer(Tokenizer):
+    """Words with their case, punctuation and line breaks, and the spacing between them.
+
+    A token is a word (letters and digits, apostrophes inside it included), a run of one
+    punctuation character, or a line break. Where two tokens touch without white space, the
+    punctuation one carries the mark ``￭`` on that side (the right one of two)::
+
+        Speak, speak.          Speak  ￭,  speak  ￭.
+        'tis well-known        '￭  tis  well  ￭-￭  known
+        (he said) "no"         (￭  he  said  ￭)  "￭  no  ￭"
+
+    So spacing is part of what the model learns (an opening quotation mark differs from a closing
+    one) and is never guessed: ``detokenize(tokenize(text)) == normalize(text)`` for every text.
+    """
+
+    style = "words"
+
+    MARK: Final = "￭"
+
+    # Python's \w leaves out combining marks, which would cut words of many scripts in pieces;
+    # building the full class from unicodedata takes 0.2 s at start-up, so the blocks are named.
+    _MARKS = (
+        "\u0300-\u036f\u0483-\u0489\u0591-\u05bd\u0610-\u061a\u064b-\u065f\u0900-\u0963"
+        "\u0966-\u0dff\u0e31-\u0e4e\u200c\u200d"
+    )
+    _LETTERS = rf"(?:[^\W_]|[{_MARKS}])+"
+    _TOKEN = re.compile(
+        rf"(?P<unk><unk>)|(?P<word>{_LETTERS}(?:['’]{_LETTERS})*)|(?P<space>\s+)|(?P<other>(.)\5*)",
+        re.DOTALL,
+    )
+
+    def normalize(self, text: str) -> str:
+        """The text that survives tokenizing: white space in its shortest form.
+
+        A run of white space becomes a line break where it holds one and a space elsewhere; it
+        goes at both ends. The mark itself, should a text hold it, becomes ``■``.
+        """
+        text = text.replace(self.MARK, "■").strip()
+        return re.sub(r"\s+", lambda space: _shortest(space.group()), text)
+
+    def tokenize(self, text: str) -> list[str]:
+        tokens: list[str] = []
+        touches_previous = False  # nothing stands between the last token and the next piece
+        previous_is_word = False
+        for match in self._TOKEN.finditer(text.replace(self.MARK, "■").strip()):
+            piece, kind = match.group(), match.lastgroup
+            if kind == "space":
+                touches_previous = False
+                if _shortest(piece) == NEWLINE:
+                    tokens.append(NEWLINE)
+                continue
+            if kind != "other":
+                if touches_previous and previous_is_word:
+                    tokens.append(self.MARK)
+                elif touches_previous:
+                    tokens[-1] += self.MARK
+                previous_is_word = True
+                tokens.append(piece)
+            else:
+                tokens.append(self.MARK + piece if touches_previous else piece)
+                previous_is_word = False
+            touches_previous = True
+        return tokens
+
+    def piece(self, token: str, previous: str | None) -> str:
+        if token == NEWLINE:
+            return NEWLINE
+        text = token.replace(self.MARK, "")
+        if previous is None or previous == NEWLINE:
+            return text
+        if token.startswith(self.MARK) or previous.endswith(self.MARK):
+            return text
+        return " " + text
+
+
+def _shortest(space: str) -> str:
+    return NEWLINE if "\n" in space or "\r" in space else " "
+
+
+_TOKENIZERS: Final[dict[str, type[Tokenizer]]] = {
+    tokenizer.style: tokenizer for tokenizer in (WordsTokenizer, ClassicTokenizer)
+}
+
+TOKENIZER_STYLES: Final = tuple(_TOKENIZERS)
+
+
+def make_tokenizer(style: str) -> Tokenizer:
+    """The tokenizer called `style`.
+
+    Raises:
+        CorpusError: there is no such style.
+    """
+    if style not in _TOKENIZERS:
+        raise CorpusError(
+            f"there is no tokenizer called {style!r}; choose one of {', '.join(TOKENIZER_STYLES)}"
+        )
+    return _TOKENIZERS[style]()

@@ -1,0 +1,60 @@
+"""Every error that LoreLM raises on purpose.
+
+The tree::
+
+    LoreLMError                  catch this one to catch them all
+    ├── InputError               something the user gave is wrong (also a ValueError)
+    │   ├── CorpusError          a file of text, or what was read from it
+    │   ├── RecipeError          a training setting
+    │   ├── SamplingError        a generation setting; `.field` names it
+    │   └── BundleError          a trained model's folder
+    ├── MissingExtraError        a part of LoreLM that is not installed (also an ImportError)
+    └── ServerError              the server cannot start
+
+A message is one line that says what is wrong, where, and what to do about it. The command line
+prints it after ``lorelm:`` and exits with 2; the server answers with a status in the 4xx range.
+"""
+
+
+class LoreLMError(Exception):
+    """Base of all errors raised by LoreLM."""
+
+
+class InputError(LoreLMError, ValueError):
+    """Something the user gave is wrong."""
+
+
+class CorpusError(InputError):
+    """A corpus cannot be read or is of no use as it is."""
+
+
+class RecipeError(InputError):
+    """A training setting is unknown or out of range."""
+
+
+class SamplingError(InputError):
+    """A generation setting is out of range.
+
+    Attributes:
+        field: the name of the setting, as in flags, JSON and Python.
+    """
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(f"{field}: {message}")
+        self.field = field
+        self.message = message
+
+
+class BundleError(InputError):
+    """A bundle is missing, damaged, or does not fit this version of LoreLM."""
+
+
+class MissingExtraError(LoreLMError, ImportError):
+    """A part of LoreLM that is not installed is needed."""
+
+    def __init__(self, what: str, extra: str) -> None:
+        super().__init__(f"{what} needs more packages: pip install 'lorelm[{extra}]'")
+
+
+class ServerError(LoreLMError):
+    """The server cannot start."""

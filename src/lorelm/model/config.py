@@ -1,0 +1,43 @@
+"""What a model's tensors look like."""
+
+from dataclasses import asdict, dataclass
+
+from lorelm.errors import InputError
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """The sizes of a model: all that is needed to name the shape of each tensor.
+
+    Raises:
+        InputError: a size is below one, or the vocabulary holds no word.
+    """
+
+    vocabulary_size: int
+    embedding_size: int
+    hidden_size: int
+    num_layers: int
+
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            least = 3 if name == "vocabulary_size" else 1
+            if type(value) is not int or value < least:
+                raise InputError(f"{name} is a whole number of at least {least}, not {value!r}")
+
+    def tensor_shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shape of each weight by its name, gates in PyTorch's order (i, f, g, o)."""
+        gates = 4 * self.hidden_size
+        shapes: dict[str, tuple[int, ...]] = {
+            "embedding.weight": (self.vocabulary_size, self.embedding_size),
+            "fc.weight": (self.vocabulary_size, self.hidden_size),
+            "fc.bias": (self.vocabulary_size,),
+        }
+        for layer in range(self.num_layers):
+            input_size = self.embedding_size if layer == 0 else self.hidden_size
+            shapes |= {
+                f"lstm.weight_ih_l{layer}": (gates, input_size),
+                f"lstm.weight_hh_l{layer}": (gates, self.hidden_size),
+                f"lstm.bias_ih_l{layer}": (gates,),
+                f"lstm.bias_hh_l{layer}": (gates,),
+            }
+        return shapes
