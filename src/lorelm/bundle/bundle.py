@@ -39,6 +39,9 @@ def graph_name(precision: Precision) -> str:
     return f"step.{precision}.onnx"
 
 
+_OWNED: Final = (MANIFEST, VOCABULARY, WEIGHTS, *map(graph_name, PRECISIONS))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Bundle:
     """A bundle that was read and found whole."""
@@ -169,7 +172,7 @@ def save_bundle(
     )
     text = json.dumps(manifest.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n"
     try:
-        replace_folder(Path(path), files | {MANIFEST: text.encode()})
+        replace_folder(Path(path), files | {MANIFEST: text.encode()}, owned=_OWNED)
     except OSError as error:
         raise BundleError(f"bundle {path} cannot be written: {error.strerror or error}") from error
 

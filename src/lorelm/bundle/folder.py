@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from lorelm.errors import BundleError
@@ -35,8 +35,12 @@ def check_replaceable(path: Path, owned: str) -> None:
         raise BundleError(f"{path} cannot be written: no right to write in {path.parent.resolve()}")
 
 
-def replace_folder(path: Path, files: Mapping[str, bytes]) -> None:
-    """Makes `path` a folder with these files and with the files of other names it had before.
+def replace_folder(
+    path: Path, files: Mapping[str, bytes], *, owned: Collection[str] = ()
+) -> None:
+    """Makes `path` a folder of these files.
+
+    Of the files that it had before, those of other names stay, unless they are among the `owned`.
 
     All is written beside it and takes its place by renaming. Killed at any moment, it leaves the
     old folder or the new one; :func:`recover` puts it in place if need be.
@@ -54,7 +58,7 @@ def replace_folder(path: Path, files: Mapping[str, bytes]) -> None:
             _write(new / name, content)
         if path.is_dir():
             for entry in path.iterdir():
-                if entry.is_file() and entry.name not in files:
+                if entry.is_file() and entry.name not in {*files, *owned}:
                     shutil.copy2(entry, new / entry.name)
             path.rename(old)
         new.rename(path)

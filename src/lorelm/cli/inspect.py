@@ -37,8 +37,8 @@ def inspect(path: str, recipe: str, tokenizer: str | None, **flags: Any) -> None
     console = Console(highlight=False)
     console.print(_table(documents.source, statistics, settings))
     console.print(_cut_off_table(statistics, settings.min_frequency))
-    console.print(f"Training with recipe {recipe}: {_training_time(documents, settings)}")
-    console.print(verdict(statistics.num_train_tokens))
+    click.echo(f"Training with recipe {recipe}: {_training_time(documents, settings)}.")
+    click.echo(verdict(statistics.num_train_tokens))
 
 
 def _table(source: str, statistics: CorpusStatistics, recipe: Recipe) -> Table:

@@ -90,3 +90,5 @@ def train(
             listener=display,
         )
     show_result(result)
+    if result.interrupted:
+        raise SystemExit(130)

@@ -8,7 +8,7 @@ from lorelm.errors import CorpusError, MissingExtraError
 
 _SPEAKER = re.compile(r"^\*\*.+\*\*\s*$")
 _HEADING = re.compile(r"^#")
-_DIRECTION_IN_SPEECH = re.compile(r"_*\\?\[[^\]]*\]_*")
+_DIRECTION_IN_SPEECH = re.compile(r"[_*]*\\?\[[^\]]*\][_*]*")
 _MARKDOWN = str.maketrans("", "", "_\\*")
 
 
@@ -46,11 +46,12 @@ def speeches(markdown: str) -> list[str]:
     in_direction = False
     lines = (_DIRECTION_IN_SPEECH.sub("", line).rstrip() for line in markdown.splitlines())
     for line in lines:
-        in_direction = (in_direction or line.startswith("_")) and line != ""
-        if in_direction:
-            in_direction = not line.endswith("_")
-        elif _SPEAKER.match(line):
+        if _SPEAKER.match(line):
             found.append([])
+            continue
+        in_direction = (in_direction or line.startswith(("_", "*"))) and line != ""
+        if in_direction:
+            in_direction = not line.endswith(("_", "*"))
         elif found and line and not _HEADING.match(line):
             found[-1].append(line.translate(_MARKDOWN).strip())
     return ["\n".join(speech) for speech in found if speech]

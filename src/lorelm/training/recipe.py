@@ -78,7 +78,7 @@ class Recipe:
             value = getattr(self, name)
             _require(0 < value < float("inf"), name, "above 0", value)
         decay = self.learning_rate_decay
-        _require(0 < decay <= 1, "learning_rate_decay", "above 0 and at most 1", decay)
+        _require(0 < decay < 1, "learning_rate_decay", "between 0 and 1", decay)
 
     @classmethod
     def load(cls, name_or_path: str, **overrides: Any) -> Self:

@@ -76,8 +76,8 @@ def train(
         valid=valid,
         test=test,
     )
-    with _MetricsLog(out, listener or TrainingListener()) as log:
-        trained = fit(corpus, recipe, device=resolved_device, listener=log)
+    log = _MetricsLog(out, listener or TrainingListener())
+    trained = fit(corpus, recipe, device=resolved_device, listener=log)
     weights = _weights(trained.model)
     graphs = {p: build_step_graph(weights, trained.model.config, p) for p in PRECISIONS}
     evaluation = _evaluate(trained, corpus, graphs)
@@ -109,21 +109,15 @@ def train(
 
 
 class _MetricsLog(TrainingListener):
-    """Writes a line an epoch and passes everything on."""
+    """Writes a line an epoch and passes everything on.
+
+    The folder and the file are made when there is something to write, so that a run that ends
+    before its first epoch does leaves no trace.
+    """
 
     def __init__(self, out: Path, listener: TrainingListener) -> None:
+        self._path = out / METRICS
         self._listener = listener
-        try:
-            out.mkdir(exist_ok=True)
-            self._file = (out / METRICS).open("w", encoding="utf-8")
-        except OSError as error:
-            raise BundleError(f"{out / METRICS} cannot be written: {error.strerror}") from error
-
-    def __enter__(self) -> "_MetricsLog":
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._file.close()
 
     def on_start(self, corpus: Corpus, recipe: Recipe) -> None:
         self._listener.on_start(corpus, recipe)
@@ -142,8 +136,12 @@ class _MetricsLog(TrainingListener):
             "tokens_per_second": report.tokens_per_second,
             "seconds": report.seconds,
         }
-        self._file.write(json.dumps(line) + "\n")
-        self._file.flush()
+        try:
+            self._path.parent.mkdir(exist_ok=True)
+            with self._path.open("w" if report.epoch == 1 else "a", encoding="utf-8") as file:
+                file.write(json.dumps(line) + "\n")
+        except OSError as error:
+            raise BundleError(f"{self._path} cannot be written: {error.strerror}") from error
         self._listener.on_epoch(report, model)
 
 

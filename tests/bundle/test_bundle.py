@@ -1,0 +1,205 @@
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from lorelm.bundle import Bundle, save_bundle
+from lorelm.corpus.documents import Documents
+from lorelm.corpus.preparation import Corpus, prepare_corpus
+from lorelm.errors import BundleError
+from lorelm.evaluation.perplexity import score_stream
+from lorelm.model.lstm import LSTMLanguageModel
+from lorelm.runtime.step_graph import build_step_graph
+from lorelm.runtime.torch_runtime import TorchRuntime
+
+
+@pytest.fixture
+def copy(tiny_bundle: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(tiny_bundle, tmp_path / "copy"))
+
+
+@pytest.fixture(scope="module")
+def tales_corpus(tales: Documents, tiny_bundle: Path) -> Corpus:
+    bundle = Bundle.load(tiny_bundle)
+    recipe = bundle.manifest.recipe
+    return prepare_corpus(
+        tales,
+        tokenizer=bundle.tokenizer,
+        min_frequency=recipe["min_frequency"],
+        split_seed=recipe["split_seed"],
+    )
+
+
+def torch_model(bundle: Bundle) -> LSTMLanguageModel:
+    model = LSTMLanguageModel(bundle.manifest.model)
+    model.load_state_dict({name: torch.tensor(w) for name, w in bundle.weights().items()})
+    return model
+
+
+def save_again(bundle: Bundle, path: Path, *, serving_only: bool = False) -> None:
+    weights = bundle.weights()
+    manifest = bundle.manifest
+    precisions = ["int8"] if serving_only else bundle.precisions
+    save_bundle(
+        path,
+        vocabulary=bundle.vocabulary,
+        tokenizer=bundle.tokenizer,
+        model=manifest.model,
+        graphs={p: build_step_graph(weights, manifest.model, p) for p in precisions},
+        weights=None if serving_only else weights,
+        recipe=manifest.recipe,
+        corpus=manifest.corpus,
+        evaluation=manifest.evaluation,
+        training=manifest.training,
+    )
+
+
+def test_a_bundle_that_is_loaded_and_saved_is_the_same_to_the_byte(
+    tiny_bundle: Path, tmp_path: Path
+) -> None:
+    save_again(Bundle.load(tiny_bundle), tmp_path / "again")
+    files = {file.name for file in (tmp_path / "again").iterdir()}
+    assert files == {
+        "manifest.json",
+        "vocabulary.json",
+        "weights.safetensors",
+        "step.float32.onnx",
+        "step.int8.onnx",
+    }
+    for name in files:
+        assert (tmp_path / "again" / name).read_bytes() == (tiny_bundle / name).read_bytes()
+
+
+def test_a_serving_bundle_in_place_of_a_whole_one_has_no_weights(copy: Path) -> None:
+    bundle = Bundle.load(copy)
+    save_again(bundle, copy, serving_only=True)
+    files = {file.name for file in copy.iterdir()}
+    assert files == {"manifest.json", "vocabulary.json", "step.int8.onnx", "metrics.jsonl"}
+    with pytest.raises(BundleError, match="serving bundle"):
+        Bundle.load(copy).weights()
+    with pytest.raises(BundleError, match=r"no step\.float32\.onnx: it is a serving bundle"):
+        Bundle.load(copy).runtime("float32")
+
+
+def test_the_vocabulary_is_that_of_the_training_part(
+    tiny_bundle: Path, tales_corpus: Corpus
+) -> None:
+    assert Bundle.load(tiny_bundle).vocabulary == tales_corpus.vocabulary
+
+
+def test_pytorch_and_both_graphs_score_alike(tiny_bundle: Path, tales_corpus: Corpus) -> None:
+    bundle = Bundle.load(tiny_bundle)
+    stream = tales_corpus.test.stream
+    expected = score_stream(TorchRuntime(torch_model(bundle)), stream).perplexity
+    float32 = score_stream(bundle.runtime("float32"), stream).perplexity
+    int8 = score_stream(bundle.runtime("int8"), stream).perplexity
+    assert float32 == pytest.approx(expected, rel=1e-5)
+    assert int8 == pytest.approx(expected, rel=0.005)
+
+
+def test_the_manifest_states_what_was_measured(tiny_bundle: Path, tales_corpus: Corpus) -> None:
+    bundle = Bundle.load(tiny_bundle)
+    stated = bundle.manifest.evaluation
+    stream = tales_corpus.test.stream
+    measured = score_stream(bundle.runtime("float32"), stream)
+    assert stated.test_perplexity == pytest.approx(measured.perplexity, rel=1e-5)
+    assert stated.test_unknown_rate == measured.unknown_rate
+    assert stated.int8_test_perplexity == score_stream(bundle.runtime(), stream).perplexity
+    assert bundle.manifest.corpus.test_tokens == len(stream)
+
+
+def damage(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    "name", ["vocabulary.json", "weights.safetensors", "step.float32.onnx", "step.int8.onnx"]
+)
+@pytest.mark.parametrize("harm", [damage, Path.unlink])
+def test_a_damaged_or_missing_file_is_refused_by_name(
+    copy: Path, name: str, harm: Callable[[Path], None]
+) -> None:
+    harm(copy / name)
+    with pytest.raises(BundleError, match=name):
+        Bundle.load(copy)
+
+
+def edit_manifest(path: Path, **changes: object) -> None:
+    manifest = json.loads((path / "manifest.json").read_text())
+    (path / "manifest.json").write_text(json.dumps(manifest | changes))
+
+
+def test_a_newer_format_is_refused_with_what_to_do(copy: Path) -> None:
+    edit_manifest(copy, format_version=2)
+    with pytest.raises(BundleError, match=r"manifest\.json is of format 2.*upgrade"):
+        Bundle.load(copy)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"format_version": 1}'])
+def test_a_damaged_manifest_is_refused(copy: Path, content: str) -> None:
+    (copy / "manifest.json").write_text(content)
+    with pytest.raises(BundleError, match=r"manifest\.json is damaged"):
+        Bundle.load(copy)
+
+
+def test_an_unknown_tokenizer_is_refused(copy: Path) -> None:
+    edit_manifest(copy, tokenizer="syllables")
+    with pytest.raises(BundleError, match=r"manifest\.json.*syllables"):
+        Bundle.load(copy)
+
+
+def with_hash_of(path: Path, name: str, content: bytes) -> None:
+    """Puts other content into a file and its hash into the manifest."""
+    import hashlib
+
+    (path / name).write_bytes(content)
+    files = json.loads((path / "manifest.json").read_text())["files"]
+    edit_manifest(path, files=files | {name: hashlib.sha256(content).hexdigest()})
+
+
+def test_a_vocabulary_that_does_not_fit_is_refused(copy: Path) -> None:
+    words = json.loads((copy / "vocabulary.json").read_text())
+    with_hash_of(copy, "vocabulary.json", json.dumps(words[:-1]).encode())
+    with pytest.raises(BundleError, match=r"vocabulary\.json has .* words and the weights are of"):
+        Bundle.load(copy)
+
+
+def test_weights_that_do_not_fit_are_refused(copy: Path) -> None:
+    from safetensors.numpy import save
+
+    weights = Bundle.load(copy).weights()
+    weights["fc.bias"] = np.zeros(3, np.float32)
+    with_hash_of(copy, "weights.safetensors", save(weights))
+    with pytest.raises(BundleError, match=r"weights\.safetensors does not fit.*fc\.bias"):
+        Bundle.load(copy).weights()
+
+
+def test_a_graph_that_does_not_fit_is_refused(copy: Path, tiny_bundle: Path) -> None:
+    bundle = Bundle.load(tiny_bundle)
+    size = bundle.manifest.model.vocabulary_size - 1
+    weights = bundle.weights()
+    for name in ("embedding.weight", "fc.weight", "fc.bias"):
+        weights[name] = weights[name][:size]
+    smaller = type(bundle.manifest.model)(
+        vocabulary_size=size, embedding_size=12, hidden_size=32, num_layers=2
+    )
+    with_hash_of(copy, "step.int8.onnx", build_step_graph(weights, smaller, "int8"))
+    with pytest.raises(BundleError, match=r"step\.int8\.onnx does not fit"):
+        Bundle.load(copy).runtime()
+
+
+@pytest.mark.parametrize("kind", ["absent", "file", "empty folder"])
+def test_what_is_no_bundle_is_refused(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "model"
+    if kind == "file":
+        path.write_text("")
+    elif kind == "empty folder":
+        path.mkdir()
+    with pytest.raises(BundleError, match="lorelm train wrote"):
+        Bundle.load(path)

@@ -1,0 +1,111 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lorelm.bundle.folder import check_replaceable, recover, replace_folder
+from lorelm.errors import BundleError
+
+OLD = {"manifest.json": b"old", "a": b"old a"}
+NEW = {"manifest.json": b"new", "b": b"new b"}
+
+# Kills the process at the n-th call that changes the file system.
+KILLED = """
+import os, pathlib, signal, sys
+from lorelm.bundle import folder
+
+path, fatal_call, calls = pathlib.Path(sys.argv[1]), int(sys.argv[2]), 0
+
+def die_in_time(event, _arguments):
+    global calls
+    if event in ("open", "os.rename", "os.mkdir", "os.rmdir", "os.remove"):
+        calls += 1
+        if calls == fatal_call:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+sys.addaudithook(die_in_time)
+folder.replace_folder(path, {"manifest.json": b"new", "b": b"new b"})
+"""
+
+
+def contents(path: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in path.iterdir()}
+
+
+def test_a_killed_save_leaves_the_old_folder_or_the_new_one_whole(tmp_path: Path) -> None:
+    outcomes = []
+    for fatal_call in range(1, 60):
+        path = tmp_path / f"{fatal_call}" / "model"
+        path.parent.mkdir()
+        replace_folder(path, OLD)
+        killed = subprocess.run(
+            [sys.executable, "-c", KILLED, str(path), str(fatal_call)], check=False
+        )
+        recover(path)
+        outcomes.append(contents(path))
+        assert outcomes[-1] in (OLD, NEW | {"a": b"old a"})
+        replace_folder(path, NEW)  # and nothing stands in the way of the next save
+        assert [entry.name for entry in path.parent.iterdir()] == ["model"]
+        if killed.returncode == 0:
+            break
+    assert killed.returncode == 0
+    assert outcomes[0] == OLD
+    assert outcomes[-1] == NEW | {"a": b"old a"}
+
+
+def test_files_of_other_names_stay(tmp_path: Path) -> None:
+    replace_folder(tmp_path / "model", OLD)
+    (tmp_path / "model" / "metrics.jsonl").write_bytes(b"{}")
+    replace_folder(tmp_path / "model", {"manifest.json": b"new"})
+    assert contents(tmp_path / "model")["metrics.jsonl"] == b"{}"
+
+
+def test_owned_files_of_the_old_folder_go(tmp_path: Path) -> None:
+    replace_folder(tmp_path / "model", OLD)
+    replace_folder(tmp_path / "model", NEW, owned=["a"])
+    assert contents(tmp_path / "model") == NEW
+
+
+def test_a_disk_that_is_full_leaves_the_old_folder_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "model"
+    replace_folder(path, OLD)
+    limited = """
+import resource, signal, sys, pathlib
+from lorelm.bundle.folder import replace_folder
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+try:
+    replace_folder(pathlib.Path(sys.argv[1]), {"manifest.json": b"new", "b": b"x" * 5000})
+except OSError:
+    sys.exit(7)
+"""
+    if not hasattr(os, "fork"):
+        pytest.skip("file size limits are POSIX")
+    ended = subprocess.run([sys.executable, "-c", limited, str(path)], check=False)
+    assert ended.returncode == 7
+    assert contents(path) == OLD
+    assert [entry.name for entry in tmp_path.iterdir()] == ["model"]
+
+
+def test_a_folder_with_other_things_is_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "thesis.docx").write_text("")
+    with pytest.raises(BundleError, match=r"holds other things \(such as thesis\.docx\)"):
+        check_replaceable(tmp_path, owned="metrics.jsonl")
+
+
+def test_a_file_is_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "model").write_text("")
+    with pytest.raises(BundleError, match="is a file"):
+        check_replaceable(tmp_path / "model", owned="metrics.jsonl")
+
+
+def test_a_new_an_empty_and_an_own_folder_are_replaceable(tmp_path: Path) -> None:
+    check_replaceable(tmp_path / "new" / "model", owned="metrics.jsonl")
+    (tmp_path / "new" / "model").mkdir()
+    check_replaceable(tmp_path / "new" / "model", owned="metrics.jsonl")
+    (tmp_path / "new" / "model" / "metrics.jsonl").write_text("")
+    check_replaceable(tmp_path / "new" / "model", owned="metrics.jsonl")
+    replace_folder(tmp_path / "new" / "model", OLD)
+    check_replaceable(tmp_path / "new" / "model", owned="metrics.jsonl")

@@ -1,0 +1,48 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import lorelm as lorelm_package
+
+Lorelm = Callable[..., object]
+
+
+def test_text_goes_to_stdout_and_the_rest_to_stderr(lorelm: Lorelm, tiny_bundle: Path) -> None:
+    ended = lorelm("generate", tiny_bundle, "The dragon", "--seed", "5", "--max-len", "8")
+    expected = lorelm_package.load(tiny_bundle).generate("The dragon", seed=5, max_len=8)
+    assert ended.stdout == f"The dragon{expected.text}\n"
+    assert "not in the vocabulary: dragon" in ended.stderr
+    assert "seed 5" in ended.stderr
+
+
+def test_all_settings_reach_the_model(lorelm: Lorelm, tiny_bundle: Path) -> None:
+    flags = {
+        "max_len": 15,
+        "temperature": 1.7,
+        "top_k": 12,
+        "top_p": 0.95,
+        "min_p": 0.001,
+        "repetition_penalty": 1.4,
+        "seed": 8,
+        "num_samples": 3,
+    }
+    arguments = [f"--{name.replace('_', '-')}={value}" for name, value in flags.items()]
+    ended = lorelm("generate", tiny_bundle, "The", *arguments, "--stop", "barn", "--stop", "?")
+    expected = lorelm_package.load(tiny_bundle).generate("The", **flags, stop=["barn", "?"])
+    assert ended.stdout == "\n".join(f"The{sample.text}\n" for sample in expected.samples)
+
+
+def test_greedy_needs_no_seed(lorelm: Lorelm, tiny_bundle: Path) -> None:
+    one, two = (lorelm("generate", tiny_bundle, "The", "--temperature", "0") for _ in range(2))
+    assert one.stdout == two.stdout
+
+
+def test_a_wrong_value_is_one_line_that_names_it(lorelm: Lorelm, tiny_bundle: Path) -> None:
+    ended = lorelm("generate", tiny_bundle, "The", "--top-p", "7", code=2)
+    assert ended.stderr == "lorelm: top_p: must be a number above 0 and at most 1, not 7.0\n"
+    assert ended.stdout == ""
+
+
+def test_a_bundle_that_is_not_there_is_one_line(lorelm: Lorelm) -> None:
+    ended = lorelm("generate", "nowhere", "The", code=2)
+    assert ended.stderr.startswith("lorelm: bundle nowhere does not exist: name a folder")
+    assert ended.stderr.count("\n") == 1

@@ -1,0 +1,56 @@
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Lorelm = Callable[..., object]
+
+
+def test_the_figures_of_the_films(
+    lorelm: Lorelm, corpus_file: Callable[[str], Path]
+) -> None:
+    ended = lorelm(
+        *("inspect", corpus_file("lotr_scripts.csv"), "--tokenizer", "classic"),
+        *("--speaker-column", "char", "--text-column", "dialog"),
+    )
+    rows = dict(re.findall(r"│ (.+?) +│ +([\d.,]+)", ended.stdout))
+    assert rows["documents"] == "2,384"
+    assert int(rows["tokens (classic tokenizer)"].replace(",", "")) > 25_242  # the speakers too
+    assert rows["spoken by FRODO"] == "226"
+    assert re.search(r"about \d+ (s|min|h) for \d+ epochs on this machine", ended.stdout)
+    assert "Verdict" in ended.stdout
+
+
+def test_a_table_worked_by_hand(lorelm: Lorelm, tmp_path: Path) -> None:
+    lines = [f"word{i} and word{i + 1}" for i in range(30)]
+    (tmp_path / "small.txt").write_text("\n".join([*lines, lines[0], "", lines[3]]))
+    ended = lorelm("inspect", "small.txt")
+    rows = dict(re.findall(r"│ (.+?) +│ +([\d.,]+)", ended.stdout))
+    assert rows["documents"] == "32"
+    assert rows["tokens (words tokenizer)"] == "96"
+    assert rows["distinct words"] == "32"
+    assert rows["exact duplicates"] == "2"
+    assert rows["median document"] == "3"
+    assert "1 of 33 documents hold no word" in ended.stderr
+    assert "too small" in ended.stdout
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is empty"),
+        (b"\n\n  \n", "holds no document with a word in it"),
+        (b"a line\nwith \xff\xfe\n", "is not utf-8 text (see line 2)"),
+        (b"a line\nwith \0 in it\n", "holds a NUL character in line 2"),
+        (b"one line\n", "1 different document"),
+    ],
+)
+def test_bad_files_are_one_line_and_exit_code_2(
+    lorelm: Lorelm, tmp_path: Path, content: bytes, message: str
+) -> None:
+    (tmp_path / "bad.txt").write_bytes(content)
+    ended = lorelm("inspect", "bad.txt", code=2)
+    assert message in ended.stderr
+    assert ended.stdout == ""
+    assert ended.stderr.splitlines()[-1].startswith("lorelm: ")

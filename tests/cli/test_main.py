@@ -1,0 +1,39 @@
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+
+Lorelm = Callable[..., object]
+
+
+def test_help_lists_every_command(lorelm: Lorelm) -> None:
+    listed = lorelm("--help").stdout
+    for command in ("serve", "generate", "train", "inspect", "score"):
+        assert f"\n  {command} " in listed
+
+
+@pytest.mark.parametrize("command", ["serve", "generate", "train", "inspect", "score"])
+def test_every_command_explains_itself(lorelm: Lorelm, command: str) -> None:
+    assert f"lorelm {command} " in lorelm(command, "--help").stdout.replace("python -m ", "")
+
+
+def test_an_unknown_command_or_flag_is_exit_code_2(lorelm: Lorelm) -> None:
+    assert "No such command 'sing'" in lorelm("sing", code=2).stderr
+    assert "No such option" in lorelm("serve", "--sing", code=2).stderr
+
+
+def test_a_serving_install_says_what_training_needs() -> None:
+    """Where PyTorch is not installed (here, cannot be found), training says how to get it."""
+    code = """
+import sys
+sys.modules["torch"] = None
+sys.argv = ["lorelm", "train", sys.argv[1], "--out", "model"]
+from lorelm.cli.main import main
+main()
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", code, __file__], capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 1
+    assert "training a model needs more packages: pip install 'lorelm[train]'" in ended.stderr

@@ -1,0 +1,109 @@
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lorelm.bundle import Bundle
+from lorelm.corpus.documents import Documents
+
+Lorelm = Callable[..., object]
+
+SMALL = [
+    *("--hidden-size", "8", "--embedding-size", "8", "--batch-size", "4"),
+    *("--min-frequency", "1", "--epochs", "2"),
+]
+
+
+@pytest.fixture
+def tales_csv(tales: Documents, tmp_path: Path) -> Path:
+    import polars
+
+    path = tmp_path / "tales.csv"
+    speakers = ["FOX" if i % 2 else "OWL" for i in range(len(tales))]
+    polars.DataFrame({"who": speakers, "line": list(tales.texts)}).write_csv(path)
+    return path
+
+
+def test_train_generate_and_score_go_together(lorelm: Lorelm, tales_csv: Path) -> None:
+    trained = lorelm("train", tales_csv, "--out", "model", *SMALL)
+    assert trained.stdout == ""
+    assert "Taking the text from column 'line'" in trained.stderr
+    assert re.search(r"epoch 1 +valid perplexity +\d+\.\d", trained.stderr)
+    assert re.search(r"test perplexity +\d+\.\d", trained.stderr)
+    assert 'lorelm generate model "your words"' in trained.stderr
+
+    assert lorelm("generate", "model", "The fox").stdout.startswith("The fox ")
+
+    scored = json.loads(lorelm("score", "model", tales_csv, "--json").stdout)
+    assert set(scored) == {"tokens", "perplexity", "unknown_rate"}
+    assert scored["unknown_rate"] < 0.05
+    assert f"perplexity    {scored['perplexity']:.2f}" in lorelm("score", "model", tales_csv).stdout
+
+
+def test_the_speaker_comes_before_the_line(
+    lorelm: Lorelm, tales_csv: Path, tmp_path: Path
+) -> None:
+    lorelm("train", tales_csv, "--speaker-column", "who", "--out", "model", *SMALL)
+    words = Bundle.load(tmp_path / "model").vocabulary.words
+    assert {"FOX", "OWL", "￭:"} <= set(words)
+
+
+def test_flags_come_before_the_recipe_file(
+    lorelm: Lorelm, tales_csv: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "my.toml").write_text('tokenizer = "classic"\nbptt = 7\nepochs = 9\n')
+    lorelm("train", tales_csv, "--recipe", "my.toml", "--out", "model", *SMALL)
+    recipe = Bundle.load(tmp_path / "model").manifest.recipe
+    assert (recipe["tokenizer"], recipe["bptt"], recipe["epochs"]) == ("classic", 7, 2)
+
+
+def test_ctrl_c_keeps_the_best_epoch_so_far(
+    tales_csv: Path, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-m", "lorelm", "train", tales_csv, "--out", "model", *SMALL]
+    training = subprocess.Popen(
+        [*map(str, command), "--epochs", "100000"], cwd=tmp_path, stderr=subprocess.PIPE, text=True
+    )
+    metrics = tmp_path / "model" / "metrics.jsonl"
+    give_up = time.monotonic() + 60
+    while not (metrics.exists() and metrics.read_text().count("\n") > 1):
+        assert time.monotonic() < give_up
+        time.sleep(0.05)
+    training.send_signal(signal.SIGINT)
+    _, errors = training.communicate(timeout=60)
+    assert training.returncode == 130
+    assert "the best one so far is saved" in errors
+    assert "Traceback" not in errors
+    assert Bundle.load(tmp_path / "model").manifest.training.epochs >= 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nowhere.csv"], "lorelm: there is no file nowhere.csv"),
+        (["."], "lorelm: . is a folder: name one file in it"),
+        (["tales.csv", "--text-column", "dialog"], "has no column 'dialog'"),
+        (["tales.csv", "--epochs", "0"], "lorelm: epochs is at least 1, not 0"),
+        (["tales.csv", "--recipe", "grand"], "lorelm: there is no recipe 'grand'"),
+        (["tales.csv", "--batch-size", "99999"], "use --batch-size"),
+        (["tales.csv", "--device", "abacus"], "no device 'abacus'"),
+    ],
+)
+def test_a_wrong_input_is_one_line_and_leaves_nothing(
+    lorelm: Lorelm, tales_csv: Path, tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    ended = lorelm("train", *arguments, "--out", "model", code=2)
+    assert message in ended.stderr
+    assert not (tmp_path / "model").exists()
+
+
+def test_the_folder_of_other_things_is_not_overwritten(lorelm: Lorelm, tales_csv: Path) -> None:
+    ended = lorelm("train", tales_csv, "--out", ".", code=2)
+    assert "holds other things" in ended.stderr
+    assert tales_csv.exists()

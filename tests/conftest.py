@@ -1,0 +1,87 @@
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import settings
+
+from lorelm.corpus.documents import Documents
+from lorelm.training.recipe import Recipe
+from lorelm.training.train import train
+
+settings.register_profile("lorelm", deadline=None, max_examples=100)
+settings.load_profile("lorelm")
+
+# Two threads fight over the small tensors of these tests, above all on a machine that is busy.
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """The real corpora: LORELM_TEST_DATA, else ../shared/data beside the project."""
+    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
+    return Path(os.environ.get("LORELM_TEST_DATA") or beside)
+
+
+@pytest.fixture(scope="session")
+def corpus_file(data_dir: Path) -> Callable[[str], Path]:
+    """The path of a real corpus by its name; skips the test where the file is absent."""
+
+    def find(name: str) -> Path:
+        path = data_dir / name
+        if not path.is_file():
+            pytest.skip(f"{path} is absent; LORELM_TEST_DATA names the folder of real corpora")
+        return path
+
+    return find
+
+
+def tale_documents() -> list[str]:
+    """A small corpus of our own: 180 short sentences with a grammar that can be learned."""
+    animals = ["fox", "hare", "owl", "toad", "wren", "mole"]
+    places = ["mill", "river", "old bridge", "hill", "barn"]
+    tales = []
+    for i, animal in enumerate(animals):
+        for j, place in enumerate(places):
+            other = animals[(i + j + 1) % len(animals)]
+            tales += [
+                f"The {animal} sat by the {place}.",
+                f'"Who goes there?" said the {animal} to the {other}.',
+                f"Then the {other}, who was tired, slept by the {place}.",
+                f"The {animal} and the {other} went home\nover the {place}, singing.",
+                f"No {animal} ever saw the {place} at night!",
+                f"So the {other} asked: where is the {place}, {animal}?",
+            ]
+    return tales
+
+
+@pytest.fixture(scope="session")
+def tales() -> Documents:
+    return Documents(texts=tale_documents(), source="tales.txt")
+
+
+@pytest.fixture(scope="session")
+def tiny_recipe() -> Recipe:
+    return Recipe.load(
+        "default",
+        embedding_size=12,
+        hidden_size=32,
+        num_layers=2,
+        batch_size=4,
+        bptt=16,
+        epochs=10,
+        dropout=0.1,
+        min_frequency=2,
+        learning_rate=0.02,
+    )
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(
+    tales: Documents, tiny_recipe: Recipe, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A bundle of a small model, really trained; tests that change it work on a copy."""
+    path = tmp_path_factory.mktemp("models") / "tales"
+    train(tales, tiny_recipe, out=path, device="cpu")
+    return path

@@ -1,0 +1,206 @@
+import csv
+import re
+from collections import Counter
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from lorelm.corpus.tokenizer import (
+    EOS,
+    NEWLINE,
+    TOKENIZER_STYLES,
+    UNK,
+    ClassicTokenizer,
+    WordsTokenizer,
+    make_tokenizer,
+)
+from lorelm.errors import CorpusError
+
+WORDS = WordsTokenizer()
+CLASSIC = ClassicTokenizer()
+M = WordsTokenizer.MARK
+
+FRAGMENTS = [
+    *("a", "Ab", "don", "1", "42", "é", "e\u0301", "\u0301", "नमस्ते", "हिन्दी", "שָׁלוֹם", "İ", "ß"),
+    *(" ", "  ", "\t", "\n", "\r\n", "\r", "\u00a0", "\u2028", "\x1c", "\u200b", "\u200d"),
+    *("'", "’", '"', "“", "”", "-", "--", "—", "…", "...", "!", "?!", ",", "(", ")", "_", "<", ">"),
+    *("<unk>", "<eos>", "unk>", "<<unk>", M, M + M, "■", "🧙", "❤️", "👩‍🚀", "\0"),
+]
+texts = st.one_of(st.text(), st.lists(st.sampled_from(FRAGMENTS)).map("".join))
+
+
+@given(texts)
+@example("'tis well-known")
+@example("a<unk>b")
+@example("a\n\n b\r\n- c")
+def test_detokenizing_undoes_tokenizing(text):
+    assert WORDS.detokenize(WORDS.tokenize(text)) == WORDS.normalize(text)
+
+
+@given(texts)
+def test_a_normalized_text_has_the_same_tokens(text):
+    assert WORDS.tokenize(WORDS.normalize(text)) == WORDS.tokenize(text)
+
+
+@given(texts)
+def test_normalizing_changes_white_space_and_the_mark_only(text):
+    normalized = WORDS.normalize(text)
+    assert "".join(normalized.split()) == "".join(text.replace(M, "■").split())
+    assert normalized == normalized.strip()
+    assert all(space in (" ", "\n") for space in re.findall(r"\s+", normalized))
+
+
+@given(texts)
+def test_every_token_is_one_word_one_punctuation_run_or_a_line_break(text):
+    for token in WORDS.tokenize(text):
+        bare = token.replace(M, "")
+        if token in (NEWLINE, UNK, M):
+            continue
+        assert bare
+        assert not any(map(str.isspace, bare))
+        assert any(map(str.isalnum, bare)) <= (token == bare)
+        if not re.search(r"\w|[\u0300-\u0dff\u0e00-\u0eff\u200c\u200d]", bare):
+            assert len(set(bare)) == 1
+
+
+@given(texts)
+def test_no_text_yields_the_token_that_ends_documents(text):
+    assert EOS not in WORDS.tokenize(f"{text}{EOS}{text} {EOS}")
+    assert EOS not in CLASSIC.tokenize(f"{text}{EOS}{text} {EOS}")
+
+
+@pytest.mark.parametrize("tokenizer", [WORDS, CLASSIC], ids=lambda t: t.style)
+@given(text=texts)
+def test_a_text_grows_by_appending_pieces(tokenizer, text):
+    tokens = tokenizer.tokenize(text)
+    shown, previous = "", None
+    for token in tokens:
+        shown += tokenizer.piece(token, previous)
+        previous = token
+        assert tokenizer.detokenize(tokens).startswith(shown)
+    assert shown == tokenizer.detokenize(tokens)
+
+
+@pytest.mark.parametrize("tokenizer", [WORDS, CLASSIC], ids=lambda t: t.style)
+@given(text=texts, data=st.data())
+def test_a_continuation_takes_its_spacing_from_the_token_before_it(tokenizer, text, data):
+    tokens = tokenizer.tokenize(text)
+    cut = data.draw(st.integers(0, len(tokens)))
+    start, rest = tokens[:cut], tokens[cut:]
+    previous = start[-1] if start else None
+    continued = tokenizer.detokenize(start) + tokenizer.detokenize(rest, previous)
+    assert continued == tokenizer.detokenize(tokens)
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [
+        ("", []),
+        (" \n ", []),
+        ("Speak, speak.", ["Speak", "￭,", "speak", "￭."]),
+        ("'tis well-known", ["'￭", "tis", "well", "￭-￭", "known"]),
+        ('(he said) "no"', ["(￭", "he", "said", "￭)", '"￭', "no", '￭"']),
+        ("don't rock’n’roll", ["don't", "rock’n’roll"]),
+        ("the hobbits' feet", ["the", "hobbits", "￭'", "feet"]),
+        ("Wait... what?! No!!", ["Wait", "￭...", "what", "￭?", "￭!", "No", "￭!!"]),
+        ("“Fly, you fools!”", ["“￭", "Fly", "￭,", "you", "fools", "￭!", "￭”"]),
+        ("gold—lost… all", ["gold", "￭—￭", "lost", "￭…", "all"]),
+        ("gold -- lost", ["gold", "--", "lost"]),
+        ("Three Rings,\n\nSeven", ["Three", "Rings", "￭,", "\n", "Seven"]),
+        ("one\r\ntwo\rthree", ["one", "\n", "two", "\n", "three"]),
+        ("end \n - start", ["end", "\n", "-", "start"]),
+        ("no\u00a0 break", ["no", "break"]),
+        ("नमस्ते दुनिया।", ["नमस्ते", "दुनिया", "￭।"]),
+        ("cafe\u0301 café", ["cafe\u0301", "café"]),
+        ("hi🧙🧙!", ["hi", "￭🧙🧙", "￭!"]),
+        ("snake_case", ["snake", "￭_￭", "case"]),
+        ("3.14", ["3", "￭.￭", "14"]),
+        ("the <unk> of", ["the", "<unk>", "of"]),
+        ("the <unk>, <unk>'s", ["the", "<unk>", "￭,", "<unk>", "￭'￭", "s"]),
+        ("pre<unk>post", ["pre", "￭", "<unk>", "￭", "post"]),
+        ("<unk><unk>", ["<unk>", "￭", "<unk>"]),
+        ("<eos>", ["<￭", "eos", "￭>"]),
+        ("a ￭ b", ["a", "■", "b"]),
+        ("a￭b", ["a", "￭■￭", "b"]),
+    ],
+)
+def test_words_are_cut_as_worked_by_hand(text, tokens):
+    assert WORDS.tokenize(text) == tokens
+
+
+@pytest.mark.parametrize(
+    ("text", "normalized"),
+    [
+        ("  a \t b  ", "a b"),
+        ("a \n\n b", "a\nb"),
+        ("a\r\nb\rc", "a\nb\nc"),
+        ("\n\na\n", "a"),
+        ("a￭b", "a■b"),
+        ("a\u00a0b", "a b"),
+    ],
+)
+def test_white_space_survives_in_its_shortest_form(text, normalized):
+    assert WORDS.normalize(text) == normalized
+
+
+def test_tokens_out_of_any_order_still_make_a_text():
+    assert WORDS.detokenize(["￭,", "a", "(￭", "\n", "￭.", "b", "￭-￭", "￭"]) == ", a (\n. b-"
+
+
+@given(texts)
+@example("ISN'T it 1984?")
+@example("Kelvin \u212a, dotted İ")
+def test_classic_agrees_with_its_definition(text):
+    spaced = re.sub(r"[^a-z0-9']+", " ", text.lower())
+    assert CLASSIC.tokenize(text) == [word for word in spaced.split(" ") if word]
+
+
+@given(texts)
+def test_classic_text_is_its_words_with_single_spaces(text):
+    tokens = CLASSIC.tokenize(text)
+    assert CLASSIC.detokenize(tokens) == " ".join(tokens)
+    assert CLASSIC.tokenize(CLASSIC.detokenize(tokens)) == tokens
+
+
+def test_classic_loses_case_and_punctuation():
+    assert CLASSIC.tokenize("You shall NOT pass... 'tis\nnaïve!") == [
+        *("you", "shall", "not", "pass", "'tis", "na", "ve")
+    ]
+
+
+@pytest.mark.parametrize("style", TOKENIZER_STYLES)
+def test_a_tokenizer_is_made_by_its_style(style):
+    assert make_tokenizer(style).style == style
+
+
+def test_an_unknown_style_is_refused_with_the_known_ones():
+    with pytest.raises(CorpusError, match=r"'bpe'.* words, classic"):
+        make_tokenizer("bpe")
+
+
+def film_lines(corpus_file) -> list[str]:
+    with corpus_file("lotr_scripts.csv").open(encoding="utf-8", newline="") as file:
+        return [row["dialog"] for row in csv.DictReader(file)]
+
+
+def test_every_film_line_survives_tokenizing(corpus_file):
+    lines = film_lines(corpus_file)
+    assert len(lines) == 2390
+    changed = [t for t in lines if WORDS.detokenize(WORDS.tokenize(t)) != WORDS.normalize(t)]
+    assert changed == []
+
+
+def test_every_paragraph_of_tiny_shakespeare_survives_tokenizing(corpus_file):
+    text = corpus_file("tinyshakespeare.txt").read_text(encoding="utf-8")
+    paragraphs = text.strip().split("\n\n")
+    assert len(paragraphs) > 7000
+    changed = [p for p in paragraphs if WORDS.detokenize(WORDS.tokenize(p)) != WORDS.normalize(p)]
+    assert changed == []
+
+
+def test_classic_counts_of_the_film_dialogue_are_the_published_ones(corpus_file):
+    counts = Counter(word for line in film_lines(corpus_file) for word in CLASSIC.tokenize(line))
+    assert counts.total() == 25_242
+    assert len(counts) == 3_448
+    assert sum(count >= 3 for count in counts.values()) == 1_076

@@ -1,0 +1,108 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lorelm.corpus.tokenizer import EOS, UNK
+from lorelm.corpus.vocabulary import EOS_ID, UNK_ID, Vocabulary, unknown_rate
+from lorelm.errors import CorpusError
+
+words = st.text(min_size=1).filter(lambda word: word not in (UNK, EOS))
+word_lists = st.lists(words, unique=True)
+documents = st.lists(st.lists(st.sampled_from(["the", "ring", "of", "a", UNK, "\n", "é"])))
+
+
+def test_frequent_words_come_first_and_equal_ones_in_alphabetical_order():
+    vocabulary = Vocabulary.from_training_part(
+        [["ring", "the", "a", "the"], ["the", "ring", "elf"]], min_frequency=1
+    )
+    assert vocabulary.words == (UNK, EOS, "the", "ring", "a", "elf")
+
+
+def test_rare_words_are_left_out():
+    vocabulary = Vocabulary.from_training_part(
+        [["ring", "the", "a", "the"], ["the", "ring", "elf"]], min_frequency=2
+    )
+    assert vocabulary.words == (UNK, EOS, "the", "ring")
+
+
+@given(documents, st.integers(1, 4))
+def test_a_word_is_in_exactly_when_seen_often_enough(documents, min_frequency):
+    vocabulary = Vocabulary.from_training_part(documents, min_frequency=min_frequency)
+    flat = [token for document in documents for token in document if token != UNK]
+    expected = {token for token in flat if flat.count(token) >= min_frequency}
+    assert set(vocabulary.words[2:]) == expected
+    assert len(vocabulary) == len(expected) + 2
+
+
+@given(documents, st.randoms())
+def test_the_order_of_documents_does_not_matter(documents, random):
+    shuffled = random.sample(documents, len(documents))
+    assert Vocabulary.from_training_part(
+        documents, min_frequency=1
+    ) == Vocabulary.from_training_part(shuffled, min_frequency=1)
+
+
+def test_unk_in_the_text_is_the_unknown_word_and_not_a_second_one():
+    vocabulary = Vocabulary.from_training_part([[UNK, UNK, UNK, "ring"]], min_frequency=1)
+    assert vocabulary.words == (UNK, EOS, "ring")
+    assert vocabulary.encode([UNK, "ring"]).tolist() == [UNK_ID, 2]
+
+
+def test_unk_and_eos_have_the_first_ids():
+    assert Vocabulary([UNK, EOS, "ring"]).encode([UNK, EOS, "ring"]).tolist() == [0, 1, 2]
+    assert (UNK_ID, EOS_ID) == (0, 1)
+
+
+@given(word_lists, st.lists(words))
+def test_unknown_words_get_id_zero_and_known_ones_come_back(known, tokens):
+    vocabulary = Vocabulary([UNK, EOS, *known])
+    ids = vocabulary.encode(tokens)
+    assert ids.dtype == np.int64
+    assert vocabulary.decode(ids) == [token if token in known else UNK for token in tokens]
+    assert [token in vocabulary for token in tokens] == [token in known for token in tokens]
+
+
+@given(word_lists)
+def test_json_round_trip_keeps_every_word_and_id(known):
+    vocabulary = Vocabulary([UNK, EOS, *known])
+    again = Vocabulary.from_json(vocabulary.to_json())
+    assert again == vocabulary
+    assert hash(again) == hash(vocabulary)
+    assert again.encode(known).tolist() == list(range(2, len(known) + 2))
+
+
+def test_vocabularies_of_another_order_differ():
+    assert Vocabulary([UNK, EOS, "a", "b"]) != Vocabulary([UNK, EOS, "b", "a"])
+    assert Vocabulary([UNK, EOS]) != (UNK, EOS)
+
+
+def test_a_repeated_word_is_refused_by_name():
+    with pytest.raises(CorpusError, match="'ring'"):
+        Vocabulary([UNK, EOS, "ring", "elf", "ring"])
+
+
+@pytest.mark.parametrize("beginning", [[], [UNK], [EOS, UNK], ["ring", UNK, EOS]])
+def test_a_wrong_beginning_is_refused(beginning):
+    with pytest.raises(CorpusError, match="begins with <unk> and <eos>"):
+        Vocabulary(beginning)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", '{"<unk>": 0}', '"<unk>"', "null", '["<unk>", "<eos>", 7]', '["ring"]']
+)
+def test_json_that_is_no_vocabulary_is_refused(text):
+    with pytest.raises(CorpusError, match="a vocabulary"):
+        Vocabulary.from_json(text)
+
+
+@pytest.mark.xfail(strict=True, raises=RecursionError, reason="src: deep JSON is not refused")
+def test_deeply_nested_json_is_refused():
+    with pytest.raises(CorpusError):
+        Vocabulary.from_json("[" * 100_000)
+
+
+def test_unknown_rate_leaves_document_ends_out():
+    assert unknown_rate(np.array([2, UNK_ID, EOS_ID, 3, 4, EOS_ID])) == 0.25
+    assert unknown_rate(np.array([EOS_ID])) == 0.0
+    assert unknown_rate(np.zeros(0, dtype=np.int64)) == 0.0

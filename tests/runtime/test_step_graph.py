@@ -1,0 +1,127 @@
+"""PyTorch, the float32 graph and the int8 graph are three ways to one answer."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lorelm.errors import BundleError
+from lorelm.model.config import ModelConfig
+from lorelm.model.lstm import LSTMLanguageModel
+from lorelm.runtime.base import Runtime, State
+from lorelm.runtime.onnx_runtime import OnnxRuntime
+from lorelm.runtime.step_graph import build_step_graph
+from lorelm.runtime.torch_runtime import TorchRuntime
+
+CONFIGS = [
+    ModelConfig(vocabulary_size=23, embedding_size=7, hidden_size=12, num_layers=1),
+    ModelConfig(vocabulary_size=40, embedding_size=24, hidden_size=16, num_layers=3),
+]
+
+
+def random_model(config: ModelConfig) -> LSTMLanguageModel:
+    torch.manual_seed(1)
+    return LSTMLanguageModel(config).eval()
+
+
+def graph_of(model: LSTMLanguageModel, precision: str) -> bytes:
+    weights = {name: tensor.detach().numpy() for name, tensor in model.state_dict().items()}
+    return build_step_graph(weights, model.config, precision)
+
+
+def logits_after(runtime: Runtime, ids: list[int]) -> np.ndarray:
+    state = State.zeros(runtime.config, 1)
+    for id_ in ids:
+        logits_BV, state = runtime.step(np.array([id_]), state)
+    return logits_BV
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+@pytest.mark.parametrize(("precision", "tolerance"), [("float32", 1e-5), ("int8", 0.05)])
+def test_graph_agrees_with_pytorch(config: ModelConfig, precision: str, tolerance: float) -> None:
+    model = random_model(config)
+    ids = [1, 5, 3, 22, 0, 7, 7, 2]
+    expected = logits_after(TorchRuntime(model), ids)
+    actual = logits_after(OnnxRuntime(graph_of(model, precision), config), ids)
+    assert np.abs(actual - expected).max() < tolerance
+
+
+def test_one_unit_worked_by_hand() -> None:
+    config = ModelConfig(vocabulary_size=3, embedding_size=1, hidden_size=1, num_layers=1)
+    weights = {
+        "embedding.weight": np.array([[0.0], [0.5], [1.0]], np.float32),
+        "lstm.weight_ih_l0": np.array([[1.0], [-1.0], [0.5], [2.0]], np.float32),
+        "lstm.weight_hh_l0": np.array([[0.3], [0.2], [-0.4], [0.1]], np.float32),
+        "lstm.bias_ih_l0": np.array([0.1, 0.2, 0.3, 0.4], np.float32),
+        "lstm.bias_hh_l0": np.array([0.0, 0.0, 0.0, -0.4], np.float32),
+        "fc.weight": np.array([[1.0], [2.0], [-1.0]], np.float32),
+        "fc.bias": np.array([0.0, 0.1, 0.2], np.float32),
+    }
+    state = State(np.full((1, 1, 1), 0.5, np.float32), np.full((1, 1, 1), -0.25, np.float32))
+
+    def sigmoid(x: float) -> float:
+        return 1 / (1 + math.exp(-x))
+
+    i, f = sigmoid(1.0 + 0.15 + 0.1), sigmoid(-1.0 + 0.1 + 0.2)
+    g, o = math.tanh(0.5 - 0.2 + 0.3), sigmoid(2.0 + 0.05 + 0.4 - 0.4)
+    c = f * -0.25 + i * g
+    h = o * math.tanh(c)
+
+    runtime = OnnxRuntime(build_step_graph(weights, config, "float32"), config)
+    logits_BV, after = runtime.step(np.array([2]), state)
+    assert after.c_LBH.item() == pytest.approx(c, abs=1e-6)
+    assert after.h_LBH.item() == pytest.approx(h, abs=1e-6)
+    assert logits_BV[0] == pytest.approx([h, 2 * h + 0.1, -h + 0.2], abs=1e-6)
+
+
+@given(
+    rows=st.lists(st.integers(0, 39), min_size=1, max_size=70),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_an_int8_row_does_not_depend_on_the_rows_beside_it(rows: list[int], seed: int) -> None:
+    config = CONFIGS[1]
+    runtime = INT8_RUNTIME
+    shape = (config.num_layers, len(rows), config.hidden_size)
+    random = np.random.default_rng(seed)
+    state = State(
+        random.uniform(-1, 1, shape).astype(np.float32),
+        random.normal(size=shape).astype(np.float32),
+    )
+    together, after = runtime.step(np.array(rows), state)
+    for row in {0, len(rows) // 2, len(rows) - 1}:
+        alone, after_alone = runtime.step(np.array([rows[row]]), state.rows(np.array([row])))
+        assert (alone[0] == together[row]).all()
+        assert (after_alone.h_LBH[:, 0] == after.h_LBH[:, row]).all()
+        assert (after_alone.c_LBH[:, 0] == after.c_LBH[:, row]).all()
+
+
+INT8_RUNTIME = OnnxRuntime(graph_of(random_model(CONFIGS[1]), "int8"), CONFIGS[1])
+
+
+def test_int8_sums_cannot_overflow_sixteen_bits() -> None:
+    """Without VNNI a processor adds two products of a state and a weight in 16 bits."""
+    import onnx
+
+    graph = onnx.load_from_string(graph_of(random_model(CONFIGS[1]), "int8")).graph
+    weights = [
+        onnx.numpy_helper.to_array(constant)
+        for constant in graph.initializer
+        if constant.data_type == onnx.TensorProto.INT8
+    ]
+    assert len(weights) == CONFIGS[1].num_layers + 1
+    largest = max(int(np.abs(w.astype(int)).max()) for w in weights)
+    assert 0 < 2 * 255 * largest < 2**15
+
+
+def test_a_graph_of_another_model_is_refused() -> None:
+    graph = graph_of(random_model(CONFIGS[0]), "float32")
+    with pytest.raises(BundleError, match="vocabulary of 40 words"):
+        OnnxRuntime(graph, CONFIGS[1])
+
+
+def test_what_is_no_graph_is_refused() -> None:
+    with pytest.raises(BundleError, match=r"step\.onnx cannot be read"):
+        OnnxRuntime(b"not a graph", CONFIGS[0], name="step.onnx")

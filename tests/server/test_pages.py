@@ -1,0 +1,92 @@
+from html.parser import HTMLParser
+
+import pytest
+from flask.testing import FlaskClient
+
+
+class Elements(HTMLParser):
+    """The attributes of each element of a page."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+
+def test_the_form_continues_a_prompt_and_keeps_its_values(client: FlaskClient) -> None:
+    response = client.post("/", data={"prompt": "The fox", "max_len": "7", "temperature": "0.3"})
+    page = response.get_data(as_text=True)
+    assert response.status_code == 200
+    assert '<span class="prompt">The fox</span><span class="generated">' in page
+    inputs = {a.get("name"): a.get("value") for tag, a in Elements(page).found if tag == "input"}
+    assert inputs == {"max_len": "7", "temperature": "0.3"}
+    assert "The fox</textarea>" in page
+
+
+def test_an_empty_prompt_begins_a_document(client: FlaskClient) -> None:
+    response = client.post("/", data={"prompt": "", "max_len": "7", "temperature": "0.3"})
+    assert response.status_code == 200
+    assert 'class="generated"' in response.get_data(as_text=True)
+
+
+def test_what_a_person_writes_is_escaped(client: FlaskClient) -> None:
+    page = client.post("/", data={"prompt": "<script>alert(1)</script>"}).get_data(as_text=True)
+    assert "<script" not in page
+    assert "&lt;script&gt;" in page
+
+
+def test_unknown_words_are_named(client: FlaskClient) -> None:
+    page = client.post("/", data={"prompt": "The dragon"}).get_data(as_text=True)
+    assert "does not know: dragon" in page
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"max_len": "many"}, "Length: input should be a valid integer"),
+        ({"max_len": "0"}, "Length: must be a whole number from 1"),
+        ({"max_len": "5000"}, "Length: must be at most 1000"),
+        ({"temperature": "-1"}, "Temperature: must be a number from 0"),
+        ({"temperature": "nan"}, "Temperature: must be a number from 0"),
+        ({"warmth": "1"}, "warmth: extra inputs are not permitted"),
+    ],
+)
+def test_a_wrong_value_is_explained_and_nothing_is_lost(
+    client: FlaskClient, fields: dict[str, str], message: str
+) -> None:
+    response = client.post("/", data={"prompt": "The fox"} | fields)
+    page = response.get_data(as_text=True)
+    assert response.status_code == 422
+    assert message in page
+    assert "The fox</textarea>" in page
+
+
+def test_every_address_on_the_page_is_relative(client: FlaskClient) -> None:
+    for page in (client.get("/"), client.post("/", data={"prompt": "The fox"})):
+        for _, attributes in Elements(page.get_data(as_text=True)).found:
+            for name in ("href", "src", "action"):
+                address = attributes.get(name)
+                assert address is None or not address.startswith(("/", "http"))
+
+
+def test_the_page_works_under_any_prefix(client: FlaskClient) -> None:
+    page = Elements(client.get("/").get_data(as_text=True)).found
+    for tag, attributes in page:
+        if tag == "link":
+            with client.get("/" + (attributes["href"] or "")) as response:
+                assert response.status_code == 200
+
+
+def test_a_page_that_is_not_there_says_so_in_html(client: FlaskClient) -> None:
+    response = client.get("/nothing")
+    assert response.status_code == 404
+    assert "<h1>Not Found</h1>" in response.get_data(as_text=True)
+
+
+def test_no_script_and_no_other_site_is_allowed(client: FlaskClient) -> None:
+    for response in (client.get("/"), client.get("/nothing"), client.get("/api/x")):
+        assert "default-src 'none'" in response.headers["Content-Security-Policy"]
+        assert response.headers["X-Content-Type-Options"] == "nosniff"

@@ -1,0 +1,362 @@
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from lorelm.errors import SamplingError
+from lorelm.sampling import SamplingSettings, next_probabilities, require_whole, sample
+
+LAST_UNIFORM = float(np.nextafter(1, 0))
+PLAIN = SamplingSettings(temperature=1.0)
+
+uniforms = st.floats(0, 1, exclude_max=True)
+# Half precision, so that logits that differ have probabilities that differ.
+logits_of_a_row = hnp.arrays(np.float32, st.integers(1, 12), elements=st.floats(-50, 50, width=16))
+settings_of_a_row = st.builds(
+    SamplingSettings,
+    temperature=st.just(0) | st.floats(0.01, 100),
+    top_k=st.integers(0, 12),
+    top_p=st.floats(1e-9, 1),
+    min_p=st.floats(0, 1),
+    repetition_penalty=st.floats(0.01, 100),
+)
+
+
+@st.composite
+def batches(draw):
+    shape = draw(st.tuples(st.integers(1, 6), st.integers(2, 10)))
+    logits = st.floats(-50, 50, width=32) | st.floats(-1e6, 1e6, width=32) | st.integers(-2, 2)
+    return {
+        "logits_BV": draw(hnp.arrays(np.float32, shape, elements=logits)),
+        "settings": draw(st.lists(settings_of_a_row, min_size=shape[0], max_size=shape[0])),
+        "seen_BV": draw(hnp.arrays(np.bool_, shape)),
+        "banned_ids": draw(st.sets(st.integers(0, shape[1] - 1), max_size=shape[1] - 1)),
+    }
+
+
+def probabilities(weights, settings=PLAIN, *, seen=(), banned_ids=()):
+    """The distribution of one row whose plain probabilities are in proportion to `weights`."""
+    return probabilities_of_logits(np.log(weights), settings, seen=seen, banned_ids=banned_ids)
+
+
+def probabilities_of_logits(logits, settings=PLAIN, *, seen=(), banned_ids=()):
+    logits_BV = np.array([logits], dtype=np.float32)
+    seen_BV = np.zeros(logits_BV.shape, dtype=bool)
+    seen_BV[0, list(seen)] = True
+    return next_probabilities(logits_BV, [settings], seen_BV=seen_BV, banned_ids=banned_ids)[0]
+
+
+def picks(weights, uniforms, settings=PLAIN, *, banned_ids=()):
+    """What each of many equal rows picks with its own uniform number."""
+    logits_BV = np.log(np.tile(weights, (len(uniforms), 1))).astype(np.float32)
+    return sample(
+        logits_BV,
+        [settings] * len(uniforms),
+        uniforms_B=np.array(uniforms, dtype=np.float64),
+        seen_BV=np.zeros(logits_BV.shape, dtype=bool),
+        banned_ids=banned_ids,
+    ).tolist()
+
+
+@given(batches())
+def test_probabilities_sum_to_one_and_banned_ids_have_none(batch):
+    probabilities_BV = next_probabilities(**batch)
+    assert (probabilities_BV >= 0).all()
+    np.testing.assert_allclose(probabilities_BV.sum(axis=1), 1, rtol=1e-12)
+    assert not probabilities_BV[:, list(batch["banned_ids"])].any()
+
+
+@given(batches(), st.data())
+def test_what_is_picked_has_a_probability(batch, data):
+    num_rows = len(batch["settings"])
+    choices = uniforms | st.sampled_from([0.0, 0.5, LAST_UNIFORM])
+    uniforms_B = np.array(data.draw(st.lists(choices, min_size=num_rows, max_size=num_rows)))
+    picked_B = sample(**batch, uniforms_B=uniforms_B)
+    assert (next_probabilities(**batch)[np.arange(num_rows), picked_B] > 0).all()
+    assert not set(picked_B.tolist()) & batch["banned_ids"]
+
+
+@given(batches(), st.data())
+def test_a_row_does_not_depend_on_the_rows_beside_it(batch, data):
+    num_rows = len(batch["settings"])
+    uniforms_B = np.array(data.draw(st.lists(uniforms, min_size=num_rows, max_size=num_rows)))
+    together_BV = next_probabilities(**batch)
+    picked_B = sample(**batch, uniforms_B=uniforms_B)
+    some_rows = data.draw(st.lists(st.integers(0, num_rows - 1), min_size=1, max_size=8))
+    for rows in ([row] for row in range(num_rows)), [some_rows]:
+        for chosen in rows:
+            part = {
+                "logits_BV": batch["logits_BV"][chosen],
+                "settings": [batch["settings"][row] for row in chosen],
+                "seen_BV": batch["seen_BV"][chosen],
+                "banned_ids": batch["banned_ids"],
+            }
+            assert np.array_equal(next_probabilities(**part), together_BV[chosen])
+            assert np.array_equal(sample(**part, uniforms_B=uniforms_B[chosen]), picked_B[chosen])
+
+
+def test_a_row_of_a_real_vocabulary_does_not_depend_on_its_place():
+    logits_BV = np.random.default_rng(0).normal(0, 3, (33, 911)).astype(np.float32)
+    rows = [SamplingSettings(top_p=0.9), SamplingSettings(top_k=40), SamplingSettings(min_p=0.05)]
+    settings = [rows[row % 3] for row in range(33)]
+    seen_BV = logits_BV > 3
+    together_BV = next_probabilities(logits_BV, settings, seen_BV=seen_BV)
+    for row in range(33):
+        alone = next_probabilities(
+            logits_BV[[row]], settings[row : row + 1], seen_BV=seen_BV[[row]]
+        )
+        assert np.array_equal(alone[0], together_BV[row])
+
+
+@given(batches())
+def test_the_inputs_are_left_as_they_are(batch):
+    logits_BV, seen_BV = batch["logits_BV"].copy(), batch["seen_BV"].copy()
+    next_probabilities(**batch)
+    assert np.array_equal(batch["logits_BV"], logits_BV)
+    assert np.array_equal(batch["seen_BV"], seen_BV)
+
+
+@given(logits_of_a_row, uniforms)
+def test_temperature_zero_and_top_k_one_take_the_likeliest(logits, uniform):
+    for settings in (SamplingSettings(temperature=0), SamplingSettings(top_k=1)):
+        distribution = probabilities_of_logits(logits, settings)
+        assert distribution.tolist() == np.eye(len(logits))[np.argmax(logits)].tolist()
+    picked = sample(
+        logits[None],
+        [SamplingSettings(temperature=0)],
+        uniforms_B=np.array([uniform]),
+        seen_BV=np.ones((1, len(logits)), dtype=bool),
+    )
+    assert picked.tolist() == [np.argmax(logits)]
+
+
+@given(logits_of_a_row)
+def test_plain_settings_give_the_softmax(logits):
+    exponentials = [math.exp(float(logit)) for logit in logits]
+    expected = [value / math.fsum(exponentials) for value in exponentials]
+    assert probabilities_of_logits(logits).tolist() == pytest.approx(expected, rel=1e-9)
+
+
+def test_temperature_divides_the_logits():
+    hot = probabilities([0.64, 0.16, 0.16, 0.04], SamplingSettings(temperature=2))
+    assert hot == pytest.approx([4 / 9, 2 / 9, 2 / 9, 1 / 9], rel=1e-5)
+    cold = probabilities([1, 2, 3], SamplingSettings(temperature=0.5))
+    assert cold == pytest.approx([1 / 14, 4 / 14, 9 / 14], rel=1e-5)
+
+
+def test_top_k_keeps_the_k_likeliest():
+    settings = SamplingSettings(temperature=1, top_k=2)
+    kept = probabilities([0.1, 0.4, 0.2, 0.3], settings)
+    assert kept == pytest.approx([0, 4 / 7, 0, 3 / 7], rel=1e-5)
+    assert probabilities([0.1, 0.4, 0.2, 0.3], SamplingSettings(temperature=1, top_k=9)).all()
+
+
+def test_of_equally_likely_ids_top_k_keeps_exactly_k():
+    settings = SamplingSettings(temperature=1, top_k=2)
+    assert np.count_nonzero(probabilities([0.25] * 4, settings)) == 2
+
+
+@pytest.mark.parametrize(
+    ("top_p", "expected"),
+    [
+        (1e-9, [0, 1, 0, 0]),
+        (0.39, [0, 1, 0, 0]),
+        (0.41, [0, 4 / 7, 0, 3 / 7]),
+        (0.69, [0, 4 / 7, 0, 3 / 7]),
+        (0.71, [0, 4 / 9, 2 / 9, 3 / 9]),
+        (0.91, [0.1, 0.4, 0.2, 0.3]),
+        (1.0, [0.1, 0.4, 0.2, 0.3]),
+    ],
+)
+def test_top_p_keeps_the_likeliest_that_together_reach_it(top_p, expected):
+    settings = SamplingSettings(temperature=1, top_p=top_p)
+    assert probabilities([0.1, 0.4, 0.2, 0.3], settings) == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("min_p", "expected"),
+    [
+        (0.0, [0.1, 0.4, 0.2, 0.3]),
+        (0.24, [0.1, 0.4, 0.2, 0.3]),
+        (0.26, [0, 4 / 9, 2 / 9, 3 / 9]),
+        (0.51, [0, 4 / 7, 0, 3 / 7]),
+        (1.0, [0, 1, 0, 0]),
+    ],
+)
+def test_min_p_keeps_ids_with_that_share_of_the_likeliest(min_p, expected):
+    settings = SamplingSettings(temperature=1, min_p=min_p)
+    assert probabilities([0.1, 0.4, 0.2, 0.3], settings) == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("penalty", "logits"), [(2.0, [1.0, -2.0, 0.5, -0.5]), (0.5, [4.0, -0.5, 0.5, -0.5])]
+)
+def test_the_penalty_divides_positive_and_multiplies_negative_logits_of_seen_ids(penalty, logits):
+    penalized = probabilities_of_logits(
+        [2.0, -1.0, 0.5, -0.5],
+        SamplingSettings(temperature=1, repetition_penalty=penalty),
+        seen=[0, 1],
+    )
+    exponentials = np.exp(logits)
+    assert penalized == pytest.approx(exponentials / exponentials.sum(), rel=1e-5)
+
+
+def test_the_penalty_can_change_what_the_likeliest_is():
+    settings = SamplingSettings(temperature=0, repetition_penalty=3)
+    assert probabilities_of_logits([2, 1], settings, seen=[0]).tolist() == [0, 1]
+
+
+def test_filters_act_on_what_the_one_before_has_left():
+    weights = [0.1, 0.4, 0.2, 0.3]
+    # Of the two that top-k leaves, the first holds 4/7 and reaches 0.5 alone; of all four, not.
+    top_k_then_p = SamplingSettings(temperature=1, top_k=2, top_p=0.5)
+    assert probabilities(weights, top_k_then_p).tolist() == [0, 1, 0, 0]
+    # The banned id counts neither among the k nor towards p, nor as the likeliest.
+    second = SamplingSettings(temperature=1, top_k=1)
+    assert probabilities(weights, second, banned_ids=[1]).tolist() == [0, 0, 0, 1]
+    assert probabilities(
+        weights, SamplingSettings(temperature=1, top_p=0.7), banned_ids=[1]
+    ) == pytest.approx([0, 0, 0.4, 0.6], rel=1e-5)
+    assert probabilities(
+        weights, SamplingSettings(temperature=1, min_p=0.7), banned_ids=[3]
+    ) == pytest.approx([0, 1, 0, 0], rel=1e-5)
+    # Heat brings an id above the threshold of min-p that would have fallen below it.
+    hot = SamplingSettings(temperature=2, min_p=0.45)
+    assert probabilities([0.64, 0.16, 0.16, 0.04], hot) == pytest.approx([0.5, 0.25, 0.25, 0])
+
+
+def test_a_banned_id_stays_banned_under_every_setting():
+    for settings in (
+        SamplingSettings(temperature=0),
+        SamplingSettings(temperature=100),
+        SamplingSettings(repetition_penalty=0.01),
+    ):
+        distribution = probabilities([1, 2, 96], settings, seen=[0, 1, 2], banned_ids=[2, 0])
+        assert distribution.tolist() == [0, 1, 0]
+
+
+def test_the_extreme_uniforms_pick_the_first_and_the_last_allowed_id():
+    extremes = [0.0, 0.999999, LAST_UNIFORM]
+    assert picks([0.25, 0.25, 0.25, 0.25], extremes) == [0, 3, 3]
+    assert picks([0.25, 0.25, 0.25, 0.25], extremes, banned_ids=[0, 3]) == [1, 2, 2]
+    top_two = SamplingSettings(temperature=1, top_k=2)
+    assert picks([0.1, 0.4, 0.2, 0.3], extremes, top_two) == [1, 3, 3]
+
+
+def test_a_grid_of_uniforms_gives_each_id_its_share():
+    grid = (np.arange(8) + 0.5) / 8
+    assert picks([1, 2, 0.5, 4.5], grid) == [0, 1, 1, 3, 3, 3, 3, 3]
+    assert picks([1, 2, 1, 4], grid) == [0, 1, 1, 2, 3, 3, 3, 3]
+
+
+@given(st.lists(st.floats(0.01, 1), min_size=1, max_size=8), settings_of_a_row)
+def test_frequencies_agree_with_the_probabilities(weights, settings):
+    num_points = 500
+    grid = (np.arange(num_points) + 0.5) / num_points
+    counts = np.bincount(picks(weights, grid, settings), minlength=len(weights))
+    expected = num_points * probabilities(weights, settings)
+    assert np.abs(counts - expected).max() <= 1.001
+
+
+@pytest.mark.xfail(strict=True, reason="src: overflow or underflow leaves nan instead")
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"temperature": 5e-324},
+        {"temperature": 1e-308},
+        {"repetition_penalty": 5e-324},
+        {"top_k": 1, "top_p": 5e-324},
+        {"top_k": 10**400},
+    ],
+    ids=["temperature", "temperature-1e-308", "repetition_penalty", "top_p", "top_k"],
+)
+def test_the_most_extreme_numbers_are_refused_or_give_a_distribution(values):
+    try:
+        settings = SamplingSettings(**values)
+    except SamplingError:
+        return
+    distribution = probabilities_of_logits([1, 30, 30], settings, seen=[1, 2], banned_ids=[0])
+    assert distribution.sum() == pytest.approx(1)
+    assert distribution[0] == 0
+
+
+FIELDS = [field.name for field in dataclasses.fields(SamplingSettings)]
+NOT_NUMBERS = [pytest.param(value, id=repr(value)) for value in ("1", None, [1], 1j)]
+
+
+@pytest.mark.parametrize("field", FIELDS)
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, -1, True, False])
+def test_a_value_out_of_range_is_refused_by_its_field(field, value):
+    with pytest.raises(SamplingError) as caught:
+        SamplingSettings(**{field: value})
+    assert caught.value.field == field
+    assert str(caught.value).startswith(f"{field}: must be ")
+    assert repr(value) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        pytest.param(
+            field,
+            marks=pytest.mark.xfail(
+                field != "top_k",
+                strict=True,
+                raises=TypeError,
+                reason="src: compares before it looks at the type",
+            ),
+        )
+        for field in FIELDS
+    ],
+)
+@pytest.mark.parametrize("value", NOT_NUMBERS)
+def test_what_is_no_number_is_refused_by_its_field(field, value):
+    with pytest.raises(SamplingError) as caught:
+        SamplingSettings(**{field: value})
+    assert caught.value.field == field
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("temperature", -1e-9),
+        ("temperature", 100.1),
+        ("top_k", 1.0),
+        ("top_k", 2.5),
+        ("top_p", 0),
+        ("top_p", 1.01),
+        ("min_p", 1.01),
+        ("repetition_penalty", 0),
+        ("repetition_penalty", 100.1),
+    ],
+)
+def test_each_field_has_its_own_range(field, value):
+    with pytest.raises(SamplingError, match=f"^{field}: must be ") as caught:
+        SamplingSettings(**{field: value})
+    assert caught.value.field == field
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *(("temperature", value) for value in (0, 1, 100, 0.5)),
+        *(("top_k", value) for value in (0, 1, 10**9)),
+        *(("top_p", value) for value in (1, 1e-9)),
+        *(("min_p", value) for value in (0, 1)),
+        *(("repetition_penalty", value) for value in (1, 100, 0.5)),
+    ],
+)
+def test_the_ends_of_each_range_are_allowed(field, value):
+    assert getattr(SamplingSettings(**{field: value}), field) == value
+
+
+def test_whole_numbers_are_refused_by_their_field_and_range():
+    require_whole(3, "max_tokens", at_least=3, at_most=3)
+    for value in (2, 4, 3.0, True, "3", None):
+        with pytest.raises(SamplingError, match=r"^max_tokens: .* from 3 to 3, not ") as caught:
+            require_whole(value, "max_tokens", at_least=3, at_most=3)
+        assert caught.value.field == "max_tokens"

@@ -1,0 +1,78 @@
+from pathlib import Path
+
+import pytest
+
+from lorelm.errors import RecipeError
+from lorelm.training.recipe import BUILT_IN_RECIPES, Recipe
+
+
+def test_the_classic_recipe_is_the_classic_one() -> None:
+    assert Recipe.load("classic").to_dict() == {
+        "tokenizer": "classic",
+        "min_frequency": 3,
+        "embedding_size": 512,
+        "hidden_size": 512,
+        "num_layers": 2,
+        "dropout": 0.65,
+        "learning_rate": 1e-3,
+        "learning_rate_decay": 0.5,
+        "max_gradient_norm": 0.25,
+        "batch_size": 64,
+        "bptt": 50,
+        "epochs": 20,
+        "seed": 0,
+        "split_seed": 42,
+    }
+
+
+@pytest.mark.parametrize("name", BUILT_IN_RECIPES)
+def test_every_built_in_recipe_is_valid(name: str) -> None:
+    assert Recipe.load(name).epochs >= 1
+
+
+def test_overrides_come_last_and_none_is_passed_over() -> None:
+    recipe = Recipe.load("classic", epochs=2, bptt=None)
+    assert (recipe.epochs, recipe.bptt) == (2, 50)
+
+
+def test_a_file_changes_what_it_names_and_keeps_the_rest_of_its_base(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text('base = "classic"\nepochs = 3\ndropout = 0\n')
+    assert Recipe.load(str(path)) == Recipe.load("classic", epochs=3, dropout=0)
+
+
+def test_without_a_base_the_rest_is_the_default(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text("epochs = 3\n")
+    assert Recipe.load(str(path)) == Recipe.load("default", epochs=3)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("epoch = 3", "unknown setting 'epoch': did you mean epochs"),
+        ("wings = 3", "unknown setting 'wings': the settings are tokenizer"),
+        ("epochs = 'ten'", "epochs is a whole number, not 'ten'"),
+        ("epochs = 1.5", "epochs is a whole number, not 1.5"),
+        ("epochs = true", "epochs is a whole number, not True"),
+        ("epochs = 0", "epochs is at least 1, not 0"),
+        ("dropout = 1.0", "dropout is from 0 up to but not 1"),
+        ("learning_rate = inf", "learning_rate is above 0"),
+        ("learning_rate = nan", "learning_rate is above 0"),
+        ("learning_rate_decay = 2", "learning_rate_decay is between 0 and 1"),
+        ("seed = -1", "seed is from 0"),
+        ("tokenizer = 'letters'", "tokenizer is one of words, classic"),
+        ("base = 'modern'", "based on 'modern', which is none of classic, default"),
+        ("epochs =", "is not TOML"),
+    ],
+)
+def test_a_wrong_recipe_is_refused(tmp_path: Path, content: str, message: str) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(content)
+    with pytest.raises(RecipeError, match=message):
+        Recipe.load(str(path))
+
+
+def test_a_recipe_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(RecipeError, match=r"no recipe 'grand'.*classic, default, shakespeare"):
+        Recipe.load("grand")
