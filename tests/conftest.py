@@ -1,9 +1,11 @@
 import os
-from collections.abc import Callable
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import torch
 from hypothesis import settings
 
 from lorelm.corpus.documents import Documents
@@ -13,8 +15,9 @@ from lorelm.training.train import train
 settings.register_profile("lorelm", deadline=None, max_examples=100)
 settings.load_profile("lorelm")
 
-# Two threads fight over the small tensors of these tests, above all on a machine that is busy.
-torch.set_num_threads(1)
+# Two threads fight over the small tensors of these tests, above all on a machine that is busy;
+# the commands that tests start take it over.
+os.environ["OMP_NUM_THREADS"] = "1"
 
 
 @pytest.fixture(scope="session")
@@ -85,3 +88,30 @@ def tiny_bundle(
     path = tmp_path_factory.mktemp("models") / "tales"
     train(tales, tiny_recipe, out=path, device="cpu")
     return path
+
+
+@pytest.fixture(scope="session")
+def start_server() -> Iterator[Callable[..., str]]:
+    """Starts `lorelm serve` as a person would, on a free port; returns its address.
+
+    All of them are ended with SIGTERM at the end, and must end well.
+    """
+    servers: list[subprocess.Popen[str]] = []
+
+    def start(*arguments: str) -> str:
+        command = [sys.executable, "-m", "lorelm", "serve", *arguments, "--port", "0"]
+        server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        assert server.stderr
+        line = server.stderr.readline()
+        address = re.search(r"http://\S+/", line)
+        if address is None:
+            pytest.fail(line + server.communicate()[1])
+        servers.append(server)
+        return address.group()
+
+    yield start
+    for server in servers:
+        server.terminate()
+        assert server.wait(timeout=20) == 0
+        assert server.stderr
+        server.stderr.close()

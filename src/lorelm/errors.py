@@ -40,9 +40,12 @@ class SamplingError(InputError):
     """
 
     def __init__(self, field: str, message: str) -> None:
-        super().__init__(f"{field}: {message}")
+        super().__init__(field, message)
         self.field = field
         self.message = message
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.message}"
 
 
 class BundleError(InputError):
@@ -53,7 +56,11 @@ class MissingExtraError(LoreLMError, ImportError):
     """A part of LoreLM that is not installed is needed."""
 
     def __init__(self, what: str, extra: str) -> None:
-        super().__init__(f"{what} needs more packages: pip install 'lorelm[{extra}]'")
+        super().__init__(what, extra)
+
+    def __str__(self) -> str:
+        what, extra = self.args
+        return f"{what} needs more packages: pip install 'lorelm[{extra}]'"
 
 
 class ServerError(LoreLMError):

@@ -6,9 +6,9 @@ number picks from it by the inverse of the cumulative distribution. All of it is
 the row, so what a row gets does not depend on the rows beside it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -46,18 +46,20 @@ class SamplingSettings:
     repetition_penalty: float = 1.0
 
     def __post_init__(self) -> None:
-        self._require(0 <= self.temperature <= 100, "temperature", "from 0 to 100")
-        require_whole(self.top_k, "top_k", at_least=0)
-        self._require(0 < self.top_p <= 1, "top_p", "above 0 and at most 1")
-        self._require(0 <= self.min_p <= 1, "min_p", "from 0 to 1")
-        self._require(
-            0 < self.repetition_penalty <= 100, "repetition_penalty", "above 0 and at most 100"
-        )
+        for field, allowed, is_allowed in _RANGES:
+            value = getattr(self, field)
+            is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+            if not (is_number and is_allowed(value)):
+                raise SamplingError(field, f"must be a number {allowed}, not {value!r}")
+        require_whole(self.top_k, "top_k", at_least=0, at_most=10**9)
 
-    def _require(self, condition: bool, field: str, allowed: str) -> None:
-        value = getattr(self, field)
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not condition:
-            raise SamplingError(field, f"must be a number {allowed}, not {value!r}")
+
+_RANGES: Final[Sequence[tuple[str, str, Callable[[float], bool]]]] = (
+    ("temperature", "0, or from 0.001 to 100", lambda v: v == 0 or 0.001 <= v <= 100),
+    ("top_p", "above 0 and at most 1", lambda v: 0 < v <= 1),
+    ("min_p", "from 0 to 1", lambda v: 0 <= v <= 1),
+    ("repetition_penalty", "from 0.01 to 100", lambda v: 0.01 <= v <= 100),
+)
 
 
 def require_whole(value: Any, field: str, *, at_least: int, at_most: int | None = None) -> None:
@@ -106,7 +108,7 @@ def next_probabilities(
     banned_ids: Sequence[int] = (),
 ) -> Floats:
     """The distribution that :func:`sample` picks from: `[B, V]`, each row with a sum of one."""
-    scores_BV = logits_BV.astype(np.float64)
+    scores_BV = logits_BV.astype(np.float64, order="C")  # sums depend on the order in memory
     scores_BV[:, list(banned_ids)] = -np.inf
     _penalize(scores_BV, _column(settings, "repetition_penalty"), seen_BV)
     temperature_B1 = _column(settings, "temperature")
@@ -133,8 +135,7 @@ def _penalize(scores_BV: Floats, penalty_B1: Floats, seen_BV: Bools) -> None:
 
 
 def _softmax(scores_BV: Floats) -> Floats:
-    exponentials_BV = np.exp(scores_BV - scores_BV.max(axis=1, keepdims=True))
-    return _normalized(exponentials_BV)
+    return _normalized(np.exp(scores_BV - scores_BV.max(axis=1, keepdims=True)))
 
 
 def _normalized(weights_BV: Floats) -> Floats:
@@ -150,5 +151,6 @@ def _keep_top(probabilities_BV: Floats, top_k_B1: Floats, top_p_B1: Floats) -> N
     sorted_BV[(top_k_B1 > 0) & (ranks_V >= top_k_B1)] = 0.0
     cumulative_BV = sorted_BV.cumsum(axis=1)
     mass_before_BV = cumulative_BV - sorted_BV
-    sorted_BV[(top_p_B1 < 1) & (mass_before_BV >= top_p_B1 * cumulative_BV[:, -1:])] = 0.0
+    beyond_BV = (top_p_B1 < 1) & (mass_before_BV >= top_p_B1 * cumulative_BV[:, -1:])
+    sorted_BV[beyond_BV & (ranks_V > 0)] = 0.0  # the likeliest stays, however small p is
     np.put_along_axis(probabilities_BV, order_BV, sorted_BV, axis=1)

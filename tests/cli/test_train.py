@@ -46,26 +46,20 @@ def test_train_generate_and_score_go_together(lorelm: Lorelm, tales_csv: Path) -
     assert f"perplexity    {scored['perplexity']:.2f}" in lorelm("score", "model", tales_csv).stdout
 
 
-def test_the_speaker_comes_before_the_line(
-    lorelm: Lorelm, tales_csv: Path, tmp_path: Path
-) -> None:
+def test_the_speaker_comes_before_the_line(lorelm: Lorelm, tales_csv: Path, tmp_path: Path) -> None:
     lorelm("train", tales_csv, "--speaker-column", "who", "--out", "model", *SMALL)
     words = Bundle.load(tmp_path / "model").vocabulary.words
     assert {"FOX", "OWL", "￭:"} <= set(words)
 
 
-def test_flags_come_before_the_recipe_file(
-    lorelm: Lorelm, tales_csv: Path, tmp_path: Path
-) -> None:
+def test_flags_come_before_the_recipe_file(lorelm: Lorelm, tales_csv: Path, tmp_path: Path) -> None:
     (tmp_path / "my.toml").write_text('tokenizer = "classic"\nbptt = 7\nepochs = 9\n')
     lorelm("train", tales_csv, "--recipe", "my.toml", "--out", "model", *SMALL)
     recipe = Bundle.load(tmp_path / "model").manifest.recipe
     assert (recipe["tokenizer"], recipe["bptt"], recipe["epochs"]) == ("classic", 7, 2)
 
 
-def test_ctrl_c_keeps_the_best_epoch_so_far(
-    tales_csv: Path, tmp_path: Path
-) -> None:
+def test_ctrl_c_keeps_the_best_epoch_so_far(tales_csv: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "lorelm", "train", tales_csv, "--out", "model", *SMALL]
     training = subprocess.Popen(
         [*map(str, command), "--epochs", "100000"], cwd=tmp_path, stderr=subprocess.PIPE, text=True

@@ -13,14 +13,15 @@ def test_exact_duplicates_are_counted_beyond_the_first() -> None:
 
 
 def test_near_duplicates_worked_by_hand() -> None:
-    documents = [
-        "we must go to the old bridge".split(),  # 7 words
-        "we must go to the old bridge now".split(),  # 7 of 8 shared: near
-        "bridge old the to go must we".split(),  # the same words: near
-        "we must go to the red river".split(),  # 5 of 9 shared: not
-        "we must go".split(),  # too short to be looked at
-        "we must go now".split(),
+    lines = [
+        "we must go to the old bridge",  # 7 words
+        "we must go to the old bridge now",  # 7 of 8 shared: near
+        "bridge old the to go must we",  # the same words: near
+        "we must go to the red river",  # 5 of 9 shared: not
+        "we must go",  # too short to be looked at
+        "we must go now",
     ]
+    documents = [line.split() for line in lines]
     assert count_near_duplicates(documents) == 2  # the two sets of words that differ
 
 

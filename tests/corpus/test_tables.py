@@ -172,7 +172,7 @@ def test_a_parquet_file_cut_short_is_refused(refusal, tmp_path):
 
 
 def test_what_only_claims_to_be_parquet_is_refused(refusal, write):
-    assert "is not a Parquet file" in refusal(write("a.parquet", "line\none\n"))
+    assert "no Parquet file" in refusal(write("a.parquet", "line\none\n"))
 
 
 @pytest.mark.parametrize(
@@ -205,9 +205,6 @@ def test_a_column_of_bytes_is_refused(refusal, tmp_path):
     assert "holds no text" in refusal(path, text_column="line")
 
 
-@pytest.mark.xfail(
-    strict=True, raises=pl.exceptions.PolarsError, reason="src: a failing cast is not caught"
-)
 def test_a_column_of_durations_is_refused(tmp_path):
     path = tmp_path / "a.parquet"
     pl.select(line=pl.duration(days=1), n=1).write_parquet(path)

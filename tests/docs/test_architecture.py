@@ -21,7 +21,11 @@ def rooms_on_disk() -> set[str]:
 def imported_rooms(room: str) -> set[str]:
     """The rooms that the files of a room import themselves."""
     package = ROOT / "src" / "lorelm"
-    files = [package / f"{room}.py"] if (package / f"{room}.py").exists() else (package / room).rglob("*.py")
+    files = (
+        [package / f"{room}.py"]
+        if (package / f"{room}.py").exists()
+        else (package / room).rglob("*.py")
+    )
     found = {
         name
         for file in files

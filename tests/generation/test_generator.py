@@ -18,7 +18,11 @@ def runtime(tiny_bundle: Path) -> Runtime:
 
 
 def generated(
-    runtime: Runtime, seeds: list[int], *, prompt: list[int] | None = None, max_len: int = 30,
+    runtime: Runtime,
+    seeds: list[int],
+    *,
+    prompt: list[int] | None = None,
+    max_len: int = 30,
     **settings: float,
 ) -> list[GeneratedIds]:
     return generate_ids(

@@ -27,9 +27,10 @@ def random_model(config: ModelConfig) -> LSTMLanguageModel:
     return LSTMLanguageModel(config).eval()
 
 
-def graph_of(model: LSTMLanguageModel, precision: str) -> bytes:
+def graph_of(model: LSTMLanguageModel, precision: str, *, tabulated: bool = True) -> bytes:
     weights = {name: tensor.detach().numpy() for name, tensor in model.state_dict().items()}
-    return build_step_graph(weights, model.config, precision)
+    max_table_bytes = 10**9 if tabulated else 0
+    return build_step_graph(weights, model.config, precision, max_table_bytes=max_table_bytes)
 
 
 def logits_after(runtime: Runtime, ids: list[int]) -> np.ndarray:
@@ -40,12 +41,18 @@ def logits_after(runtime: Runtime, ids: list[int]) -> np.ndarray:
 
 
 @pytest.mark.parametrize("config", CONFIGS)
-@pytest.mark.parametrize(("precision", "tolerance"), [("float32", 1e-5), ("int8", 0.05)])
-def test_graph_agrees_with_pytorch(config: ModelConfig, precision: str, tolerance: float) -> None:
+@pytest.mark.parametrize(
+    ("precision", "tabulated", "tolerance"),
+    [("float32", False, 1e-5), ("int8", False, 0.05), ("int8", True, 0.05)],
+)
+def test_graph_agrees_with_pytorch(
+    config: ModelConfig, precision: str, tabulated: bool, tolerance: float
+) -> None:
     model = random_model(config)
     ids = [1, 5, 3, 22, 0, 7, 7, 2]
     expected = logits_after(TorchRuntime(model), ids)
-    actual = logits_after(OnnxRuntime(graph_of(model, precision), config), ids)
+    graph = graph_of(model, precision, tabulated=tabulated)
+    actual = logits_after(OnnxRuntime(graph, config), ids)
     assert np.abs(actual - expected).max() < tolerance
 
 
@@ -60,7 +67,7 @@ def test_one_unit_worked_by_hand() -> None:
         "fc.weight": np.array([[1.0], [2.0], [-1.0]], np.float32),
         "fc.bias": np.array([0.0, 0.1, 0.2], np.float32),
     }
-    state = State(np.full((1, 1, 1), 0.5, np.float32), np.full((1, 1, 1), -0.25, np.float32))
+    state = State([np.full((1, 1), 0.5, np.float32)], [np.full((1, 1), -0.25, np.float32)])
 
     def sigmoid(x: float) -> float:
         return 1 / (1 + math.exp(-x))
@@ -72,33 +79,39 @@ def test_one_unit_worked_by_hand() -> None:
 
     runtime = OnnxRuntime(build_step_graph(weights, config, "float32"), config)
     logits_BV, after = runtime.step(np.array([2]), state)
-    assert after.c_LBH.item() == pytest.approx(c, abs=1e-6)
-    assert after.h_LBH.item() == pytest.approx(h, abs=1e-6)
+    assert after.c_BH[0].item() == pytest.approx(c, abs=1e-6)
+    assert after.h_BH[0].item() == pytest.approx(h, abs=1e-6)
     assert logits_BV[0] == pytest.approx([h, 2 * h + 0.1, -h + 0.2], abs=1e-6)
+
+
+INT8_RUNTIMES = [
+    OnnxRuntime(graph_of(random_model(CONFIGS[1]), "int8", tabulated=tabulated), CONFIGS[1])
+    for tabulated in (False, True)
+]
 
 
 @given(
     rows=st.lists(st.integers(0, 39), min_size=1, max_size=70),
     seed=st.integers(0, 2**32 - 1),
+    runtime=st.sampled_from(INT8_RUNTIMES),
 )
-def test_an_int8_row_does_not_depend_on_the_rows_beside_it(rows: list[int], seed: int) -> None:
-    config = CONFIGS[1]
-    runtime = INT8_RUNTIME
-    shape = (config.num_layers, len(rows), config.hidden_size)
+def test_an_int8_row_does_not_depend_on_the_rows_beside_it(
+    rows: list[int], seed: int, runtime: OnnxRuntime
+) -> None:
     random = np.random.default_rng(seed)
+    shape = (runtime.config.num_layers, len(rows), runtime.config.hidden_size)
     state = State(
-        random.uniform(-1, 1, shape).astype(np.float32),
-        random.normal(size=shape).astype(np.float32),
+        list(random.uniform(-1, 1, shape).astype(np.float32)),
+        list(random.normal(size=shape).astype(np.float32)),
     )
     together, after = runtime.step(np.array(rows), state)
     for row in {0, len(rows) // 2, len(rows) - 1}:
         alone, after_alone = runtime.step(np.array([rows[row]]), state.rows(np.array([row])))
         assert (alone[0] == together[row]).all()
-        assert (after_alone.h_LBH[:, 0] == after.h_LBH[:, row]).all()
-        assert (after_alone.c_LBH[:, 0] == after.c_LBH[:, row]).all()
-
-
-INT8_RUNTIME = OnnxRuntime(graph_of(random_model(CONFIGS[1]), "int8"), CONFIGS[1])
+        for one, all_ in zip(
+            [*after_alone.h_BH, *after_alone.c_BH], [*after.h_BH, *after.c_BH], strict=True
+        ):
+            assert (one[0] == all_[row]).all()
 
 
 def test_int8_sums_cannot_overflow_sixteen_bits() -> None:

@@ -136,9 +136,7 @@ FIELDS = st.sampled_from(
 
 @given(body=JSON | st.dictionaries(FIELDS, JSON))
 def test_no_body_makes_the_server_fail(client: FlaskClient, body: object) -> None:
-    response = client.post(
-        "/api/generate", data=json.dumps(body), content_type="application/json"
-    )
+    response = client.post("/api/generate", data=json.dumps(body), content_type="application/json")
     assert response.status_code in (200, 422)
     assert response.is_json
 

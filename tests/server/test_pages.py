@@ -49,8 +49,8 @@ def test_unknown_words_are_named(client: FlaskClient) -> None:
         ({"max_len": "many"}, "Length: input should be a valid integer"),
         ({"max_len": "0"}, "Length: must be a whole number from 1"),
         ({"max_len": "5000"}, "Length: must be at most 1000"),
-        ({"temperature": "-1"}, "Temperature: must be a number from 0"),
-        ({"temperature": "nan"}, "Temperature: must be a number from 0"),
+        ({"temperature": "-1"}, "Temperature: must be a number 0"),
+        ({"temperature": "nan"}, "Temperature: must be a number 0"),
         ({"warmth": "1"}, "warmth: extra inputs are not permitted"),
     ],
 )

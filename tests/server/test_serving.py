@@ -67,7 +67,9 @@ def test_serving_does_not_import_what_it_does_not_need() -> None:
         "create_app(ServerSettings()); "
         "print([m for m in ('torch', 'polars', 'onnx', 'matplotlib') if m in sys.modules])"
     )
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
     assert loaded.stdout.strip() == "[]"
 
 

@@ -6,7 +6,7 @@
     vocabulary.json       the words in the order of their ids
     weights.safetensors   the weights in float32           (not in a serving bundle)
     step.float32.onnx     one step of the model            (not in a serving bundle)
-    step.int8.onnx        the same, four times smaller and faster: what serves
+    step.int8.onnx        the same in int8, four times faster: what serves
 """
 
 import hashlib

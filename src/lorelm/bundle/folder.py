@@ -35,9 +35,7 @@ def check_replaceable(path: Path, owned: str) -> None:
         raise BundleError(f"{path} cannot be written: no right to write in {path.parent.resolve()}")
 
 
-def replace_folder(
-    path: Path, files: Mapping[str, bytes], *, owned: Collection[str] = ()
-) -> None:
+def replace_folder(path: Path, files: Mapping[str, bytes], *, owned: Collection[str] = ()) -> None:
     """Makes `path` a folder of these files.
 
     Of the files that it had before, those of other names stay, unless they are among the `owned`.

@@ -34,6 +34,11 @@ def serve(bundle: Path, host: str, port: int, proxy_hops: int) -> None:
     """
     app = create_app(ServerSettings(bundle=bundle, proxy_hops=proxy_hops))
     listening = open_port(host, port)
-    click.echo(f"LoreLM serves {url_of(listening)} (Ctrl-C ends it)", err=True)
-    serve_until_stopped(app, listening, behind_proxy=proxy_hops > 0)
+    ready = f"LoreLM serves {url_of(listening)} (Ctrl-C ends it)"
+    serve_until_stopped(
+        app,
+        listening,
+        behind_proxy=proxy_hops > 0,
+        on_ready=lambda: click.echo(ready, err=True),
+    )
     click.echo("lorelm: stopped", err=True)

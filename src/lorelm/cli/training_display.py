@@ -44,6 +44,8 @@ class TrainingDisplay(TrainingListener):
 
     def on_start(self, corpus: Corpus, recipe: Recipe) -> None:
         self._corpus, self._epochs = corpus, recipe.epochs
+        for note in corpus.notes:
+            _console.print(note, soft_wrap=True)
         _console.print(
             f"{corpus.train.num_documents:,} documents to train on, "
             f"{corpus.valid.num_documents:,} to validate, {corpus.test.num_documents:,} to test; "

@@ -1,7 +1,7 @@
 """A corpus as it was read: its documents and where they came from."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 
@@ -26,10 +26,20 @@ class Documents:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 over the texts in their order: two corpora share it when they are the same."""
-        digest = hashlib.sha256()
-        for text in self.texts:
-            encoded = text.encode("utf-8", "surrogatepass")
-            digest.update(len(encoded).to_bytes(8, "little"))
-            digest.update(encoded)
-        return digest.hexdigest()
+        """SHA-256 over the texts: two corpora share it when they are the same."""
+        return fingerprint_of(self.texts)
+
+
+def fingerprint_of(texts: Iterable[str]) -> str:
+    """SHA-256 over texts in their order, each with its length before it."""
+    digest = hashlib.sha256()
+    for text in texts:
+        encoded = text.encode("utf-8", "surrogatepass")
+        digest.update(len(encoded).to_bytes(8, "little"))
+        digest.update(encoded)
+    return digest.hexdigest()
+
+
+def has_word(text: str) -> bool:
+    """Whether there is a letter or a digit in a text."""
+    return any(map(str.isalnum, text))

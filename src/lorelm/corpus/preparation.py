@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lorelm.corpus.documents import Documents
+from lorelm.corpus.documents import Documents, fingerprint_of
 from lorelm.corpus.splits import split_documents
 from lorelm.corpus.tokenizer import Tokenizer
 from lorelm.corpus.vocabulary import Ids, Vocabulary, unknown_rate
@@ -35,6 +35,7 @@ class Corpus:
     Attributes:
         source: where it came from, in words fit to be shown.
         fingerprint: SHA-256 over the texts of all parts.
+        notes: what was passed over, a sentence each, to be shown to the user.
     """
 
     source: str
@@ -44,6 +45,7 @@ class Corpus:
     train: Part
     valid: Part
     test: Part
+    notes: Sequence[str] = ()
 
 
 def prepare_corpus(
@@ -68,7 +70,9 @@ def prepare_corpus(
     tokens = _tokenize(documents, tokenizer)
     if valid is not None and test is not None:
         parts = [tokens, _tokenize(valid, tokenizer), _tokenize(test, tokenizer)]
-        fingerprint = "+".join(d.fingerprint for d in (documents, valid, test))
+        fingerprint = fingerprint_of(
+            text for part in (documents, valid, test) for text in part.texts
+        )
     else:
         split = split_documents([tuple(document) for document in tokens], seed=split_seed)
         parts = [[tokens[i] for i in places] for places in (split.train, split.valid, split.test)]
@@ -90,6 +94,17 @@ def prepare_corpus(
         train=train_part,
         valid=valid_part,
         test=test_part,
+        notes=_left_out(
+            [documents, *(part for part in (valid, test) if part)],
+            (train_part, valid_part, test_part),
+        ),
+    )
+
+
+def _left_out(read: Sequence[Documents], kept: Sequence[Part]) -> Sequence[str]:
+    count = sum(map(len, read)) - sum(part.num_documents for part in kept)
+    return (
+        [f"{count:,} documents have no word for the tokenizer and are left out."] if count else []
     )
 
 

@@ -7,7 +7,7 @@ and what to do, so that the command line can print it as it is.
 from pathlib import Path
 from typing import Final
 
-from lorelm.corpus.documents import Documents
+from lorelm.corpus.documents import Documents, has_word
 from lorelm.corpus.reading_options import ReadingOptions
 from lorelm.corpus.shakespeare import read_shakespeare
 from lorelm.corpus.text_files import read_plain_text
@@ -29,7 +29,7 @@ def read_documents(path: str | Path, options: ReadingOptions | None = None) -> D
     """
     options = options or ReadingOptions()
     path = Path(path)
-    if str(path) == "shakespeare" and not path.exists():
+    if str(path) == "shakespeare" and not path.is_file():
         return read_shakespeare()
     content = _read_bytes(path)
     if content.startswith(b"PAR1") or path.suffix.lower() in _TABLE_SUFFIXES:
@@ -43,21 +43,21 @@ def read_documents(path: str | Path, options: ReadingOptions | None = None) -> D
 
 
 def _read_bytes(path: Path) -> bytes:
-    if path.is_dir():
-        raise CorpusError(f"{path} is a folder: name one file in it")
     try:
         content = path.read_bytes()
     except FileNotFoundError as error:
         raise CorpusError(f"there is no file {path}: check the path") from error
     except OSError as error:
-        raise CorpusError(f"{path} cannot be read: {error.strerror or error}") from error
+        if isinstance(error, IsADirectoryError | PermissionError) and path.is_dir():
+            raise CorpusError(f"{path} is a folder: name one file in it") from error
+        raise CorpusError(f"{path} cannot be read: {error.strerror}") from error
     if not content:
         raise CorpusError(f"{path} is empty: a corpus needs text in it")
     return content
 
 
 def _without_blanks(documents: Documents, path: Path) -> Documents:
-    kept = [i for i, text in enumerate(documents.texts) if any(map(str.isalnum, text))]
+    kept = [i for i, text in enumerate(documents.texts) if has_word(text)]
     if not kept:
         raise CorpusError(f"{path} holds no document with a word in it: is it the right file?")
     blanks = len(documents) - len(kept)

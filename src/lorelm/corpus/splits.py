@@ -41,6 +41,8 @@ def split_documents(keys: Sequence[Hashable], *, seed: int) -> Split:
             "(--document line), or name --valid and --test files"
         )
     random.Random(seed).shuffle(groups)  # noqa: S311 - a split is no secret
+    # What fills more than a held-out part by itself (a refrain, say) trains.
+    groups.sort(key=lambda group: len(group) <= VALID_SHARE * len(keys))
     valid_from = min(max(1, _cut(groups, TRAIN_SHARE)), len(groups) - 2)
     test_from = min(max(valid_from + 1, _cut(groups, TRAIN_SHARE + VALID_SHARE)), len(groups) - 1)
     return Split(

@@ -1,9 +1,11 @@
 """Tables to documents: CSV, TSV, JSONL and Parquet, read by Polars."""
 
+import contextlib
 import io
+from collections.abc import Iterator
 from pathlib import Path
 
-from lorelm.corpus.documents import Documents
+from lorelm.corpus.documents import Documents, has_word
 from lorelm.corpus.reading_options import ReadingOptions
 from lorelm.corpus.text_files import decode
 from lorelm.errors import CorpusError, MissingExtraError
@@ -12,6 +14,8 @@ try:
     import polars as pl
 except ImportError as error:
     raise MissingExtraError("reading a table (CSV, TSV, JSONL, Parquet)", "train") from error
+
+_PARQUET = b"PAR1"
 
 # A column is prose when its cells are mostly different and hold several words: names, titles and
 # numbers are not. On lotr_scripts.csv the dialogue has 11 words a cell, the next column 4.
@@ -22,13 +26,14 @@ _PROSE_DISTINCT_SHARE = 0.2
 def read_table(path: Path, content: bytes, options: ReadingOptions) -> Documents:
     """Reads one text a row. See :func:`lorelm.corpus.readers.read_documents` for the errors."""
     frame = _read_frame(path, content, options.encoding)
-    if frame.height == 0:
+    if frame.is_empty():
         raise CorpusError(f"{path} has a header but no rows: a corpus needs text in it")
     notes = []
     text_column = options.text_column
     if text_column is None:
         text_column = _guess_text_column(path, frame)
-        notes.append(f"Taking the text from column {text_column!r}, the only one that is prose.")
+        why = "the only one" if frame.width == 1 else "the only one that is prose"
+        notes.append(f"Taking the text from column {text_column!r}, {why}.")
     texts = _column(path, frame, text_column, "--text-column")
     speakers: list[str] = []
     if options.speaker_column is not None:
@@ -37,7 +42,7 @@ def read_table(path: Path, content: bytes, options: ReadingOptions) -> Documents
             for name in _column(path, frame, options.speaker_column, "--speaker-column")
         ]
         texts = [
-            f"{speaker}: {text.strip()}" if speaker and text.strip() else text
+            f"{speaker}: {text.strip()}" if speaker and has_word(text) else text
             for speaker, text in zip(speakers, texts, strict=True)
         ]
     return Documents(texts=texts, source=path.name, speakers=speakers, notes=notes)
@@ -45,21 +50,29 @@ def read_table(path: Path, content: bytes, options: ReadingOptions) -> Documents
 
 def _read_frame(path: Path, content: bytes, encoding: str) -> pl.DataFrame:
     suffix = path.suffix.lower()
-    try:
-        if content.startswith(b"PAR1"):
+    if content.startswith(_PARQUET) or suffix == ".parquet":
+        with _explaining(path, "it is damaged or no Parquet file; write it again"):
             return pl.read_parquet(io.BytesIO(content))
-        if suffix == ".parquet":
-            raise CorpusError(f"{path} is not a Parquet file: give it the ending that it is")
-        text = io.BytesIO(decode(path, content, encoding).encode("utf-8"))
-        if suffix in (".jsonl", ".ndjson"):
-            return pl.read_ndjson(text, infer_schema_length=None)
-        return pl.read_csv(text, separator="\t" if suffix == ".tsv" else ",", infer_schema=False)
-    except pl.exceptions.PolarsError as error:
-        reason = str(error).strip().splitlines()[0].rstrip(".")
-        raise CorpusError(
-            f"{path} cannot be read as a table ({reason}): check its quotes and columns, or give "
-            "it the ending .txt to read its lines as text"
-        ) from error
+    text = decode(path, content, encoding)
+    if suffix in (".jsonl", ".ndjson"):
+        with _explaining(path, "each line is to be a JSON object"):
+            return pl.read_ndjson(io.StringIO(text), infer_schema_length=None)
+    if "\n" not in text:
+        text = text.replace("\r", "\n")  # the line ends of old Macs, which Polars does not know
+    with _explaining(path, "check its quotes and columns, or read its lines as text (ending .txt)"):
+        return pl.read_csv(
+            io.StringIO(text), separator="\t" if suffix == ".tsv" else ",", infer_schema=False
+        )
+
+
+@contextlib.contextmanager
+def _explaining(path: Path, advice: str) -> Iterator[None]:
+    """Turns what Polars has against a file, panics of its Rust code included, into one line."""
+    try:
+        yield
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        reason = (str(error).strip() or "it is damaged").splitlines()[0].rstrip(".")
+        raise CorpusError(f"{path} cannot be read as a table ({reason}): {advice}") from error
 
 
 def _column(path: Path, frame: pl.DataFrame, name: str, flag: str) -> list[str]:
@@ -68,9 +81,14 @@ def _column(path: Path, frame: pl.DataFrame, name: str, flag: str) -> list[str]:
             f"{path} has no column {name!r}: choose {flag} from {_listed(frame.columns)}"
         )
     series = frame.get_column(name)
-    if series.dtype.is_nested() or series.dtype == pl.Binary:
-        raise CorpusError(f"column {name!r} of {path} holds no text: choose another {flag}")
-    texts: list[str] = series.cast(pl.String).fill_null("").to_list()
+    try:
+        if series.dtype.is_nested() or series.dtype == pl.Binary:
+            raise pl.exceptions.InvalidOperationError("bytes and lists are no text")
+        texts: list[str] = series.cast(pl.String).fill_null("").to_list()
+    except pl.exceptions.PolarsError as error:
+        raise CorpusError(
+            f"column {name!r} of {path} holds no text: choose another {flag}"
+        ) from error
     row = next((row for row, text in enumerate(texts, start=1) if "\0" in text), None)
     if row is not None:
         raise CorpusError(

@@ -1,5 +1,7 @@
 """Plain text to documents, and bytes to text."""
 
+import codecs
+import encodings
 from pathlib import Path
 
 from lorelm.corpus.documents import Documents
@@ -13,17 +15,26 @@ def decode(path: Path, content: bytes, encoding: str) -> str:
     Raises:
         CorpusError: the encoding is unknown or does not fit, or the text holds a NUL character.
     """
-    if encoding == "utf-8" and content[:2] in (b"\xff\xfe", b"\xfe\xff"):
+    # Asked of Python's own codecs: a package may have registered one that answers to any name.
+    codec = encodings.search_function(encoding.lower())
+    is_utf8 = codec is not None and codec.name == "utf-8"
+    if is_utf8 and content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise CorpusError(f"{path} is UTF-16, not UTF-8: read it with --encoding utf-16")
+    if is_utf8:
+        content = content.removeprefix(codecs.BOM_UTF8)
     try:
-        text = content.decode("utf-8-sig" if encoding == "utf-8" else encoding)
-    except LookupError as error:
-        raise CorpusError(f"there is no encoding called {encoding!r}") from error
+        if codec is None:
+            raise LookupError(encoding)
+        text = content.decode(encoding)
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise CorpusError(
             f"{path} is not {encoding} text (see line {line}): save it as UTF-8, or say what it "
             "is, for example --encoding cp1252"
+        ) from error
+    except (LookupError, UnicodeError) as error:
+        raise CorpusError(
+            f"there is no encoding called {encoding!r}: try utf-8 or cp1252"
         ) from error
     if "\0" in text:
         line = text[: text.index("\0")].count("\n") + 1

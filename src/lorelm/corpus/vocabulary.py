@@ -58,7 +58,7 @@ class Vocabulary:
         """
         try:
             words = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise CorpusError(f"a vocabulary is a JSON list of words; {error}") from error
         if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
             raise CorpusError("a vocabulary is a JSON list of words; this JSON is something else")

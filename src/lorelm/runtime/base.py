@@ -1,5 +1,6 @@
 """What every runtime offers: one step of the model."""
 
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -12,26 +13,31 @@ IdArray = npt.NDArray[np.int64]
 
 
 class State(NamedTuple):
-    """What an LSTM remembers of B texts: hidden state and cell state of each layer."""
+    """What an LSTM remembers of B texts.
 
-    h_LBH: FloatArray
-    c_LBH: FloatArray
+    Attributes:
+        h_BH: the hidden state of each layer.
+        c_BH: the cell state of each layer.
+    """
+
+    # One array a layer, not one `h_LBH` for all: the graph need not cut and join it (7 % more
+    # tokens/s at one row).
+    h_BH: Sequence[FloatArray]
+    c_BH: Sequence[FloatArray]
 
     @classmethod
     def zeros(cls, config: ModelConfig, batch_size: int) -> "State":
         """The state before anything was read."""
-        shape = (config.num_layers, batch_size, config.hidden_size)
-        return cls(np.zeros(shape, np.float32), np.zeros(shape, np.float32))
+        zeros_BH = np.zeros((batch_size, config.hidden_size), np.float32)
+        return cls([zeros_BH] * config.num_layers, [zeros_BH] * config.num_layers)
 
     def repeated(self, num_rows: int) -> "State":
         """The state of one text, for each of `num_rows` texts that begin alike."""
-        return State(
-            np.repeat(self.h_LBH, num_rows, axis=1), np.repeat(self.c_LBH, num_rows, axis=1)
-        )
+        return self.rows(np.zeros(num_rows, dtype=np.int64))
 
     def rows(self, rows: IdArray) -> "State":
         """The state of some of the texts, in the order of `rows`."""
-        return State(self.h_LBH[:, rows], self.c_LBH[:, rows])
+        return State([h[rows] for h in self.h_BH], [c[rows] for c in self.c_BH])
 
 
 class Runtime(Protocol):
@@ -43,3 +49,13 @@ class Runtime(Protocol):
     def step(self, ids_B: IdArray, state: State) -> tuple[FloatArray, State]:
         """Reads one id a row; returns `logits_BV` of the next id, and the state after it."""
         ...
+
+
+def input_names(num_layers: int) -> list[str]:
+    """The inputs of a step graph, in their order."""
+    return ["ids_B", *(f"{s}_{layer}_BH" for layer in range(num_layers) for s in "hc")]
+
+
+def output_names(num_layers: int) -> list[str]:
+    """The outputs of a step graph, in their order."""
+    return ["logits_BV", *(f"next_{s}_{layer}_BH" for layer in range(num_layers) for s in "hc")]

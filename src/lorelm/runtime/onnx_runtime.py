@@ -4,9 +4,7 @@ import onnxruntime as ort
 
 from lorelm.errors import BundleError
 from lorelm.model.config import ModelConfig
-from lorelm.runtime.base import FloatArray, IdArray, State
-
-_OUTPUTS = ("logits_BV", "next_h_LBH", "next_c_LBH")
+from lorelm.runtime.base import FloatArray, IdArray, State, input_names, output_names
 
 
 class OnnxRuntime:
@@ -34,20 +32,30 @@ class OnnxRuntime:
             self._session = ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime's exceptions have no common base but this
             raise BundleError(f"{name} cannot be read as an ONNX graph: {error}") from error
-        shapes = {
-            value.name: value.shape
-            for value in (*self._session.get_inputs(), *self._session.get_outputs())
-        }
-        state_shape = [config.num_layers, "B", config.hidden_size]
-        if shapes.get("logits_BV") != ["B", config.vocabulary_size]:
-            raise BundleError(f"{name} does not fit a vocabulary of {config.vocabulary_size} words")
-        if shapes.get("h_LBH") != state_shape or shapes.get("c_LBH") != state_shape:
-            raise BundleError(
-                f"{name} does not have {config.num_layers} layers of {config.hidden_size}"
-            )
+        self._input_names = input_names(config.num_layers)
+        self._output_names = output_names(config.num_layers)
+        self._check(name)
 
     def step(self, ids_B: IdArray, state: State) -> tuple[FloatArray, State]:
-        logits_BV, next_h_LBH, next_c_LBH = self._session.run(
-            _OUTPUTS, {"ids_B": ids_B, "h_LBH": state.h_LBH, "c_LBH": state.c_LBH}
-        )
-        return logits_BV, State(next_h_LBH, next_c_LBH)
+        states = [array for layer in zip(state.h_BH, state.c_BH, strict=True) for array in layer]
+        inputs = dict(zip(self._input_names, [ids_B, *states], strict=True))
+        logits_BV, *next_states = self._session.run(self._output_names, inputs)
+        return logits_BV, State(next_states[0::2], next_states[1::2])
+
+    def _check(self, name: str) -> None:
+        """Refuses a graph that is of another model than the configuration."""
+        inputs = {value.name: value.shape for value in self._session.get_inputs()}
+        outputs = {value.name: value.shape for value in self._session.get_outputs()}
+        if outputs.get("logits_BV") != ["B", self.config.vocabulary_size]:
+            raise BundleError(
+                f"{name} does not fit a vocabulary of {self.config.vocabulary_size} words"
+            )
+        state_shape = ["B", self.config.hidden_size]
+        if (
+            list(inputs) != self._input_names
+            or list(outputs) != self._output_names
+            or any(inputs[state] != state_shape for state in self._input_names[1:])
+        ):
+            raise BundleError(
+                f"{name} does not have {self.config.num_layers} layers of {self.config.hidden_size}"
+            )

@@ -23,10 +23,13 @@ class TorchRuntime:
         device = self._model.fc.weight.device
         was_training = self._model.training
         self._model.eval()
-        logits_1BV, next_state = self._model(
-            torch.from_numpy(ids_B).to(device)[None],
-            (torch.from_numpy(state.h_LBH).to(device), torch.from_numpy(state.c_LBH).to(device)),
+        try:
+            logits_1BV, (h_LBH, c_LBH) = self._model(
+                torch.from_numpy(ids_B).to(device)[None],
+                tuple(torch.from_numpy(np.stack(arrays)).to(device) for arrays in state),
+            )
+        finally:
+            self._model.train(was_training)
+        return logits_1BV[0].cpu().numpy(), State(
+            list(h_LBH.cpu().numpy()), list(c_LBH.cpu().numpy())
         )
-        self._model.train(was_training)
-        h_LBH, c_LBH = (tensor.cpu().numpy() for tensor in next_state)
-        return np.asarray(logits_1BV[0].cpu().numpy()), State(h_LBH, c_LBH)

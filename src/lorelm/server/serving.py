@@ -1,8 +1,10 @@
 """Opens the port and answers until Ctrl-C."""
 
+import contextlib
 import errno
 import signal
 import socket
+from collections.abc import Callable
 from types import FrameType
 
 import waitress
@@ -37,18 +39,22 @@ def open_port(host: str, port: int) -> socket.socket:
         ) from error
 
 
-def serve_until_stopped(app: Flask, listening: socket.socket, *, behind_proxy: bool) -> None:
+def serve_until_stopped(
+    app: Flask, listening: socket.socket, *, behind_proxy: bool, on_ready: Callable[[], None]
+) -> None:
     """Answers requests until Ctrl-C or SIGTERM, and lets those under way finish."""
     signal.signal(signal.SIGTERM, _stop)
-    waitress.serve(
-        app,
-        sockets=[listening],
-        threads=_NUM_THREADS,
-        ident=None,
-        # waitress drops the X-Forwarded headers unless told otherwise; with proxies in front,
-        # ProxyFix decides how many of them to believe.
-        clear_untrusted_proxy_headers=not behind_proxy,
-    )
+    with contextlib.suppress(KeyboardInterrupt):
+        on_ready()
+        waitress.serve(
+            app,
+            sockets=[listening],
+            threads=_NUM_THREADS,
+            ident=None,
+            # waitress drops the X-Forwarded headers unless told otherwise; with proxies in front,
+            # ProxyFix decides how many of them to believe.
+            clear_untrusted_proxy_headers=not behind_proxy,
+        )
 
 
 def url_of(listening: socket.socket) -> str:
