@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import settings
 
 from lorelm.corpus.documents import Documents
@@ -16,7 +17,8 @@ settings.register_profile("lorelm", deadline=None, max_examples=100)
 settings.load_profile("lorelm")
 
 # Two threads fight over the small tensors of these tests, above all on a machine that is busy;
-# the commands that tests start take it over.
+# the commands that tests start have it from the environment.
+torch.set_num_threads(1)
 os.environ["OMP_NUM_THREADS"] = "1"
 
 

@@ -52,7 +52,8 @@ def test_a_person_gets_a_continuation_and_then_another(page: Page, url: str) -> 
     assert page.get_by_label("Length").input_value() == "9"
     texts = set()
     for _ in range(5):
-        page.get_by_role("button", name="Again").click()
+        with page.expect_navigation():
+            page.get_by_role("button", name="Again").click()
         texts.add(continuation.inner_text())
     assert len(texts) > 1
 
@@ -79,7 +80,8 @@ def test_nothing_is_cut_off_at_the_side(browser: Browser, url: str, width: int) 
     page = browser.new_page(viewport={"width": width, "height": 700})
     page.goto(url)
     page.get_by_label("Your words").fill("The fox " + "x" * 200)
-    page.get_by_role("button", name="Go on").click()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Go on").click()
     overflow = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
     smallest = page.evaluate(
         "Math.min(...[...document.querySelectorAll('p, label, input')]"
