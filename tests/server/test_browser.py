@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 CHROMIUM = shutil.which("chromium")
 
@@ -95,7 +95,8 @@ def test_nothing_is_cut_off_at_the_side(browser: Browser, url: str, width: int) 
 def test_the_keyboard_is_enough(browser: Browser, url: str) -> None:
     page = browser.new_page()
     page.goto(url)
-    page.keyboard.type("The hare")  # the text field has the focus from the start
+    expect(page.get_by_label("Your words")).to_be_focused()
+    page.keyboard.type("The hare")
     for _ in range(3):
         page.keyboard.press("Tab")
     page.keyboard.press("Enter")
