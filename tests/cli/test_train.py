@@ -72,7 +72,7 @@ def test_ctrl_c_keeps_the_best_epoch_so_far(tales_csv: Path, tmp_path: Path) -> 
     training.send_signal(signal.SIGINT)
     _, errors = training.communicate(timeout=60)
     assert training.returncode == 130
-    assert "the best one so far is saved" in errors
+    assert "the best epoch so far is saved" in errors
     assert "Traceback" not in errors
     assert Bundle.load(tmp_path / "model").manifest.training.epochs >= 2
 

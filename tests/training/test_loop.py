@@ -6,7 +6,7 @@ import torch
 from lorelm.corpus.documents import Documents
 from lorelm.corpus.preparation import Corpus, prepare_corpus
 from lorelm.corpus.tokenizer import make_tokenizer
-from lorelm.errors import CorpusError, InputError
+from lorelm.errors import CorpusError, InputError, RecipeError
 from lorelm.model.lstm import LSTMLanguageModel
 from lorelm.training.loop import EpochReport, TrainedModel, TrainingListener, fit, resolve_device
 from lorelm.training.recipe import Recipe
@@ -107,7 +107,7 @@ def test_ctrl_c_returns_the_best_epoch_so_far(corpus: Corpus, tiny_recipe: Recip
     steps_an_epoch = -(-len(corpus.train.stream) // tiny_recipe.batch_size // tiny_recipe.bptt)
     listener = InterruptAfter(steps_an_epoch + 2)
     result = fit(corpus, tiny_recipe, device=CPU, listener=listener)
-    assert result.interrupted
+    assert isinstance(result.interruption, KeyboardInterrupt)
     assert result.epochs == listener.reports
     assert len(result.epochs) == 1
     assert validation_loss(result.model, corpus.valid.stream) == pytest.approx(
@@ -118,6 +118,30 @@ def test_ctrl_c_returns_the_best_epoch_so_far(corpus: Corpus, tiny_recipe: Recip
 def test_ctrl_c_in_the_first_epoch_passes_through(corpus: Corpus, tiny_recipe: Recipe) -> None:
     with pytest.raises(KeyboardInterrupt):
         fit(corpus, tiny_recipe, device=CPU, listener=InterruptAfter(1))
+
+
+def test_an_exploding_loss_says_what_to_do(corpus: Corpus, tiny_recipe: Recipe) -> None:
+    with pytest.raises(RecipeError, match="exploded in epoch 1: use a lower --learning-rate"):
+        trained(corpus, tiny_recipe, learning_rate=3e38)
+
+
+class Ruin(TrainingListener):
+    """Spoils the weights at the end of the second epoch."""
+
+    def on_epoch(self, report: EpochReport, model: LSTMLanguageModel) -> None:
+        if report.epoch == 2:
+            model.fc.bias.data.fill_(float("nan"))
+
+
+def test_a_loss_that_explodes_later_leaves_the_best_epoch(
+    corpus: Corpus, tiny_recipe: Recipe
+) -> None:
+    result = fit(corpus, tiny_recipe, device=CPU, listener=Ruin())
+    assert "exploded in epoch 3" in str(result.interruption)
+    assert len(result.epochs) == 2
+    assert validation_loss(result.model, corpus.valid.stream) == pytest.approx(
+        result.best.valid_loss
+    )
 
 
 def test_a_batch_larger_than_the_corpus_is_refused(corpus: Corpus, tiny_recipe: Recipe) -> None:

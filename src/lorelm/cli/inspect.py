@@ -12,6 +12,7 @@ from lorelm.corpus.preparation import prepare_corpus
 from lorelm.corpus.readers import read_documents
 from lorelm.corpus.statistics import CorpusStatistics, corpus_statistics, verdict
 from lorelm.corpus.tokenizer import make_tokenizer
+from lorelm.errors import CorpusError
 from lorelm.training.recipe import BUILT_IN_RECIPES, Recipe
 
 
@@ -82,12 +83,15 @@ def _training_time(documents: Documents, recipe: Recipe) -> str:
         if error.name != "torch":
             raise
         return "no estimate, for PyTorch is not installed (pip install 'lorelm[train]')"
-    corpus = prepare_corpus(
-        documents,
-        tokenizer=make_tokenizer(recipe.tokenizer),
-        min_frequency=recipe.min_frequency,
-        split_seed=recipe.split_seed,
-    )
     device = resolve_device("auto")
-    seconds = estimate_training_seconds(corpus, recipe, device=device)
+    try:
+        corpus = prepare_corpus(
+            documents,
+            tokenizer=make_tokenizer(recipe.tokenizer),
+            min_frequency=recipe.min_frequency,
+            split_seed=recipe.split_seed,
+        )
+        seconds = estimate_training_seconds(corpus, recipe, device=device)
+    except CorpusError as error:
+        return f"not possible, for {error}"
     return f"about {duration(seconds)} for {recipe.epochs} epochs on this machine ({device.type})"

@@ -90,5 +90,5 @@ def train(
             listener=display,
         )
     show_result(result)
-    if result.interrupted:
+    if isinstance(result.interruption, KeyboardInterrupt):
         raise SystemExit(130)

@@ -91,8 +91,9 @@ class TrainingDisplay(TrainingListener):
 def show_result(result: TrainingResult) -> None:
     """What the training came to, and what to type next."""
     evaluation, training = result.evaluation, result.training
-    if result.interrupted:
-        _console.print(f"Stopped after epoch {training.epochs}; the best one so far is saved.")
+    if result.interruption is not None:
+        reason = str(result.interruption) or "stopped by Ctrl-C"
+        _console.print(f"{reason}; the best epoch so far is saved.", soft_wrap=True)
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     table.add_row("best epoch", f"{training.best_epoch} of {training.epochs}")
     table.add_row("training time", f"{duration(training.seconds)} on {training.device}")

@@ -1,5 +1,6 @@
 """The training loop: windows through the model, epoch by epoch, the best one kept."""
 
+import math
 import time
 from dataclasses import dataclass
 from typing import Final
@@ -9,7 +10,7 @@ from torch.nn.functional import cross_entropy
 
 from lorelm.corpus.preparation import Corpus
 from lorelm.corpus.windows import columns, windows
-from lorelm.errors import InputError
+from lorelm.errors import InputError, RecipeError
 from lorelm.evaluation.perplexity import perplexity
 from lorelm.model.config import ModelConfig
 from lorelm.model.lstm import LSTMLanguageModel, LSTMState
@@ -62,13 +63,13 @@ class TrainedModel:
     """The model of the best epoch, and the way there.
 
     Attributes:
-        interrupted: whether Ctrl-C ended training before its last epoch.
+        interruption: what ended training before its last epoch: Ctrl-C, or a loss that exploded.
     """
 
     model: LSTMLanguageModel
     best: EpochReport
     epochs: list[EpochReport]
-    interrupted: bool
+    interruption: KeyboardInterrupt | RecipeError | None
 
 
 def resolve_device(device: str) -> torch.device:
@@ -94,12 +95,13 @@ def fit(
 ) -> TrainedModel:
     """Trains a model on the corpus by the recipe and returns it as of its best epoch.
 
-    The same seed on the same machine gives the same weights. Ctrl-C after the first epoch ends
-    training early and returns the best epoch so far.
+    The same seed on the same machine gives the same weights. What goes wrong after the first epoch
+    ends training early, and the best epoch so far is returned.
 
     Raises:
         CorpusError: the training part is shorter than a batch.
-        KeyboardInterrupt: Ctrl-C before there was anything to return.
+        RecipeError: the loss exploded in the first epoch.
+        KeyboardInterrupt: Ctrl-C in the first epoch.
     """
     torch.manual_seed(recipe.seed)
     config = ModelConfig(
@@ -110,19 +112,19 @@ def fit(
     )
     model = LSTMLanguageModel(config, dropout=recipe.dropout).to(device)
     trainer = _Trainer(model, corpus, recipe, listener)
-    interrupted = False
+    interruption: KeyboardInterrupt | RecipeError | None = None
     try:
         for _ in range(recipe.epochs):
             trainer.run_epoch()
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, RecipeError) as error:
         if not trainer.epochs:
             raise
-        interrupted = True
+        interruption = error
     return TrainedModel(
         model=trainer.best_model(),
         best=trainer.best_epoch,
         epochs=trainer.epochs,
-        interrupted=interrupted,
+        interruption=interruption,
     )
 
 
@@ -168,6 +170,10 @@ class _Trainer:
         train_loss = self._train_one_epoch()
         seconds = time.perf_counter() - started
         valid_loss = validation_loss(self._model, self._valid_stream)
+        if not math.isfinite(train_loss + valid_loss):
+            raise RecipeError(
+                f"the loss exploded in epoch {len(self.epochs) + 1}: use a lower --learning-rate"
+            )
         self._schedule.step(valid_loss)
         report = EpochReport(
             epoch=len(self.epochs) + 1,

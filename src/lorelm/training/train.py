@@ -13,7 +13,7 @@ from lorelm.bundle.manifest import CorpusFacts, Evaluation, TrainingFacts
 from lorelm.corpus.documents import Documents
 from lorelm.corpus.preparation import Corpus, prepare_corpus
 from lorelm.corpus.tokenizer import make_tokenizer
-from lorelm.errors import BundleError
+from lorelm.errors import BundleError, RecipeError
 from lorelm.evaluation.perplexity import perplexity, score_stream
 from lorelm.model.lstm import LSTMLanguageModel
 from lorelm.runtime.onnx_runtime import OnnxRuntime
@@ -30,14 +30,14 @@ class TrainingResult:
     """What came of a training run; the model itself is in the bundle at `path`.
 
     Attributes:
-        interrupted: whether Ctrl-C ended training before its last epoch.
+        interruption: what ended training before its last epoch, if anything did.
     """
 
     path: Path
     corpus: Corpus
     evaluation: Evaluation
     training: TrainingFacts
-    interrupted: bool
+    interruption: KeyboardInterrupt | RecipeError | None
 
 
 def train(
@@ -63,6 +63,7 @@ def train(
         CorpusError: the corpus is too small, or has no word for the tokenizer.
         BundleError: `out` holds something else, or cannot be written.
         InputError: there is no such device.
+        RecipeError: the loss exploded in the first epoch.
         KeyboardInterrupt: Ctrl-C in the first epoch.
     """
     out = Path(out)
@@ -104,7 +105,7 @@ def train(
         corpus=corpus,
         evaluation=evaluation,
         training=training,
-        interrupted=trained.interrupted,
+        interruption=trained.interruption,
     )
 
 
