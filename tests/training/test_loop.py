@@ -7,6 +7,7 @@ from lorelm.corpus.documents import Documents
 from lorelm.corpus.preparation import Corpus, prepare_corpus
 from lorelm.corpus.tokenizer import make_tokenizer
 from lorelm.errors import CorpusError, InputError, RecipeError
+from lorelm.model.config import ModelConfig
 from lorelm.model.lstm import LSTMLanguageModel
 from lorelm.training.loop import EpochReport, TrainedModel, TrainingListener, fit, resolve_device
 from lorelm.training.recipe import Recipe
@@ -120,9 +121,18 @@ def test_ctrl_c_in_the_first_epoch_passes_through(corpus: Corpus, tiny_recipe: R
         fit(corpus, tiny_recipe, device=CPU, listener=InterruptAfter(1))
 
 
-def test_an_exploding_loss_says_what_to_do(corpus: Corpus, tiny_recipe: Recipe) -> None:
+class RuinedModel(LSTMLanguageModel):
+    def __init__(self, config: ModelConfig, *, dropout: float) -> None:
+        super().__init__(config, dropout=dropout)
+        self.fc.bias.data.fill_(float("nan"))
+
+
+def test_an_exploding_loss_says_what_to_do(
+    corpus: Corpus, tiny_recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lorelm.training.loop.LSTMLanguageModel", RuinedModel)
     with pytest.raises(RecipeError, match="exploded in epoch 1: use a lower --learning-rate"):
-        trained(corpus, tiny_recipe, learning_rate=3e38)
+        trained(corpus, tiny_recipe)
 
 
 class Ruin(TrainingListener):

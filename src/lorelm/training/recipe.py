@@ -74,9 +74,9 @@ class Recipe:
             value = getattr(self, name)
             _require(0 <= value < 2**63, name, "from 0 to 2**63 - 1", value)
         _require(0 <= self.dropout < 1, "dropout", "from 0 up to but not 1", self.dropout)
-        for name in ("learning_rate", "max_gradient_norm"):
-            value = getattr(self, name)
-            _require(0 < value < float("inf"), name, "above 0", value)
+        rate, norm = self.learning_rate, self.max_gradient_norm
+        _require(0 < rate <= 10, "learning_rate", "above 0 and at most 10", rate)
+        _require(0 < norm < float("inf"), "max_gradient_norm", "above 0", norm)
         decay = self.learning_rate_decay
         _require(0 < decay < 1, "learning_rate_decay", "between 0 and 1", decay)
 
