@@ -60,7 +60,9 @@ class MissingExtraError(LoreLMError, ImportError):
 
     def __str__(self) -> str:
         what, extra = self.args
-        return f"{what} needs more packages: pip install 'lorelm[{extra}]'"
+        return (
+            f"{what} needs more packages: pip install 'lorelm[{extra}]' (in a clone: '.[{extra}]')"
+        )
 
 
 class ServerError(LoreLMError):

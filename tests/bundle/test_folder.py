@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lorelm.bundle.folder import check_replaceable, recover, replace_folder
+from lorelm.bundle.folder import check_replaceable, recover, replace_folder, whole_folder
 from lorelm.errors import BundleError
 
 OLD = {"manifest.json": b"old", "a": b"old a"}
@@ -89,23 +89,55 @@ except OSError:
     assert [entry.name for entry in tmp_path.iterdir()] == ["model"]
 
 
+def check(path: Path) -> None:
+    check_replaceable(path, is_ours=lambda p: (p / "manifest.json").exists(), log="*.jsonl")
+
+
 def test_a_folder_with_other_things_is_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "thesis.docx").write_text("")
     with pytest.raises(BundleError, match=r"holds other things \(such as thesis\.docx\)"):
-        check_replaceable(tmp_path, owned="metrics.jsonl")
+        check(tmp_path)
+
+
+def test_a_folder_of_ours_with_a_folder_in_it_is_not_replaced(tmp_path: Path) -> None:
+    replace_folder(tmp_path / "model", OLD)
+    (tmp_path / "model" / "notes").mkdir()
+    with pytest.raises(BundleError, match=r"holds other things \(such as notes\)"):
+        check(tmp_path / "model")
 
 
 def test_a_file_is_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "model").write_text("")
     with pytest.raises(BundleError, match="is a file"):
-        check_replaceable(tmp_path / "model", owned="metrics.jsonl")
+        check(tmp_path / "model")
+
+
+def test_the_current_folder_a_link_and_the_root_are_not_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "folder")
+    for path in (Path(), tmp_path, tmp_path / "link", Path(tmp_path.anchor)):
+        with pytest.raises(BundleError, match="give --out a new folder"):
+            check(path)
 
 
 def test_a_new_an_empty_and_an_own_folder_are_replaceable(tmp_path: Path) -> None:
-    check_replaceable(tmp_path / "new" / "model", owned="metrics.jsonl")
-    (tmp_path / "new" / "model").mkdir()
-    check_replaceable(tmp_path / "new" / "model", owned="metrics.jsonl")
-    (tmp_path / "new" / "model" / "metrics.jsonl").write_text("")
-    check_replaceable(tmp_path / "new" / "model", owned="metrics.jsonl")
-    replace_folder(tmp_path / "new" / "model", OLD)
-    check_replaceable(tmp_path / "new" / "model", owned="metrics.jsonl")
+    model = tmp_path / "new" / "model"
+    check(model)
+    model.mkdir()
+    check(model)
+    (model / "metrics.jsonl").write_text("")
+    check(model)
+    replace_folder(model, OLD)
+    check(model)
+    assert contents(model) == OLD | {"metrics.jsonl": b""}
+
+
+def test_while_a_save_is_under_way_the_old_folder_is_read(tmp_path: Path) -> None:
+    replace_folder(tmp_path / "model", OLD)
+    assert whole_folder(tmp_path / "model") == tmp_path / "model"
+    (tmp_path / "model").rename(tmp_path / ".model.old")
+    assert contents(whole_folder(tmp_path / "model")) == OLD
+    assert not (tmp_path / "model").exists()

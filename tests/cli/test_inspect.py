@@ -34,6 +34,14 @@ def test_a_table_worked_by_hand(lorelm: Lorelm, tmp_path: Path) -> None:
     assert "too small" in ended.stdout
 
 
+def test_brackets_in_a_script_are_shown_as_they_are(lorelm: Lorelm, tmp_path: Path) -> None:
+    rows = "".join(f"[/b] KING {i % 2},we said the words number {i} once more\n" for i in range(30))
+    (tmp_path / "[play].csv").write_text("who,line\n" + rows)
+    shown = lorelm("inspect", "[play].csv", "--speaker-column", "who", "--text-column", "line")
+    assert "[play].csv" in shown.stdout
+    assert "spoken by [/b] KING 0" in shown.stdout
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

@@ -36,4 +36,7 @@ main()
         [sys.executable, "-c", code, __file__], capture_output=True, text=True, check=False
     )
     assert ended.returncode == 1
-    assert "training a model needs more packages: pip install 'lorelm[train]'" in ended.stderr
+    assert (
+        "training a model needs more packages: pip install 'lorelm[train]' (in a clone: '.[train]')"
+        in ended.stderr
+    )

@@ -64,7 +64,7 @@ def test_ctrl_c_keeps_the_best_epoch_so_far(tales_csv: Path, tmp_path: Path) -> 
     training = subprocess.Popen(
         [*map(str, command), "--epochs", "100000"], cwd=tmp_path, stderr=subprocess.PIPE, text=True
     )
-    metrics = tmp_path / "model" / "metrics.jsonl"
+    metrics = tmp_path / "model" / "metrics.so-far.jsonl"
     give_up = time.monotonic() + 60
     while not (metrics.exists() and metrics.read_text().count("\n") > 1):
         assert time.monotonic() < give_up
@@ -83,10 +83,13 @@ def test_ctrl_c_keeps_the_best_epoch_so_far(tales_csv: Path, tmp_path: Path) -> 
         (["nowhere.csv"], "lorelm: there is no file nowhere.csv"),
         (["."], "lorelm: . is a folder: name one file in it"),
         (["tales.csv", "--text-column", "dialog"], "has no column 'dialog'"),
-        (["tales.csv", "--epochs", "0"], "lorelm: epochs is at least 1, not 0"),
+        (["tales.csv", "--epochs", "0"], "lorelm: epochs must be at least 1, not 0"),
         (["tales.csv", "--recipe", "grand"], "lorelm: there is no recipe 'grand'"),
         (["tales.csv", "--batch-size", "99999"], "use --batch-size"),
         (["tales.csv", "--device", "abacus"], "no device 'abacus'"),
+        (["tales.csv", "--device", "meta"], "no device 'meta'"),
+        (["tales.csv", "--hidden-size", "9999999999"], "use a smaller --hidden-size"),
+        (["tales.csv", "--valid", "tales.csv"], "--valid and --test together"),
     ],
 )
 def test_a_wrong_input_is_one_line_and_leaves_nothing(
@@ -94,10 +97,12 @@ def test_a_wrong_input_is_one_line_and_leaves_nothing(
 ) -> None:
     ended = lorelm("train", *arguments, "--out", "model", code=2)
     assert message in ended.stderr
+    assert ended.stderr.splitlines()[-1].startswith("lorelm: ")
+    assert "\n\n" not in ended.stderr
     assert not (tmp_path / "model").exists()
 
 
 def test_the_folder_of_other_things_is_not_overwritten(lorelm: Lorelm, tales_csv: Path) -> None:
     ended = lorelm("train", tales_csv, "--out", ".", code=2)
-    assert "holds other things" in ended.stderr
+    assert "cannot be replaced as a whole" in ended.stderr
     assert tales_csv.exists()

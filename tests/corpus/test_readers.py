@@ -183,6 +183,10 @@ def test_an_unknown_encoding_is_refused_by_name(write, encoding):
         read(write("a.txt", "hello"), encoding=encoding)
 
 
+def test_json_that_is_not_a_line_each_is_refused(refusal, write):
+    assert "with the ending .jsonl" in refusal(write("a.json", '[{"line": "one"}]'))
+
+
 @pytest.mark.parametrize("option", ["text_column", "speaker_column"])
 def test_a_column_of_plain_text_is_refused(refusal, write, option):
     message = refusal(write("a.txt", "hello"), **{option: "line"})

@@ -31,6 +31,15 @@ def test_the_films_have_the_figures_that_are_known(corpus_file: Callable[[str], 
     assert rates == sorted(rates)
 
 
-@pytest.mark.parametrize(("tokens", "words"), [(500, "too small"), (50_000, "large enough")])
-def test_the_verdict_is_plain(tokens: int, words: str) -> None:
-    assert words in verdict(tokens)
+@pytest.mark.parametrize(
+    ("texts", "words"),
+    [
+        (["a b c"] * 100 + ["b c", "c d"], "too small"),
+        ([f"a b c d e f {i % 9}" for i in range(400)] + list("abcdefgh"), "large enough"),
+        ([f"x{i} y{i} z{i}" for i in range(900)], "too small"),  # no word comes twice
+    ],
+)
+def test_the_verdict_is_plain(texts: list[str], words: str) -> None:
+    documents = Documents(texts=texts, source="x")
+    statistics = corpus_statistics(documents, make_tokenizer("words"), split_seed=1)
+    assert words in verdict(statistics)

@@ -14,7 +14,7 @@ from lorelm.generation.settings import GenerationSettings
         ("num_samples", 0),
         ("num_samples", 65),
         ("seed", -1),
-        ("seed", 2**53 + 1),
+        ("seed", 2**53),
         ("stop", "end"),
         ("stop", [""]),
         ("stop", [3]),

@@ -69,7 +69,7 @@ def test_the_embedded_model_writes_in_the_browser(
 
 def test_a_wrong_number_is_stopped_before_it_is_sent(page: Page, url: str) -> None:
     page.goto(url)
-    page.get_by_label("Temperature").fill("99")
+    page.get_by_label("Temperature").fill("999")
     page.get_by_role("button", name="Go on").click()
     assert page.locator("#continuation").count() == 0
     assert page.locator("input:invalid").count() == 1

@@ -46,12 +46,12 @@ def test_unknown_words_are_named(client: FlaskClient) -> None:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"max_len": "many"}, "Length: input should be a valid integer"),
+        ({"max_len": "many"}, "Length: must be a whole number"),
         ({"max_len": "0"}, "Length: must be a whole number from 1"),
         ({"max_len": "5000"}, "Length: must be at most 1000"),
         ({"temperature": "-1"}, "Temperature: must be a number 0"),
         ({"temperature": "nan"}, "Temperature: must be a number 0"),
-        ({"warmth": "1"}, "warmth: extra inputs are not permitted"),
+        ({"warmth": "1"}, "warmth: is not a field of this request"),
     ],
 )
 def test_a_wrong_value_is_explained_and_nothing_is_lost(
@@ -83,6 +83,8 @@ def test_the_page_works_under_any_prefix(client: FlaskClient) -> None:
 def test_a_page_that_is_not_there_says_so_in_html(client: FlaskClient) -> None:
     response = client.get("/nothing")
     assert response.status_code == 404
+    assert 'href="static/style.css"' in response.get_data(as_text=True)
+    assert 'href="../static/style.css"' in client.get("/a/b").get_data(as_text=True)
     assert "<h1>Not Found</h1>" in response.get_data(as_text=True)
 
 

@@ -7,6 +7,7 @@
     weights.safetensors   the weights in float32           (not in a serving bundle)
     step.float32.onnx     one step of the model            (not in a serving bundle)
     step.int8.onnx        the same in int8, four times faster: what serves
+    metrics.jsonl         how training went, a line an epoch
 """
 
 import hashlib
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
-from lorelm.bundle.folder import recover, replace_folder
+from lorelm.bundle.folder import check_replaceable, replace_folder, whole_folder
 from lorelm.bundle.manifest import CorpusFacts, Evaluation, Manifest, TrainingFacts
 from lorelm.corpus.tokenizer import Tokenizer, make_tokenizer
 from lorelm.corpus.vocabulary import Vocabulary
@@ -30,6 +31,8 @@ from lorelm.version import VERSION
 MANIFEST: Final = "manifest.json"
 VOCABULARY: Final = "vocabulary.json"
 WEIGHTS: Final = "weights.safetensors"
+METRICS: Final = "metrics.jsonl"
+METRICS_SO_FAR: Final = "metrics.so-far.jsonl"
 
 EMBEDDED_PATH: Final = Path(__file__).parent / "embedded"
 """The bundle that the package ships, trained on Shakespeare's plays."""
@@ -39,7 +42,7 @@ def graph_name(precision: Precision) -> str:
     return f"step.{precision}.onnx"
 
 
-_OWNED: Final = (MANIFEST, VOCABULARY, WEIGHTS, *map(graph_name, PRECISIONS))
+_OWNED: Final = (MANIFEST, VOCABULARY, WEIGHTS, METRICS_SO_FAR, *map(graph_name, PRECISIONS))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,12 +62,11 @@ class Bundle:
             BundleError: it is missing or damaged, of a newer format, or its vocabulary does not
                 fit its model. The message names the file.
         """
-        path = Path(path)
-        recover(path)
+        given, path = path, whole_folder(Path(path))
         if not path.is_dir():
             what = "is a file" if path.exists() else "does not exist"
             raise BundleError(
-                f"bundle {path} {what}: name a folder that lorelm train wrote with --out"
+                f"bundle {given} {what}: name a folder that lorelm train wrote with --out"
             )
         manifest = Manifest.from_json(_read(path / MANIFEST), where=str(path / MANIFEST))
         for name, digest in manifest.files.items():
@@ -97,7 +99,7 @@ class Bundle:
         name = graph_name(precision)
         if precision not in self.precisions:
             raise BundleError(
-                f"bundle {self.path} has no {name}: it is a serving bundle; use --precision int8"
+                f"bundle {self.path} has no {name}: it has {', '.join(self.precisions)} only"
             )
         return OnnxRuntime(
             _read(self.path / name),
@@ -147,10 +149,14 @@ def save_bundle(
     corpus: CorpusFacts,
     evaluation: Evaluation,
     training: TrainingFacts,
+    metrics: bytes,
 ) -> None:
     """Writes a bundle in place of the one that may be there, all of it or nothing.
 
     Without `weights` it is a serving bundle. Files of other names in the folder stay.
+
+    Args:
+        metrics: the lines of ``metrics.jsonl``.
 
     Raises:
         BundleError: it cannot be written.
@@ -172,9 +178,28 @@ def save_bundle(
     )
     text = json.dumps(manifest.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n"
     try:
-        replace_folder(Path(path), files | {MANIFEST: text.encode()}, owned=_OWNED)
+        replace_folder(
+            Path(path), files | {MANIFEST: text.encode(), METRICS: metrics}, owned=_OWNED
+        )
     except OSError as error:
         raise BundleError(f"bundle {path} cannot be written: {error.strerror or error}") from error
+
+
+def check_target(path: str | Path) -> None:
+    """Refuses a folder that :func:`save_bundle` could or should not replace.
+
+    Raises:
+        BundleError: it holds something else than a bundle, or cannot be written.
+    """
+    check_replaceable(Path(path), is_ours=_is_bundle, log="metrics*.jsonl")
+
+
+def _is_bundle(path: Path) -> bool:
+    try:
+        Manifest.from_json(_read(path / MANIFEST), where=MANIFEST)
+    except BundleError:
+        return False
+    return True
 
 
 def _serialize(weights: Weights) -> bytes:

@@ -2,37 +2,48 @@
 
 import os
 import shutil
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 from lorelm.errors import BundleError
 
 
-def check_replaceable(path: Path, owned: str) -> None:
-    """Refuses to replace what is not ours: a file, or a folder with other things in it.
+def check_replaceable(path: Path, *, is_ours: Callable[[Path], bool], log: str) -> None:
+    """Refuses to replace what is not ours, or cannot be: better now than after hours of training.
 
     Args:
-        owned: pattern of the files that a folder of ours may hold without a manifest.
+        is_ours: tells whether a folder is one that we wrote.
+        log: pattern of the files that a folder of ours may hold before anything else is in it.
 
     Raises:
-        BundleError: it is not ours, or cannot be written.
+        BundleError: it is a file, a link, the current folder or one with other things in it, or it
+            cannot be written.
     """
-    recover(path)
-    if path.is_file():
+    path = path.absolute()
+    if path in (Path.cwd(), Path(path.anchor)) or path.is_symlink():
+        raise BundleError(f"{path} cannot be replaced as a whole: give --out a new folder")
+    if path.exists() and not path.is_dir():
         raise BundleError(f"{path} is a file: give --out a folder to write the bundle to")
-    if path.is_dir() and not (path / "manifest.json").is_file():
-        others = [entry.name for entry in path.iterdir() if not entry.match(owned)]
-        if others:
-            raise BundleError(
-                f"{path} is a folder that holds other things (such as {others[0]}): give --out a "
-                "new folder"
-            )
     try:
+        recover(path)
+        if path.is_dir():
+            _check_contents(path, is_ours=is_ours(path), log=log)
+            path.rename(_old(path))
+            _old(path).rename(path)
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise BundleError(f"{path} cannot be made: {error.strerror or error}") from error
+        raise BundleError(f"{path} cannot be written: {error.strerror or error}") from error
     if not os.access(path.parent, os.W_OK):
-        raise BundleError(f"{path} cannot be written: no right to write in {path.parent.resolve()}")
+        raise BundleError(f"{path} cannot be written: no right to write in {path.parent}")
+
+
+def _check_contents(path: Path, *, is_ours: bool, log: str) -> None:
+    for entry in path.iterdir():
+        if entry.is_dir() or not (is_ours or entry.match(log)):
+            raise BundleError(
+                f"{path} is a folder that holds other things (such as {entry.name}): give --out a "
+                "new folder"
+            )
 
 
 def replace_folder(path: Path, files: Mapping[str, bytes], *, owned: Collection[str] = ()) -> None:
@@ -46,6 +57,7 @@ def replace_folder(path: Path, files: Mapping[str, bytes], *, owned: Collection[
     Raises:
         OSError: it cannot be written (the old folder is as it was).
     """
+    path = path.absolute()
     recover(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     new, old = _new(path), _old(path)
@@ -69,6 +81,7 @@ def replace_folder(path: Path, files: Mapping[str, bytes], *, owned: Collection[
 
 def recover(path: Path) -> None:
     """Finishes what a killed :func:`replace_folder` began: the old folder goes back or away."""
+    path = path.absolute()
     old = _old(path)
     if not old.is_dir():
         return
@@ -78,12 +91,21 @@ def recover(path: Path) -> None:
         old.rename(path)
 
 
+def whole_folder(path: Path) -> Path:
+    """Where to read the folder: `path`, or where a save that is under way or was killed left it.
+
+    Nothing is moved, since the save may be going on.
+    """
+    path = path.absolute()
+    return _old(path) if path.name and not path.exists() and _old(path).is_dir() else path
+
+
 def _new(path: Path) -> Path:
-    return path.absolute().with_name(f".{path.absolute().name}.new")
+    return path.with_name(f".{path.name}.new")
 
 
 def _old(path: Path) -> Path:
-    return path.absolute().with_name(f".{path.absolute().name}.old")
+    return path.with_name(f".{path.name}.old")
 
 
 def _write(path: Path, content: bytes) -> None:

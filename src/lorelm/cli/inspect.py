@@ -5,6 +5,7 @@ from typing import Any
 import click
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from lorelm.cli.options import duration, echo_notes, reading_options, take_reading_options
 from lorelm.corpus.documents import Documents
@@ -39,11 +40,11 @@ def inspect(path: str, recipe: str, tokenizer: str | None, **flags: Any) -> None
     console.print(_table(documents.source, statistics, settings))
     console.print(_cut_off_table(statistics, settings.min_frequency))
     click.echo(f"Training with recipe {recipe}: {_training_time(documents, settings)}.")
-    click.echo(verdict(statistics.num_train_tokens))
+    click.echo(verdict(statistics))
 
 
 def _table(source: str, statistics: CorpusStatistics, recipe: Recipe) -> Table:
-    table = Table(title=source, title_justify="left", show_header=False)
+    table = Table(title=Text(source), title_justify="left", show_header=False)
     table.add_column()
     table.add_column(justify="right")
     for name, value in (
@@ -57,7 +58,7 @@ def _table(source: str, statistics: CorpusStatistics, recipe: Recipe) -> Table:
     ):
         table.add_row(name, value)
     for speaker, count in statistics.most_frequent_speakers:
-        table.add_row(f"spoken by {speaker}", f"{count:,} documents")
+        table.add_row(Text(f"spoken by {speaker}"), f"{count:,} documents")
     return table
 
 

@@ -7,6 +7,7 @@ import click
 
 from lorelm.bundle import Bundle
 from lorelm.cli.options import echo_notes, precision_option, reading_options, take_reading_options
+from lorelm.corpus.preparation import tokenize_documents
 from lorelm.corpus.readers import read_documents
 from lorelm.corpus.windows import encode_stream
 from lorelm.errors import CorpusError
@@ -27,7 +28,7 @@ def score(bundle: str, file: str, as_json: bool, precision: Any, **flags: Any) -
     loaded = Bundle.load(bundle)
     documents = read_documents(file, take_reading_options(flags))
     echo_notes(documents.notes)
-    tokens = [tokens for text in documents.texts if (tokens := loaded.tokenizer.tokenize(text))]
+    tokens = tokenize_documents(documents, loaded.tokenizer)
     if not any(token in loaded.vocabulary for document in tokens for token in document):
         raise CorpusError(
             f"the model knows no word of {file}: is it the language and the kind of text that "

@@ -36,14 +36,15 @@ class TrainingDisplay(TrainingListener):
         self._best = "reading"
 
     def __enter__(self) -> Self:
-        self._progress.start()
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._progress.stop()
+        if self._progress.live.is_started:  # else stop() leaves an empty line before an error
+            self._progress.stop()
 
     def on_start(self, corpus: Corpus, recipe: Recipe) -> None:
         self._corpus, self._epochs = corpus, recipe.epochs
+        self._progress.start()
         for note in corpus.notes:
             _console.print(note, soft_wrap=True)
         _console.print(
@@ -52,11 +53,11 @@ class TrainingDisplay(TrainingListener):
             f"{len(corpus.train.stream):,} tokens, a vocabulary of {len(corpus.vocabulary):,}.",
             soft_wrap=True,
         )
-        num_columns = len(corpus.train.stream) // recipe.batch_size
+        num_steps = len(corpus.train.stream) // recipe.batch_size
         self._progress.update(
             self._task,
             description=f"epoch 1 of {recipe.epochs}",
-            total=num_columns * recipe.batch_size * recipe.epochs,
+            total=num_steps * recipe.batch_size * recipe.epochs,
             visible=True,
         )
 

@@ -67,9 +67,9 @@ def prepare_corpus(
     """
     if (valid is None) != (test is None):
         raise CorpusError("give --valid and --test together, or neither of them")
-    tokens = _tokenize(documents, tokenizer)
+    tokens = tokenize_documents(documents, tokenizer)
     if valid is not None and test is not None:
-        parts = [tokens, _tokenize(valid, tokenizer), _tokenize(test, tokenizer)]
+        parts = [tokens, tokenize_documents(valid, tokenizer), tokenize_documents(test, tokenizer)]
         fingerprint = fingerprint_of(
             text for part in (documents, valid, test) for text in part.texts
         )
@@ -108,8 +108,12 @@ def _left_out(read: Sequence[Documents], kept: Sequence[Part]) -> Sequence[str]:
     )
 
 
-def _tokenize(documents: Documents, tokenizer: Tokenizer) -> Sequence[list[str]]:
-    """The tokens of each document; one without any (a line of dashes, say) is left out."""
+def tokenize_documents(documents: Documents, tokenizer: Tokenizer) -> Sequence[list[str]]:
+    """The tokens of each document; one without any (a line of dashes, say) is left out.
+
+    Raises:
+        CorpusError: none has any.
+    """
     tokens = [tokens for text in documents.texts if (tokens := tokenizer.tokenize(text))]
     if not tokens:
         raise CorpusError(

@@ -32,6 +32,10 @@ def read_documents(path: str | Path, options: ReadingOptions | None = None) -> D
     if str(path) == "shakespeare" and not path.is_file():
         return read_shakespeare()
     content = _read_bytes(path)
+    if path.suffix.lower() == ".json":
+        raise CorpusError(
+            f"{path} is JSON: write it as JSONL, an object a line, with the ending .jsonl"
+        )
     if content.startswith(b"PAR1") or path.suffix.lower() in _TABLE_SUFFIXES:
         # Imported here: Polars is not part of a serving install and takes 0.1 s to load.
         from lorelm.corpus.tables import read_table

@@ -38,7 +38,7 @@ def split_documents(keys: Sequence[Hashable], *, seed: int) -> Split:
         raise CorpusError(
             f"the corpus has {len(groups)} different document{'s' * (len(groups) != 1)}, and "
             "training, validation and test need one each: give a longer corpus, cut it finer "
-            "(--document line), or name --valid and --test files"
+            "(see --document), or name --valid and --test files"
         )
     random.Random(seed).shuffle(groups)  # noqa: S311 - a split is no secret
     # What fills more than a held-out part by itself (a refrain, say) trains.

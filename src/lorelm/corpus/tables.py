@@ -16,6 +16,7 @@ except ImportError as error:
     raise MissingExtraError("reading a table (CSV, TSV, JSONL, Parquet)", "train") from error
 
 _PARQUET = b"PAR1"
+_HEADER_WORDS = 5
 
 # A column is prose when its cells are mostly different and hold several words: names, titles and
 # numbers are not. On lotr_scripts.csv the dialogue has 11 words a cell, the next column 4.
@@ -34,6 +35,8 @@ def read_table(path: Path, content: bytes, options: ReadingOptions) -> Documents
         text_column = _guess_text_column(path, frame)
         why = "the only one" if frame.width == 1 else "the only one that is prose"
         notes.append(f"Taking the text from column {text_column!r}, {why}.")
+        if len(text_column.split()) > _HEADER_WORDS:
+            notes.append("The first row is taken for the names of the columns: is it one?")
     texts = _column(path, frame, text_column, "--text-column")
     speakers: list[str] = []
     if options.speaker_column is not None:
@@ -59,9 +62,12 @@ def _read_frame(path: Path, content: bytes, encoding: str) -> pl.DataFrame:
             return pl.read_ndjson(io.StringIO(text), infer_schema_length=None)
     if "\n" not in text:
         text = text.replace("\r", "\n")  # the line ends of old Macs, which Polars does not know
-    with _explaining(path, "check its quotes and columns, or read its lines as text (ending .txt)"):
+    advice = "check its quotes and separators, or read its lines as text (ending .txt)"
+    with _explaining(path, advice):
         return pl.read_csv(
-            io.StringIO(text), separator="\t" if suffix == ".tsv" else ",", infer_schema=False
+            io.StringIO(text),
+            separator="\t" if suffix == ".tsv" else ",",
+            infer_schema=False,
         )
 
 

@@ -67,8 +67,10 @@ class LanguageModel:
             settings: those of :class:`~lorelm.generation.settings.GenerationSettings`.
 
         Raises:
-            SamplingError: a setting is unknown or out of its range.
+            SamplingError: a setting is unknown or out of its range, or the prompt is no text.
         """
+        if not isinstance(prompt, str):
+            raise SamplingError("prompt", f"must be a text, not {prompt!r}")
         known = [field.name for field in fields(GenerationSettings)]
         for name in settings:
             if name not in known:

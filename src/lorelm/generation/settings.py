@@ -38,7 +38,7 @@ class GenerationSettings(SamplingSettings):
         require_whole(self.max_len, "max_len", at_least=1, at_most=MAX_LEN_LIMIT)
         require_whole(self.num_samples, "num_samples", at_least=1, at_most=NUM_SAMPLES_LIMIT)
         if self.seed is not None:
-            require_whole(self.seed, "seed", at_least=0, at_most=SEED_LIMIT)
+            require_whole(self.seed, "seed", at_least=0, at_most=SEED_LIMIT - self.num_samples)
         if isinstance(self.stop, str) or not all(isinstance(s, str) and s for s in self.stop):
             raise SamplingError("stop", f"must be a list of texts, none empty, not {self.stop!r}")
 

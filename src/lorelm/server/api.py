@@ -8,16 +8,22 @@ from werkzeug.exceptions import BadRequest, HTTPException, UnsupportedMediaType
 from lorelm.errors import SamplingError
 from lorelm.generation.language_model import LanguageModel
 from lorelm.server.requests import GenerateRequest
+from lorelm.server.settings import ServerSettings
 
 
-def make_api(model: LanguageModel, *, max_len_limit: int) -> Blueprint:
+def make_api(model: LanguageModel, *, limits: ServerSettings) -> Blueprint:
     """The views below ``/api``. Errors are ``{"error": {"message": …, "field": …}}``."""
     api = Blueprint("api", __name__, url_prefix="/api")
 
     @api.post("/generate")
     def generate() -> Response:
         asked = GenerateRequest.from_json(_json_body())
-        reply = model.reply(asked.prompt, asked.settings(max_len_limit=max_len_limit))
+        reply = model.reply(
+            asked.prompt,
+            asked.settings(
+                max_len_limit=limits.max_len_limit, num_samples_limit=limits.num_samples_limit
+            ),
+        )
         return jsonify(asdict(reply))
 
     return api
@@ -41,5 +47,5 @@ def _json_body() -> object:
         raise UnsupportedMediaType(
             "send the request as JSON, with the header Content-Type: application/json"
         ) from error
-    except BadRequest as error:
+    except (BadRequest, RecursionError) as error:
         raise BadRequest("the body is not JSON: check its quotes, commas and braces") from error

@@ -35,8 +35,8 @@ def create_app(settings: ServerSettings) -> Flask:
     app = Flask("lorelm.server")
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     app.config["MAX_FORM_MEMORY_SIZE"] = settings.max_body_bytes
-    app.register_blueprint(make_pages(model, bundle.manifest, max_len_limit=settings.max_len_limit))
-    app.register_blueprint(make_api(model, max_len_limit=settings.max_len_limit))
+    app.register_blueprint(make_pages(model, bundle.manifest, limits=settings))
+    app.register_blueprint(make_api(model, limits=settings))
 
     @app.get("/healthz")
     def healthz() -> Response:

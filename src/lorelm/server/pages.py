@@ -7,9 +7,10 @@ from lorelm.errors import SamplingError
 from lorelm.generation.language_model import LanguageModel
 from lorelm.generation.settings import GenerationSettings
 from lorelm.server.requests import GenerateRequest
+from lorelm.server.settings import ServerSettings
 
 
-def make_pages(model: LanguageModel, manifest: Manifest, *, max_len_limit: int) -> Blueprint:
+def make_pages(model: LanguageModel, manifest: Manifest, *, limits: ServerSettings) -> Blueprint:
     """The views that people see. Every URL in them is relative, so any path prefix works."""
     pages = Blueprint("pages", __name__)
 
@@ -21,7 +22,12 @@ def make_pages(model: LanguageModel, manifest: Manifest, *, max_len_limit: int) 
     def continuation() -> str | tuple[str, int]:
         try:
             asked = GenerateRequest.from_form(request.form)
-            reply = model.reply(asked.prompt, asked.settings(max_len_limit=max_len_limit))
+            reply = model.reply(
+                asked.prompt,
+                asked.settings(
+                    max_len_limit=limits.max_len_limit, num_samples_limit=limits.num_samples_limit
+                ),
+            )
         except SamplingError as error:
             return _page(error=error), 422
         return _page(reply=reply)
@@ -31,7 +37,7 @@ def make_pages(model: LanguageModel, manifest: Manifest, *, max_len_limit: int) 
             "page.html",
             manifest=manifest,
             defaults=GenerationSettings(),
-            max_len_limit=max_len_limit,
+            max_len_limit=limits.max_len_limit,
             form=request.form,
             **result,
         )

@@ -1,7 +1,7 @@
 """What a request may ask for, checked field by field."""
 
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -56,9 +56,9 @@ class GenerateRequest(BaseModel):
         except ValidationError as error:
             first = error.errors()[0]
             field = str(first["loc"][0]) if first["loc"] else "body"
-            raise SamplingError(field, _sentence(first["msg"])) from error
+            raise SamplingError(field, _explanation(first["type"], first["msg"])) from error
 
-    def settings(self, *, max_len_limit: int) -> GenerationSettings:
+    def settings(self, *, max_len_limit: int, num_samples_limit: int) -> GenerationSettings:
         """The settings asked for.
 
         Raises:
@@ -70,8 +70,26 @@ class GenerateRequest(BaseModel):
             raise SamplingError(
                 "max_len", f"must be at most {max_len_limit} on this server, not {settings.max_len}"
             )
+        if settings.num_samples > num_samples_limit:
+            raise SamplingError(
+                "num_samples",
+                f"must be at most {num_samples_limit} on this server, not {settings.num_samples}",
+            )
         return settings
 
 
-def _sentence(message: str) -> str:
-    return message[:1].lower() + message[1:]
+_EXPLANATIONS: Final = (
+    ("int_", "must be a whole number"),
+    ("float_", "must be a number"),
+    ("string_too_long", "must be shorter than 20,000 characters"),
+    ("string_", "must be a text"),
+    ("list_", "must be a text or a list of texts"),
+    ("missing", "is missing"),
+    ("extra_", "is not a field of this request"),
+    ("model_", "must be a JSON object"),
+)
+
+
+def _explanation(kind: str, message: str) -> str:
+    """What a person is told of an error that Pydantic found."""
+    return next((text for prefix, text in _EXPLANATIONS if kind.startswith(prefix)), message)

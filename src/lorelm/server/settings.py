@@ -16,6 +16,8 @@ class ServerSettings:
         proxy_hops: how many proxies stand in front; that many entries of the X-Forwarded headers
             are believed. With 0 none is, since anybody could have written them.
         max_len_limit: the longest sample that a request may ask for, in tokens.
+        num_samples_limit: how many samples a request may ask for; each takes a row of the
+            vocabulary in several copies, so many long ones at once take a lot of memory.
         max_body_bytes: the longest request that is read.
 
     Raises:
@@ -25,6 +27,7 @@ class ServerSettings:
     bundle: Path = EMBEDDED_PATH
     proxy_hops: int = 0
     max_len_limit: int = 1000
+    num_samples_limit: int = 16
     max_body_bytes: int = 256 * 1024
 
     def __post_init__(self) -> None:

@@ -82,6 +82,8 @@ def resolve_device(device: str) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         resolved = torch.device(device)
+        if resolved.type not in ("cpu", "cuda", "mps"):
+            raise RuntimeError(f"{resolved.type} does not compute")
         torch.zeros(1, device=resolved)
     except (RuntimeError, AssertionError) as error:  # "not compiled with CUDA" is an assertion
         raise InputError(
@@ -110,8 +112,16 @@ def fit(
         hidden_size=recipe.hidden_size,
         num_layers=recipe.num_layers,
     )
-    model = LSTMLanguageModel(config, dropout=recipe.dropout).to(device)
-    trainer = _Trainer(model, corpus, recipe, listener)
+    try:
+        model = LSTMLanguageModel(config, dropout=recipe.dropout).to(device)
+        trainer = _Trainer(model, corpus, recipe, listener)
+    except (
+        RuntimeError
+    ) as error:  # of which "out of memory" is one, with a text of its own a device
+        raise RecipeError(
+            f"there is no memory for {recipe.num_layers} layers of {recipe.hidden_size} and "
+            f"{len(corpus.vocabulary):,} words: use a smaller --hidden-size"
+        ) from error
     interruption: KeyboardInterrupt | RecipeError | None = None
     try:
         for _ in range(recipe.epochs):
@@ -170,7 +180,7 @@ class _Trainer:
         train_loss = self._train_one_epoch()
         seconds = time.perf_counter() - started
         valid_loss = validation_loss(self._model, self._valid_stream)
-        if not math.isfinite(train_loss + valid_loss):
+        if not math.isfinite(train_loss + perplexity(valid_loss)):
             raise RecipeError(
                 f"the loss exploded in epoch {len(self.epochs) + 1}: use a lower --learning-rate"
             )

@@ -63,7 +63,7 @@ class Recipe:
             _check_kind(field.name, field.type, getattr(self, field.name))
         if self.tokenizer not in TOKENIZER_STYLES:
             raise RecipeError(
-                f"tokenizer is one of {', '.join(TOKENIZER_STYLES)}, not {self.tokenizer!r}"
+                f"tokenizer must be one of {', '.join(TOKENIZER_STYLES)}, not {self.tokenizer!r}"
             )
         for name in (
             *("min_frequency", "embedding_size", "hidden_size", "num_layers"),
@@ -113,7 +113,7 @@ def _read(name_or_path: str) -> dict[str, Any]:
         return tomllib.loads((_BUILT_IN / f"{name_or_path}.toml").read_text(encoding="utf-8"))
     path = Path(name_or_path)
     try:
-        settings = tomllib.loads(path.read_text(encoding="utf-8"))
+        settings = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError as error:
         raise RecipeError(
             f"there is no recipe {name_or_path!r}: name one of {', '.join(BUILT_IN_RECIPES)}, or "
@@ -135,9 +135,9 @@ def _check_kind(name: str, kind: Any, value: object) -> None:
     accepted = (float, int) if kind is float else (kind,)
     if type(value) not in accepted:
         noun = {int: "a whole number", float: "a number", str: "a word"}[kind]
-        raise RecipeError(f"{name} is {noun}, not {value!r}")
+        raise RecipeError(f"{name} must be {noun}, not {value!r}")
 
 
 def _require(condition: bool, name: str, allowed: str, value: object) -> None:
     if not condition:
-        raise RecipeError(f"{name} is {allowed}, not {value!r}")
+        raise RecipeError(f"{name} must be {allowed}, not {value!r}")

@@ -3,12 +3,10 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 
-from lorelm.bundle.bundle import save_bundle
-from lorelm.bundle.folder import check_replaceable
+from lorelm.bundle.bundle import METRICS_SO_FAR, check_target, save_bundle
 from lorelm.bundle.manifest import CorpusFacts, Evaluation, TrainingFacts
 from lorelm.corpus.documents import Documents
 from lorelm.corpus.preparation import Corpus, prepare_corpus
@@ -21,8 +19,6 @@ from lorelm.runtime.step_graph import PRECISIONS, Precision, Weights, build_step
 from lorelm.training.loop import EpochReport, TrainedModel, TrainingListener, fit, resolve_device
 from lorelm.training.recipe import Recipe
 from lorelm.training.validation import validation_loss
-
-METRICS: Final = "metrics.jsonl"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +49,8 @@ def train(
 ) -> TrainingResult:
     """Trains a model, judges it on the test part and saves it as a bundle in the folder `out`.
 
-    A line an epoch goes to ``metrics.jsonl`` in the same folder while training runs.
+    A line an epoch goes to ``metrics.so-far.jsonl`` in the same folder while training runs, and is
+    in the bundle as ``metrics.jsonl`` in the end.
 
     Args:
         valid, test: these parts, where they are not to be split off `documents`.
@@ -67,7 +64,7 @@ def train(
         KeyboardInterrupt: Ctrl-C in the first epoch.
     """
     out = Path(out)
-    check_replaceable(out, owned=METRICS)
+    check_target(out)
     resolved_device = resolve_device(device)
     corpus = prepare_corpus(
         documents,
@@ -99,6 +96,7 @@ def train(
         corpus=_facts(corpus),
         evaluation=evaluation,
         training=training,
+        metrics=log.lines.encode(),
     )
     return TrainingResult(
         path=out,
@@ -117,7 +115,8 @@ class _MetricsLog(TrainingListener):
     """
 
     def __init__(self, out: Path, listener: TrainingListener) -> None:
-        self._path = out / METRICS
+        self.lines = ""
+        self._path = out / METRICS_SO_FAR
         self._listener = listener
 
     def on_start(self, corpus: Corpus, recipe: Recipe) -> None:
@@ -137,10 +136,10 @@ class _MetricsLog(TrainingListener):
             "tokens_per_second": report.tokens_per_second,
             "seconds": report.seconds,
         }
+        self.lines += json.dumps(line) + "\n"
         try:
             self._path.parent.mkdir(exist_ok=True)
-            with self._path.open("w" if report.epoch == 1 else "a", encoding="utf-8") as file:
-                file.write(json.dumps(line) + "\n")
+            self._path.write_text(self.lines, encoding="utf-8")
         except OSError as error:
             raise BundleError(f"{self._path} cannot be written: {error.strerror}") from error
         self._listener.on_epoch(report, model)
