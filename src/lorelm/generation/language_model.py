@@ -87,7 +87,11 @@ class LanguageModel:
             settings=settings,
             seeds=settings.seeds(),
             max_len=settings.max_len,
-            is_stopped=lambda ids: _stop_place(self._text(prompt, tokens, ids), settings.stop) >= 0,
+            # Without stop texts, no text need be made of the ids after each token.
+            is_stopped=lambda ids: (
+                bool(settings.stop)
+                and _stop_place(self._text(prompt, tokens, ids), settings.stop) >= 0
+            ),
         )
         samples = []
         for sample in generated:

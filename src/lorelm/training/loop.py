@@ -115,9 +115,7 @@ def fit(
     try:
         model = LSTMLanguageModel(config, dropout=recipe.dropout).to(device)
         trainer = _Trainer(model, corpus, recipe, listener)
-    except (
-        RuntimeError
-    ) as error:  # of which "out of memory" is one, with a text of its own a device
+    except RuntimeError as error:  # PyTorch has no one exception for a lack of memory
         raise RecipeError(
             f"there is no memory for {recipe.num_layers} layers of {recipe.hidden_size} and "
             f"{len(corpus.vocabulary):,} words: use a smaller --hidden-size"
