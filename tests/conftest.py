@@ -1,5 +1,7 @@
+import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -88,7 +90,20 @@ def tiny_bundle(
 ) -> Path:
     """A bundle of a small model, really trained; tests that change it work on a copy."""
     path = tmp_path_factory.mktemp("models") / "tales"
-    train(tales, tiny_recipe, out=path, device="cpu")
+    train(tales, tiny_recipe, out=path, device="cpu", with_ngram=True)
+    return path
+
+
+@pytest.fixture
+def older_bundle(tiny_bundle: Path, tmp_path: Path) -> Path:
+    """The same bundle as a version wrote it that knew nothing of counting and copies."""
+    path = Path(shutil.copytree(tiny_bundle, tmp_path / "older"))
+    manifest = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
+    for name in ("spelling.npz", "copies.npz", "ngram.npz"):
+        (path / name).unlink()
+        del manifest["files"][name]
+    del manifest["ngram"], manifest["figures"], manifest["corpus"]["files"]
+    (path / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
     return path
 
 

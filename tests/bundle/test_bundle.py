@@ -1,3 +1,4 @@
+import hashlib
 import json
 import shutil
 from collections.abc import Callable
@@ -8,11 +9,13 @@ import pytest
 import torch
 
 from lorelm.bundle import Bundle, save_bundle
+from lorelm.bundle.manifest import Figures
 from lorelm.corpus.documents import Documents
 from lorelm.corpus.preparation import Corpus, prepare_corpus
 from lorelm.errors import BundleError
 from lorelm.evaluation.perplexity import score_stream
 from lorelm.model.lstm import LSTMLanguageModel
+from lorelm.ngrams.kneser_ney import KneserNey
 from lorelm.runtime.step_graph import build_step_graph
 from lorelm.runtime.torch_runtime import TorchRuntime
 
@@ -43,6 +46,10 @@ def torch_model(bundle: Bundle) -> LSTMLanguageModel:
 def save_again(bundle: Bundle, path: Path, *, serving_only: bool = False) -> None:
     weights = bundle.weights()
     manifest = bundle.manifest
+    spelling, copies = bundle.spelling(), bundle.copies()
+    assert spelling
+    assert copies
+    assert manifest.ngram
     precisions = ["int8"] if serving_only else bundle.precisions
     save_bundle(
         path,
@@ -55,6 +62,10 @@ def save_again(bundle: Bundle, path: Path, *, serving_only: bool = False) -> Non
         corpus=manifest.corpus,
         evaluation=manifest.evaluation,
         training=manifest.training,
+        spelling=spelling,
+        copies=copies,
+        ngram=None if serving_only else bundle.ngram()[0],
+        ngram_facts=manifest.ngram,
         metrics=(bundle.path / "metrics.jsonl").read_bytes(),
     )
 
@@ -70,6 +81,9 @@ def test_a_bundle_that_is_loaded_and_saved_is_the_same_to_the_byte(
         "weights.safetensors",
         "step.float32.onnx",
         "step.int8.onnx",
+        "spelling.npz",
+        "copies.npz",
+        "ngram.npz",
         "metrics.jsonl",
     }
     for name in files:
@@ -80,7 +94,10 @@ def test_a_serving_bundle_in_place_of_a_whole_one_has_no_weights(copy: Path) -> 
     bundle = Bundle.load(copy)
     save_again(bundle, copy, serving_only=True)
     files = {file.name for file in copy.iterdir()}
-    assert files == {"manifest.json", "vocabulary.json", "step.int8.onnx", "metrics.jsonl"}
+    assert files == {
+        *("manifest.json", "vocabulary.json", "step.int8.onnx", "metrics.jsonl"),
+        *("spelling.npz", "copies.npz"),
+    }
     with pytest.raises(BundleError, match="serving bundle"):
         Bundle.load(copy).weights()
     with pytest.raises(BundleError, match=r"no step\.float32\.onnx: it has int8 only"):
@@ -205,3 +222,67 @@ def test_what_is_no_bundle_is_refused(tmp_path: Path, kind: str) -> None:
         path.mkdir()
     with pytest.raises(BundleError, match="lorelm train wrote"):
         Bundle.load(path)
+
+
+def test_an_older_bundle_has_none_of_what_it_does_not_carry(older_bundle: Path) -> None:
+    bundle = Bundle.load(older_bundle)
+    assert bundle.spelling() is None
+    assert bundle.copies() is None
+    assert not bundle.has_ngram
+    assert bundle.manifest.figures is None
+    assert bundle.manifest.corpus.files == ()
+    with pytest.raises(BundleError, match="carries no n-gram model: train it again with --ngram"):
+        bundle.ngram()
+
+
+@pytest.mark.parametrize("name", ["spelling.npz", "copies.npz", "ngram.npz"])
+def test_a_file_of_numbers_that_is_none_is_named(copy: Path, name: str) -> None:
+    (copy / name).write_bytes(b"no numbers")
+    manifest = json.loads((copy / "manifest.json").read_text())
+    manifest["files"][name] = hashlib.sha256(b"no numbers").hexdigest()
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    bundle = Bundle.load(copy)
+    read = {"spelling.npz": bundle.spelling, "copies.npz": bundle.copies, "ngram.npz": bundle.ngram}
+    with pytest.raises(BundleError, match=f"{name} is damaged"):
+        read[name]()
+
+
+def test_the_ngram_model_of_another_vocabulary_is_refused(copy: Path) -> None:
+    other = KneserNey.fit(np.array([0, 1, 2]), order=2, vocabulary_size=3).to_bytes()
+    (copy / "ngram.npz").write_bytes(other)
+    manifest = json.loads((copy / "manifest.json").read_text())
+    manifest["files"]["ngram.npz"] = hashlib.sha256(other).hexdigest()
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(BundleError, match=r"ngram.npz is of another vocabulary"):
+        Bundle.load(copy).ngram()
+
+
+def test_recorded_figures_are_read_again_and_nothing_else_changes(copy: Path) -> None:
+    figures = Figures(
+        text="tales",
+        documents=3,
+        tokens=30,
+        characters=90,
+        precision="int8",
+        perplexity=7.5,
+        perplexity_interval=(7.0, 8.0),
+        unknown_rate=0.1,
+        unknown_rate_interval=(0.0, 0.2),
+        calibration_error=0.02,
+        copied_share={4: 0.5, 12: 0.0},
+    )
+    before = Bundle.load(copy)
+    before.record_figures(figures)
+    after = Bundle.load(copy)
+    assert after.manifest.figures == figures
+    assert after.manifest.model_copy(update={"figures": None}) == before.manifest
+    assert not [file for file in copy.iterdir() if file.name.startswith(".")]
+
+
+def test_the_record_of_the_training_is_read(tiny_bundle: Path, copy: Path) -> None:
+    assert [line["epoch"] for line in Bundle.load(tiny_bundle).metrics()] == list(range(1, 11))
+    (copy / "metrics.jsonl").write_text("no json")
+    with pytest.raises(BundleError, match=r"metrics.jsonl is damaged"):
+        Bundle.load(copy).metrics()
+    (copy / "metrics.jsonl").unlink()
+    assert Bundle.load(copy).metrics() == []

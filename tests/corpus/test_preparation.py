@@ -114,7 +114,7 @@ def test_too_few_documents_are_refused():
 
 def test_a_corpus_without_a_token_is_refused_by_its_name():
     with pytest.raises(CorpusError, match=r"a test .*--tokenizer words"):
-        prepare(documents("Привет", "мир"))
+        prepare(documents("Привет", "мир", "труд"))
 
 
 def test_a_part_without_a_token_is_refused_by_its_name():

@@ -17,7 +17,7 @@ from lorelm.training.recipe import Recipe
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-COMMANDS = ("serve", "generate", "train", "inspect", "score")
+COMMANDS = ("serve", "generate", "train", "inspect", "evaluate", "compare", "score")
 
 
 def options_page() -> str:

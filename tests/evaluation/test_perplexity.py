@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from lorelm.evaluation.perplexity import log_probability, perplexity, score_stream
+from lorelm.evaluation.perplexity import foretell, log_probabilities, perplexity, score_stream
 from lorelm.model.config import ModelConfig
 from lorelm.runtime.onnx_runtime import OnnxRuntime
 from lorelm.runtime.step_graph import build_step_graph
@@ -36,7 +36,16 @@ def test_a_stream_worked_by_hand() -> None:
 
 def test_log_probabilities_sum_to_one_even_for_huge_logits() -> None:
     logits_V = np.array([1000.0, -1000.0, 999.0], np.float32)
-    assert sum(math.exp(log_probability(logits_V, i)) for i in range(3)) == pytest.approx(1)
+    assert np.exp(log_probabilities(logits_V)).sum() == pytest.approx(1)
+
+
+def test_the_first_guess_is_the_likeliest_id() -> None:
+    probabilities = [0.1, 0.2, 0.3, 0.4]
+    runtime = runtime_with_output_bias([math.log(p) for p in probabilities])
+    foretold = foretell(runtime, np.array([2, 3, 1, 3, 1]))
+    assert foretold.sureness == pytest.approx([0.4] * 5)
+    assert foretold.is_first_guess.tolist() == [False, True, False, True, False]
+    assert np.exp(foretold.log_probabilities) == pytest.approx([0.3, 0.4, 0.2, 0.4, 0.2])
 
 
 def test_an_empty_stream_has_no_score() -> None:

@@ -1,7 +1,21 @@
+import html
+import re
+import shutil
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
+
+from lorelm.bundle import Bundle
+from lorelm.cli.evaluating import evaluate_bundle
+from lorelm.corpus.readers import read_documents
+from lorelm.evaluation.tables import copies_table, foretelling_table
+from lorelm.evaluation.verdicts import verdicts
+from lorelm.generation.language_model import CopiedSpan, Sample
+from lorelm.server.app import create_app
+from lorelm.server.pages import marked_pieces
+from lorelm.server.settings import ServerSettings
 
 
 class Elements(HTMLParser):
@@ -22,7 +36,7 @@ def test_the_form_continues_a_prompt_and_keeps_its_values(client: FlaskClient) -
     assert response.status_code == 200
     assert '<span class="prompt">The fox</span><span class="generated">' in page
     inputs = {a.get("name"): a.get("value") for tag, a in Elements(page).found if tag == "input"}
-    assert inputs == {"max_len": "7", "temperature": "0.3"}
+    assert inputs == {"max_len": "7", "temperature": "0.3", "novel_span": "6"}
     assert "The fox</textarea>" in page
 
 
@@ -92,3 +106,58 @@ def test_no_script_and_no_other_site_is_allowed(client: FlaskClient) -> None:
     for response in (client.get("/"), client.get("/nothing"), client.get("/api/x")):
         assert "default-src 'none'" in response.headers["Content-Security-Policy"]
         assert response.headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_copied_words_are_marked(client: FlaskClient) -> None:
+    marked = 0
+    for _ in range(30):
+        form = {"prompt": "The", "max_len": "20", "temperature": "0.3"}
+        page = client.post("/", data=form).get_data(as_text=True)
+        marks = re.findall(r'<mark title="(\d+) words and marks in a row[^"]*">[^<]+</mark>', page)
+        assert all(int(length) >= 6 for length in marks)
+        assert bool(marks) == ("What is marked stands word for word" in page)
+        marked += len(marks)
+    assert marked > 3
+
+
+def test_nothing_is_marked_where_copies_are_forbidden(client: FlaskClient) -> None:
+    for _ in range(20):
+        form = {"prompt": "The", "max_len": "20", "temperature": "0.3", "novel_span": "6"}
+        page = client.post("/", data=form).get_data(as_text=True)
+        assert "<mark" not in page
+        assert re.search(r'<input id="novel_span"[^>]*checked', page)
+
+
+def test_a_model_without_an_index_offers_no_such_choice(older_bundle: Path) -> None:
+    client = create_app(ServerSettings(bundle=older_bundle)).test_client()
+    assert "novel_span" not in client.get("/").get_data(as_text=True)
+    assert "It has not been evaluated" in client.get("/model").get_data(as_text=True)
+    response = client.post("/", data={"prompt": "The", "novel_span": "6"})
+    assert response.status_code == 422
+    assert "needs an index of the training text" in response.get_data(as_text=True)
+
+
+def test_the_text_of_a_sample_is_cut_at_its_copied_spans() -> None:
+    spans = [CopiedSpan(start=2, end=6, num_tokens=7), CopiedSpan(start=4, end=8, num_tokens=9)]
+    sample = Sample(
+        text="0123456789", finish_reason="eos", seed=1, num_tokens=9, copied_spans=spans
+    )
+    assert marked_pieces(sample) == [("01", 0), ("2345", 7), ("67", 9), ("89", 0)]
+
+
+def test_the_model_page_shows_what_the_manifest_says(tiny_bundle: Path, tmp_path: Path) -> None:
+    path = Path(shutil.copytree(tiny_bundle, tmp_path / "evaluated"))
+    bundle = Bundle.load(path)
+    (tmp_path / "other.txt").write_text("The fox sat by the mill.\nThe wren slept.\n")
+    documents = read_documents(tmp_path / "other.txt")
+    figures = evaluate_bundle(bundle, documents=documents).figures
+    bundle.record_figures(figures)
+    client = create_app(ServerSettings(bundle=path)).test_client()
+    page = html.unescape(client.get("/model").get_data(as_text=True))
+    for verdict in verdicts(figures):
+        assert verdict in page
+    for table in (foretelling_table(figures), copies_table(figures)):
+        assert table is not None
+        for row in table.rows:
+            for cell in row:
+                assert f">{cell}<" in page

@@ -7,22 +7,34 @@
     weights.safetensors   the weights in float32           (not in a serving bundle)
     step.float32.onnx     one step of the model            (not in a serving bundle)
     step.int8.onnx        the same in int8, four times faster: what serves
+    spelling.npz          how words are spelled: what an unknown word costs
+    copies.npz            fingerprints of the training text, to tell what is copied from it
+    ngram.npz             the n-gram model of the training text     (where it was asked for)
     metrics.jsonl         how training went, a line an epoch
 """
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, Self, TypeVar
 
-from lorelm.bundle.folder import check_replaceable, replace_folder, whole_folder
-from lorelm.bundle.manifest import CorpusFacts, Evaluation, Manifest, TrainingFacts
+from lorelm.bundle.folder import check_replaceable, replace_file, replace_folder, whole_folder
+from lorelm.bundle.manifest import (
+    CorpusFacts,
+    Evaluation,
+    Figures,
+    Manifest,
+    NGramFacts,
+    TrainingFacts,
+)
 from lorelm.corpus.tokenizer import Tokenizer, make_tokenizer
 from lorelm.corpus.vocabulary import Vocabulary
 from lorelm.errors import BundleError, CorpusError, MissingExtraError
 from lorelm.model.config import ModelConfig
+from lorelm.ngrams.fingerprints import FingerprintIndex
+from lorelm.ngrams.kneser_ney import KneserNey
 from lorelm.runtime.base import FloatArray
 from lorelm.runtime.onnx_runtime import OnnxRuntime
 from lorelm.runtime.step_graph import PRECISIONS, Precision, Weights
@@ -31,6 +43,9 @@ from lorelm.version import VERSION
 MANIFEST: Final = "manifest.json"
 VOCABULARY: Final = "vocabulary.json"
 WEIGHTS: Final = "weights.safetensors"
+SPELLING: Final = "spelling.npz"
+COPIES: Final = "copies.npz"
+NGRAM: Final = "ngram.npz"
 METRICS: Final = "metrics.jsonl"
 METRICS_SO_FAR: Final = "metrics.so-far.jsonl"
 
@@ -38,11 +53,17 @@ EMBEDDED_PATH: Final = Path(__file__).parent / "embedded"
 """The bundle that the package ships, trained on Shakespeare's plays."""
 
 
+_T = TypeVar("_T")
+
+
 def graph_name(precision: Precision) -> str:
     return f"step.{precision}.onnx"
 
 
-_OWNED: Final = (MANIFEST, VOCABULARY, WEIGHTS, METRICS_SO_FAR, *map(graph_name, PRECISIONS))
+_OWNED: Final = (
+    *(MANIFEST, VOCABULARY, WEIGHTS, SPELLING, COPIES, NGRAM, METRICS_SO_FAR),
+    *map(graph_name, PRECISIONS),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,6 +129,80 @@ class Bundle:
             num_threads=num_threads,
         )
 
+    def spelling(self) -> KneserNey | None:
+        """The model of how words are spelled, over code points; None where there is none.
+
+        Raises:
+            BundleError: it is damaged.
+        """
+        return self._parsed(SPELLING, KneserNey.from_bytes)
+
+    @property
+    def has_ngram(self) -> bool:
+        """Whether it carries the n-gram model of its training text."""
+        return NGRAM in self.manifest.files and self.manifest.ngram is not None
+
+    def ngram(self) -> tuple[KneserNey, float]:
+        """The n-gram model of the training text, and the weight of the network in the mixture.
+
+        Raises:
+            BundleError: there is none, it is damaged, or it does not fit the vocabulary.
+        """
+        model = self._parsed(NGRAM, KneserNey.from_bytes)
+        if model is None or self.manifest.ngram is None:
+            raise BundleError(
+                f"bundle {self.path} carries no n-gram model: train it again with --ngram"
+            )
+        if model.vocabulary_size != len(self.vocabulary):
+            raise BundleError(
+                f"{self.path / NGRAM} is of another vocabulary: restore the bundle or train it "
+                "again"
+            )
+        return model, self.manifest.ngram.mixture_weight
+
+    def copies(self) -> FingerprintIndex | None:
+        """The fingerprints of the training text; None where there are none.
+
+        Raises:
+            BundleError: they are damaged.
+        """
+        return self._parsed(COPIES, FingerprintIndex.from_bytes)
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """How training went, an object an epoch; empty where there is no record of it.
+
+        Raises:
+            BundleError: it is damaged.
+        """
+        path = self.path / METRICS
+        if not path.exists():
+            return []
+        try:
+            lines = [json.loads(line) for line in _read(path).splitlines()]
+        except ValueError as error:
+            raise BundleError(f"{path} is damaged: {error}") from error
+        return lines
+
+    def record_figures(self, figures: Figures) -> None:
+        """Writes into the manifest what the model was found to be worth.
+
+        Raises:
+            BundleError: it cannot be written.
+        """
+        manifest = self.manifest.model_copy(update={"figures": figures})
+        try:
+            replace_file(self.path / MANIFEST, manifest.to_json())
+        except OSError as error:
+            raise BundleError(f"{self.path / MANIFEST} cannot be written: {error}") from error
+
+    def _parsed(self, name: str, parse: Callable[[bytes], _T]) -> _T | None:
+        if name not in self.manifest.files:
+            return None
+        try:
+            return parse(_read(self.path / name))
+        except ValueError as error:
+            raise BundleError(f"{self.path / name} is damaged: {error}") from error
+
     def weights(self) -> dict[str, FloatArray]:
         """The tensors of :meth:`ModelConfig.tensor_shapes`.
 
@@ -149,11 +244,16 @@ def save_bundle(
     corpus: CorpusFacts,
     evaluation: Evaluation,
     training: TrainingFacts,
+    spelling: KneserNey,
+    copies: FingerprintIndex,
+    ngram: KneserNey | None,
+    ngram_facts: NGramFacts,
     metrics: bytes,
 ) -> None:
     """Writes a bundle in place of the one that may be there, all of it or nothing.
 
-    Without `weights` it is a serving bundle. Files of other names in the folder stay.
+    Without `weights` it is a serving bundle; without `ngram` it cannot give the mixture. Files of
+    other names in the folder stay.
 
     Args:
         metrics: the lines of ``metrics.jsonl``.
@@ -164,6 +264,9 @@ def save_bundle(
     """
     files = {VOCABULARY: vocabulary.to_json().encode()}
     files |= {graph_name(precision): graph for precision, graph in graphs.items()}
+    files |= {SPELLING: spelling.to_bytes(), COPIES: copies.to_bytes()}
+    if ngram is not None:
+        files[NGRAM] = ngram.to_bytes()
     if weights is not None:
         files[WEIGHTS] = _serialize(weights)
     manifest = Manifest(
@@ -174,13 +277,12 @@ def save_bundle(
         corpus=corpus,
         evaluation=evaluation,
         training=training,
+        ngram=ngram_facts,
         files={name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
     )
-    text = json.dumps(manifest.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n"
+    files |= {MANIFEST: manifest.to_json(), METRICS: metrics}
     try:
-        replace_folder(
-            Path(path), files | {MANIFEST: text.encode(), METRICS: metrics}, owned=_OWNED
-        )
+        replace_folder(Path(path), files, owned=_OWNED)
     except OSError as error:
         raise BundleError(f"bundle {path} cannot be written: {error.strerror or error}") from error
 

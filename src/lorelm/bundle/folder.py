@@ -79,6 +79,20 @@ def replace_folder(path: Path, files: Mapping[str, bytes], *, owned: Collection[
     shutil.rmtree(old, ignore_errors=True)
 
 
+def replace_file(path: Path, content: bytes) -> None:
+    """Puts `content` in place of a file by renaming, so that the old or the new is there, whole.
+
+    Raises:
+        OSError: it cannot be written (the old file is as it was).
+    """
+    new = path.with_name(f".{path.name}.new")
+    try:
+        _write(new, content)
+        new.replace(path)
+    finally:
+        new.unlink(missing_ok=True)
+
+
 def recover(path: Path) -> None:
     """Finishes what a killed :func:`replace_folder` began: the old folder goes back or away."""
     path = path.absolute()

@@ -1,9 +1,11 @@
 """What a bundle says about itself: the contents of ``manifest.json``."""
 
+import json
 from typing import Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from lorelm.corpus.reading_options import CorpusFile
 from lorelm.errors import BundleError
 from lorelm.model.config import ModelConfig
 
@@ -22,6 +24,8 @@ class CorpusFacts(_Section):
         fingerprint: SHA-256 over its documents.
         train_tokens: tokens of the training part, an `<eos>` a document included; the same for
             the other parts.
+        files: where it was read from, as the user wrote it: one file that was split, or the three
+            parts. Empty where it did not come from files.
     """
 
     source: str
@@ -32,6 +36,7 @@ class CorpusFacts(_Section):
     valid_tokens: int
     test_documents: int
     test_tokens: int
+    files: tuple[CorpusFile, ...] = ()
 
 
 class Evaluation(_Section):
@@ -48,6 +53,87 @@ class Evaluation(_Section):
     test_perplexity: float
     int8_test_perplexity: float
     test_unknown_rate: float
+
+
+class NGramFacts(_Section):
+    """The n-gram model of the same training part.
+
+    Attributes:
+        order: from 1 to 5, the one that foretold the validation part best.
+        mixture_weight: the share of the network in the mixture of both that foretold the
+            validation part best.
+    """
+
+    order: int
+    mixture_weight: float
+
+
+Interval = tuple[float, float]
+
+
+class Figures(_Section):
+    """What ``lorelm evaluate`` measures, under the names that its JSON has.
+
+    A figure that could not be measured is null. An interval is of 95 %, from a bootstrap over the
+    documents.
+
+    Attributes:
+        text: what was foretold, in words fit to be shown.
+        tokens: events: tokens, and an `<eos>` a document.
+        precision: of the network ("int8", "float32").
+        perplexity: of the network, over its vocabulary.
+        unknown_rate: share of the words that became `<unk>`.
+        bits_per_character: of the network, unknown words charged for their spelling.
+        calibration_error: mean distance between how sure the network was of its first guess and
+            how often it was right, in ten classes of sureness.
+        ngram_perplexity: of the n-gram model; the same events. The same for the mixture.
+        ngram_perplexities: of the n-gram models of order 1, 2, and so on.
+        ngram_ratio_interval: of the network's perplexity over the n-gram model's; where it holds 1,
+            neither is surely better.
+        samples: how many were generated to look for copies.
+        copied_share: the share of their tokens in spans of at least so many that stand in the
+            training text.
+        longest_copy: the longest such span, in tokens.
+        copied_lines_share: the share of their whole lines that are a line of the training text.
+        distinct_share: distinct n-grams over all n-grams, for each n.
+        human_copied_share: the same of as much held-out text by people; and so on.
+    """
+
+    text: str
+    documents: int
+    tokens: int
+    characters: int
+    precision: str
+    perplexity: float
+    perplexity_interval: Interval
+    unknown_rate: float
+    unknown_rate_interval: Interval
+    bits_per_character: float | None = None
+    bits_per_character_interval: Interval | None = None
+    calibration_error: float
+    ngram_order: int | None = None
+    ngram_perplexity: float | None = None
+    ngram_perplexity_interval: Interval | None = None
+    ngram_bits_per_character: float | None = None
+    ngram_bits_per_character_interval: Interval | None = None
+    ngram_perplexities: tuple[float, ...] = ()
+    ngram_ratio_interval: Interval | None = None
+    mixture_weight: float | None = None
+    mixture_perplexity: float | None = None
+    mixture_perplexity_interval: Interval | None = None
+    mixture_bits_per_character: float | None = None
+    mixture_bits_per_character_interval: Interval | None = None
+    samples: int = 0
+    sample_tokens: int = 0
+    sample_temperature: float | None = None
+    copied_share: dict[int, float] | None = None
+    longest_copy: int | None = None
+    copied_lines_share: float | None = None
+    distinct_share: dict[int, float] | None = None
+    human_copied_share: dict[int, float] | None = None
+    human_longest_copy: int | None = None
+    human_copied_lines_share: float | None = None
+    human_distinct_share: dict[int, float] | None = None
 
 
 class TrainingFacts(_Section):
@@ -74,6 +160,8 @@ class Manifest(_Section):
         tokenizer: style of the tokenizer.
         model: the sizes of the model.
         recipe: all settings of the training run.
+        ngram: of the n-gram model beside it; null in a bundle of an older version.
+        figures: what ``lorelm evaluate`` measured on the test part when training was over.
         files: SHA-256 of every other file of the bundle.
     """
 
@@ -85,7 +173,13 @@ class Manifest(_Section):
     corpus: CorpusFacts
     evaluation: Evaluation
     training: TrainingFacts
+    ngram: NGramFacts | None = None
+    figures: Figures | None = None
     files: dict[str, str]
+
+    def to_json(self) -> bytes:
+        text = json.dumps(self.model_dump(mode="json"), indent=2, ensure_ascii=False)
+        return (text + "\n").encode()
 
     @classmethod
     def from_json(cls, text: bytes, *, where: str) -> Self:

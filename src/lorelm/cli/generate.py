@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from lorelm.cli.options import precision_option
+from lorelm.cli.options import mixture_option, precision_option
 from lorelm.generation.language_model import Sample, load
 from lorelm.generation.settings import GenerationSettings
 
@@ -50,14 +50,22 @@ _ENDINGS = {
 @click.option("--seed", type=int, help="The same seed gives the same text.")
 @click.option("--num-samples", default=_DEFAULTS.num_samples, show_default=True, help="How many.")
 @click.option("--stop", multiple=True, metavar="TEXT", help="End here. May be given repeatedly.")
+@click.option(
+    "--novel-span",
+    default=_DEFAULTS.novel_span,
+    show_default=True,
+    metavar="N",
+    help="No N tokens in a row from the training text; 0: it may copy.",
+)
+@mixture_option
 @precision_option
-def generate(bundle: str, prompt: str, precision: Any, **flags: Any) -> None:
+def generate(bundle: str, prompt: str, mixture: bool, precision: Any, **flags: Any) -> None:
     """Continues PROMPT with the model in the folder BUNDLE.
 
     Without a prompt a new document is begun. The text goes to stdout, everything else to stderr.
     """
     settings = GenerationSettings(**flags)
-    reply = load(bundle, precision=precision).reply(prompt, settings)
+    reply = load(bundle, precision=precision, mixture=mixture).reply(prompt, settings)
     if reply.unknown_words:
         click.echo(f"not in the vocabulary: {', '.join(reply.unknown_words)}", err=True)
     for number, sample in enumerate(reply.samples):
@@ -68,4 +76,10 @@ def generate(bundle: str, prompt: str, precision: Any, **flags: Any) -> None:
 
 
 def _how_it_ended(sample: Sample) -> str:
-    return f"[{_ENDINGS[sample.finish_reason]}; {sample.num_tokens} tokens; seed {sample.seed}]"
+    notes = [
+        _ENDINGS[sample.finish_reason],
+        f"{sample.num_tokens} tokens",
+        f"seed {sample.seed}",
+        *(f"{span.num_tokens} in a row are copied" for span in sample.copied_spans or ()),
+    ]
+    return f"[{'; '.join(notes)}]"

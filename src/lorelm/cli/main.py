@@ -9,7 +9,7 @@ import click
 from lorelm.errors import LoreLMError
 from lorelm.version import VERSION
 
-_COMMANDS: Final = ("serve", "generate", "train", "inspect", "score")
+_COMMANDS: Final = ("serve", "generate", "train", "inspect", "evaluate", "compare", "score")
 
 
 class _LazyGroup(click.Group):

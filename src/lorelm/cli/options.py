@@ -52,6 +52,11 @@ precision_option = click.option(
 )
 
 
+mixture_option = click.option(
+    "--mixture", is_flag=True, help="Mix the network with the n-gram model of the bundle."
+)
+
+
 def echo_notes(notes: Iterable[str]) -> None:
     """Shows what a reader decided or passed over."""
     for note in notes:

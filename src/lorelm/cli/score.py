@@ -6,21 +6,31 @@ from typing import Any
 import click
 
 from lorelm.bundle import Bundle
-from lorelm.cli.options import echo_notes, precision_option, reading_options, take_reading_options
+from lorelm.cli.options import (
+    echo_notes,
+    mixture_option,
+    precision_option,
+    reading_options,
+    take_reading_options,
+)
 from lorelm.corpus.preparation import tokenize_documents
 from lorelm.corpus.readers import read_documents
 from lorelm.corpus.windows import encode_stream
-from lorelm.errors import CorpusError
-from lorelm.evaluation.perplexity import score_stream
+from lorelm.evaluation.mixture import CountedModel
+from lorelm.evaluation.perplexity import StreamScore, foretell
+from lorelm.evaluation.text import require_known_word
 
 
 @click.command()
 @click.argument("bundle", type=click.Path())
 @click.argument("file", type=click.Path())
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@mixture_option
 @precision_option
 @reading_options
-def score(bundle: str, file: str, as_json: bool, precision: Any, **flags: Any) -> None:
+def score(
+    *, bundle: str, file: str, as_json: bool, mixture: bool, precision: Any, **flags: Any
+) -> None:
     """Prints tokens, perplexity and unknown rate of FILE under the model in BUNDLE.
 
     The events counted are every token and the end of every document, in order.
@@ -29,13 +39,12 @@ def score(bundle: str, file: str, as_json: bool, precision: Any, **flags: Any) -
     documents = read_documents(file, take_reading_options(flags))
     echo_notes(documents.notes)
     tokens = tokenize_documents(documents, loaded.tokenizer)
-    if not any(token in loaded.vocabulary for document in tokens for token in document):
-        raise CorpusError(
-            f"the model knows no word of {file}: is it the language and the kind of text that "
-            f"{bundle} was trained on?"
-        )
+    require_known_word(tokens, loaded.vocabulary, name=file)
     stream = encode_stream(tokens, loaded.vocabulary)
-    result = score_stream(loaded.runtime(precision), stream)
+    logs = foretell(loaded.runtime(precision), stream).log_probabilities
+    if mixture:
+        logs = CountedModel.of_bundle(loaded).mixed(logs, stream)
+    result = StreamScore.of(logs, stream)
     figures = {
         "tokens": result.num_tokens,
         "perplexity": result.perplexity,

@@ -4,10 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import click
+from rich.console import Console
 
+from lorelm.bundle import Bundle
+from lorelm.cli.figures_display import show_figures
 from lorelm.cli.options import echo_notes, reading_options, take_reading_options
 from lorelm.corpus.readers import read_documents
-from lorelm.errors import MissingExtraError
+from lorelm.errors import CorpusError, MissingExtraError
 from lorelm.training.recipe import BUILT_IN_RECIPES, Recipe
 
 _RECIPE_OPTIONS: dict[str, tuple[type, str]] = {
@@ -49,6 +52,11 @@ def _recipe_options(command: Any) -> Any:
 @click.option("--test", metavar="FILE", help="Test part, instead of splitting PATH.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
 @click.option("--serving-only", is_flag=True, help="Write only what serving needs.")
+@click.option(
+    "--ngram",
+    is_flag=True,
+    help="Put the n-gram model into the bundle too, for generate, score and serve --mixture.",
+)
 @_recipe_options
 @reading_options
 def train(
@@ -60,6 +68,7 @@ def train(
     test: str | None,
     device: str,
     serving_only: bool,
+    ngram: bool,
     **flags: Any,
 ) -> None:
     """Trains a model on PATH and saves it as a bundle.
@@ -72,7 +81,8 @@ def train(
     documents = read_documents(path, reading)
     echo_notes(documents.notes)
     try:
-        from lorelm.cli.training_display import TrainingDisplay, show_result
+        from lorelm.cli.evaluating import evaluate_bundle
+        from lorelm.cli.training_display import TrainingDisplay, show_next_steps, show_result
         from lorelm.training.train import train as run
     except ImportError as error:
         if error.name != "torch":
@@ -87,8 +97,18 @@ def train(
             test=read_documents(test, reading) if test else None,
             device=device,
             serving_only=serving_only,
+            with_ngram=ngram,
             listener=display,
         )
     show_result(result)
+    bundle = Bundle.load(result.path)
+    try:
+        figures = evaluate_bundle(bundle, corpus=result.corpus).figures
+    except CorpusError as error:
+        click.echo(f"The model is not judged, for {error}.", err=True)
+    else:
+        bundle.record_figures(figures)
+        show_figures(figures, Console(stderr=True, highlight=False))
+    show_next_steps(result)
     if isinstance(result.interruption, KeyboardInterrupt):
         raise SystemExit(130)

@@ -90,7 +90,7 @@ class TrainingDisplay(TrainingListener):
 
 
 def show_result(result: TrainingResult) -> None:
-    """What the training came to, and what to type next."""
+    """What the training came to."""
     evaluation, training = result.evaluation, result.training
     if result.interruption is not None:
         reason = str(result.interruption) or "stopped by Ctrl-C"
@@ -105,6 +105,11 @@ def show_result(result: TrainingResult) -> None:
     )
     table.add_row("unknown words in test", f"{evaluation.test_unknown_rate:.1%}")
     _console.print(table)
+    _console.print()
+
+
+def show_next_steps(result: TrainingResult) -> None:
+    """What to type next."""
     _console.print(f"\nSaved to {result.path}. Go on with", markup=False, soft_wrap=True)
     _console.print(f'  lorelm generate {result.path} "your words"', markup=False, soft_wrap=True)
     _console.print(f"  lorelm serve {result.path}", markup=False, soft_wrap=True)

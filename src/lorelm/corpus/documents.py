@@ -4,6 +4,8 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from lorelm.corpus.reading_options import CorpusFile
+
 
 @dataclass(frozen=True, kw_only=True)
 class Documents:
@@ -14,12 +16,14 @@ class Documents:
         source: what they were read from, in words fit to be shown ("lotr_scripts.csv").
         speakers: who speaks each document, where a speaker column was named.
         notes: what the reader decided or passed over, a sentence each, to be shown to the user.
+        file: the file they were read from, if they were read from one.
     """
 
     texts: Sequence[str]
     source: str
     speakers: Sequence[str] = ()
     notes: Sequence[str] = ()
+    file: CorpusFile | None = None
 
     def __len__(self) -> int:
         return len(self.texts)

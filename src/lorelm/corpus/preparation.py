@@ -1,10 +1,11 @@
 """Documents to a corpus that is ready to train on: split, tokenized, numbered."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lorelm.corpus.documents import Documents, fingerprint_of
-from lorelm.corpus.splits import split_documents
+from lorelm.corpus.reading_options import CorpusFile
+from lorelm.corpus.splits import split_documents, words_of
 from lorelm.corpus.tokenizer import Tokenizer
 from lorelm.corpus.vocabulary import Ids, Vocabulary, unknown_rate
 from lorelm.corpus.windows import encode_stream
@@ -13,15 +14,19 @@ from lorelm.errors import CorpusError
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """One part of a corpus as a stream of ids.
+    """One part of a corpus.
 
     Attributes:
+        documents: the tokens of each document.
         stream: every document's ids and an `<eos>`, end to end.
-        num_documents: how many documents that is.
     """
 
+    documents: Sequence[Sequence[str]]
     stream: Ids
-    num_documents: int
+
+    @property
+    def num_documents(self) -> int:
+        return len(self.documents)
 
     @property
     def unknown_rate(self) -> float:
@@ -35,6 +40,8 @@ class Corpus:
     Attributes:
         source: where it came from, in words fit to be shown.
         fingerprint: SHA-256 over the texts of all parts.
+        files: what it was read from: one file that was split, three that were given as the parts,
+            or none.
         notes: what was passed over, a sentence each, to be shown to the user.
     """
 
@@ -45,6 +52,7 @@ class Corpus:
     train: Part
     valid: Part
     test: Part
+    files: Sequence[CorpusFile] = ()
     notes: Sequence[str] = ()
 
 
@@ -67,16 +75,13 @@ def prepare_corpus(
     """
     if (valid is None) != (test is None):
         raise CorpusError("give --valid and --test together, or neither of them")
-    tokens = tokenize_documents(documents, tokenizer)
-    if valid is not None and test is not None:
-        parts = [tokens, tokenize_documents(valid, tokenizer), tokenize_documents(test, tokenizer)]
-        fingerprint = fingerprint_of(
-            text for part in (documents, valid, test) for text in part.texts
-        )
-    else:
-        split = split_documents([tuple(document) for document in tokens], seed=split_seed)
-        parts = [[tokens[i] for i in places] for places in (split.train, split.valid, split.test)]
+    read = [documents, *(part for part in (valid, test) if part is not None)]
+    if len(read) == 1:
+        parts = split_and_tokenize(documents, tokenizer, split_seed=split_seed)
         fingerprint = documents.fingerprint
+    else:
+        parts = [tokenize_documents(part, tokenizer) for part in read]
+        fingerprint = fingerprint_of(text for part in read for text in part.texts)
     vocabulary = Vocabulary.from_training_part(parts[0], min_frequency=min_frequency)
     if len(vocabulary) == 2:
         raise CorpusError(
@@ -84,7 +89,7 @@ def prepare_corpus(
             "give a longer corpus or a lower --min-frequency"
         )
     train_part, valid_part, test_part = (
-        Part(stream=encode_stream(part, vocabulary), num_documents=len(part)) for part in parts
+        Part(documents=part, stream=encode_stream(part, vocabulary)) for part in parts
     )
     return Corpus(
         source=documents.source,
@@ -94,11 +99,38 @@ def prepare_corpus(
         train=train_part,
         valid=valid_part,
         test=test_part,
-        notes=_left_out(
-            [documents, *(part for part in (valid, test) if part)],
-            (train_part, valid_part, test_part),
-        ),
+        files=[part.file for part in read if part.file is not None],
+        notes=_left_out(read, (train_part, valid_part, test_part)),
     )
+
+
+def split_and_tokenize(
+    documents: Documents, tokenizer: Tokenizer, *, split_seed: int
+) -> Sequence[Sequence[list[str]]]:
+    """The tokens of each document of the training, validation and test part.
+
+    Raises:
+        CorpusError: there are fewer than three different documents, or a part has no word for the
+            tokenizer.
+    """
+    return [
+        tokenize_documents(part, tokenizer)
+        for part in split_parts(documents, split_seed=split_seed)
+    ]
+
+
+def split_parts(documents: Documents, *, split_seed: int) -> tuple[Documents, Documents, Documents]:
+    """The documents of the training, validation and test part, the same for every tokenizer.
+
+    Raises:
+        CorpusError: there are fewer than three different documents.
+    """
+    split = split_documents([words_of(text) for text in documents.texts], seed=split_seed)
+    train, valid, test = (
+        replace(documents, texts=[documents.texts[i] for i in places], speakers=())
+        for places in (split.train, split.valid, split.test)
+    )
+    return train, valid, test
 
 
 def _left_out(read: Sequence[Documents], kept: Sequence[Part]) -> Sequence[str]:

@@ -4,11 +4,12 @@
 and what to do, so that the command line can print it as it is.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from lorelm.corpus.documents import Documents, has_word
-from lorelm.corpus.reading_options import ReadingOptions
+from lorelm.corpus.reading_options import CorpusFile, ReadingOptions
 from lorelm.corpus.shakespeare import read_shakespeare
 from lorelm.corpus.text_files import read_plain_text
 from lorelm.errors import CorpusError
@@ -29,8 +30,9 @@ def read_documents(path: str | Path, options: ReadingOptions | None = None) -> D
     """
     options = options or ReadingOptions()
     path = Path(path)
+    file = CorpusFile(path=str(path), options=options)
     if str(path) == "shakespeare" and not path.is_file():
-        return read_shakespeare()
+        return replace(read_shakespeare(), file=file)
     content = _read_bytes(path)
     if path.suffix.lower() == ".json":
         raise CorpusError(
@@ -43,7 +45,7 @@ def read_documents(path: str | Path, options: ReadingOptions | None = None) -> D
         documents = read_table(path, content, options)
     else:
         documents = read_plain_text(path, content, options)
-    return _without_blanks(documents, path)
+    return replace(_without_blanks(documents, path), file=file)
 
 
 def _read_bytes(path: Path) -> bytes:

@@ -1,4 +1,4 @@
-"""How a corpus file is to be read."""
+"""Which file a corpus is in, and how it is to be read."""
 
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
@@ -22,3 +22,15 @@ class ReadingOptions:
     speaker_column: str | None = None
     document: DocumentUnit = "line"
     encoding: str = "utf-8"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CorpusFile:
+    """Where a corpus was read from, so that it can be read again.
+
+    Attributes:
+        path: as the user wrote it: relative to the folder the command was given in, if it was.
+    """
+
+    path: str
+    options: ReadingOptions

@@ -1,6 +1,7 @@
 """Which documents train, which choose the best epoch, and which are kept for the test."""
 
 import random
+import re
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -20,12 +21,21 @@ class Split:
     test: Sequence[int]
 
 
+def words_of(text: str) -> str:
+    """What two documents must share to be the same for a split: their words, in small letters.
+
+    It is of the text and not of its tokens, so that every tokenizer has the same parts and their
+    models can be compared on one test part.
+    """
+    return " ".join(re.findall(r"\w+", text.casefold()))
+
+
 def split_documents(keys: Sequence[Hashable], *, seed: int) -> Split:
     """Splits 80/10/10 by document, at random; documents with one key stay in one part.
 
-    `keys` says what makes two documents the same (here, their tokens): were they let into two
-    parts, the test would ask for what was learned by heart. The parts keep the order of the
-    corpus, so that a line is still read after the line before it.
+    `keys` says what makes two documents the same (:func:`words_of`): were they let into two parts,
+    the test would ask for what was learned by heart. The parts keep the order of the corpus, so
+    that a line is still read after the line before it.
 
     Raises:
         CorpusError: there are fewer than three different documents.

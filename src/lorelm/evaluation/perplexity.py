@@ -2,11 +2,15 @@
 
 import math
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
+import numpy.typing as npt
 
 from lorelm.corpus.vocabulary import EOS_ID, Ids, unknown_rate
 from lorelm.runtime.base import FloatArray, Runtime, State
+
+Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,9 +30,39 @@ class StreamScore:
     loss_nats_per_token: float
     unknown_rate: float
 
+    @classmethod
+    def of(cls, log_probabilities: Floats, stream: Ids) -> Self:
+        """The score of a stream from the logarithm of the probability of each event.
+
+        Raises:
+            ValueError: the stream is empty.
+        """
+        if len(stream) == 0:
+            raise ValueError("an empty stream has no score")
+        return cls(
+            num_tokens=len(stream),
+            loss_nats_per_token=-float(log_probabilities.sum()) / len(stream),
+            unknown_rate=unknown_rate(stream),
+        )
+
     @property
     def perplexity(self) -> float:
         return perplexity(self.loss_nats_per_token)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Foretold:
+    """What a model gave the events of a stream; arrays of one value an event.
+
+    Attributes:
+        log_probabilities: natural logarithm of the probability of what came.
+        sureness: the probability of the likeliest id, the first guess.
+        is_first_guess: whether what came was the first guess.
+    """
+
+    log_probabilities: Floats
+    sureness: Floats
+    is_first_guess: npt.NDArray[np.bool_]
 
 
 def perplexity(loss_nats_per_token: float) -> float:
@@ -45,23 +79,31 @@ def score_stream(runtime: Runtime, stream: Ids) -> StreamScore:
     Raises:
         ValueError: the stream is empty.
     """
-    if len(stream) == 0:
-        raise ValueError("an empty stream has no score")
+    return StreamScore.of(foretell(runtime, stream).log_probabilities, stream)
+
+
+def foretell(runtime: Runtime, stream: Ids) -> Foretold:
+    """Has a model foretell the events of :class:`StreamScore` one after the other."""
+    logs = np.empty(len(stream))
+    sureness = np.empty(len(stream))
+    first_guesses = np.empty(len(stream), np.int64)
     state = State.zeros(runtime.config, 1)
-    total_nats = 0.0
     previous_id = EOS_ID
-    for id_ in stream:
+    for i, id_ in enumerate(stream):
         logits_BV, state = runtime.step(np.array([previous_id]), state)
-        total_nats -= log_probability(logits_BV[0], id_)
+        first_guess = int(logits_BV[0].argmax())
+        logs[i], sureness[i] = log_probabilities(logits_BV[0])[[id_, first_guess]]
+        first_guesses[i] = first_guess
         previous_id = id_
-    return StreamScore(
-        num_tokens=len(stream),
-        loss_nats_per_token=total_nats / len(stream),
-        unknown_rate=unknown_rate(stream),
+    return Foretold(
+        log_probabilities=logs,
+        sureness=np.exp(sureness),
+        is_first_guess=first_guesses == stream,
     )
 
 
-def log_probability(logits_V: FloatArray, id_: int) -> float:
-    """The natural logarithm of the probability of one id under the softmax of the logits."""
-    shifted_V = logits_V - logits_V.max()
-    return float(shifted_V[id_]) - math.log(float(np.exp(shifted_V).sum()))
+def log_probabilities(logits_V: FloatArray) -> Floats:
+    """The natural logarithm of the softmax of logits, in float64."""
+    shifted_V = logits_V.astype(np.float64) - float(logits_V.max())
+    logs_V: Floats = shifted_V - math.log(float(np.exp(shifted_V).sum()))
+    return logs_V

@@ -15,6 +15,9 @@ from lorelm.sampling import SamplingSettings, sample
 
 FinishReason = Literal["eos", "length", "stop"]
 
+Adjustment = Callable[[FloatArray, Sequence[Sequence[int]]], FloatArray]
+"""Changes the logits `[B, V]` of rows, given the ids that each has generated; row by row."""
+
 
 @dataclass(kw_only=True)
 class GeneratedIds:
@@ -39,6 +42,7 @@ def generate_ids(
     seeds: Sequence[int],
     max_len: int,
     is_stopped: Callable[[list[int]], bool],
+    adjustments: Sequence[Adjustment] = (),
 ) -> list[GeneratedIds]:
     """Continues a prompt once for each seed.
 
@@ -49,6 +53,7 @@ def generate_ids(
 
     Args:
         is_stopped: told a sample's ids after each token; True ends it.
+        adjustments: applied to the logits in this order.
     """
     samples = [GeneratedIds(seed=seed) for seed in seeds]
     random = [np.random.Generator(np.random.Philox(seed)) for seed in seeds]
@@ -58,12 +63,16 @@ def generate_ids(
     logits_BV, state = logits_1V.repeat(len(seeds), axis=0), state.repeated(len(seeds))
     live = list(range(len(seeds)))
     for position in range(max_len):
+        for adjust in adjustments:
+            logits_BV = adjust(logits_BV, [samples[i].ids for i in live])
+        if position == 0:
+            logits_BV = _without_empty_texts(logits_BV)
         ids_B = sample(
             logits_BV,
             [settings] * len(live),
             uniforms_B=np.array([random[i].random() for i in live]),
             seen_BV=seen_BV[live],
-            banned_ids=[UNK_ID, EOS_ID] if position == 0 else [UNK_ID],
+            banned_ids=[UNK_ID],
         )
         going_on = []
         for row, (i, id_) in enumerate(zip(live, ids_B.tolist(), strict=True)):
@@ -82,6 +91,15 @@ def generate_ids(
         rows = np.array(going_on)
         logits_BV, state = runtime.step(ids_B[rows], state.rows(rows))
     return samples
+
+
+def _without_empty_texts(logits_BV: FloatArray) -> FloatArray:
+    """Forbids `<eos>` in each row in which another word is left."""
+    forbidden_BV = logits_BV.copy()
+    forbidden_BV[:, [UNK_ID, EOS_ID]] = -np.inf
+    is_word_left_B1 = np.isfinite(forbidden_BV).any(axis=1, keepdims=True)
+    allowed_BV: FloatArray = np.where(is_word_left_B1, forbidden_BV, logits_BV)
+    return allowed_BV
 
 
 def _read(runtime: Runtime, prompt_ids: Ids) -> tuple[FloatArray, State]:

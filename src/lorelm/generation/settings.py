@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from lorelm.errors import SamplingError
+from lorelm.ngrams.fingerprints import WINDOW
 from lorelm.sampling import SamplingSettings, require_whole
 
 MAX_LEN_LIMIT: Final = 10_000
 NUM_SAMPLES_LIMIT: Final = 64
+NOVEL_SPAN_MIN: Final = WINDOW
+NOVEL_SPAN_LIMIT: Final = 50
 SEED_LIMIT: Final = 2**53  # a JSON number in a browser is exact up to here
 
 
@@ -23,6 +26,8 @@ class GenerationSettings(SamplingSettings):
             one is drawn where it is None.
         num_samples: how many continuations.
         stop: texts at which a sample ends; they are not part of it.
+        novel_span: no so many tokens in a row, of prompt and sample, stand in the training text; 0
+            lets the model copy.
 
     Raises:
         SamplingError: a value is out of its range.
@@ -32,6 +37,7 @@ class GenerationSettings(SamplingSettings):
     seed: int | None = None
     num_samples: int = 1
     stop: Sequence[str] = ()
+    novel_span: int = 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -39,6 +45,13 @@ class GenerationSettings(SamplingSettings):
         require_whole(self.num_samples, "num_samples", at_least=1, at_most=NUM_SAMPLES_LIMIT)
         if self.seed is not None:
             require_whole(self.seed, "seed", at_least=0, at_most=SEED_LIMIT - self.num_samples)
+        if self.novel_span != 0:
+            require_whole(
+                self.novel_span,
+                "novel_span",
+                at_least=NOVEL_SPAN_MIN,
+                at_most=NOVEL_SPAN_LIMIT,
+            )
         if isinstance(self.stop, str) or not all(isinstance(s, str) and s for s in self.stop):
             raise SamplingError("stop", f"must be a list of texts, none empty, not {self.stop!r}")
 

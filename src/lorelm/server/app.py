@@ -27,10 +27,10 @@ def create_app(settings: ServerSettings) -> Flask:
     """Loads the model and puts together the application that serves it.
 
     Raises:
-        BundleError: the bundle is missing or damaged.
+        BundleError: the bundle is missing or damaged, or has no n-gram model for the mixture.
     """
     bundle = Bundle.load(settings.bundle)
-    model = LanguageModel(bundle.runtime(), bundle.tokenizer, bundle.vocabulary)
+    model = LanguageModel.of_bundle(bundle, mixture=settings.mixture)
 
     app = Flask("lorelm.server")
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes

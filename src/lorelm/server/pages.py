@@ -2,9 +2,12 @@
 
 from flask import Blueprint, render_template, request
 
-from lorelm.bundle.manifest import Manifest
+from lorelm.bundle.manifest import Figures, Manifest
 from lorelm.errors import SamplingError
-from lorelm.generation.language_model import LanguageModel
+from lorelm.evaluation.tables import FiguresTable, copies_table, describe_text, foretelling_table
+from lorelm.evaluation.verdicts import verdicts
+from lorelm.generation.language_model import LanguageModel, Sample
+from lorelm.generation.novelty import MARKED_LENGTH
 from lorelm.generation.settings import GenerationSettings
 from lorelm.server.requests import GenerateRequest
 from lorelm.server.settings import ServerSettings
@@ -32,14 +35,46 @@ def make_pages(model: LanguageModel, manifest: Manifest, *, limits: ServerSettin
             return _page(error=error), 422
         return _page(reply=reply)
 
+    @pages.get("/model")
+    def model_page() -> str:
+        return render_template(
+            "model.html",
+            manifest=manifest,
+            tables=_tables(manifest.figures),
+            verdicts=verdicts(manifest.figures) if manifest.figures else [],
+            text=describe_text(manifest.figures) if manifest.figures else "",
+        )
+
     def _page(**result: object) -> str:
         return render_template(
             "page.html",
             manifest=manifest,
             defaults=GenerationSettings(),
             max_len_limit=limits.max_len_limit,
+            can_forbid_copies=model.can_forbid_copies,
+            novel_span=MARKED_LENGTH,
+            marked_pieces=marked_pieces,
             form=request.form,
             **result,
         )
 
     return pages
+
+
+def _tables(figures: Figures | None) -> list[FiguresTable]:
+    if figures is None:
+        return []
+    tables = (foretelling_table(figures), copies_table(figures))
+    return [table for table in tables if table is not None]
+
+
+def marked_pieces(sample: Sample) -> list[tuple[str, int]]:
+    """The text of a sample in pieces, each with the length of the copied span it is of, or 0."""
+    pieces = []
+    done = 0
+    for span in sample.copied_spans or ():
+        start = max(span.start, done)  # two runs may overlap
+        pieces += [(sample.text[done:start], 0), (sample.text[start : span.end], span.num_tokens)]
+        done = max(done, span.end)
+    pieces.append((sample.text[done:], 0))
+    return [(text, num_tokens) for text, num_tokens in pieces if text]

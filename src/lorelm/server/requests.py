@@ -24,6 +24,7 @@ class GenerateRequest(BaseModel):
     seed: int | None = None
     num_samples: int | None = None
     stop: list[str] | None = None
+    novel_span: int | None = None
 
     @field_validator("stop", mode="before")
     @classmethod

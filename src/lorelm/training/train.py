@@ -10,12 +10,16 @@ from lorelm.bundle.bundle import METRICS_SO_FAR, check_target, save_bundle
 from lorelm.bundle.manifest import CorpusFacts, Evaluation, TrainingFacts
 from lorelm.corpus.documents import Documents
 from lorelm.corpus.preparation import Corpus, prepare_corpus
+from lorelm.corpus.token_keys import document_keys
 from lorelm.corpus.tokenizer import make_tokenizer
 from lorelm.errors import BundleError, RecipeError
+from lorelm.evaluation.mixture import CountedModel
 from lorelm.evaluation.perplexity import perplexity, score_stream
+from lorelm.evaluation.spelling import SpellingModel
 from lorelm.model.lstm import LSTMLanguageModel
+from lorelm.ngrams.fingerprints import FingerprintIndex
 from lorelm.runtime.onnx_runtime import OnnxRuntime
-from lorelm.runtime.step_graph import PRECISIONS, Precision, Weights, build_step_graph
+from lorelm.runtime.step_graph import PRECISIONS, Weights, build_step_graph
 from lorelm.training.loop import EpochReport, TrainedModel, TrainingListener, fit, resolve_device
 from lorelm.training.recipe import Recipe
 from lorelm.training.validation import validation_loss
@@ -45,6 +49,7 @@ def train(
     test: Documents | None = None,
     device: str = "auto",
     serving_only: bool = False,
+    with_ngram: bool = False,
     listener: TrainingListener | None = None,
 ) -> TrainingResult:
     """Trains a model, judges it on the test part and saves it as a bundle in the folder `out`.
@@ -55,6 +60,8 @@ def train(
     Args:
         valid, test: these parts, where they are not to be split off `documents`.
         serving_only: leave the weights and the float32 graph out of the bundle.
+        with_ngram: put the n-gram model of the training part into the bundle, so that generating
+            and scoring can use the mixture of both.
 
     Raises:
         CorpusError: the corpus is too small, or has no word for the tokenizer.
@@ -78,7 +85,9 @@ def train(
     trained = fit(corpus, recipe, device=resolved_device, listener=log)
     weights = _weights(trained.model)
     graphs = {p: build_step_graph(weights, trained.model.config, p) for p in PRECISIONS}
-    evaluation = _evaluate(trained, corpus, graphs)
+    served = OnnxRuntime(graphs["int8"], trained.model.config)
+    evaluation = _evaluate(trained, corpus, served)
+    counted = CountedModel.fit(corpus, served)
     training = TrainingFacts(
         best_epoch=trained.best.epoch,
         epochs=len(trained.epochs),
@@ -96,6 +105,10 @@ def train(
         corpus=_facts(corpus),
         evaluation=evaluation,
         training=training,
+        spelling=SpellingModel.of_training_part(corpus).characters,
+        copies=FingerprintIndex.build(document_keys(corpus.train.documents, corpus.tokenizer)),
+        ngram=counted.model if with_ngram else None,
+        ngram_facts=counted.facts,
         metrics=log.lines.encode(),
     )
     return TrainingResult(
@@ -152,8 +165,7 @@ def _weights(model: LSTMLanguageModel) -> Weights:
     }
 
 
-def _evaluate(trained: TrainedModel, corpus: Corpus, graphs: dict[Precision, bytes]) -> Evaluation:
-    served = OnnxRuntime(graphs["int8"], trained.model.config)
+def _evaluate(trained: TrainedModel, corpus: Corpus, served: OnnxRuntime) -> Evaluation:
     return Evaluation(
         valid_perplexity=trained.best.valid_perplexity,
         test_perplexity=perplexity(validation_loss(trained.model, corpus.test.stream)),
@@ -172,4 +184,5 @@ def _facts(corpus: Corpus) -> CorpusFacts:
         valid_tokens=len(corpus.valid.stream),
         test_documents=corpus.test.num_documents,
         test_tokens=len(corpus.test.stream),
+        files=tuple(corpus.files),
     )

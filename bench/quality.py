@@ -1,0 +1,239 @@
+"""What counting, the recipes and mixtures are worth on three corpora, with the same ids.
+
+    python bench/quality.py [--data ../shared/data] [--out docs/results.md] [--corpora lotr ...]
+
+For each corpus one tokenizer and one vocabulary (words seen three times or more in the training
+part) serve the n-gram model and both recipes. Each recipe's mixture is with that n-gram model. The
+networks are judged as they serve, in int8. PyTorch uses the threads that OMP_NUM_THREADS allows.
+"""
+
+import argparse
+import csv
+import os
+import platform
+import random
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import torch
+
+from lorelm.bundle import Bundle
+from lorelm.bundle.manifest import Figures
+from lorelm.corpus.documents import Documents
+from lorelm.corpus.readers import read_documents
+from lorelm.corpus.reading_options import ReadingOptions
+from lorelm.corpus.splits import split_documents, words_of
+from lorelm.evaluation.evaluate import evaluate
+from lorelm.evaluation.mixture import CountedModel
+from lorelm.evaluation.text import HeldOutText
+from lorelm.training.recipe import Recipe
+from lorelm.training.train import train
+
+RECIPES: Final = ("classic", "default")
+
+
+@dataclass(frozen=True, kw_only=True)
+class BenchCorpus:
+    """The three parts of a corpus, and what is said of it in the results."""
+
+    title: str
+    description: str
+    tokenizer: str
+    train: Documents
+    valid: Documents
+    test: Documents
+
+
+def films(data: Path) -> BenchCorpus:
+    """The film dialogue on the split that its README describes."""
+    with (data / "lotr_scripts.csv").open(encoding="utf-8", newline="") as file:
+        lines = [row["dialog"] for row in csv.DictReader(file)]
+    random.Random(42).shuffle(lines)
+    valid_from = int(len(lines) * 0.8)
+    test_from = valid_from + int(len(lines) * 0.1)
+    parts = (lines[:valid_from], lines[valid_from:test_from], lines[test_from:])
+    train_part, valid, test = (_documents(part, "lotr_scripts.csv") for part in parts)
+    return BenchCorpus(
+        title="`lotr_scripts.csv`",
+        description="lines shuffled with `random.Random(42)`, 80/10/10",
+        tokenizer="classic",
+        train=train_part,
+        valid=valid,
+        test=test,
+    )
+
+
+def tiny_shakespeare(data: Path) -> BenchCorpus:
+    """A speech is a document; split as ``lorelm train`` splits."""
+    read = read_documents(data / "tinyshakespeare.txt", ReadingOptions(document="paragraph"))
+    split = split_documents([words_of(text) for text in read.texts], seed=42)
+    train_part, valid, test = (
+        _documents([read.texts[i] for i in part], "tinyshakespeare.txt")
+        for part in (split.train, split.valid, split.test)
+    )
+    return BenchCorpus(
+        title="tiny Shakespeare",
+        description="speeches, split 80/10/10 as `lorelm train` does",
+        tokenizer="words",
+        train=train_part,
+        valid=valid,
+        test=test,
+    )
+
+
+def wikitext(data: Path) -> BenchCorpus:
+    """Trained on the validation file, whose last tenth validates; tested on the test file."""
+    read = read_documents(data / "wikitext2-valid.txt")
+    valid_from = len(read) * 9 // 10
+    return BenchCorpus(
+        title="WikiText-2",
+        description="trained on the validation file, whose last tenth validates; tested on the "
+        "test file",
+        tokenizer="words",
+        train=_documents(read.texts[:valid_from], "wikitext2-valid.txt"),
+        valid=_documents(read.texts[valid_from:], "wikitext2-valid.txt"),
+        test=read_documents(data / "wikitext2-test.txt"),
+    )
+
+
+CORPORA: Final[dict[str, Callable[[Path], BenchCorpus]]] = {
+    "lotr": films,
+    "shakespeare": tiny_shakespeare,
+    "wikitext": wikitext,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One model on one corpus; `prefix` says which of the figures are its own."""
+
+    model: str
+    prefix: str
+    figures: Figures
+    seconds: float
+
+    def cells(self) -> list[str]:
+        perplexity, low, high, bits, bits_low, bits_high = (
+            getattr(self.figures, f"{self.prefix}perplexity"),
+            *getattr(self.figures, f"{self.prefix}perplexity_interval"),
+            getattr(self.figures, f"{self.prefix}bits_per_character"),
+            *getattr(self.figures, f"{self.prefix}bits_per_character_interval"),
+        )
+        return [
+            self.model,
+            f"{perplexity:.1f}",
+            f"{low:.1f} – {high:.1f}",
+            f"{bits:.3f}",
+            f"{bits_low:.3f} – {bits_high:.3f}",
+            f"{self.seconds:,.1f}",
+        ]
+
+
+def rows(corpus: BenchCorpus) -> Iterator[Row]:
+    """The n-gram model, then each recipe alone and in the mixture."""
+    for recipe_name in RECIPES:
+        figures, ngram_seconds, seconds = _trained(corpus, recipe_name)
+        if recipe_name == RECIPES[0]:
+            yield Row(
+                model=f"n-gram model, order {figures.ngram_order}",
+                prefix="ngram_",
+                figures=figures,
+                seconds=ngram_seconds,
+            )
+        yield Row(model=f"recipe `{recipe_name}`", prefix="", figures=figures, seconds=seconds)
+        yield Row(
+            model=f"mixture, {figures.mixture_weight:.0%} `{recipe_name}`",
+            prefix="mixture_",
+            figures=figures,
+            seconds=seconds + ngram_seconds,
+        )
+
+
+def _trained(corpus: BenchCorpus, recipe_name: str) -> tuple[Figures, float, float]:
+    """The figures on the test part, and the seconds for the n-gram model and for the network."""
+    recipe = Recipe.load(recipe_name, tokenizer=corpus.tokenizer, min_frequency=3)
+    with tempfile.TemporaryDirectory() as folder:
+        result = train(
+            corpus.train, recipe, out=Path(folder) / "model", valid=corpus.valid, test=corpus.test
+        )
+        bundle = Bundle.load(result.path)
+        assert bundle.manifest.ngram is not None
+        started = time.perf_counter()
+        counted = CountedModel.fit_as_recorded(result.corpus, bundle.manifest.ngram)
+        ngram_seconds = time.perf_counter() - started
+        text = HeldOutText.of(
+            result.corpus.test.documents,
+            name=corpus.title,
+            tokenizer=bundle.tokenizer,
+            vocabulary=bundle.vocabulary,
+        )
+        figures = evaluate(bundle, text, counted=counted, samples=None, index=None).figures
+    return figures, ngram_seconds, result.training.seconds
+
+
+def _documents(texts: list[str], source: str) -> Documents:
+    return Documents(texts=texts, source=source)
+
+
+def section(corpus: BenchCorpus) -> str:
+    """The part of the results page about one corpus."""
+    table = [["", "perplexity", "95 %", "bits per character", "95 %", "training seconds"]]
+    table.append(["---"] * len(table[0]))
+    for row in rows(corpus):
+        table.append(row.cells())
+        print(" | ".join(row.cells()), flush=True)
+        figures = row.figures
+    lines = "\n".join("| " + " | ".join(cells) + " |" for cells in table)
+    return (
+        f"## {corpus.title}\n\n"
+        f"{corpus.description[0].upper()}{corpus.description[1:]}. Tokenizer `{corpus.tokenizer}`; "
+        f"{figures.documents:,} test documents, {figures.tokens:,} tokens, "
+        f"{figures.unknown_rate:.1%} of the words unknown.\n\n{lines}\n"
+    )
+
+
+def page(sections: list[str], command: str) -> str:
+    """The whole results page."""
+    return (
+        "# Results\n\n"
+        f"Made by `{command}` on {_processor()}, PyTorch with {torch.get_num_threads()} "
+        "thread(s). Within a corpus all rows have the same ids and events: every token and the end "
+        "of every document. Intervals are of 95 %, from a bootstrap over test documents. Bits per "
+        "character charge unknown words for their spelling. The machine is shared: take the "
+        "seconds for their order.\n\n" + "\n".join(sections)
+    )
+
+
+def _processor() -> str:
+    try:
+        info = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.split(":")[1].strip() for line in info.splitlines() if "model name" in line]
+    return names[0] if names else platform.machine()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--out", type=Path, default=Path("docs/results.md"))
+    parser.add_argument("--corpora", nargs="+", choices=CORPORA, default=list(CORPORA))
+    flags = parser.parse_args()
+    sections = []
+    for name in flags.corpora:
+        corpus = CORPORA[name](flags.data)
+        print(corpus.title, flush=True)
+        sections.append(section(corpus))
+    threads = os.environ.get("OMP_NUM_THREADS")
+    command = (f"OMP_NUM_THREADS={threads} " if threads else "") + "python bench/quality.py"
+    if flags.corpora != list(CORPORA):
+        command += f" --corpora {' '.join(flags.corpora)}"
+    flags.out.write_text(page(sections, command), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+"""``lorelm compare``: models side by side."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import click
+from rich.console import Console
+
+from lorelm.bundle import Bundle
+from lorelm.cli.figures_display import as_rich_table
+from lorelm.cli.options import echo_notes, precision_option, reading_options, take_reading_options
+from lorelm.corpus.readers import read_documents
+from lorelm.evaluation.comparison import ComparedModel
+from lorelm.evaluation.comparison import compare as compare_models
+from lorelm.evaluation.tables import comparison_notes, comparison_table
+from lorelm.evaluation.trained_corpus import common_test_part
+
+
+@click.command()
+@click.argument("bundles", nargs=-1, required=True, metavar="BUNDLE BUNDLE...")
+@click.option("--text", metavar="FILE", help="Judge them on it, not on their common test part.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@precision_option
+@reading_options
+def compare(
+    *, bundles: Sequence[str], text: str | None, as_json: bool, precision: Any, **flags: Any
+) -> None:
+    """Prints models side by side on the same text, and whether their difference may be chance.
+
+    Without --text it is the test part of the corpus that all were trained on. Differences are to
+    the first model, in bits per character.
+    """
+    if len(bundles) < 2:
+        raise click.UsageError("Name two bundles or more.")
+    loaded = [Bundle.load(bundle) for bundle in bundles]
+    reading = take_reading_options(flags)
+    if text is None:
+        documents = common_test_part(loaded)
+        name = f"the test part of {documents.source}"
+    else:
+        documents = read_documents(text, reading)
+        echo_notes(documents.notes)
+        name = documents.source
+    models = compare_models(loaded, documents.texts, name=name, precision=precision)
+    if as_json:
+        found = [
+            {"bundle": bundle} | _as_json(model)
+            for bundle, model in zip(bundles, models, strict=True)
+        ]
+        click.echo(json.dumps(found, indent=2))
+        return
+    click.echo(f"{name}, {precision}; 95 % intervals in brackets\n")
+    table = comparison_table(bundles, models)
+    Console(highlight=False).print(as_rich_table(table), soft_wrap=True)
+    click.echo()
+    for note in comparison_notes(bundles, models):
+        click.echo(note)
+
+
+def _as_json(model: ComparedModel) -> dict[str, Any]:
+    difference = model.difference
+    return asdict(model.score) | {
+        "unknown_rate": model.unknown_rate,
+        "seen_documents": model.num_seen_documents,
+        "difference_bits_per_character": difference and difference.bits_per_character,
+        "difference_interval": difference and difference.interval,
+        "p_value": difference and difference.p_value,
+    }

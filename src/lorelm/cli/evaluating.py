@@ -1,0 +1,134 @@
+"""Brings together what an evaluation needs: the text, the n-gram model, samples, their index."""
+
+import contextlib
+from dataclasses import dataclass
+from typing import Final
+
+from lorelm.bundle import Bundle
+from lorelm.corpus.documents import Documents
+from lorelm.corpus.preparation import Corpus, tokenize_documents
+from lorelm.errors import BundleError, CorpusError
+from lorelm.evaluation.evaluate import EvaluationResult, Samples, evaluate
+from lorelm.evaluation.memorisation import CopyIndex, TrainingText, WrittenText
+from lorelm.evaluation.mixture import CountedModel
+from lorelm.evaluation.text import HeldOutText
+from lorelm.evaluation.trained_corpus import find_trained_corpus, split_as_trained
+from lorelm.generation.language_model import LanguageModel
+from lorelm.generation.settings import NUM_SAMPLES_LIMIT, GenerationSettings
+from lorelm.runtime.step_graph import Precision
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationSettings:
+    """How to evaluate.
+
+    Attributes:
+        interpolate: compare with the n-gram model and the mixture; None does where it is possible.
+        num_samples: texts to generate and look up in the training text.
+        precision: of the network.
+    """
+
+    interpolate: bool | None = None
+    num_samples: int = 100
+    precision: Precision = "int8"
+
+
+DEFAULTS: Final = EvaluationSettings()
+
+
+def evaluate_bundle(
+    bundle: Bundle,
+    settings: EvaluationSettings = DEFAULTS,
+    *,
+    documents: Documents | None = None,
+    corpus: Corpus | None = None,
+) -> EvaluationResult:
+    """Evaluates a model on any documents, or on the test part of its corpus.
+
+    The test part is the text where no documents are given or where they are the corpus itself.
+
+    Args:
+        corpus: that of the bundle, if it is at hand; it is read again if it is not.
+
+    Raises:
+        CorpusError: the text has no known word, or is a single document; or the corpus is not
+            where it was, and the text or the n-gram model was to come from it.
+        BundleError: a file of the bundle is damaged, or samples are asked for and there is no
+            index of the training text.
+    """
+    if corpus is None and documents is not None:
+        corpus = split_as_trained(bundle, [documents])
+    if documents is None or corpus is not None:
+        corpus = corpus or find_trained_corpus(bundle)
+        text = _test_part(bundle, corpus)
+    else:
+        text = _whole_text(bundle, documents)
+        with contextlib.suppress(CorpusError):
+            corpus = find_trained_corpus(bundle)
+    return evaluate(
+        bundle,
+        text,
+        precision=settings.precision,
+        counted=_counted(bundle, corpus, settings),
+        samples=_samples(bundle, settings) if settings.num_samples else None,
+        index=_index(bundle, corpus) if settings.num_samples else None,
+    )
+
+
+def _test_part(bundle: Bundle, corpus: Corpus) -> HeldOutText:
+    return HeldOutText.of(
+        corpus.test.documents,
+        name=f"the test part of {corpus.source}",
+        tokenizer=bundle.tokenizer,
+        vocabulary=bundle.vocabulary,
+    )
+
+
+def _whole_text(bundle: Bundle, documents: Documents) -> HeldOutText:
+    return HeldOutText.of(
+        tokenize_documents(documents, bundle.tokenizer),
+        name=documents.source,
+        tokenizer=bundle.tokenizer,
+        vocabulary=bundle.vocabulary,
+    )
+
+
+def _counted(
+    bundle: Bundle, corpus: Corpus | None, settings: EvaluationSettings
+) -> CountedModel | None:
+    if settings.interpolate is False:
+        return None
+    if corpus is None:
+        is_possible = bundle.has_ngram or settings.interpolate
+        return CountedModel.of_bundle(bundle) if is_possible else None
+    if bundle.manifest.ngram is not None:
+        return CountedModel.fit_as_recorded(corpus, bundle.manifest.ngram)
+    return CountedModel.fit(corpus, bundle.runtime(settings.precision))
+
+
+def _index(bundle: Bundle, corpus: Corpus | None) -> CopyIndex:
+    if corpus is not None:
+        return TrainingText(corpus.train.documents, corpus.tokenizer)
+    copies = bundle.copies()
+    if copies is None:
+        raise BundleError(
+            f"bundle {bundle.path} has no index of its training text: train it again, or give "
+            "--samples 0 to look for no copies"
+        )
+    return copies
+
+
+def _samples(bundle: Bundle, settings: EvaluationSettings) -> Samples:
+    """Texts that the model begins by itself, with the seeds 0, 1, 2 and so on."""
+    model = LanguageModel(bundle.runtime(settings.precision), bundle.tokenizer, bundle.vocabulary)
+    texts = []
+    for seed in range(0, settings.num_samples, NUM_SAMPLES_LIMIT):
+        count = min(NUM_SAMPLES_LIMIT, settings.num_samples - seed)
+        for sample in model.generate(seed=seed, num_samples=count).samples:
+            texts.append(
+                WrittenText(
+                    tokens=bundle.tokenizer.tokenize(sample.text),
+                    is_complete=sample.finish_reason == "eos",
+                )
+            )
+    return Samples(texts=texts, temperature=GenerationSettings().temperature)

@@ -1,0 +1,50 @@
+"""A number for each token that is the same in every corpus, vocabulary and bundle.
+
+With keys in place of ids, texts can be compared word by word whether or not a vocabulary holds
+their words, and without keeping the words.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from lorelm.corpus.tokenizer import EOS, NEWLINE, Tokenizer
+
+Keys = npt.NDArray[np.uint64]
+
+# A document's end and a line break have one key: a line is a line, in a file of lines or in a play.
+LINE_END_KEY: Final = np.uint64(0)
+
+
+def token_keys(tokens: Sequence[str], tokenizer: Tokenizer) -> Keys:
+    """The 64-bit key of each token.
+
+    Tokens that differ only in the marks of their spacing have one key: copied words are copied
+    words with another space between them too.
+    """
+    return np.fromiter(
+        (_key(tokenizer.piece(token, None), token == EOS) for token in tokens),
+        dtype=np.uint64,
+        count=len(tokens),
+    )
+
+
+def document_keys(documents: Iterable[Sequence[str]], tokenizer: Tokenizer) -> Keys:
+    """The keys of documents end to end, a line end before the first and after each."""
+    ends = np.array([LINE_END_KEY])
+    parts = [ends]
+    for tokens in documents:
+        parts += [token_keys(tokens, tokenizer), ends]
+    return np.concatenate(parts)
+
+
+@lru_cache(maxsize=1 << 17)
+def _key(piece: str, is_end: bool) -> int:
+    if is_end or piece == NEWLINE:
+        return int(LINE_END_KEY)
+    digest = hashlib.blake2b(piece.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "little")

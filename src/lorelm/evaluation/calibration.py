@@ -1,0 +1,43 @@
+"""Whether a model is as sure as it may be."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from lorelm.evaluation.perplexity import Floats, Foretold
+
+NUM_CLASSES: Final = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calibration:
+    """First guesses in classes of sureness, 0 to 10 % first; an empty class is left out.
+
+    Attributes:
+        sureness: the mean probability that the model gave its first guess, in each class.
+        right: the share of first guesses that came true.
+        count: how many guesses.
+        error: the expected calibration error, mean distance of `sureness` and `right` over all
+            guesses (Guo et al. 2017, https://arxiv.org/abs/1706.04599).
+    """
+
+    sureness: Floats
+    right: Floats
+    count: Floats
+    error: float
+
+
+def calibration(foretold: Foretold) -> Calibration:
+    """How sure a model was of its first guesses, and how often they came true."""
+    classes = np.minimum((foretold.sureness * NUM_CLASSES).astype(int), NUM_CLASSES - 1)
+    count = np.bincount(classes, minlength=NUM_CLASSES)
+    sureness = np.bincount(classes, weights=foretold.sureness, minlength=NUM_CLASSES)
+    right = np.bincount(classes, weights=foretold.is_first_guess, minlength=NUM_CLASSES)
+    some = count > 0
+    return Calibration(
+        sureness=sureness[some] / count[some],
+        right=right[some] / count[some],
+        count=count[some].astype(np.float64),
+        error=float(np.abs(sureness - right).sum() / count.sum()),
+    )

@@ -1,0 +1,151 @@
+"""Samples with what they copied from the training text."""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
+
+from lorelm.corpus.tokenizer import Tokenizer
+from lorelm.evaluation.evaluate import EvaluationResult
+from lorelm.evaluation.memorisation import SPAN_LENGTHS, CopiedTexts, TrainingText
+from lorelm.evaluation.report.spacing import apart
+from lorelm.ngrams.matches import Span, covered
+
+SHORTEST_SPAN: Final = SPAN_LENGTHS[0]
+
+_NUM_SAMPLES: Final = 12
+_EXCERPT_CHARACTERS: Final = 160
+_CUT_WORD: Final = r"\S{1,20}"  # there are languages without spaces
+
+
+@dataclass(frozen=True, kw_only=True)
+class CopiedSpan:
+    """A span of tokens of a sample that stands in the training text.
+
+    Attributes:
+        source: where it stands: a training document, or the part around it; None where the
+            training text is not at hand.
+    """
+
+    text: str
+    num_tokens: int
+    source: str | None
+
+    @property
+    def description(self) -> str:
+        described = f"a span of {self.num_tokens} tokens"
+        return described if self.source is None else f"{described}, in “{self.source}”"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SamplePart:
+    """Some tokens of a sample that lie in the same copied spans, or in none.
+
+    Attributes:
+        space: the white space before it.
+    """
+
+    space: str
+    text: str
+    spans: Sequence[CopiedSpan]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShownSample:
+    """A sample with its copied spans marked.
+
+    Attributes:
+        number: its place among all samples, from 1.
+        copied_share: of its tokens, those that lie in the spans.
+        is_complete: whether the network ended it, rather than the limit of tokens.
+    """
+
+    number: int
+    parts: Sequence[SamplePart]
+    spans: Sequence[CopiedSpan]
+    num_tokens: int
+    longest_copy: int
+    copied_share: float
+    is_complete: bool
+
+
+def shown_samples(result: EvaluationResult) -> list[ShownSample]:
+    """The samples with the longest copied spans, the longest first."""
+    samples = result.samples
+    if samples is None:
+        return []
+    longest = [int(matches.lengths.max(initial=0)) for matches in samples.matches]
+    places = sorted(range(len(longest)), key=lambda place: -longest[place])[:_NUM_SAMPLES]
+    index = result.index
+    document_at = index.document_at if isinstance(index, TrainingText) else None
+    return [show_sample(samples, place, result.text.tokenizer, document_at) for place in places]
+
+
+def show_sample(
+    samples: CopiedTexts,
+    place: int,
+    tokenizer: Tokenizer,
+    document_at: Callable[[int], str] | None,
+) -> ShownSample:
+    """One of the samples.
+
+    Args:
+        document_at: gives the training document at a position of a match, where it is at hand.
+    """
+    sample, lengths = samples.texts[place], samples.matches[place].lengths
+    spans = samples.spans(place, min_length=SHORTEST_SPAN)
+    copied = [_copied_span(sample.tokens, span, tokenizer, document_at) for span in spans]
+    num_copied = int(covered(lengths, min_length=SHORTEST_SPAN).sum())
+    return ShownSample(
+        number=place + 1,
+        parts=list(_parts(sample.tokens, spans, copied, tokenizer)),
+        spans=copied,
+        num_tokens=len(sample.tokens),
+        longest_copy=int(lengths.max(initial=0)),
+        copied_share=num_copied / max(len(sample.tokens), 1),
+        is_complete=sample.is_complete,
+    )
+
+
+def _copied_span(
+    tokens: Sequence[str],
+    span: Span,
+    tokenizer: Tokenizer,
+    document_at: Callable[[int], str] | None,
+) -> CopiedSpan:
+    text = tokenizer.detokenize(tokens[span.start : span.start + span.length]).strip()
+    source = None if document_at is None else excerpt(document_at(span.position), text)
+    return CopiedSpan(text=text, num_tokens=span.length, source=source)
+
+
+def excerpt(document: str, span_text: str) -> str:
+    """A document on one line; of a long one the part around a span, or its beginning."""
+    margin = max((_EXCERPT_CHARACTERS - len(span_text)) // 2, 0)
+    begin = max(document.find(span_text) - margin, 0)
+    end = begin + _EXCERPT_CHARACTERS
+    if len(document) <= _EXCERPT_CHARACTERS:
+        begin, end = 0, len(document)
+    line = " ".join(document[begin:end].split())
+    if begin:
+        line = "… " + re.sub(rf"^{_CUT_WORD} ", "", line)
+    if end < len(document):
+        line = re.sub(rf" {_CUT_WORD}$", "", line) + " …"
+    return line
+
+
+def _parts(
+    tokens: Sequence[str], spans: Sequence[Span], copied: Sequence[CopiedSpan], tokenizer: Tokenizer
+) -> Iterator[SamplePart]:
+    """Cuts a sample wherever a span begins or ends, since spans may overlap and marks may not."""
+    ends = [span.start + span.length for span in spans]
+    borders = sorted({0, len(tokens), *(span.start for span in spans), *ends})
+    for begin, end in pairwise(borders):
+        previous = tokens[begin - 1] if begin else None
+        space, text = apart(tokenizer.detokenize(tokens[begin:end], previous))
+        around = [
+            copy
+            for copy, span, span_end in zip(copied, spans, ends, strict=True)
+            if span.start <= begin and end <= span_end
+        ]
+        yield SamplePart(space=space, text=text, spans=around)

@@ -1,0 +1,245 @@
+"""The plots of an evaluation: how training went, how sure a model may be, how length matters.
+
+Importing this module raises :class:`MissingExtraError` where Matplotlib is not installed.
+"""
+
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import numpy as np
+
+from lorelm.bundle import Bundle
+from lorelm.errors import MissingExtraError
+from lorelm.evaluation.calibration import NUM_CLASSES, Calibration
+from lorelm.evaluation.evaluate import EvaluationResult
+from lorelm.evaluation.lengths import LengthClass, length_classes
+from lorelm.evaluation.perplexity import Floats
+from lorelm.evaluation.report.files import write_file
+
+try:
+    import matplotlib.style
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import (
+        LogLocator,
+        MaxNLocator,
+        NullLocator,
+        PercentFormatter,
+        StrMethodFormatter,
+    )
+except ImportError as error:
+    raise MissingExtraError("drawing plots", "train") from error
+
+CURVES: Final = "curves"
+CALIBRATION: Final = "calibration"
+DOCUMENT_LENGTH: Final = "document-length"
+
+_PNG_DOTS_PER_INCH: Final = 150
+_WIDTH: Final = (
+    6.0  # inches: on a phone, where a plot is as wide as the page, 10 points stay legible
+)
+
+_INK: Final = "#23211d"
+_QUIET: Final = "#625d54"
+_RULE: Final = "#d9d3c6"
+_BAR: Final = "#bdb4a2"
+_FIRST: Final = "#1b5e91"
+_SECOND: Final = "#a8481a"
+
+_STYLE: Final[Mapping[str, Any]] = {
+    "axes.axisbelow": True,
+    "axes.edgecolor": _QUIET,
+    "axes.grid": True,
+    "axes.grid.axis": "y",
+    "axes.labelcolor": _INK,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "font.size": 10,
+    "grid.color": _RULE,
+    "grid.linewidth": 0.6,
+    "legend.frameon": False,
+    "svg.hashsalt": "lorelm",
+    "text.color": _INK,
+    "xtick.color": _QUIET,
+    "xtick.labelcolor": _INK,
+    "ytick.color": _QUIET,
+    "ytick.labelcolor": _INK,
+}
+
+
+def write_plots(folder: Path, bundle: Bundle, result: EvaluationResult) -> None:
+    """Writes the plots into a folder: ``curves.png``, ``calibration.png``, ``document-length.png``.
+
+    There are no curves where the bundle has no record of its training.
+
+    Raises:
+        InputError: they cannot be written.
+        BundleError: the record of the training is damaged.
+    """
+    for name, image in render_plots(bundle, result, "png").items():
+        write_file(folder / f"{name}.png", image, what="plot")
+
+
+def render_plots(
+    bundle: Bundle, result: EvaluationResult, form: Literal["png", "svg"]
+) -> dict[str, bytes]:
+    """Each plot by its name, as an image: the same bytes for the same figures.
+
+    Raises:
+        BundleError: the record of the training is damaged.
+    """
+    metrics = bundle.metrics()
+    classes = length_classes(result.text, result.network.log_probabilities)
+    with _plain_style():
+        figures = {CURVES: draw_curves(metrics)} if metrics else {}
+        figures[CALIBRATION] = draw_calibration(result.calibration)
+        figures[DOCUMENT_LENGTH] = draw_document_length(classes, overall=result.figures.perplexity)
+        return {name: _image(figure, form) for name, figure in figures.items()}
+
+
+def draw_curves(metrics: Sequence[Mapping[str, Any]]) -> Figure:
+    """Loss, perplexity and learning rate over the epochs of :meth:`Bundle.metrics`."""
+    figure = Figure(figsize=(_WIDTH, 7), layout="constrained")
+    loss, perplexities, rates = figure.subplots(3, sharex=True, height_ratios=[3, 2, 1.4])
+    epochs = [row["epoch"] for row in metrics]
+    best = max(row["epoch"] for row in metrics if row["is_best"])
+    for axes in (loss, perplexities, rates):
+        axes.axvline(best, color=_QUIET, linestyle=":", label=f"best epoch ({best})")
+
+    def line(axes: Axes, key: str, **look: Any) -> None:
+        axes.plot(epochs, [row[key] for row in metrics], marker=".", **look)
+
+    line(loss, "train_loss_nats_per_token", color=_SECOND, linestyle="--", label="training")
+    line(loss, "valid_loss_nats_per_token", color=_FIRST, label="validation")
+    line(perplexities, "valid_perplexity", color=_FIRST)
+    line(rates, "learning_rate", color=_INK, drawstyle="steps-mid")
+    loss.set_ylabel("loss (nats per token)")
+    _legend_above(loss)
+    perplexities.set_ylabel("perplexity (validation)")
+    rates.set_ylabel("learning rate")
+    rates.set_ylim(bottom=0)
+    rates.set_xlabel("epoch")
+    rates.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
+    return figure
+
+
+def draw_calibration(calibration: Calibration) -> Figure:
+    """How sure a model was of its first guesses against how many came true, and their number."""
+    figure, right, counts = _points_over_bars(height=6.5)
+    sureness = calibration.sureness
+    right.plot([0, 1], [0, 1], color=_QUIET, linestyle="--", label="as sure as it may be")
+    right.vlines(sureness, *wilson_interval(calibration.right, calibration.count), color=_FIRST)
+    # A share of 0 or 1 lies on the frame, which would cut the mark in half.
+    look: dict[str, Any] = {"color": _FIRST, "clip_on": False}
+    right.plot(sureness, calibration.right, "o", label="network, with 95 % intervals", **look)
+    right.set_ylabel("share of first guesses that came true")
+    right.set_ylim(0, 1)
+    right.yaxis.set_major_formatter(PercentFormatter(xmax=1))
+    _legend_above(right)
+    classes = np.minimum(np.floor(sureness * NUM_CLASSES), NUM_CLASSES - 1)
+    centres = (classes + 0.5) / NUM_CLASSES
+    _bars(counts, centres, calibration.count, width=0.8 / NUM_CLASSES)
+    counts.set_ylabel("guesses")
+    counts.set_xlabel("how sure the network was of its first guess")
+    counts.set_xlim(0, 1)
+    counts.xaxis.set_major_locator(MaxNLocator(5))
+    counts.xaxis.set_major_formatter(PercentFormatter(xmax=1))
+    return figure
+
+
+def wilson_interval(shares: Floats, counts: Floats) -> tuple[Floats, Floats]:
+    """The lower and the upper ends of the 95 % intervals of shares of so many (Wilson 1927).
+
+    (https://doi.org/10.1080/01621459.1927.10502953.)
+    """
+    z = 1.96
+    middle = (shares + z**2 / (2 * counts)) / (1 + z**2 / counts)
+    reach = (
+        z / (1 + z**2 / counts) * np.sqrt(shares * (1 - shares) / counts + z**2 / (4 * counts**2))
+    )
+    return middle - reach, middle + reach
+
+
+def draw_document_length(classes: Sequence[LengthClass], *, overall: float) -> Figure:
+    """The perplexity of each class of documents, and how many documents are in it.
+
+    Args:
+        overall: the perplexity of all documents together.
+    """
+    figure, perplexities, counts = _points_over_bars(height=5.5)
+    places = np.log2([of.shortest for of in classes])
+    perplexities.axhline(overall, color=_QUIET, linestyle="--", label="all documents")
+    _draw_intervals(perplexities, places, classes)
+    perplexities.set_ylabel("perplexity")
+    _set_log_scale(perplexities)
+    _legend_above(perplexities)
+    _bars(counts, places, np.array([of.num_documents for of in classes]), width=0.7)
+    counts.set_ylabel("documents")
+    counts.set_xlabel("length of the document (tokens)")
+    counts.set_xlim(places.min() - 0.6, places.max() + 0.6)
+    counts.set_xticks(places, [of.name for of in classes])
+    return figure
+
+
+def _draw_intervals(axes: Axes, places: Floats, classes: Sequence[LengthClass]) -> None:
+    """Draws a point a class with its interval; one without is hollow, and known to be unsure."""
+    for is_sure, face, label in (
+        (True, _FIRST, "network, with 95 % intervals"),
+        (False, "none", "a single document"),
+    ):
+        these = [i for i, of in enumerate(classes) if (of.interval is not None) == is_sure]
+        if these:
+            points = [classes[i].perplexity for i in these]
+            axes.plot(places[these], points, "o", color=_FIRST, markerfacecolor=face, label=label)
+    for place, of in zip(places, classes, strict=True):
+        if of.interval is not None:
+            axes.vlines(place, *of.interval, color=_FIRST)
+
+
+def _set_log_scale(axes: Axes) -> None:
+    axes.set_yscale("log")
+    low, high = axes.get_ylim()
+    # Below a span of five there may be no round number to mark the axis with.
+    stretch = max(1.0, 5 * low / high) ** 0.5
+    axes.set_ylim(low / stretch, high * stretch)
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+
+
+def _points_over_bars(*, height: float) -> tuple[Figure, Axes, Axes]:
+    """Two panels over one axis: what was measured, and from how much."""
+    figure = Figure(figsize=(_WIDTH, height), layout="constrained")
+    points, bars = figure.subplots(2, sharex=True, height_ratios=[3, 1])
+    return figure, points, bars
+
+
+def _bars(axes: Axes, centres: Floats, counts: Floats, *, width: float) -> None:
+    bars = axes.bar(centres, counts, width=width, color=_BAR)
+    axes.bar_label(bars, fmt="{:,.0f}", fontsize=9, padding=1)
+    axes.margins(y=0.15)
+    axes.set_yticks([])
+    axes.spines.left.set_visible(False)
+
+
+def _legend_above(axes: Axes) -> None:
+    """A legend where nothing is drawn, whatever the figures are."""
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.3, ncols=3)
+
+
+@contextmanager
+def _plain_style() -> Iterator[None]:
+    """Sets the look of the plots aside from what the user's own settings of Matplotlib are."""
+    with matplotlib.style.context(dict(_STYLE), after_reset=True):
+        yield
+
+
+def _image(figure: Figure, form: Literal["png", "svg"]) -> bytes:
+    file = io.BytesIO()
+    # Without a date and a version, the same plot is the same file.
+    unsaid = {"svg": ("Date", "Creator", "Format", "Type"), "png": ("Software",)}[form]
+    figure.savefig(file, format=form, dpi=_PNG_DOTS_PER_INCH, metadata=dict.fromkeys(unsaid, None))
+    return file.getvalue()

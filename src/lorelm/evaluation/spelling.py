@@ -1,0 +1,70 @@
+"""What an unknown word costs: a model of how words are spelled."""
+
+from collections.abc import Iterable, Sequence
+from typing import Final, Self
+
+import numpy as np
+
+from lorelm.bundle import Bundle
+from lorelm.corpus.preparation import Corpus
+from lorelm.evaluation.perplexity import Floats
+from lorelm.ngrams.kneser_ney import MAX_ORDER, Ints, KneserNey
+
+_WORD_END: Final = 0
+_NUM_CODE_POINTS: Final = 0x110000
+
+
+class SpellingModel:
+    """A Kneser-Ney model of the characters of words, each read from its first to its end.
+
+    The ids are Unicode code points, so there is no character that it cannot spell; one that it has
+    never seen costs about 20 bits. It learns from the distinct words of the training part, each
+    once, since unknown words resemble the rare ones. (Order 5 takes 20.1 bits for an unknown word
+    of `lotr_scripts.csv`, of 5.9 characters; order 3 takes 22.6, order 6 20.0.)
+    """
+
+    def __init__(self, characters: KneserNey) -> None:
+        self.characters: Final = characters
+
+    @classmethod
+    def fit(cls, words: Iterable[str]) -> Self:
+        """Learns from words as they are written."""
+        return cls(
+            KneserNey.fit(
+                _code_points(sorted(set(words))),
+                order=MAX_ORDER,
+                vocabulary_size=_NUM_CODE_POINTS,
+            )
+        )
+
+    @classmethod
+    def of_training_part(cls, corpus: Corpus) -> Self:
+        """Learns from the words of the training part, those beyond the vocabulary included."""
+        distinct = {token for tokens in corpus.train.documents for token in tokens}
+        return cls.fit(corpus.tokenizer.piece(token, None) for token in distinct)
+
+    @classmethod
+    def of_bundle(cls, bundle: Bundle) -> Self | None:
+        """The spelling model that a bundle carries; None in one of an older version.
+
+        Raises:
+            BundleError: it is damaged.
+        """
+        characters = bundle.spelling()
+        return None if characters is None else cls(characters)
+
+    def bits(self, words: Sequence[str]) -> Floats:
+        """What each word costs: -log2 of the probability of its characters and of its end."""
+        if not words:
+            return np.zeros(0)
+        bits = -np.log2(self.characters.probabilities(_code_points(words)))
+        ends = np.cumsum([len(word) + 1 for word in words])
+        sums: Floats = np.add.reduceat(bits, np.concatenate(([0], ends[:-1])))
+        return sums
+
+
+def _code_points(words: Iterable[str]) -> Ints:
+    """The words end to end, a mark before the first and after each."""
+    return np.array(
+        [_WORD_END, *(point for word in words for point in (*map(ord, word), _WORD_END))]
+    )

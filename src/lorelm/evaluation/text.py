@@ -1,0 +1,135 @@
+"""A text that models are judged on, and what can be counted of it without a model."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+from lorelm.corpus.documents import has_word
+from lorelm.corpus.tokenizer import Tokenizer
+from lorelm.corpus.vocabulary import EOS_ID, UNK_ID, Ids, Vocabulary
+from lorelm.corpus.windows import encode_stream
+from lorelm.errors import CorpusError
+from lorelm.evaluation.perplexity import Floats
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeldOutText:
+    """A text as the events that a model is asked to foretell.
+
+    The events are every token and the `<eos>` of every document, in document order; a model
+    carries its state from one document to the next, as in training, and foretells the first token
+    from an `<eos>`.
+
+    Attributes:
+        name: the text in words fit to be shown ("the test part of lotr_scripts.csv").
+        documents: the tokens of each document.
+        stream: the ids of all events.
+    """
+
+    name: str
+    tokenizer: Tokenizer
+    vocabulary: Vocabulary
+    documents: Sequence[Sequence[str]]
+    stream: Ids
+
+    @classmethod
+    def of(
+        cls,
+        documents: Sequence[Sequence[str]],
+        *,
+        name: str,
+        tokenizer: Tokenizer,
+        vocabulary: Vocabulary,
+    ) -> Self:
+        """The text of tokenized documents.
+
+        Raises:
+            CorpusError: there are fewer than two documents, or the vocabulary holds no word of
+                them.
+        """
+        require_known_word(documents, vocabulary, name=name)
+        if len(documents) < 2:
+            raise CorpusError(
+                f"{name} is one document, and how sure a figure is shows in how it differs from "
+                "document to document: give two or more (--document line or paragraph cuts a text "
+                "finer)"
+            )
+        return cls(
+            name=name,
+            tokenizer=tokenizer,
+            vocabulary=vocabulary,
+            documents=documents,
+            stream=encode_stream(documents, vocabulary),
+        )
+
+    def __len__(self) -> int:
+        """The number of documents."""
+        return len(self.documents)
+
+    @cached_property
+    def num_events(self) -> Ids:
+        """The number of events of each document: its tokens and its `<eos>`."""
+        return np.array([len(tokens) + 1 for tokens in self.documents])
+
+    @cached_property
+    def num_characters(self) -> Ids:
+        """The characters of each document, and one for its end.
+
+        Of the text as the tokenizer keeps it: a tokenizer that throws characters away is not given
+        the credit of having foretold them.
+        """
+        return np.array([len(self.tokenizer.detokenize(tokens)) + 1 for tokens in self.documents])
+
+    @cached_property
+    def unknown_words(self) -> Sequence[str]:
+        """The words that the vocabulary does not hold, in order, as they are written.
+
+        A literal `<unk>` in the text is in the vocabulary: it is no word with a spelling.
+        """
+        return [
+            self.tokenizer.piece(token, None)
+            for tokens in self.documents
+            for token in tokens
+            if token not in self.vocabulary
+        ]
+
+    @cached_property
+    def is_unknown(self) -> npt.NDArray[np.bool_]:
+        """Which events are :attr:`unknown_words`."""
+        return np.array(
+            [
+                token is not None and token not in self.vocabulary
+                for tokens in self.documents
+                for token in (*tokens, None)
+            ]
+        )
+
+    def by_document(self, values: npt.NDArray[np.generic]) -> Floats:
+        """The sum over each document of one value an event."""
+        starts = np.concatenate(([0], np.cumsum(self.num_events)[:-1]))
+        sums: Floats = np.add.reduceat(np.asarray(values, dtype=np.float64), starts)
+        return sums
+
+    @property
+    def unknown_counts(self) -> tuple[Floats, Floats]:
+        """Of each document: how many words became `<unk>`, and how many words there are."""
+        return self.by_document(self.stream == UNK_ID), self.by_document(self.stream != EOS_ID)
+
+
+def require_known_word(
+    documents: Sequence[Sequence[str]], vocabulary: Vocabulary, *, name: str
+) -> None:
+    """Refuses a text of which a model knows not a word; it may know its commas.
+
+    Raises:
+        CorpusError: it knows none.
+    """
+    if not any(token in vocabulary and has_word(token) for tokens in documents for token in tokens):
+        raise CorpusError(
+            f"the model knows no word of {name}: is it the language and the kind of text that "
+            "the model was trained on?"
+        )

@@ -1,0 +1,98 @@
+"""The corpus that a bundle was trained on, read and split again as training did."""
+
+from collections.abc import Sequence
+
+from lorelm.bundle import Bundle
+from lorelm.corpus.documents import Documents, fingerprint_of
+from lorelm.corpus.preparation import Corpus, prepare_corpus, split_parts
+from lorelm.corpus.readers import read_documents
+from lorelm.errors import CorpusError
+
+
+def find_trained_corpus(bundle: Bundle) -> Corpus:
+    """Reads the files that the manifest names.
+
+    Raises:
+        CorpusError: it names none, or one of them is missing or has changed since.
+    """
+    corpus = split_as_trained(bundle, _read_again(bundle))
+    if corpus is None:
+        raise _not_as_it_was(bundle)
+    return corpus
+
+
+def split_as_trained(bundle: Bundle, read: Sequence[Documents]) -> Corpus | None:
+    """The corpus of a bundle from its documents (its three parts, if they were three files).
+
+    None if these are not the documents that it was trained on, or its vocabulary does not come out.
+    """
+    if not _are_as_trained(bundle, read):
+        return None
+    documents, *held_out = read
+    corpus = prepare_corpus(
+        documents,
+        tokenizer=bundle.tokenizer,
+        min_frequency=bundle.manifest.recipe["min_frequency"],
+        split_seed=bundle.manifest.recipe["split_seed"],
+        valid=held_out[0] if held_out else None,
+        test=held_out[1] if held_out else None,
+    )
+    return corpus if corpus.vocabulary == bundle.vocabulary else None
+
+
+def common_test_part(bundles: Sequence[Bundle]) -> Documents:
+    """The test part of the corpus that several bundles were trained on, as it was read.
+
+    Raises:
+        CorpusError: they were trained on different corpora, or on one that was split differently;
+            or it is not where it was, or has changed.
+    """
+    first, *others = bundles
+    for other in others:
+        if _split_of(other) != _split_of(first):
+            raise CorpusError(
+                f"bundles {first.path} and {other.path} were trained on different corpora or "
+                "splits, and what one was tested on the other may have learned: name a text that "
+                "none has seen with --text"
+            )
+    read = _read_again(first)
+    if not _are_as_trained(first, read):
+        raise _not_as_it_was(first)
+    if len(read) == 3:
+        return read[2]
+    return split_parts(read[0], split_seed=first.manifest.recipe["split_seed"])[2]
+
+
+def _split_of(bundle: Bundle) -> tuple[object, ...]:
+    """What two bundles share whose test parts hold the same documents."""
+    corpus = bundle.manifest.corpus
+    return corpus.fingerprint, len(corpus.files), bundle.manifest.recipe.get("split_seed")
+
+
+def _are_as_trained(bundle: Bundle, read: Sequence[Documents]) -> bool:
+    fingerprint = fingerprint_of(text for part in read for text in part.texts)
+    return fingerprint == bundle.manifest.corpus.fingerprint
+
+
+def _read_again(bundle: Bundle) -> list[Documents]:
+    files = bundle.manifest.corpus.files
+    if not files:
+        raise CorpusError(
+            f"bundle {bundle.path} does not say which file it was trained on: name a text to "
+            "judge it on"
+        )
+    try:
+        return [read_documents(file.path, file.options) for file in files]
+    except CorpusError as error:
+        raise CorpusError(
+            f"the corpus of bundle {bundle.path} is not where it was ({error}): go to the folder "
+            "where it was trained, or name a text to judge it on"
+        ) from error
+
+
+def _not_as_it_was(bundle: Bundle) -> CorpusError:
+    where = " or ".join(file.path for file in bundle.manifest.corpus.files)
+    return CorpusError(
+        f"{where} is not as it was when bundle {bundle.path} was trained on it: name a text to "
+        "judge it on"
+    )

@@ -1,0 +1,60 @@
+"""The network and the n-gram model of its training text, sampled from together."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lorelm.bundle import Bundle
+from lorelm.corpus.vocabulary import EOS_ID, Ids
+from lorelm.ngrams.kneser_ney import KneserNey
+from lorelm.runtime.base import FloatArray
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """weight p + (1 - weight) q, of the network's probabilities p and the n-gram model's q."""
+
+    ngram: KneserNey
+    weight: float
+
+    @classmethod
+    def of_bundle(cls, bundle: Bundle) -> "Mixture":
+        """The mixture with the n-gram model that a bundle carries.
+
+        Raises:
+            BundleError: it carries none, or a damaged one.
+        """
+        return cls(*bundle.ngram())
+
+    def after(self, prompt_ids: Ids) -> "MixtureAfterPrompt":
+        """The mixture for what follows a prompt."""
+        return MixtureAfterPrompt(self, [EOS_ID, *prompt_ids.tolist()])
+
+
+@dataclass(frozen=True)
+class MixtureAfterPrompt:
+    """Turns each row's logits into those of the mixture, given what the row has so far."""
+
+    mixture: Mixture
+    prompt_ids: Sequence[int]
+
+    def __call__(self, logits_BV: FloatArray, texts: Sequence[Sequence[int]]) -> FloatArray:
+        """The logarithm of the mixture's probabilities.
+
+        Args:
+            texts: the ids that each row has generated.
+        """
+        return np.stack(
+            [self._row(logits_V, ids) for logits_V, ids in zip(logits_BV, texts, strict=True)]
+        )
+
+    def _row(self, logits_V: FloatArray, ids: Sequence[int]) -> FloatArray:
+        network_V = np.exp(logits_V.astype(np.float64) - float(logits_V.max()))
+        network_V /= network_V.sum()
+        length = self.mixture.ngram.order - 1
+        context = [*self.prompt_ids, *ids][-length:] if length else []
+        ngram_V = self.mixture.ngram.distribution(np.array(context, dtype=np.int64))
+        weight = self.mixture.weight
+        logs: FloatArray = np.log(weight * network_V + (1 - weight) * ngram_V).astype(np.float32)
+        return logs

@@ -1,0 +1,76 @@
+"""Copies in what a model writes: told, marked, or forbidden."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from lorelm.corpus.token_keys import Keys, token_keys
+from lorelm.corpus.tokenizer import Tokenizer
+from lorelm.corpus.vocabulary import EOS_ID, Vocabulary
+from lorelm.ngrams.fingerprints import FingerprintIndex
+from lorelm.ngrams.matches import Span, longest_spans
+from lorelm.runtime.base import FloatArray
+
+MARKED_LENGTH: Final = 6
+"""The shortest span that is told to the reader; shorter ones are just the language."""
+
+
+class TrainingTextIndex:
+    """The fingerprints of a model's training text, for the words that the model knows."""
+
+    def __init__(
+        self, fingerprints: FingerprintIndex, tokenizer: Tokenizer, vocabulary: Vocabulary
+    ) -> None:
+        self._fingerprints = fingerprints
+        self._tokenizer = tokenizer
+        self._vocabulary_keys = token_keys(vocabulary.words, tokenizer)
+
+    def copied_spans(self, tokens: Sequence[str]) -> list[Span]:
+        """The spans of at least :data:`MARKED_LENGTH` tokens that stand in the training text."""
+        matches = self._fingerprints.longest_matches(token_keys(tokens, self._tokenizer))
+        return longest_spans(matches, min_length=MARKED_LENGTH)
+
+    def forbid_copies(self, prompt_tokens: Sequence[str], *, novel_span: int) -> "CopyBan":
+        """The rule that no `novel_span` tokens in a row of prompt and sample stand in the text."""
+        return CopyBan(
+            self._fingerprints,
+            token_keys(prompt_tokens, self._tokenizer),
+            self._vocabulary_keys,
+            novel_span=novel_span,
+        )
+
+
+@dataclass(frozen=True)
+class CopyBan:
+    """Forbids each row the words that would complete a span of the training text.
+
+    The end of a document is no word and is never forbidden, so there is always a way out.
+    """
+
+    fingerprints: FingerprintIndex
+    prompt_keys: Keys
+    vocabulary_keys: Keys
+    novel_span: int
+
+    def __call__(self, logits_BV: FloatArray, texts: Sequence[Sequence[int]]) -> FloatArray:
+        """The logits with those of forbidden ids at minus infinity.
+
+        Args:
+            texts: the ids that each row has generated.
+        """
+        return np.stack(
+            [self._row(logits_V, ids) for logits_V, ids in zip(logits_BV, texts, strict=True)]
+        )
+
+    def _row(self, logits_V: FloatArray, ids: Sequence[int]) -> FloatArray:
+        last_ids = np.array(ids[-(self.novel_span - 1) :], dtype=np.int64)
+        keys = np.concatenate([self.prompt_keys, self.vocabulary_keys[last_ids]])
+        context = keys[len(keys) - (self.novel_span - 1) :]
+        if len(keys) < self.novel_span - 1:
+            return logits_V
+        is_copy_V = self.fingerprints.completing(context, self.vocabulary_keys)
+        is_copy_V[EOS_ID] = False
+        forbidden: FloatArray = np.where(is_copy_V, -np.inf, logits_V).astype(np.float32)
+        return forbidden

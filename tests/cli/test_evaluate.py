@@ -1,0 +1,179 @@
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lorelm.bundle import Bundle
+from lorelm.corpus.documents import Documents
+
+Lorelm = Callable[..., object]
+
+SMALL = [
+    *("--hidden-size", "16", "--embedding-size", "8", "--batch-size", "4", "--bptt", "16"),
+    *("--min-frequency", "2", "--epochs", "8", "--learning-rate", "0.02"),
+]
+KEYS = {
+    *("perplexity", "unknown_rate", "bits_per_character", "ngram_perplexity"),
+    *("mixture_perplexity", "mixture_weight", "copied_share", "longest_copy", "distinct_share"),
+}
+
+
+@pytest.fixture
+def trained(lorelm: Lorelm, tales: Documents, tmp_path: Path) -> str:
+    """The folder in which `lorelm train tales.txt` has been given holds `model` too."""
+    lines = [text.replace("\n", " ") for text in tales.texts]
+    (tmp_path / "tales.txt").write_text("\n".join(lines), encoding="utf-8")
+    return lorelm("train", "tales.txt", "--out", "model", *SMALL).stderr
+
+
+def test_training_ends_with_what_the_model_is_worth(
+    lorelm: Lorelm, trained: str, tmp_path: Path
+) -> None:
+    assert "the test part of tales.txt: 18 documents" in trained
+    assert re.search(r"n-gram model \(order \d\)", trained)
+    assert re.search(r"tokens in spans of 12 or more +\d", trained)
+    figures = Bundle.load(tmp_path / "model").manifest.figures
+    assert figures is not None
+    printed = json.loads(lorelm("evaluate", "model", "--json").stdout)
+    assert printed == json.loads(figures.model_dump_json())
+    assert printed.keys() >= KEYS
+    assert all(printed[key] is not None for key in KEYS)
+
+
+def test_the_corpus_itself_is_judged_by_its_test_part(lorelm: Lorelm, trained: str) -> None:
+    without = lorelm("evaluate", "model", "--json").stdout
+    assert lorelm("evaluate", "model", "tales.txt", "--json").stdout == without
+
+
+def test_any_text_can_be_judged_and_the_figures_are_those_of_score(
+    lorelm: Lorelm, trained: str, tmp_path: Path
+) -> None:
+    (tmp_path / "other.txt").write_text("The fox sat by the mill.\nThe wren slept.\n")
+    evaluated = json.loads(lorelm("evaluate", "model", "other.txt", "--json").stdout)
+    scored = json.loads(lorelm("score", "model", "other.txt", "--json").stdout)
+    assert evaluated["text"] == "other.txt"
+    assert evaluated["perplexity"] == pytest.approx(scored["perplexity"])
+    assert evaluated["tokens"] == scored["tokens"]
+    assert evaluated["unknown_rate"] == scored["unknown_rate"]
+
+
+def test_a_bundle_that_carries_the_ngram_model_needs_no_corpus(
+    lorelm: Lorelm, trained: str, tmp_path: Path
+) -> None:
+    lorelm("train", "tales.txt", "--out", "carrying", "--ngram", *SMALL)
+    (tmp_path / "other.txt").write_text("The fox sat by the mill.\nThe wren slept.\n")
+    with_corpus = json.loads(lorelm("evaluate", "carrying", "other.txt", "--json").stdout)
+    (tmp_path / "tales.txt").rename(tmp_path / "gone.txt")
+    alone = json.loads(lorelm("evaluate", "carrying", "other.txt", "--json").stdout)
+    assert alone.pop("ngram_perplexities") == []
+    assert len(with_corpus.pop("ngram_perplexities")) == 5
+    assert alone == with_corpus
+    mixed = json.loads(lorelm("score", "carrying", "other.txt", "--mixture", "--json").stdout)
+    assert mixed["perplexity"] == pytest.approx(alone["mixture_perplexity"])
+    assert lorelm("generate", "carrying", "The", "--mixture", "--seed", "1").stdout
+
+    without = json.loads(lorelm("evaluate", "model", "other.txt", "--json").stdout)
+    assert without["ngram_perplexity"] is None
+    assert without["copied_share"] is not None  # from the fingerprints
+    refused = lorelm("evaluate", "model", "other.txt", "--interpolate", code=2)
+    assert "carries no n-gram model: train it again with --ngram" in refused.stderr
+
+
+def test_flags_leave_out_what_is_not_wanted(lorelm: Lorelm, trained: str) -> None:
+    flags = ["--no-interpolate", "--samples", "0", "--json"]
+    figures = json.loads(lorelm("evaluate", "model", *flags).stdout)
+    assert figures["ngram_perplexity"] is None
+    assert figures["copied_share"] is None
+    assert figures["samples"] == 0
+
+
+def test_a_report_and_plots_are_written(lorelm: Lorelm, trained: str, tmp_path: Path) -> None:
+    shown = lorelm("evaluate", "model", "--report", "out/report.html", "--plots", "plots")
+    assert "network (int8)" in shown.stdout
+    assert (tmp_path / "out" / "report.html").read_text(encoding="utf-8").startswith("<!doctype")
+    assert {plot.name for plot in (tmp_path / "plots").iterdir()} == {
+        *("curves.png", "calibration.png", "document-length.png"),
+    }
+
+
+def test_a_corpus_too_small_to_judge_on_still_trains(lorelm: Lorelm, tmp_path: Path) -> None:
+    (tmp_path / "three.txt").write_text("one two three\nfour five one\none two six\n")
+    flags = [*SMALL, "--batch-size", "1", "--min-frequency", "1"]
+    ended = lorelm("train", "three.txt", "--out", "model", *flags)
+    assert "The model is not judged, for the test part of three.txt is one document" in ended.stderr
+    assert "Saved to model" in ended.stderr
+    assert "nan" not in ended.stderr
+    refused = lorelm("evaluate", "model", code=2)
+    assert "is one document" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "other.txt is empty"),
+        ("!!!\n...\n", "holds no document with a word in it"),
+        ("Кольцо всевластья.\nГде кольцо?\n", "knows no word of other.txt"),
+        ("xyzzy plugh\nplugh xyzzy\n", "knows no word of other.txt"),
+        ("The fox sat by the mill.\n", "other.txt is one document"),
+    ],
+)
+@pytest.mark.parametrize("command", ["evaluate", "compare"])
+def test_a_text_that_cannot_be_judged_is_one_line(
+    lorelm: Lorelm, tiny_bundle: Path, tmp_path: Path, *, command: str, content: str, message: str
+) -> None:
+    (tmp_path / "other.txt").write_text(content, encoding="utf-8")
+    arguments = {
+        "evaluate": [tiny_bundle, "other.txt", "--json"],
+        "compare": [tiny_bundle, tiny_bundle, "--text", "other.txt", "--json"],
+    }[command]
+    ended = lorelm(command, *arguments, code=2)
+    assert message in ended.stderr
+    assert ended.stderr.startswith("lorelm: ")
+    assert ended.stderr.count("\n") == 1
+    assert ended.stdout == ""
+
+
+def test_bundles_that_lack_something_are_named(
+    lorelm: Lorelm, tiny_bundle: Path, older_bundle: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "other.txt").write_text("The fox sat by the mill.\nThe wren slept.\n")
+    message = "older has no index of its training text: train it again, or give --samples 0"
+    assert message in lorelm("evaluate", older_bundle, "other.txt", code=2).stderr
+    figures = json.loads(
+        lorelm("evaluate", older_bundle, "other.txt", "--samples", "0", "--json").stdout
+    )
+    assert figures["bits_per_character"] is None
+    assert figures["perplexity"] > 1
+    refused = lorelm("generate", older_bundle, "The", "--novel-span", "6", code=2)
+    assert "needs an index of the training text" in refused.stderr
+    refused = lorelm("score", older_bundle, "other.txt", "--mixture", code=2)
+    assert "carries no n-gram model" in refused.stderr
+    refused = lorelm("serve", older_bundle, "--mixture", "--port", "0", code=2)
+    assert "carries no n-gram model" in refused.stderr
+    refused = lorelm("evaluate", tiny_bundle, code=2)
+    assert "does not say which file it was trained on" in refused.stderr
+    refused = lorelm("compare", tiny_bundle, older_bundle, "--text", "other.txt", code=2)
+    assert "older has no spelling model" in refused.stderr
+
+
+def test_models_are_compared_on_their_common_test_part(
+    lorelm: Lorelm, trained: str, tmp_path: Path
+) -> None:
+    shutil.copytree(tmp_path / "model", tmp_path / "twin")
+    lorelm("train", "tales.txt", "--out", "worse", *SMALL, "--epochs", "1")
+    shown = lorelm("compare", "model", "twin", "worse").stdout
+    assert "the test part of tales.txt, int8" in shown
+    assert "twin and model do not differ by more than chance." in shown
+    assert "worse is worse than model." in shown
+    first, twin, worse = json.loads(lorelm("compare", "model", "twin", "worse", "--json").stdout)
+    assert first["bundle"] == "model"
+    assert first["p_value"] is None
+    assert twin["difference_bits_per_character"] == 0
+    assert worse["difference_interval"][0] > 0
+    lorelm("train", "tales.txt", "--out", "other", *SMALL, "--epochs", "1", "--split-seed", "7")
+    refused = lorelm("compare", "model", "other", code=2)
+    assert "different corpora or splits" in refused.stderr
+    assert "Name two bundles" in lorelm("compare", "model", code=2).stderr

@@ -1,0 +1,54 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lorelm.bundle import Bundle
+from lorelm.corpus.preparation import Corpus
+from lorelm.evaluation.mixture import CountedModel, best_weight, mixed, ngram_log_probabilities
+
+probabilities = st.lists(
+    st.tuples(st.floats(1e-6, 1), st.floats(1e-6, 1)), min_size=1, max_size=40
+).map(lambda pairs: np.log(np.array(pairs)).T)
+
+
+@given(probabilities, st.floats(0, 1))
+def test_it_is_the_weighted_mean(logs: np.ndarray, weight: float) -> None:
+    network, ngram = logs
+    expected = weight * np.exp(network) + (1 - weight) * np.exp(ngram)
+    assert np.exp(mixed(network, ngram, weight)) == pytest.approx(expected)
+
+
+@given(probabilities)
+def test_no_other_weight_is_better(logs: np.ndarray) -> None:
+    network, ngram = logs
+    best = mixed(network, ngram, best_weight(network, ngram)).sum()
+    others = [mixed(network, ngram, weight).sum() for weight in np.linspace(0, 1, 101)]
+    assert best >= max(others) - 1e-9
+
+
+def test_counted_again_it_is_the_model_of_the_training(bundle: Bundle, corpus: Corpus) -> None:
+    assert bundle.manifest.ngram is not None
+    fitted = CountedModel.fit(corpus, bundle.runtime())
+    again = CountedModel.fit_as_recorded(corpus, bundle.manifest.ngram)
+    assert fitted.facts == again.facts == bundle.manifest.ngram
+    stream = corpus.test.stream
+    assert np.array_equal(fitted.log_probabilities(stream), again.log_probabilities(stream))
+    assert len(again.by_order) == 5
+
+
+def test_the_order_is_the_one_that_foretells_the_validation_part_best(
+    bundle: Bundle, corpus: Corpus
+) -> None:
+    counted = CountedModel.fit(corpus, bundle.runtime())
+    sums = [ngram_log_probabilities(m, corpus.valid.stream).sum() for m in counted.by_order]
+    assert counted.facts.order == int(np.argmax(sums)) + 1
+
+
+def test_every_event_is_foretold_the_first_from_an_end(bundle: Bundle, corpus: Corpus) -> None:
+    counted = CountedModel.fit(corpus, bundle.runtime())
+    stream = corpus.test.stream
+    logs = counted.log_probabilities(stream)
+    assert len(logs) == len(stream)
+    first = counted.model.distribution(np.array([1]))[stream[0]]
+    assert np.exp(logs[0]) == pytest.approx(first)

@@ -1,0 +1,58 @@
+import numpy as np
+import pytest
+
+from lorelm.corpus.tokenizer import EOS, UNK, make_tokenizer
+from lorelm.corpus.vocabulary import EOS_ID, UNK_ID, Vocabulary
+from lorelm.errors import CorpusError
+from lorelm.evaluation.text import HeldOutText
+
+VOCABULARY = Vocabulary([UNK, EOS, "the", "ring", "￭,"])
+
+
+def text(*documents: str, style: str = "words") -> HeldOutText:
+    tokenizer = make_tokenizer(style)
+    return HeldOutText.of(
+        [tokenizer.tokenize(document) for document in documents],
+        name="a test",
+        tokenizer=tokenizer,
+        vocabulary=VOCABULARY,
+    )
+
+
+def test_a_text_counted_by_hand() -> None:
+    counted = text("the orc,\nthe ring", "Gollum")
+    assert counted.stream.tolist() == [2, UNK_ID, 4, UNK_ID, 2, 3, EOS_ID, UNK_ID, EOS_ID]
+    assert counted.num_events.tolist() == [7, 2]
+    assert counted.num_characters.tolist() == [len("the orc,\nthe ring") + 1, len("Gollum") + 1]
+    assert counted.unknown_words == ["orc", "\n", "Gollum"]
+    assert np.flatnonzero(counted.is_unknown).tolist() == [1, 3, 7]
+    unknown, words = counted.unknown_counts
+    assert (unknown.tolist(), words.tolist()) == ([2, 1], [6, 1])
+
+
+def test_values_of_events_are_summed_by_document() -> None:
+    counted = text("the ring", "the", "ring ring ring")
+    assert counted.by_document(np.arange(9)).tolist() == [0 + 1 + 2, 3 + 4, 5 + 6 + 7 + 8]
+
+
+def test_a_literal_unk_has_no_spelling() -> None:
+    counted = text("the <unk>", "orc")
+    assert counted.unknown_words == ["orc"]
+    assert counted.unknown_counts[0].tolist() == [1, 1]
+
+
+def test_characters_that_the_tokenizer_drops_do_not_count() -> None:
+    assert text("The -- ring!!", "the", style="classic").num_characters.tolist() == [9, 4]
+
+
+@pytest.mark.parametrize(
+    ("documents", "message"),
+    [
+        (["the ring"], "a test is one document"),
+        (["Кольцо всевластья", "Кольцо"], "knows no word of a test"),
+        (["Кольцо, всевластья", "Кольцо"], "knows no word of a test"),  # it knows the comma
+    ],
+)
+def test_a_text_that_cannot_be_judged_is_refused(documents: list[str], message: str) -> None:
+    with pytest.raises(CorpusError, match=message):
+        text(*documents)

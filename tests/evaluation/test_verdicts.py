@@ -1,0 +1,99 @@
+import pytest
+
+from lorelm.bundle.manifest import Figures
+from lorelm.evaluation.tables import copies_table, describe_text, foretelling_table
+from lorelm.evaluation.verdicts import verdicts
+
+
+def figures(**others: object) -> Figures:
+    return Figures(
+        **{
+            "text": "tales",
+            "documents": 1200,
+            "tokens": 30_000,
+            "characters": 90_000,
+            "precision": "int8",
+            "perplexity": 80.0,
+            "perplexity_interval": (75.0, 85.0),
+            "unknown_rate": 0.05,
+            "unknown_rate_interval": (0.04, 0.06),
+            "calibration_error": 0.02,
+        }
+        | others
+    )
+
+
+def counted(ratio_interval: tuple[float, float]) -> Figures:
+    return figures(
+        ngram_order=3,
+        ngram_perplexity=100.0,
+        ngram_perplexity_interval=(90.0, 110.0),
+        ngram_ratio_interval=ratio_interval,
+        mixture_weight=0.7,
+        mixture_perplexity=75.0,
+        mixture_perplexity_interval=(70.0, 80.0),
+    )
+
+
+def copied(ours: float, human: float) -> Figures:
+    shares = {4: 0.3, 6: 0.2, 8: ours, 12: 0.0}
+    distinct = {1: 0.3, 2: 0.6, 3: 0.9}
+    return figures(
+        samples=100,
+        copied_share=shares,
+        longest_copy=9,
+        distinct_share=distinct,
+        human_copied_share=shares | {8: human},
+        human_longest_copy=8,
+        human_copied_lines_share=0.25,
+        human_distinct_share=distinct,
+    )
+
+
+@pytest.mark.parametrize(
+    ("of", "sentence"),
+    [
+        (counted((0.7, 0.9)), "Better than counting: its perplexity is 20% below"),
+        (counted((0.7, 1.1)), "As good as counting"),
+        (
+            counted((0.7, 0.9)).model_copy(
+                update={"ngram_perplexity": 64.0, "ngram_ratio_interval": (1.1, 1.4)}
+            ),
+            "Not better than counting: its perplexity is 25% above",
+        ),
+        (figures(unknown_rate=0.2), "20% of the words are unknown"),
+        (copied(0.3, 0.01), "It copies: 30% of its tokens stand in spans of 8 or more"),
+        (copied(0.012, 0.01), "It does not copy more than people do: 1.2% of its tokens"),
+    ],
+)
+def test_each_question_has_a_plain_answer(of: Figures, sentence: str) -> None:
+    [verdict] = verdicts(of)
+    assert verdict.startswith(sentence)
+
+
+def test_what_was_not_measured_is_not_judged() -> None:
+    assert verdicts(figures()) == []
+    assert copies_table(figures()) is None
+    [row] = foretelling_table(figures()).rows
+    assert row == ("network (int8)", "80.0 (75.0 – 85.0)", "–")
+
+
+def test_the_tables_hold_the_figures() -> None:
+    assert [row[0] for row in foretelling_table(counted((0.7, 0.9))).rows] == [
+        "network (int8)",
+        "n-gram model (order 3)",
+        "mixture (70% network)",
+    ]
+    table = copies_table(copied(0.3, 0.01))
+    assert table is not None
+    rows = {name: (ours, human) for name, ours, human in table.rows}
+    assert rows["tokens in spans of 8 or more"] == ("30.0%", "1.0%")
+    assert rows["longest span, tokens"] == ("9", "8")
+    assert rows["whole lines"] == ("–", "25.0%")
+    assert rows["distinct-2"] == ("60.0%", "60.0%")
+
+
+def test_the_text_is_described_in_a_line() -> None:
+    assert describe_text(figures()).startswith(
+        "tales: 1,200 documents, 30,000 tokens, 5.0% of the words unknown (4.0% – 6.0%)"
+    )

@@ -1,0 +1,74 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import lorelm
+from lorelm.bundle import Bundle
+from lorelm.corpus.vocabulary import EOS_ID
+from lorelm.errors import BundleError
+from lorelm.evaluation.mixture import mixed, ngram_log_probabilities
+from lorelm.evaluation.perplexity import foretell, log_probabilities
+from lorelm.generation.mixture import Mixture
+from lorelm.runtime.base import State
+
+
+@pytest.fixture(scope="module")
+def bundle(tiny_bundle: Path) -> Bundle:
+    return Bundle.load(tiny_bundle)
+
+
+def test_what_is_sampled_from_is_what_is_scored(bundle: Bundle) -> None:
+    """The mixture token by token against that of a whole stream."""
+    stream = bundle.vocabulary.encode(["The", "fox", "sat", "by", "the", "river", "￭."])
+    runtime = bundle.runtime()
+    network = foretell(runtime, stream).log_probabilities
+    ngram, _ = bundle.ngram()
+    expected = mixed(network, ngram_log_probabilities(ngram, stream), 0.3)
+    mixture = Mixture(ngram, 0.3).after(stream[:2])
+    state = State.zeros(runtime.config, 1)
+    for place, previous in enumerate([EOS_ID, *stream[:-1]]):
+        logits_BV, state = runtime.step(np.array([previous]), state)
+        if place >= 2:
+            mixed_BV = mixture(logits_BV, [stream[2:place].tolist()])
+            assert np.exp(mixed_BV).sum() == pytest.approx(1, abs=1e-4)
+            found = log_probabilities(mixed_BV[0])[stream[place]]
+            assert found == pytest.approx(expected[place], abs=1e-4)
+
+
+def test_each_row_has_a_context_of_its_own(bundle: Bundle) -> None:
+    mixture = Mixture(bundle.ngram()[0], 0.3).after(bundle.vocabulary.encode(["The"]))
+    logits_BV = np.zeros((2, len(bundle.vocabulary)), np.float32)
+    ids = bundle.vocabulary.encode(["fox", "sat", "by"]).tolist()
+    together = mixture(logits_BV, [ids, ids[:1]])
+    assert np.array_equal(together[0], mixture(logits_BV[:1], [ids])[0])
+    assert np.array_equal(together[1], mixture(logits_BV[:1], [ids[:1]])[0])
+    assert not np.array_equal(together[0], together[1])
+
+
+def test_the_same_seed_gives_the_same_text_alone_and_among_others(tiny_bundle: Path) -> None:
+    model = lorelm.load(tiny_bundle, mixture=True)
+    together = model.generate("The", seed=5, num_samples=6, novel_span=8).samples
+    alone = [
+        model.generate("The", seed=5 + i, num_samples=1, novel_span=8).samples[0] for i in range(6)
+    ]
+    assert together == alone
+
+
+def test_a_mixture_writes_otherwise_than_the_network(bundle: Bundle) -> None:
+    def texts(mixture: Mixture | None) -> list[str]:
+        model = lorelm.LanguageModel(
+            bundle.runtime(), bundle.tokenizer, bundle.vocabulary, mixture=mixture
+        )
+        reply = model.generate(seed=0, num_samples=20, temperature=1.5)
+        return [sample.text for sample in reply.samples]
+
+    ngram, weight = bundle.ngram()
+    assert texts(Mixture(ngram, 0.2)) != texts(None)
+    assert texts(Mixture(ngram, 1.0)) == texts(None)
+    assert Mixture.of_bundle(bundle).weight == weight
+
+
+def test_a_bundle_without_an_ngram_model_says_so(older_bundle: Path) -> None:
+    with pytest.raises(BundleError, match=r"carries no n-gram model: train it again with --ngram"):
+        lorelm.load(older_bundle, mixture=True)
