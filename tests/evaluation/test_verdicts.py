@@ -1,7 +1,7 @@
 import pytest
 
 from lorelm.bundle.manifest import Figures
-from lorelm.evaluation.tables import copies_table, describe_text, foretelling_table
+from lorelm.evaluation.tables import copies_table, describe_orders, describe_text, foretelling_table
 from lorelm.evaluation.verdicts import verdicts
 
 
@@ -91,6 +91,12 @@ def test_the_tables_hold_the_figures() -> None:
     assert rows["longest span, tokens"] == ("9", "8")
     assert rows["whole lines"] == ("–", "25.0%")
     assert rows["distinct-2"] == ("60.0%", "60.0%")
+
+
+def test_the_orders_stand_in_a_line() -> None:
+    assert describe_orders(figures()) is None
+    shown = describe_orders(figures(ngram_perplexities=(1150.49, 85.9, 82.5)))
+    assert shown == "n-gram models of order 1 to 3: perplexity 1,150.5, 85.9, 82.5"
 
 
 def test_the_text_is_described_in_a_line() -> None:

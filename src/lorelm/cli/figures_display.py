@@ -4,17 +4,26 @@ from rich.console import Console
 from rich.table import Table
 
 from lorelm.bundle.manifest import Figures
-from lorelm.evaluation.tables import FiguresTable, copies_table, describe_text, foretelling_table
+from lorelm.evaluation.tables import (
+    FiguresTable,
+    copies_table,
+    describe_orders,
+    describe_text,
+    foretelling_table,
+)
 from lorelm.evaluation.verdicts import verdicts
 
 
 def show_figures(figures: Figures, console: Console) -> None:
     """Prints all figures, and what they mean."""
     console.print(describe_text(figures), markup=False, soft_wrap=True)
-    for table in (foretelling_table(figures), copies_table(figures)):
-        if table is not None:
-            console.print()
-            console.print(as_rich_table(table), soft_wrap=True)
+    console.print()
+    console.print(as_rich_table(foretelling_table(figures)), soft_wrap=True)
+    if orders := describe_orders(figures):
+        console.print(orders, markup=False, soft_wrap=True)
+    if copies := copies_table(figures):
+        console.print()
+        console.print(as_rich_table(copies), soft_wrap=True)
     console.print()
     for verdict in verdicts(figures):
         console.print(verdict, markup=False, soft_wrap=True)

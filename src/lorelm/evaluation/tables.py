@@ -44,6 +44,14 @@ def foretelling_table(figures: Figures) -> FiguresTable:
     )
 
 
+def describe_orders(figures: Figures) -> str | None:
+    """The n-gram models of all orders, in a line; None where they were not counted."""
+    if not figures.ngram_perplexities:
+        return None
+    shown = ", ".join(f"{perplexity:,.1f}" for perplexity in figures.ngram_perplexities)
+    return f"n-gram models of order 1 to {len(figures.ngram_perplexities)}: perplexity {shown}"
+
+
 def copies_table(figures: Figures) -> FiguresTable | None:
     """How much the model copies, beside people; None where no samples were looked up."""
     if figures.copied_share is None or figures.human_copied_share is None:

@@ -36,7 +36,7 @@ class TrainingTextIndex:
         """The rule that no `novel_span` tokens in a row of prompt and sample stand in the text."""
         return CopyBan(
             self._fingerprints,
-            token_keys(prompt_tokens, self._tokenizer),
+            token_keys(prompt_tokens[-(novel_span - 1) :], self._tokenizer),
             self._vocabulary_keys,
             novel_span=novel_span,
         )
@@ -65,10 +65,10 @@ class CopyBan:
         )
 
     def _row(self, logits_V: FloatArray, ids: Sequence[int]) -> FloatArray:
-        last_ids = np.array(ids[-(self.novel_span - 1) :], dtype=np.int64)
-        keys = np.concatenate([self.prompt_keys, self.vocabulary_keys[last_ids]])
-        context = keys[len(keys) - (self.novel_span - 1) :]
-        if len(keys) < self.novel_span - 1:
+        length = self.novel_span - 1
+        generated_keys = self.vocabulary_keys[np.array(ids[-length:], dtype=np.int64)]
+        context = np.concatenate([self.prompt_keys, generated_keys])[-length:]
+        if len(context) < length:
             return logits_V
         is_copy_V = self.fingerprints.completing(context, self.vocabulary_keys)
         is_copy_V[EOS_ID] = False
