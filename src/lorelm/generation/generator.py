@@ -15,8 +15,8 @@ from lorelm.sampling import SamplingSettings, sample
 
 FinishReason = Literal["eos", "length", "stop"]
 
-Adjustment = Callable[[FloatArray, Sequence[Sequence[int]]], FloatArray]
-"""Changes the logits `[B, V]` of rows, given the ids that each has generated; row by row."""
+Adjustment = Callable[[FloatArray, Sequence[int]], FloatArray]
+"""Changes the logits `[V]` of one row, given the ids that it has generated."""
 
 
 @dataclass(kw_only=True)
@@ -47,7 +47,8 @@ def generate_ids(
     """Continues a prompt once for each seed.
 
     The prompt is read as the beginning of a document, that is, after an `<eos>`. `<unk>` is never
-    generated, and `<eos>` not as the first token: who asks a model to go on wants a word of it.
+    generated, and `<eos>` not as the first token (but where the adjustments leave no word): who
+    asks a model to go on wants a word of it.
     Each token takes one number from its sample's own generator (Philox, which counts),
     so the sample of a seed is the same whatever other seeds stand beside it.
 
@@ -63,12 +64,8 @@ def generate_ids(
     logits_BV, state = logits_1V.repeat(len(seeds), axis=0), state.repeated(len(seeds))
     live = list(range(len(seeds)))
     for position in range(max_len):
-        for adjust in adjustments:
-            logits_BV = adjust(logits_BV, [samples[i].ids for i in live])
-        if position == 0:
-            logits_BV = _without_empty_texts(logits_BV)
         ids_B = sample(
-            logits_BV,
+            _adjusted(logits_BV, [samples[i].ids for i in live], adjustments),
             [settings] * len(live),
             uniforms_B=np.array([random[i].random() for i in live]),
             seen_BV=seen_BV[live],
@@ -91,6 +88,16 @@ def generate_ids(
         rows = np.array(going_on)
         logits_BV, state = runtime.step(ids_B[rows], state.rows(rows))
     return samples
+
+
+def _adjusted(
+    logits_BV: FloatArray, texts: Sequence[Sequence[int]], adjustments: Sequence[Adjustment]
+) -> FloatArray:
+    """The logits from which each row samples, given the ids that it has generated."""
+    for adjust in adjustments:
+        rows = zip(logits_BV, texts, strict=True)
+        logits_BV = np.stack([adjust(logits_V, ids) for logits_V, ids in rows])
+    return logits_BV if texts[0] else _without_empty_texts(logits_BV)
 
 
 def _without_empty_texts(logits_BV: FloatArray) -> FloatArray:

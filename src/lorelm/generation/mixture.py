@@ -34,22 +34,13 @@ class Mixture:
 
 @dataclass(frozen=True)
 class MixtureAfterPrompt:
-    """Turns each row's logits into those of the mixture, given what the row has so far."""
+    """Turns the logits of a row into those of the mixture."""
 
     mixture: Mixture
     prompt_ids: Sequence[int]
 
-    def __call__(self, logits_BV: FloatArray, texts: Sequence[Sequence[int]]) -> FloatArray:
-        """The logarithm of the mixture's probabilities.
-
-        Args:
-            texts: the ids that each row has generated.
-        """
-        return np.stack(
-            [self._row(logits_V, ids) for logits_V, ids in zip(logits_BV, texts, strict=True)]
-        )
-
-    def _row(self, logits_V: FloatArray, ids: Sequence[int]) -> FloatArray:
+    def __call__(self, logits_V: FloatArray, ids: Sequence[int]) -> FloatArray:
+        """The logarithm of the mixture's probabilities, given the generated ids."""
         network_V = np.exp(logits_V.astype(np.float64) - float(logits_V.max()))
         network_V /= network_V.sum()
         length = self.mixture.ngram.order - 1

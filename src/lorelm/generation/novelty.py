@@ -44,7 +44,7 @@ class TrainingTextIndex:
 
 @dataclass(frozen=True)
 class CopyBan:
-    """Forbids each row the words that would complete a span of the training text.
+    """Forbids a row the words that would complete a span of the training text.
 
     The end of a document is no word and is never forbidden, so there is always a way out.
     """
@@ -54,17 +54,8 @@ class CopyBan:
     vocabulary_keys: Keys
     novel_span: int
 
-    def __call__(self, logits_BV: FloatArray, texts: Sequence[Sequence[int]]) -> FloatArray:
-        """The logits with those of forbidden ids at minus infinity.
-
-        Args:
-            texts: the ids that each row has generated.
-        """
-        return np.stack(
-            [self._row(logits_V, ids) for logits_V, ids in zip(logits_BV, texts, strict=True)]
-        )
-
-    def _row(self, logits_V: FloatArray, ids: Sequence[int]) -> FloatArray:
+    def __call__(self, logits_V: FloatArray, ids: Sequence[int]) -> FloatArray:
+        """The logits with those of forbidden ids at minus infinity, given the generated ids."""
         length = self.novel_span - 1
         generated_keys = self.vocabulary_keys[np.array(ids[-length:], dtype=np.int64)]
         context = np.concatenate([self.prompt_keys, generated_keys])[-length:]
