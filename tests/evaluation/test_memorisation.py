@@ -45,6 +45,13 @@ def test_copies_counted_by_hand() -> None:
     assert found.copied_lines_share == 0.5
 
 
+def test_nothing_written_is_nothing_copied() -> None:
+    for found in (figures(), figures("")):
+        assert found.num_tokens == found.longest_copy == 0
+        assert found.copied_share == dict.fromkeys(SPAN_LENGTHS, 0)
+        assert found.copied_lines_share is None
+
+
 def test_a_whole_document_is_one_span() -> None:
     found = figures(TRAINING[0])
     assert found.copied_share == dict.fromkeys(SPAN_LENGTHS, 1.0)

@@ -145,3 +145,23 @@ def test_no_body_makes_the_server_fail(client: FlaskClient, body: object) -> Non
 
 def test_healthz(client: FlaskClient) -> None:
     assert client.get("/healthz").get_json() == {"status": "ok"}
+
+
+def test_copies_are_told_and_forbidden(client: FlaskClient) -> None:
+    asked = {"prompt": "The", "num_samples": 16, "seed": 1, "temperature": 0.3}
+    copied = [
+        span
+        for sample in client.post("/api/generate", json=asked).json["samples"]
+        for span in sample["copied_spans"]
+    ]
+    assert copied
+    assert all(span.keys() == {"start", "end", "num_tokens"} for span in copied)
+    novel = client.post("/api/generate", json=asked | {"novel_span": 6}).json["samples"]
+    assert [sample["copied_spans"] for sample in novel] == [[]] * 16
+
+
+@pytest.mark.parametrize("value", [2, 51, -1, "six"])
+def test_a_novel_span_that_cannot_be_kept_is_a_422(client: FlaskClient, value: object) -> None:
+    answer = client.post("/api/generate", json={"prompt": "The", "novel_span": value})
+    assert answer.status_code == 422
+    assert answer.json["error"]["field"] == "novel_span"

@@ -1,6 +1,5 @@
 """Brings together what an evaluation needs: the text, the n-gram model, samples, their index."""
 
-import contextlib
 from dataclasses import dataclass
 from typing import Final
 
@@ -56,15 +55,7 @@ def evaluate_bundle(
         BundleError: a file of the bundle is damaged, or samples are asked for and there is no
             index of the training text.
     """
-    if corpus is None and documents is not None:
-        corpus = split_as_trained(bundle, [documents])
-    if documents is None or corpus is not None:
-        corpus = corpus or find_trained_corpus(bundle)
-        text = _test_part(bundle, corpus)
-    else:
-        text = _whole_text(bundle, documents)
-        with contextlib.suppress(CorpusError):
-            corpus = find_trained_corpus(bundle)
+    text, corpus = _text_and_corpus(bundle, documents, corpus)
     return evaluate(
         bundle,
         text,
@@ -73,6 +64,22 @@ def evaluate_bundle(
         samples=_samples(bundle, settings) if settings.num_samples else None,
         index=_index(bundle, corpus) if settings.num_samples else None,
     )
+
+
+def _text_and_corpus(
+    bundle: Bundle, documents: Documents | None, corpus: Corpus | None
+) -> tuple[HeldOutText, Corpus | None]:
+    """What to judge the model on, and its corpus if that is at hand."""
+    if documents is None:
+        corpus = corpus or find_trained_corpus(bundle)
+        return _test_part(bundle, corpus), corpus
+    if itself := split_as_trained(bundle, [documents]):
+        return _test_part(bundle, itself), itself
+    text = _whole_text(bundle, documents)
+    try:
+        return text, find_trained_corpus(bundle)
+    except CorpusError:
+        return text, None
 
 
 def _test_part(bundle: Bundle, corpus: Corpus) -> HeldOutText:

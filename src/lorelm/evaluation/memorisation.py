@@ -102,7 +102,7 @@ class CopiedTexts:
 def find_copies(
     texts: Sequence[WrittenText], index: CopyIndex, tokenizer: Tokenizer
 ) -> CopiedTexts:
-    """Looks up texts, at least one, in the training text."""
+    """Looks texts up in the training text."""
     matches: list[Matches] = []
     are_lines_copied: list[bool] = []
     for text in texts:
@@ -115,10 +115,11 @@ def find_copies(
         num_texts=len(texts),
         num_tokens=num_tokens,
         copied_share={
-            n: sum(int(covered(m.lengths, min_length=n).sum()) for m in matches) / num_tokens
+            n: sum(int(covered(m.lengths, min_length=n).sum()) for m in matches)
+            / max(num_tokens, 1)
             for n in SPAN_LENGTHS
         },
-        longest_copy=max(int(m.lengths.max(initial=0)) for m in matches),
+        longest_copy=max((int(m.lengths.max(initial=0)) for m in matches), default=0),
         copied_lines_share=(
             sum(are_lines_copied) / len(are_lines_copied) if are_lines_copied else None
         ),
