@@ -90,7 +90,19 @@ def test_the_request_in_the_readme_is_answered(start_server: Callable[..., str])
 def test_the_model_card_states_the_figures_of_the_manifest() -> None:
     card = (EMBEDDED_PATH / "MODEL_CARD.md").read_text(encoding="utf-8")
     manifest = Bundle.load(EMBEDDED_PATH).manifest
+    figures = manifest.figures
+    assert figures is not None
+    assert figures.copied_share is not None
+    assert figures.human_copied_share is not None
     for figure in (
+        f"{figures.perplexity:.1f} | {figures.perplexity_interval[0]:.1f}",
+        f"{figures.bits_per_character:.3f}",
+        f"{figures.ngram_perplexity:.1f}",
+        f"{figures.ngram_bits_per_character:.3f}",
+        f"{figures.mixture_perplexity:.1f}",
+        f"{figures.mixture_bits_per_character:.3f}",
+        *(f"{figures.copied_share[length]:.1%}" for length in (4, 6)),
+        *(f"{figures.human_copied_share[length]:.1%}" for length in (4, 6)),
         f"{manifest.evaluation.test_perplexity:.1f}",
         f"{manifest.evaluation.int8_test_perplexity:.1f}",
         f"{manifest.evaluation.valid_perplexity:.1f}",
