@@ -14,7 +14,7 @@ import psutil
 import pytest
 from flask import request
 
-from lorelm.bundle import EMBEDDED_PATH
+from lorelm.bundle import EMBEDDED_PATH, Bundle
 from lorelm.errors import ServerError
 from lorelm.server.app import create_app
 from lorelm.server.serving import open_port, url_of
@@ -134,6 +134,10 @@ def test_exactly_so_many_proxies_are_believed(
 
 def test_the_embedded_bundle_is_small_and_says_how_it_was_made() -> None:
     files = {file.name: file.stat().st_size for file in EMBEDDED_PATH.iterdir()}
-    assert set(files) == {"manifest.json", "vocabulary.json", "step.int8.onnx", "MODEL_CARD.md"}
-    assert sum(files.values()) < 12e6
+    assert set(files) == {
+        *("manifest.json", "vocabulary.json", "step.int8.onnx", "MODEL_CARD.md"),
+        *("metrics.jsonl", "spelling.npz", "copies.npz"),
+    }
+    assert sum(files.values()) < 15e6
+    assert files["copies.npz"] < 5.1 * Bundle.load(EMBEDDED_PATH).manifest.corpus.train_tokens
     assert "lorelm train shakespeare" in (EMBEDDED_PATH / "MODEL_CARD.md").read_text()
