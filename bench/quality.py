@@ -24,9 +24,9 @@ import torch
 from lorelm.bundle import Bundle
 from lorelm.bundle.manifest import Figures
 from lorelm.corpus.documents import Documents
+from lorelm.corpus.preparation import split_parts
 from lorelm.corpus.readers import read_documents
 from lorelm.corpus.reading_options import ReadingOptions
-from lorelm.corpus.splits import split_documents, words_of
 from lorelm.evaluation.evaluate import evaluate
 from lorelm.evaluation.mixture import CountedModel
 from lorelm.evaluation.text import HeldOutText
@@ -70,11 +70,7 @@ def films(data: Path) -> BenchCorpus:
 def tiny_shakespeare(data: Path) -> BenchCorpus:
     """A speech is a document; split as ``lorelm train`` splits."""
     read = read_documents(data / "tinyshakespeare.txt", ReadingOptions(document="paragraph"))
-    split = split_documents([words_of(text) for text in read.texts], seed=42)
-    train_part, valid, test = (
-        _documents([read.texts[i] for i in part], "tinyshakespeare.txt")
-        for part in (split.train, split.valid, split.test)
-    )
+    train_part, valid, test = split_parts(read, split_seed=42)
     return BenchCorpus(
         title="tiny Shakespeare",
         description="speeches, split 80/10/10 as `lorelm train` does",

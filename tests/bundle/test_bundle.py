@@ -281,8 +281,20 @@ def test_recorded_figures_are_read_again_and_nothing_else_changes(copy: Path) ->
 
 def test_the_record_of_the_training_is_read(tiny_bundle: Path, copy: Path) -> None:
     assert [line["epoch"] for line in Bundle.load(tiny_bundle).metrics()] == list(range(1, 11))
-    (copy / "metrics.jsonl").write_text("no json")
-    with pytest.raises(BundleError, match=r"metrics.jsonl is damaged"):
-        Bundle.load(copy).metrics()
+    for damaged in ("no json", "[1]", '{"epoch": 1}', "7"):
+        (copy / "metrics.jsonl").write_text(damaged)
+        with pytest.raises(BundleError, match=r"metrics.jsonl is damaged"):
+            Bundle.load(copy).metrics()
     (copy / "metrics.jsonl").unlink()
     assert Bundle.load(copy).metrics() == []
+
+
+@pytest.mark.parametrize(
+    "ngram", [{"order": 9}, {"order": 0}, {"mixture_weight": 1.5}, {"mixture_weight": -0.1}]
+)
+def test_facts_that_cannot_be_are_refused(copy: Path, ngram: dict[str, float]) -> None:
+    manifest = json.loads((copy / "manifest.json").read_text())
+    manifest["ngram"] |= ngram
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(BundleError, match=r"manifest.json is damaged \(ngram"):
+        Bundle.load(copy)

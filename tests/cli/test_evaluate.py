@@ -78,8 +78,10 @@ def test_a_bundle_that_carries_the_ngram_model_needs_no_corpus(
     without = json.loads(lorelm("evaluate", "model", "other.txt", "--json").stdout)
     assert without["ngram_perplexity"] is None
     assert without["copied_share"] is not None  # from the fingerprints
+    shown = lorelm("evaluate", "model", "other.txt")
+    assert "Not compared with counting: the bundle carries no n-gram model" in shown.stderr
     refused = lorelm("evaluate", "model", "other.txt", "--interpolate", code=2)
-    assert "carries no n-gram model: train it again with --ngram" in refused.stderr
+    assert "put the corpus back, or train the model again with --ngram" in refused.stderr
 
 
 def test_flags_leave_out_what_is_not_wanted(lorelm: Lorelm, trained: str) -> None:
@@ -99,11 +101,71 @@ def test_a_report_and_plots_are_written(lorelm: Lorelm, trained: str, tmp_path: 
     }
 
 
+def test_a_report_that_cannot_be_written_is_refused_before_the_work(
+    lorelm: Lorelm, tiny_bundle: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "other.txt").write_text("The fox sat by the mill.\nThe wren slept.\n")
+    for option, target, message in (
+        ("--report", ".", "report . cannot be written: it is a folder; name a file"),
+        ("--report", "other.txt/r.html", "cannot be written:"),
+        ("--plots", "other.txt", "other.txt is no folder"),
+    ):
+        ended = lorelm("evaluate", tiny_bundle, "other.txt", option, target, code=2)
+        assert message in ended.stderr
+        assert ended.stdout == ""
+    assert [file.name for file in tmp_path.iterdir() if file.is_file()] == ["other.txt"]
+
+
+def test_options_about_a_file_that_is_not_given_are_refused(
+    lorelm: Lorelm, tiny_bundle: Path
+) -> None:
+    ended = lorelm("evaluate", tiny_bundle, "--document", "paragraph", code=2)
+    assert "--document: they are about FILE, and there is none" in ended.stderr
+    ended = lorelm("compare", tiny_bundle, tiny_bundle, "--encoding", "latin-1", code=2)
+    assert "--encoding: they are about --text, and there is none" in ended.stderr
+
+
+def test_a_text_that_was_learned_is_called_so(lorelm: Lorelm, trained: str, tmp_path: Path) -> None:
+    text = (tmp_path / "tales.txt").read_text()
+    (tmp_path / "longer.txt").write_text(text + "\nOne more line.\n")
+    shown = lorelm("evaluate", "model", "longer.txt").stdout
+    assert "The model was trained on this text:" in shown
+    assert "counting" not in shown
+    lorelm(
+        *("train", "tales.txt", "--valid", "tales.txt", "--test", "tales.txt", "--out", "leaky"),
+        *SMALL,
+    )
+    assert "trained on this text: 100%" in lorelm("evaluate", "leaky").stdout
+
+
+def test_a_bundle_without_figures_gets_them(lorelm: Lorelm, trained: str, tmp_path: Path) -> None:
+    manifest = json.loads((tmp_path / "model" / "manifest.json").read_text())
+    figures = manifest.pop("figures")
+    (tmp_path / "model" / "manifest.json").write_text(json.dumps(manifest))
+    lorelm("evaluate", "model", "--samples", "3")
+    assert Bundle.load(tmp_path / "model").manifest.figures is None
+    lorelm("evaluate", "model")
+    found = Bundle.load(tmp_path / "model").manifest.figures
+    assert found is not None
+    assert json.loads(found.model_dump_json()) == figures
+
+
+@pytest.mark.parametrize("columns", ["40", "80"])
+def test_no_figure_is_cut_short_by_a_narrow_terminal(
+    lorelm: Lorelm, trained: str, monkeypatch: pytest.MonkeyPatch, columns: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    assert "…" not in lorelm("evaluate", "model").stdout
+    compared = lorelm("compare", "model", "model").stdout
+    assert "…" not in compared
+    assert re.search(r"model .*\+0\.000 \(\+0\.000 – \+0\.000\) +1\.000", compared)
+
+
 def test_a_corpus_too_small_to_judge_on_still_trains(lorelm: Lorelm, tmp_path: Path) -> None:
     (tmp_path / "three.txt").write_text("one two three\nfour five one\none two six\n")
     flags = [*SMALL, "--batch-size", "1", "--min-frequency", "1"]
     ended = lorelm("train", "three.txt", "--out", "model", *flags)
-    assert "The model is not judged, for the test part of three.txt is one document" in ended.stderr
+    assert "It cannot be judged: the test part of three.txt is one document" in ended.stderr
     assert "Saved to model" in ended.stderr
     assert "nan" not in ended.stderr
     refused = lorelm("evaluate", "model", code=2)

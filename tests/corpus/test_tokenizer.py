@@ -204,3 +204,21 @@ def test_classic_counts_of_the_film_dialogue_are_the_published_ones(corpus_file)
     assert counts.total() == 25_242
     assert len(counts) == 3_448
     assert sum(count >= 3 for count in counts.values()) == 1_076
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [
+        ("ROMEO:\n", ["ROMEO", "￭:", "\n"]),
+        ("ROMEO: \r\n ", ["ROMEO", "￭:", "\n"]),
+        ("ROMEO: ", ["ROMEO", "￭:"]),
+        ("\n", []),
+        ("", []),
+    ],
+)
+def test_a_line_break_at_the_end_of_a_prompt_counts(text, tokens):
+    assert make_tokenizer("words").tokenize_prompt(text) == tokens
+
+
+def test_the_classic_tokenizer_knows_no_line_breaks():
+    assert make_tokenizer("classic").tokenize_prompt("romeo\n") == ["romeo"]

@@ -9,6 +9,7 @@ from lorelm.evaluation.evaluate import EvaluationResult, Samples, evaluate
 from lorelm.evaluation.memorisation import TrainingText, WrittenText
 from lorelm.evaluation.mixture import CountedModel
 from lorelm.evaluation.text import HeldOutText
+from lorelm.evaluation.verdicts import verdicts
 
 
 @pytest.fixture(scope="module")
@@ -73,8 +74,36 @@ def test_recited_documents_are_found_out(result: EvaluationResult) -> None:
     assert figures.copied_lines_share == 1
     assert figures.human_copied_share is not None
     assert figures.human_copied_share[4] < 1
-    assert result.human is not None
-    assert result.human.figures.num_tokens <= figures.sample_tokens
+    assert figures.copied_excess_interval is not None
+    assert figures.copied_excess_interval[8][0] > 0
+
+
+def test_a_text_of_the_training_part_is_found_out(
+    result: EvaluationResult, bundle: Bundle, corpus: Corpus, text: HeldOutText
+) -> None:
+    assert result.figures.seen_documents == 0
+    assert result.figures.seen_share == 0
+    half_learned = HeldOutText.of(
+        [*corpus.train.documents[:3], ["The", "fox", "slept"], ["No", "owl"]],
+        name="half learned",
+        tokenizer=bundle.tokenizer,
+        vocabulary=bundle.vocabulary,
+    )
+    for index in (TrainingText(corpus.train.documents, corpus.tokenizer), bundle.copies()):
+        figures = evaluate(bundle, half_learned, counted=None, samples=None, index=index).figures
+        assert figures.seen_documents == 3
+        num_learned = sum(map(len, corpus.train.documents[:3]))
+        assert figures.seen_share == pytest.approx(num_learned / (num_learned + 5))
+        [verdict] = verdicts(figures)
+        assert verdict.startswith("The model was trained on this text")
+
+
+def test_unknown_words_surprise_by_their_spelling_too(result: EvaluationResult) -> None:
+    bits = -result.network.log_probabilities / np.log(2)
+    is_unknown = result.text.is_unknown
+    assert is_unknown.any() or not result.text.unknown_words
+    assert np.array_equal(result.event_bits[~is_unknown], bits[~is_unknown])
+    assert (result.event_bits[is_unknown] > bits[is_unknown]).all()
 
 
 def test_without_samples_and_counting_those_figures_are_null(

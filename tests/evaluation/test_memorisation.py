@@ -11,6 +11,8 @@ from lorelm.evaluation.memorisation import (
     CopyFigures,
     TrainingText,
     WrittenText,
+    count_seen,
+    distinct_shares,
     find_copies,
 )
 from lorelm.ngrams.fingerprints import FingerprintIndex
@@ -100,8 +102,19 @@ def test_every_document_is_found_at_its_place(place: int) -> None:
 
 
 def test_distinct_shares_counted_by_hand() -> None:
-    found = figures("a b a b", "a b")
-    assert found.distinct_share == {1: 2 / 6, 2: 2 / 4, 3: 2 / 2}
+    shares = distinct_shares(written("a b a b", "a b"), TOKENIZER)
+    assert shares == {1: 2 / 6, 2: 2 / 4, 3: 2 / 2}
+
+
+def test_documents_that_were_seen_are_counted_with_their_tokens() -> None:
+    documents = [TOKENIZER.tokenize(text) for text in (TRAINING[1], "No one.", TRAINING[0], "No")]
+    assert count_seen(documents, training_text(), TOKENIZER) == (2, 2 + 13)
+
+
+def test_a_span_does_not_go_from_one_document_into_the_next() -> None:
+    found = figures("only fire unmakes it.\nNo.")
+    assert found.longest_copy == 5
+    assert figures("wander are lost\nnot all that").longest_copy == 7  # within one it does
 
 
 words = st.lists(st.sampled_from(["a", "b", "c", "\n", "￭,"]), min_size=1, max_size=30)

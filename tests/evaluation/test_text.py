@@ -51,6 +51,7 @@ def test_characters_that_the_tokenizer_drops_do_not_count() -> None:
         (["the ring"], "a test is one document"),
         (["Кольцо всевластья", "Кольцо"], "knows no word of a test"),
         (["Кольцо, всевластья", "Кольцо"], "knows no word of a test"),  # it knows the comma
+        (["<unk> <unk>", "<unk>"], "knows no word of a test"),
     ],
 )
 def test_a_text_that_cannot_be_judged_is_refused(documents: list[str], message: str) -> None:

@@ -35,18 +35,19 @@ def counted(ratio_interval: tuple[float, float]) -> Figures:
     )
 
 
-def copied(ours: float, human: float) -> Figures:
-    shares = {4: 0.3, 6: 0.2, 8: ours, 12: 0.0}
+def copied(ours: float, human: float, excess: tuple[float, float]) -> Figures:
+    shares = {4: 0.3, 6: ours, 8: 0.0, 12: 0.0}
     distinct = {1: 0.3, 2: 0.6, 3: 0.9}
     return figures(
         samples=100,
         copied_share=shares,
         longest_copy=9,
         distinct_share=distinct,
-        human_copied_share=shares | {8: human},
+        human_copied_share=shares | {6: human},
         human_longest_copy=8,
         human_copied_lines_share=0.25,
         human_distinct_share=distinct,
+        copied_excess_interval=dict.fromkeys(shares, excess),
     )
 
 
@@ -61,9 +62,11 @@ def copied(ours: float, human: float) -> Figures:
             ),
             "Not better than counting: its perplexity is 25% above",
         ),
-        (figures(unknown_rate=0.2), "20% of the words are unknown"),
-        (copied(0.3, 0.01), "It copies: 30% of its tokens stand in spans of 8 or more"),
-        (copied(0.012, 0.01), "It does not copy more than people do: 1.2% of its tokens"),
+        (figures(unknown_rate=0.2, bits_per_character=2.0), "20% of the words are unknown"),
+        (copied(0.3, 0.01, (0.1, 0.4)), "It copies more than people do: 30.0% of its tokens"),
+        (copied(0.02, 0.01, (-0.01, 0.03)), "It copies about as much as people do: 2.0% of its"),
+        (copied(0.0, 0.01, (-0.02, -0.01)), "It copies less than people do: 0.0% of its tokens"),
+        (figures(seen_share=0.4), "The model was trained on this text: 40% of its tokens"),
     ],
 )
 def test_each_question_has_a_plain_answer(of: Figures, sentence: str) -> None:
@@ -72,7 +75,7 @@ def test_each_question_has_a_plain_answer(of: Figures, sentence: str) -> None:
 
 
 def test_what_was_not_measured_is_not_judged() -> None:
-    assert verdicts(figures()) == []
+    assert verdicts(figures()) == verdicts(figures(unknown_rate=0.2)) == []
     assert copies_table(figures()) is None
     [row] = foretelling_table(figures()).rows
     assert row == ("network (int8)", "80.0 (75.0 – 85.0)", "–")
@@ -84,13 +87,20 @@ def test_the_tables_hold_the_figures() -> None:
         "n-gram model (order 3)",
         "mixture (70% network)",
     ]
-    table = copies_table(copied(0.3, 0.01))
+    table = copies_table(copied(0.3, 0.01, (0.1, 0.4)))
     assert table is not None
     rows = {name: (ours, human) for name, ours, human in table.rows}
-    assert rows["tokens in spans of 8 or more"] == ("30.0%", "1.0%")
+    assert rows["tokens in spans of 6 or more"] == ("30.0%", "1.0%")
     assert rows["longest span, tokens"] == ("9", "8")
-    assert rows["whole lines"] == ("–", "25.0%")
-    assert rows["distinct-2"] == ("60.0%", "60.0%")
+    assert rows["whole lines, of all lines"] == ("–", "25.0%")
+    assert rows["different among all (pairs)"] == ("60.0%", "60.0%")
+
+
+def test_whole_lines_of_people_that_the_split_keeps_out_are_explained() -> None:
+    both = copied(0.02, 0.01, (-0.01, 0.03)).model_copy(
+        update={"copied_lines_share": 0.1, "human_copied_lines_share": 0.0}
+    )
+    assert verdicts(both)[-1].startswith("No whole line of the text by people")
 
 
 def test_the_orders_stand_in_a_line() -> None:

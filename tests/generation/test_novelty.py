@@ -8,7 +8,7 @@ import lorelm
 from lorelm.bundle import Bundle
 from lorelm.corpus.documents import Documents
 from lorelm.corpus.preparation import Corpus
-from lorelm.corpus.token_keys import token_keys
+from lorelm.corpus.token_keys import line_break_key, token_keys
 from lorelm.corpus.tokenizer import EOS, make_tokenizer
 from lorelm.corpus.vocabulary import Vocabulary
 from lorelm.errors import SamplingError
@@ -47,7 +47,7 @@ RECITED = Documents(
         "Long ago a fox with a red tail kept a small inn below the old mill by the river.",
         "Every night an owl with a lame wing came to the inn and told of the lands in the north.",
         "Then a hare who had no home asked for bread, and the fox gave her a room above the barn.",
-        "When winter came the river froze, and the three sat by the fire until the ice was gone.",
+        "When winter came\nthe river froze,\nand the three\nsat by the fire\nuntil it was gone.",
     ],
     source="recited",
 )
@@ -64,20 +64,45 @@ def reciter(tiny_recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> lo
     return lorelm.load(path)
 
 
+@pytest.mark.parametrize("prompt", ["Long ago", "When winter came\n"])
 @pytest.mark.parametrize("length", range(3, 13))
 def test_no_generated_span_of_that_length_stands_in_the_training_text(
-    reciter: lorelm.LanguageModel, length: int
+    reciter: lorelm.LanguageModel, length: int, prompt: str
 ) -> None:
     """Against the training documents themselves; the fingerprints are not asked."""
     forbidden = spans_of([TOKENIZER.tokenize(text) for text in RECITED.texts], length)
+    forbidden -= spans_of([TOKENIZER.tokenize_prompt(prompt)], length)  # no words of the model
 
     def copies(**more: int) -> list[set[tuple[str, ...]]]:
-        reply = reciter.generate("Long ago", num_samples=20, seed=length, max_len=60, **more)
+        reply = reciter.generate(prompt, num_samples=20, seed=length, max_len=60, **more)
         written = [TOKENIZER.tokenize(reply.prompt + sample.text) for sample in reply.samples]
         return [spans_of([tokens], length) & forbidden for tokens in written]
 
     assert all(copies())
     assert not any(copies(novel_span=length))
+
+
+def test_no_line_break_follows_another() -> None:
+    """Two are read as one when the text is read again, and a copy would be a copy again."""
+    words = ["<unk>", EOS, "\n", "a"]
+    ban = CopyBan(
+        FingerprintIndex.build(token_keys([], TOKENIZER)),
+        token_keys(["a"], TOKENIZER),
+        token_keys(words, TOKENIZER),
+        line_break_key(TOKENIZER),
+        novel_span=6,
+    )
+    logits_V = np.zeros(4, np.float32)
+    assert np.isinf(ban(logits_V, [2])).tolist() == [False, False, True, False]
+    assert np.isfinite(ban(logits_V, [2, 3])).all()
+
+
+def test_a_prompt_that_ends_in_a_line_break_is_gone_on_with_on_the_next_line(
+    reciter: lorelm.LanguageModel, model: lorelm.LanguageModel
+) -> None:
+    assert reciter.generate("When winter came\n", temperature=0).text.startswith("the river froze")
+    assert reciter.generate("When winter came", temperature=0).text.startswith("\nthe river")
+    assert reciter.generate("Long ago\n").unknown_words == []
 
 
 def test_a_ban_changes_nothing_until_it_has_to(model: lorelm.LanguageModel) -> None:
@@ -94,6 +119,7 @@ def test_the_end_is_always_allowed() -> None:
         FingerprintIndex.build(keys),
         token_keys(["b"], TOKENIZER),
         token_keys(vocabulary.words, TOKENIZER),
+        line_break_key(TOKENIZER),
         novel_span=3,
     )
     logits_V = np.zeros(4, np.float32)

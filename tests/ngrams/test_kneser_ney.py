@@ -118,6 +118,8 @@ def changed(content: bytes, name: str, array: np.ndarray) -> bytes:
         lambda content: changed(content, "counts_1", np.array([1])),
         lambda content: changed(content, "words_per_context_2", np.array([-1, 2])),
         lambda content: changed(content, "words_1", np.array([0.5, 1.5, 2.5])),
+        lambda content: changed(content, "words_1", np.array([2, 1, 0])),
+        lambda content: changed(content, "counts_1", np.array([-1, 1, 1])),
         lambda content: changed(content, "vocabulary_size", np.array([], dtype=np.int64)),
     ],
 )

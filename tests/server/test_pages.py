@@ -113,7 +113,9 @@ def test_copied_words_are_marked(client: FlaskClient) -> None:
     for _ in range(30):
         form = {"prompt": "The", "max_len": "20", "temperature": "0.3"}
         page = client.post("/", data=form).get_data(as_text=True)
-        marks = re.findall(r'<mark title="(\d+) words and marks in a row[^"]*">[^<]+</mark>', page)
+        marks = re.findall(
+            r'<mark title="Part of (\d+) words and marks in a row[^"]*">[^<]+</mark>', page
+        )
         assert all(int(length) >= 6 for length in marks)
         assert bool(marks) == ("What is marked stands word for word" in page)
         marked += len(marks)

@@ -47,6 +47,11 @@ SPELLING: Final = "spelling.npz"
 COPIES: Final = "copies.npz"
 NGRAM: Final = "ngram.npz"
 METRICS: Final = "metrics.jsonl"
+METRICS_FIGURES: Final = (
+    *("train_loss_nats_per_token", "valid_loss_nats_per_token", "valid_perplexity"),
+    "learning_rate",
+)
+"""What a line of :data:`METRICS` says of an epoch, and a plot shows."""
 METRICS_SO_FAR: Final = "metrics.so-far.jsonl"
 
 EMBEDDED_PATH: Final = Path(__file__).parent / "embedded"
@@ -77,7 +82,7 @@ class Bundle:
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
-        """Reads a bundle and checks the hash of every file in it.
+        """Reads a bundle and checks the hash of every file in it but the record of its training.
 
         Raises:
             BundleError: it is missing or damaged, of a newer format, or its vocabulary does not
@@ -178,10 +183,12 @@ class Bundle:
         if not path.exists():
             return []
         try:
-            lines = [json.loads(line) for line in _read(path).splitlines()]
-        except ValueError as error:
+            rows: list[dict[str, Any]] = [json.loads(line) for line in _read(path).splitlines()]
+            if all({"epoch", "is_best", *METRICS_FIGURES} <= row.keys() for row in rows):
+                return rows
+        except (ValueError, AttributeError) as error:  # no JSON, or no objects
             raise BundleError(f"{path} is damaged: {error}") from error
-        return lines
+        raise BundleError(f"{path} is damaged: an epoch lacks a figure")
 
     def record_figures(self, figures: Figures) -> None:
         """Writes into the manifest what the model was found to be worth.

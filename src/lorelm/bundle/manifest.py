@@ -3,11 +3,12 @@
 import json
 from typing import Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from lorelm.corpus.reading_options import CorpusFile
 from lorelm.errors import BundleError
 from lorelm.model.config import ModelConfig
+from lorelm.ngrams.kneser_ney import MAX_ORDER
 
 FORMAT_VERSION: Final = 1
 
@@ -64,8 +65,8 @@ class NGramFacts(_Section):
             validation part best.
     """
 
-    order: int
-    mixture_weight: float
+    order: int = Field(ge=1, le=MAX_ORDER)
+    mixture_weight: float = Field(ge=0, le=1)
 
 
 Interval = tuple[float, float]
@@ -90,13 +91,18 @@ class Figures(_Section):
         ngram_perplexities: of the n-gram models of order 1, 2, and so on.
         ngram_ratio_interval: of the network's perplexity over the n-gram model's; where it holds 1,
             neither is surely better.
+        seen_documents: how many of the documents stand in the training text; null without an index.
+        seen_share: the share of the tokens that is in them. Where it is more than a few per cent,
+            all figures flatter the model.
         samples: how many were generated to look for copies.
         copied_share: the share of their tokens in spans of at least so many that stand in the
             training text.
         longest_copy: the longest such span, in tokens.
         copied_lines_share: the share of their whole lines that are a line of the training text.
         distinct_share: distinct n-grams over all n-grams, for each n.
-        human_copied_share: the same of as much held-out text by people; and so on.
+        human_copied_share: the same of the text itself, which people wrote; and so on. (Distinct
+            n-grams of the first part of it, as long as the samples.)
+        copied_excess_interval: of `copied_share` less `human_copied_share`.
     """
 
     text: str
@@ -123,6 +129,8 @@ class Figures(_Section):
     mixture_perplexity_interval: Interval | None = None
     mixture_bits_per_character: float | None = None
     mixture_bits_per_character_interval: Interval | None = None
+    seen_documents: int | None = None
+    seen_share: float | None = None
     samples: int = 0
     sample_tokens: int = 0
     sample_temperature: float | None = None
@@ -134,6 +142,7 @@ class Figures(_Section):
     human_longest_copy: int | None = None
     human_copied_lines_share: float | None = None
     human_distinct_share: dict[int, float] | None = None
+    copied_excess_interval: dict[int, Interval] | None = None
 
 
 class TrainingFacts(_Section):
@@ -162,7 +171,7 @@ class Manifest(_Section):
         recipe: all settings of the training run.
         ngram: of the n-gram model beside it; null in a bundle of an older version.
         figures: what ``lorelm evaluate`` measured on the test part when training was over.
-        files: SHA-256 of every other file of the bundle.
+        files: SHA-256 of every other file of the bundle but the record of its training.
     """
 
     format_version: Literal[1] = FORMAT_VERSION

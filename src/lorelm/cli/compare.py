@@ -6,11 +6,16 @@ from dataclasses import asdict
 from typing import Any
 
 import click
-from rich.console import Console
 
 from lorelm.bundle import Bundle
-from lorelm.cli.figures_display import as_rich_table
-from lorelm.cli.options import echo_notes, precision_option, reading_options, take_reading_options
+from lorelm.cli.figures_display import aligned
+from lorelm.cli.options import (
+    echo_notes,
+    precision_option,
+    reading_options,
+    refuse_reading_options,
+    take_reading_options,
+)
 from lorelm.corpus.readers import read_documents
 from lorelm.evaluation.comparison import ComparedModel
 from lorelm.evaluation.comparison import compare as compare_models
@@ -37,6 +42,7 @@ def compare(
     loaded = [Bundle.load(bundle) for bundle in bundles]
     reading = take_reading_options(flags)
     if text is None:
+        refuse_reading_options("they are about --text, and there is none")
         documents = common_test_part(loaded)
         name = f"the test part of {documents.source}"
     else:
@@ -52,8 +58,8 @@ def compare(
         click.echo(json.dumps(found, indent=2))
         return
     click.echo(f"{name}, {precision}; 95 % intervals in brackets\n")
-    table = comparison_table(bundles, models)
-    Console(highlight=False).print(as_rich_table(table), soft_wrap=True)
+    for line in aligned(comparison_table(bundles, models)):
+        click.echo(line)
     click.echo()
     for note in comparison_notes(bundles, models):
         click.echo(note)

@@ -4,13 +4,19 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 
 from lorelm.bundle import Bundle
 from lorelm.cli.evaluating import DEFAULTS, EvaluationSettings, evaluate_bundle
 from lorelm.cli.figures_display import show_figures
-from lorelm.cli.options import echo_notes, precision_option, reading_options, take_reading_options
+from lorelm.cli.options import (
+    echo_notes,
+    precision_option,
+    reading_options,
+    refuse_reading_options,
+    take_reading_options,
+)
 from lorelm.corpus.readers import read_documents
+from lorelm.evaluation.evaluate import EvaluationResult
 
 
 @click.command()
@@ -48,27 +54,55 @@ def evaluate(
     """Measures the model in BUNDLE on FILE: against counting, and for copies.
 
     Without FILE, and where FILE is the corpus of the model, the text is the test part of that
-    corpus. Events are every token and the end of every document, in order.
+    corpus; the figures go into a bundle that has none yet. Events are every token and the end of
+    every document, in order.
     """
-    if report is not None or plots is not None:
-        # Matplotlib is not in a serving install, and takes 0.3 s to load. Before the work, so that
-        # who lacks it does not wait in vain.
-        from lorelm.evaluation.report.page import write_report
-        from lorelm.evaluation.report.plots import write_plots
+    if file is None:
+        refuse_reading_options("they are about FILE, and there is none")
+    _check_targets(report, plots)
     loaded = Bundle.load(bundle)
     documents = None if file is None else read_documents(file, take_reading_options(flags))
     if documents is not None:
         echo_notes(documents.notes)
-    result = evaluate_bundle(
-        loaded,
-        EvaluationSettings(interpolate=interpolate, num_samples=samples, precision=precision),
-        documents=documents,
-    )
-    if report is not None:
-        write_report(report, loaded, result)
-    if plots is not None:
-        write_plots(plots, loaded, result)
+    settings = EvaluationSettings(interpolate=interpolate, num_samples=samples, precision=precision)
+    result = evaluate_bundle(loaded, settings, documents=documents)
     if as_json:
         click.echo(result.figures.model_dump_json(indent=2))
     else:
-        show_figures(result.figures, Console(highlight=False))
+        show_figures(result.figures, click.echo)
+    if result.figures.ngram_perplexity is None and interpolate is None:
+        click.echo(
+            "Not compared with counting: the bundle carries no n-gram model, and its corpus is not "
+            "where it was.",
+            err=True,
+        )
+    if file is None and loaded.manifest.figures is None and settings == DEFAULTS:
+        loaded.record_figures(result.figures)
+    _write(report, plots, loaded, result)
+
+
+def _check_targets(report: Path | None, plots: Path | None) -> None:
+    """Refuses before the work what would fail after it."""
+    if report is None and plots is None:
+        return
+    # Imported for what they import: Matplotlib is not in a serving install, and takes 0.3 s.
+    import lorelm.evaluation.report.page  # noqa: F401
+    from lorelm.evaluation.report.files import check_file, check_folder
+
+    if report is not None:
+        check_file(report, what="report")
+    if plots is not None:
+        check_folder(plots, what="plots")
+
+
+def _write(
+    report: Path | None, plots: Path | None, bundle: Bundle, result: EvaluationResult
+) -> None:
+    if report is not None:
+        from lorelm.evaluation.report.page import write_report
+
+        write_report(report, bundle, result)
+    if plots is not None:
+        from lorelm.evaluation.report.plots import write_plots
+
+        write_plots(plots, bundle, result)

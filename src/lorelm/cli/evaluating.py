@@ -106,8 +106,12 @@ def _counted(
     if settings.interpolate is False:
         return None
     if corpus is None:
-        is_possible = bundle.has_ngram or settings.interpolate
-        return CountedModel.of_bundle(bundle) if is_possible else None
+        if not bundle.has_ngram and settings.interpolate:
+            raise CorpusError(
+                f"bundle {bundle.path} carries no n-gram model and its corpus is not where it was: "
+                "put the corpus back, or train the model again with --ngram"
+            )
+        return CountedModel.of_bundle(bundle) if bundle.has_ngram else None
     if bundle.manifest.ngram is not None:
         return CountedModel.fit_as_recorded(corpus, bundle.manifest.ngram)
     return CountedModel.fit(corpus, bundle.runtime(settings.precision))

@@ -1,7 +1,6 @@
 """The figures of an evaluation on a terminal."""
 
-from rich.console import Console
-from rich.table import Table
+from collections.abc import Callable
 
 from lorelm.bundle.manifest import Figures
 from lorelm.evaluation.tables import (
@@ -14,26 +13,30 @@ from lorelm.evaluation.tables import (
 from lorelm.evaluation.verdicts import verdicts
 
 
-def show_figures(figures: Figures, console: Console) -> None:
-    """Prints all figures, and what they mean."""
-    console.print(describe_text(figures), markup=False, soft_wrap=True)
-    console.print()
-    console.print(as_rich_table(foretelling_table(figures)), soft_wrap=True)
+def show_figures(figures: Figures, echo: Callable[[str], object]) -> None:
+    """Prints all figures, and what they mean, a line at a time."""
+    echo(describe_text(figures) + "\n")
+    for line in aligned(foretelling_table(figures)):
+        echo(line)
     if orders := describe_orders(figures):
-        console.print(orders, markup=False, soft_wrap=True)
+        echo(orders)
     if copies := copies_table(figures):
-        console.print()
-        console.print(as_rich_table(copies), soft_wrap=True)
-    console.print()
+        echo("")
+        for line in aligned(copies):
+            echo(line)
+    echo("")
     for verdict in verdicts(figures):
-        console.print(verdict, markup=False, soft_wrap=True)
+        echo(verdict)
 
 
-def as_rich_table(table: FiguresTable) -> Table:
-    """A table as `rich` prints it, never cut or wrapped."""
-    shown = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for place, name in enumerate(table.columns):
-        shown.add_column(name, justify="right" if place else "left", no_wrap=True)
-    for row in table.rows:
-        shown.add_row(*row)
-    return shown
+def aligned(table: FiguresTable) -> list[str]:
+    """The lines of a table, as wide as it is: better wrapped by a terminal than cut short."""
+    rows = [table.columns, *table.rows]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            cell.rjust(width) if place else cell.ljust(width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]

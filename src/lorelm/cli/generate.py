@@ -80,6 +80,7 @@ def _how_it_ended(sample: Sample) -> str:
         _ENDINGS[sample.finish_reason],
         f"{sample.num_tokens} tokens",
         f"seed {sample.seed}",
-        *(f"{span.num_tokens} in a row are copied" for span in sample.copied_spans or ()),
     ]
+    for span in sample.copied_spans or ():
+        notes.append(f"{span.num_tokens} in a row, the prompt included, are copied")
     return f"[{'; '.join(notes)}]"

@@ -1,9 +1,11 @@
 """Options that several commands share, and how they say things."""
 
+import dataclasses
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from lorelm.corpus.reading_options import DOCUMENT_UNITS, ReadingOptions
 from lorelm.runtime.step_graph import PRECISIONS
@@ -41,6 +43,18 @@ def take_reading_options(flags: dict[str, Any]) -> ReadingOptions:
     """Takes the reading options out of a command's flags."""
     names = ("text_column", "speaker_column", "document", "encoding")
     return ReadingOptions(**{name: flags.pop(name) for name in names})
+
+
+def refuse_reading_options(reason: str) -> None:
+    """Refuses options of how to read a corpus that this command line gives in vain.
+
+    Raises:
+        click.UsageError: it gives one.
+    """
+    context = click.get_current_context()
+    for field in dataclasses.fields(ReadingOptions):
+        if context.get_parameter_source(field.name) is ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"--{field.name.replace('_', '-')}: {reason}.")
 
 
 precision_option = click.option(

@@ -1,17 +1,21 @@
 """``lorelm train``: a model of the user's own text."""
 
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
 
 from lorelm.bundle import Bundle
+from lorelm.cli.evaluating import evaluate_bundle
 from lorelm.cli.figures_display import show_figures
 from lorelm.cli.options import echo_notes, reading_options, take_reading_options
 from lorelm.corpus.readers import read_documents
 from lorelm.errors import CorpusError, MissingExtraError
 from lorelm.training.recipe import BUILT_IN_RECIPES, Recipe
+
+if TYPE_CHECKING:
+    from lorelm.training.train import TrainingResult
 
 _RECIPE_OPTIONS: dict[str, tuple[type, str]] = {
     "tokenizer": (str, "Style of the tokenizer: words or classic."),
@@ -81,7 +85,6 @@ def train(
     documents = read_documents(path, reading)
     echo_notes(documents.notes)
     try:
-        from lorelm.cli.evaluating import evaluate_bundle
         from lorelm.cli.training_display import TrainingDisplay, show_next_steps, show_result
         from lorelm.training.train import train as run
     except ImportError as error:
@@ -101,14 +104,20 @@ def train(
             listener=display,
         )
     show_result(result)
+    _judge(result)
+    show_next_steps(result)
+    if isinstance(result.interruption, KeyboardInterrupt):
+        raise SystemExit(130)
+
+
+def _judge(result: "TrainingResult") -> None:
+    """Says what the model is worth, and writes it into the bundle."""
+    click.echo("Judging it on the test part ...", err=True)
     bundle = Bundle.load(result.path)
     try:
         figures = evaluate_bundle(bundle, corpus=result.corpus).figures
     except CorpusError as error:
-        click.echo(f"The model is not judged, for {error}.", err=True)
-    else:
-        bundle.record_figures(figures)
-        show_figures(figures, Console(stderr=True, highlight=False))
-    show_next_steps(result)
-    if isinstance(result.interruption, KeyboardInterrupt):
-        raise SystemExit(130)
+        click.echo(f"It cannot be judged: {error}", err=True)
+        return
+    bundle.record_figures(figures)
+    show_figures(figures, partial(click.echo, err=True))

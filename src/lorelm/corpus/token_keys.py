@@ -16,8 +16,7 @@ from lorelm.corpus.tokenizer import EOS, NEWLINE, Tokenizer
 
 Keys = npt.NDArray[np.uint64]
 
-# A document's end and a line break have one key: a line is a line, in a file of lines or in a play.
-LINE_END_KEY: Final = np.uint64(0)
+DOCUMENT_END_KEY: Final = np.uint64(0)
 
 
 def token_keys(tokens: Sequence[str], tokenizer: Tokenizer) -> Keys:
@@ -34,17 +33,22 @@ def token_keys(tokens: Sequence[str], tokenizer: Tokenizer) -> Keys:
 
 
 def document_keys(documents: Iterable[Sequence[str]], tokenizer: Tokenizer) -> Keys:
-    """The keys of documents end to end, a line end before the first and after each."""
-    ends = np.array([LINE_END_KEY])
+    """The keys of documents end to end, a document end before the first and after each."""
+    ends = np.array([DOCUMENT_END_KEY])
     parts = [ends]
     for tokens in documents:
         parts += [token_keys(tokens, tokenizer), ends]
     return np.concatenate(parts)
 
 
+def line_break_key(tokenizer: Tokenizer) -> np.uint64:
+    """The key of a line break within a document."""
+    return np.uint64(token_keys([NEWLINE], tokenizer)[0])
+
+
 @lru_cache(maxsize=1 << 17)
 def _key(piece: str, is_end: bool) -> int:
-    if is_end or piece == NEWLINE:
-        return int(LINE_END_KEY)
+    if is_end:
+        return int(DOCUMENT_END_KEY)
     digest = hashlib.blake2b(piece.encode("utf-8", "surrogatepass"), digest_size=8).digest()
     return int.from_bytes(digest, "little")

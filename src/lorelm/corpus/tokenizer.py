@@ -29,6 +29,10 @@ class Tokenizer(ABC):
     def tokenize(self, text: str) -> list[str]:
         """The tokens of `text`, without `<eos>`."""
 
+    def tokenize_prompt(self, text: str) -> list[str]:
+        """The tokens of a text that is to be gone on with: a line break at its end is one."""
+        return self.tokenize(text)
+
     @abstractmethod
     def piece(self, token: str, previous: str | None) -> str:
         """The text of one token, with the white space that stands between it and `previous`.
@@ -127,6 +131,11 @@ class WordsTokenizer(Tokenizer):
                 previous_is_word = False
             touches_previous = True
         return tokens
+
+    def tokenize_prompt(self, text: str) -> list[str]:
+        tokens = self.tokenize(text)
+        ends_in_line_break = _shortest(text[len(text.rstrip()) :]) == NEWLINE
+        return [*tokens, NEWLINE] if tokens and ends_in_line_break else tokens
 
     def piece(self, token: str, previous: str | None) -> str:
         if token == NEWLINE:

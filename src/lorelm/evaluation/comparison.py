@@ -6,14 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from lorelm.bundle import Bundle
-from lorelm.corpus.token_keys import document_keys
 from lorelm.errors import BundleError, CorpusError
+from lorelm.evaluation.memorisation import count_seen
 from lorelm.evaluation.perplexity import Floats, foretell
 from lorelm.evaluation.scores import (
     PERCENTILES,
     Interval,
     Score,
-    bits_by_document,
+    bits_of_events,
     resampled_totals,
     score,
 )
@@ -113,7 +113,7 @@ def _judge(bundle: Bundle, texts: Sequence[str], name: str, precision: Precision
         text=text,
         score=score(text, logs, spelling),
         unknown_rate=float(unknown.sum() / words.sum()),
-        bits=bits_by_document(text, logs, spelling),
+        bits=text.by_document(bits_of_events(text, logs, spelling)),
     )
 
 
@@ -135,12 +135,4 @@ def _difference(model: _Judged, first: _Judged) -> Difference:
 
 def _num_seen_documents(bundle: Bundle, text: HeldOutText) -> int | None:
     copies = bundle.copies()
-    if copies is None:
-        return None
-    matches = (
-        copies.longest_matches(document_keys([tokens], text.tokenizer)) for tokens in text.documents
-    )
-    return sum(
-        int(found.lengths[0]) == len(tokens) + 2  # the line ends around it included
-        for found, tokens in zip(matches, text.documents, strict=True)
-    )
+    return None if copies is None else count_seen(text.documents, copies, text.tokenizer)[0]

@@ -2,15 +2,30 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Final
+from typing import Any
 
 from lorelm.bundle import Bundle
 from lorelm.bundle.manifest import Figures
 from lorelm.evaluation.calibration import Calibration, calibration
-from lorelm.evaluation.memorisation import CopiedTexts, CopyIndex, WrittenText, find_copies
+from lorelm.evaluation.memorisation import (
+    SPAN_LENGTHS,
+    CopiedTexts,
+    CopyIndex,
+    WrittenText,
+    count_seen,
+    distinct_shares,
+    find_copies,
+)
 from lorelm.evaluation.mixture import CountedModel, ngram_log_probabilities
-from lorelm.evaluation.perplexity import Foretold, StreamScore, foretell
-from lorelm.evaluation.scores import Score, perplexity_ratio_interval, ratio_interval, score
+from lorelm.evaluation.perplexity import Floats, Foretold, StreamScore, foretell
+from lorelm.evaluation.scores import (
+    Score,
+    bits_of_events,
+    perplexity_ratio_interval,
+    ratio_interval,
+    score,
+    share_difference_interval,
+)
 from lorelm.evaluation.spelling import SpellingModel
 from lorelm.evaluation.text import HeldOutText
 from lorelm.runtime.step_graph import Precision
@@ -34,17 +49,19 @@ class EvaluationResult:
 
     Attributes:
         network: what the network gave each event.
-        samples, human: what the model wrote and as much of the text, looked up in the training
-            text; None where no samples were given.
-        index: the training text they were looked up in.
+        event_bits: what each event costs under the network, unknown words with their spelling
+            where the bundle has a model of it.
+        samples: what the model wrote, looked up in the training text; None where no samples were
+            given or there was no index.
+        index: the training text that was looked up in.
     """
 
     figures: Figures
     text: HeldOutText
     network: Foretold
+    event_bits: Floats
     calibration: Calibration
     samples: CopiedTexts | None
-    human: CopiedTexts | None
     index: CopyIndex | None
 
 
@@ -62,43 +79,34 @@ def evaluate(
     Args:
         counted: the n-gram model to compare with, where there is one.
         samples: what the model wrote, to be looked up in the `index`.
+        index: the training text, where there is an index of it.
 
     Raises:
         BundleError: the bundle lacks this precision, or a file of it is damaged.
     """
     network = foretell(bundle.runtime(precision), text.stream)
     calibrated = calibration(network)
-    copied = human = None
+    spelling = SpellingModel.of_bundle(bundle)
+    copied = None
     if samples is not None and index is not None:
         copied = find_copies(samples.texts, index, text.tokenizer)
-        human = find_copies(_as_much_as(text, copied.figures.num_tokens), index, text.tokenizer)
     figures = Figures(
         **_text_figures(text),
         precision=precision,
         calibration_error=calibrated.error,
-        **_foretelling_figures(text, network, counted, SpellingModel.of_bundle(bundle)),
-        **_copy_figures(samples, copied, human),
+        **_foretelling_figures(text, network, counted, spelling),
+        **(_seen_figures(text, index) if index is not None else {}),
+        **(_copy_figures(samples, copied, text, index) if samples and copied and index else {}),
     )
     return EvaluationResult(
         figures=figures,
         text=text,
         network=network,
+        event_bits=bits_of_events(text, network.log_probabilities, spelling),
         calibration=calibrated,
         samples=copied,
-        human=human,
         index=index,
     )
-
-
-def _as_much_as(text: HeldOutText, num_tokens: int) -> list[WrittenText]:
-    """The first documents of a text, as many tokens as that: shares of distinct n-grams compare."""
-    texts: list[WrittenText] = []
-    for tokens in text.documents:
-        if num_tokens <= 0:
-            break
-        texts.append(WrittenText(tokens=tokens[:num_tokens], is_complete=len(tokens) <= num_tokens))
-        num_tokens -= len(tokens)
-    return texts
 
 
 def _text_figures(text: HeldOutText) -> dict[str, Any]:
@@ -146,19 +154,48 @@ def _score_figures(of: Score, prefix: str = "") -> dict[str, Any]:
     return {prefix + name: value for name, value in asdict(of).items()}
 
 
+def _seen_figures(text: HeldOutText, index: CopyIndex) -> dict[str, Any]:
+    num_documents, num_tokens = count_seen(text.documents, index, text.tokenizer)
+    return {
+        "seen_documents": num_documents,
+        "seen_share": num_tokens / sum(map(len, text.documents)),
+    }
+
+
 def _copy_figures(
-    samples: Samples | None, copied: CopiedTexts | None, human: CopiedTexts | None
+    samples: Samples, copied: CopiedTexts, text: HeldOutText, index: CopyIndex
 ) -> dict[str, Any]:
-    if samples is None or copied is None or human is None:
-        return {}
-    figures = {
+    human = find_copies(
+        [WrittenText(tokens=tokens) for tokens in text.documents], index, text.tokenizer
+    )
+    same_length = _as_much_as(text, copied.figures.num_tokens)
+    return {
         "samples": copied.figures.num_texts,
         "sample_tokens": copied.figures.num_tokens,
         "sample_temperature": samples.temperature,
+        "copied_share": copied.figures.copied_share,
+        "longest_copy": copied.figures.longest_copy,
+        "copied_lines_share": copied.figures.copied_lines_share,
+        "distinct_share": distinct_shares(samples.texts, text.tokenizer),
+        "human_copied_share": human.figures.copied_share,
+        "human_longest_copy": human.figures.longest_copy,
+        "human_copied_lines_share": human.figures.copied_lines_share,
+        "human_distinct_share": distinct_shares(same_length, text.tokenizer),
+        "copied_excess_interval": {
+            n: share_difference_interval(
+                (copied.num_copied[n], copied.num_tokens), (human.num_copied[n], human.num_tokens)
+            )
+            for n in SPAN_LENGTHS
+        },
     }
-    for prefix, of in (("", copied.figures), ("human_", human.figures)):
-        figures |= {prefix + name: getattr(of, name) for name in _COPY_FIGURES}
-    return figures
 
 
-_COPY_FIGURES: Final = ("copied_share", "longest_copy", "copied_lines_share", "distinct_share")
+def _as_much_as(text: HeldOutText, num_tokens: int) -> list[WrittenText]:
+    """The first documents of a text, so many tokens."""
+    texts: list[WrittenText] = []
+    for tokens in text.documents:
+        if num_tokens <= 0:
+            break
+        texts.append(WrittenText(tokens=tokens[:num_tokens]))
+        num_tokens -= len(tokens)
+    return texts

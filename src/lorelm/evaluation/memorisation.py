@@ -1,14 +1,22 @@
 """Is it copying: spans of tokens that stand word for word in the training text."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import product
 from typing import Final, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
-from lorelm.corpus.token_keys import LINE_END_KEY, Keys, document_keys, token_keys
-from lorelm.corpus.tokenizer import Tokenizer
+from lorelm.corpus.token_keys import (
+    DOCUMENT_END_KEY,
+    Keys,
+    document_keys,
+    line_break_key,
+    token_keys,
+)
+from lorelm.corpus.tokenizer import NEWLINE, Tokenizer
+from lorelm.corpus.vocabulary import Ids
 from lorelm.ngrams.matches import Matches, Span, covered, longest_spans
 from lorelm.ngrams.suffix_array import SuffixArray
 
@@ -34,12 +42,12 @@ class TrainingText:
 
     def longest_matches(self, keys: Keys) -> Matches:
         places = np.searchsorted(self._known_keys, keys)
-        known = np.append(self._known_keys, LINE_END_KEY)[places] == keys
+        known = np.append(self._known_keys, DOCUMENT_END_KEY)[places] == keys
         return self._suffixes.longest_matches(np.where(known, places, len(self._known_keys)))
 
     def document_at(self, position: int) -> str:
         """The document in which the token at a position of a :class:`Matches` stands."""
-        # A line end stands before the first document, so positions are one ahead of the tokens.
+        # An end stands before the first document, so positions are one ahead of the tokens.
         place = int(np.searchsorted(self._ends, position - 1, side="right"))
         return self._tokenizer.detokenize(self._documents[min(place, len(self._documents) - 1)])
 
@@ -69,9 +77,6 @@ class CopyFigures:
         longest_copy: tokens of the longest such span.
         copied_lines_share: the share of whole lines (documents, or lines in them) that are a whole
             line of the training text; None where there is no whole line.
-        distinct_share: for each of :data:`DISTINCT_LENGTHS`, distinct n-grams over all n-grams
-            (Li et al. 2016, https://arxiv.org/abs/1510.03055). It falls with the length of a text:
-            compare texts of one length.
     """
 
     num_texts: int
@@ -79,7 +84,6 @@ class CopyFigures:
     copied_share: dict[int, float]
     longest_copy: int
     copied_lines_share: float | None
-    distinct_share: dict[int, float]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,10 +92,14 @@ class CopiedTexts:
 
     Attributes:
         matches: of the tokens of each text alone.
+        num_tokens: of each text.
+        num_copied: for each of :data:`SPAN_LENGTHS`, how many tokens of each text are copied.
     """
 
     texts: Sequence[WrittenText]
     matches: Sequence[Matches]
+    num_tokens: Ids
+    num_copied: Mapping[int, Ids]
     figures: CopyFigures
 
     def spans(self, place: int, *, min_length: int) -> list[Span]:
@@ -103,50 +111,102 @@ def find_copies(
     texts: Sequence[WrittenText], index: CopyIndex, tokenizer: Tokenizer
 ) -> CopiedTexts:
     """Looks texts up in the training text."""
-    matches: list[Matches] = []
-    are_lines_copied: list[bool] = []
-    for text in texts:
-        keys = document_keys([text.tokens], tokenizer)
-        with_ends = index.longest_matches(keys)
-        matches.append(_inside(with_ends))
-        are_lines_copied += _are_lines_copied(text, keys, with_ends)
-    num_tokens = sum(len(text.tokens) for text in texts)
+    matches = _matches_of_each(texts, index, tokenizer)
+    num_tokens = np.array([len(text.tokens) for text in texts])
+    num_copied = {
+        n: np.array([int(covered(m.lengths, min_length=n).sum()) for m in matches])
+        for n in SPAN_LENGTHS
+    }
+    are_lines_copied = _are_copied(
+        [line for text in texts for line in _whole_lines(text)], index, tokenizer
+    )
     figures = CopyFigures(
         num_texts=len(texts),
-        num_tokens=num_tokens,
+        num_tokens=int(num_tokens.sum()),
         copied_share={
-            n: sum(int(covered(m.lengths, min_length=n).sum()) for m in matches)
-            / max(num_tokens, 1)
-            for n in SPAN_LENGTHS
+            n: float(copied.sum() / max(num_tokens.sum(), 1)) for n, copied in num_copied.items()
         },
         longest_copy=max((int(m.lengths.max(initial=0)) for m in matches), default=0),
-        copied_lines_share=(
-            sum(are_lines_copied) / len(are_lines_copied) if are_lines_copied else None
-        ),
-        distinct_share={n: _distinct_share(texts, n, tokenizer) for n in DISTINCT_LENGTHS},
+        copied_lines_share=float(are_lines_copied.mean()) if len(are_lines_copied) else None,
     )
-    return CopiedTexts(texts=texts, matches=matches, figures=figures)
-
-
-def _inside(with_ends: Matches) -> Matches:
-    """The matches of a text alone: without the line ends around it, which are no words of it."""
-    num_tokens = len(with_ends.lengths) - 2
-    return Matches(
-        lengths=np.minimum(with_ends.lengths[1:-1], np.arange(num_tokens, 0, -1)),
-        positions=with_ends.positions[1:-1],
+    return CopiedTexts(
+        texts=texts,
+        matches=matches,
+        num_tokens=num_tokens,
+        num_copied=num_copied,
+        figures=figures,
     )
 
 
-def _are_lines_copied(text: WrittenText, keys: Keys, with_ends: Matches) -> list[bool]:
-    """Of each whole line, whether it stands between two line ends of the training text."""
-    ends = np.flatnonzero(keys == LINE_END_KEY)
-    if not text.is_complete:
-        ends = ends[:-1]
-    return [
-        bool(with_ends.lengths[begin] > end - begin)
-        for begin, end in pairwise(ends.tolist())
-        if end - begin > 1
-    ]
+def count_seen(
+    documents: Sequence[Sequence[str]], index: CopyIndex, tokenizer: Tokenizer
+) -> tuple[int, int]:
+    """How many documents are one of the training text, and their tokens together."""
+    keys = document_keys(documents, tokenizer)
+    lengths = np.array([len(tokens) for tokens in documents])
+    starts = np.cumsum([0, *(lengths + 1)[:-1]])
+    # From the end before a document to its own end: a run that long is all of it.
+    is_seen = index.longest_matches(keys).lengths[starts] >= lengths + 2
+    return int(is_seen.sum()), int(lengths[is_seen].sum())
+
+
+def _matches_of_each(
+    texts: Sequence[WrittenText], index: CopyIndex, tokenizer: Tokenizer
+) -> list[Matches]:
+    """The matches of each text alone, all looked up at once."""
+    together = index.longest_matches(document_keys([text.tokens for text in texts], tokenizer))
+    matches = []
+    start = 1
+    for text in texts:
+        length = len(text.tokens)
+        inside = slice(start, start + length)
+        matches.append(
+            Matches(
+                lengths=np.minimum(together.lengths[inside], np.arange(length, 0, -1)),
+                positions=together.positions[inside],
+            )
+        )
+        start += length + 1
+    return matches
+
+
+def _whole_lines(text: WrittenText) -> list[list[str]]:
+    """The lines of a text; the last one is none if the text was cut off."""
+    lines: list[list[str]] = [[]]
+    for token in text.tokens:
+        if token == NEWLINE:
+            lines.append([])
+        else:
+            lines[-1].append(token)
+    return [line for line in lines[: None if text.is_complete else -1] if line]
+
+
+def _are_copied(
+    lines: Sequence[Sequence[str]], index: CopyIndex, tokenizer: Tokenizer
+) -> npt.NDArray[np.bool_]:
+    """Of each line, whether it stands in the training text from one end or line break to another.
+
+    A line is a line, in a file of lines as in a play: either end may be of either kind.
+    """
+    ends = (DOCUMENT_END_KEY, line_break_key(tokenizer))
+    are_copied = np.zeros(len(lines), dtype=np.bool_)
+    lengths = np.array([len(line) + 2 for line in lines], dtype=np.int64)
+    starts = np.cumsum([0, *lengths])[:-1]
+    line_keys = [token_keys(line, tokenizer) for line in lines]
+    for before, after in product(ends, ends):
+        parts = [part for line in line_keys for part in ([before], line, [after])]
+        if parts:
+            are_copied |= index.longest_matches(np.concatenate(parts)).lengths[starts] >= lengths
+    return are_copied
+
+
+def distinct_shares(texts: Sequence[WrittenText], tokenizer: Tokenizer) -> dict[int, float]:
+    """For each of :data:`DISTINCT_LENGTHS`, distinct n-grams over all n-grams.
+
+    (Li et al. 2016, https://arxiv.org/abs/1510.03055.) It falls with the length of a text: compare
+    texts of one length.
+    """
+    return {n: _distinct_share(texts, n, tokenizer) for n in DISTINCT_LENGTHS}
 
 
 def _distinct_share(texts: Sequence[WrittenText], n: int, tokenizer: Tokenizer) -> float:

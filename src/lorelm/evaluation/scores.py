@@ -19,12 +19,12 @@ PERCENTILES: Final = (2.5, 97.5)
 
 @dataclass(frozen=True, kw_only=True)
 class Score:
-    """How well a text was foretold; an interval holds the figure in 95 of 100 such texts.
+    """How well a text was foretold; intervals are of 95 %, see :func:`resampled_totals`.
 
     Attributes:
         perplexity: over the closed vocabulary, an unknown word counted as the token `<unk>`.
         bits_per_character: with unknown words charged for their spelling, see
-            :func:`bits_by_document`; None where there is no spelling model.
+            :func:`bits_of_events`; None where there is no spelling model.
     """
 
     perplexity: float
@@ -40,7 +40,7 @@ def score(text: HeldOutText, log_probabilities: Floats, spelling: SpellingModel 
         log_probabilities: natural logarithm of the probability of each event.
     """
     nats = -text.by_document(log_probabilities)
-    bits = bits_by_document(text, log_probabilities, spelling) if spelling else None
+    bits = text.by_document(bits_of_events(text, log_probabilities, spelling)) if spelling else None
     return Score(
         perplexity=perplexity(nats.sum() / text.num_events.sum()),
         perplexity_interval=_perplexities(ratio_interval(nats, text.num_events)),
@@ -51,14 +51,14 @@ def score(text: HeldOutText, log_probabilities: Floats, spelling: SpellingModel 
     )
 
 
-def bits_by_document(
-    text: HeldOutText, log_probabilities: Floats, spelling: SpellingModel
+def bits_of_events(
+    text: HeldOutText, log_probabilities: Floats, spelling: SpellingModel | None
 ) -> Floats:
-    r"""The bits that it takes to write each document down, given the model.
+    """The bits that it takes to write each event down, an unknown word with its spelling.
 
-    Divided by the characters, they compare across vocabularies and tokenizers, which perplexities
-    do not: a small vocabulary makes many words `<unk>`, and `<unk>` is easily foretold. With p the
-    model of the tokens and s that of the spelling::
+    In sum, and divided by the characters, they compare across vocabularies and tokenizers, which
+    perplexities do not: a small vocabulary makes many words `<unk>`, and `<unk>` is easily
+    foretold. With p the model of the tokens and s that of the spelling::
 
         bits per character = (sum over all events      of -log2 p(event)
                             + sum over unknown words   of -log2 s(word))
@@ -69,9 +69,9 @@ def bits_by_document(
     7 + 1 characters: 2 bits per character. The perplexity is 2 ** (6 / 3) = 4 whatever the unknown
     word was.
     """
-    extra_nats = np.zeros(len(log_probabilities))
-    extra_nats[text.is_unknown] = spelling.bits(text.unknown_words) * math.log(2)
-    bits: Floats = text.by_document(extra_nats - log_probabilities) / math.log(2)
+    bits: Floats = -log_probabilities / math.log(2)
+    if spelling is not None:
+        bits[text.is_unknown] += spelling.bits(text.unknown_words)
     return bits
 
 
@@ -91,16 +91,33 @@ def perplexity_ratio_interval(text: HeldOutText, logs: Floats, other_logs: Float
     return _perplexities(ratio_interval(text.by_document(other_logs - logs), text.num_events))
 
 
-def resampled_totals(values_DK: Floats) -> Floats:
+def share_difference_interval(
+    share: tuple[npt.ArrayLike, npt.ArrayLike], other: tuple[npt.ArrayLike, npt.ArrayLike]
+) -> Interval:
+    """The 95 % interval of the difference of two shares, each over documents of its own.
+
+    Args:
+        share, other: for each document what is counted, and of how many.
+    """
+    drawn = [
+        resampled_totals(np.column_stack(counts).astype(np.float64), seed=seed)
+        for seed, counts in enumerate((share, other))
+    ]
+    shares = [totals[:, 0] / np.maximum(totals[:, 1], 1) for totals in drawn]
+    low, high = np.percentile(shares[0] - shares[1], PERCENTILES)
+    return float(low), float(high)
+
+
+def resampled_totals(values_DK: Floats, *, seed: int = 0) -> Floats:
     """The bootstrap: totals `[NUM_RESAMPLES, K]` over documents drawn with replacement.
 
     The percentiles of what is computed from them are its interval (Efron & Tibshirani 1993, An
     Introduction to the Bootstrap, chapter 13). As many documents are drawn as there are. The draws
-    depend on that number alone, so two models judged on the same documents are compared pair by
-    pair.
+    depend on that number and the seed alone, so two models judged on the same documents are
+    compared pair by pair.
     """
     num_documents = len(values_DK)
-    random = np.random.default_rng(0)
+    random = np.random.default_rng(seed)
     draws = (
         np.bincount(random.integers(num_documents, size=num_documents), minlength=num_documents)
         for _ in range(NUM_RESAMPLES)

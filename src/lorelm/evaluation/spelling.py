@@ -7,6 +7,7 @@ import numpy as np
 
 from lorelm.bundle import Bundle
 from lorelm.corpus.preparation import Corpus
+from lorelm.errors import BundleError
 from lorelm.evaluation.perplexity import Floats
 from lorelm.ngrams.kneser_ney import MAX_ORDER, Ints, KneserNey
 
@@ -51,20 +52,28 @@ class SpellingModel:
             BundleError: it is damaged.
         """
         characters = bundle.spelling()
-        return None if characters is None else cls(characters)
+        if characters is None:
+            return None
+        if characters.vocabulary_size != _NUM_CODE_POINTS or characters.order != MAX_ORDER:
+            raise BundleError(
+                f"the spelling model of bundle {bundle.path} is of something else: train it again"
+            )
+        return cls(characters)
 
     def bits(self, words: Sequence[str]) -> Floats:
         """What each word costs: -log2 of the probability of its characters and of its end."""
         if not words:
             return np.zeros(0)
-        bits = -np.log2(self.characters.probabilities(_code_points(words)))
+        stream = _code_points(words)
+        bits = -np.log2(self.characters.probabilities(stream))
+        # The events of a word are its characters and the first mark after it.
+        is_event = (stream[1:] != _WORD_END) | (stream[:-1] != _WORD_END)
         ends = np.cumsum([len(word) + 1 for word in words])
-        sums: Floats = np.add.reduceat(bits, np.concatenate(([0], ends[:-1])))
+        sums: Floats = np.add.reduceat(bits[is_event], np.concatenate(([0], ends[:-1])))
         return sums
 
 
 def _code_points(words: Iterable[str]) -> Ints:
-    """The words end to end, a mark before the first and after each."""
-    return np.array(
-        [_WORD_END, *(point for word in words for point in (*map(ord, word), _WORD_END))]
-    )
+    """The words end to end, marks around each: as many as hide what stands before it."""
+    marks = [_WORD_END] * (MAX_ORDER - 1)
+    return np.array([*marks, *(point for word in words for point in (*map(ord, word), *marks))])

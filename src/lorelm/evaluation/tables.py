@@ -2,10 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from lorelm.bundle.manifest import Figures, Interval
 from lorelm.evaluation.comparison import ComparedModel, Difference
 from lorelm.evaluation.scores import Score
+
+_NGRAMS: Final = {1: "tokens", 2: "pairs", 3: "triples"}
 
 
 @dataclass(frozen=True)
@@ -60,10 +63,12 @@ def copies_table(figures: Figures) -> FiguresTable | None:
         (f"tokens in spans of {length} or more", share, figures.human_copied_share[length])
         for length, share in figures.copied_share.items()
     ]
-    rows.append(("whole lines", figures.copied_lines_share, figures.human_copied_lines_share))
+    rows.append(
+        ("whole lines, of all lines", figures.copied_lines_share, figures.human_copied_lines_share)
+    )
     human_distinct = figures.human_distinct_share or {}
     for n, share in (figures.distinct_share or {}).items():
-        rows.append((f"distinct-{n}", share, human_distinct[n]))
+        rows.append((f"different among all ({_NGRAMS[n]})", share, human_distinct[n]))
     shown = [(name, _number(ours, ".1%"), _number(theirs, ".1%")) for name, ours, theirs in rows]
     longest = (
         "longest span, tokens",
@@ -71,7 +76,7 @@ def copies_table(figures: Figures) -> FiguresTable | None:
         _number(figures.human_longest_copy, ","),
     )
     return FiguresTable(
-        ("copied from the training text", f"{figures.samples} samples", "held-out text"),
+        ("copied from the training text", f"{figures.samples} samples", "text by people"),
         [*shown[: len(figures.copied_share)], longest, *shown[len(figures.copied_share) :]],
     )
 

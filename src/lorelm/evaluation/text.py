@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lorelm.corpus.documents import has_word
-from lorelm.corpus.tokenizer import Tokenizer
+from lorelm.corpus.tokenizer import UNK, Tokenizer
 from lorelm.corpus.vocabulary import EOS_ID, UNK_ID, Ids, Vocabulary
 from lorelm.corpus.windows import encode_stream
 from lorelm.errors import CorpusError
@@ -128,7 +128,8 @@ def require_known_word(
     Raises:
         CorpusError: it knows none.
     """
-    if not any(token in vocabulary and has_word(token) for tokens in documents for token in tokens):
+    words = (token for tokens in documents for token in tokens if has_word(token))
+    if not any(word in vocabulary and word != UNK for word in words):
         raise CorpusError(
             f"the model knows no word of {name}: is it the language and the kind of text that "
             "the model was trained on?"

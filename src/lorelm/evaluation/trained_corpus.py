@@ -29,11 +29,14 @@ def split_as_trained(bundle: Bundle, read: Sequence[Documents]) -> Corpus | None
     if not _are_as_trained(bundle, read):
         return None
     documents, *held_out = read
+    recipe = bundle.manifest.recipe
+    if not {"min_frequency", "split_seed"} <= recipe.keys():
+        return None  # of a model that was trained elsewhere
     corpus = prepare_corpus(
         documents,
         tokenizer=bundle.tokenizer,
-        min_frequency=bundle.manifest.recipe["min_frequency"],
-        split_seed=bundle.manifest.recipe["split_seed"],
+        min_frequency=recipe["min_frequency"],
+        split_seed=recipe["split_seed"],
         valid=held_out[0] if held_out else None,
         test=held_out[1] if held_out else None,
     )
@@ -85,8 +88,8 @@ def _read_again(bundle: Bundle) -> list[Documents]:
         return [read_documents(file.path, file.options) for file in files]
     except CorpusError as error:
         raise CorpusError(
-            f"the corpus of bundle {bundle.path} is not where it was ({error}): go to the folder "
-            "where it was trained, or name a text to judge it on"
+            f"the corpus of bundle {bundle.path} is not where it was ({error}): name the file "
+            "where it is now, or another text to judge it on"
         ) from error
 
 

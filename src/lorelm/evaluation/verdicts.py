@@ -4,25 +4,38 @@ from typing import Final
 
 from lorelm.bundle.manifest import Figures
 
-# A span of this length is seldom chance: 1 % of the tokens of held-out film dialogue are in one.
-_TELLING_LENGTH: Final = 8
+TELLING_LENGTH: Final = 6
+"""Shorter copied spans are mostly just the language."""
+
+# A few short documents ("No.") of any text stand in the training text all the same.
+_MANY_SEEN: Final = 0.05
+_MANY_UNKNOWN: Final = 0.1
 
 
 def verdicts(figures: Figures) -> list[str]:
-    """A sentence on each question that was asked: better than counting, comparable, copying."""
+    """A sentence on each question that was asked: better than counting, comparable, copying.
+
+    On a text that the model was trained on there is none but that.
+    """
+    if figures.seen_share is not None and figures.seen_share > _MANY_SEEN:
+        return [
+            f"The model was trained on this text: {figures.seen_share:.0%} of its tokens are in "
+            "documents of the training text. These figures flatter it; it is worth less."
+        ]
     sentences = []
     if figures.ngram_perplexity is not None:
         sentences.append(_on_counting(figures, figures.ngram_perplexity))
-    if figures.unknown_rate > 0.1:
+    if figures.unknown_rate > _MANY_UNKNOWN and figures.bits_per_character is not None:
         sentences.append(
-            f"{figures.unknown_rate:.0%} of the words are unknown and count as one easy token: go "
-            "by bits per character, not by perplexity."
+            f"{figures.unknown_rate:.0%} of the words are unknown and count as one easy token: to "
+            "compare models, go by bits per character."
         )
-    if figures.copied_share is not None and figures.human_copied_share is not None:
+    if figures.copied_share is not None:
+        sentences.append(_on_copying(figures))
+    if figures.copied_lines_share and not figures.human_copied_lines_share:
         sentences.append(
-            _on_copying(
-                figures.copied_share[_TELLING_LENGTH], figures.human_copied_share[_TELLING_LENGTH]
-            )
+            "No whole line of the text by people is a line of the training text, as identical "
+            "documents are never split between the two."
         )
     return sentences
 
@@ -47,14 +60,21 @@ def _on_counting(figures: Figures, ngram_perplexity: float) -> str:
     )
 
 
-def _on_copying(share: float, human: float) -> str:
-    if share > 2 * human + 0.02:
-        return (
-            f"It copies: {share:.0%} of its tokens stand in spans of {_TELLING_LENGTH} or more in "
-            f"the training text, {human:.0%} of held-out text; --novel-span {_TELLING_LENGTH} "
-            "forbids it."
-        )
-    return (
-        f"It does not copy more than people do: {share:.1%} of its tokens stand in spans of "
-        f"{_TELLING_LENGTH} or more in the training text, {human:.1%} of held-out text."
+def _on_copying(figures: Figures) -> str:
+    assert figures.copied_share is not None
+    assert figures.human_copied_share is not None
+    assert figures.copied_excess_interval is not None
+    share, human = (of[TELLING_LENGTH] for of in (figures.copied_share, figures.human_copied_share))
+    low, high = figures.copied_excess_interval[TELLING_LENGTH]
+    measured = (
+        f"{share:.1%} of its tokens are in spans of {TELLING_LENGTH} or more from the training "
+        f"text, {human:.1%} of the text by people"
     )
+    if low > 0:
+        return (
+            f"It copies more than people do: {measured}; its longest copy has "
+            f"{figures.longest_copy} tokens. --novel-span {TELLING_LENGTH} forbids it."
+        )
+    if high < 0:
+        return f"It copies less than people do: {measured}."
+    return f"It copies about as much as people do: {measured}, a difference that may be chance."

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from lorelm.bundle import Bundle
-from lorelm.corpus.tokenizer import Tokenizer
+from lorelm.corpus.tokenizer import NEWLINE, Tokenizer
 from lorelm.corpus.vocabulary import Ids, Vocabulary
 from lorelm.errors import SamplingError
 from lorelm.generation.generator import Adjustment, FinishReason, GeneratedIds, generate_ids
@@ -150,7 +150,7 @@ class LanguageModel:
         Raises:
             SamplingError: copies are to be forbidden and there is no index of the training text.
         """
-        tokens = self.tokenizer.tokenize(prompt)
+        tokens = self._prompt_tokens(prompt)
         prompt_ids = self.vocabulary.encode(tokens)
         generated = generate_ids(
             self.runtime,
@@ -171,6 +171,13 @@ class LanguageModel:
             unknown_words=list(dict.fromkeys(self.tokenizer.piece(word, None) for word in unknown)),
             samples=[self._sample(prompt, tokens, sample, settings.stop) for sample in generated],
         )
+
+    def _prompt_tokens(self, prompt: str) -> list[str]:
+        tokens = self.tokenizer.tokenize_prompt(prompt)
+        # A model of single lines has never seen a break, and would read an unknown word.
+        if tokens[-1:] == [NEWLINE] and NEWLINE not in self.vocabulary:
+            return tokens[:-1]
+        return tokens
 
     def _adjustments(
         self, prompt_tokens: Sequence[str], prompt_ids: Ids, settings: GenerationSettings

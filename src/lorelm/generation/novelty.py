@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from lorelm.corpus.token_keys import Keys, token_keys
+from lorelm.corpus.token_keys import Keys, line_break_key, token_keys
 from lorelm.corpus.tokenizer import Tokenizer
 from lorelm.corpus.vocabulary import EOS_ID, Vocabulary
 from lorelm.ngrams.fingerprints import FingerprintIndex
@@ -38,6 +38,7 @@ class TrainingTextIndex:
             self._fingerprints,
             token_keys(prompt_tokens[-(novel_span - 1) :], self._tokenizer),
             self._vocabulary_keys,
+            line_break_key(self._tokenizer),
             novel_span=novel_span,
         )
 
@@ -52,6 +53,7 @@ class CopyBan:
     fingerprints: FingerprintIndex
     prompt_keys: Keys
     vocabulary_keys: Keys
+    line_break_key: np.uint64
     novel_span: int
 
     def __call__(self, logits_V: FloatArray, ids: Sequence[int]) -> FloatArray:
@@ -59,9 +61,12 @@ class CopyBan:
         length = self.novel_span - 1
         generated_keys = self.vocabulary_keys[np.array(ids[-length:], dtype=np.int64)]
         context = np.concatenate([self.prompt_keys, generated_keys])[-length:]
-        if len(context) < length:
-            return logits_V
-        is_copy_V = self.fingerprints.completing(context, self.vocabulary_keys)
-        is_copy_V[EOS_ID] = False
-        forbidden: FloatArray = np.where(is_copy_V, -np.inf, logits_V).astype(np.float32)
+        is_forbidden_V = np.zeros(len(logits_V), dtype=np.bool_)
+        if len(context) == length:
+            is_forbidden_V = self.fingerprints.completing(context, self.vocabulary_keys)
+            is_forbidden_V[EOS_ID] = False
+        if len(context) and context[-1] == self.line_break_key:
+            # Two breaks are read as one: a copy with a gap in it would be a copy again.
+            is_forbidden_V[self.vocabulary_keys == self.line_break_key] = True
+        forbidden: FloatArray = np.where(is_forbidden_V, -np.inf, logits_V).astype(np.float32)
         return forbidden

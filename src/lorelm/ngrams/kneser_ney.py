@@ -167,8 +167,12 @@ class KneserNey:
                 raise ValueError(f"the arrays of length {n} do not fit")
             if (words < 0).any() or (words >= vocabulary_size).any():
                 raise ValueError(f"an id of length {n} is not in the vocabulary")
+            if (count < 0).any():
+                raise ValueError(f"a count of length {n} is below zero")
             contexts = np.repeat(np.arange(num_contexts), words_per_context)
             keys.append(contexts * vocabulary_size + words)
+            if (np.diff(keys[-1]) <= 0).any():
+                raise ValueError(f"the n-grams of length {n} are not in order")
             counts.append(count)
             num_contexts = len(words)
         return cls(keys, counts, vocabulary_size=vocabulary_size)

@@ -124,7 +124,8 @@ def logs_of_bits(*bits: float) -> Floats:
 
 def with_surprise(result: EvaluationResult, text: HeldOutText, logs: Floats) -> EvaluationResult:
     """A result in which a network gave another text these log probabilities."""
-    return replace(result, text=text, network=replace(result.network, log_probabilities=logs))
+    network = replace(result.network, log_probabilities=logs)
+    return replace(result, text=text, network=network, event_bits=-logs / math.log(2))
 
 
 def words(document: ShownDocument) -> str:
@@ -249,7 +250,7 @@ def test_the_legend_names_each_strength(page: Page) -> None:
 def test_hardest_and_easiest_share_no_document_and_leave_short_ones_out() -> None:
     text = text_of("a a a a a", "b a a a a", "a b a a a", "a b")
     logs = logs_of_bits(*[2] * 6, *[1] * 6, *[3] * 6, *[9] * 3)
-    hardest, easiest = hardest_and_easiest(text, logs)
+    hardest, easiest = hardest_and_easiest(text, -logs / math.log(2))
     assert [words(document) for document in hardest] == ["a b a a a end", "a a a a a end"]
     assert [words(document) for document in easiest] == ["b a a a a end"]
     assert [document.bits_per_token for document in hardest] == pytest.approx([3, 2])
@@ -257,7 +258,7 @@ def test_hardest_and_easiest_share_no_document_and_leave_short_ones_out() -> Non
 
 def test_at_most_five_documents_at_each_end() -> None:
     text = text_of(*["a b a b a b"] * 20)
-    hardest, easiest = hardest_and_easiest(text, logs_of_bits(*np.repeat(np.arange(20.0), 7)))
+    hardest, easiest = hardest_and_easiest(text, np.repeat(np.arange(20.0), 7))
     assert [document.bits_per_token for document in hardest] == pytest.approx([19, 18, 17, 16, 15])
     assert [document.bits_per_token for document in easiest] == pytest.approx([0, 1, 2, 3, 4])
 
@@ -267,7 +268,7 @@ def test_of_a_long_document_the_beginning_is_shown(
 ) -> None:
     text = text_of("a b " * 5000, "a b a b a")
     logs = logs_of_bits(*[3] * 10001, *[1] * 6)
-    hardest, _ = hardest_and_easiest(text, logs)
+    hardest, _ = hardest_and_easiest(text, -logs / math.log(2))
     assert len(hardest[0].tokens) == 250
     assert hardest[0].bits_per_token == pytest.approx(3)
     shown = Page(render_report(bundle, with_surprise(result, text, logs))).section("documents").text

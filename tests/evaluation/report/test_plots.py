@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import matplotlib
@@ -202,9 +203,26 @@ def test_lengths_show_the_classes_and_the_unsure_ones_as_such() -> None:
     unsure = points(perplexities, "a single document")
     assert np.array(unsure) == pytest.approx(np.array([(1, 4)]))
     assert [text.get_text() for text in counts.texts] == ["2", "1", "3"]
-    assert [tick.get_text() for tick in counts.get_xticklabels()] == ["1", "2–3", "4–7"]
+    assert [tick.get_text() for tick in counts.get_xticklabels()] == ["1", "2", "4"]
     labels = [tick.get_text() for tick in perplexities.get_yticklabels()]
     assert {"2", "5"} <= set(labels)
+
+
+def test_nothing_of_a_plot_lies_outside_it_or_over_something_else() -> None:
+    """With all there can be in a legend, and many classes."""
+    texts = ["a", *(" ".join(["a b"] * (2**n)) for n in range(1, 8) for _ in range(2))]
+    text = text_of(*texts)
+    classes = length_classes(text, np.full(len(text.stream), -math.log(4)))
+    figure = draw_document_length(classes, overall=4.0)
+    figure.draw_without_rendering()
+    perplexities, counts = figure.axes
+    legend = perplexities.get_legend()
+    assert legend is not None
+    labels = [tick.get_window_extent() for tick in counts.get_xticklabels()]
+    for extent in (legend.get_window_extent(), *labels):
+        assert 0 <= extent.x0 < extent.x1 <= figure.bbox.x1
+    assert perplexities.bbox.width > 0.8 * figure.bbox.width
+    assert all(left.x1 < right.x0 for left, right in pairwise(labels))
 
 
 def test_a_model_in_ruins_can_be_drawn(bundle: Bundle, result: EvaluationResult) -> None:

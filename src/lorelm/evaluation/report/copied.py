@@ -20,7 +20,7 @@ _CUT_WORD: Final = r"\S{1,20}"  # there are languages without spaces
 
 
 @dataclass(frozen=True, kw_only=True)
-class CopiedSpan:
+class ShownSpan:
     """A span of tokens of a sample that stands in the training text.
 
     Attributes:
@@ -48,7 +48,7 @@ class SamplePart:
 
     space: str
     text: str
-    spans: Sequence[CopiedSpan]
+    spans: Sequence[ShownSpan]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +63,7 @@ class ShownSample:
 
     number: int
     parts: Sequence[SamplePart]
-    spans: Sequence[CopiedSpan]
+    spans: Sequence[ShownSpan]
     num_tokens: int
     longest_copy: int
     copied_share: float
@@ -113,10 +113,10 @@ def _copied_span(
     span: Span,
     tokenizer: Tokenizer,
     document_at: Callable[[int], str] | None,
-) -> CopiedSpan:
+) -> ShownSpan:
     text = tokenizer.detokenize(tokens[span.start : span.start + span.length]).strip()
     source = None if document_at is None else excerpt(document_at(span.position), text)
-    return CopiedSpan(text=text, num_tokens=span.length, source=source)
+    return ShownSpan(text=text, num_tokens=span.length, source=source)
 
 
 def excerpt(document: str, span_text: str) -> str:
@@ -135,7 +135,7 @@ def excerpt(document: str, span_text: str) -> str:
 
 
 def _parts(
-    tokens: Sequence[str], spans: Sequence[Span], copied: Sequence[CopiedSpan], tokenizer: Tokenizer
+    tokens: Sequence[str], spans: Sequence[Span], copied: Sequence[ShownSpan], tokenizer: Tokenizer
 ) -> Iterator[SamplePart]:
     """Cuts a sample wherever a span begins or ends, since spans may overlap and marks may not."""
     ends = [span.start + span.length for span in spans]

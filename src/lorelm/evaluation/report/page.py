@@ -49,7 +49,7 @@ def render_report(bundle: Bundle, result: EvaluationResult) -> str:
         BundleError: the record of the training is damaged.
     """
     figures, network = result.figures, result.network
-    hardest, easiest = hardest_and_easiest(result.text, network.log_probabilities)
+    hardest, easiest = hardest_and_easiest(result.text, result.event_bits)
     environment = Environment(
         loader=PackageLoader("lorelm.evaluation.report"),
         autoescape=True,

@@ -178,9 +178,9 @@ def draw_document_length(classes: Sequence[LengthClass], *, overall: float) -> F
     _legend_above(perplexities)
     _bars(counts, places, np.array([of.num_documents for of in classes]), width=0.7)
     counts.set_ylabel("documents")
-    counts.set_xlabel("length of the document (tokens)")
+    counts.set_xlabel("length of the document: from so many tokens to the double")
     counts.set_xlim(places.min() - 0.6, places.max() + 0.6)
-    counts.set_xticks(places, [of.name for of in classes])
+    counts.set_xticks(places, [f"{of.shortest:,}" for of in classes])
     return figure
 
 
@@ -227,7 +227,7 @@ def _bars(axes: Axes, centres: Floats, counts: Floats, *, width: float) -> None:
 
 def _legend_above(axes: Axes) -> None:
     """A legend where nothing is drawn, whatever the figures are."""
-    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.3, ncols=3)
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.3, ncols=2)
 
 
 @contextmanager

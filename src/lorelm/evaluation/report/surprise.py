@@ -1,6 +1,5 @@
 """Documents word by word, each with how much it surprised the network."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -29,7 +28,8 @@ class ShownToken:
     Attributes:
         space: the white space before it.
         text: what stands for it on the page.
-        bits: -log2 of the probability that the network gave it.
+        bits: what it costs: -log2 of the probability that the network gave it, and of the spelling
+            of an unknown word.
         kind: "word" (or punctuation), "unknown" to the vocabulary, "line-end" or "end" of the
             document.
     """
@@ -72,13 +72,15 @@ class ShownDocument:
 
 
 def hardest_and_easiest(
-    text: HeldOutText, log_probabilities: Floats
+    text: HeldOutText, bits: Floats
 ) -> tuple[list[ShownDocument], list[ShownDocument]]:
     """The documents of the highest and of the lowest mean surprise, the furthest out first.
 
     No document is in both; very short ones are in none.
+
+    Args:
+        bits: what each event costs, unknown words with their spelling if that is known.
     """
-    bits = -log_probabilities / math.log(2)
     bits_per_token = text.by_document(bits) / text.num_events
     long_enough = np.flatnonzero(text.num_events > FEWEST_TOKENS)
     by_ease = long_enough[np.argsort(bits_per_token[long_enough], kind="stable")].tolist()
