@@ -113,18 +113,14 @@ class Row:
     seconds: float
 
     def cells(self) -> list[str]:
-        perplexity, low, high, bits, bits_low, bits_high = (
-            getattr(self.figures, f"{self.prefix}perplexity"),
-            *getattr(self.figures, f"{self.prefix}perplexity_interval"),
-            getattr(self.figures, f"{self.prefix}bits_per_character"),
-            *getattr(self.figures, f"{self.prefix}bits_per_character_interval"),
-        )
+        perplexity = getattr(self.figures, f"{self.prefix}perplexity")
+        low, high = getattr(self.figures, f"{self.prefix}perplexity_interval")
+        bits = getattr(self.figures, f"{self.prefix}bits_per_character")
         return [
             self.model,
             f"{perplexity:.1f}",
             f"{low:.1f} – {high:.1f}",
-            f"{bits:.3f}",
-            f"{bits_low:.3f} – {bits_high:.3f}",
+            f"{bits:.2f}",
             f"{self.seconds:,.1f}",
         ]
 
@@ -177,7 +173,7 @@ def _documents(texts: list[str], source: str) -> Documents:
 
 def section(corpus: BenchCorpus) -> str:
     """The part of the results page about one corpus."""
-    table = [["", "perplexity", "95 %", "bits per character", "95 %", "training seconds"]]
+    table = [["", "perplexity", "95 %", "bits per character", "training seconds"]]
     table.append(["---"] * len(table[0]))
     for row in rows(corpus):
         table.append(row.cells())
