@@ -6,7 +6,7 @@ from typing import Final
 from lorelm.bundle import Bundle
 from lorelm.corpus.documents import Documents
 from lorelm.corpus.preparation import Corpus, tokenize_documents
-from lorelm.errors import BundleError, CorpusError
+from lorelm.errors import BundleError, CorpusError, MissingExtraError
 from lorelm.evaluation.evaluate import EvaluationResult, Samples, evaluate
 from lorelm.evaluation.memorisation import CopyIndex, TrainingText, WrittenText
 from lorelm.evaluation.mixture import CountedModel
@@ -78,7 +78,7 @@ def _text_and_corpus(
     text = _whole_text(bundle, documents)
     try:
         return text, find_trained_corpus(bundle)
-    except CorpusError:
+    except (CorpusError, MissingExtraError):
         return text, None
 
 
