@@ -40,6 +40,7 @@ def copied(ours: float, human: float, excess: tuple[float, float]) -> Figures:
     distinct = {1: 0.3, 2: 0.6, 3: 0.9}
     return figures(
         samples=100,
+        sample_tokens=2000,
         copied_share=shares,
         longest_copy=9,
         distinct_share=distinct,
@@ -94,6 +95,12 @@ def test_the_tables_hold_the_figures() -> None:
     assert rows["longest span, tokens"] == ("9", "8")
     assert rows["whole lines, of all lines"] == ("–", "25.0%")
     assert rows["different among all (pairs)"] == ("60.0%", "60.0%")
+
+
+@pytest.mark.parametrize("update", [{"sample_tokens": 100}, {"tokens": 100}])
+def test_too_little_text_is_not_judged_for_copies(update: dict[str, int]) -> None:
+    [verdict] = verdicts(copied(0.3, 0.0, (0.1, 0.4)).model_copy(update=update))
+    assert verdict.startswith("There is too little text to say whether it copies")
 
 
 def test_whole_lines_of_people_that_the_split_keeps_out_are_explained() -> None:

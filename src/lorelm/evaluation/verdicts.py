@@ -11,6 +11,9 @@ TELLING_LENGTH: Final = 6
 _MANY_SEEN: Final = 0.05
 _MANY_UNKNOWN: Final = 0.1
 
+# In fewer there may be no copied span by chance, and the interval would be sure of none.
+_FEWEST_TOKENS: Final = 500
+
 
 def verdicts(figures: Figures) -> list[str]:
     """A sentence on each question that was asked: better than counting, comparable, copying.
@@ -34,8 +37,8 @@ def verdicts(figures: Figures) -> list[str]:
         sentences.append(_on_copying(figures))
     if figures.copied_lines_share and not figures.human_copied_lines_share:
         sentences.append(
-            "No whole line of the text by people is a line of the training text, as identical "
-            "documents are never split between the two."
+            "No whole line of the text by people is a line of the training text; of a test part, the "
+            "split sees to that."
         )
     return sentences
 
@@ -65,6 +68,8 @@ def _on_copying(figures: Figures) -> str:
     assert figures.human_copied_share is not None
     assert figures.copied_excess_interval is not None
     share, human = (of[TELLING_LENGTH] for of in (figures.copied_share, figures.human_copied_share))
+    if min(figures.sample_tokens, figures.tokens) < _FEWEST_TOKENS:
+        return "There is too little text to say whether it copies more than people do."
     low, high = figures.copied_excess_interval[TELLING_LENGTH]
     measured = (
         f"{share:.1%} of its tokens are in spans of {TELLING_LENGTH} or more from the training "
