@@ -37,8 +37,8 @@ def verdicts(figures: Figures) -> list[str]:
         sentences.append(_on_copying(figures))
     if figures.copied_lines_share and not figures.human_copied_lines_share:
         sentences.append(
-            "No whole line of the text by people is a line of the training text; of a test part, the "
-            "split sees to that."
+            "No whole line of the text by people is a line of the training text; of a test part, "
+            "the split sees to that."
         )
     return sentences
 
