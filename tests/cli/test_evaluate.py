@@ -90,6 +90,7 @@ def test_flags_leave_out_what_is_not_wanted(lorelm: Lorelm, trained: str) -> Non
     assert figures["ngram_perplexity"] is None
     assert figures["copied_share"] is None
     assert figures["samples"] == 0
+    assert figures["seen_documents"] == 0
 
 
 def test_a_report_and_plots_are_written(lorelm: Lorelm, trained: str, tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ def evaluate_bundle(
         precision=settings.precision,
         counted=_counted(bundle, corpus, settings),
         samples=_samples(bundle, settings) if settings.num_samples else None,
-        index=_index(bundle, corpus) if settings.num_samples else None,
+        index=_index(bundle, corpus, settings),
     )
 
 
@@ -117,11 +117,11 @@ def _counted(
     return CountedModel.fit(corpus, bundle.runtime(settings.precision))
 
 
-def _index(bundle: Bundle, corpus: Corpus | None) -> CopyIndex:
+def _index(bundle: Bundle, corpus: Corpus | None, settings: EvaluationSettings) -> CopyIndex | None:
     if corpus is not None:
         return TrainingText(corpus.train.documents, corpus.tokenizer)
     copies = bundle.copies()
-    if copies is None:
+    if copies is None and settings.num_samples:
         raise BundleError(
             f"bundle {bundle.path} has no index of its training text: train it again, or give "
             "--samples 0 to look for no copies"
