@@ -1,6 +1,8 @@
 import json
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,12 +23,23 @@ KEYS = {
 }
 
 
-@pytest.fixture
-def trained(lorelm: Lorelm, tales: Documents, tmp_path: Path) -> str:
-    """The folder in which `lorelm train tales.txt` has been given holds `model` too."""
+@pytest.fixture(scope="module")
+def trained_once(tales: Documents, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A folder with tales.txt and the model of it, and what `lorelm train` said."""
+    folder = tmp_path_factory.mktemp("trained")
     lines = [text.replace("\n", " ") for text in tales.texts]
-    (tmp_path / "tales.txt").write_text("\n".join(lines), encoding="utf-8")
-    return lorelm("train", "tales.txt", "--out", "model", *SMALL).stderr
+    (folder / "tales.txt").write_text("\n".join(lines), encoding="utf-8")
+    command = [sys.executable, "-m", "lorelm", "train", "tales.txt", "--out", "model", *SMALL]
+    ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+    return folder, ended.stderr
+
+
+@pytest.fixture
+def trained(trained_once: tuple[Path, str], tmp_path: Path) -> str:
+    """The same in the folder of the test; returns what `lorelm train` said."""
+    folder, said = trained_once
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    return said
 
 
 def test_training_ends_with_what_the_model_is_worth(
