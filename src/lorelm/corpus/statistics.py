@@ -8,7 +8,7 @@ from typing import Final
 
 from lorelm.corpus.documents import Documents
 from lorelm.corpus.duplicates import count_exact_duplicates, count_near_duplicates
-from lorelm.corpus.preparation import split_and_tokenize, tokenize_documents
+from lorelm.corpus.preparation import split_and_tokenize
 from lorelm.corpus.tokenizer import UNK, Tokenizer
 
 CUT_OFFS: Final = (1, 2, 3, 5)
@@ -56,10 +56,10 @@ def corpus_statistics(
     Raises:
         CorpusError: there are fewer than three different documents.
     """
-    tokens = tokenize_documents(documents, tokenizer)
-    train, *held_out_parts = split_and_tokenize(documents, tokenizer, split_seed=split_seed)
+    train, valid, test = split_and_tokenize(documents, tokenizer, split_seed=split_seed)
+    tokens = [*train, *valid, *test]
     train_counts = Counter(word for document in train for word in document)
-    held_out = Counter(word for part in held_out_parts for document in part for word in document)
+    held_out = Counter(word for document in (*valid, *test) for word in document)
     lengths = [len(document) for document in tokens]
     return CorpusStatistics(
         num_documents=len(tokens),

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from lorelm.bundle import Bundle
+from lorelm.bundle.manifest import Interval
 from lorelm.errors import BundleError, CorpusError
 from lorelm.evaluation.memorisation import count_seen
 from lorelm.evaluation.perplexity import Floats, foretell
 from lorelm.evaluation.scores import (
     PERCENTILES,
-    Interval,
     Score,
     bits_of_events,
     resampled_totals,

@@ -16,7 +16,7 @@ from lorelm.evaluation.memorisation import (
     distinct_shares,
     find_copies,
 )
-from lorelm.evaluation.mixture import CountedModel, ngram_log_probabilities
+from lorelm.evaluation.mixture import CountedModel, mixed, ngram_log_probabilities
 from lorelm.evaluation.perplexity import Floats, Foretold, StreamScore, foretell
 from lorelm.evaluation.scores import (
     Score,
@@ -131,7 +131,7 @@ def _foretelling_figures(
     if counted is None:
         return figures
     ngram = counted.log_probabilities(text.stream)
-    mixture = counted.mixed(network.log_probabilities, text.stream)
+    mixture = mixed(network.log_probabilities, ngram, counted.mixture_weight)
     return (
         figures
         | _score_figures(score(text, ngram, spelling), "ngram_")

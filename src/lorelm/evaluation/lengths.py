@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lorelm.bundle.manifest import Interval
 from lorelm.corpus.vocabulary import Ids
 from lorelm.evaluation.perplexity import Floats, perplexity
-from lorelm.evaluation.scores import Interval, ratio_interval
+from lorelm.evaluation.scores import ratio_interval
 from lorelm.evaluation.text import HeldOutText
 
 

@@ -7,11 +7,10 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from lorelm.bundle.manifest import Interval
 from lorelm.evaluation.perplexity import Floats, perplexity
 from lorelm.evaluation.spelling import SpellingModel
 from lorelm.evaluation.text import HeldOutText
-
-Interval = tuple[float, float]
 
 NUM_RESAMPLES: Final = 2000
 PERCENTILES: Final = (2.5, 97.5)

@@ -3,9 +3,7 @@
 from typing import Final
 
 from lorelm.bundle.manifest import Figures
-
-TELLING_LENGTH: Final = 6
-"""Shorter copied spans are mostly just the language."""
+from lorelm.ngrams.matches import TELLING_LENGTH
 
 # A few short documents ("No.") of any text stand in the training text all the same.
 _MANY_SEEN: Final = 0.05

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 
@@ -10,11 +9,8 @@ from lorelm.corpus.token_keys import Keys, line_break_key, token_keys
 from lorelm.corpus.tokenizer import Tokenizer
 from lorelm.corpus.vocabulary import EOS_ID, Vocabulary
 from lorelm.ngrams.fingerprints import FingerprintIndex
-from lorelm.ngrams.matches import Span, longest_spans
+from lorelm.ngrams.matches import TELLING_LENGTH, Span, longest_spans
 from lorelm.runtime.base import FloatArray
-
-MARKED_LENGTH: Final = 6
-"""The shortest span that is told to the reader; shorter ones are just the language."""
 
 
 class TrainingTextIndex:
@@ -28,9 +24,9 @@ class TrainingTextIndex:
         self._vocabulary_keys = token_keys(vocabulary.words, tokenizer)
 
     def copied_spans(self, tokens: Sequence[str]) -> list[Span]:
-        """The spans of at least :data:`MARKED_LENGTH` tokens that stand in the training text."""
+        """The spans of at least `TELLING_LENGTH` tokens that stand in the training text."""
         matches = self._fingerprints.longest_matches(token_keys(tokens, self._tokenizer))
-        return longest_spans(matches, min_length=MARKED_LENGTH)
+        return longest_spans(matches, min_length=TELLING_LENGTH)
 
     def forbid_copies(self, prompt_tokens: Sequence[str], *, novel_span: int) -> "CopyBan":
         """The rule that no `novel_span` tokens in a row of prompt and sample stand in the text."""

@@ -7,12 +7,14 @@ from typing import Final
 
 from lorelm.errors import SamplingError
 from lorelm.ngrams.fingerprints import WINDOW
+from lorelm.ngrams.matches import TELLING_LENGTH
 from lorelm.sampling import SamplingSettings, require_whole
 
 MAX_LEN_LIMIT: Final = 10_000
 NUM_SAMPLES_LIMIT: Final = 64
 NOVEL_SPAN_MIN: Final = WINDOW
 NOVEL_SPAN_LIMIT: Final = 50
+NOVEL_SPAN_USUAL: Final = TELLING_LENGTH
 SEED_LIMIT: Final = 2**53  # a JSON number in a browser is exact up to here
 
 

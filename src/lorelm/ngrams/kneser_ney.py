@@ -24,6 +24,8 @@ import numpy.typing as npt
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
+_Counted = tuple[list[Ints], list[Ints], list[Ints]]
+
 MAX_ORDER: Final = 5
 
 # Where the counts of counts allow no estimate: half of what an n-gram seen 1, 2 or 3 times has.
@@ -74,7 +76,7 @@ class KneserNey:
     @classmethod
     def fit(cls, stream: Ints, *, order: int, vocabulary_size: int) -> Self:
         """The model of one order; see :meth:`fit_orders`."""
-        return cls.fit_orders(stream, max_order=order, vocabulary_size=vocabulary_size)[-1]
+        return cls._of_counts(_count(stream, order, vocabulary_size), order, vocabulary_size)
 
     @classmethod
     def fit_orders(cls, stream: Ints, *, max_order: int, vocabulary_size: int) -> list[Self]:
@@ -83,11 +85,20 @@ class KneserNey:
         Contexts run on across the whole stream. A stream of fewer than n ids has no n-gram, and the
         model of that order is the one below.
         """
-        keys, counts, continuations = _count(stream, max_order, vocabulary_size)
+        counted = _count(stream, max_order, vocabulary_size)
         return [
-            cls(keys[:n], [*continuations[: n - 1], counts[n - 1]], vocabulary_size=vocabulary_size)
-            for n in range(1, max_order + 1)
+            cls._of_counts(counted, order, vocabulary_size) for order in range(1, max_order + 1)
         ]
+
+    @classmethod
+    def _of_counts(cls, counted: _Counted, order: int, vocabulary_size: int) -> Self:
+        """The model of one order from what was counted up to that order or a higher one."""
+        keys, counts, continuations = counted
+        return cls(
+            keys[:order],
+            [*continuations[: order - 1], counts[order - 1]],
+            vocabulary_size=vocabulary_size,
+        )
 
     def probabilities(self, stream: Ints) -> Floats:
         """The probability of each id but the first, from the `order` - 1 ids before it.
@@ -189,9 +200,7 @@ class KneserNey:
         return ids
 
 
-def _count(
-    stream: Ints, max_order: int, vocabulary_size: int
-) -> tuple[list[Ints], list[Ints], list[Ints]]:
+def _count(stream: Ints, max_order: int, vocabulary_size: int) -> _Counted:
     """The keys of each length, how often each occurs, and how many words stand before it."""
     keys: list[Ints] = []
     counts: list[Ints] = []

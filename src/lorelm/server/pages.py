@@ -7,8 +7,7 @@ from lorelm.errors import SamplingError
 from lorelm.evaluation.tables import FiguresTable, copies_table, describe_text, foretelling_table
 from lorelm.evaluation.verdicts import verdicts
 from lorelm.generation.language_model import LanguageModel, Sample
-from lorelm.generation.novelty import MARKED_LENGTH
-from lorelm.generation.settings import GenerationSettings
+from lorelm.generation.settings import NOVEL_SPAN_USUAL, GenerationSettings
 from lorelm.server.requests import GenerateRequest
 from lorelm.server.settings import ServerSettings
 
@@ -52,7 +51,7 @@ def make_pages(model: LanguageModel, manifest: Manifest, *, limits: ServerSettin
             defaults=GenerationSettings(),
             max_len_limit=limits.max_len_limit,
             can_forbid_copies=model.can_forbid_copies,
-            novel_span=MARKED_LENGTH,
+            novel_span=NOVEL_SPAN_USUAL,
             marked_pieces=marked_pieces,
             form=request.form,
             **result,

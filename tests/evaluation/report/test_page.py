@@ -1,15 +1,13 @@
 import base64
 import math
 import re
-import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
 from lorelm.bundle import Bundle
 from lorelm.bundle.bundle import METRICS
@@ -29,8 +27,6 @@ from lorelm.evaluation.report.surprise import ShownDocument, hardest_and_easiest
 from lorelm.evaluation.text import HeldOutText
 from lorelm.evaluation.verdicts import verdicts
 from lorelm.ngrams.matches import covered
-
-CHROMIUM = shutil.which("chromium")
 
 VOID = {"br", "img", "meta"}
 
@@ -455,19 +451,6 @@ def test_a_path_that_cannot_be_written_is_explained(
         write_report(tmp_path / name, bundle, result)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
     assert (tmp_path / "file").read_text() == "mine"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if CHROMIUM is None:
-        pytest.skip("no browser: apt-get install chromium (.ci/run does)")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM,
-            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
-        )
-        yield browser
-        browser.close()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
