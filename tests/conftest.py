@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 from lorelm.corpus.documents import Documents
 from lorelm.training.recipe import Recipe
-from lorelm.training.train import train
+from lorelm.training.train import TrainingOptions, train
 
 settings.register_profile("lorelm", deadline=None, max_examples=100)
 settings.load_profile("lorelm")
@@ -72,7 +72,8 @@ def tales() -> Documents:
 @pytest.fixture(scope="session")
 def tiny_recipe() -> Recipe:
     return Recipe.load(
-        "default",
+        "classic",
+        tokenizer="words",
         embedding_size=12,
         hidden_size=32,
         num_layers=2,
@@ -91,7 +92,7 @@ def tiny_bundle(
 ) -> Path:
     """A bundle of a small model, really trained; tests that change it work on a copy."""
     path = tmp_path_factory.mktemp("models") / "tales"
-    train(tales, tiny_recipe, out=path, device="cpu", with_ngram=True)
+    train(tales, tiny_recipe, out=path, options=TrainingOptions(device="cpu", with_ngram=True))
     return path
 
 

@@ -7,7 +7,9 @@ The tree::
     │   ├── CorpusError          a file of text, or what was read from it
     │   ├── RecipeError          a training setting
     │   ├── SamplingError        a generation setting; `.field` names it
-    │   └── BundleError          a trained model's folder
+    │   ├── BundleError          a trained model's folder
+    │   └── CheckpointError      the folder of an unfinished training run
+    ├── TrainingStoppedError     Ctrl-C; a checkpoint is saved
     ├── MissingExtraError        a part of LoreLM that is not installed (also an ImportError)
     └── ServerError              the server cannot start
 
@@ -50,6 +52,14 @@ class SamplingError(InputError):
 
 class BundleError(InputError):
     """A bundle is missing, damaged, or does not fit this version of LoreLM."""
+
+
+class CheckpointError(InputError):
+    """A checkpoint is missing, damaged, of another corpus, or cannot be written."""
+
+
+class TrainingStoppedError(LoreLMError):
+    """Training was stopped by Ctrl-C; the message says how to go on."""
 
 
 class MissingExtraError(LoreLMError, ImportError):

@@ -90,7 +90,9 @@ except OSError:
 
 
 def check(path: Path) -> None:
-    check_replaceable(path, is_ours=lambda p: (p / "manifest.json").exists(), log="*.jsonl")
+    check_replaceable(
+        path, is_ours=lambda p: (p / "manifest.json").exists(), early=("metrics.jsonl",)
+    )
 
 
 def test_a_folder_with_other_things_is_not_replaced(tmp_path: Path) -> None:

@@ -6,13 +6,14 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lorelm.bundle import Bundle
 from lorelm.corpus.documents import Documents
 
-Lorelm = Callable[..., object]
+Lorelm = Callable[..., Any]
 
 SMALL = [
     *("--hidden-size", "8", "--embedding-size", "8", "--batch-size", "4"),
@@ -59,22 +60,59 @@ def test_flags_come_before_the_recipe_file(lorelm: Lorelm, tales_csv: Path, tmp_
     assert (recipe["tokenizer"], recipe["bptt"], recipe["epochs"]) == ("classic", 7, 2)
 
 
-def test_ctrl_c_keeps_the_best_epoch_so_far(tales_csv: Path, tmp_path: Path) -> None:
+def begin(tmp_path: Path, tales_csv: Path, *arguments: str) -> "subprocess.Popen[str]":
+    """Begins to train in the background."""
     command = [sys.executable, "-m", "lorelm", "train", tales_csv, "--out", "model", *SMALL]
-    training = subprocess.Popen(
-        [*map(str, command), "--epochs", "100000"], cwd=tmp_path, stderr=subprocess.PIPE, text=True
+    return subprocess.Popen(
+        [*map(str, command), *arguments], cwd=tmp_path, stderr=subprocess.PIPE, text=True
     )
+
+
+def wait_for_epochs(tmp_path: Path, num_epochs: int) -> None:
     metrics = tmp_path / "model" / "metrics.so-far.jsonl"
     give_up = time.monotonic() + 60
-    while not (metrics.exists() and metrics.read_text().count("\n") > 1):
+    while not (metrics.exists() and metrics.read_text().count("\n") >= num_epochs):
         assert time.monotonic() < give_up
-        time.sleep(0.05)
+        time.sleep(0.02)
+
+
+def weights(path: Path) -> dict[str, Any]:
+    return Bundle.load(path).weights()
+
+
+def same(one: dict[str, Any], two: dict[str, Any]) -> bool:
+    return all((one[name] == two[name]).all() for name in one)
+
+
+def test_ctrl_c_saves_and_says_how_to_go_on(
+    lorelm: Lorelm, tales_csv: Path, tmp_path: Path
+) -> None:
+    lorelm("train", tales_csv, "--out", "whole", *SMALL, "--epochs", "40")
+    training = begin(tmp_path, tales_csv, "--epochs", "40")
+    wait_for_epochs(tmp_path, 2)
     training.send_signal(signal.SIGINT)
     _, errors = training.communicate(timeout=60)
     assert training.returncode == 130
-    assert "the best epoch so far is saved" in errors
+    assert errors.splitlines()[-1] == ("lorelm: stopped; go on with: lorelm train --resume model")
     assert "Traceback" not in errors
-    assert Bundle.load(tmp_path / "model").manifest.training.epochs >= 2
+    begun_again = lorelm("train", tales_csv, "--out", "model", *SMALL, code=2)
+    assert "go on with lorelm train --resume model" in begun_again.stderr
+    resumed = lorelm("train", "--resume", "model")
+    assert "Going on from epoch" in resumed.stderr
+    assert same(weights(tmp_path / "model"), weights(tmp_path / "whole"))
+    assert not list((tmp_path / "model").glob("*checkpoint*"))
+    assert (tmp_path / "model" / "metrics.jsonl").read_text().count("\n") == 40
+
+
+def test_resume_without_a_run_says_so(lorelm: Lorelm, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    ended = lorelm("train", "--resume", "empty", code=2)
+    assert "empty holds no unfinished run" in ended.stderr
+
+
+def test_resume_takes_no_other_settings(lorelm: Lorelm, tmp_path: Path) -> None:
+    ended = lorelm("train", "--resume", "model", "--epochs", "9", code=2)
+    assert "leave out --epochs" in ended.stderr
 
 
 @pytest.mark.parametrize(
@@ -88,7 +126,7 @@ def test_ctrl_c_keeps_the_best_epoch_so_far(tales_csv: Path, tmp_path: Path) -> 
         (["tales.csv", "--batch-size", "99999"], "use --batch-size"),
         (["tales.csv", "--device", "abacus"], "no device 'abacus'"),
         (["tales.csv", "--device", "meta"], "no device 'meta'"),
-        (["tales.csv", "--hidden-size", "9999999999"], "use a smaller --hidden-size"),
+        (["tales.csv", "--no-tied", "--hidden-size", "9999999999"], "use a smaller --hidden-size"),
         (["tales.csv", "--valid", "tales.csv"], "--valid and --test together"),
     ],
 )

@@ -25,7 +25,7 @@ def hasty(
     """A model of the same corpus and split that has hardly learned anything."""
     path = tmp_path_factory.mktemp("models") / "hasty"
     recipe = dataclasses.replace(tiny_recipe, epochs=1, learning_rate=0.001)
-    return Bundle.load(train(tales, recipe, out=path, device="cpu").path)
+    return Bundle.load(train(tales, recipe, out=path).path)
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def classic(
 ) -> Bundle:
     path = tmp_path_factory.mktemp("models") / "classic"
     recipe = dataclasses.replace(tiny_recipe, epochs=2, tokenizer="classic")
-    return Bundle.load(train(tales, recipe, out=path, device="cpu").path)
+    return Bundle.load(train(tales, recipe, out=path).path)
 
 
 @pytest.fixture(scope="module")

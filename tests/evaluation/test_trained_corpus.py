@@ -31,7 +31,7 @@ def trained(tales_file: Path, tiny_recipe: Recipe, tmp_path: Path) -> Trained:
         recipe = Recipe(**(tiny_recipe.to_dict() | {"epochs": 1} | settings))
         documents, *held_out = [read_documents(path) for path in split_into or [tales_file]]
         parts = dict(zip(("valid", "test"), held_out, strict=False))
-        result = train(documents, recipe, out=tmp_path / name, device="cpu", **parts)
+        result = train(documents, recipe, out=tmp_path / name, **parts)
         return Bundle.load(result.path)
 
     return run

@@ -60,7 +60,7 @@ def reciter(tiny_recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> lo
         tiny_recipe, min_frequency=1, epochs=60, dropout=0.0, num_layers=1, batch_size=1
     )
     path = tmp_path_factory.mktemp("models") / "reciter"
-    train(RECITED, recipe, out=path, valid=RECITED, test=RECITED, device="cpu")
+    train(RECITED, recipe, out=path, valid=RECITED, test=RECITED)
     return lorelm.load(path)
 
 

@@ -12,12 +12,16 @@ from lorelm.model.lstm import LSTMLanguageModel
 VOCABULARY_SIZE = 7
 
 
-def small_model(*, num_layers: int = 2, dropout: float = 0.0, seed: int = 0) -> LSTMLanguageModel:
+def small_model(*, num_layers: int = 2, tied: bool = False, seed: int = 0) -> LSTMLanguageModel:
     torch.manual_seed(seed)
     config = ModelConfig(
-        vocabulary_size=VOCABULARY_SIZE, embedding_size=3, hidden_size=4, num_layers=num_layers
+        vocabulary_size=VOCABULARY_SIZE,
+        embedding_size=4 if tied else 3,
+        hidden_size=4,
+        num_layers=num_layers,
+        tied=tied,
     )
-    return LSTMLanguageModel(config, dropout=dropout)
+    return LSTMLanguageModel(config)
 
 
 def some_ids(num_steps: int, batch_size: int) -> Tensor:
@@ -78,9 +82,9 @@ def test_a_later_id_does_not_change_an_earlier_prediction():
     assert not torch.equal(after[4:], before[4:])
 
 
-@pytest.mark.parametrize("dropout", [0.0, 0.3])
-def test_a_gradient_reaches_every_parameter(dropout):
-    model = small_model(num_layers=2, dropout=dropout)
+@pytest.mark.parametrize("tied", [False, True])
+def test_a_gradient_reaches_every_parameter(tied):
+    model = small_model(num_layers=2, tied=tied)
     ids_TB = torch.arange(VOCABULARY_SIZE).repeat(3, 1)
     logits_TBV, _ = model(ids_TB, model.initial_state(VOCABULARY_SIZE))
     loss = torch.nn.functional.cross_entropy(logits_TBV.flatten(0, 1), ids_TB.flatten())
@@ -128,18 +132,19 @@ def test_one_unit_is_worked_by_hand():
     assert c_LBH.item() == pytest.approx(c, abs=1e-6)
 
 
+def test_a_tied_model_has_one_matrix_for_both():
+    model = small_model(tied=True)
+    assert model.fc.weight is model.embedding.weight
+    assert set(model.state_dict()) == set(model.config.tensor_shapes())
+
+
 @pytest.mark.parametrize("num_layers", [1, 2])
-def test_dropout_acts_in_training_and_not_in_evaluation(num_layers):
-    model = small_model(num_layers=num_layers, dropout=0.5)
-    without = small_model(num_layers=num_layers)
-    without.load_state_dict(model.state_dict())
-    ids_TB, state = some_ids(8, 4), model.initial_state(4)
-    expected, _ = without(ids_TB, state)
-    torch.testing.assert_close(model.eval()(ids_TB, state)[0], expected, atol=1e-6, rtol=1e-6)
-    model.train()
-    assert not torch.allclose(model(ids_TB, state)[0], model(ids_TB, state)[0])
-
-
-def test_the_state_is_of_the_model_s_number_type():
-    h_LBH, c_LBH = small_model().double().initial_state(1)
-    assert h_LBH.dtype == c_LBH.dtype == torch.float64
+def test_layer_by_layer_is_the_whole(num_layers):
+    model = small_model(num_layers=num_layers)
+    inputs_TBI, (h_LBH, c_LBH) = torch.randn(6, 2, 3), model.initial_state(2)
+    expected_TBH, (expected_h_LBH, _) = model.lstm(inputs_TBI, (h_LBH, c_LBH))
+    for layer in range(num_layers):
+        state = (h_LBH[[layer]], c_LBH[[layer]])
+        inputs_TBI, (h_1BH, _) = model.run_layer(inputs_TBI, state, model.lstm_weights(layer))
+        torch.testing.assert_close(h_1BH[0], expected_h_LBH[layer])
+    torch.testing.assert_close(inputs_TBI, expected_TBH)

@@ -1,4 +1,6 @@
 import dataclasses
+import threading
+from pathlib import Path
 
 import pytest
 import torch
@@ -6,11 +8,13 @@ import torch
 from lorelm.corpus.documents import Documents
 from lorelm.corpus.preparation import Corpus, prepare_corpus
 from lorelm.corpus.tokenizer import make_tokenizer
-from lorelm.errors import CorpusError, InputError, RecipeError
-from lorelm.model.config import ModelConfig
+from lorelm.errors import CorpusError, RecipeError, TrainingStoppedError
 from lorelm.model.lstm import LSTMLanguageModel
-from lorelm.training.loop import EpochReport, TrainedModel, TrainingListener, fit, resolve_device
+from lorelm.training.checkpoint import Checkpoint
+from lorelm.training.listener import EpochReport, TrainingListener
+from lorelm.training.loop import CheckpointSettings, fit
 from lorelm.training.recipe import Recipe
+from lorelm.training.trainer import TrainedModel
 from lorelm.training.validation import validation_loss
 
 CPU = torch.device("cpu")
@@ -41,13 +45,17 @@ def test_another_seed_gives_other_weights(corpus: Corpus, tiny_recipe: Recipe) -
     assert not torch.equal(one.fc.weight, two.fc.weight)
 
 
-def test_a_seeded_run_has_its_golden_losses(corpus: Corpus, tiny_recipe: Recipe) -> None:
+@pytest.mark.parametrize(
+    ("dropout", "golden_valid_losses"),
+    [(0.0, [2.00771, 0.74173, 0.63100]), (0.1, [2.4115, 0.9442, 0.6910])],
+)
+def test_a_seeded_run_has_its_golden_losses(
+    corpus: Corpus, tiny_recipe: Recipe, dropout: float, golden_valid_losses: list[float]
+) -> None:
     """A refactor that leaves the arithmetic alone leaves these alone."""
-    losses = [report.valid_loss for report in trained(corpus, tiny_recipe, epochs=3).epochs]
-    assert losses == pytest.approx(GOLDEN_VALID_LOSSES, abs=2e-3)
-
-
-GOLDEN_VALID_LOSSES = [2.2805, 0.8757, 0.6621]
+    result = trained(corpus, tiny_recipe, epochs=3, dropout=dropout)
+    losses = [report.valid_loss for report in result.epochs]
+    assert losses == pytest.approx(golden_valid_losses, abs=2e-3)
 
 
 def test_training_learns_the_grammar_of_the_tales(corpus: Corpus, tiny_recipe: Recipe) -> None:
@@ -90,76 +98,104 @@ def test_validation_loss_is_the_mean_of_single_steps(corpus: Corpus, tiny_recipe
     )
 
 
-class InterruptAfter(TrainingListener):
+class StopAfter(TrainingListener):
+    """Asks the run to stop after some steps, as Ctrl-C does."""
+
     def __init__(self, num_steps: int) -> None:
         self.num_steps = num_steps
-        self.reports: list[EpochReport] = []
+        self.stop = threading.Event()
 
     def on_step(self, *, num_tokens: int) -> None:
         self.num_steps -= 1
         if self.num_steps == 0:
-            raise KeyboardInterrupt
-
-    def on_epoch(self, report: EpochReport, model: LSTMLanguageModel) -> None:
-        self.reports.append(report)
+            self.stop.set()
 
 
-def test_ctrl_c_returns_the_best_epoch_so_far(corpus: Corpus, tiny_recipe: Recipe) -> None:
-    steps_an_epoch = -(-len(corpus.train.stream) // tiny_recipe.batch_size // tiny_recipe.bptt)
-    listener = InterruptAfter(steps_an_epoch + 2)
-    result = fit(corpus, tiny_recipe, device=CPU, listener=listener)
-    assert isinstance(result.interruption, KeyboardInterrupt)
-    assert result.epochs == listener.reports
-    assert len(result.epochs) == 1
-    assert validation_loss(result.model, corpus.valid.stream) == pytest.approx(
-        result.best.valid_loss
-    )
+REGULARISED = {
+    **{"tied": True, "embedding_size": 32, "locked_dropout": True, "word_dropout": 0.1},
+    **{"recurrent_dropout": 0.2, "schedule": "cosine", "warm_up": 0.1, "weight_average": 0.9},
+    **{"shuffle": True, "activation_penalty": 1.0, "temporal_penalty": 1.0},
+}
 
 
-def test_ctrl_c_in_the_first_epoch_passes_through(corpus: Corpus, tiny_recipe: Recipe) -> None:
-    with pytest.raises(KeyboardInterrupt):
-        fit(corpus, tiny_recipe, device=CPU, listener=InterruptAfter(1))
-
-
-class RuinedModel(LSTMLanguageModel):
-    def __init__(self, config: ModelConfig, *, dropout: float) -> None:
-        super().__init__(config, dropout=dropout)
-        self.fc.bias.data.fill_(float("nan"))
-
-
-def test_an_exploding_loss_says_what_to_do(
-    corpus: Corpus, tiny_recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("num_steps", [1, 15, 16, 17, 40])
+@pytest.mark.parametrize("settings", [{}, REGULARISED], ids=["classic", "regularised"])
+def test_a_stopped_run_goes_on_to_the_very_weights_of_an_uninterrupted_one(
+    corpus: Corpus,
+    tiny_recipe: Recipe,
+    tmp_path: Path,
+    num_steps: int,
+    settings: dict[str, object],
 ) -> None:
-    monkeypatch.setattr("lorelm.training.loop.LSTMLanguageModel", RuinedModel)
-    with pytest.raises(RecipeError, match="exploded in epoch 1: use a lower --learning-rate"):
-        trained(corpus, tiny_recipe)
+    recipe = dataclasses.replace(tiny_recipe, epochs=3, **settings)
+    whole = trained(corpus, recipe)
+    checkpoints = CheckpointSettings(out=tmp_path, run={})
+    listener = StopAfter(num_steps)
+    with pytest.raises(TrainingStoppedError, match=f"lorelm train --resume {tmp_path}"):
+        fit(
+            corpus,
+            recipe,
+            device=CPU,
+            listener=listener,
+            checkpoints=checkpoints,
+            stop=listener.stop,
+        )
+    torch.manual_seed(99)  # another process has other random numbers
+    resumed = fit(
+        corpus,
+        recipe,
+        device=CPU,
+        listener=TrainingListener(),
+        resume=Checkpoint.load(tmp_path).snapshot,
+    )
+    expected, found = whole.model.state_dict(), resumed.model.state_dict()
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+    assert [r.valid_loss for r in resumed.epochs] == [r.valid_loss for r in whole.epochs]
+    assert [r.train_loss for r in resumed.epochs] == [r.train_loss for r in whole.epochs]
 
 
 class Ruin(TrainingListener):
-    """Spoils the weights at the end of the second epoch."""
+    """Spoils the weights at the end of an epoch, so often."""
+
+    def __init__(self, *, epoch: int, times: int) -> None:
+        self.epoch, self.times = epoch, times
+        self.problems: list[str] = []
 
     def on_epoch(self, report: EpochReport, model: LSTMLanguageModel) -> None:
-        if report.epoch == 2:
+        if report.epoch == self.epoch and self.times:
+            self.times -= 1
             model.fc.bias.data.fill_(float("nan"))
 
+    def on_problem(self, message: str) -> None:
+        self.problems.append(message)
 
-def test_a_loss_that_explodes_later_leaves_the_best_epoch(
+
+def test_after_an_explosion_training_goes_back_with_half_the_learning_rate(
+    corpus: Corpus, tiny_recipe: Recipe, tmp_path: Path
+) -> None:
+    listener = Ruin(epoch=3, times=2)
+    checkpoints = CheckpointSettings(out=tmp_path, run={}, steps=10)
+    recipe = dataclasses.replace(tiny_recipe, epochs=5)
+    result = fit(corpus, recipe, device=CPU, listener=listener, checkpoints=checkpoints)
+    assert len(listener.problems) == 2
+    assert "back to epoch 3, step" in listener.problems[0]
+    assert "half the learning rate" in listener.problems[0]
+    assert [report.epoch for report in result.epochs] == [1, 2, 3, 4, 5]
+    rates = [report.learning_rate for report in result.epochs]
+    assert rates[1] == tiny_recipe.learning_rate
+    assert rates[4] <= tiny_recipe.learning_rate / 4
+    assert result.best.valid_loss < result.epochs[0].valid_loss
+
+
+def test_a_loss_that_explodes_again_and_again_says_what_to_do(
     corpus: Corpus, tiny_recipe: Recipe
 ) -> None:
-    result = fit(corpus, tiny_recipe, device=CPU, listener=Ruin())
-    assert "exploded in epoch 3" in str(result.interruption)
-    assert len(result.epochs) == 2
-    assert validation_loss(result.model, corpus.valid.stream) == pytest.approx(
-        result.best.valid_loss
-    )
+    listener = Ruin(epoch=1, times=99)
+    with pytest.raises(RecipeError, match=r"halved 3 times: use a lower --learning-rate"):
+        fit(corpus, tiny_recipe, device=CPU, listener=listener)
+    assert len(listener.problems) == 3
 
 
 def test_a_batch_larger_than_the_corpus_is_refused(corpus: Corpus, tiny_recipe: Recipe) -> None:
     with pytest.raises(CorpusError, match="use --batch-size"):
         trained(corpus, tiny_recipe, batch_size=100_000)
-
-
-@pytest.mark.parametrize("device", ["gpu", "cuda:99"])
-def test_a_device_that_is_not_there_is_refused(device: str) -> None:
-    with pytest.raises(InputError, match="use --device cpu"):
-        resolve_device(device)

@@ -13,13 +13,25 @@ def test_the_classic_recipe_is_the_classic_one() -> None:
         "embedding_size": 512,
         "hidden_size": 512,
         "num_layers": 2,
+        "tied": False,
         "dropout": 0.65,
+        "locked_dropout": False,
+        "word_dropout": 0.0,
+        "recurrent_dropout": 0.0,
+        "activation_penalty": 0.0,
+        "temporal_penalty": 0.0,
+        "schedule": "plateau",
         "learning_rate": 1e-3,
         "learning_rate_decay": 0.5,
+        "warm_up": 0.0,
+        "second_moment_decay": 0.999,
+        "weight_average": 0.0,
         "max_gradient_norm": 0.25,
         "batch_size": 64,
         "bptt": 50,
+        "shuffle": False,
         "epochs": 20,
+        "precision": "float32",
         "seed": 0,
         "split_seed": 42,
     }
@@ -74,5 +86,7 @@ def test_a_wrong_recipe_is_refused(tmp_path: Path, content: str, message: str) -
 
 
 def test_a_recipe_that_does_not_exist_is_refused() -> None:
-    with pytest.raises(RecipeError, match=r"no recipe 'grand'.*classic, default, shakespeare"):
+    with pytest.raises(
+        RecipeError, match=r"no recipe 'grand'.*classic, default, fine-tune, shakespeare"
+    ):
         Recipe.load("grand")

@@ -38,7 +38,7 @@ def test_named_parts_are_used_as_they_are(
 ) -> None:
     valid = Documents(texts=tales.texts[:5], source="valid.txt")
     test = Documents(texts=tales.texts[5:9], source="test.txt")
-    result = train(tales, tiny_recipe, out=tmp_path / "m", valid=valid, test=test, device="cpu")
+    result = train(tales, tiny_recipe, out=tmp_path / "m", valid=valid, test=test)
     facts = Bundle.load(tmp_path / "m").manifest.corpus
     assert (facts.train_documents, facts.valid_documents, facts.test_documents) == (
         len(tales),
@@ -52,7 +52,7 @@ def test_only_one_of_valid_and_test_is_refused(
     tales: Documents, tiny_recipe: Recipe, tmp_path: Path
 ) -> None:
     with pytest.raises(CorpusError, match="--valid and --test together"):
-        train(tales, tiny_recipe, out=tmp_path / "m", valid=tales, device="cpu")
+        train(tales, tiny_recipe, out=tmp_path / "m", valid=tales)
 
 
 def test_a_folder_of_other_things_is_refused_before_training(
@@ -60,5 +60,5 @@ def test_a_folder_of_other_things_is_refused_before_training(
 ) -> None:
     (tmp_path / "thesis.docx").write_text("")
     with pytest.raises(BundleError, match="holds other things"):
-        train(tales, tiny_recipe, out=tmp_path, device="cpu")
+        train(tales, tiny_recipe, out=tmp_path)
     assert [file.name for file in tmp_path.iterdir()] == ["thesis.docx"]

@@ -4,8 +4,8 @@
 
     manifest.json         what it is, how it was made, what it is worth, the hash of each file
     vocabulary.json       the words in the order of their ids
-    weights.safetensors   the weights in float32           (not in a serving bundle)
-    step.float32.onnx     one step of the model            (not in a serving bundle)
+    weights.safetensors   the weights                      (not in a serving bundle)
+    step.float32.onnx     one step of the model            (not in a serving or compact bundle)
     step.int8.onnx        the same in int8, four times faster: what serves
     spelling.npz          how words are spelled: what an unknown word costs
     copies.npz            fingerprints of the training text, to tell what is copied from it
@@ -18,7 +18,9 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, Literal, Self, TypeVar
+
+import numpy as np
 
 from lorelm.bundle.folder import check_replaceable, replace_file, replace_folder, whole_folder
 from lorelm.bundle.manifest import (
@@ -53,10 +55,19 @@ METRICS_FIGURES: Final = (
 )
 """What a line of :data:`METRICS` says of an epoch, and a plot shows."""
 METRICS_SO_FAR: Final = "metrics.so-far.jsonl"
+CHECKPOINT: Final = "checkpoint.safetensors"
+CHECKPOINT_NEW: Final = f".{CHECKPOINT}.new"
+_EARLY: Final = (METRICS_SO_FAR, CHECKPOINT, CHECKPOINT_NEW)
+"""What the folder holds while the model is trained, and no longer when the bundle is written."""
 
 EMBEDDED_PATH: Final = Path(__file__).parent / "embedded"
 """The bundle that the package ships, trained on Shakespeare's plays."""
 
+
+WeightType = Literal["float32", "float16"]
+
+_TIED: Final = ("fc.weight", "embedding.weight")
+"""The tensors that are one in a tied model."""
 
 _T = TypeVar("_T")
 
@@ -66,7 +77,8 @@ def graph_name(precision: Precision) -> str:
 
 
 _OWNED: Final = (
-    *(MANIFEST, VOCABULARY, WEIGHTS, SPELLING, COPIES, NGRAM, METRICS_SO_FAR),
+    *(MANIFEST, VOCABULARY, WEIGHTS, SPELLING, COPIES, NGRAM),
+    *_EARLY,
     *map(graph_name, PRECISIONS),
 )
 
@@ -211,7 +223,7 @@ class Bundle:
             raise BundleError(f"{self.path / name} is damaged: {error}") from error
 
     def weights(self) -> dict[str, FloatArray]:
-        """The tensors of :meth:`ModelConfig.tensor_shapes`.
+        """The tensors of :meth:`ModelConfig.tensor_shapes`, in float32.
 
         Raises:
             BundleError: there are none, or they do not fit the vocabulary and the model.
@@ -225,9 +237,12 @@ class Bundle:
         except ImportError as error:
             raise MissingExtraError("reading a model's weights", "train") from error
         try:
-            weights: dict[str, FloatArray] = load(_read(self.path / WEIGHTS))
+            stored = load(_read(self.path / WEIGHTS))
         except SafetensorError as error:
             raise BundleError(f"{self.path / WEIGHTS} is damaged: {error}") from error
+        weights: dict[str, FloatArray] = {n: w.astype(np.float32) for n, w in stored.items()}
+        if self.manifest.model.tied and _TIED[1] in weights:
+            weights[_TIED[0]] = weights[_TIED[1]]
         shapes = {name: tensor.shape for name, tensor in weights.items()}
         expected = self.manifest.model.tensor_shapes()
         for name in sorted(shapes.keys() | expected.keys()):
@@ -247,6 +262,7 @@ def save_bundle(
     model: ModelConfig,
     graphs: Mapping[Precision, bytes],
     weights: Weights | None,
+    weight_type: WeightType = "float32",
     recipe: Mapping[str, object],
     corpus: CorpusFacts,
     evaluation: Evaluation,
@@ -263,6 +279,7 @@ def save_bundle(
     other names in the folder stay.
 
     Args:
+        weight_type: the numbers that the weights are written in.
         metrics: the lines of ``metrics.jsonl``.
 
     Raises:
@@ -275,7 +292,7 @@ def save_bundle(
     if ngram is not None:
         files[NGRAM] = ngram.to_bytes()
     if weights is not None:
-        files[WEIGHTS] = _serialize(weights)
+        files[WEIGHTS] = _serialize(weights, weight_type, tied=model.tied)
     manifest = Manifest(
         created_by=f"lorelm {VERSION}",
         tokenizer=tokenizer.style,
@@ -300,7 +317,7 @@ def check_target(path: str | Path) -> None:
     Raises:
         BundleError: it holds something else than a bundle, or cannot be written.
     """
-    check_replaceable(Path(path), is_ours=_is_bundle, log="metrics*.jsonl")
+    check_replaceable(Path(path), is_ours=_is_bundle, early=(METRICS, *_EARLY))
 
 
 def _is_bundle(path: Path) -> bool:
@@ -311,12 +328,16 @@ def _is_bundle(path: Path) -> bool:
     return True
 
 
-def _serialize(weights: Weights) -> bytes:
+def _serialize(weights: Weights, weight_type: WeightType, *, tied: bool) -> bytes:
     try:
         from safetensors.numpy import save
     except ImportError as error:
         raise MissingExtraError("writing a model's weights", "train") from error
-    serialized: bytes = save(dict(weights))
+    # A tied matrix is written once.
+    stored = {name: w.astype(weight_type) for name, w in weights.items()}
+    if tied:
+        del stored[_TIED[0]]
+    serialized: bytes = save(stored)
     return serialized
 
 

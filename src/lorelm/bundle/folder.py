@@ -8,12 +8,14 @@ from pathlib import Path
 from lorelm.errors import BundleError
 
 
-def check_replaceable(path: Path, *, is_ours: Callable[[Path], bool], log: str) -> None:
+def check_replaceable(
+    path: Path, *, is_ours: Callable[[Path], bool], early: Collection[str]
+) -> None:
     """Refuses to replace what is not ours, or cannot be: better now than after hours of training.
 
     Args:
         is_ours: tells whether a folder is one that we wrote.
-        log: pattern of the files that a folder of ours may hold before anything else is in it.
+        early: names of the files that a folder of ours may hold before anything else is in it.
 
     Raises:
         BundleError: it is a file, a link, the current folder or one with other things in it, or it
@@ -27,7 +29,7 @@ def check_replaceable(path: Path, *, is_ours: Callable[[Path], bool], log: str) 
     try:
         recover(path)
         if path.is_dir():
-            _check_contents(path, is_ours=is_ours(path), log=log)
+            _check_contents(path, is_ours=is_ours(path), early=early)
             path.rename(_old(path))
             _old(path).rename(path)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -37,9 +39,9 @@ def check_replaceable(path: Path, *, is_ours: Callable[[Path], bool], log: str) 
         raise BundleError(f"{path} cannot be written: no right to write in {path.parent}")
 
 
-def _check_contents(path: Path, *, is_ours: bool, log: str) -> None:
+def _check_contents(path: Path, *, is_ours: bool, early: Collection[str]) -> None:
     for entry in path.iterdir():
-        if entry.is_dir() or not (is_ours or entry.match(log)):
+        if entry.is_dir() or not (is_ours or entry.name in early):
             raise BundleError(
                 f"{path} is a folder that holds other things (such as {entry.name}): give --out a "
                 "new folder"

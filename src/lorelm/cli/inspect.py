@@ -78,8 +78,8 @@ def _cut_off_table(statistics: CorpusStatistics, min_frequency: int) -> Table:
 
 def _training_time(documents: Documents, recipe: Recipe) -> str:
     try:
+        from lorelm.training.device import resolve_device
         from lorelm.training.estimate import estimate_training_seconds
-        from lorelm.training.loop import resolve_device
     except ImportError as error:
         if error.name != "torch":
             raise

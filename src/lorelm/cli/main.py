@@ -6,7 +6,7 @@ from typing import Final
 
 import click
 
-from lorelm.errors import LoreLMError
+from lorelm.errors import LoreLMError, TrainingStoppedError
 from lorelm.version import VERSION
 
 _COMMANDS: Final = ("serve", "generate", "train", "inspect", "evaluate", "compare", "score")
@@ -52,6 +52,9 @@ def main() -> None:
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]
     try:
         lorelm.main(standalone_mode=False)
+    except TrainingStoppedError as error:
+        click.echo(f"lorelm: {error}", err=True)
+        sys.exit(130)
     except LoreLMError as error:
         click.echo(f"lorelm: {error}", err=True)
         sys.exit(2 if isinstance(error, ValueError) else 1)

@@ -1,36 +1,57 @@
 """``lorelm train``: a model of the user's own text."""
 
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
-from lorelm.bundle import Bundle
+from lorelm.bundle import EMBEDDED_PATH, Bundle
 from lorelm.cli.evaluating import evaluate_bundle
 from lorelm.cli.figures_display import show_figures
 from lorelm.cli.options import echo_notes, reading_options, take_reading_options
+from lorelm.corpus.documents import Documents
 from lorelm.corpus.readers import read_documents
+from lorelm.corpus.reading_options import ReadingOptions
 from lorelm.errors import CorpusError, MissingExtraError
-from lorelm.training.recipe import BUILT_IN_RECIPES, Recipe
+from lorelm.training.recipe import BUILT_IN_RECIPES, SCHEDULES, TRAINING_PRECISIONS, Recipe
 
 if TYPE_CHECKING:
-    from lorelm.training.train import TrainingResult
+    from lorelm.training.checkpoint import Checkpoint
+    from lorelm.training.train import TrainingOptions, TrainingResult
 
-_RECIPE_OPTIONS: dict[str, tuple[type, str]] = {
+_RECIPE_OPTIONS: dict[str, tuple[Any, str]] = {
     "tokenizer": (str, "Style of the tokenizer: words or classic."),
     "min_frequency": (int, "Words seen less often in the training part become <unk>."),
     "embedding_size": (int, "Width of a word's vector."),
     "hidden_size": (int, "Width of the hidden state."),
     "num_layers": (int, "How many LSTM layers."),
+    "tied": (bool, "Whether one matrix embeds the words and gives their logits."),
     "dropout": (float, "Share of the activations dropped in training."),
-    "learning_rate": (float, "Learning rate at the start."),
-    "learning_rate_decay": (float, "Factor on it after an epoch without progress."),
+    "locked_dropout": (bool, "Whether dropout stays the same for all steps of a window."),
+    "word_dropout": (float, "Share of the words whose vector is dropped."),
+    "recurrent_dropout": (float, "Share of the recurrent weights dropped."),
+    "activation_penalty": (float, "Weight of the outputs' mean square in the loss."),
+    "temporal_penalty": (float, "Weight of the mean square of their change in the loss."),
+    "schedule": (click.Choice(SCHEDULES), "How the learning rate comes down."),
+    "learning_rate": (float, "Learning rate at its top."),
+    "learning_rate_decay": (float, "Factor on it after an epoch without progress (plateau)."),
+    "warm_up": (float, "Share of the training in which it rises (cosine)."),
+    "second_moment_decay": (float, "Adam's beta 2."),
+    "weight_average": (float, "Decay of the moving average of the weights; 0: none."),
     "max_gradient_norm": (float, "Where the gradient's norm is clipped."),
     "batch_size": (int, "Columns of the corpus read side by side."),
     "bptt": (int, "Length of the truncated BPTT window, in tokens."),
+    "shuffle": (bool, "Whether each epoch reads the documents in another order."),
     "epochs": (int, "How often the training part is read."),
-    "seed": (int, "Of the weights and of dropout."),
+    "precision": (click.Choice(TRAINING_PRECISIONS), "Of the products in training."),
+    "seed": (int, "Of the weights, of dropout and of the order of the documents."),
     "split_seed": (int, "Of the split into training, validation and test."),
 }
 
@@ -38,76 +59,206 @@ _RECIPE_OPTIONS: dict[str, tuple[type, str]] = {
 def _recipe_options(command: Any) -> Any:
     for name, (kind, explanation) in reversed(_RECIPE_OPTIONS.items()):
         flag = "--" + name.replace("_", "-")
-        command = click.option(flag, type=kind, help=explanation)(command)
+        if kind is bool:
+            no = f"--no-{flag.removeprefix('--')}"
+            command = click.option(f"{flag}/{no}", default=None, help=explanation)(command)
+        else:
+            command = click.option(flag, type=kind, help=explanation)(command)
     return command
 
 
 @click.command()
-@click.argument("path")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the bundle.")
+@click.argument("path", required=False)
+@click.option("--out", type=click.Path(path_type=Path), help="Folder of the bundle.")
 @click.option(
     "--recipe",
-    default="default",
-    show_default=True,
+    default=None,
     metavar="NAME|FILE.toml",
-    help=f"All settings at once: {', '.join(BUILT_IN_RECIPES)}, or a TOML file.",
+    help=f"All settings at once: {', '.join(BUILT_IN_RECIPES)}, or a TOML file.  [default: "
+    "default; with --init: fine-tune]",
+)
+@click.option(
+    "--init",
+    metavar="BUNDLE|shakespeare",
+    help="Begin with the weights of a trained model; shakespeare is the embedded one.",
+)
+@click.option(
+    "--resume",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Go on with the unfinished run in this folder. Nothing else is to be given.",
 )
 @click.option("--valid", metavar="FILE", help="Validation part, instead of splitting PATH.")
 @click.option("--test", metavar="FILE", help="Test part, instead of splitting PATH.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
 @click.option("--serving-only", is_flag=True, help="Write only what serving needs.")
 @click.option(
+    "--compact",
+    is_flag=True,
+    help="Write the weights in float16 and only the int8 graph: for serving and --init.",
+)
+@click.option(
     "--ngram",
     is_flag=True,
     help="Put the n-gram model into the bundle too, for generate, score and serve --mixture.",
+)
+@click.option(
+    "--checkpoint-seconds",
+    type=click.FloatRange(min=0),
+    default=30,
+    show_default=True,
+    help="Time between two checkpoints.",
+)
+@click.option(
+    "--checkpoint-steps",
+    type=click.IntRange(min=1),
+    help="Steps between two checkpoints, in place of seconds.",
 )
 @_recipe_options
 @reading_options
 def train(
     *,
-    path: str,
-    out: Path,
-    recipe: str,
+    path: str | None,
+    out: Path | None,
+    recipe: str | None,
+    init: str | None,
+    resume: Path | None,
     valid: str | None,
     test: str | None,
     device: str,
     serving_only: bool,
+    compact: bool,
     ngram: bool,
+    checkpoint_seconds: float,
+    checkpoint_steps: int | None,
     **flags: Any,
 ) -> None:
     """Trains a model on PATH and saves it as a bundle.
 
     PATH is a CSV, TSV, JSONL, Parquet or plain text file, or the word shakespeare. The settings
     below come from the recipe unless they are given here.
+
+    Ctrl-C, a crash or a power cut lose nothing: --resume DIR goes on from the last checkpoint, and
+    ends with the very weights that an uninterrupted run would have.
     """
+    if resume is not None:
+        _refuse_other_options()
+        _resume(resume)
+        return
+    if path is None or out is None:
+        missing = "the argument PATH" if path is None else "the option --out"
+        raise click.UsageError(f"{missing} is missing.")
+    if serving_only and compact:
+        raise click.UsageError("--serving-only has no weights; leave out --compact.")
     reading = take_reading_options(flags)
-    settings = Recipe.load(recipe, **flags)
-    documents = read_documents(path, reading)
-    echo_notes(documents.notes)
+    settings = Recipe.load(recipe or ("fine-tune" if init else "default"), **flags)
+    documents = [read_documents(path, reading)]
+    documents += [read_documents(part, reading) for part in (valid, test) if part]
+    if len(documents) == 2:
+        raise CorpusError("give --valid and --test together, or neither of them")
+    options = _training_module().TrainingOptions(
+        device=device,
+        init=str(EMBEDDED_PATH) if init == "shakespeare" else init,
+        serving_only=serving_only,
+        compact=compact,
+        with_ngram=ngram,
+        checkpoint_seconds=checkpoint_seconds,
+        checkpoint_steps=checkpoint_steps,
+    )
+    _run(documents, settings, out, options)
+
+
+def _refuse_other_options() -> None:
+    """Refuses what is given beside --resume in vain.
+
+    Raises:
+        click.UsageError: something is.
+    """
+    context = click.get_current_context()
+    for name, value in context.params.items():
+        is_given = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+        if is_given and value is not None and name != "resume":
+            raise click.UsageError(
+                f"--resume goes on with the settings that the run was begun with: leave out "
+                f"{'PATH' if name == 'path' else '--' + name.replace('_', '-')}."
+            )
+
+
+def _resume(out: Path) -> None:
+    """Goes on with the run in a folder, as it was begun."""
+    module = _training_module()
+    from lorelm.training.checkpoint import Checkpoint
+
+    checkpoint = Checkpoint.load(out)
+    run = checkpoint.run
+    documents = [
+        read_documents(file["path"], ReadingOptions(**file["options"])) for file in run["files"]
+    ]
+    click.echo(f"Going on from {checkpoint.snapshot.description}.", err=True)
+    options = module.TrainingOptions(**run["options"])
+    _run(documents, Recipe(**run["recipe"]), out, options, checkpoint)
+
+
+def _training_module() -> Any:
+    """The module that trains.
+
+    Raises:
+        MissingExtraError: PyTorch is not installed.
+    """
     try:
-        from lorelm.cli.training_display import TrainingDisplay, show_next_steps, show_result
-        from lorelm.training.train import train as run
+        from lorelm.training import train as module
     except ImportError as error:
         if error.name != "torch":
             raise
         raise MissingExtraError("training a model", "train") from error
-    with TrainingDisplay() as display:
-        result = run(
-            documents,
-            settings,
+    return module
+
+
+def _run(
+    documents: list[Documents],
+    recipe: Recipe,
+    out: Path,
+    options: "TrainingOptions",
+    resume: "Checkpoint | None" = None,
+) -> None:
+    """Trains, judges, and says what to do next."""
+    from lorelm.cli.training_display import TrainingDisplay, show_next_steps, show_result
+
+    echo_notes(documents[0].notes)
+    valid, test = documents[1:] or (None, None)
+    with TrainingDisplay() as display, _stop_on_signal() as stop:
+        result = _training_module().train(
+            documents[0],
+            recipe,
             out=out,
-            valid=read_documents(valid, reading) if valid else None,
-            test=read_documents(test, reading) if test else None,
-            device=device,
-            serving_only=serving_only,
-            with_ngram=ngram,
+            options=options,
+            valid=valid,
+            test=test,
             listener=display,
+            resume=resume,
+            stop=stop,
         )
     show_result(result)
     _judge(result)
     show_next_steps(result)
-    if isinstance(result.interruption, KeyboardInterrupt):
-        raise SystemExit(130)
+
+
+@contextmanager
+def _stop_on_signal() -> Iterator[threading.Event]:
+    """Ctrl-C (or SIGTERM) asks the run to stop after its step; once more stops it at once."""
+    stop = threading.Event()
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _judge(result: "TrainingResult") -> None:

@@ -12,7 +12,7 @@ from lorelm.corpus.preparation import Corpus
 from lorelm.generation.language_model import LanguageModel
 from lorelm.model.lstm import LSTMLanguageModel
 from lorelm.runtime.torch_runtime import TorchRuntime
-from lorelm.training.loop import EpochReport, TrainingListener
+from lorelm.training.listener import EpochReport, TrainingListener
 from lorelm.training.recipe import Recipe
 from lorelm.training.train import TrainingResult
 
@@ -82,6 +82,9 @@ class TrainingDisplay(TrainingListener):
             self._task, description=f"epoch {min(report.epoch + 1, self._epochs)} of {self._epochs}"
         )
 
+    def on_problem(self, message: str) -> None:
+        _console.print(f"! {message}", style="bold red", markup=False, soft_wrap=True)
+
     def _sample(self, model: LSTMLanguageModel, seed: int) -> str:
         """How the model begins a document at this point."""
         runtime = TorchRuntime(model)
@@ -92,9 +95,6 @@ class TrainingDisplay(TrainingListener):
 def show_result(result: TrainingResult) -> None:
     """What the training came to."""
     evaluation, training = result.evaluation, result.training
-    if result.interruption is not None:
-        reason = str(result.interruption) or "stopped by Ctrl-C"
-        _console.print(f"{reason}; the best epoch so far is saved.", soft_wrap=True)
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     table.add_row("best epoch", f"{training.best_epoch} of {training.epochs}")
     table.add_row("training time", f"{duration(training.seconds)} on {training.device}")

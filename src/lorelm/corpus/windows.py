@@ -1,23 +1,19 @@
 """A stream of ids cut for truncated back-propagation through time (BPTT)."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Protocol, Self, TypeVar
+from typing import Final, Self
 
 import numpy as np
 
 from lorelm.corpus.vocabulary import EOS_ID, Ids, Vocabulary
 from lorelm.errors import CorpusError
 
+# Shuffling moves whole documents, of a large corpus runs of them: the order of so many pieces is
+# 2 MB, whatever the corpus.
+_MAX_PIECES: Final = 100_000
 
-class _Steps(Protocol):
-    """An array or tensor of ids whose first axis is time."""
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, key: slice, /) -> Self: ...
-
-
-_StepsT = TypeVar("_StepsT", bound=_Steps)
+_SCANNED_IDS: Final = 1_000_000
+"""How many ids are looked at in one go: a stream may lie on disk and be larger than memory."""
 
 
 def encode_stream(documents: Iterable[Sequence[str]], vocabulary: Vocabulary) -> Ids:
@@ -26,30 +22,91 @@ def encode_stream(documents: Iterable[Sequence[str]], vocabulary: Vocabulary) ->
     return np.concatenate(parts) if parts else np.zeros(0, dtype=np.int64)
 
 
-def columns(stream: Ids, *, batch_size: int) -> tuple[Ids, Ids]:
-    """Cuts a stream into `batch_size` equal columns to be read side by side.
+class DocumentOrder:
+    """The documents of a stream in some order; at first in their own.
 
-    Returns `inputs_TB` and `targets_TB`, where a target is the id that follows its input. The
-    stream's first id is predicted from an `<eos>`, as the start of every document is. The last
-    ``len(stream) % batch_size`` ids are left out.
+    Of a corpus of more than 100,000 documents, runs of neighbours stay together.
+    """
+
+    def __init__(self, stream: Ids) -> None:
+        starts = np.concatenate(
+            [[0]]
+            + [
+                np.flatnonzero(stream[i : i + _SCANNED_IDS] == EOS_ID) + i + 1
+                for i in range(0, len(stream), _SCANNED_IDS)
+            ]
+        )
+        starts = starts[starts < len(stream)]
+        starts = starts[:: -(-len(starts) // _MAX_PIECES)] if len(starts) else starts
+        self._starts = starts
+        self._lengths = np.diff(np.append(starts, len(stream)))
+        self._arrange(np.arange(len(starts)))
+
+    def shuffled(self, generator: np.random.Generator) -> Self:
+        """The same documents in an order drawn from the generator."""
+        other = object.__new__(type(self))
+        other._starts, other._lengths = self._starts, self._lengths
+        other._arrange(generator.permutation(len(self._starts)))
+        return other
+
+    def _arrange(self, order: Ids) -> None:
+        lengths = self._lengths[order]
+        self._ends = np.cumsum(lengths)
+        self._offsets = self._starts[order] - (self._ends - lengths)
+
+    def places(self, positions: Ids) -> Ids:
+        """Where in the stream the ids lie that stand at these positions of the order."""
+        found: Ids = positions + self._offsets[np.searchsorted(self._ends, positions, "right")]
+        return found
+
+
+class Reading:
+    """A stream read side by side in `batch_size` equal columns.
+
+    A target is the id that follows its input. The first id is predicted from an `<eos>`, as the
+    start of every document is. The last ``len(stream) % batch_size`` ids are left out.
+
+    Args:
+        stream: ids with an `<eos>` after each document; may be memory-mapped.
+        order: of the documents; None reads them in their own.
+        columns: which of the columns to read; all of them by default.
 
     Raises:
         CorpusError: the stream is shorter than `batch_size`.
     """
-    num_steps = len(stream) // batch_size
-    if num_steps == 0:
-        raise CorpusError(
-            f"the training part has {len(stream):,} tokens, too few for a batch of {batch_size}: "
-            f"use --batch-size {max(1, len(stream) // 2)} or less, or a longer corpus"
-        )
-    targets = stream[: num_steps * batch_size]
-    inputs = np.concatenate(([EOS_ID], targets[:-1]))
-    return inputs.reshape(batch_size, num_steps).T, targets.reshape(batch_size, num_steps).T
 
+    def __init__(
+        self,
+        stream: Ids,
+        *,
+        batch_size: int,
+        order: DocumentOrder | None = None,
+        columns: slice = slice(None),
+    ) -> None:
+        self.num_steps: Final = len(stream) // batch_size
+        if self.num_steps == 0:
+            raise CorpusError(
+                f"the training part has {len(stream):,} tokens, too few for a batch of "
+                f"{batch_size}: use --batch-size {max(1, len(stream) // 2)} or less, or a longer "
+                "corpus"
+            )
+        self._stream = stream
+        self._order = order
+        self._starts_B = (np.arange(batch_size) * self.num_steps)[columns]
 
-def windows(
-    inputs_TB: _StepsT, targets_TB: _StepsT, *, bptt: int
-) -> Iterator[tuple[_StepsT, _StepsT]]:
-    """The columns (arrays or tensors) in pieces of `bptt` steps; the last may be shorter."""
-    for start in range(0, len(inputs_TB), bptt):
-        yield inputs_TB[start : start + bptt], targets_TB[start : start + bptt]
+    def windows(self, *, bptt: int, first: int = 0) -> Iterator[tuple[Ids, Ids]]:
+        """Pairs `inputs_TB`, `targets_TB` of `bptt` steps, the last of what is left.
+
+        Args:
+            first: the window to begin with.
+        """
+        for start in range(first * bptt, self.num_steps, bptt):
+            steps_T = np.arange(start - 1, min(start + bptt, self.num_steps))
+            ids_TB = self._ids(steps_T[:, None] + self._starts_B)
+            yield ids_TB[:-1], ids_TB[1:]
+
+    def _ids(self, positions: Ids) -> Ids:
+        clipped = np.maximum(positions, 0)
+        places = clipped if self._order is None else self._order.places(clipped)
+        ids: Ids = self._stream[places].astype(np.int64, copy=False)
+        return np.where(positions < 0, EOS_ID, ids)

@@ -1,6 +1,6 @@
 """What a model's tensors look like."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 
 from lorelm.errors import InputError
 
@@ -9,23 +9,37 @@ from lorelm.errors import InputError
 class ModelConfig:
     """The sizes of a model: all that is needed to name the shape of each tensor.
 
+    Attributes:
+        tied: whether one matrix embeds the words and gives their logits.
+
     Raises:
-        InputError: a size is below one, or the vocabulary holds no word.
+        InputError: a size is below one, the vocabulary holds no word, or the two sizes of a tied
+            model differ.
     """
 
     vocabulary_size: int
     embedding_size: int
     hidden_size: int
     num_layers: int
+    tied: bool = False
 
     def __post_init__(self) -> None:
-        for name, value in asdict(self).items():
+        for name in (field.name for field in fields(self) if field.name != "tied"):
+            value = getattr(self, name)
             least = 3 if name == "vocabulary_size" else 1
             if type(value) is not int or value < least:
                 raise InputError(f"{name} is a whole number of at least {least}, not {value!r}")
+        if self.tied and self.embedding_size != self.hidden_size:
+            raise InputError(
+                f"a tied model has one size for embedding and hidden state, not "
+                f"{self.embedding_size} and {self.hidden_size}"
+            )
 
     def tensor_shapes(self) -> dict[str, tuple[int, ...]]:
-        """The shape of each weight by its name, gates in PyTorch's order (i, f, g, o)."""
+        """The shape of each weight by its name, gates in PyTorch's order (i, f, g, o).
+
+        Of a tied model, `fc.weight` is `embedding.weight` once more.
+        """
         gates = 4 * self.hidden_size
         shapes: dict[str, tuple[int, ...]] = {
             "embedding.weight": (self.vocabulary_size, self.embedding_size),

@@ -1,5 +1,8 @@
 """The language model in PyTorch."""
 
+from typing import Final
+
+import torch
 from torch import Tensor, nn
 
 from lorelm.model.config import ModelConfig
@@ -7,28 +10,30 @@ from lorelm.model.config import ModelConfig
 LSTMState = tuple[Tensor, Tensor]
 """Hidden state `h_LBH` and cell state `c_LBH`."""
 
+_TIED_EMBEDDING_RANGE: Final = 0.1
+
 
 class LSTMLanguageModel(nn.Module):
     """Embedding, LSTM, linear layer: ids in, logits of the next id out.
 
-    Dropout acts on the embeddings, between the layers and on the outputs, in training mode only.
+    What training does to it besides (dropout and penalties) is in
+    :mod:`lorelm.training.regularisation`.
     """
 
     # PyTorch's own initial values are kept: the embeddings of the literature, uniform in ±0.1,
     # are so small that a small corpus trains slowly (lotr_scripts.csv, recipe classic, validation
-    # perplexity after 20 epochs: 156 against 101).
-    def __init__(self, config: ModelConfig, *, dropout: float = 0.0) -> None:
+    # perplexity after 20 epochs: 156 against 101). Of a tied model they are also the output
+    # layer's, where values around 1 would begin with wild logits.
+    def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
         self.embedding = nn.Embedding(config.vocabulary_size, config.embedding_size)
-        self.lstm = nn.LSTM(
-            config.embedding_size,
-            config.hidden_size,
-            config.num_layers,
-            dropout=dropout if config.num_layers > 1 else 0.0,
-        )
-        self.dropout = nn.Dropout(dropout)
+        self.lstm = nn.LSTM(config.embedding_size, config.hidden_size, config.num_layers)
         self.fc = nn.Linear(config.hidden_size, config.vocabulary_size)
+        if config.tied:
+            nn.init.uniform_(self.embedding.weight, -_TIED_EMBEDDING_RANGE, _TIED_EMBEDDING_RANGE)
+            nn.init.zeros_(self.fc.bias)
+            self.fc.weight = self.embedding.weight
 
     def initial_state(self, batch_size: int) -> LSTMState:
         """The state before anything was read: zeros `h_LBH` and `c_LBH`."""
@@ -37,6 +42,21 @@ class LSTMLanguageModel(nn.Module):
 
     def forward(self, ids_TB: Tensor, state: LSTMState) -> tuple[Tensor, LSTMState]:
         """Reads T steps of B texts; returns `logits_TBV` and the state after the last step."""
-        inputs_TBE = self.dropout(self.embedding(ids_TB))
-        outputs_TBH, state = self.lstm(inputs_TBE, state)
-        return self.fc(self.dropout(outputs_TBH)), state
+        outputs_TBH, state = self.lstm(self.embedding(ids_TB), state)
+        return self.fc(outputs_TBH), state
+
+    def lstm_weights(self, layer: int) -> list[Tensor]:
+        """The tensors of one layer: input, recurrent, and their biases."""
+        return [
+            self.lstm.get_parameter(f"{name}_l{layer}")
+            for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+        ]
+
+    def run_layer(
+        self, inputs_TBI: Tensor, state: LSTMState, weights: list[Tensor]
+    ) -> tuple[Tensor, LSTMState]:
+        """One layer of the LSTM with the given weights; the state is that of this layer."""
+        outputs_TBH, h_1BH, c_1BH = torch.lstm(
+            inputs_TBI, state, weights, True, 1, 0.0, self.training, False, False
+        )
+        return outputs_TBH, (h_1BH, c_1BH)

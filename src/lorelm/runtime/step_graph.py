@@ -59,7 +59,8 @@ def build_step_graph(
         MissingExtraError: the package ``onnx`` is not installed.
     """
     graph = _Graph()
-    products: _Products = _Int8Products(graph) if precision == "int8" else _Float32Products(graph)
+    kind = _Int8Products if precision == "int8" else _Float32Products
+    products: _Products = kind(graph, tied=config.tied)
     table_bytes = config.vocabulary_size * 4 * config.hidden_size * 4
     is_tabulated = precision == "int8" and table_bytes <= max_table_bytes
     embedding_VE = weights["embedding.weight"]
@@ -72,7 +73,7 @@ def build_step_graph(
         bias = weights[f"lstm.bias_ih_l{layer}"] + weights[f"lstm.bias_hh_l{layer}"]
         operand = products.operand(f"h_{layer}_BH")
         if layer == 0 and is_tabulated:
-            from_word = graph.look_up(embedding_VE @ weight_ih + bias)
+            from_word = graph.look_up(graph.constant(embedding_VE @ weight_ih + bias))
             gates = graph.node("Add", [from_word, products.linear(operand, weight_hh, None)])
         else:
             gates = products.linear(
@@ -82,7 +83,7 @@ def build_step_graph(
             )
         next_h = _cell(graph, gates, layer, config.hidden_size)
         inputs, inputs_scale = products.operand(next_h), np.float32(1)
-    logits = products.linear(inputs, weights["fc.weight"].T, weights["fc.bias"])
+    logits = products.logits(inputs, weights["fc.weight"], weights["fc.bias"])
     graph.node("Identity", [logits], output="logits_BV")
     return graph.serialize(config)
 
@@ -105,6 +106,10 @@ class _Products(Protocol):
         """The rows `[B, E]` of the ids, as an operand, and the scale still to be applied."""
         ...
 
+    def logits(self, operand: str, weight_VH: FloatArray, bias_V: FloatArray) -> str:
+        """The output layer; of a tied model its matrix is the table of :meth:`embed`."""
+        ...
+
     def operand(self, state: str) -> str:
         """A hidden state as it goes into a product."""
         ...
@@ -115,11 +120,20 @@ class _Products(Protocol):
 
 
 class _Float32Products:
-    def __init__(self, graph: "_Graph") -> None:
+    def __init__(self, graph: "_Graph", *, tied: bool) -> None:
         self._graph = graph
+        self._tied = tied
+        self._table = ""
 
     def embed(self, table_VE: FloatArray) -> tuple[str, np.float32]:
-        return self._graph.look_up(table_VE), np.float32(1)
+        self._table = self._graph.constant(table_VE)
+        return self._graph.look_up(self._table), np.float32(1)
+
+    def logits(self, operand: str, weight_VH: FloatArray, bias_V: FloatArray) -> str:
+        if not self._tied:
+            return self.linear(operand, weight_VH.T, bias_V)
+        product = self._graph.node("MatMul", [operand, self._graph.transposed(self._table)])
+        return self._graph.node("Add", [product, self._graph.constant(bias_V)])
 
     def operand(self, state: str) -> str:
         return state
@@ -132,37 +146,75 @@ class _Float32Products:
 
 
 class _Int8Products:
-    def __init__(self, graph: "_Graph") -> None:
+    def __init__(self, graph: "_Graph", *, tied: bool) -> None:
         self._graph = graph
+        self._tied = tied
         self._scale = graph.constant(np.array(_STATE_SCALE))
         self._zero_point = graph.constant(np.array(_ZERO_POINT))
+        self._table = ""
+        self._table_scale_V = ""
 
     def embed(self, table_VE: FloatArray) -> tuple[str, np.float32]:
         scale = max(np.abs(table_VE).max(), _SMALLEST) / np.float32(127)
+        if self._tied:
+            return self._embed_from_output_layer(table_VE, scale), scale / _STATE_SCALE
         quantised = np.rint(table_VE / scale) + _ZERO_POINT
-        return self._graph.look_up(quantised.astype(np.uint8)), scale / _STATE_SCALE
+        table = self._graph.constant(quantised.astype(np.uint8))
+        return self._graph.look_up(table), scale / _STATE_SCALE
 
     def operand(self, state: str) -> str:
         return self._graph.node("QuantizeLinear", [state, self._scale, self._zero_point])
 
     def linear(self, operand: str, weight_KN: FloatArray, bias_N: FloatArray | None) -> str:
-        scale_N = np.maximum(np.abs(weight_KN).max(axis=0), _SMALLEST) / np.float32(_WEIGHT_LEVELS)
-        quantised = np.rint(weight_KN / scale_N).astype(np.int8)
+        quantised_NK, scale_N = _quantised(weight_KN.T)
+        bias = "" if bias_N is None else self._graph.constant(bias_N)
+        return self._product(
+            operand, self._graph.constant(quantised_NK.T), self._graph.constant(scale_N), bias
+        )
+
+    def logits(self, operand: str, weight_VH: FloatArray, bias_V: FloatArray) -> str:
+        if not self._table:
+            return self.linear(operand, weight_VH.T, bias_V)
+        weight = self._graph.transposed(self._table)
+        return self._product(operand, weight, self._table_scale_V, self._graph.constant(bias_V))
+
+    def _embed_from_output_layer(self, table_VE: FloatArray, scale: np.float32) -> str:
+        """The rows of a tied model: out of the output layer's numbers, so that they lie there once.
+
+        Those have a scale a word; the rows take on the one scale of all operands.
+        """
+        quantised_VE, scale_V = _quantised(table_VE)
+        self._table = self._graph.constant(quantised_VE)
+        self._table_scale_V = self._graph.constant(scale_V)
+        column = self._graph.constant(np.array([1]))
+        rows_BE = self._graph.node(
+            "Cast", [self._graph.look_up(self._table)], to=self._graph.float_type
+        )
+        scale_B1 = self._graph.node("Unsqueeze", [self._graph.look_up(self._table_scale_V), column])
+        return self._graph.node(
+            "QuantizeLinear",
+            [
+                self._graph.node("Mul", [rows_BE, scale_B1]),
+                self._graph.constant(np.array(scale)),
+                self._zero_point,
+            ],
+        )
+
+    def _product(self, operand: str, weight_KN: str, scale_N: str, bias_N: str) -> str:
         # ONNX Runtime's own operator: the standard MatMulInteger, Cast, Mul and Add give the same
         # numbers and two thirds of the speed.
         return self._graph.node(
             "MatMulIntegerToFloat",
-            [
-                operand,
-                self._graph.constant(quantised),
-                self._scale,
-                self._graph.constant(scale_N.astype(np.float32)),
-                self._zero_point,
-                "",
-                "" if bias_N is None else self._graph.constant(bias_N),
-            ],
+            [operand, weight_KN, self._scale, scale_N, self._zero_point, "", bias_N],
             domain="com.microsoft",
         )
+
+
+def _quantised(weight_NK: FloatArray) -> tuple[npt.NDArray[np.int8], FloatArray]:
+    """The rows in integers of seven bits, and the scale of each."""
+    largest_N = np.maximum(np.abs(weight_NK).max(axis=1), _SMALLEST)
+    scale_N = (largest_N / np.float32(_WEIGHT_LEVELS)).astype(np.float32)
+    return np.rint(weight_NK / scale_N[:, None]).astype(np.int8), scale_N
 
 
 class _Graph:
@@ -202,9 +254,17 @@ class _Graph:
         self._nodes.append(self._onnx.helper.make_node(operator, inputs, outputs, **attributes))
         return outputs
 
-    def look_up(self, table_VN: npt.NDArray[Any]) -> str:
-        """The rows `[B, N]` of the table that `ids_B` name."""
-        return self.node("Gather", [self.constant(table_VN), "ids_B"])
+    def look_up(self, table_VN: str) -> str:
+        """The rows `[B, N]` of the constant table that `ids_B` name."""
+        return self.node("Gather", [table_VN, "ids_B"])
+
+    def transposed(self, constant_NK: str) -> str:
+        """The constant as `[K, N]`: ONNX Runtime does it once, when it loads the graph."""
+        return self.node("Transpose", [constant_NK], perm=[1, 0])
+
+    @property
+    def float_type(self) -> int:
+        return int(self._onnx.TensorProto.FLOAT)
 
     def serialize(self, config: ModelConfig) -> bytes:
         helper, types = self._onnx.helper, self._onnx.TensorProto

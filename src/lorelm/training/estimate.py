@@ -7,7 +7,8 @@ from typing import Final
 import torch
 
 from lorelm.corpus.preparation import Corpus
-from lorelm.training.loop import TrainingListener, fit
+from lorelm.training.listener import TrainingListener
+from lorelm.training.loop import fit
 from lorelm.training.recipe import Recipe
 
 _WARM_UP_STEPS: Final = 2

@@ -16,6 +16,18 @@ BUILT_IN_RECIPES: Final = tuple(
     sorted(file.name.removesuffix(".toml") for file in _BUILT_IN.iterdir())
 )
 
+SCHEDULES: Final = ("plateau", "cosine")
+TRAINING_PRECISIONS: Final = ("auto", "float32", "bfloat16")
+
+_COUNTS: Final = (
+    *("min_frequency", "embedding_size", "hidden_size", "num_layers"),
+    *("batch_size", "bptt", "epochs"),
+)
+_SHARES: Final = (
+    *("dropout", "word_dropout", "recurrent_dropout"),
+    *("warm_up", "second_moment_decay", "weight_average"),
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
@@ -27,16 +39,31 @@ class Recipe:
         embedding_size: width of a word's vector.
         hidden_size: width of the hidden state of each layer.
         num_layers: how many LSTM layers.
+        tied: whether the matrix that embeds the words gives their logits too; the two sizes are
+            then one.
         dropout: share of the embeddings, of what passes between layers, and of the outputs that
             is dropped in training.
-        learning_rate: Adam's, at the start.
-        learning_rate_decay: the learning rate is multiplied by it after an epoch without progress
-            in validation.
+        locked_dropout: whether what is dropped stays the same for all steps of a window.
+        word_dropout: share of the words whose vector is dropped for a whole window.
+        recurrent_dropout: share of the recurrent weights that is dropped for a whole window.
+        activation_penalty: weight of the mean square of the outputs in the loss.
+        temporal_penalty: weight of the mean square of their change from step to step.
+        schedule: of the learning rate: ``plateau`` lowers it after an epoch without progress in
+            validation, ``cosine`` along a half wave to a hundredth.
+        learning_rate: Adam's, at the start; at the end of the warm-up for ``cosine``.
+        learning_rate_decay: the factor of ``plateau``.
+        warm_up: share of the steps in which ``cosine`` rises from zero.
+        second_moment_decay: Adam's beta 2.
+        weight_average: decay of the moving average of the weights, which is what is validated and
+            kept; 0 keeps the weights themselves.
         max_gradient_norm: the gradient's norm is clipped here.
         batch_size: how many columns of the corpus are read side by side.
         bptt: length of the truncated BPTT window, in tokens.
+        shuffle: whether each epoch reads the documents in another order.
         epochs: how often the training part is read.
-        seed: of the weights and of dropout.
+        precision: of the products in training: ``float32``, ``bfloat16``, or ``auto``, which is
+            bfloat16 where the processor has it.
+        seed: of the weights, of dropout and of the order of the documents.
         split_seed: of the split into training, validation and test.
 
     Raises:
@@ -48,37 +75,61 @@ class Recipe:
     embedding_size: int
     hidden_size: int
     num_layers: int
+    tied: bool
     dropout: float
+    locked_dropout: bool
+    word_dropout: float
+    recurrent_dropout: float
+    activation_penalty: float
+    temporal_penalty: float
+    schedule: str
     learning_rate: float
     learning_rate_decay: float
+    warm_up: float
+    second_moment_decay: float
+    weight_average: float
     max_gradient_norm: float
     batch_size: int
     bptt: int
+    shuffle: bool
     epochs: int
+    precision: str
     seed: int
     split_seed: int
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             _check_kind(field.name, field.type, getattr(self, field.name))
-        if self.tokenizer not in TOKENIZER_STYLES:
-            raise RecipeError(
-                f"tokenizer must be one of {', '.join(TOKENIZER_STYLES)}, not {self.tokenizer!r}"
-            )
-        for name in (
-            *("min_frequency", "embedding_size", "hidden_size", "num_layers"),
-            *("batch_size", "bptt", "epochs"),
+        for name, allowed in (
+            ("tokenizer", TOKENIZER_STYLES),
+            ("schedule", SCHEDULES),
+            ("precision", TRAINING_PRECISIONS),
         ):
+            value = getattr(self, name)
+            if value not in allowed:
+                raise RecipeError(f"{name} must be one of {', '.join(allowed)}, not {value!r}")
+        for name in _COUNTS:
             _require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
         for name in ("seed", "split_seed"):
             value = getattr(self, name)
             _require(0 <= value < 2**63, name, "from 0 to 2**63 - 1", value)
-        _require(0 <= self.dropout < 1, "dropout", "from 0 up to but not 1", self.dropout)
+        for name in _SHARES:
+            value = getattr(self, name)
+            _require(0 <= value < 1, name, "from 0 up to but not 1", value)
+        for name in ("activation_penalty", "temporal_penalty"):
+            value = getattr(self, name)
+            _require(0 <= value < float("inf"), name, "at least 0", value)
         rate, norm = self.learning_rate, self.max_gradient_norm
         _require(0 < rate <= 10, "learning_rate", "above 0 and at most 10", rate)
         _require(0 < norm < float("inf"), "max_gradient_norm", "above 0", norm)
         decay = self.learning_rate_decay
         _require(0 < decay < 1, "learning_rate_decay", "between 0 and 1", decay)
+        if self.tied and self.embedding_size != self.hidden_size:
+            raise RecipeError(
+                f"a tied model has one size for both: embedding_size is {self.embedding_size} and "
+                f"hidden_size {self.hidden_size}; make them the same, or set tied to false "
+                "(--no-tied)"
+            )
 
     @classmethod
     def load(cls, name_or_path: str, **overrides: Any) -> Self:
@@ -131,10 +182,18 @@ def _read(name_or_path: str) -> dict[str, Any]:
     return _read(base) | settings
 
 
+_NOUNS: Final = {
+    int: "a whole number",
+    float: "a number",
+    str: "a word",
+    bool: "true or false",
+}
+
+
 def _check_kind(name: str, kind: Any, value: object) -> None:
     accepted = (float, int) if kind is float else (kind,)
     if type(value) not in accepted:
-        noun = {int: "a whole number", float: "a number", str: "a word"}[kind]
+        noun = _NOUNS[kind]
         raise RecipeError(f"{name} must be {noun}, not {value!r}")
 
 

@@ -1,43 +1,74 @@
 """The whole way from documents to a bundle: :func:`train`."""
 
-import json
+import dataclasses
+import threading
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Final
 
 import numpy as np
 
-from lorelm.bundle.bundle import METRICS_SO_FAR, check_target, save_bundle
+from lorelm.bundle import Bundle
+from lorelm.bundle.bundle import CHECKPOINT, check_target, save_bundle
 from lorelm.bundle.manifest import CorpusFacts, Evaluation, TrainingFacts
 from lorelm.corpus.documents import Documents
 from lorelm.corpus.preparation import Corpus, prepare_corpus
 from lorelm.corpus.token_keys import document_keys
 from lorelm.corpus.tokenizer import make_tokenizer
-from lorelm.errors import BundleError, RecipeError
+from lorelm.errors import CheckpointError
 from lorelm.evaluation.mixture import CountedModel
 from lorelm.evaluation.perplexity import perplexity, score_stream
 from lorelm.evaluation.spelling import SpellingModel
 from lorelm.model.lstm import LSTMLanguageModel
 from lorelm.ngrams.fingerprints import FingerprintIndex
 from lorelm.runtime.onnx_runtime import OnnxRuntime
-from lorelm.runtime.step_graph import PRECISIONS, Weights, build_step_graph
-from lorelm.training.loop import EpochReport, TrainedModel, TrainingListener, fit, resolve_device
+from lorelm.runtime.step_graph import PRECISIONS, Precision, Weights, build_step_graph
+from lorelm.training.checkpoint import Checkpoint
+from lorelm.training.device import resolve_device, resolve_precision
+from lorelm.training.initial_weights import initial_weights
+from lorelm.training.listener import EpochReport, TrainingListener
+from lorelm.training.loop import CheckpointSettings, fit
+from lorelm.training.metrics import MetricsLog, metrics_lines
 from lorelm.training.recipe import Recipe
+from lorelm.training.trainer import TrainedModel
 from lorelm.training.validation import validation_loss
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingResult:
-    """What came of a training run; the model itself is in the bundle at `path`.
+class TrainingOptions:
+    """What is asked of a training run beside its recipe.
 
     Attributes:
-        interruption: what ended training before its last epoch, if anything did.
+        device: where to train: ``auto``, ``cpu``, ``cuda``.
+        init: the path of a bundle whose weights to begin with.
+        serving_only: leave the weights and the float32 graph out of the bundle.
+        compact: leave the float32 graph out of the bundle, and write the weights in float16.
+        with_ngram: put the n-gram model of the training part into the bundle, so that generating
+            and scoring can use the mixture of both.
+        checkpoint_seconds: between two checkpoints.
+        checkpoint_steps: between two checkpoints, where they are to be counted in steps.
     """
+
+    device: str = "auto"
+    init: str | None = None
+    serving_only: bool = False
+    compact: bool = False
+    with_ngram: bool = False
+    checkpoint_seconds: float = 30.0
+    checkpoint_steps: int | None = None
+
+
+DEFAULTS: Final = TrainingOptions()
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingResult:
+    """What came of a training run; the model itself is in the bundle at `path`."""
 
     path: Path
     corpus: Corpus
     evaluation: Evaluation
     training: TrainingFacts
-    interruption: KeyboardInterrupt | RecipeError | None
 
 
 def train(
@@ -45,34 +76,37 @@ def train(
     recipe: Recipe,
     *,
     out: str | Path,
+    options: TrainingOptions = DEFAULTS,
     valid: Documents | None = None,
     test: Documents | None = None,
-    device: str = "auto",
-    serving_only: bool = False,
-    with_ngram: bool = False,
     listener: TrainingListener | None = None,
+    resume: Checkpoint | None = None,
+    stop: threading.Event | None = None,
 ) -> TrainingResult:
     """Trains a model, judges it on the test part and saves it as a bundle in the folder `out`.
 
-    A line an epoch goes to ``metrics.so-far.jsonl`` in the same folder while training runs, and is
-    in the bundle as ``metrics.jsonl`` in the end.
+    While training runs, the folder holds a checkpoint, and ``metrics.so-far.jsonl`` with a line an
+    epoch, which is in the bundle as ``metrics.jsonl`` in the end.
 
     Args:
         valid, test: these parts, where they are not to be split off `documents`.
-        serving_only: leave the weights and the float32 graph out of the bundle.
-        with_ngram: put the n-gram model of the training part into the bundle, so that generating
-            and scoring can use the mixture of both.
+        resume: the checkpoint to go on from; all other arguments are as they were.
+        stop: ends training with a checkpoint after the step in which it is set.
 
     Raises:
         CorpusError: the corpus is too small, or has no word for the tokenizer.
         BundleError: `out` holds something else, or cannot be written.
+        CheckpointError: `out` holds an unfinished run and this is not its resumption, or `resume`
+            is of another corpus.
         InputError: there is no such device.
-        RecipeError: the loss exploded in the first epoch.
-        KeyboardInterrupt: Ctrl-C in the first epoch.
+        RecipeError: the loss exploded, again and again.
+        TrainingStoppedError: `stop` was set.
     """
     out = Path(out)
     check_target(out)
-    resolved_device = resolve_device(device)
+    if resume is None:
+        refuse_unfinished(out)
+    device = resolve_device(options.device)
     corpus = prepare_corpus(
         documents,
         tokenizer=make_tokenizer(recipe.tokenizer),
@@ -81,10 +115,53 @@ def train(
         valid=valid,
         test=test,
     )
-    log = _MetricsLog(out, listener or TrainingListener())
-    trained = fit(corpus, recipe, device=resolved_device, listener=log)
+    recipe = dataclasses.replace(recipe, precision=resolve_precision(recipe.precision, device))
+    initial = None
+    if options.init is not None:
+        known = Bundle.load(options.init)
+        recipe = _sized_as(recipe, known)
+        initial = initial_weights(known, corpus.vocabulary, corpus.tokenizer)
+    run = _run_facts(recipe, corpus, options)
+    if resume is not None:
+        _check_same_run(resume, run, out)
+    log = MetricsLog(
+        out,
+        listener or TrainingListener(),
+        reports=[EpochReport(**r) for r in resume.snapshot.facts["epochs"]] if resume else (),
+    )
+    trained = fit(
+        corpus,
+        recipe,
+        device=device,
+        listener=log,
+        initial_weights=initial,
+        checkpoints=CheckpointSettings(
+            out=out,
+            run=run,
+            seconds=options.checkpoint_seconds,
+            steps=options.checkpoint_steps,
+        ),
+        resume=resume.snapshot if resume else None,
+        stop=stop,
+    )
+    return _save(trained, corpus, recipe, out=out, options=options, device=device.type)
+
+
+def _save(
+    trained: TrainedModel,
+    corpus: Corpus,
+    recipe: Recipe,
+    *,
+    out: Path,
+    options: TrainingOptions,
+    device: str,
+) -> TrainingResult:
+    """Judges a trained model and makes a bundle of it."""
     weights = _weights(trained.model)
-    graphs = {p: build_step_graph(weights, trained.model.config, p) for p in PRECISIONS}
+    kept: tuple[Precision, ...] = (
+        ("int8",) if options.serving_only or options.compact else PRECISIONS
+    )
+    graphs = {p: build_step_graph(weights, trained.model.config, p) for p in kept}
     served = OnnxRuntime(graphs["int8"], trained.model.config)
     evaluation = _evaluate(trained, corpus, served)
     counted = CountedModel.fit(corpus, served)
@@ -92,70 +169,78 @@ def train(
         best_epoch=trained.best.epoch,
         epochs=len(trained.epochs),
         seconds=round(trained.epochs[-1].seconds, 1),
-        device=resolved_device.type,
+        device=device,
     )
     save_bundle(
         out,
         vocabulary=corpus.vocabulary,
         tokenizer=corpus.tokenizer,
         model=trained.model.config,
-        graphs={"int8": graphs["int8"]} if serving_only else graphs,
-        weights=None if serving_only else weights,
+        graphs=graphs,
+        weights=None if options.serving_only else weights,
+        weight_type="float16" if options.compact else "float32",
         recipe=recipe.to_dict(),
         corpus=_facts(corpus),
         evaluation=evaluation,
         training=training,
         spelling=SpellingModel.of_training_part(corpus).characters,
         copies=FingerprintIndex.build(document_keys(corpus.train.documents, corpus.tokenizer)),
-        ngram=counted.model if with_ngram else None,
+        ngram=counted.model if options.with_ngram else None,
         ngram_facts=counted.facts,
-        metrics=log.lines.encode(),
+        metrics=metrics_lines(trained.epochs).encode(),
     )
-    return TrainingResult(
-        path=out,
-        corpus=corpus,
-        evaluation=evaluation,
-        training=training,
-        interruption=trained.interruption,
-    )
+    return TrainingResult(path=out, corpus=corpus, evaluation=evaluation, training=training)
 
 
-class _MetricsLog(TrainingListener):
-    """Writes a line an epoch and passes everything on.
+def refuse_unfinished(out: Path) -> None:
+    """Refuses a folder with an unfinished run, of which nothing is to be lost.
 
-    The folder and the file are made when there is something to write, so that a run that ends
-    before its first epoch does leaves no trace.
+    Raises:
+        CheckpointError: it holds one.
     """
+    if (out / CHECKPOINT).is_file():
+        where = Checkpoint.load(out).snapshot.description
+        raise CheckpointError(
+            f"{out} holds an unfinished run ({where}): go on with lorelm train --resume {out}, "
+            f"give --out another folder, or delete {out / CHECKPOINT}"
+        )
 
-    def __init__(self, out: Path, listener: TrainingListener) -> None:
-        self.lines = ""
-        self._path = out / METRICS_SO_FAR
-        self._listener = listener
 
-    def on_start(self, corpus: Corpus, recipe: Recipe) -> None:
-        self._listener.on_start(corpus, recipe)
+def _sized_as(recipe: Recipe, known: Bundle) -> Recipe:
+    """The recipe with the sizes of the model to begin with."""
+    model = known.manifest.model
+    return dataclasses.replace(
+        recipe,
+        embedding_size=model.embedding_size,
+        hidden_size=model.hidden_size,
+        num_layers=model.num_layers,
+        tied=model.tied,
+    )
 
-    def on_step(self, *, num_tokens: int) -> None:
-        self._listener.on_step(num_tokens=num_tokens)
 
-    def on_epoch(self, report: EpochReport, model: LSTMLanguageModel) -> None:
-        line = {
-            "epoch": report.epoch,
-            "train_loss_nats_per_token": report.train_loss,
-            "valid_loss_nats_per_token": report.valid_loss,
-            "valid_perplexity": report.valid_perplexity,
-            "is_best": report.is_best,
-            "learning_rate": report.learning_rate,
-            "tokens_per_second": report.tokens_per_second,
-            "seconds": report.seconds,
-        }
-        self.lines += json.dumps(line) + "\n"
-        try:
-            self._path.parent.mkdir(exist_ok=True)
-            self._path.write_text(self.lines, encoding="utf-8")
-        except OSError as error:
-            raise BundleError(f"{self._path} cannot be written: {error.strerror}") from error
-        self._listener.on_epoch(report, model)
+def _run_facts(recipe: Recipe, corpus: Corpus, options: TrainingOptions) -> dict[str, Any]:
+    """What a checkpoint says of its run."""
+    return {
+        "recipe": recipe.to_dict(),
+        "corpus_fingerprint": corpus.fingerprint,
+        "files": [dataclasses.asdict(file) for file in corpus.files],
+        "options": dataclasses.asdict(options),
+    }
+
+
+def _check_same_run(resume: Checkpoint, run: dict[str, Any], out: Path) -> None:
+    """Refuses to go on with another corpus or recipe.
+
+    Raises:
+        CheckpointError: it is another.
+    """
+    if resume.run["corpus_fingerprint"] != run["corpus_fingerprint"]:
+        raise CheckpointError(
+            f"the corpus has changed since the run in {out} began: bring back the file as it "
+            "was, or begin anew in another folder"
+        )
+    if resume.run["recipe"] != run["recipe"]:
+        raise CheckpointError(f"the run in {out} has another recipe: begin anew in another folder")
 
 
 def _weights(model: LSTMLanguageModel) -> Weights:

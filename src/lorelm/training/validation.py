@@ -6,7 +6,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from lorelm.corpus.vocabulary import Ids
-from lorelm.corpus.windows import columns, windows
+from lorelm.corpus.windows import Reading
 from lorelm.model.lstm import LSTMLanguageModel
 
 # One call of nn.LSTM reorders its weights; long windows spread that cost (10,000 tokens/s at 500
@@ -22,8 +22,8 @@ def validation_loss(model: LSTMLanguageModel, stream: Ids) -> float:
     device = model.fc.weight.device
     state = model.initial_state(1)
     total_nats = 0.0
-    for inputs_TB, targets_TB in windows(*columns(stream, batch_size=1), bptt=_WINDOW):
-        inputs, targets = (torch.tensor(ids, device=device) for ids in (inputs_TB, targets_TB))
+    for inputs_TB, targets_TB in Reading(stream, batch_size=1).windows(bptt=_WINDOW):
+        inputs, targets = (torch.from_numpy(ids).to(device) for ids in (inputs_TB, targets_TB))
         logits_TBV, state = model(inputs, state)
         total_nats += cross_entropy(
             logits_TBV.flatten(0, 1), targets.flatten(), reduction="sum"

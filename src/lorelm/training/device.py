@@ -1,0 +1,57 @@
+"""Where training runs and in what numbers its products are."""
+
+from contextlib import AbstractContextManager
+
+import torch
+
+from lorelm.errors import InputError
+
+
+def resolve_device(device: str) -> torch.device:
+    """The device by its name; ``auto`` is CUDA where there is one and the CPU elsewhere.
+
+    Raises:
+        InputError: there is no such device on this machine.
+    """
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        resolved = torch.device(device)
+        if resolved.type not in ("cpu", "cuda", "mps"):
+            raise RuntimeError(f"{resolved.type} does not compute")
+        torch.zeros(1, device=resolved)
+    except (RuntimeError, AssertionError) as error:  # "not compiled with CUDA" is an assertion
+        raise InputError(
+            f"this machine or this PyTorch has no device {device!r}: use --device cpu"
+        ) from error
+    return resolved
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether a device multiplies bfloat16 in hardware; where it does not, it is slow."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if device.type != "cpu" or not hasattr(torch.cpu, "get_capabilities"):  # PyTorch 2.9 has none
+        return False
+    capabilities = torch.cpu.get_capabilities()
+    return any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16"))
+
+
+def resolve_precision(precision: str, device: torch.device) -> str:
+    """``float32`` or ``bfloat16`` for a recipe's precision.
+
+    Raises:
+        InputError: bfloat16 is asked for and the device does not have it.
+    """
+    if precision == "auto":
+        return "bfloat16" if has_bfloat16(device) else "float32"
+    if precision == "bfloat16" and not has_bfloat16(device):
+        raise InputError(
+            "this processor has no bfloat16 arithmetic: use --precision auto or float32"
+        )
+    return precision
+
+
+def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
+    """Products in bfloat16, weights and sums in float32, or all in float32."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")

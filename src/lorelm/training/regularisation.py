@@ -1,0 +1,103 @@
+"""What training does to a model so that it learns the language and not the text by heart.
+
+The means are those of AWD-LSTM (Merity, Keskar, Socher 2017): dropout that is locked over the
+steps of a window, whole words dropped, recurrent weights dropped, and penalties on large and on
+restless outputs.
+"""
+
+from typing import Final, NamedTuple
+
+import torch
+from torch import Tensor
+
+from lorelm.model.lstm import LSTMLanguageModel, LSTMState
+from lorelm.training.recipe import Recipe
+
+
+class Pass(NamedTuple):
+    """One window through a model in training.
+
+    Attributes:
+        outputs_TBH: what the output layer is to make logits of.
+        penalty: to be added to the loss.
+    """
+
+    outputs_TBH: Tensor
+    state: LSTMState
+    penalty: Tensor
+
+
+class RegularisedModel:
+    """A model with the dropout and the penalties of a recipe.
+
+    What is dropped is drawn for the whole batch, whichever of its columns are at hand, so that
+    several processes that share a batch train as one would.
+
+    Args:
+        columns: those of the batch that are at hand.
+    """
+
+    def __init__(
+        self, model: LSTMLanguageModel, recipe: Recipe, *, columns: slice = slice(None)
+    ) -> None:
+        self._model: Final = model
+        self._recipe: Final = recipe
+        self._columns: Final = columns
+
+    def __call__(self, ids_TB: Tensor, state: LSTMState) -> Pass:
+        model, recipe = self._model, self._recipe
+        outputs_TBH, states = self._embed(ids_TB), []
+        for layer in range(model.config.num_layers):
+            weight_ih, weight_hh, *biases = model.lstm_weights(layer)
+            if recipe.recurrent_dropout:
+                weight_hh = weight_hh * _mask(weight_hh, weight_hh.shape, recipe.recurrent_dropout)
+            outputs_TBH, layer_state = model.run_layer(
+                self._dropout(outputs_TBH),
+                (state[0][layer : layer + 1], state[1][layer : layer + 1]),
+                [weight_ih, weight_hh, *biases],
+            )
+            states.append(layer_state)
+        dropped_TBH = self._dropout(outputs_TBH)
+        return Pass(
+            outputs_TBH=dropped_TBH,
+            state=(torch.cat([h for h, _ in states]), torch.cat([c for _, c in states])),
+            penalty=self._penalty(outputs_TBH, dropped_TBH),
+        )
+
+    def _embed(self, ids_TB: Tensor) -> Tensor:
+        vectors_TBE: Tensor = self._model.embedding(ids_TB)
+        if self._recipe.word_dropout == 0:
+            return vectors_TBE
+        mask_V1 = _mask(
+            vectors_TBE, (self._model.config.vocabulary_size, 1), self._recipe.word_dropout
+        )
+        return vectors_TBE * mask_V1[ids_TB]
+
+    def _dropout(self, values_TBN: Tensor) -> Tensor:
+        share, (num_steps, _, width) = self._recipe.dropout, values_TBN.shape
+        if share == 0:
+            return values_TBN
+        mask_steps = 1 if self._recipe.locked_dropout else num_steps
+        mask_TBN = _mask(values_TBN, (mask_steps, self._recipe.batch_size, width), share)
+        return values_TBN * mask_TBN[:, self._columns]
+
+    def _penalty(self, outputs_TBH: Tensor, dropped_TBH: Tensor) -> Tensor:
+        penalty = outputs_TBH.new_zeros((), dtype=torch.float32)
+        if self._recipe.activation_penalty:
+            penalty = (
+                penalty + self._recipe.activation_penalty * dropped_TBH.float().square().mean()
+            )
+        if self._recipe.temporal_penalty and len(outputs_TBH) > 1:
+            changes_TBH = outputs_TBH[1:].float() - outputs_TBH[:-1].float()
+            penalty = penalty + self._recipe.temporal_penalty * changes_TBH.square().mean()
+        return penalty
+
+
+def _mask(values: Tensor, shape: tuple[int, ...], share: float) -> Tensor:
+    """Zeros for a share of the places, drawn at random, and for the others what makes up for them.
+
+    From uniform numbers: for a recurrent matrix of 1200 x 300 they take 2.1 ms, the Bernoulli
+    numbers of PyTorch's own dropout 4.8 (of 26 for the whole step, recipe ``default``).
+    """
+    mask = torch.rand(shape, device=values.device).ge_(share).div_(1 - share)
+    return mask.to(values.dtype)

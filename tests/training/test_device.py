@@ -1,0 +1,33 @@
+import pytest
+import torch
+
+from lorelm.errors import InputError
+from lorelm.training.device import autocast, has_bfloat16, resolve_device, resolve_precision
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:99"])
+def test_a_device_that_is_not_there_is_refused(device: str) -> None:
+    with pytest.raises(InputError, match="use --device cpu"):
+        resolve_device(device)
+
+
+def test_auto_is_bfloat16_where_the_processor_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    for has_it, expected in ((True, "bfloat16"), (False, "float32")):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda has=has_it: {"avx512_bf16": has})
+        assert has_bfloat16(CPU) is has_it
+        assert resolve_precision("auto", CPU) == expected
+        assert resolve_precision("float32", CPU) == "float32"
+
+
+def test_bfloat16_where_there_is_none_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
+    with pytest.raises(InputError, match="use --precision auto or float32"):
+        resolve_precision("bfloat16", CPU)
+
+
+@pytest.mark.parametrize(("precision", "kind"), [("bfloat16", torch.bfloat16), ("float32", None)])
+def test_products_are_in_the_precision(precision: str, kind: torch.dtype | None) -> None:
+    with autocast(CPU, precision):
+        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == (kind or torch.float32)

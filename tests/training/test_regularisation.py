@@ -1,0 +1,83 @@
+import dataclasses
+
+import pytest
+import torch
+from torch import Tensor
+
+from lorelm.model.config import ModelConfig
+from lorelm.model.lstm import LSTMLanguageModel
+from lorelm.training.recipe import Recipe
+from lorelm.training.regularisation import Pass, RegularisedModel
+
+SHARES = ("dropout", "word_dropout", "recurrent_dropout")
+PENALTIES = ("activation_penalty", "temporal_penalty")
+OFF = dict.fromkeys((*SHARES, *PENALTIES), 0.0) | {"locked_dropout": True}
+
+
+def small_model(*, num_layers: int = 2) -> LSTMLanguageModel:
+    torch.manual_seed(0)
+    sizes = {"vocabulary_size": 9, "embedding_size": 50, "hidden_size": 40}
+    return LSTMLanguageModel(ModelConfig(**sizes, num_layers=num_layers)).train()
+
+
+def run(model: LSTMLanguageModel, *, columns: slice = slice(None), **settings: object) -> Pass:
+    recipe = dataclasses.replace(Recipe.load("classic"), batch_size=4, **(OFF | settings))
+    torch.manual_seed(1)
+    state = model.initial_state(4)
+    return RegularisedModel(model, recipe, columns=columns)(
+        some_ids()[:, columns],
+        (state[0][:, columns].contiguous(), state[1][:, columns].contiguous()),
+    )
+
+
+def some_ids() -> Tensor:
+    return torch.randint(9, (12, 4), generator=torch.Generator().manual_seed(2))
+
+
+@pytest.mark.parametrize("num_layers", [1, 2])
+def test_without_settings_it_is_the_model(num_layers: int) -> None:
+    model = small_model(num_layers=num_layers)
+    passed = run(model)
+    logits_TBV, state = model(some_ids(), model.initial_state(4))
+    torch.testing.assert_close(model.fc(passed.outputs_TBH), logits_TBV)
+    torch.testing.assert_close(passed.state, state)
+    assert passed.penalty == 0
+
+
+@pytest.mark.parametrize("setting", SHARES)
+def test_each_share_changes_the_outputs_and_keeps_their_scale(setting: str) -> None:
+    model = small_model()
+    without, dropped = run(model).outputs_TBH, run(model, **{setting: 0.5}).outputs_TBH
+    assert not torch.allclose(dropped, without)
+    assert 0.5 < dropped.std() / without.std() < 2.5
+
+
+def test_locked_dropout_drops_the_same_at_every_step() -> None:
+    dropped_TBH = run(small_model(), dropout=0.4).outputs_TBH == 0
+    assert 0.3 < dropped_TBH.float().mean() < 0.5
+    assert (dropped_TBH == dropped_TBH[:1]).all()
+    assert not (dropped_TBH == dropped_TBH[:, :1]).all()
+
+
+def test_dropout_that_is_not_locked_drops_anew_at_every_step() -> None:
+    dropped_TBH = run(small_model(), dropout=0.4, locked_dropout=False).outputs_TBH == 0
+    assert 0.3 < dropped_TBH.float().mean() < 0.5
+    assert not (dropped_TBH == dropped_TBH[:1]).all()
+
+
+@pytest.mark.parametrize("locked_dropout", [True, False])
+def test_a_share_of_the_batch_is_trained_as_in_the_whole(locked_dropout: bool) -> None:
+    model = small_model()
+    settings = dict.fromkeys(SHARES, 0.3) | {"locked_dropout": locked_dropout}
+    whole = run(model, **settings)
+    part = run(model, columns=slice(1, 3), **settings)
+    torch.testing.assert_close(part.outputs_TBH, whole.outputs_TBH[:, 1:3])
+
+
+def test_the_penalties_are_the_mean_squares_of_outputs_and_changes() -> None:
+    model = small_model()
+    outputs_TBH = run(model).outputs_TBH
+    activation = run(model, activation_penalty=2.0).penalty
+    temporal = run(model, temporal_penalty=3.0).penalty
+    torch.testing.assert_close(activation, 2 * (outputs_TBH**2).mean())
+    torch.testing.assert_close(temporal, 3 * (outputs_TBH.diff(dim=0) ** 2).mean())
