@@ -24,6 +24,7 @@ import numpy as np
 
 from lorelm.bundle.folder import check_replaceable, replace_file, replace_folder, whole_folder
 from lorelm.bundle.manifest import (
+    CacheFacts,
     CorpusFacts,
     Evaluation,
     Figures,
@@ -37,7 +38,8 @@ from lorelm.errors import BundleError, CorpusError, MissingExtraError
 from lorelm.model.config import ModelConfig
 from lorelm.ngrams.fingerprints import FingerprintIndex
 from lorelm.ngrams.kneser_ney import KneserNey
-from lorelm.runtime.base import FloatArray
+from lorelm.runtime.base import FloatArray, Runtime
+from lorelm.runtime.neural_cache import CachedRuntime, CacheSettings
 from lorelm.runtime.onnx_runtime import OnnxRuntime
 from lorelm.runtime.step_graph import PRECISIONS, Precision, Weights
 from lorelm.version import VERSION
@@ -128,12 +130,29 @@ class Bundle:
         """The precisions that the bundle has a step graph for."""
         return tuple(p for p in PRECISIONS if graph_name(p) in self.manifest.files)
 
-    def runtime(self, precision: Precision = "int8", *, num_threads: int = 1) -> OnnxRuntime:
+    def runtime(
+        self, precision: Precision = "int8", *, num_threads: int = 1, cache: bool = False
+    ) -> Runtime:
         """What executes the model.
 
+        Args:
+            cache: with the neural cache.
+
         Raises:
-            BundleError: there is no graph of this precision, or it does not fit the vocabulary.
+            BundleError: there is no graph of this precision, or it does not fit the vocabulary; or
+                no cache was tuned.
         """
+        network = self._network(precision, num_threads=num_threads)
+        if not cache:
+            return network
+        facts = self.manifest.cache
+        if facts is None:
+            raise BundleError(
+                f"bundle {self.path} has no settings of a neural cache: train it again"
+            )
+        return CachedRuntime(network, CacheSettings(facts.size, facts.sharpness, facts.weight))
+
+    def _network(self, precision: Precision, *, num_threads: int) -> OnnxRuntime:
         name = graph_name(precision)
         if precision not in self.precisions:
             raise BundleError(
@@ -159,8 +178,11 @@ class Bundle:
         """Whether it carries the n-gram model of its training text."""
         return NGRAM in self.manifest.files and self.manifest.ngram is not None
 
-    def ngram(self) -> tuple[KneserNey, float]:
+    def ngram(self, *, cache: bool = False) -> tuple[KneserNey, float]:
         """The n-gram model of the training text, and the weight of the network in the mixture.
+
+        Args:
+            cache: the weight of the network with the neural cache.
 
         Raises:
             BundleError: there is none, it is damaged, or it does not fit the vocabulary.
@@ -175,6 +197,9 @@ class Bundle:
                 f"{self.path / NGRAM} is of another vocabulary: restore the bundle or train it "
                 "again"
             )
+        facts = self.manifest.cache
+        if cache and facts is not None and facts.mixture_weight is not None:
+            return model, facts.mixture_weight
         return model, self.manifest.ngram.mixture_weight
 
     def copies(self) -> FingerprintIndex | None:
@@ -271,6 +296,7 @@ def save_bundle(
     copies: FingerprintIndex,
     ngram: KneserNey | None,
     ngram_facts: NGramFacts,
+    cache: CacheFacts | None = None,
     metrics: bytes,
 ) -> None:
     """Writes a bundle in place of the one that may be there, all of it or nothing.
@@ -302,6 +328,7 @@ def save_bundle(
         evaluation=evaluation,
         training=training,
         ngram=ngram_facts,
+        cache=cache,
         files={name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
     )
     files |= {MANIFEST: manifest.to_json(), METRICS: metrics}

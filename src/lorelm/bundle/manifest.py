@@ -69,6 +69,22 @@ class NGramFacts(_Section):
     mixture_weight: float = Field(ge=0, le=1)
 
 
+class CacheFacts(_Section):
+    """The neural cache with which the network foretold the validation part best.
+
+    Attributes:
+        size: how many of the last tokens it holds.
+        sharpness: how much likeness to a state it holds counts.
+        weight: the share of the cache in the mixture with the network.
+        mixture_weight: the share of both together in the mixture with the n-gram model.
+    """
+
+    size: int = Field(ge=1)
+    sharpness: float = Field(ge=0)
+    weight: float = Field(ge=0, le=1)
+    mixture_weight: float | None = Field(default=None, ge=0, le=1)
+
+
 Interval = tuple[float, float]
 
 
@@ -91,6 +107,8 @@ class Figures(_Section):
         ngram_perplexities: of the n-gram models of order 1, 2, and so on.
         ngram_ratio_interval: of the network's perplexity over the n-gram model's; where it holds 1,
             neither is surely better.
+        cache_perplexity: of the network with the neural cache, where that was asked for; and so on.
+        cache_mixture_perplexity: of the mixture of that with the n-gram model; and so on.
         seen_documents: how many of the documents stand in the training text; null without an index.
         seen_share: the share of the tokens that is in them. Where it is more than a few per cent,
             all figures flatter the model.
@@ -129,6 +147,14 @@ class Figures(_Section):
     mixture_perplexity_interval: Interval | None = None
     mixture_bits_per_character: float | None = None
     mixture_bits_per_character_interval: Interval | None = None
+    cache_perplexity: float | None = None
+    cache_perplexity_interval: Interval | None = None
+    cache_bits_per_character: float | None = None
+    cache_bits_per_character_interval: Interval | None = None
+    cache_mixture_perplexity: float | None = None
+    cache_mixture_perplexity_interval: Interval | None = None
+    cache_mixture_bits_per_character: float | None = None
+    cache_mixture_bits_per_character_interval: Interval | None = None
     seen_documents: int | None = None
     seen_share: float | None = None
     samples: int = 0
@@ -170,6 +196,7 @@ class Manifest(_Section):
         model: the sizes of the model.
         recipe: all settings of the training run.
         ngram: of the n-gram model beside it; null in a bundle of an older version.
+        cache: of the neural cache; null in a bundle of an older version.
         figures: what ``lorelm evaluate`` measured on the test part when training was over.
         files: SHA-256 of every other file of the bundle but the record of its training.
     """
@@ -183,6 +210,7 @@ class Manifest(_Section):
     evaluation: Evaluation
     training: TrainingFacts
     ngram: NGramFacts | None = None
+    cache: CacheFacts | None = None
     figures: Figures | None = None
     files: dict[str, str]
 

@@ -9,6 +9,7 @@ from lorelm.bundle import Bundle
 from lorelm.cli.evaluating import DEFAULTS, EvaluationSettings, evaluate_bundle
 from lorelm.cli.figures_display import show_figures
 from lorelm.cli.options import (
+    cache_option,
     echo_notes,
     precision_option,
     reading_options,
@@ -37,6 +38,7 @@ from lorelm.evaluation.evaluate import EvaluationResult
     show_default=True,
     help="Texts to generate and look up in the training text; 0: none.",
 )
+@cache_option
 @precision_option
 @reading_options
 def evaluate(
@@ -48,6 +50,7 @@ def evaluate(
     as_json: bool,
     interpolate: bool | None,
     samples: int,
+    cache: bool,
     precision: Any,
     **flags: Any,
 ) -> None:
@@ -64,7 +67,9 @@ def evaluate(
     documents = None if file is None else read_documents(file, take_reading_options(flags))
     if documents is not None:
         echo_notes(documents.notes)
-    settings = EvaluationSettings(interpolate=interpolate, num_samples=samples, precision=precision)
+    settings = EvaluationSettings(
+        interpolate=interpolate, num_samples=samples, precision=precision, cache=cache
+    )
     result = evaluate_bundle(loaded, settings, documents=documents)
     if as_json:
         click.echo(result.figures.model_dump_json(indent=2))

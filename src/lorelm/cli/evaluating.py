@@ -25,11 +25,13 @@ class EvaluationSettings:
         interpolate: compare with the n-gram model and the mixture; None does where it is possible.
         num_samples: texts to generate and look up in the training text.
         precision: of the network.
+        cache: judge the network with its neural cache too.
     """
 
     interpolate: bool | None = None
     num_samples: int = 100
     precision: Precision = "int8"
+    cache: bool = False
 
 
 DEFAULTS: Final = EvaluationSettings()
@@ -63,6 +65,7 @@ def evaluate_bundle(
         counted=_counted(bundle, corpus, settings),
         samples=_samples(bundle, settings) if settings.num_samples else None,
         index=_index(bundle, corpus, settings),
+        cache=settings.cache,
     )
 
 
@@ -113,7 +116,7 @@ def _counted(
             )
         return CountedModel.of_bundle(bundle) if bundle.has_ngram else None
     if bundle.manifest.ngram is not None:
-        return CountedModel.fit_as_recorded(corpus, bundle.manifest.ngram)
+        return CountedModel.fit_as_recorded(corpus, bundle.manifest.ngram, bundle.manifest.cache)
     return CountedModel.fit(corpus, bundle.runtime(settings.precision))
 
 

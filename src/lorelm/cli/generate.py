@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from lorelm.cli.options import mixture_option, precision_option
+from lorelm.cli.options import cache_option, mixture_option, precision_option
 from lorelm.generation.language_model import Sample, load
 from lorelm.generation.settings import GenerationSettings
 
@@ -58,14 +58,18 @@ _ENDINGS = {
     help="No N tokens in a row from the training text; 0: it may copy.",
 )
 @mixture_option
+@cache_option
 @precision_option
-def generate(bundle: str, prompt: str, mixture: bool, precision: Any, **flags: Any) -> None:
+def generate(
+    *, bundle: str, prompt: str, mixture: bool, cache: bool, precision: Any, **flags: Any
+) -> None:
     """Continues PROMPT with the model in the folder BUNDLE.
 
     Without a prompt a new document is begun. The text goes to stdout, everything else to stderr.
     """
     settings = GenerationSettings(**flags)
-    reply = load(bundle, precision=precision, mixture=mixture).reply(prompt, settings)
+    model = load(bundle, precision=precision, mixture=mixture, cache=cache)
+    reply = model.reply(prompt, settings)
     if reply.unknown_words:
         click.echo(f"not in the vocabulary: {', '.join(reply.unknown_words)}", err=True)
     for number, sample in enumerate(reply.samples):

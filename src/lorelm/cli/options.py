@@ -71,6 +71,13 @@ mixture_option = click.option(
 )
 
 
+cache_option = click.option(
+    "--cache",
+    is_flag=True,
+    help="Give the network a neural cache: what came lately becomes likelier.",
+)
+
+
 def echo_notes(notes: Iterable[str]) -> None:
     """Shows what a reader decided or passed over."""
     for note in notes:

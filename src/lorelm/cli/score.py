@@ -7,6 +7,7 @@ import click
 
 from lorelm.bundle import Bundle
 from lorelm.cli.options import (
+    cache_option,
     echo_notes,
     mixture_option,
     precision_option,
@@ -26,10 +27,18 @@ from lorelm.evaluation.text import require_known_word
 @click.argument("file", type=click.Path())
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @mixture_option
+@cache_option
 @precision_option
 @reading_options
 def score(
-    *, bundle: str, file: str, as_json: bool, mixture: bool, precision: Any, **flags: Any
+    *,
+    bundle: str,
+    file: str,
+    as_json: bool,
+    mixture: bool,
+    cache: bool,
+    precision: Any,
+    **flags: Any,
 ) -> None:
     """Prints tokens, perplexity and unknown rate of FILE under the model in BUNDLE.
 
@@ -41,9 +50,9 @@ def score(
     tokens = tokenize_documents(documents, loaded.tokenizer)
     require_known_word(tokens, loaded.vocabulary, name=file)
     stream = encode_stream(tokens, loaded.vocabulary)
-    logs = foretell(loaded.runtime(precision), stream).log_probabilities
+    logs = foretell(loaded.runtime(precision, cache=cache), stream).log_probabilities
     if mixture:
-        logs = CountedModel.of_bundle(loaded).mixed(logs, stream)
+        logs = CountedModel.of_bundle(loaded).mixed(logs, stream, cache=cache)
     result = StreamScore.of(logs, stream)
     figures = {
         "tokens": result.num_tokens,

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from lorelm.bundle import EMBEDDED_PATH
-from lorelm.cli.options import mixture_option
+from lorelm.cli.options import cache_option, mixture_option
 from lorelm.server.app import create_app
 from lorelm.server.serving import open_port, serve_until_stopped, url_of
 from lorelm.server.settings import ServerSettings
@@ -29,12 +29,16 @@ from lorelm.server.settings import ServerSettings
     help="Proxies in front whose X-Forwarded headers are to be believed.",
 )
 @mixture_option
-def serve(bundle: Path, host: str, port: int, proxy_hops: int, mixture: bool) -> None:
+@cache_option
+def serve(
+    *, bundle: Path, host: str, port: int, proxy_hops: int, mixture: bool, cache: bool
+) -> None:
     """Serves the model in the folder BUNDLE (the embedded one if there is none) as a web page.
 
     The same port answers POST /api/generate in JSON, and GET /healthz.
     """
-    app = create_app(ServerSettings(bundle=bundle, proxy_hops=proxy_hops, mixture=mixture))
+    settings = ServerSettings(bundle=bundle, proxy_hops=proxy_hops, mixture=mixture, cache=cache)
+    app = create_app(settings)
     listening = open_port(host, port)
     ready = f"LoreLM serves {url_of(listening)} (Ctrl-C ends it)"
     serve_until_stopped(

@@ -73,6 +73,7 @@ def evaluate(
     counted: CountedModel | None,
     samples: Samples | None,
     index: CopyIndex | None,
+    cache: bool = False,
 ) -> EvaluationResult:
     """Judges a model on a text: against counting, and for copies.
 
@@ -80,9 +81,10 @@ def evaluate(
         counted: the n-gram model to compare with, where there is one.
         samples: what the model wrote, to be looked up in the `index`.
         index: the training text, where there is an index of it.
+        cache: judge the network with its neural cache too.
 
     Raises:
-        BundleError: the bundle lacks this precision, or a file of it is damaged.
+        BundleError: the bundle lacks this precision or the cache, or a file of it is damaged.
     """
     network = foretell(bundle.runtime(precision), text.stream)
     calibrated = calibration(network)
@@ -95,6 +97,7 @@ def evaluate(
         precision=precision,
         calibration_error=calibrated.error,
         **_foretelling_figures(text, network, counted, spelling),
+        **(_cache_figures(bundle, text, precision, counted, spelling) if cache else {}),
         **(_seen_figures(text, index) if index is not None else {}),
         **(_copy_figures(samples, copied, text, index) if samples and copied and index else {}),
     )
@@ -148,6 +151,21 @@ def _foretelling_figures(
             "mixture_weight": counted.mixture_weight,
         }
     )
+
+
+def _cache_figures(
+    bundle: Bundle,
+    text: HeldOutText,
+    precision: Precision,
+    counted: CountedModel | None,
+    spelling: SpellingModel | None,
+) -> dict[str, Any]:
+    cached = foretell(bundle.runtime(precision, cache=True), text.stream).log_probabilities
+    figures = _score_figures(score(text, cached, spelling), "cache_")
+    if counted is not None:
+        mixture = counted.mixed(cached, text.stream, cache=True)
+        figures |= _score_figures(score(text, mixture, spelling), "cache_mixture_")
+    return figures
 
 
 def _score_figures(of: Score, prefix: str = "") -> dict[str, Any]:

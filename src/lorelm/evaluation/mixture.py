@@ -7,7 +7,7 @@ from typing import Self
 import numpy as np
 
 from lorelm.bundle import Bundle
-from lorelm.bundle.manifest import NGramFacts
+from lorelm.bundle.manifest import CacheFacts, NGramFacts
 from lorelm.corpus.preparation import Corpus
 from lorelm.corpus.vocabulary import EOS_ID, Ids
 from lorelm.evaluation.perplexity import Floats, foretell
@@ -23,11 +23,13 @@ class CountedModel:
         model: of the order that foretold the validation part best.
         mixture_weight: the weight of the network in the mixture that foretold the validation part
             best.
+        cache_mixture_weight: the same of the network with the neural cache, where that was tuned.
         by_order: the models of order 1, 2, and so on, where the training part was at hand.
     """
 
     model: KneserNey
     mixture_weight: float
+    cache_mixture_weight: float | None = None
     by_order: Sequence[KneserNey] = ()
 
     @classmethod
@@ -41,12 +43,15 @@ class CountedModel:
         return cls(model=by_order[best], mixture_weight=weight, by_order=by_order)
 
     @classmethod
-    def fit_as_recorded(cls, corpus: Corpus, facts: NGramFacts) -> Self:
+    def fit_as_recorded(
+        cls, corpus: Corpus, facts: NGramFacts, cache: CacheFacts | None = None
+    ) -> Self:
         """Counts the training part again; order and weight are those that training found."""
         by_order = _by_order(corpus)
         return cls(
             model=by_order[facts.order - 1],
             mixture_weight=facts.mixture_weight,
+            cache_mixture_weight=cache.mixture_weight if cache else None,
             by_order=by_order,
         )
 
@@ -58,7 +63,12 @@ class CountedModel:
             BundleError: it carries none, or a damaged one.
         """
         model, mixture_weight = bundle.ngram()
-        return cls(model=model, mixture_weight=mixture_weight)
+        cache = bundle.manifest.cache
+        return cls(
+            model=model,
+            mixture_weight=mixture_weight,
+            cache_mixture_weight=cache.mixture_weight if cache else None,
+        )
 
     @property
     def facts(self) -> NGramFacts:
@@ -68,9 +78,16 @@ class CountedModel:
         """What the n-gram model alone gives every event of a stream."""
         return ngram_log_probabilities(self.model, stream)
 
-    def mixed(self, network: Floats, stream: Ids) -> Floats:
-        """What the mixture gives every event, from what the network gives it."""
-        return mixed(network, self.log_probabilities(stream), self.mixture_weight)
+    def mixed(self, network: Floats, stream: Ids, *, cache: bool = False) -> Floats:
+        """What the mixture gives every event, from what the network gives it.
+
+        Args:
+            cache: the network is with the neural cache.
+        """
+        weight = self.cache_mixture_weight if cache else None
+        if weight is None:
+            weight = self.mixture_weight
+        return mixed(network, self.log_probabilities(stream), weight)
 
 
 def ngram_log_probabilities(model: KneserNey, stream: Ids) -> Floats:

@@ -34,6 +34,10 @@ def foretelling_table(figures: Figures) -> FiguresTable:
     if figures.ngram_order is not None and figures.mixture_weight is not None:
         names["ngram_"] = f"n-gram model (order {figures.ngram_order})"
         names["mixture_"] = f"mixture ({figures.mixture_weight:.0%} network)"
+    if figures.cache_perplexity is not None:
+        names["cache_"] = "network with cache"
+    if figures.cache_mixture_perplexity is not None:
+        names["cache_mixture_"] = "mixture with cache"
     return FiguresTable(
         ("", "perplexity", "bits per character"),
         [

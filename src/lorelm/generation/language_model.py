@@ -102,11 +102,12 @@ class LanguageModel:
         precision: Precision = "int8",
         num_threads: int = 1,
         mixture: bool = False,
+        cache: bool = False,
     ) -> Self:
         """The model of a bundle, with all that the bundle carries.
 
         Raises:
-            BundleError: it lacks this precision or the n-gram model of a mixture, or is damaged.
+            BundleError: it lacks this precision, the n-gram model or the cache, or is damaged.
         """
         copies = bundle.copies()
         index = (
@@ -115,11 +116,11 @@ class LanguageModel:
             else TrainingTextIndex(copies, bundle.tokenizer, bundle.vocabulary)
         )
         return cls(
-            bundle.runtime(precision, num_threads=num_threads),
+            bundle.runtime(precision, num_threads=num_threads, cache=cache),
             bundle.tokenizer,
             bundle.vocabulary,
             index=index,
-            mixture=Mixture.of_bundle(bundle) if mixture else None,
+            mixture=Mixture.of_bundle(bundle, cache=cache) if mixture else None,
         )
 
     @property
@@ -246,17 +247,23 @@ def load(
     precision: Precision = "int8",
     num_threads: int = 1,
     mixture: bool = False,
+    cache: bool = False,
 ) -> LanguageModel:
     """The model of a bundle, ready to generate.
 
     Args:
         mixture: mix it with the n-gram model that the bundle carries.
+        cache: give it the neural cache that was tuned for it.
 
     Raises:
         BundleError: the bundle is missing, damaged, or lacks this precision or the n-gram model.
     """
     return LanguageModel.of_bundle(
-        Bundle.load(path), precision=precision, num_threads=num_threads, mixture=mixture
+        Bundle.load(path),
+        precision=precision,
+        num_threads=num_threads,
+        mixture=mixture,
+        cache=cache,
     )
 
 

@@ -19,13 +19,16 @@ class Mixture:
     weight: float
 
     @classmethod
-    def of_bundle(cls, bundle: Bundle) -> "Mixture":
+    def of_bundle(cls, bundle: Bundle, *, cache: bool = False) -> "Mixture":
         """The mixture with the n-gram model that a bundle carries.
+
+        Args:
+            cache: the network has the neural cache.
 
         Raises:
             BundleError: it carries none, or a damaged one.
         """
-        return cls(*bundle.ngram())
+        return cls(*bundle.ngram(cache=cache))
 
     def after(self, prompt_ids: Ids) -> "MixtureAfterPrompt":
         """The mixture for what follows a prompt."""

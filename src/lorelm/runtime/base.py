@@ -12,18 +12,32 @@ FloatArray = npt.NDArray[np.float32]
 IdArray = npt.NDArray[np.int64]
 
 
+class PastStates(NamedTuple):
+    """What a neural cache holds of one text.
+
+    Attributes:
+        h_NH: hidden states of the last layer, the latest last.
+        next_N: the id that followed each.
+    """
+
+    h_NH: FloatArray
+    next_N: IdArray
+
+
 class State(NamedTuple):
-    """What an LSTM remembers of B texts.
+    """What a runtime remembers of B texts.
 
     Attributes:
         h_BH: the hidden state of each layer.
         c_BH: the cell state of each layer.
+        past: what a neural cache holds of each text; None without one, and before the first id.
     """
 
     # One array a layer, not one `h_LBH` for all: the graph need not cut and join it (7 % more
     # tokens/s at one row).
     h_BH: Sequence[FloatArray]
     c_BH: Sequence[FloatArray]
+    past: Sequence[PastStates] | None = None
 
     @classmethod
     def zeros(cls, config: ModelConfig, batch_size: int) -> "State":
@@ -37,7 +51,11 @@ class State(NamedTuple):
 
     def rows(self, rows: IdArray) -> "State":
         """The state of some of the texts, in the order of `rows`."""
-        return State([h[rows] for h in self.h_BH], [c[rows] for c in self.c_BH])
+        return State(
+            [h[rows] for h in self.h_BH],
+            [c[rows] for c in self.c_BH],
+            None if self.past is None else [self.past[row] for row in rows],
+        )
 
 
 class Runtime(Protocol):

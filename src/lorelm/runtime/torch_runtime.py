@@ -26,7 +26,10 @@ class TorchRuntime:
         try:
             logits_1BV, (h_LBH, c_LBH) = self._model(
                 torch.from_numpy(ids_B).to(device)[None],
-                tuple(torch.from_numpy(np.stack(arrays)).to(device) for arrays in state),
+                tuple(
+                    torch.from_numpy(np.stack(arrays)).to(device)
+                    for arrays in (state.h_BH, state.c_BH)
+                ),
             )
         finally:
             self._model.train(was_training)

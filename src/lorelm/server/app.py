@@ -30,7 +30,7 @@ def create_app(settings: ServerSettings) -> Flask:
         BundleError: the bundle is missing or damaged, or has no n-gram model for the mixture.
     """
     bundle = Bundle.load(settings.bundle)
-    model = LanguageModel.of_bundle(bundle, mixture=settings.mixture)
+    model = LanguageModel.of_bundle(bundle, mixture=settings.mixture, cache=settings.cache)
 
     app = Flask("lorelm.server")
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes

@@ -14,6 +14,7 @@ class ServerSettings:
     Attributes:
         bundle: folder of the model to serve.
         mixture: mix it with the n-gram model that the bundle carries.
+        cache: give it a neural cache.
         proxy_hops: how many proxies stand in front; that many entries of the X-Forwarded headers
             are believed. With 0 none is, since anybody could have written them.
         max_len_limit: the longest sample that a request may ask for, in tokens.
@@ -27,6 +28,7 @@ class ServerSettings:
 
     bundle: Path = EMBEDDED_PATH
     mixture: bool = False
+    cache: bool = False
     proxy_hops: int = 0
     max_len_limit: int = 1000
     num_samples_limit: int = 16

@@ -16,6 +16,7 @@ from lorelm.corpus.preparation import Corpus, prepare_corpus
 from lorelm.corpus.token_keys import document_keys
 from lorelm.corpus.tokenizer import make_tokenizer
 from lorelm.errors import CheckpointError
+from lorelm.evaluation.cache import tune_cache
 from lorelm.evaluation.mixture import CountedModel
 from lorelm.evaluation.perplexity import perplexity, score_stream
 from lorelm.evaluation.spelling import SpellingModel
@@ -187,6 +188,7 @@ def _save(
         copies=FingerprintIndex.build(document_keys(corpus.train.documents, corpus.tokenizer)),
         ngram=counted.model if options.with_ngram else None,
         ngram_facts=counted.facts,
+        cache=tune_cache(served, corpus.valid.stream, counted),
         metrics=metrics_lines(trained.epochs).encode(),
     )
     return TrainingResult(path=out, corpus=corpus, evaluation=evaluation, training=training)

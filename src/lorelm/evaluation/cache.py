@@ -1,0 +1,82 @@
+"""Tuning the neural cache on the validation part."""
+
+from typing import Final
+
+import numpy as np
+
+from lorelm.bundle.manifest import CacheFacts
+from lorelm.corpus.vocabulary import EOS_ID, Ids
+from lorelm.evaluation.mixture import CountedModel, best_weight, mixed
+from lorelm.evaluation.perplexity import Floats, log_probabilities
+from lorelm.runtime.base import FloatArray, Runtime, State
+
+SIZES: Final = (100, 500, 2000)
+SHARPNESSES: Final = (0.3, 0.5, 0.8, 1.2, 2.0, 3.0)
+
+_MAX_EVENTS: Final = 20_000
+"""More of the validation part would not change the choice, and take minutes."""
+
+_EVENTS_AT_ONCE: Final = 1_000
+
+
+def tune_cache(network: Runtime, stream: Ids, counted: CountedModel | None = None) -> CacheFacts:
+    """The size, sharpness and weight with which the mixture foretells a stream best.
+
+    Where no cache helps, the weight is near 0.
+
+    Args:
+        counted: the n-gram model with which both are to be mixed.
+    """
+    stream = stream[:_MAX_EVENTS]
+    h_NH, logs = _read(network, stream)
+    choices = []
+    for size in SIZES:
+        for sharpness, cache in _cache_probabilities(h_NH, stream, size).items():
+            with np.errstate(divide="ignore"):
+                cache_logs = np.log(cache)
+            network_weight = best_weight(logs, cache_logs)
+            together = mixed(logs, cache_logs, network_weight)
+            choices.append((together.sum(), size, sharpness, 1 - network_weight, together))
+    _, size, sharpness, weight, together = max(choices, key=lambda choice: choice[0])
+    return CacheFacts(
+        size=size,
+        sharpness=sharpness,
+        weight=weight,
+        mixture_weight=(
+            best_weight(together, counted.log_probabilities(stream)) if counted else None
+        ),
+    )
+
+
+def _read(network: Runtime, stream: Ids) -> tuple[FloatArray, Floats]:
+    """The state from which each event is foretold, and what the network gives the event."""
+    h_NH = np.empty((len(stream), network.config.hidden_size), np.float32)
+    logs = np.empty(len(stream))
+    state, previous_id = State.zeros(network.config, 1), EOS_ID
+    for i, id_ in enumerate(stream):
+        logits_BV, state = network.step(np.array([previous_id]), state)
+        h_NH[i] = state.h_BH[-1][0]
+        logs[i] = log_probabilities(logits_BV[0])[id_]
+        previous_id = id_
+    return h_NH, logs
+
+
+def _cache_probabilities(h_NH: FloatArray, stream: Ids, size: int) -> dict[float, Floats]:
+    """What a cache of this size gives every event, for each sharpness."""
+    found = {sharpness: np.zeros(len(stream)) for sharpness in SHARPNESSES}
+    for start in range(0, len(stream), _EVENTS_AT_ONCE):
+        end = min(start + _EVENTS_AT_ONCE, len(stream))
+        first = max(0, start - size)
+        likeness_EN = h_NH[start:end] @ h_NH[first:end].T
+        events_E1 = np.arange(start, end)[:, None]
+        held_N = np.arange(first, end)
+        is_held_EN = (held_N < events_E1) & (held_N >= events_E1 - size)
+        is_hit_EN = stream[first:end] == stream[start:end, None]
+        for sharpness, probabilities in found.items():
+            # |h . h_i| is below the width; the largest is taken off so that nothing overflows.
+            scores_EN = np.where(is_held_EN, sharpness * likeness_EN, -np.inf)
+            scores_EN -= np.maximum(scores_EN.max(axis=1, keepdims=True), -1e9)
+            share_EN = np.exp(scores_EN)
+            totals_E = np.maximum(share_EN.sum(axis=1), 1e-30)
+            probabilities[start:end] = (share_EN * is_hit_EN).sum(axis=1) / totals_E
+    return found

@@ -1,0 +1,78 @@
+"""The neural cache: what came lately comes again (Grave, Joulin, Usunier 2017).
+
+The cache holds the last hidden states of the last layer and, for each, the id that followed it. An
+id that followed a state like the present one becomes likelier::
+
+    p_cache(w)  ~  sum over the i with next_i = w of exp(sharpness * h . h_i)
+    p(w)        =  (1 - weight) p_network(w) + weight p_cache(w)
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from lorelm.model.config import ModelConfig
+from lorelm.runtime.base import FloatArray, IdArray, PastStates, Runtime, State
+
+
+class CacheSettings(NamedTuple):
+    """How a cache works; tuned on the validation part.
+
+    Attributes:
+        size: how many of the last tokens it holds.
+        sharpness: how much likeness counts; with 0 all that it holds would count alike.
+        weight: of the cache in the mixture with the network, from 0 to 1.
+    """
+
+    size: int
+    sharpness: float
+    weight: float
+
+
+class CachedRuntime:
+    """A runtime whose logits are those of the mixture of another one with the cache.
+
+    What the cache holds of a text is part of its :class:`State`, so that rows still do not depend
+    on each other.
+    """
+
+    def __init__(self, runtime: Runtime, settings: CacheSettings) -> None:
+        self._runtime = runtime
+        self._settings = settings
+
+    @property
+    def config(self) -> ModelConfig:
+        return self._runtime.config
+
+    def step(self, ids_B: IdArray, state: State) -> tuple[FloatArray, State]:
+        logits_BV, next_state = self._runtime.step(ids_B, state)
+        past = self._with_last(ids_B, state)
+        rows = zip(logits_BV, past, next_state.h_BH[-1], strict=True)
+        mixed_BV = np.stack([self._mixed(logits_V, seen, h_H) for logits_V, seen, h_H in rows])
+        return mixed_BV, next_state._replace(past=past)
+
+    def _with_last(self, ids_B: IdArray, state: State) -> list[PastStates]:
+        """What was held, and the state before this step with the id that followed it."""
+        if state.past is None:  # nothing was read before this
+            width = self.config.hidden_size
+            return [PastStates(np.zeros((0, width), np.float32), ids_B[:0])] * len(ids_B)
+        kept = self._settings.size - 1
+        return [
+            PastStates(
+                np.concatenate([seen.h_NH[max(0, len(seen.next_N) - kept) :], h_H[None]]),
+                np.append(seen.next_N[max(0, len(seen.next_N) - kept) :], id_),
+            )
+            for seen, h_H, id_ in zip(state.past, state.h_BH[-1], ids_B, strict=True)
+        ]
+
+    def _mixed(self, logits_V: FloatArray, past: PastStates, h_H: FloatArray) -> FloatArray:
+        if len(past.next_N) == 0:
+            return logits_V
+        network_V = np.exp(logits_V.astype(np.float64) - float(logits_V.max()))
+        network_V /= network_V.sum()
+        likeness_N = self._settings.sharpness * (past.h_NH @ h_H).astype(np.float64)
+        share_N = np.exp(likeness_N - likeness_N.max())
+        cache_V = np.bincount(past.next_N, share_N / share_N.sum(), minlength=len(logits_V))
+        weight = self._settings.weight
+        mixed: FloatArray = np.log((1 - weight) * network_V + weight * cache_V).astype(np.float32)
+        return mixed

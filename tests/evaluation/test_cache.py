@@ -1,0 +1,61 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lorelm.bundle import Bundle
+from lorelm.corpus.documents import Documents
+from lorelm.corpus.preparation import tokenize_documents
+from lorelm.corpus.windows import encode_stream
+from lorelm.errors import BundleError
+from lorelm.evaluation.cache import tune_cache
+from lorelm.evaluation.mixture import CountedModel, best_weight
+from lorelm.evaluation.perplexity import foretell
+from lorelm.runtime.neural_cache import CachedRuntime, CacheSettings
+
+
+@pytest.fixture(scope="module")
+def bundle(tiny_bundle: Path) -> Bundle:
+    return Bundle.load(tiny_bundle)
+
+
+@pytest.fixture(scope="module")
+def stream(bundle: Bundle, tales: Documents) -> np.ndarray:
+    tokens = tokenize_documents(tales, bundle.tokenizer)
+    repeating = [document for document in tokens[::7] for _ in range(3)]
+    return encode_stream(repeating, bundle.vocabulary)
+
+
+def test_the_tuned_cache_is_the_best_of_those_tried(
+    bundle: Bundle, stream: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The vectorised tuning agrees with the runtime that reads one id after the other."""
+    monkeypatch.setattr("lorelm.evaluation.cache.SIZES", (10, 60))
+    monkeypatch.setattr("lorelm.evaluation.cache.SHARPNESSES", (0.5, 2.0))
+    monkeypatch.setattr("lorelm.evaluation.cache._EVENTS_AT_ONCE", 50)
+    network = bundle.runtime()
+    counted = CountedModel.of_bundle(bundle)
+    facts = tune_cache(network, stream, counted)
+
+    def total(size: int, sharpness: float, weight: float) -> float:
+        cached = CachedRuntime(network, CacheSettings(size, sharpness, weight))
+        return float(foretell(cached, stream).log_probabilities.sum())
+
+    tuned = total(facts.size, facts.sharpness, facts.weight)
+    assert tuned > foretell(network, stream).log_probabilities.sum()
+    for size in (10, 60):
+        for sharpness in (0.5, 2.0):
+            for weight in (facts.weight, 0.1, 0.3):
+                assert total(size, sharpness, weight) <= tuned + 1e-3
+    for weight in (facts.weight * 0.9, facts.weight * 1.1):
+        assert total(facts.size, facts.sharpness, weight) <= tuned + 1e-3
+    cached = CachedRuntime(network, CacheSettings(facts.size, facts.sharpness, facts.weight))
+    logs = foretell(cached, stream).log_probabilities
+    expected = best_weight(logs, counted.log_probabilities(stream))
+    assert facts.mixture_weight == pytest.approx(expected, abs=1e-3)
+
+
+def test_a_bundle_carries_its_cache(bundle: Bundle, older_bundle: Path) -> None:
+    assert isinstance(bundle.runtime(cache=True), CachedRuntime)
+    with pytest.raises(BundleError, match="no settings of a neural cache"):
+        Bundle.load(older_bundle).runtime(cache=True)
