@@ -66,6 +66,7 @@ def save_again(bundle: Bundle, path: Path, *, serving_only: bool = False) -> Non
         copies=copies,
         ngram=None if serving_only else bundle.ngram()[0],
         ngram_facts=manifest.ngram,
+        cache=manifest.cache,
         metrics=(bundle.path / "metrics.jsonl").read_bytes(),
     )
 

@@ -14,6 +14,7 @@ from lorelm.corpus.documents import Documents
 Lorelm = Callable[..., object]
 
 SMALL = [
+    *("--recipe", "classic", "--tokenizer", "words", "--num-layers", "1"),
     *("--hidden-size", "16", "--embedding-size", "8", "--batch-size", "4", "--bptt", "16"),
     *("--min-frequency", "2", "--epochs", "8", "--learning-rate", "0.02"),
 ]

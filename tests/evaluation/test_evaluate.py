@@ -21,6 +21,7 @@ def result(bundle: Bundle, corpus: Corpus, text: HeldOutText) -> EvaluationResul
         counted=CountedModel.fit(corpus, bundle.runtime()),
         samples=Samples(texts=recited, temperature=0.8),
         index=TrainingText(corpus.train.documents, corpus.tokenizer),
+        cache=True,
     )
 
 
@@ -46,7 +47,7 @@ def test_the_mixture_is_between_or_better(result: EvaluationResult) -> None:
 def test_every_interval_holds_its_figure(result: EvaluationResult) -> None:
     figures = result.figures.model_dump()
     names = [name for name in figures if f"{name}_interval" in figures]
-    assert len(names) == 7
+    assert len(names) == 11
     for name in names:
         low, high = figures[f"{name}_interval"]
         assert low <= figures[name] <= high, name

@@ -32,6 +32,7 @@ def test_the_classic_recipe_is_the_classic_one() -> None:
         "shuffle": False,
         "epochs": 20,
         "precision": "float32",
+        "by_corpus_size": [],
         "seed": 0,
         "split_seed": 42,
     }

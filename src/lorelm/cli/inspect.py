@@ -80,6 +80,7 @@ def _training_time(documents: Documents, recipe: Recipe) -> str:
     try:
         from lorelm.training.device import resolve_device
         from lorelm.training.estimate import estimate_training_seconds
+        from lorelm.training.sizing import sized_to
     except ImportError as error:
         if error.name != "torch":
             raise
@@ -92,6 +93,7 @@ def _training_time(documents: Documents, recipe: Recipe) -> str:
             min_frequency=recipe.min_frequency,
             split_seed=recipe.split_seed,
         )
+        recipe = sized_to(recipe, len(corpus.train.stream))
         seconds = estimate_training_seconds(corpus, recipe, device=device)
     except CorpusError as error:
         return f"not possible, for {error}"

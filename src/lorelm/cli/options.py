@@ -1,6 +1,7 @@
 """Options that several commands share, and how they say things."""
 
 import dataclasses
+import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -76,6 +77,21 @@ cache_option = click.option(
     is_flag=True,
     help="Give the network a neural cache: what came lately becomes likelier.",
 )
+
+
+class _Time(click.ParamType[float]):
+    """A time in the words of a person: 90s, 2m, 1.5h; the value is in seconds."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", str(value).strip())
+        if match is None or float(match[1]) == 0:
+            self.fail(f"{value!r} is not a time: write a number and s, m or h, such as 2m")
+        return float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]]
+
+
+TIME = _Time()
 
 
 def echo_notes(notes: Iterable[str]) -> None:

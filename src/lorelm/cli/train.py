@@ -15,7 +15,7 @@ from click.core import ParameterSource
 from lorelm.bundle import EMBEDDED_PATH, Bundle
 from lorelm.cli.evaluating import evaluate_bundle
 from lorelm.cli.figures_display import show_figures
-from lorelm.cli.options import echo_notes, reading_options, take_reading_options
+from lorelm.cli.options import TIME, echo_notes, reading_options, take_reading_options
 from lorelm.corpus.documents import Documents
 from lorelm.corpus.readers import read_documents
 from lorelm.corpus.reading_options import ReadingOptions
@@ -88,6 +88,12 @@ def _recipe_options(command: Any) -> Any:
     type=click.Path(path_type=Path),
     help="Go on with the unfinished run in this folder. Nothing else is to be given.",
 )
+@click.option(
+    "--time-budget",
+    type=TIME,
+    metavar="2m|30m|4h",
+    help="Fit the width of the model, the epochs and the learning rate to this time.",
+)
 @click.option("--valid", metavar="FILE", help="Validation part, instead of splitting PATH.")
 @click.option("--test", metavar="FILE", help="Test part, instead of splitting PATH.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
@@ -122,6 +128,7 @@ def train(
     out: Path | None,
     recipe: str | None,
     init: str | None,
+    time_budget: float | None,
     resume: Path | None,
     valid: str | None,
     test: str | None,
@@ -161,6 +168,7 @@ def train(
         init=str(EMBEDDED_PATH) if init == "shakespeare" else init,
         serving_only=serving_only,
         compact=compact,
+        time_budget_seconds=time_budget,
         with_ngram=ngram,
         checkpoint_seconds=checkpoint_seconds,
         checkpoint_steps=checkpoint_steps,
@@ -196,7 +204,7 @@ def _resume(out: Path) -> None:
     ]
     click.echo(f"Going on from {checkpoint.snapshot.description}.", err=True)
     options = module.TrainingOptions(**run["options"])
-    _run(documents, Recipe(**run["recipe"]), out, options, checkpoint)
+    _run(documents, Recipe.from_dict(run["recipe"]), out, options, checkpoint)
 
 
 def _training_module() -> Any:

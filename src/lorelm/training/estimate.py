@@ -12,16 +12,19 @@ from lorelm.training.loop import fit
 from lorelm.training.recipe import Recipe
 
 _WARM_UP_STEPS: Final = 2
-_SECONDS: Final = 2.0
 
 
-def estimate_training_seconds(corpus: Corpus, recipe: Recipe, *, device: torch.device) -> float:
-    """Trains for about two seconds and scales up to all epochs.
+def estimate_training_seconds(
+    corpus: Corpus, recipe: Recipe, *, device: torch.device, measured_seconds: float = 2.0
+) -> float:
+    """Trains for a moment and scales up to all epochs.
 
     Raises:
         CorpusError: the training part is shorter than a batch.
     """
-    clock = _Clock(num_tokens=len(corpus.train.stream) * recipe.epochs)
+    clock = _Clock(
+        num_tokens=len(corpus.train.stream) * recipe.epochs, measured_seconds=measured_seconds
+    )
     with contextlib.suppress(_TimeIsUp):
         fit(corpus, recipe, device=device, listener=clock)
     return clock.estimate()
@@ -32,7 +35,8 @@ class _TimeIsUp(Exception):  # noqa: N818 - a signal, not an error
 
 
 class _Clock(TrainingListener):
-    def __init__(self, *, num_tokens: int) -> None:
+    def __init__(self, *, num_tokens: int, measured_seconds: float) -> None:
+        self._measured_seconds = measured_seconds
         self._num_tokens = num_tokens
         self._steps = 0
         self._measured_tokens = 0
@@ -45,7 +49,7 @@ class _Clock(TrainingListener):
             self._started = self._now
             return
         self._measured_tokens += num_tokens
-        if self._now - self._started > _SECONDS:
+        if self._now - self._started > self._measured_seconds:
             raise _TimeIsUp
 
     def estimate(self) -> float:

@@ -43,6 +43,7 @@ def fit(
     device: torch.device,
     listener: TrainingListener,
     initial_weights: Weights | None = None,
+    seconds: float | None = None,
     checkpoints: CheckpointSettings | None = None,
     resume: Snapshot | None = None,
     stop: threading.Event | None = None,
@@ -55,6 +56,7 @@ def fit(
 
     Args:
         initial_weights: to begin with, in place of random ones.
+        seconds: how long to train; None trains the recipe's epochs.
         checkpoints: where to save the run; None does not save it.
         resume: goes on from there.
         stop: ends training after the step in which it is set, with a checkpoint.
@@ -65,7 +67,12 @@ def fit(
         TrainingStoppedError: `stop` was set.
     """
     trainer = Trainer(
-        corpus, recipe, device=device, listener=listener, initial_weights=initial_weights
+        corpus,
+        recipe,
+        device=device,
+        listener=listener,
+        initial_weights=initial_weights,
+        seconds=seconds,
     )
     if resume is not None:
         trainer.restore(resume)

@@ -3,6 +3,7 @@
 import dataclasses
 import difflib
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -19,6 +20,7 @@ BUILT_IN_RECIPES: Final = tuple(
 SCHEDULES: Final = ("plateau", "cosine")
 TRAINING_PRECISIONS: Final = ("auto", "float32", "bfloat16")
 
+_SIZES: Final = ("embedding_size", "hidden_size")
 _COUNTS: Final = (
     *("min_frequency", "embedding_size", "hidden_size", "num_layers"),
     *("batch_size", "bptt", "epochs"),
@@ -65,6 +67,8 @@ class Recipe:
             bfloat16 where the processor has it.
         seed: of the weights, of dropout and of the order of the documents.
         split_seed: of the split into training, validation and test.
+        by_corpus_size: names of the settings that :func:`lorelm.training.sizing.sized_to` still
+            fits to the corpus; what is given by hand is none of them.
 
     Raises:
         RecipeError: a value is out of its range or of the wrong kind.
@@ -96,9 +100,12 @@ class Recipe:
     precision: str
     seed: int
     split_seed: int
+    by_corpus_size: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
+            if field.name == "by_corpus_size":
+                continue
             _check_kind(field.name, field.type, getattr(self, field.name))
         for name, allowed in (
             ("tokenizer", TOKENIZER_STYLES),
@@ -137,15 +144,18 @@ class Recipe:
 
         A file holds any of the settings and may say ``base = "classic"`` to name the built-in
         recipe that has the others (``default`` if it does not). `overrides` come last; those that
-        are None are passed over.
+        are None are passed over. Of a tied model, one of the two sizes stands for both.
 
         Raises:
             RecipeError: there is no such recipe, the file is not TOML, or a setting is unknown or
                 out of range.
         """
         settings = _read(name_or_path)
-        settings |= {name: value for name, value in overrides.items() if value is not None}
+        given = {name: value for name, value in overrides.items() if value is not None}
+        settings = _changed(settings, given)
         known = [field.name for field in dataclasses.fields(cls)]
+        known.remove("by_corpus_size")
+        by_corpus_size = settings.pop("by_corpus_size")
         for name in settings:
             if name not in known:
                 close = difflib.get_close_matches(name, known, n=1)
@@ -153,15 +163,22 @@ class Recipe:
                     f"did you mean {close[0]}?" if close else f"the settings are {', '.join(known)}"
                 )
                 raise RecipeError(f"recipe {name_or_path} has an unknown setting {name!r}: {hint}")
-        return cls(**settings)
+        return cls(**settings | {"by_corpus_size": tuple(by_corpus_size)})
 
     def to_dict(self) -> dict[str, Any]:
-        return dataclasses.asdict(self)
+        """The settings, fit for JSON; those that are still to be fitted are named."""
+        return dataclasses.asdict(self) | {"by_corpus_size": list(self.by_corpus_size)}
+
+    @classmethod
+    def from_dict(cls, settings: Mapping[str, Any]) -> Self:
+        """The recipe of which :meth:`to_dict` made this."""
+        return cls(**{**settings, "by_corpus_size": tuple(settings["by_corpus_size"])})
 
 
 def _read(name_or_path: str) -> dict[str, Any]:
     if name_or_path in BUILT_IN_RECIPES:
-        return tomllib.loads((_BUILT_IN / f"{name_or_path}.toml").read_text(encoding="utf-8"))
+        text = (_BUILT_IN / f"{name_or_path}.toml").read_text(encoding="utf-8")
+        return {"by_corpus_size": []} | tomllib.loads(text)
     path = Path(name_or_path)
     try:
         settings = tomllib.loads(path.read_text(encoding="utf-8-sig"))
@@ -174,12 +191,27 @@ def _read(name_or_path: str) -> dict[str, Any]:
         raise RecipeError(f"recipe {path} cannot be read: {error.strerror or error}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RecipeError(f"recipe {path} is not TOML: {error}") from error
+    if "by_corpus_size" in settings:
+        raise RecipeError(f"recipe {path} has an unknown setting 'by_corpus_size'")
     base = settings.pop("base", "default")
     if base not in BUILT_IN_RECIPES:
         raise RecipeError(
             f"recipe {path} is based on {base!r}, which is none of {', '.join(BUILT_IN_RECIPES)}"
         )
-    return _read(base) | settings
+    return _changed(_read(base), settings)
+
+
+def _changed(settings: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    """The settings with those that are given in their place."""
+    changed = settings | given
+    # What is given is no longer fitted to the corpus.
+    changed["by_corpus_size"] = [name for name in changed["by_corpus_size"] if name not in given]
+    sizes = given.keys() & set(_SIZES)
+    if changed["tied"] is True and len(sizes) == 1:
+        changed |= dict.fromkeys(_SIZES, given[next(iter(sizes))])
+    if sizes:
+        changed["by_corpus_size"] = [n for n in changed["by_corpus_size"] if n not in _SIZES]
+    return changed
 
 
 _NOUNS: Final = {

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import torch
 
 from lorelm.bundle import Bundle
 from lorelm.bundle.bundle import CHECKPOINT, check_target, save_bundle
@@ -24,6 +25,7 @@ from lorelm.model.lstm import LSTMLanguageModel
 from lorelm.ngrams.fingerprints import FingerprintIndex
 from lorelm.runtime.onnx_runtime import OnnxRuntime
 from lorelm.runtime.step_graph import PRECISIONS, Precision, Weights, build_step_graph
+from lorelm.training.budget import Plan, plan
 from lorelm.training.checkpoint import Checkpoint
 from lorelm.training.device import resolve_device, resolve_precision
 from lorelm.training.initial_weights import initial_weights
@@ -31,6 +33,7 @@ from lorelm.training.listener import EpochReport, TrainingListener
 from lorelm.training.loop import CheckpointSettings, fit
 from lorelm.training.metrics import MetricsLog, metrics_lines
 from lorelm.training.recipe import Recipe
+from lorelm.training.sizing import sized_to
 from lorelm.training.trainer import TrainedModel
 from lorelm.training.validation import validation_loss
 
@@ -46,6 +49,8 @@ class TrainingOptions:
         compact: leave the float32 graph out of the bundle, and write the weights in float16.
         with_ngram: put the n-gram model of the training part into the bundle, so that generating
             and scoring can use the mixture of both.
+        time_budget_seconds: how long the run may take, judging the model included; the width and
+            the epochs are fitted to it. None lets the recipe decide.
         checkpoint_seconds: between two checkpoints.
         checkpoint_steps: between two checkpoints, where they are to be counted in steps.
     """
@@ -55,6 +60,7 @@ class TrainingOptions:
     serving_only: bool = False
     compact: bool = False
     with_ngram: bool = False
+    time_budget_seconds: float | None = None
     checkpoint_seconds: float = 30.0
     checkpoint_steps: int | None = None
 
@@ -91,7 +97,7 @@ def train(
 
     Args:
         valid, test: these parts, where they are not to be split off `documents`.
-        resume: the checkpoint to go on from; all other arguments are as they were.
+        resume: the checkpoint to go on from, by its own recipe and options.
         stop: ends training with a checkpoint after the step in which it is set.
 
     Raises:
@@ -116,15 +122,17 @@ def train(
         valid=valid,
         test=test,
     )
-    recipe = dataclasses.replace(recipe, precision=resolve_precision(recipe.precision, device))
     initial = None
-    if options.init is not None:
-        known = Bundle.load(options.init)
-        recipe = _sized_as(recipe, known)
-        initial = initial_weights(known, corpus.vocabulary, corpus.tokenizer)
-    run = _run_facts(recipe, corpus, options)
-    if resume is not None:
-        _check_same_run(resume, run, out)
+    if resume is None:
+        known = Bundle.load(options.init) if options.init is not None else None
+        planned = _planned(recipe, corpus, options, device, known)
+        if known is not None:
+            initial = initial_weights(known, corpus.vocabulary, corpus.tokenizer)
+    else:
+        planned = Plan(recipe=recipe, training_seconds=resume.run["training_seconds"])
+        _check_same_corpus(resume, corpus, out)
+    recipe = planned.recipe
+    run = _run_facts(planned, corpus, options)
     log = MetricsLog(
         out,
         listener or TrainingListener(),
@@ -136,6 +144,7 @@ def train(
         device=device,
         listener=log,
         initial_weights=initial,
+        seconds=planned.training_seconds,
         checkpoints=CheckpointSettings(
             out=out,
             run=run,
@@ -208,6 +217,30 @@ def refuse_unfinished(out: Path) -> None:
         )
 
 
+def _planned(
+    recipe: Recipe,
+    corpus: Corpus,
+    options: TrainingOptions,
+    device: torch.device,
+    known: Bundle | None,
+) -> Plan:
+    """The recipe as it fits the machine, the corpus, the model to begin with, and the time."""
+    may_change_width = "hidden_size" in recipe.by_corpus_size and known is None
+    recipe = dataclasses.replace(recipe, precision=resolve_precision(recipe.precision, device))
+    recipe = sized_to(recipe, len(corpus.train.stream), is_fine_tuning=known is not None)
+    if known is not None:
+        recipe = _sized_as(recipe, known)
+    if options.time_budget_seconds is None:
+        return Plan(recipe=recipe, training_seconds=None)
+    return plan(
+        corpus,
+        recipe,
+        options.time_budget_seconds,
+        device=device,
+        may_change_width=may_change_width,
+    )
+
+
 def _sized_as(recipe: Recipe, known: Bundle) -> Recipe:
     """The recipe with the sizes of the model to begin with."""
     model = known.manifest.model
@@ -220,29 +253,28 @@ def _sized_as(recipe: Recipe, known: Bundle) -> Recipe:
     )
 
 
-def _run_facts(recipe: Recipe, corpus: Corpus, options: TrainingOptions) -> dict[str, Any]:
+def _run_facts(planned: Plan, corpus: Corpus, options: TrainingOptions) -> dict[str, Any]:
     """What a checkpoint says of its run."""
     return {
-        "recipe": recipe.to_dict(),
+        "recipe": planned.recipe.to_dict(),
+        "training_seconds": planned.training_seconds,
         "corpus_fingerprint": corpus.fingerprint,
         "files": [dataclasses.asdict(file) for file in corpus.files],
         "options": dataclasses.asdict(options),
     }
 
 
-def _check_same_run(resume: Checkpoint, run: dict[str, Any], out: Path) -> None:
-    """Refuses to go on with another corpus or recipe.
+def _check_same_corpus(resume: Checkpoint, corpus: Corpus, out: Path) -> None:
+    """Refuses to go on with another corpus.
 
     Raises:
         CheckpointError: it is another.
     """
-    if resume.run["corpus_fingerprint"] != run["corpus_fingerprint"]:
+    if resume.run["corpus_fingerprint"] != corpus.fingerprint:
         raise CheckpointError(
             f"the corpus has changed since the run in {out} began: bring back the file as it "
             "was, or begin anew in another folder"
         )
-    if resume.run["recipe"] != run["recipe"]:
-        raise CheckpointError(f"the run in {out} has another recipe: begin anew in another folder")
 
 
 def _weights(model: LSTMLanguageModel) -> Weights:

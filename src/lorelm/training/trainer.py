@@ -23,7 +23,7 @@ from lorelm.training.checkpoint import Snapshot
 from lorelm.training.device import autocast, resolve_precision
 from lorelm.training.listener import EpochReport, TrainingListener
 from lorelm.training.output_loss import output_loss
-from lorelm.training.pace import CountedPace, Pace
+from lorelm.training.pace import CountedPace, Pace, TimedPace
 from lorelm.training.recipe import Recipe
 from lorelm.training.regularisation import RegularisedModel
 from lorelm.training.schedule import LearningRate
@@ -54,6 +54,7 @@ class Trainer:
 
     Args:
         initial_weights: to begin with, in place of random ones.
+        seconds: how long to train; None trains the recipe's epochs.
 
     Raises:
         CorpusError: the training part is shorter than a batch.
@@ -68,6 +69,7 @@ class Trainer:
         device: torch.device,
         listener: TrainingListener,
         initial_weights: Weights | None = None,
+        seconds: float | None = None,
     ) -> None:
         self.epochs: list[EpochReport] = []
         self._recipe: Final = recipe
@@ -96,7 +98,11 @@ class Trainer:
         self._seconds_before = 0.0
         self._started = time.perf_counter()
         self._begin_epoch()
-        self._pace: Pace = CountedPace(recipe.epochs * self._windows_per_epoch)
+        self._pace: Pace = (
+            CountedPace(recipe.epochs * self._windows_per_epoch)
+            if seconds is None
+            else TimedPace(seconds)
+        )
         listener.on_start(corpus, recipe)
 
     @property

@@ -1,0 +1,46 @@
+"""Settings that depend on how much text there is, and on how much time."""
+
+import dataclasses
+from typing import Any, Final, NamedTuple
+
+from lorelm.training.recipe import Recipe
+
+
+class _Size(NamedTuple):
+    """What fits a training part of at most so many tokens.
+
+    Attributes:
+        size: of embedding and hidden state.
+        fine_tuning_epochs: from a trained model.
+    """
+
+    max_tokens: float
+    size: int
+    dropout: float
+    epochs: int
+    fine_tuning_epochs: int
+
+
+# More text: a wider model with less dropout, and fewer epochs. Measured on lotr_scripts.csv
+# (20,000 tokens), tiny Shakespeare and WikiText-2 (200,000 each): docs/results.md. The last rows
+# are an estimate; the embedded model (900,000) has a recipe of its own.
+_SIZES: Final = (
+    _Size(60_000, 300, 0.6, 36, 20),
+    _Size(500_000, 400, 0.5, 14, 10),
+    _Size(2_000_000, 500, 0.3, 8, 5),
+    _Size(10_000_000, 500, 0.2, 4, 3),
+    _Size(float("inf"), 500, 0.1, 1, 1),
+)
+
+
+def sized_to(recipe: Recipe, num_tokens: int, *, is_fine_tuning: bool = False) -> Recipe:
+    """The recipe with the settings of its `by_corpus_size` fitted to a training part."""
+    fitting = next(size for size in _SIZES if num_tokens <= size.max_tokens)
+    fitted: dict[str, Any] = {
+        "embedding_size": fitting.size,
+        "hidden_size": fitting.size,
+        "dropout": fitting.dropout,
+        "epochs": fitting.fine_tuning_epochs if is_fine_tuning else fitting.epochs,
+    }
+    changes = {name: fitted[name] for name in recipe.by_corpus_size}
+    return dataclasses.replace(recipe, **changes, by_corpus_size=())
