@@ -15,10 +15,8 @@ from lorelm.corpus.documents import Documents
 
 Lorelm = Callable[..., Any]
 
-SMALL = [
-    *("--hidden-size", "8", "--embedding-size", "8", "--batch-size", "4"),
-    *("--min-frequency", "1", "--epochs", "2"),
-]
+FLAGS = ["--batch-size", "4", "--min-frequency", "1"]
+SMALL = ["--hidden-size", "8", "--epochs", "2", *FLAGS]
 
 
 @pytest.fixture
@@ -113,6 +111,58 @@ def test_resume_without_a_run_says_so(lorelm: Lorelm, tmp_path: Path) -> None:
 def test_resume_takes_no_other_settings(lorelm: Lorelm, tmp_path: Path) -> None:
     ended = lorelm("train", "--resume", "model", "--epochs", "9", code=2)
     assert "leave out --epochs" in ended.stderr
+
+
+def test_a_compact_bundle_serves_and_is_begun_with(
+    lorelm: Lorelm, tales_csv: Path, tmp_path: Path
+) -> None:
+    lorelm("train", tales_csv, "--out", "known", *SMALL, "--epochs", "8", "--compact")
+    files = {file.name for file in (tmp_path / "known").iterdir()}
+    assert "step.float32.onnx" not in files
+    assert {"step.int8.onnx", "weights.safetensors"} <= files
+    manifest = Bundle.load(tmp_path / "known").manifest
+    assert manifest.model.tied
+    num_weights = sum(weight.size for weight in weights(tmp_path / "known").values())
+    num_tied = manifest.model.vocabulary_size * manifest.model.hidden_size
+    size = (tmp_path / "known" / "weights.safetensors").stat().st_size
+    assert size == pytest.approx(2 * (num_weights - num_tied), abs=2000)  # and a header
+    assert lorelm("generate", "known", "The fox").stdout.startswith("The fox")
+    lorelm("train", tales_csv, "--out", "tuned", "--init", "known", "--epochs", "1", *FLAGS)
+    lorelm("train", tales_csv, "--out", "fresh", *SMALL, "--epochs", "1")
+    tuned, fresh = (
+        Bundle.load(tmp_path / name).manifest.evaluation.valid_perplexity
+        for name in ("tuned", "fresh")
+    )
+    assert tuned < fresh
+    assert tuned < 1.2 * manifest.evaluation.valid_perplexity
+
+
+def test_a_bundle_without_weights_is_not_begun_with(
+    lorelm: Lorelm, tales_csv: Path, tmp_path: Path
+) -> None:
+    lorelm("train", tales_csv, "--out", "serving", *SMALL, "--epochs", "1", "--serving-only")
+    ended = lorelm("train", tales_csv, "--out", "tuned", "--init", "serving", code=2)
+    assert "it is a serving bundle" in ended.stderr
+    assert not (tmp_path / "tuned").exists()
+
+
+def test_a_time_budget_is_kept(lorelm: Lorelm, tales_csv: Path, tmp_path: Path) -> None:
+    lorelm("train", tales_csv, "--out", "model", "--time-budget", "6s", "--min-frequency", "1")
+    training = Bundle.load(tmp_path / "model").manifest.training
+    assert training.seconds < 12  # a wide margin: the machine is shared
+    rates = [
+        json.loads(line)["learning_rate"]
+        for line in (tmp_path / "model" / "metrics.jsonl").read_text().splitlines()
+    ]
+    assert rates[-1] < 0.1 * max(rates)
+
+
+def test_a_time_that_is_none_is_refused(lorelm: Lorelm, tales_csv: Path) -> None:
+    for time_budget in ("soon", "0m", "5"):
+        ended = lorelm(
+            "train", tales_csv, "--out", "model", "--time-budget", time_budget, code=2
+        )
+        assert "is not a time: write a number and s, m or h" in ended.stderr
 
 
 @pytest.mark.parametrize(

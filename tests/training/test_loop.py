@@ -11,6 +11,7 @@ from lorelm.corpus.tokenizer import make_tokenizer
 from lorelm.errors import CorpusError, RecipeError, TrainingStoppedError
 from lorelm.model.lstm import LSTMLanguageModel
 from lorelm.training.checkpoint import Checkpoint
+from lorelm.training.device import has_bfloat16
 from lorelm.training.listener import EpochReport, TrainingListener
 from lorelm.training.loop import CheckpointSettings, fit
 from lorelm.training.recipe import Recipe
@@ -96,6 +97,18 @@ def test_validation_loss_is_the_mean_of_single_steps(corpus: Corpus, tiny_recipe
     assert validation_loss(model, corpus.valid.stream) == pytest.approx(
         by_steps.loss_nats_per_token, rel=1e-5
     )
+
+
+@pytest.mark.skipif(not has_bfloat16(CPU), reason="this processor has no bfloat16")
+def test_bfloat16_lands_where_float32_does(corpus: Corpus, tiny_recipe: Recipe) -> None:
+    def loss(precision: str, seed: int) -> float:
+        settings = REGULARISED | {"precision": precision, "seed": seed, "epochs": 12}
+        return trained(corpus, tiny_recipe, **settings).best.valid_loss
+
+    full, half = ([loss(p, seed) for seed in range(4)] for p in ("float32", "bfloat16"))
+    assert full != half
+    noise = max(full) - min(full)
+    assert sum(half) / 4 == pytest.approx(sum(full) / 4, abs=noise)
 
 
 class StopAfter(TrainingListener):
