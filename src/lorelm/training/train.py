@@ -3,6 +3,7 @@
 import dataclasses
 import threading
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +16,7 @@ from lorelm.corpus.documents import Documents
 from lorelm.corpus.preparation import Corpus, prepare_corpus
 from lorelm.corpus.token_keys import document_keys
 from lorelm.corpus.tokenizer import make_tokenizer
-from lorelm.errors import CheckpointError
+from lorelm.errors import CheckpointError, CorpusError, RecipeError
 from lorelm.evaluation.mixture import CountedModel
 from lorelm.evaluation.perplexity import perplexity, score_stream
 from lorelm.evaluation.spelling import SpellingModel
@@ -29,6 +30,7 @@ from lorelm.training.initial_weights import initial_weights
 from lorelm.training.listener import EpochReport, TrainingListener
 from lorelm.training.loop import CheckpointSettings, fit
 from lorelm.training.metrics import MetricsLog, metrics_lines
+from lorelm.training.processes import ALONE, Processes
 from lorelm.training.recipe import Recipe
 from lorelm.training.trainer import TrainedModel
 from lorelm.training.validation import validation_loss
@@ -82,8 +84,12 @@ def train(
     listener: TrainingListener | None = None,
     resume: Checkpoint | None = None,
     stop: threading.Event | None = None,
-) -> TrainingResult:
+    processes: Processes = ALONE,
+) -> TrainingResult | None:
     """Trains a model, judges it on the test part and saves it as a bundle in the folder `out`.
+
+    Where several processes train it, only the writer among them judges and saves, and tells the
+    listener; the others return None.
 
     While training runs, the folder holds a checkpoint, and ``metrics.so-far.jsonl`` with a line an
     epoch, which is in the bundle as ``metrics.jsonl`` in the end.
@@ -92,6 +98,7 @@ def train(
         valid, test: these parts, where they are not to be split off `documents`.
         resume: the checkpoint to go on from; all other arguments are as they were.
         stop: ends training with a checkpoint after the step in which it is set.
+        processes: that train together; all of them are given the same arguments.
 
     Raises:
         CorpusError: the corpus is too small, or has no word for the tokenizer.
@@ -99,14 +106,14 @@ def train(
         CheckpointError: `out` holds an unfinished run and this is not its resumption, or `resume`
             is of another corpus.
         InputError: there is no such device.
-        RecipeError: the loss exploded, again and again.
+        RecipeError: the loss exploded, again and again, or the batch is too small for so many
+            processes.
         TrainingStoppedError: `stop` was set.
+        WorkerLostError: another process ended.
     """
     out = Path(out)
-    check_target(out)
-    if resume is None:
-        refuse_unfinished(out)
-    device = resolve_device(options.device)
+    processes.by_writer(partial(_check_folder, out, is_resumed=resume is not None))
+    device = processes.own_device(resolve_device(options.device))
     corpus = prepare_corpus(
         documents,
         tokenizer=make_tokenizer(recipe.tokenizer),
@@ -122,18 +129,20 @@ def train(
         recipe = _sized_as(recipe, known)
         initial = initial_weights(known, corpus.vocabulary, corpus.tokenizer)
     run = _run_facts(recipe, corpus, options)
+    _check_same_everywhere(run, processes.by_writer(lambda: run))
     if resume is not None:
         _check_same_run(resume, run, out)
-    log = MetricsLog(
-        out,
-        listener or TrainingListener(),
-        reports=[EpochReport(**r) for r in resume.snapshot.facts["epochs"]] if resume else (),
-    )
+    listener = listener or TrainingListener()
+    if processes.is_writer:
+        epochs = resume.snapshot.facts["epochs"] if resume else ()
+        listener = MetricsLog(out, listener, reports=[EpochReport(**r) for r in epochs])
+    else:
+        listener = TrainingListener()
     trained = fit(
         corpus,
         recipe,
         device=device,
-        listener=log,
+        listener=listener,
         initial_weights=initial,
         checkpoints=CheckpointSettings(
             out=out,
@@ -143,7 +152,10 @@ def train(
         ),
         resume=resume.snapshot if resume else None,
         stop=stop,
+        processes=processes,
     )
+    if not processes.is_writer:
+        return None
     return _save(trained, corpus, recipe, out=out, options=options, device=device.type)
 
 
@@ -192,18 +204,40 @@ def _save(
     return TrainingResult(path=out, corpus=corpus, evaluation=evaluation, training=training)
 
 
+def _check_folder(out: Path, *, is_resumed: bool) -> None:
+    """Refuses a folder that cannot be trained to.
+
+    Raises:
+        BundleError: it holds something else, or cannot be written.
+        CheckpointError: it holds an unfinished run that is not to be gone on with.
+    """
+    check_target(out)
+    if not is_resumed:
+        refuse_unfinished(out)
+
+
 def refuse_unfinished(out: Path) -> None:
     """Refuses a folder with an unfinished run, of which nothing is to be lost.
 
     Raises:
         CheckpointError: it holds one.
     """
-    if (out / CHECKPOINT).is_file():
-        where = Checkpoint.load(out).snapshot.description
+    unfinished = unfinished_run(out)
+    if unfinished is not None:
+        where = unfinished.snapshot.description
         raise CheckpointError(
             f"{out} holds an unfinished run ({where}): go on with lorelm train --resume {out}, "
             f"give --out another folder, or delete {out / CHECKPOINT}"
         )
+
+
+def unfinished_run(out: Path) -> Checkpoint | None:
+    """The last checkpoint of the run in a folder, if it holds an unfinished one.
+
+    Raises:
+        CheckpointError: it is damaged.
+    """
+    return Checkpoint.load(out) if (out / CHECKPOINT).is_file() else None
 
 
 def _sized_as(recipe: Recipe, known: Bundle) -> Recipe:
@@ -226,6 +260,22 @@ def _run_facts(recipe: Recipe, corpus: Corpus, options: TrainingOptions) -> dict
         "files": [dataclasses.asdict(file) for file in corpus.files],
         "options": dataclasses.asdict(options),
     }
+
+
+def _check_same_everywhere(run: dict[str, Any], writers: dict[str, Any]) -> None:
+    """Refuses to train on a machine that has something else than the writer's.
+
+    Raises:
+        CorpusError: another corpus.
+        RecipeError: another recipe.
+    """
+    if run["corpus_fingerprint"] != writers["corpus_fingerprint"]:
+        raise CorpusError("the corpus differs from machine to machine: copy the same file to all")
+    if run["recipe"] != writers["recipe"]:
+        raise RecipeError(
+            "the recipe differs from machine to machine: give all of them the same options, and "
+            "--precision float32 if only some have bfloat16"
+        )
 
 
 def _check_same_run(resume: Checkpoint, run: dict[str, Any], out: Path) -> None:
