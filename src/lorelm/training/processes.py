@@ -8,6 +8,8 @@ from typing import Any, Final, TypeVar
 
 import torch
 from torch import distributed
+from torch._C._distributed_c10d import PrefixStore
+from torch.distributed.rendezvous import rendezvous
 
 from lorelm.errors import InputError, LoreLMError, RecipeError, WorkerLostError
 from lorelm.training.device import resolve_device
@@ -133,11 +135,7 @@ def join_processes(device: str) -> Iterator[Processes]:
     processes = Processes(
         rank=int(os.environ["RANK"]), size=size, local_rank=int(os.environ["LOCAL_RANK"])
     )
-    _meet(
-        distributed.init_process_group,
-        backend=_backend(processes.own_device(resolve_device(device))),
-        timeout=_TIMEOUT,
-    )
+    _meet(_make_group, processes, _backend(processes.own_device(resolve_device(device))))
     yield processes
     # Not after an error: with another process lost, NCCL would wait for it here.
     distributed.destroy_process_group()
@@ -148,7 +146,22 @@ def was_restarted(processes: Processes) -> bool:
 
     Of several machines, only the one with the lost process may know.
     """
-    return processes.any_of(int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0)
+    return processes.any_of(_num_restarts() > 0)
+
+
+def _num_restarts() -> int:
+    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
+
+
+def _make_group(processes: Processes, backend: str) -> None:
+    store, _, _ = next(rendezvous("env://", timeout=_TIMEOUT))
+    if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True":
+        # PyTorch 2.13 keeps this store over a restart, with the addresses of the dead in it
+        # (pytorch/pytorch#135712); TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1 has it make a new one.
+        store = PrefixStore(f"restart-{_num_restarts()}", store)
+    distributed.init_process_group(
+        backend, store=store, rank=processes.rank, world_size=processes.size, timeout=_TIMEOUT
+    )
 
 
 def _backend(device: torch.device) -> str:
