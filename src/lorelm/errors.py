@@ -10,6 +10,7 @@ The tree::
     │   ├── BundleError          a trained model's folder
     │   └── CheckpointError      the folder of an unfinished training run
     ├── TrainingStoppedError     Ctrl-C; a checkpoint is saved
+    ├── WorkerLostError          another process of the same training run ended
     ├── MissingExtraError        a part of LoreLM that is not installed (also an ImportError)
     └── ServerError              the server cannot start
 
@@ -60,6 +61,10 @@ class CheckpointError(InputError):
 
 class TrainingStoppedError(LoreLMError):
     """Training was stopped by Ctrl-C; the message says how to go on."""
+
+
+class WorkerLostError(LoreLMError):
+    """Another process of the same training run ended; the message says how to go on."""
 
 
 class MissingExtraError(LoreLMError, ImportError):

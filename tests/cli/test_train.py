@@ -159,9 +159,7 @@ def test_a_time_budget_is_kept(lorelm: Lorelm, tales_csv: Path, tmp_path: Path) 
 
 def test_a_time_that_is_none_is_refused(lorelm: Lorelm, tales_csv: Path) -> None:
     for time_budget in ("soon", "0m", "5"):
-        ended = lorelm(
-            "train", tales_csv, "--out", "model", "--time-budget", time_budget, code=2
-        )
+        ended = lorelm("train", tales_csv, "--out", "model", "--time-budget", time_budget, code=2)
         assert "is not a time: write a number and s, m or h" in ended.stderr
 
 

@@ -1,12 +1,13 @@
 """The command ``lorelm``: finds the subcommand, and turns errors into one line and an exit code."""
 
 import importlib
+import os
 import sys
 from typing import Final
 
 import click
 
-from lorelm.errors import LoreLMError, TrainingStoppedError
+from lorelm.errors import LoreLMError, TrainingStoppedError, WorkerLostError
 from lorelm.version import VERSION
 
 _COMMANDS: Final = ("serve", "generate", "train", "inspect", "evaluate", "compare", "score")
@@ -53,10 +54,10 @@ def main() -> None:
     try:
         lorelm.main(standalone_mode=False)
     except TrainingStoppedError as error:
-        click.echo(f"lorelm: {error}", err=True)
+        _say(error)
         sys.exit(130)
     except LoreLMError as error:
-        click.echo(f"lorelm: {error}", err=True)
+        _say(error)
         sys.exit(2 if isinstance(error, ValueError) else 1)
     except click.ClickException as error:
         error.show()
@@ -64,3 +65,12 @@ def main() -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo("lorelm: stopped", err=True)
         sys.exit(130)
+
+
+def _say(error: LoreLMError) -> None:
+    """Prints an error, once where torchrun has started several processes on this machine.
+
+    They fail alike. When one is lost, it may be the one that would speak.
+    """
+    if os.environ.get("LOCAL_RANK", "0") == "0" or isinstance(error, WorkerLostError):
+        click.echo(f"lorelm: {error}", err=True)

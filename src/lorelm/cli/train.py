@@ -147,6 +147,9 @@ def train(
 
     Ctrl-C, a crash or a power cut lose nothing: --resume DIR goes on from the last checkpoint, and
     ends with the very weights that an uninterrupted run would have.
+
+    Several processes share the work when torchrun starts them: torchrun --nproc-per-node 2 -m
+    lorelm train PATH --out DIR.
     """
     if resume is not None:
         _refuse_other_options()
@@ -202,7 +205,6 @@ def _resume(out: Path) -> None:
     documents = [
         read_documents(file["path"], ReadingOptions(**file["options"])) for file in run["files"]
     ]
-    click.echo(f"Going on from {checkpoint.snapshot.description}.", err=True)
     options = module.TrainingOptions(**run["options"])
     _run(documents, Recipe.from_dict(run["recipe"]), out, options, checkpoint)
 
@@ -232,10 +234,20 @@ def _run(
     """Trains, judges, and says what to do next."""
     from lorelm.cli.training_display import TrainingDisplay, show_next_steps, show_result
 
-    echo_notes(documents[0].notes)
+    module = _training_module()
+    from lorelm.training.processes import join_processes, was_restarted
+
     valid, test = documents[1:] or (None, None)
-    with TrainingDisplay() as display, _stop_on_signal() as stop:
-        result = _training_module().train(
+    with (
+        join_processes(options.device) as processes,
+        TrainingDisplay() as display,
+        _stop_on_signal() as stop,
+    ):
+        if resume is None and was_restarted(processes):
+            resume = module.unfinished_run(out)
+        if processes.is_writer:
+            _say_beginning(documents[0], resume)
+        result = module.train(
             documents[0],
             recipe,
             out=out,
@@ -245,10 +257,19 @@ def _run(
             listener=display,
             resume=resume,
             stop=stop,
+            processes=processes,
         )
+    if result is None:  # another process has it
+        return
     show_result(result)
     _judge(result)
     show_next_steps(result)
+
+
+def _say_beginning(documents: Documents, resume: "Checkpoint | None") -> None:
+    if resume is not None:
+        click.echo(f"Going on from {resume.snapshot.description}.", err=True)
+    echo_notes(documents.notes)
 
 
 @contextmanager

@@ -8,11 +8,13 @@ from typing import Any, Final
 
 import torch
 
+from lorelm.bundle.bundle import CHECKPOINT
 from lorelm.corpus.preparation import Corpus
-from lorelm.errors import RecipeError, TrainingStoppedError
+from lorelm.errors import RecipeError, TrainingStoppedError, WorkerLostError
 from lorelm.runtime.step_graph import Weights
-from lorelm.training.checkpoint import CheckpointWriter, Snapshot
+from lorelm.training.checkpoint import Checkpoint, CheckpointWriter, Snapshot
 from lorelm.training.listener import TrainingListener
+from lorelm.training.processes import ALONE, Processes
 from lorelm.training.recipe import Recipe
 from lorelm.training.trainer import LossExplodedError, TrainedModel, Trainer
 
@@ -47,6 +49,7 @@ def fit(
     checkpoints: CheckpointSettings | None = None,
     resume: Snapshot | None = None,
     stop: threading.Event | None = None,
+    processes: Processes = ALONE,
 ) -> TrainedModel:
     """Trains a model on the corpus by the recipe and returns it as of its best epoch.
 
@@ -60,11 +63,13 @@ def fit(
         checkpoints: where to save the run; None does not save it.
         resume: goes on from there.
         stop: ends training after the step in which it is set, with a checkpoint.
+        processes: that share each batch; only the writer among them saves the run.
 
     Raises:
         CorpusError: the training part is shorter than a batch.
         RecipeError: the loss exploded for the fourth time.
-        TrainingStoppedError: `stop` was set.
+        TrainingStoppedError: `stop` was set, in one of the processes at least.
+        WorkerLostError: another process ended.
     """
     trainer = Trainer(
         corpus,
@@ -73,20 +78,24 @@ def fit(
         listener=listener,
         initial_weights=initial_weights,
         seconds=seconds,
+        processes=processes,
     )
     if resume is not None:
         trainer.restore(resume)
-    keeper = _Keeper(trainer, checkpoints, listener)
+    keeper = _Keeper(trainer, checkpoints, listener, processes)
     while not trainer.is_over:
         try:
             trainer.step()
             keeper.after_step()
-            if stop is not None and stop.is_set():
+            if processes.any_of(stop is not None and stop.is_set()):
                 keeper.keep()
                 keeper.finish()
                 raise TrainingStoppedError(_resume_line(checkpoints))
         except LossExplodedError:
             keeper.go_back()
+        except WorkerLostError as error:
+            keeper.finish()
+            raise WorkerLostError(f"{error}; {_last_checkpoint(checkpoints)}") from error
     keeper.finish()
     return trainer.result()
 
@@ -95,20 +104,28 @@ class _Keeper:
     """Keeps the last good snapshot of a run, in memory and on disk."""
 
     def __init__(
-        self, trainer: Trainer, settings: CheckpointSettings | None, listener: TrainingListener
+        self,
+        trainer: Trainer,
+        settings: CheckpointSettings | None,
+        listener: TrainingListener,
+        processes: Processes,
     ) -> None:
         self._trainer = trainer
         self._settings = settings
         self._listener = listener
+        self._processes = processes
         self._writer = (
-            CheckpointWriter(settings.out, settings.run, listener.on_problem) if settings else None
+            CheckpointWriter(settings.out, settings.run, listener.on_problem)
+            if settings and processes.is_writer
+            else None
         )
         self.keep()
 
     def after_step(self) -> None:
         """Takes a snapshot if it is time, and if the one before is written."""
         self._steps += 1
-        if self._is_due() and not (self._writer and self._writer.is_busy):
+        is_due = self._is_due() and not (self._writer and self._writer.is_busy)
+        if self._processes.any_of(self._processes.is_writer and is_due):
             self.keep()
 
     def keep(self) -> None:
@@ -154,3 +171,11 @@ def _resume_line(checkpoints: CheckpointSettings | None) -> str:
     if checkpoints is None:
         return "stopped"
     return f"stopped; go on with: lorelm train --resume {checkpoints.out}"
+
+
+def _last_checkpoint(checkpoints: CheckpointSettings | None) -> str:
+    """What is on the disk, and how to go on from it."""
+    if checkpoints is None or not (checkpoints.out / CHECKPOINT).is_file():
+        return "there is no checkpoint"
+    where = Checkpoint.load(checkpoints.out).snapshot.description
+    return f"the last checkpoint is of {where}: go on with lorelm train --resume {checkpoints.out}"

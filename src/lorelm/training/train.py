@@ -3,6 +3,7 @@
 import dataclasses
 import threading
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,7 +17,7 @@ from lorelm.corpus.documents import Documents
 from lorelm.corpus.preparation import Corpus, prepare_corpus
 from lorelm.corpus.token_keys import document_keys
 from lorelm.corpus.tokenizer import make_tokenizer
-from lorelm.errors import CheckpointError
+from lorelm.errors import CheckpointError, CorpusError, RecipeError
 from lorelm.evaluation.cache import tune_cache
 from lorelm.evaluation.mixture import CountedModel
 from lorelm.evaluation.perplexity import perplexity, score_stream
@@ -32,6 +33,7 @@ from lorelm.training.initial_weights import initial_weights
 from lorelm.training.listener import EpochReport, TrainingListener
 from lorelm.training.loop import CheckpointSettings, fit
 from lorelm.training.metrics import MetricsLog, metrics_lines
+from lorelm.training.processes import ALONE, Processes
 from lorelm.training.recipe import Recipe
 from lorelm.training.sizing import sized_to
 from lorelm.training.trainer import TrainedModel
@@ -89,8 +91,12 @@ def train(
     listener: TrainingListener | None = None,
     resume: Checkpoint | None = None,
     stop: threading.Event | None = None,
-) -> TrainingResult:
+    processes: Processes = ALONE,
+) -> TrainingResult | None:
     """Trains a model, judges it on the test part and saves it as a bundle in the folder `out`.
+
+    Where several processes train it, only the writer among them judges and saves, and tells the
+    listener; the others return None.
 
     While training runs, the folder holds a checkpoint, and ``metrics.so-far.jsonl`` with a line an
     epoch, which is in the bundle as ``metrics.jsonl`` in the end.
@@ -99,6 +105,7 @@ def train(
         valid, test: these parts, where they are not to be split off `documents`.
         resume: the checkpoint to go on from, by its own recipe and options.
         stop: ends training with a checkpoint after the step in which it is set.
+        processes: that train together; all of them are given the same arguments.
 
     Raises:
         CorpusError: the corpus is too small, or has no word for the tokenizer.
@@ -106,14 +113,14 @@ def train(
         CheckpointError: `out` holds an unfinished run and this is not its resumption, or `resume`
             is of another corpus.
         InputError: there is no such device.
-        RecipeError: the loss exploded, again and again.
+        RecipeError: the loss exploded, again and again, or the batch is too small for so many
+            processes.
         TrainingStoppedError: `stop` was set.
+        WorkerLostError: another process ended.
     """
     out = Path(out)
-    check_target(out)
-    if resume is None:
-        refuse_unfinished(out)
-    device = resolve_device(options.device)
+    processes.by_writer(partial(_check_folder, out, is_resumed=resume is not None))
+    device = processes.own_device(resolve_device(options.device))
     corpus = prepare_corpus(
         documents,
         tokenizer=make_tokenizer(recipe.tokenizer),
@@ -123,9 +130,10 @@ def train(
         test=test,
     )
     initial = None
+    _check_same_everywhere(corpus, recipe, processes)
     if resume is None:
         known = Bundle.load(options.init) if options.init is not None else None
-        planned = _planned(recipe, corpus, options, device, known)
+        planned = processes.by_writer(partial(_planned, recipe, corpus, options, device, known))
         if known is not None:
             initial = initial_weights(known, corpus.vocabulary, corpus.tokenizer)
     else:
@@ -133,16 +141,17 @@ def train(
         _check_same_corpus(resume, corpus, out)
     recipe = planned.recipe
     run = _run_facts(planned, corpus, options)
-    log = MetricsLog(
-        out,
-        listener or TrainingListener(),
-        reports=[EpochReport(**r) for r in resume.snapshot.facts["epochs"]] if resume else (),
-    )
+    listener = listener or TrainingListener()
+    if processes.is_writer:
+        epochs = resume.snapshot.facts["epochs"] if resume else ()
+        listener = MetricsLog(out, listener, reports=[EpochReport(**r) for r in epochs])
+    else:
+        listener = TrainingListener()
     trained = fit(
         corpus,
         recipe,
         device=device,
-        listener=log,
+        listener=listener,
         initial_weights=initial,
         seconds=planned.training_seconds,
         checkpoints=CheckpointSettings(
@@ -153,7 +162,10 @@ def train(
         ),
         resume=resume.snapshot if resume else None,
         stop=stop,
+        processes=processes,
     )
+    if not processes.is_writer:
+        return None
     return _save(trained, corpus, recipe, out=out, options=options, device=device.type)
 
 
@@ -203,14 +215,27 @@ def _save(
     return TrainingResult(path=out, corpus=corpus, evaluation=evaluation, training=training)
 
 
+def _check_folder(out: Path, *, is_resumed: bool) -> None:
+    """Refuses a folder that cannot be trained to.
+
+    Raises:
+        BundleError: it holds something else, or cannot be written.
+        CheckpointError: it holds an unfinished run that is not to be gone on with.
+    """
+    check_target(out)
+    if not is_resumed:
+        refuse_unfinished(out)
+
+
 def refuse_unfinished(out: Path) -> None:
     """Refuses a folder with an unfinished run, of which nothing is to be lost.
 
     Raises:
         CheckpointError: it holds one.
     """
-    if (out / CHECKPOINT).is_file():
-        where = Checkpoint.load(out).snapshot.description
+    unfinished = unfinished_run(out)
+    if unfinished is not None:
+        where = unfinished.snapshot.description
         raise CheckpointError(
             f"{out} holds an unfinished run ({where}): go on with lorelm train --resume {out}, "
             f"give --out another folder, or delete {out / CHECKPOINT}"
@@ -241,6 +266,15 @@ def _planned(
     )
 
 
+def unfinished_run(out: Path) -> Checkpoint | None:
+    """The last checkpoint of the run in a folder, if it holds an unfinished one.
+
+    Raises:
+        CheckpointError: it is damaged.
+    """
+    return Checkpoint.load(out) if (out / CHECKPOINT).is_file() else None
+
+
 def _sized_as(recipe: Recipe, known: Bundle) -> Recipe:
     """The recipe with the sizes of the model to begin with."""
     model = known.manifest.model
@@ -262,6 +296,23 @@ def _run_facts(planned: Plan, corpus: Corpus, options: TrainingOptions) -> dict[
         "files": [dataclasses.asdict(file) for file in corpus.files],
         "options": dataclasses.asdict(options),
     }
+
+
+def _check_same_everywhere(corpus: Corpus, recipe: Recipe, processes: Processes) -> None:
+    """Refuses to train in a process that has something else than the writer.
+
+    Raises:
+        CorpusError: another corpus.
+        RecipeError: another recipe.
+    """
+    own = corpus.fingerprint, recipe.to_dict()
+    fingerprint, settings = processes.by_writer(lambda: own)
+    if corpus.fingerprint != fingerprint:
+        raise CorpusError("the corpus differs from machine to machine: copy the same file to all")
+    if recipe.to_dict() != settings:
+        raise RecipeError(
+            "the recipe differs from machine to machine: give all of them the same options"
+        )
 
 
 def _check_same_corpus(resume: Checkpoint, corpus: Corpus, out: Path) -> None:

@@ -24,6 +24,7 @@ from lorelm.training.device import autocast, resolve_precision
 from lorelm.training.listener import EpochReport, TrainingListener
 from lorelm.training.output_loss import output_loss
 from lorelm.training.pace import CountedPace, Pace, TimedPace
+from lorelm.training.processes import ALONE, Processes
 from lorelm.training.recipe import Recipe
 from lorelm.training.regularisation import RegularisedModel
 from lorelm.training.schedule import LearningRate
@@ -55,10 +56,11 @@ class Trainer:
     Args:
         initial_weights: to begin with, in place of random ones.
         seconds: how long to train; None trains the recipe's epochs.
+        processes: that share each batch; all of them call the same methods.
 
     Raises:
         CorpusError: the training part is shorter than a batch.
-        RecipeError: there is no memory for the model.
+        RecipeError: there is no memory for the model, or no column of the batch for a process.
     """
 
     def __init__(
@@ -70,12 +72,16 @@ class Trainer:
         listener: TrainingListener,
         initial_weights: Weights | None = None,
         seconds: float | None = None,
+        processes: Processes = ALONE,
     ) -> None:
         self.epochs: list[EpochReport] = []
         self._recipe: Final = recipe
         self._corpus: Final = corpus
         self._listener: Final = listener
         self._device: Final = device
+        self._processes: Final = processes
+        self._columns: Final = processes.columns(recipe.batch_size)
+        self._num_columns: Final = self._columns.stop - self._columns.start
         self._precision: Final = resolve_precision(recipe.precision, device)
         torch.manual_seed(recipe.seed)
         self._model = _new_model(corpus, recipe, device)
@@ -83,7 +89,7 @@ class Trainer:
             self._model.load_state_dict(
                 {name: torch.from_numpy(weight) for name, weight in initial_weights.items()}
             )
-        self._regularised = RegularisedModel(self._model, recipe)
+        self._regularised = RegularisedModel(self._model, recipe, columns=self._columns)
         self._average = WeightAverage(self._model, decay=recipe.weight_average)
         self._optimizer = torch.optim.Adam(
             self._model.parameters(),
@@ -143,10 +149,10 @@ class Trainer:
         )
         self._update(inputs_TB, targets_TB)
         self._window += 1
-        self._pace.advance(seconds=self.seconds)
+        self._pace.advance(seconds=self._processes.writers(self.seconds))
         if self._window % _STEPS_BETWEEN_LOOKS == 0:
             self._check_loss()
-        self._listener.on_step(num_tokens=inputs_TB.numel())
+        self._listener.on_step(num_tokens=len(inputs_TB) * self._recipe.batch_size)
         if self._window == self._windows_per_epoch or self._pace.is_over:
             self._check_loss()
             self._end_epoch()
@@ -161,7 +167,9 @@ class Trainer:
         self._check_loss()
         if not all(bool(weight.isfinite().all()) for weight in self._model.parameters()):
             raise LossExplodedError
-        tensors = {name: tensor.detach().cpu().clone() for name, tensor in self._tensors().items()}
+        h_LBH, c_LBH = (self._of_all_columns(state) for state in self._state)
+        named = self._tensors() | {"state.h": h_LBH, "state.c": c_LBH}
+        tensors = {name: tensor.detach().cpu().clone() for name, tensor in named.items()}
         return Snapshot(
             tensors=tensors | {"random": torch.get_rng_state()} | _cuda_random_state(self._device),
             facts={
@@ -178,7 +186,10 @@ class Trainer:
 
     def restore(self, snapshot: Snapshot) -> None:
         """Goes on where a run of the same corpus, recipe and device was."""
-        facts, tensors = snapshot.facts, snapshot.tensors
+        facts = snapshot.facts
+        tensors = snapshot.tensors | {
+            name: snapshot.tensors[name][:, self._columns] for name in ("state.h", "state.c")
+        }
         self.epochs = [EpochReport(**report) for report in facts["epochs"]]
         self._num_updates = facts["num_updates"]
         self._pace.restore(facts["pace"])
@@ -210,6 +221,13 @@ class Trainer:
             named += _prefixed(f"adam.{name}", self._optimizer.state.get(parameter, {}))
         return dict(named)
 
+    def _of_all_columns(self, state_LBH: torch.Tensor) -> torch.Tensor:
+        """The state of the whole batch, in float32, from that of each process's columns."""
+        num_layers, _, width = state_LBH.shape
+        whole_LBH = torch.zeros(num_layers, self._recipe.batch_size, width, device=state_LBH.device)
+        whole_LBH[:, self._columns] = state_LBH.float()
+        return self._processes.sum_of(whole_LBH)
+
     def _make_room_for(self, tensors: dict[str, torch.Tensor]) -> None:
         """Has the best weights and the state of the optimizer, or not, as the snapshot does."""
         self._best_weights = {}
@@ -228,11 +246,11 @@ class Trainer:
         if order is not None:
             seeds = (recipe.seed, len(self.epochs))
             order = order.shuffled(np.random.default_rng(seeds))
-        reading = Reading(stream, batch_size=recipe.batch_size, order=order)
+        reading = Reading(stream, batch_size=recipe.batch_size, order=order, columns=self._columns)
         self._windows: Iterator[tuple[Ids, Ids]] = reading.windows(bptt=recipe.bptt, first=window)
         self._windows_per_epoch = -(-reading.num_steps // recipe.bptt)
         self._window = window
-        self._state = self._model.initial_state(recipe.batch_size)
+        self._state = self._model.initial_state(self._num_columns)
         self._epoch_nats = torch.zeros((), device=self._device)
         self._epoch_tokens = 0
         self._epoch_seconds = -self.seconds
@@ -247,14 +265,17 @@ class Trainer:
         fc = self._model.fc
         loss = output_loss(outputs_TBH, fc.weight, fc.bias, targets_TB)
         self._optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss + penalty)
+        share = self._num_columns / self._recipe.batch_size  # of means over all columns
+        torch.autograd.backward((loss + penalty) * share)
+        loss = self._processes.sum_gradients(self._model.parameters(), loss.detach() * share)
         torch.nn.utils.clip_grad_norm_(self._model.parameters(), self._recipe.max_gradient_norm)
         self._optimizer.step()
         self._num_updates += 1
         self._average.update(self._num_updates)
         self._state = (state[0].detach(), state[1].detach())
-        self._epoch_nats += loss.detach() * inputs_TB.numel()
-        self._epoch_tokens += inputs_TB.numel()
+        num_tokens = len(inputs_TB) * self._recipe.batch_size
+        self._epoch_nats += loss * num_tokens
+        self._epoch_tokens += num_tokens
 
     def _check_loss(self) -> None:
         if not self._epoch_nats.item() <= _EXPLODED_NATS_PER_TOKEN * self._epoch_tokens:
@@ -264,7 +285,10 @@ class Trainer:
         """Validates, and remembers the weights if they are the best so far."""
         training_seconds = self._epoch_seconds + self.seconds
         learning_rate = self._optimizer.param_groups[0]["lr"]
-        valid_loss = validation_loss(self._average.model, self._corpus.valid.stream)
+        # All validate, though one result would do: nobody has to wait longer than for a step.
+        valid_loss = self._processes.writers(
+            validation_loss(self._average.model, self._corpus.valid.stream)
+        )
         if not math.isfinite(perplexity(valid_loss)):
             raise LossExplodedError
         self._learning_rate.on_validation(valid_loss)

@@ -1,0 +1,159 @@
+"""Real processes, started by torchrun, on this machine."""
+
+import dataclasses
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+import torch
+
+from lorelm.corpus.documents import Documents
+from lorelm.corpus.readers import read_documents
+from lorelm.errors import RecipeError
+from lorelm.training.checkpoint import Checkpoint
+from lorelm.training.processes import ALONE, Processes
+from lorelm.training.recipe import Recipe
+from lorelm.training.train import TrainingOptions, train
+
+from .test_loop import REGULARISED
+
+# A batch of 5 is shared unevenly, by 2 and 3 columns.
+SETTINGS = {**REGULARISED, "batch_size": 5, "epochs": 8, "precision": "float32"}
+
+
+@pytest.fixture(scope="module")
+def folder(tales: Documents, tiny_recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Has a corpus, a recipe, and in `one` what a single process makes of them."""
+    folder = tmp_path_factory.mktemp("processes")
+    lines = [json.dumps({"line": text}) + "\n" for text in tales.texts]
+    (folder / "tales.jsonl").write_text("".join(lines), encoding="utf-8")
+    recipe = dataclasses.replace(tiny_recipe, **SETTINGS)
+    settings = [f"{name} = {json.dumps(value)}\n" for name, value in recipe.to_dict().items()]
+    (folder / "recipe.toml").write_text("".join(settings), encoding="utf-8")
+    options = TrainingOptions(device="cpu")
+    train(read_documents(folder / "tales.jsonl"), recipe, out=folder / "one", options=options)
+    return folder
+
+
+def begin(folder: Path, *arguments: str, num_restarts: int = 0) -> "subprocess.Popen[bytes]":
+    """Begins `lorelm train` in two processes in the background; says what it says in a file."""
+    command = [
+        *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"),
+        *("--max-restarts", str(num_restarts), "-m", "lorelm", "train", *arguments),
+    ]
+    with (folder / "said.txt").open("w") as said:
+        return subprocess.Popen(command, cwd=folder, stdout=said, stderr=said)
+
+
+def begin_anew(folder: Path, out: str, num_restarts: int = 0) -> "subprocess.Popen[bytes]":
+    """The same, from the first step; returns after the first epoch."""
+    settings = ("--recipe", "recipe.toml", "--device", "cpu", "--checkpoint-steps", "7")
+    training = begin(folder, "tales.jsonl", "--out", out, *settings, num_restarts=num_restarts)
+    wait_until((folder / out / "metrics.so-far.jsonl").exists)
+    return training
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    give_up = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < give_up
+        time.sleep(0.02)
+
+
+def end(folder: Path, training: "subprocess.Popen[bytes]") -> str:
+    """What it said until its end, which must come within a minute."""
+    training.wait(timeout=60)
+    return said(folder)
+
+
+def said(folder: Path) -> str:
+    return (folder / "said.txt").read_text(encoding="utf-8")
+
+
+def kill_worker(training: "subprocess.Popen[bytes]", rank: int) -> None:
+    [worker] = [
+        child
+        for child in psutil.Process(training.pid).children()
+        if child.environ().get("RANK") == str(rank)
+    ]
+    worker.kill()
+
+
+def losses(bundle: Path) -> list[float]:
+    lines = [json.loads(line) for line in (bundle / "metrics.jsonl").read_text().splitlines()]
+    assert [line["epoch"] for line in lines] == list(range(1, 9))
+    return [
+        line[name]
+        for line in lines
+        for name in ("train_loss_nats_per_token", "valid_loss_nats_per_token")
+    ]
+
+
+def test_a_killed_process_ends_the_run_which_goes_on_in_two_as_it_would_in_one(
+    folder: Path,
+) -> None:
+    out = folder / "killed"
+    training = begin_anew(folder, "killed")
+    kill_worker(training, 0)
+    ended = end(folder, training)
+    assert training.returncode != 0
+    where = Checkpoint.load(out).snapshot.description
+    assert (
+        "lorelm: another process of this run ended or does not answer; the last checkpoint is of "
+        f"{where}: go on with lorelm train --resume killed\n"
+    ) in ended
+    resumed = begin(folder, "--resume", "killed")
+    ended = end(folder, resumed)
+    assert resumed.returncode == 0
+    assert ended.count(f"Going on from {where}.") == 1
+    assert ended.count("documents to train on") == ended.count("Saved to killed.") == 1
+    assert losses(out) == pytest.approx(losses(folder / "one"), rel=1e-3)
+
+
+def test_torchrun_starts_a_killed_process_again_and_stops_both_for_one_to_go_on(
+    folder: Path,
+) -> None:
+    out = folder / "restarted"
+    training = begin_anew(folder, "restarted", num_restarts=1)
+    kill_worker(training, 1)
+    wait_until(lambda: "Going on from epoch" in said(folder))
+    training.send_signal(signal.SIGINT)
+    ended = end(folder, training)
+    assert ended.count("lorelm: stopped; go on with: lorelm train --resume restarted\n") == 1
+    checkpoint = Checkpoint.load(out)
+    train(
+        read_documents(folder / "tales.jsonl"),
+        Recipe(**checkpoint.run["recipe"]),
+        out=out,
+        options=TrainingOptions(device="cpu"),
+        resume=checkpoint,
+    )
+    assert losses(out) == pytest.approx(losses(folder / "one"), rel=1e-3)
+
+
+@pytest.mark.parametrize(("size", "batch_size"), [(1, 4), (2, 4), (3, 7), (5, 5)])
+def test_each_column_belongs_to_one_process(size: int, batch_size: int) -> None:
+    shares = [
+        range(batch_size)[Processes(rank=rank, size=size, local_rank=rank).columns(batch_size)]
+        for rank in range(size)
+    ]
+    assert [column for share in shares for column in share] == list(range(batch_size))
+    assert max(map(len, shares)) - min(map(len, shares)) <= 1
+
+
+def test_a_batch_without_a_column_for_each_process_is_refused() -> None:
+    with pytest.raises(RecipeError, match="among 3 processes: use --batch-size 3 or more"):
+        Processes(rank=2, size=3, local_rank=2).columns(2)
+
+
+def test_each_process_of_a_machine_has_a_device_of_its_own() -> None:
+    second = Processes(rank=9, size=16, local_rank=1)
+    assert second.own_device(torch.device("cuda")) == torch.device("cuda", 1)
+    assert second.own_device(torch.device("cpu")) == torch.device("cpu")
+    assert ALONE.own_device(torch.device("cuda")) == torch.device("cuda")
