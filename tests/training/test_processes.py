@@ -60,7 +60,7 @@ def begin_anew(folder: Path, out: str, num_restarts: int = 0) -> "subprocess.Pop
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    give_up = time.monotonic() + 60
+    give_up = time.monotonic() + 180  # a busy machine takes its time
     while not condition():
         assert time.monotonic() < give_up
         time.sleep(0.02)
@@ -68,7 +68,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 def end(folder: Path, training: "subprocess.Popen[bytes]") -> str:
     """What it said until its end, which must come within a minute."""
-    training.wait(timeout=60)
+    training.wait(timeout=180)
     return said(folder)
 
 
