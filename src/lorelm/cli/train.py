@@ -114,6 +114,11 @@ def _recipe_options(command: Any) -> Any:
     type=click.IntRange(min=1),
     help="Steps between two checkpoints, in place of seconds.",
 )
+@click.option(
+    "--tensorboard",
+    metavar="DIR",
+    help="Write the figures of each epoch to this folder, for TensorBoard.",
+)
 @_recipe_options
 @reading_options
 def train(
@@ -131,6 +136,7 @@ def train(
     ngram: bool,
     checkpoint_seconds: float,
     checkpoint_steps: int | None,
+    tensorboard: str | None,
     **flags: Any,
 ) -> None:
     """Trains a model on PATH and saves it as a bundle.
@@ -164,6 +170,7 @@ def train(
         with_ngram=ngram,
         checkpoint_seconds=checkpoint_seconds,
         checkpoint_steps=checkpoint_steps,
+        tensorboard=tensorboard,
     )
     _run(documents, settings, out, options)
 
@@ -226,7 +233,14 @@ def _run(
 
     echo_notes(documents[0].notes)
     valid, test = documents[1:] or (None, None)
-    with TrainingDisplay() as display, _stop_on_signal() as stop:
+    every = f"{options.checkpoint_seconds:g} s"
+    if options.checkpoint_steps is not None:
+        every = f"{options.checkpoint_steps} steps"
+    safety = (
+        f"A checkpoint goes into {out} every {every}: Ctrl-C stops, and lorelm train --resume "
+        f"{out} goes on."
+    )
+    with TrainingDisplay(safety) as display, _stop_on_signal() as stop:
         result = _training_module().train(
             documents[0],
             recipe,

@@ -2,6 +2,7 @@
 
 import dataclasses
 import threading
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -15,7 +16,7 @@ from lorelm.corpus.documents import Documents
 from lorelm.corpus.preparation import Corpus, prepare_corpus
 from lorelm.corpus.token_keys import document_keys
 from lorelm.corpus.tokenizer import make_tokenizer
-from lorelm.errors import CheckpointError
+from lorelm.errors import CheckpointError, MissingExtraError
 from lorelm.evaluation.mixture import CountedModel
 from lorelm.evaluation.perplexity import perplexity, score_stream
 from lorelm.evaluation.spelling import SpellingModel
@@ -28,8 +29,9 @@ from lorelm.training.device import resolve_device, resolve_precision
 from lorelm.training.initial_weights import initial_weights
 from lorelm.training.listener import EpochReport, TrainingListener
 from lorelm.training.loop import CheckpointSettings, fit
-from lorelm.training.metrics import MetricsLog, metrics_lines
+from lorelm.training.metrics import MetricsLog, epoch_figures, metrics_lines
 from lorelm.training.recipe import Recipe
+from lorelm.training.tensorboard import TensorBoardLog
 from lorelm.training.trainer import TrainedModel
 from lorelm.training.validation import validation_loss
 
@@ -47,6 +49,7 @@ class TrainingOptions:
             and scoring can use the mixture of both.
         checkpoint_seconds: between two checkpoints.
         checkpoint_steps: between two checkpoints, where they are to be counted in steps.
+        tensorboard: the path of a folder to write the figures of each epoch to for TensorBoard.
     """
 
     device: str = "auto"
@@ -56,6 +59,7 @@ class TrainingOptions:
     with_ngram: bool = False
     checkpoint_seconds: float = 30.0
     checkpoint_steps: int | None = None
+    tensorboard: str | None = None
 
 
 DEFAULTS: Final = TrainingOptions()
@@ -98,7 +102,8 @@ def train(
         BundleError: `out` holds something else, or cannot be written.
         CheckpointError: `out` holds an unfinished run and this is not its resumption, or `resume`
             is of another corpus.
-        InputError: there is no such device.
+        InputError: there is no such device, or no writing for TensorBoard.
+        MissingExtraError: TensorBoard is asked for and not installed.
         RecipeError: the loss exploded, again and again.
         TrainingStoppedError: `stop` was set.
     """
@@ -107,6 +112,8 @@ def train(
     if resume is None:
         refuse_unfinished(out)
     device = resolve_device(options.device)
+    listener = listener or TrainingListener()
+    board = TensorBoardLog(Path(options.tensorboard), listener) if options.tensorboard else None
     corpus = prepare_corpus(
         documents,
         tokenizer=make_tokenizer(recipe.tokenizer),
@@ -126,24 +133,25 @@ def train(
         _check_same_run(resume, run, out)
     log = MetricsLog(
         out,
-        listener or TrainingListener(),
+        board or listener,
         reports=[EpochReport(**r) for r in resume.snapshot.facts["epochs"]] if resume else (),
     )
-    trained = fit(
-        corpus,
-        recipe,
-        device=device,
-        listener=log,
-        initial_weights=initial,
-        checkpoints=CheckpointSettings(
-            out=out,
-            run=run,
-            seconds=options.checkpoint_seconds,
-            steps=options.checkpoint_steps,
-        ),
-        resume=resume.snapshot if resume else None,
-        stop=stop,
-    )
+    with board or nullcontext():
+        trained = fit(
+            corpus,
+            recipe,
+            device=device,
+            listener=log,
+            initial_weights=initial,
+            checkpoints=CheckpointSettings(
+                out=out,
+                run=run,
+                seconds=options.checkpoint_seconds,
+                steps=options.checkpoint_steps,
+            ),
+            resume=resume.snapshot if resume else None,
+            stop=stop,
+        )
     return _save(trained, corpus, recipe, out=out, options=options, device=device.type)
 
 
@@ -188,8 +196,22 @@ def _save(
         ngram=counted.model if options.with_ngram else None,
         ngram_facts=counted.facts,
         metrics=metrics_lines(trained.epochs).encode(),
+        curves=_curves(trained, corpus, counted),
     )
     return TrainingResult(path=out, corpus=corpus, evaluation=evaluation, training=training)
+
+
+def _curves(trained: TrainedModel, corpus: Corpus, counted: CountedModel) -> bytes | None:
+    """The plot of how training went; None where Matplotlib is not installed."""
+    try:
+        from lorelm.evaluation.report.plots import render_curves
+    except MissingExtraError:
+        return None
+    return render_curves(
+        [epoch_figures(report) for report in trained.epochs],
+        ngram_order=counted.model.order,
+        ngram_perplexity=perplexity(-counted.log_probabilities(corpus.valid.stream).mean()),
+    )
 
 
 def refuse_unfinished(out: Path) -> None:
