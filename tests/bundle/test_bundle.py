@@ -68,6 +68,7 @@ def save_again(bundle: Bundle, path: Path, *, serving_only: bool = False) -> Non
         ngram_facts=manifest.ngram,
         cache=manifest.cache,
         metrics=(bundle.path / "metrics.jsonl").read_bytes(),
+        curves=None if serving_only else (bundle.path / "curves.png").read_bytes(),
     )
 
 
@@ -86,6 +87,7 @@ def test_a_bundle_that_is_loaded_and_saved_is_the_same_to_the_byte(
         "copies.npz",
         "ngram.npz",
         "metrics.jsonl",
+        "curves.png",
     }
     for name in files:
         assert (tmp_path / "again" / name).read_bytes() == (tiny_bundle / name).read_bytes()

@@ -93,6 +93,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(
     assert training.returncode == 130
     assert errors.splitlines()[-1] == ("lorelm: stopped; go on with: lorelm train --resume model")
     assert "Traceback" not in errors
+    assert "every 30 s: Ctrl-C stops, and lorelm train --resume model goes on" in errors
     begun_again = lorelm("train", tales_csv, "--out", "model", *SMALL, code=2)
     assert "go on with lorelm train --resume model" in begun_again.stderr
     resumed = lorelm("train", "--resume", "model")

@@ -1,4 +1,7 @@
+import dataclasses
 import json
+import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,6 +19,25 @@ def test_metrics_hold_a_line_an_epoch(tiny_bundle: Path, tiny_recipe: Recipe) ->
     best = min(line["valid_perplexity"] for line in lines)
     assert Bundle.load(tiny_bundle).manifest.evaluation.valid_perplexity == best
     assert set(lines[0]) >= {"train_loss_nats_per_token", "learning_rate", "tokens_per_second"}
+
+
+def test_a_bundle_holds_the_curves_of_its_training(tiny_bundle: Path) -> None:
+    assert (tiny_bundle / "curves.png").read_bytes().startswith(b"\x89PNG")
+    assert "curves.png" not in Bundle.load(tiny_bundle).manifest.files
+
+
+def test_without_matplotlib_there_are_no_curves_and_the_old_ones_go(
+    tiny_bundle: Path,
+    tales: Documents,
+    tiny_recipe: Recipe,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    out = shutil.copytree(tiny_bundle, tmp_path / "model")
+    monkeypatch.delitem(sys.modules, "lorelm.evaluation.report.plots", raising=False)
+    monkeypatch.setitem(sys.modules, "matplotlib.style", None)
+    train(tales, dataclasses.replace(tiny_recipe, epochs=1), out=out)
+    assert not (out / "curves.png").exists()
 
 
 def test_the_manifest_holds_the_recipe_and_the_corpus(

@@ -11,6 +11,7 @@
     copies.npz            fingerprints of the training text, to tell what is copied from it
     ngram.npz             the n-gram model of the training text     (where it was asked for)
     metrics.jsonl         how training went, a line an epoch
+    curves.png            the same as a plot               (where Matplotlib is installed)
 """
 
 import hashlib
@@ -56,6 +57,7 @@ METRICS_FIGURES: Final = (
     "learning_rate",
 )
 """What a line of :data:`METRICS` says of an epoch, and a plot shows."""
+CURVES: Final = "curves.png"
 METRICS_SO_FAR: Final = "metrics.so-far.jsonl"
 CHECKPOINT: Final = "checkpoint.safetensors"
 CHECKPOINT_NEW: Final = f".{CHECKPOINT}.new"
@@ -79,7 +81,7 @@ def graph_name(precision: Precision) -> str:
 
 
 _OWNED: Final = (
-    *(MANIFEST, VOCABULARY, WEIGHTS, SPELLING, COPIES, NGRAM),
+    *(MANIFEST, VOCABULARY, WEIGHTS, SPELLING, COPIES, NGRAM, CURVES),
     *_EARLY,
     *map(graph_name, PRECISIONS),
 )
@@ -298,6 +300,7 @@ def save_bundle(
     ngram_facts: NGramFacts,
     cache: CacheFacts | None = None,
     metrics: bytes,
+    curves: bytes | None = None,
 ) -> None:
     """Writes a bundle in place of the one that may be there, all of it or nothing.
 
@@ -307,6 +310,7 @@ def save_bundle(
     Args:
         weight_type: the numbers that the weights are written in.
         metrics: the lines of ``metrics.jsonl``.
+        curves: the plot ``curves.png``.
 
     Raises:
         BundleError: it cannot be written.
@@ -332,6 +336,8 @@ def save_bundle(
         files={name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
     )
     files |= {MANIFEST: manifest.to_json(), METRICS: metrics}
+    if curves is not None:
+        files[CURVES] = curves
     try:
         replace_folder(Path(path), files, owned=_OWNED)
     except OSError as error:

@@ -120,6 +120,11 @@ def _recipe_options(command: Any) -> Any:
     type=click.IntRange(min=1),
     help="Steps between two checkpoints, in place of seconds.",
 )
+@click.option(
+    "--tensorboard",
+    metavar="DIR",
+    help="Write the figures of each epoch to this folder, for TensorBoard.",
+)
 @_recipe_options
 @reading_options
 def train(
@@ -138,6 +143,7 @@ def train(
     ngram: bool,
     checkpoint_seconds: float,
     checkpoint_steps: int | None,
+    tensorboard: str | None,
     **flags: Any,
 ) -> None:
     """Trains a model on PATH and saves it as a bundle.
@@ -175,6 +181,7 @@ def train(
         with_ngram=ngram,
         checkpoint_seconds=checkpoint_seconds,
         checkpoint_steps=checkpoint_steps,
+        tensorboard=tensorboard,
     )
     _run(documents, settings, out, options)
 
@@ -240,7 +247,7 @@ def _run(
     valid, test = documents[1:] or (None, None)
     with (
         join_processes(options.device) as processes,
-        TrainingDisplay() as display,
+        TrainingDisplay(_safety(out, options)) as display,
         _stop_on_signal() as stop,
     ):
         if resume is None and was_restarted(processes):
@@ -270,6 +277,17 @@ def _say_beginning(documents: Documents, resume: "Checkpoint | None") -> None:
     if resume is not None:
         click.echo(f"Going on from {resume.snapshot.description}.", err=True)
     echo_notes(documents.notes)
+
+
+def _safety(out: Path, options: "TrainingOptions") -> str:
+    """What keeps the run from being lost, in a sentence."""
+    every = f"{options.checkpoint_seconds:g} s"
+    if options.checkpoint_steps is not None:
+        every = f"{options.checkpoint_steps} steps"
+    return (
+        f"A checkpoint goes into {out} every {every}: Ctrl-C stops, and lorelm train --resume "
+        f"{out} goes on."
+    )
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """What a person sees while a model is trained, and at the end. All of it goes to stderr."""
 
 import textwrap
+from collections.abc import Sequence
 from typing import Self
 
 from rich.console import Console
@@ -20,9 +21,14 @@ _console = Console(stderr=True, highlight=False)
 
 
 class TrainingDisplay(TrainingListener):
-    """A progress bar, and after each epoch a line of figures and a line by the model."""
+    """A progress bar, and after each epoch a line of figures and a line by the model.
 
-    def __init__(self) -> None:
+    Args:
+        safety: a sentence on what keeps the run from being lost.
+    """
+
+    def __init__(self, safety: str) -> None:
+        self._safety = safety
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -33,7 +39,7 @@ class TrainingDisplay(TrainingListener):
             transient=True,
         )
         self._task = self._progress.add_task("", visible=False, figures="")
-        self._best = "reading"
+        self._best = ""
 
     def __enter__(self) -> Self:
         return self
@@ -53,12 +59,23 @@ class TrainingDisplay(TrainingListener):
             f"{len(corpus.train.stream):,} tokens, a vocabulary of {len(corpus.vocabulary):,}.",
             soft_wrap=True,
         )
+        _console.print(self._safety, markup=False, soft_wrap=True)
         num_steps = len(corpus.train.stream) // recipe.batch_size
+        self._epoch_tokens = num_steps * recipe.batch_size
         self._progress.update(
             self._task,
-            description=f"epoch 1 of {recipe.epochs}",
-            total=num_steps * recipe.batch_size * recipe.epochs,
+            description=self._epoch_after(0),
+            total=self._epoch_tokens * recipe.epochs,
             visible=True,
+        )
+
+    def on_restore(self, epochs: Sequence[EpochReport], *, epoch_tokens: int) -> None:
+        for report in epochs:
+            self._note_best(report)
+        self._progress.reset(  # not update(): the way to there would count as speed
+            self._task,
+            completed=len(epochs) * self._epoch_tokens + epoch_tokens,
+            description=self._epoch_after(len(epochs)),
         )
 
     def on_step(self, *, num_tokens: int) -> None:
@@ -67,8 +84,7 @@ class TrainingDisplay(TrainingListener):
         self._progress.update(self._task, advance=num_tokens, figures=figures)
 
     def on_epoch(self, report: EpochReport, model: LSTMLanguageModel) -> None:
-        if report.is_best:
-            self._best = f"best valid perplexity {report.valid_perplexity:.1f}"
+        self._note_best(report)
         _console.print(
             f"epoch {report.epoch:>{len(str(self._epochs))}}  "
             f"valid perplexity {report.valid_perplexity:6.1f}  "
@@ -78,12 +94,18 @@ class TrainingDisplay(TrainingListener):
         )
         line = " ".join(self._sample(model, seed=report.epoch).split())
         _console.print(f"  {textwrap.shorten(line, 90)}", style="dim", markup=False, soft_wrap=True)
-        self._progress.update(
-            self._task, description=f"epoch {min(report.epoch + 1, self._epochs)} of {self._epochs}"
-        )
+        self._progress.update(self._task, description=self._epoch_after(report.epoch))
 
     def on_problem(self, message: str) -> None:
         _console.print(f"! {message}", style="bold red", markup=False, soft_wrap=True)
+
+    def _note_best(self, report: EpochReport) -> None:
+        if report.is_best:
+            # In full it would push the time left out of 80 columns.
+            self._best = f"best {report.valid_perplexity:.1f}"
+
+    def _epoch_after(self, num_epochs: int) -> str:
+        return f"epoch {min(num_epochs + 1, self._epochs)} of {self._epochs}"
 
     def _sample(self, model: LSTMLanguageModel, seed: int) -> str:
         """How the model begins a document at this point."""

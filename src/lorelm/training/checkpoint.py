@@ -1,6 +1,5 @@
 """Checkpoints: all that a training run needs to go on, in one file that is always whole."""
 
-import contextlib
 import json
 import os
 from collections.abc import Callable
@@ -11,9 +10,10 @@ from typing import Any, Final, Self
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
-from lorelm.bundle.bundle import CHECKPOINT, CHECKPOINT_NEW
+from lorelm.bundle.bundle import CHECKPOINT
+from lorelm.bundle.folder import replace_file
 from lorelm.errors import CheckpointError
 
 _FORMAT_VERSION: Final = 1
@@ -90,17 +90,13 @@ class Checkpoint:
             "facts": self.snapshot.facts,
         }
         path = out / CHECKPOINT
-        new = out / CHECKPOINT_NEW
         try:
             out.mkdir(exist_ok=True)
-            save_file(self.snapshot.tensors, new, metadata={_METADATA: json.dumps(written)})
-            _to_disk(new)
-            new.replace(path)
+            # Not save_file: killed, it leaves a large file behind, of a name that nobody knows.
+            replace_file(path, save(self.snapshot.tensors, {_METADATA: json.dumps(written)}))
             _to_disk(out)
-        except (OSError, SafetensorError) as error:
-            with contextlib.suppress(OSError):
-                new.unlink(missing_ok=True)
-            raise CheckpointError(f"{path} cannot be written: {_reason(error)}") from error
+        except OSError as error:
+            raise CheckpointError(f"{path} cannot be written: {error.strerror or error}") from error
 
 
 class CheckpointWriter:
@@ -147,21 +143,12 @@ class CheckpointWriter:
             self._on_problem(f"{error}; {kept}, and training goes on")
 
 
-def _to_disk(path: Path) -> None:
-    """Has the system write a file, or the entries of a folder, to the disk itself."""
-    if path.is_dir():
-        if os.name != "nt":  # Windows does not open folders
-            _sync(os.open(path, os.O_RDONLY))
-    else:
-        _sync(os.open(path, os.O_RDWR))
-
-
-def _sync(descriptor: int) -> None:
+def _to_disk(folder: Path) -> None:
+    """Has the system write the entries of a folder to the disk itself."""
+    if os.name == "nt":  # Windows does not open folders
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _reason(error: Exception) -> str:
-    return (isinstance(error, OSError) and error.strerror) or str(error)

@@ -1,5 +1,6 @@
 """Who is told how training goes: :class:`TrainingListener`."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lorelm.corpus.preparation import Corpus
@@ -41,6 +42,9 @@ class TrainingListener:
     def on_start(self, corpus: Corpus, recipe: Recipe) -> None:
         """Training begins."""
 
+    def on_restore(self, epochs: Sequence[EpochReport], *, epoch_tokens: int) -> None:
+        """Training goes on, or back, to where `epochs` and so many tokens of the next were over."""
+
     def on_step(self, *, num_tokens: int) -> None:
         """A window of `num_tokens` tokens was trained on."""
 
@@ -59,6 +63,9 @@ class ListenerBefore(TrainingListener):
 
     def on_start(self, corpus: Corpus, recipe: Recipe) -> None:
         self._listener.on_start(corpus, recipe)
+
+    def on_restore(self, epochs: Sequence[EpochReport], *, epoch_tokens: int) -> None:
+        self._listener.on_restore(epochs, epoch_tokens=epoch_tokens)
 
     def on_step(self, *, num_tokens: int) -> None:
         self._listener.on_step(num_tokens=num_tokens)

@@ -12,7 +12,7 @@ from lorelm.training.listener import EpochReport, ListenerBefore, TrainingListen
 
 def metrics_lines(reports: Iterable[EpochReport]) -> str:
     """The contents of ``metrics.jsonl``."""
-    return "".join(json.dumps(_figures(report)) + "\n" for report in reports)
+    return "".join(json.dumps(epoch_figures(report)) + "\n" for report in reports)
 
 
 class MetricsLog(ListenerBefore):
@@ -41,7 +41,8 @@ class MetricsLog(ListenerBefore):
         super().on_epoch(report, model)
 
 
-def _figures(report: EpochReport) -> dict[str, object]:
+def epoch_figures(report: EpochReport) -> dict[str, object]:
+    """A line of ``metrics.jsonl``."""
     return {
         "epoch": report.epoch,
         "train_loss_nats_per_token": report.train_loss,

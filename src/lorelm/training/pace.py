@@ -84,6 +84,8 @@ class TimedPace:
             seconds_per_update = seconds / self._done
             updates_left = (self._budget_seconds - seconds) / seconds_per_update
             self._per_update = (1 - self._progress) / max(updates_left, 1)
+        if seconds >= self._budget_seconds:  # a few updates may take longer than all of the time
+            self._progress = 1.0
 
     @property
     def state(self) -> dict[str, Any]:

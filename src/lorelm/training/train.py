@@ -2,6 +2,8 @@
 
 import dataclasses
 import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,7 +19,7 @@ from lorelm.corpus.documents import Documents
 from lorelm.corpus.preparation import Corpus, prepare_corpus
 from lorelm.corpus.token_keys import document_keys
 from lorelm.corpus.tokenizer import make_tokenizer
-from lorelm.errors import CheckpointError, CorpusError, RecipeError
+from lorelm.errors import CheckpointError, CorpusError, MissingExtraError, RecipeError
 from lorelm.evaluation.cache import tune_cache
 from lorelm.evaluation.mixture import CountedModel
 from lorelm.evaluation.perplexity import perplexity, score_stream
@@ -32,10 +34,11 @@ from lorelm.training.device import resolve_device, resolve_precision
 from lorelm.training.initial_weights import initial_weights
 from lorelm.training.listener import EpochReport, TrainingListener
 from lorelm.training.loop import CheckpointSettings, fit
-from lorelm.training.metrics import MetricsLog, metrics_lines
+from lorelm.training.metrics import MetricsLog, epoch_figures, metrics_lines
 from lorelm.training.processes import ALONE, Processes
 from lorelm.training.recipe import Recipe
 from lorelm.training.sizing import sized_to
+from lorelm.training.tensorboard import TensorBoardLog
 from lorelm.training.trainer import TrainedModel
 from lorelm.training.validation import validation_loss
 
@@ -55,6 +58,7 @@ class TrainingOptions:
             the epochs are fitted to it. None lets the recipe decide.
         checkpoint_seconds: between two checkpoints.
         checkpoint_steps: between two checkpoints, where they are to be counted in steps.
+        tensorboard: the path of a folder to write the figures of each epoch to for TensorBoard.
     """
 
     device: str = "auto"
@@ -65,6 +69,7 @@ class TrainingOptions:
     time_budget_seconds: float | None = None
     checkpoint_seconds: float = 30.0
     checkpoint_steps: int | None = None
+    tensorboard: str | None = None
 
 
 DEFAULTS: Final = TrainingOptions()
@@ -112,7 +117,8 @@ def train(
         BundleError: `out` holds something else, or cannot be written.
         CheckpointError: `out` holds an unfinished run and this is not its resumption, or `resume`
             is of another corpus.
-        InputError: there is no such device.
+        InputError: there is no such device, or no writing for TensorBoard.
+        MissingExtraError: TensorBoard is asked for and not installed.
         RecipeError: the loss exploded, again and again, or the batch is too small for so many
             processes.
         TrainingStoppedError: `stop` was set.
@@ -141,29 +147,26 @@ def train(
         _check_same_corpus(resume, corpus, out)
     recipe = planned.recipe
     run = _run_facts(planned, corpus, options)
-    listener = listener or TrainingListener()
-    if processes.is_writer:
-        epochs = resume.snapshot.facts["epochs"] if resume else ()
-        listener = MetricsLog(out, listener, reports=[EpochReport(**r) for r in epochs])
-    else:
-        listener = TrainingListener()
-    trained = fit(
-        corpus,
-        recipe,
-        device=device,
-        listener=listener,
-        initial_weights=initial,
-        seconds=planned.training_seconds,
-        checkpoints=CheckpointSettings(
-            out=out,
-            run=run,
-            seconds=options.checkpoint_seconds,
-            steps=options.checkpoint_steps,
-        ),
-        resume=resume.snapshot if resume else None,
-        stop=stop,
-        processes=processes,
-    )
+    epochs = resume.snapshot.facts["epochs"] if resume else ()
+    reports = [EpochReport(**report) for report in epochs]
+    with _told(listener, out, options, processes, reports) as told:
+        trained = fit(
+            corpus,
+            recipe,
+            device=device,
+            listener=told,
+            initial_weights=initial,
+            seconds=planned.training_seconds,
+            checkpoints=CheckpointSettings(
+                out=out,
+                run=run,
+                seconds=options.checkpoint_seconds,
+                steps=options.checkpoint_steps,
+            ),
+            resume=resume.snapshot if resume else None,
+            stop=stop,
+            processes=processes,
+        )
     if not processes.is_writer:
         return None
     return _save(trained, corpus, recipe, out=out, options=options, device=device.type)
@@ -211,8 +214,27 @@ def _save(
         ngram_facts=counted.facts,
         cache=tune_cache(served, corpus.valid.stream, counted),
         metrics=metrics_lines(trained.epochs).encode(),
+        curves=_curves(trained, corpus, counted),
     )
     return TrainingResult(path=out, corpus=corpus, evaluation=evaluation, training=training)
+
+
+@contextmanager
+def _told(
+    listener: TrainingListener | None,
+    out: Path,
+    options: TrainingOptions,
+    processes: Processes,
+    reports: Sequence[EpochReport],
+) -> Iterator[TrainingListener]:
+    """All that are told how training goes; nobody where another process writes."""
+    if not processes.is_writer:
+        yield TrainingListener()
+        return
+    listener = listener or TrainingListener()
+    board = TensorBoardLog(Path(options.tensorboard), listener) if options.tensorboard else None
+    with board or nullcontext():
+        yield MetricsLog(out, board or listener, reports=reports)
 
 
 def _check_folder(out: Path, *, is_resumed: bool) -> None:
@@ -225,6 +247,19 @@ def _check_folder(out: Path, *, is_resumed: bool) -> None:
     check_target(out)
     if not is_resumed:
         refuse_unfinished(out)
+
+
+def _curves(trained: TrainedModel, corpus: Corpus, counted: CountedModel) -> bytes | None:
+    """The plot of how training went; None where Matplotlib is not installed."""
+    try:
+        from lorelm.evaluation.report.plots import render_curves
+    except MissingExtraError:
+        return None
+    return render_curves(
+        [epoch_figures(report) for report in trained.epochs],
+        ngram_order=counted.model.order,
+        ngram_perplexity=perplexity(-counted.log_probabilities(corpus.valid.stream).mean()),
+    )
 
 
 def refuse_unfinished(out: Path) -> None:

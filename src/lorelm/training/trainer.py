@@ -206,6 +206,7 @@ class Trainer:
         torch.set_rng_state(tensors["random"])
         if "cuda_random" in tensors:
             torch.cuda.set_rng_state(tensors["cuda_random"], self._device)
+        self._listener.on_restore(self.epochs, epoch_tokens=self._epoch_tokens)
 
     def _tensors(self) -> dict[str, torch.Tensor]:
         """All that the run consists of, by name, to be read from or written to."""

@@ -100,6 +100,28 @@ def render_plots(
         return {name: _image(figure, form) for name, figure in figures.items()}
 
 
+def render_curves(
+    metrics: Sequence[Mapping[str, Any]], *, ngram_order: int, ngram_perplexity: float
+) -> bytes:
+    """How training went, as the PNG file that lies in a bundle.
+
+    Args:
+        ngram_perplexity: of the n-gram model of this order on the validation part.
+    """
+    with _plain_style():
+        figure = draw_curves(metrics)
+        perplexities = figure.axes[1]
+        perplexities.axhline(
+            ngram_perplexity,
+            color=_SECOND,
+            linestyle="--",
+            zorder=1,
+            label=f"n-gram model (order {ngram_order})",
+        )
+        _legend_above(perplexities)
+        return _image(figure, "png")
+
+
 def draw_curves(metrics: Sequence[Mapping[str, Any]]) -> Figure:
     """Loss, perplexity and learning rate over the epochs of :meth:`Bundle.metrics`."""
     figure = Figure(figsize=(_WIDTH, 7), layout="constrained")

@@ -1,0 +1,296 @@
+import dataclasses
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lorelm.bundle.bundle import CHECKPOINT
+from lorelm.corpus.documents import Documents
+from lorelm.corpus.preparation import Corpus, prepare_corpus
+from lorelm.corpus.tokenizer import make_tokenizer
+from lorelm.errors import CheckpointError
+from lorelm.training.checkpoint import Checkpoint, CheckpointWriter, Snapshot
+from lorelm.training.listener import TrainingListener
+from lorelm.training.loop import CheckpointSettings, fit
+from lorelm.training.recipe import Recipe
+
+NUM_BYTES = 40_000
+"""Of the tensor in a checkpoint of these tests."""
+
+
+def snapshot(number: int) -> Snapshot:
+    return Snapshot(
+        tensors={"w": torch.full((NUM_BYTES // 4,), float(number))},
+        facts={"epochs": [], "window": number},
+    )
+
+
+def checkpoint(number: int) -> Checkpoint:
+    return Checkpoint(run={"number": number}, snapshot=snapshot(number))
+
+
+def number_in(out: Path) -> int:
+    """Which checkpoint is there, all of it."""
+    found = Checkpoint.load(out)
+    number = found.snapshot.facts["window"]
+    assert torch.equal(found.snapshot.tensors["w"], snapshot(number).tensors["w"])
+    assert found.run == {"number": number}
+    return int(number)
+
+
+@contextmanager
+def largest_file(num_bytes: int) -> Iterator[None]:
+    """No file may grow beyond this, as on a disk that is full."""
+    resource = pytest.importorskip("resource", reason="file size limits are POSIX")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A folder on a disk of a megabyte, as far as we may mount one."""
+    path = tmp_path / "disk"
+    path.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(path)]
+    if (
+        not shutil.which("mount")
+        or subprocess.run(command, check=False, capture_output=True).returncode
+    ):
+        pytest.skip("a small disk cannot be mounted here (root may)")
+    yield path
+    subprocess.run(["umount", str(path)], check=True)
+
+
+def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
+    checkpoint(3).save(tmp_path / "run")
+    assert number_in(tmp_path / "run") == 3
+    checkpoint(4).save(tmp_path / "run")
+    assert number_in(tmp_path / "run") == 4
+    assert [file.name for file in (tmp_path / "run").iterdir()] == [CHECKPOINT]
+
+
+# Saves checkpoint 2 in a process of its own that is killed: at the n-th call that changes the
+# file system, or when the file that it writes (which Rust does, unseen) is larger than so much.
+KILLED = """
+import os, pathlib, resource, signal, sys
+import torch
+from lorelm.training.checkpoint import Checkpoint, Snapshot
+
+def save(out, fatal_call, fatal_size):
+    calls = 0
+    def die_in_time(event, _arguments):
+        nonlocal calls
+        if event in ("open", "os.rename", "os.mkdir", "os.remove"):
+            calls += 1
+            if calls == fatal_call:
+                os.kill(os.getpid(), signal.SIGKILL)
+    tensors = {"w": torch.full((NUM_BYTES // 4,), 2.0)}
+    snapshot = Snapshot(tensors=tensors, facts={"epochs": [], "window": 2})
+    if fatal_size:
+        signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (fatal_size, fatal_size))
+    sys.addaudithook(die_in_time)
+    Checkpoint(run={"number": 2}, snapshot=snapshot).save(out)
+
+for folder in map(pathlib.Path, sys.argv[1:]):
+    kind, number = folder.name.split("-")
+    child = os.fork()
+    if child == 0:
+        try:
+            save(folder, *((int(number), 0) if kind == "call" else (0, int(number))))
+        finally:
+            os._exit(0)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    print(code, flush=True)
+""".replace("NUM_BYTES", str(NUM_BYTES))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the runs are forked")
+def test_a_killed_save_leaves_the_old_checkpoint_or_the_new_one_whole(tmp_path: Path) -> None:
+    names = [f"call-{number}" for number in range(1, 11)]
+    names += [f"size-{size}" for size in (1, 100, NUM_BYTES // 2, NUM_BYTES)]
+    folders = [tmp_path / name for name in names]
+    for folder in folders:
+        checkpoint(1).save(folder)
+    ended = subprocess.run(
+        [sys.executable, "-c", KILLED, *map(str, folders)],
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    is_killed = [code != "0" for code in ended.stdout.split()]
+    numbers = [number_in(folder) for folder in folders]
+    assert numbers[0] == 1
+    assert is_killed[0]
+    assert 2 in numbers[1:9]
+    assert not is_killed[9], "there are more calls than that: add some"
+    assert numbers[9] == 2
+    assert is_killed[10:] == [True] * 4
+    assert numbers[10:] == [1] * 4
+    for folder in folders:  # and nothing stands in the way of the next one
+        checkpoint(3).save(folder)
+        assert [file.name for file in folder.iterdir()] == [CHECKPOINT]
+
+
+def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(tmp_path: Path) -> None:
+    checkpoint(1).save(tmp_path)
+    with (
+        largest_file(NUM_BYTES // 2),
+        pytest.raises(CheckpointError, match=rf"{CHECKPOINT} cannot be written: .*too large"),
+    ):
+        checkpoint(2).save(tmp_path)
+    assert number_in(tmp_path) == 1
+    assert [file.name for file in tmp_path.iterdir()] == [CHECKPOINT]
+
+
+def test_a_full_disk_leaves_the_checkpoint_before(small_disk: Path) -> None:
+    checkpoint(1).save(small_disk)
+    fill(small_disk / "ballast")
+    with pytest.raises(CheckpointError, match="No space left on device"):
+        checkpoint(2).save(small_disk)
+    assert number_in(small_disk) == 1
+    assert {file.name for file in small_disk.iterdir()} == {CHECKPOINT, "ballast"}
+
+
+def fill(path: Path) -> None:
+    """Writes a file until the disk is full."""
+    with path.open("wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(bytes(4096))
+        except OSError:
+            pass
+
+
+def test_the_writer_tells_what_went_wrong_and_which_checkpoint_is_left(tmp_path: Path) -> None:
+    problems: list[str] = []
+    writer = CheckpointWriter(tmp_path, {}, problems.append)
+    with largest_file(NUM_BYTES // 2):
+        writer.write(snapshot(1))
+        writer.wait()
+    assert problems[0].endswith("; there is none, and training goes on")
+    writer.write(snapshot(2))
+    writer.wait()
+    with largest_file(NUM_BYTES // 2):
+        writer.write(snapshot(3))
+        writer.wait()
+    assert problems[1].endswith("; the last good one is of epoch 1, step 2, and training goes on")
+    assert Checkpoint.load(tmp_path).snapshot.facts["window"] == 2
+
+
+@pytest.fixture(scope="module")
+def corpus(tales: Documents, tiny_recipe: Recipe) -> Corpus:
+    return prepare_corpus(
+        tales,
+        tokenizer=make_tokenizer(tiny_recipe.tokenizer),
+        min_frequency=tiny_recipe.min_frequency,
+        split_seed=tiny_recipe.split_seed,
+    )
+
+
+class FullDisk(TrainingListener):
+    """Fills the disk after some steps."""
+
+    def __init__(self, ballast: Path, *, after: int) -> None:
+        self.steps_left, self.ballast = after, ballast
+        self.problems: list[str] = []
+
+    def on_step(self, *, num_tokens: int) -> None:
+        self.steps_left -= 1
+        if self.steps_left == 0:
+            fill(self.ballast)
+
+    def on_problem(self, message: str) -> None:
+        self.problems.append(message)
+
+
+def test_training_goes_on_when_the_disk_is_full(
+    corpus: Corpus, tiny_recipe: Recipe, small_disk: Path
+) -> None:
+    recipe = dataclasses.replace(tiny_recipe, epochs=3)
+    listener = FullDisk(small_disk / "ballast", after=20)
+    settings = CheckpointSettings(out=small_disk / "run", run={}, steps=1)
+    cpu = torch.device("cpu")
+    result = fit(corpus, recipe, device=cpu, listener=listener, checkpoints=settings)
+    assert [report.epoch for report in result.epochs] == [1, 2, 3]
+    assert "No space left on device" in listener.problems[-1]
+    assert listener.problems[-1].endswith("and training goes on")
+    assert [file.name for file in settings.out.iterdir()] == [CHECKPOINT]
+    left = Checkpoint.load(settings.out).snapshot
+    assert f"the last good one is of {left.description}" in listener.problems[-1]
+    resumed = fit(corpus, recipe, device=cpu, listener=TrainingListener(), resume=left)
+    expected, found = result.model.state_dict(), resumed.model.state_dict()
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+
+
+def good_bytes(folder: Path) -> bytes:
+    checkpoint(1).save(folder)
+    return (folder / CHECKPOINT).read_bytes()
+
+
+def test_without_a_checkpoint_one_is_told_so(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=f"{tmp_path} holds no unfinished run"):
+        Checkpoint.load(tmp_path)
+
+
+def test_a_checkpoint_of_a_newer_version_says_what_to_do(tmp_path: Path) -> None:
+    content = good_bytes(tmp_path).replace(rb"\"format_version\": 1", rb"\"format_version\": 9")
+    (tmp_path / CHECKPOINT).write_bytes(content)
+    with pytest.raises(CheckpointError, match=f"{CHECKPOINT} was written by a newer LoreLM"):
+        Checkpoint.load(tmp_path)
+
+
+def test_weights_that_are_no_checkpoint_are_refused(tiny_bundle: Path, tmp_path: Path) -> None:
+    shutil.copy(tiny_bundle / "weights.safetensors", tmp_path / CHECKPOINT)
+    with pytest.raises(CheckpointError, match=f"{tmp_path / CHECKPOINT} is damaged"):
+        Checkpoint.load(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("damaged")
+
+
+def is_refused(folder: Path, content: bytes) -> bool:
+    """Whether it is refused, as it must be: with the path and nothing else."""
+    (folder / CHECKPOINT).write_bytes(content)
+    message = ""
+    try:
+        Checkpoint.load(folder)
+    except CheckpointError as error:
+        message = str(error)
+    assert message == "" or str(folder / CHECKPOINT) in message
+    assert "\n" not in message
+    return message != ""
+
+
+@given(st.data())
+def test_a_checkpoint_that_was_cut_off_is_refused(folder: Path, data: st.DataObject) -> None:
+    content = good_bytes(folder)
+    assert is_refused(folder, content[: data.draw(st.integers(0, len(content) - 1))])
+
+
+@given(st.binary(max_size=300))
+def test_any_other_bytes_are_refused(folder: Path, content: bytes) -> None:
+    assert is_refused(folder, content)
+
+
+@given(st.data())
+def test_a_damaged_header_breaks_nothing_else(folder: Path, data: st.DataObject) -> None:
+    content = bytearray(good_bytes(folder))
+    header = len(content) - NUM_BYTES
+    for _ in range(data.draw(st.integers(1, 3))):
+        content[data.draw(st.integers(0, header - 1))] = data.draw(st.integers(0, 255))
+    is_refused(folder, bytes(content))

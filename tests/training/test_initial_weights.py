@@ -1,0 +1,126 @@
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lorelm.bundle import Bundle
+from lorelm.corpus.documents import Documents
+from lorelm.corpus.tokenizer import Tokenizer, make_tokenizer
+from lorelm.corpus.vocabulary import EOS_ID, UNK_ID, Vocabulary
+from lorelm.errors import BundleError
+from lorelm.training.initial_weights import initial_weights, word_sources
+from lorelm.training.recipe import Recipe
+from lorelm.training.train import TrainingOptions, train
+
+BY_WORD = ("embedding.weight", "fc.weight", "fc.bias")
+WORDS, CLASSIC = make_tokenizer("words"), make_tokenizer("classic")
+
+
+def vocabulary(*words: str) -> Vocabulary:
+    return Vocabulary(["<unk>", "<eos>", *words])
+
+
+def sources(
+    new: list[str], known: list[str], tokenizer: Tokenizer = WORDS, before: Tokenizer = WORDS
+) -> list[str | None]:
+    """The known word for each new one."""
+    known_words = vocabulary(*known)
+    ids = word_sources(vocabulary(*new), tokenizer, known_words, before)
+    assert ids[:2] == [UNK_ID, EOS_ID]
+    return [known_words.words[id_] if id_ >= 0 else None for id_ in ids[2:]]
+
+
+def test_a_known_word_is_its_own_source() -> None:
+    assert sources(["owl", "fox"], ["fox", "hare", "owl"]) == ["owl", "fox"]
+    assert sources(["fox", "Fox"], ["Fox", "fox"]) == ["fox", "Fox"]
+
+
+def test_small_letters_and_capitals_stand_in_for_each_other() -> None:
+    assert sources(["Fox", "owl", "HARE"], ["fox", "Owl", "hare"]) == ["fox", "Owl", "hare"]
+
+
+def test_a_mark_of_another_spacing_stands_in() -> None:
+    assert sources(["￭,", "“￭"], [",", "“"]) == [",", "“"]
+
+
+def test_the_most_frequent_of_several_stands_in() -> None:
+    assert sources(["FOX"], ["Fox", "fox"]) == ["Fox"]
+
+
+def test_a_new_word_has_no_source() -> None:
+    assert sources(["toad", "fox"], ["fox"]) == [None, "fox"]
+
+
+def test_classic_words_come_from_a_vocabulary_with_capitals() -> None:
+    known = ["￭,", "the", "The", "Gandalf"]
+    assert sources(["the", "gandalf", "ring"], known, CLASSIC, WORDS) == ["the", "Gandalf", None]
+
+
+def test_words_with_capitals_come_from_a_classic_vocabulary() -> None:
+    known = ["the", "gandalf"]
+    assert sources(["The", "Gandalf", "￭,"], known, WORDS, CLASSIC) == ["the", "gandalf", None]
+
+
+@pytest.fixture(scope="module")
+def tied_bundle(
+    tales: Documents, tiny_recipe: Recipe, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    path = tmp_path_factory.mktemp("tied") / "tales"
+    recipe = dataclasses.replace(tiny_recipe, tied=True, embedding_size=32, epochs=1)
+    train(tales, recipe, out=path, options=TrainingOptions(device="cpu"))
+    return path
+
+
+@pytest.mark.parametrize("fixture", ["tiny_bundle", "tied_bundle"])
+def test_rows_go_with_their_words(fixture: str, request: pytest.FixtureRequest) -> None:
+    bundle = Bundle.load(request.getfixturevalue(fixture))
+    known = list(bundle.vocabulary.words)
+    before = bundle.weights()
+    new = Vocabulary([*known[:2], "Quokka", *reversed(known[2:]), "wombat"])
+    weights = initial_weights(bundle, new, bundle.tokenizer)
+    assert weights.keys() == before.keys()
+    for name in BY_WORD:
+        assert weights[name].dtype == np.float32
+        for word in known:
+            found = weights[name][new.words.index(word)]
+            assert (found == before[name][known.index(word)]).all(), (name, word)
+        for word in ("Quokka", "wombat"):
+            np.testing.assert_allclose(
+                weights[name][new.words.index(word)], before[name].mean(axis=0), atol=1e-6
+            )
+    for name in before.keys() - set(BY_WORD):
+        assert (weights[name] == before[name]).all()
+    if bundle.manifest.model.tied:
+        assert (weights["fc.weight"] == weights["embedding.weight"]).all()
+
+
+def test_a_new_word_is_the_mean_of_the_words_that_both_know(tiny_bundle: Path) -> None:
+    bundle = Bundle.load(tiny_bundle)
+    weights = initial_weights(bundle, vocabulary("fox", "owl", "wombat"), bundle.tokenizer)
+    vectors = weights["embedding.weight"]
+    np.testing.assert_allclose(vectors[4], vectors[:4].mean(axis=0), atol=1e-6)
+
+
+def test_training_begins_with_the_weights_of_a_bundle(
+    tales: Documents, tiny_recipe: Recipe, tied_bundle: Path, tmp_path: Path
+) -> None:
+    recipe = dataclasses.replace(tiny_recipe, epochs=1, learning_rate=1e-9)
+    options = TrainingOptions(device="cpu", init=str(tied_bundle))
+    train(tales, recipe, out=tmp_path / "m", options=options)
+    begun, known = Bundle.load(tmp_path / "m"), Bundle.load(tied_bundle)
+    assert begun.manifest.model == known.manifest.model
+    for name, weight in known.weights().items():
+        np.testing.assert_allclose(begun.weights()[name], weight, atol=1e-6)
+
+
+def test_a_bundle_without_weights_is_refused(
+    tales: Documents, tiny_recipe: Recipe, tmp_path: Path
+) -> None:
+    recipe = dataclasses.replace(tiny_recipe, epochs=1)
+    serving = TrainingOptions(device="cpu", serving_only=True)
+    train(tales, recipe, out=tmp_path / "serving", options=serving)
+    options = TrainingOptions(device="cpu", init=str(tmp_path / "serving"))
+    with pytest.raises(BundleError, match=r"has no weights\.safetensors: it is a serving bundle"):
+        train(tales, recipe, out=tmp_path / "m", options=options)
+    assert not (tmp_path / "m").exists()

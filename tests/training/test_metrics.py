@@ -1,0 +1,100 @@
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from lorelm.bundle.bundle import METRICS_FIGURES
+from lorelm.model.config import ModelConfig
+from lorelm.model.lstm import LSTMLanguageModel
+from lorelm.training.listener import EpochReport, TrainingListener
+from lorelm.training.metrics import MetricsLog, metrics_lines
+
+
+def report(epoch: int, valid_loss: float) -> EpochReport:
+    return EpochReport(
+        epoch=epoch,
+        train_loss=4.0,
+        valid_loss=valid_loss,
+        is_best=True,
+        learning_rate=0.01,
+        tokens_per_second=1000.0,
+        seconds=2.5,
+    )
+
+
+class Heard(TrainingListener):
+    def __init__(self) -> None:
+        self.epochs: list[int] = []
+        self.problems: list[str] = []
+
+    def on_epoch(self, report: EpochReport, model: LSTMLanguageModel) -> None:
+        self.epochs.append(report.epoch)
+
+    def on_problem(self, message: str) -> None:
+        self.problems.append(message)
+
+
+@pytest.fixture(scope="module")
+def model() -> LSTMLanguageModel:
+    torch.manual_seed(0)
+    return LSTMLanguageModel(
+        ModelConfig(vocabulary_size=3, embedding_size=1, hidden_size=1, num_layers=1)
+    )
+
+
+def lines_in(folder: Path) -> list[dict[str, float]]:
+    text = (folder / "metrics.so-far.jsonl").read_text(encoding="utf-8")
+    assert text.endswith("\n")
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_a_line_says_what_an_epoch_came_to() -> None:
+    (line,) = metrics_lines([report(1, 0.0)]).splitlines()
+    assert json.loads(line) == {
+        "epoch": 1,
+        "train_loss_nats_per_token": 4.0,
+        "valid_loss_nats_per_token": 0.0,
+        "valid_perplexity": 1.0,
+        "is_best": True,
+        "learning_rate": 0.01,
+        "tokens_per_second": 1000.0,
+        "seconds": 2.5,
+    }
+    assert set(METRICS_FIGURES) <= json.loads(line).keys()
+
+
+def test_the_record_grows_with_each_epoch(model: LSTMLanguageModel, tmp_path: Path) -> None:
+    heard = Heard()
+    log = MetricsLog(tmp_path / "run", heard)
+    for epoch in (1, 2):
+        log.on_epoch(report(epoch, 3.0), model)
+        assert [line["epoch"] for line in lines_in(tmp_path / "run")] == list(range(1, epoch + 1))
+    assert heard.epochs == [1, 2]
+
+
+def test_an_epoch_that_comes_again_takes_the_place_of_itself_and_all_after(
+    model: LSTMLanguageModel, tmp_path: Path
+) -> None:
+    log = MetricsLog(tmp_path, TrainingListener())
+    for epoch, loss in ((1, 3.0), (2, 2.0), (3, 9.0), (2, 1.0)):
+        log.on_epoch(report(epoch, loss), model)
+    assert [line["valid_loss_nats_per_token"] for line in lines_in(tmp_path)] == [3.0, 1.0]
+
+
+def test_the_epochs_before_an_interruption_stay(model: LSTMLanguageModel, tmp_path: Path) -> None:
+    log = MetricsLog(tmp_path, TrainingListener(), reports=[report(1, 3.0), report(2, 2.0)])
+    log.on_epoch(report(3, 1.0), model)
+    assert [line["epoch"] for line in lines_in(tmp_path)] == [1, 2, 3]
+
+
+def test_a_record_that_cannot_be_written_is_a_problem_and_no_end(
+    model: LSTMLanguageModel, tmp_path: Path
+) -> None:
+    (tmp_path / "run").write_text("a file, not a folder")
+    heard = Heard()
+    MetricsLog(tmp_path / "run", heard).on_epoch(report(1, 3.0), model)
+    assert len(heard.problems) == 1
+    assert "metrics.so-far.jsonl cannot be written" in heard.problems[0]
+    assert heard.problems[0].endswith("training goes on")
+    assert heard.epochs == [1]

@@ -1,0 +1,57 @@
+import dataclasses
+import sys
+from pathlib import Path
+
+import pytest
+
+from lorelm.bundle import Bundle
+from lorelm.corpus.documents import Documents
+from lorelm.errors import InputError, MissingExtraError
+from lorelm.training.listener import TrainingListener
+from lorelm.training.recipe import Recipe
+from lorelm.training.tensorboard import TensorBoardLog
+from lorelm.training.train import TrainingOptions, train
+
+
+def test_the_event_file_holds_the_figures_of_each_epoch(
+    tales: Documents, tiny_recipe: Recipe, tmp_path: Path
+) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    options = TrainingOptions(device="cpu", tensorboard=str(tmp_path / "board"))
+    recipe = dataclasses.replace(tiny_recipe, epochs=3)
+    train(tales, recipe, out=tmp_path / "model", options=options)
+    events = EventAccumulator(str(tmp_path / "board"))
+    events.Reload()
+    metrics = Bundle.load(tmp_path / "model").metrics()
+    for tag, key in (
+        ("loss/train", "train_loss_nats_per_token"),
+        ("loss/valid", "valid_loss_nats_per_token"),
+        ("perplexity/valid", "valid_perplexity"),
+        ("learning rate", "learning_rate"),
+        ("tokens per second", "tokens_per_second"),
+    ):
+        scalars = events.Scalars(tag)
+        assert [scalar.step for scalar in scalars] == [1, 2, 3]
+        expected = [row[key] for row in metrics]
+        assert [scalar.value for scalar in scalars] == pytest.approx(expected)
+
+
+def test_without_tensorboard_it_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delitem(sys.modules, "torch.utils.tensorboard", raising=False)
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
+    with pytest.raises(MissingExtraError, match=r"TensorBoard .*lorelm\[tensorboard\]"):
+        TensorBoardLog(tmp_path / "board", TrainingListener())
+    assert not (tmp_path / "board").exists()
+
+
+def test_a_file_in_place_of_the_folder_is_refused(
+    tales: Documents, tiny_recipe: Recipe, tmp_path: Path
+) -> None:
+    (tmp_path / "board").write_text("")
+    options = TrainingOptions(device="cpu", tensorboard=str(tmp_path / "board"))
+    with pytest.raises(InputError, match="board for TensorBoard cannot be written: File exists"):
+        train(tales, tiny_recipe, out=tmp_path / "model", options=options)
+    assert not (tmp_path / "model").exists()
