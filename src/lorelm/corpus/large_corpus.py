@@ -27,8 +27,9 @@ from lorelm.corpus.tokenizer import Tokenizer
 from lorelm.corpus.vocabulary import EOS_ID, UNK_ID, Ids, Vocabulary
 from lorelm.errors import CorpusError
 
-STORE_PATTERN: Final = "*ids.*"
-"""The names of the files above, of those that are being written too."""
+_PATTERN: Final = f"ids.{'[0-9a-f]' * 16}.*"
+STORE_PATTERNS: Final = (f"{_PATTERN}.bin", f"{_PATTERN}.json", f".{_PATTERN}.new")
+"""The names of the files above, and of one that is being written."""
 
 MAX_WORDS: Final = 50_000
 """The most frequent words that a large corpus keeps: each costs a row of the output layer."""

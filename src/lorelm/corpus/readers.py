@@ -5,7 +5,6 @@ and what to do, so that the command line can print it as it is.
 """
 
 import codecs
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -63,13 +62,16 @@ def _is_large_text(path: Path, options: ReadingOptions) -> bool:
         or options.document != "line"
         or any(column is not None for column in columns)
         or options.encoding.lower().replace("_", "-") not in ("utf-8", "utf8")
-        or not path.is_file()
-        or path.stat().st_size <= large_files.LARGE_FILE_BYTES
-        or not os.access(path, os.R_OK)
     ):
         return False
-    with path.open("rb") as file:
-        return not file.read(4).startswith((b"PAR1", codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        if path.is_dir() or path.stat().st_size <= large_files.LARGE_FILE_BYTES:
+            return False
+        with path.open("rb") as file:
+            beginning = file.read(4)
+    except OSError:
+        return False  # reading it as a small file says what is wrong
+    return not beginning.startswith((b"PAR1", codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
 
 
 def _large_documents(path: Path, file: CorpusFile) -> Documents:

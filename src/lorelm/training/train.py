@@ -15,7 +15,7 @@ from lorelm.corpus.documents import Documents
 from lorelm.corpus.preparation import Corpus, prepare_corpus
 from lorelm.corpus.token_keys import document_keys
 from lorelm.corpus.tokenizer import make_tokenizer
-from lorelm.errors import CheckpointError
+from lorelm.errors import CheckpointError, CorpusError
 from lorelm.evaluation.mixture import CountedModel
 from lorelm.evaluation.perplexity import perplexity, score_stream
 from lorelm.evaluation.spelling import SpellingModel
@@ -94,7 +94,8 @@ def train(
         stop: ends training with a checkpoint after the step in which it is set.
 
     Raises:
-        CorpusError: the corpus is too small, or has no word for the tokenizer.
+        CorpusError: the corpus is too small, has no word for the tokenizer, or is too large for the
+            n-gram model that is asked for.
         BundleError: `out` holds something else, or cannot be written.
         CheckpointError: `out` holds an unfinished run and this is not its resumption, or `resume`
             is of another corpus.
@@ -114,7 +115,13 @@ def train(
         split_seed=recipe.split_seed,
         valid=valid,
         test=test,
+        store=out,
     )
+    if options.with_ngram and not corpus.is_countable:
+        raise CorpusError(
+            f"{corpus.source} is too large for an n-gram model: leave out --ngram, or give a part "
+            "of it"
+        )
     recipe = dataclasses.replace(recipe, precision=resolve_precision(recipe.precision, device))
     initial = None
     if options.init is not None:
@@ -164,7 +171,7 @@ def _save(
     graphs = {p: build_step_graph(weights, trained.model.config, p) for p in kept}
     served = OnnxRuntime(graphs["int8"], trained.model.config)
     evaluation = _evaluate(trained, corpus, served)
-    counted = CountedModel.fit(corpus, served)
+    counted = CountedModel.fit(corpus, served) if corpus.is_countable else None
     training = TrainingFacts(
         best_epoch=trained.best.epoch,
         epochs=len(trained.epochs),
@@ -184,12 +191,18 @@ def _save(
         evaluation=evaluation,
         training=training,
         spelling=SpellingModel.of_training_part(corpus).characters,
-        copies=FingerprintIndex.build(document_keys(corpus.train.documents, corpus.tokenizer)),
-        ngram=counted.model if options.with_ngram else None,
-        ngram_facts=counted.facts,
+        copies=_copies(corpus),
+        ngram=counted.model if counted and options.with_ngram else None,
+        ngram_facts=counted.facts if counted else None,
         metrics=metrics_lines(trained.epochs).encode(),
     )
     return TrainingResult(path=out, corpus=corpus, evaluation=evaluation, training=training)
+
+
+def _copies(corpus: Corpus) -> FingerprintIndex | None:
+    if not corpus.is_countable:
+        return None
+    return FingerprintIndex.build(document_keys(corpus.train.documents, corpus.tokenizer))
 
 
 def refuse_unfinished(out: Path) -> None:
