@@ -128,6 +128,8 @@ def number_large_corpus(
             provisional.replace(path.with_suffix(".json"))
         finally:
             provisional.unlink(missing_ok=True)
+            if not any(store.iterdir()):
+                store.rmdir()
     except OSError as error:
         raise CorpusError(
             f"the ids of {read[0].source} cannot be written to {store}: {error.strerror or error}"
