@@ -5,10 +5,13 @@ from pathlib import Path
 import pytest
 
 from lorelm.bundle import Bundle
-from lorelm.cli.evaluating import evaluate_bundle
+from lorelm.cli.evaluating import EvaluationSettings, evaluate_bundle
+from lorelm.corpus import preparation
 from lorelm.corpus.documents import Documents
 from lorelm.corpus.reading_options import CorpusFile, ReadingOptions
-from lorelm.errors import MissingExtraError
+from lorelm.errors import CorpusError, MissingExtraError
+from lorelm.evaluation.tables import copies_table, foretelling_table
+from lorelm.evaluation.trained_corpus import split_as_trained
 
 
 def test_a_text_is_judged_where_the_corpus_needs_a_package_that_is_not_there(
@@ -29,3 +32,20 @@ def test_a_text_is_judged_where_the_corpus_needs_a_package_that_is_not_there(
     assert evaluate_bundle(bundle, documents=text).figures.documents == 2
     with pytest.raises(MissingExtraError, match="the corpus 'shakespeare' needs more packages"):
         evaluate_bundle(bundle)
+
+
+def test_a_corpus_too_large_to_be_counted_is_judged_without_counting_and_copies(
+    tiny_bundle: Path, tales: Documents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = Bundle.load(tiny_bundle)
+    corpus = split_as_trained(bundle, [tales])
+    monkeypatch.setattr(preparation, "MAX_COUNTED_TOKENS", 10)
+    result = evaluate_bundle(bundle, corpus=corpus)
+    assert result.figures.bits_per_character is not None
+    assert result.figures.ngram_perplexity is None
+    assert result.figures.samples == 0
+    assert result.index is None
+    assert foretelling_table(result.figures).rows
+    assert copies_table(result.figures) is None
+    with pytest.raises(CorpusError, match="too large for an n-gram model"):
+        evaluate_bundle(bundle, EvaluationSettings(interpolate=True), corpus=corpus)

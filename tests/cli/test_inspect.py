@@ -3,6 +3,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
+
+from lorelm.cli.inspect import inspect
+from lorelm.corpus import large_files
 
 Lorelm = Callable[..., object]
 
@@ -60,3 +64,17 @@ def test_bad_files_are_one_line_and_exit_code_2(
     assert message in ended.stderr
     assert ended.stdout == ""
     assert ended.stderr.splitlines()[-1].startswith("lorelm: ")
+
+
+def test_of_a_file_larger_than_memory_the_first_documents_are_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(large_files, "LARGE_FILE_BYTES", 2_000)
+    path = tmp_path / "large.txt"
+    path.write_text("".join(f"word{i} and word{i + 1}\n" for i in range(1_000)))
+    ended = CliRunner().invoke(inspect, [str(path)])
+    assert ended.exit_code == 0, ended.output
+    num_documents = re.search(r"of its first (\d+) documents", ended.stderr)
+    assert num_documents
+    assert int(num_documents.group(1)) < 200
+    assert re.search(rf"documents +│ +{num_documents.group(1)} ", ended.stdout)

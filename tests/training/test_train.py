@@ -2,15 +2,20 @@ import dataclasses
 import json
 import shutil
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 from lorelm.bundle import Bundle
+from lorelm.corpus import large_corpus, large_files, preparation
 from lorelm.corpus.documents import Documents
-from lorelm.errors import BundleError, CorpusError
+from lorelm.corpus.readers import read_documents
+from lorelm.errors import BundleError, CorpusError, TrainingStoppedError
+from lorelm.evaluation.trained_corpus import find_trained_corpus
+from lorelm.training.checkpoint import Checkpoint
 from lorelm.training.recipe import Recipe
-from lorelm.training.train import train
+from lorelm.training.train import TrainingOptions, train
 
 
 def test_metrics_hold_a_line_an_epoch(tiny_bundle: Path, tiny_recipe: Recipe) -> None:
@@ -84,3 +89,54 @@ def test_a_folder_of_other_things_is_refused_before_training(
     with pytest.raises(BundleError, match="holds other things"):
         train(tales, tiny_recipe, out=tmp_path)
     assert [file.name for file in tmp_path.iterdir()] == ["thesis.docx"]
+
+
+@pytest.fixture
+def large_tales(tales: Documents, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Documents:
+    """Four times the tales, as a file that is not held in memory and cannot be counted."""
+    monkeypatch.setattr(large_files, "LARGE_FILE_BYTES", 1_000)
+    monkeypatch.setattr(preparation, "MAX_COUNTED_TOKENS", 1_000)
+    path = tmp_path / "tales.txt"
+    lines = [f"{text} {n}" for n in range(4) for text in tales.texts]
+    path.write_text("\n".join(line.replace("\n", " ") for line in lines), encoding="utf-8")
+    return read_documents(path)
+
+
+def test_a_corpus_larger_than_memory_becomes_a_bundle(
+    large_tales: Documents, tiny_recipe: Recipe, tmp_path: Path
+) -> None:
+    out = tmp_path / "m"
+    recipe = dataclasses.replace(tiny_recipe, epochs=2, shuffle=True)
+    result = train(large_tales, recipe, out=out)
+    bundle = Bundle.load(out)
+    assert bundle.manifest.corpus.fingerprint == large_tales.fingerprint
+    assert bundle.manifest.corpus.train_tokens == len(result.corpus.train.stream)
+    assert bundle.manifest.ngram is None
+    assert bundle.copies() is None
+    assert bundle.spelling() is not None
+    assert not list(out.glob("*ids.*"))
+    again = find_trained_corpus(bundle)
+    assert again.test.documents == result.corpus.test.documents
+    assert again.vocabulary == bundle.vocabulary
+
+
+def test_a_large_corpus_goes_on_from_its_stored_ids(
+    large_tales: Documents, tiny_recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, stop = tmp_path / "m", threading.Event()
+    stop.set()
+    with pytest.raises(TrainingStoppedError):
+        train(large_tales, tiny_recipe, out=out, stop=stop)
+    assert len(list(out.glob("ids.*"))) == 2
+    monkeypatch.setattr(large_corpus, "_Numbering", None)  # nothing can be numbered now
+    recipe = Checkpoint.load(out).run["recipe"]
+    train(large_tales, Recipe(**recipe), out=out, resume=Checkpoint.load(out))
+    assert not list(out.glob("ids.*"))
+
+
+def test_an_ngram_model_of_a_corpus_too_large_to_count_is_refused(
+    large_tales: Documents, tiny_recipe: Recipe, tmp_path: Path
+) -> None:
+    options = TrainingOptions(with_ngram=True)
+    with pytest.raises(CorpusError, match="leave out --ngram"):
+        train(large_tales, tiny_recipe, out=tmp_path / "m", options=options)

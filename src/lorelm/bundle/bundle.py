@@ -33,6 +33,7 @@ from lorelm.bundle.manifest import (
     NGramFacts,
     TrainingFacts,
 )
+from lorelm.corpus.large_corpus import STORE_PATTERNS
 from lorelm.corpus.tokenizer import Tokenizer, make_tokenizer
 from lorelm.corpus.vocabulary import Vocabulary
 from lorelm.errors import BundleError, CorpusError, MissingExtraError
@@ -61,7 +62,7 @@ CURVES: Final = "curves.png"
 METRICS_SO_FAR: Final = "metrics.so-far.jsonl"
 CHECKPOINT: Final = "checkpoint.safetensors"
 CHECKPOINT_NEW: Final = f".{CHECKPOINT}.new"
-_EARLY: Final = (METRICS_SO_FAR, CHECKPOINT, CHECKPOINT_NEW)
+_EARLY: Final = (METRICS_SO_FAR, CHECKPOINT, CHECKPOINT_NEW, *STORE_PATTERNS)
 """What the folder holds while the model is trained, and no longer when the bundle is written."""
 
 EMBEDDED_PATH: Final = Path(__file__).parent / "embedded"
@@ -295,17 +296,17 @@ def save_bundle(
     evaluation: Evaluation,
     training: TrainingFacts,
     spelling: KneserNey,
-    copies: FingerprintIndex,
+    copies: FingerprintIndex | None,
     ngram: KneserNey | None,
-    ngram_facts: NGramFacts,
+    ngram_facts: NGramFacts | None,
     cache: CacheFacts | None = None,
     metrics: bytes,
     curves: bytes | None = None,
 ) -> None:
     """Writes a bundle in place of the one that may be there, all of it or nothing.
 
-    Without `weights` it is a serving bundle; without `ngram` it cannot give the mixture. Files of
-    other names in the folder stay.
+    Without `weights` it is a serving bundle; without `ngram` it cannot give the mixture, without
+    `copies` neither tell nor forbid copied spans. Files of other names in the folder stay.
 
     Args:
         weight_type: the numbers that the weights are written in.
@@ -318,7 +319,9 @@ def save_bundle(
     """
     files = {VOCABULARY: vocabulary.to_json().encode()}
     files |= {graph_name(precision): graph for precision, graph in graphs.items()}
-    files |= {SPELLING: spelling.to_bytes(), COPIES: copies.to_bytes()}
+    files[SPELLING] = spelling.to_bytes()
+    if copies is not None:
+        files[COPIES] = copies.to_bytes()
     if ngram is not None:
         files[NGRAM] = ngram.to_bytes()
     if weights is not None:

@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Callable, Collection, Mapping
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from lorelm.errors import BundleError
@@ -15,7 +16,8 @@ def check_replaceable(
 
     Args:
         is_ours: tells whether a folder is one that we wrote.
-        early: names of the files that a folder of ours may hold before anything else is in it.
+        early: names, or patterns of names, of the files that a folder of ours may hold before
+            anything else is in it.
 
     Raises:
         BundleError: it is a file, a link, the current folder or one with other things in it, or it
@@ -41,7 +43,7 @@ def check_replaceable(
 
 def _check_contents(path: Path, *, is_ours: bool, early: Collection[str]) -> None:
     for entry in path.iterdir():
-        if entry.is_dir() or not (is_ours or entry.name in early):
+        if entry.is_dir() or not (is_ours or _is_among(entry.name, early)):
             raise BundleError(
                 f"{path} is a folder that holds other things (such as {entry.name}): give --out a "
                 "new folder"
@@ -51,7 +53,8 @@ def _check_contents(path: Path, *, is_ours: bool, early: Collection[str]) -> Non
 def replace_folder(path: Path, files: Mapping[str, bytes], *, owned: Collection[str] = ()) -> None:
     """Makes `path` a folder of these files.
 
-    Of the files that it had before, those of other names stay, unless they are among the `owned`.
+    Of the files that it had before, those of other names stay, unless they are among the `owned`,
+    which may be patterns (``ids.*``).
 
     All is written beside it and takes its place by renaming. Killed at any moment, it leaves the
     old folder or the new one; :func:`recover` puts it in place if need be.
@@ -70,7 +73,7 @@ def replace_folder(path: Path, files: Mapping[str, bytes], *, owned: Collection[
             _write(new / name, content)
         if path.is_dir():
             for entry in path.iterdir():
-                if entry.is_file() and entry.name not in {*files, *owned}:
+                if entry.is_file() and not _is_among(entry.name, {*files, *owned}):
                     shutil.copy2(entry, new / entry.name)
             path.rename(old)
         new.rename(path)
@@ -114,6 +117,10 @@ def whole_folder(path: Path) -> Path:
     """
     path = path.absolute()
     return _old(path) if path.name and not path.exists() and _old(path).is_dir() else path
+
+
+def _is_among(name: str, patterns: Collection[str]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def _new(path: Path) -> Path:

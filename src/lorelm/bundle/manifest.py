@@ -195,7 +195,8 @@ class Manifest(_Section):
         tokenizer: style of the tokenizer.
         model: the sizes of the model.
         recipe: all settings of the training run.
-        ngram: of the n-gram model beside it; null in a bundle of an older version.
+        ngram: of the n-gram model beside it; null in a bundle of an older version, and
+            where the training part was too large to be counted.
         cache: of the neural cache; null in a bundle of an older version.
         figures: what ``lorelm evaluate`` measured on the test part when training was over.
         files: SHA-256 of every other file of the bundle but the record of its training.

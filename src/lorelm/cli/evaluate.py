@@ -78,7 +78,7 @@ def evaluate(
     if result.figures.ngram_perplexity is None and interpolate is None:
         click.echo(
             "Not compared with counting: the bundle carries no n-gram model, and its corpus is not "
-            "where it was.",
+            "where it was, or too large to be counted.",
             err=True,
         )
     if file is None and loaded.manifest.figures is None and settings == DEFAULTS:

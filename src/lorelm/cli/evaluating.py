@@ -58,13 +58,14 @@ def evaluate_bundle(
             index of the training text.
     """
     text, corpus = _text_and_corpus(bundle, documents, corpus)
+    index = _index(bundle, corpus, settings)
     return evaluate(
         bundle,
         text,
         precision=settings.precision,
         counted=_counted(bundle, corpus, settings),
-        samples=_samples(bundle, settings) if settings.num_samples else None,
-        index=_index(bundle, corpus, settings),
+        samples=_samples(bundle, settings) if settings.num_samples and index else None,
+        index=index,
         cache=settings.cache,
     )
 
@@ -115,12 +116,18 @@ def _counted(
                 "put the corpus back, or train the model again with --ngram"
             )
         return CountedModel.of_bundle(bundle) if bundle.has_ngram else None
+    if not corpus.is_countable:
+        if settings.interpolate:
+            raise CorpusError(f"{corpus.source} is too large for an n-gram model to compare with")
+        return None
     if bundle.manifest.ngram is not None:
         return CountedModel.fit_as_recorded(corpus, bundle.manifest.ngram, bundle.manifest.cache)
     return CountedModel.fit(corpus, bundle.runtime(settings.precision))
 
 
 def _index(bundle: Bundle, corpus: Corpus | None, settings: EvaluationSettings) -> CopyIndex | None:
+    if corpus is not None and not corpus.is_countable:
+        return None
     if corpus is not None:
         return TrainingText(corpus.train.documents, corpus.tokenizer)
     copies = bundle.copies()

@@ -1,5 +1,6 @@
 """``lorelm inspect``: what a corpus is good for, before hours go into it."""
 
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -8,7 +9,9 @@ from rich.table import Table
 from rich.text import Text
 
 from lorelm.cli.options import duration, echo_notes, reading_options, take_reading_options
+from lorelm.corpus import large_files
 from lorelm.corpus.documents import Documents
+from lorelm.corpus.large_files import LargeFile
 from lorelm.corpus.preparation import prepare_corpus
 from lorelm.corpus.readers import read_documents
 from lorelm.corpus.statistics import CorpusStatistics, corpus_statistics, verdict
@@ -32,6 +35,7 @@ def inspect(path: str, recipe: str, tokenizer: str | None, **flags: Any) -> None
     """Prints what PATH holds, how long training would take, and whether it is enough text."""
     settings = Recipe.load(recipe, tokenizer=tokenizer)
     documents = read_documents(path, take_reading_options(flags))
+    documents = _head_of_large(documents)
     echo_notes(documents.notes)
     statistics = corpus_statistics(
         documents, make_tokenizer(settings.tokenizer), split_seed=settings.split_seed
@@ -41,6 +45,21 @@ def inspect(path: str, recipe: str, tokenizer: str | None, **flags: Any) -> None
     console.print(_cut_off_table(statistics, settings.min_frequency))
     click.echo(f"Training with recipe {recipe}: {_training_time(documents, settings)}.")
     click.echo(verdict(statistics))
+
+
+def _head_of_large(documents: Documents) -> Documents:
+    """The documents, of a file larger than memory the first ones."""
+    if not isinstance(documents.texts, LargeFile):
+        return documents
+    head = documents.texts.head(large_files.LARGE_FILE_BYTES)
+    return replace(
+        documents,
+        texts=head,
+        notes=[
+            f"{documents.source} has {documents.texts.num_bytes / 1e6:,.0f} MB: all figures and "
+            f"times are of its first {len(head):,} documents."
+        ],
+    )
 
 
 def _table(source: str, statistics: CorpusStatistics, recipe: Recipe) -> Table:

@@ -36,12 +36,26 @@ class Documents:
 
 def fingerprint_of(texts: Iterable[str]) -> str:
     """SHA-256 over texts in their order, each with its length before it."""
-    digest = hashlib.sha256()
+    digest = TextDigest()
     for text in texts:
+        digest.update(text)
+    return digest.fingerprint
+
+
+class TextDigest:
+    """:func:`fingerprint_of` texts that come one by one and are not kept."""
+
+    def __init__(self) -> None:
+        self._digest = hashlib.sha256()
+
+    def update(self, text: str) -> None:
         encoded = text.encode("utf-8", "surrogatepass")
-        digest.update(len(encoded).to_bytes(8, "little"))
-        digest.update(encoded)
-    return digest.hexdigest()
+        self._digest.update(len(encoded).to_bytes(8, "little") + encoded)
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the texts so far."""
+        return self._digest.hexdigest()
 
 
 def has_word(text: str) -> bool:

@@ -2,14 +2,29 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
 
+from lorelm.corpus import large_corpus
 from lorelm.corpus.documents import Documents, fingerprint_of
+from lorelm.corpus.large_corpus import (
+    LargeCorpus,
+    LargeSettings,
+    TrainingDocuments,
+    is_large,
+    number_large_corpus,
+    split_texts,
+)
 from lorelm.corpus.reading_options import CorpusFile
 from lorelm.corpus.splits import split_documents, words_of
 from lorelm.corpus.tokenizer import Tokenizer
 from lorelm.corpus.vocabulary import Ids, Vocabulary, unknown_rate
 from lorelm.corpus.windows import encode_stream
 from lorelm.errors import CorpusError
+
+MAX_COUNTED_TOKENS: Final = 20_000_000
+"""Of more training tokens there are no n-gram model and no index: they take 140 bytes each."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +70,11 @@ class Corpus:
     files: Sequence[CorpusFile] = ()
     notes: Sequence[str] = ()
 
+    @property
+    def is_countable(self) -> bool:
+        """Whether n-gram models and indexes of the training part fit in memory."""
+        return len(self.train.stream) <= MAX_COUNTED_TOKENS
+
 
 def prepare_corpus(
     documents: Documents,
@@ -64,10 +84,15 @@ def prepare_corpus(
     split_seed: int,
     valid: Documents | None = None,
     test: Documents | None = None,
+    store: Path | None = None,
 ) -> Corpus:
     """Splits, tokenizes and numbers a corpus; the vocabulary comes from the training part alone.
 
     Where `valid` and `test` are given they are those parts, and all of `documents` trains.
+
+    Args:
+        store: the folder for the ids of a corpus that is larger than memory (`large_corpus.py`),
+            which are used again where they are there; without one, they are gone with the corpus.
 
     Raises:
         CorpusError: only one of `valid` and `test` is given, a part has no word left after
@@ -76,6 +101,8 @@ def prepare_corpus(
     if (valid is None) != (test is None):
         raise CorpusError("give --valid and --test together, or neither of them")
     read = [documents, *(part for part in (valid, test) if part is not None)]
+    if any(map(is_large, read)):
+        return _prepare_large(read, tokenizer, min_frequency, split_seed, store)
     if len(read) == 1:
         parts = split_and_tokenize(documents, tokenizer, split_seed=split_seed)
         fingerprint = documents.fingerprint
@@ -83,11 +110,7 @@ def prepare_corpus(
         parts = [tokenize_documents(part, tokenizer) for part in read]
         fingerprint = fingerprint_of(text for part in read for text in part.texts)
     vocabulary = Vocabulary.from_training_part(parts[0], min_frequency=min_frequency)
-    if len(vocabulary) == 2:
-        raise CorpusError(
-            f"no word of {documents.source} is seen {min_frequency} times in the training part: "
-            "give a longer corpus or a lower --min-frequency"
-        )
+    _require_words(vocabulary, documents, min_frequency)
     train_part, valid_part, test_part = (
         Part(documents=part, stream=encode_stream(part, vocabulary)) for part in parts
     )
@@ -102,6 +125,74 @@ def prepare_corpus(
         files=[part.file for part in read if part.file is not None],
         notes=_left_out(read, (train_part, valid_part, test_part)),
     )
+
+
+def _require_words(vocabulary: Vocabulary, documents: Documents, min_frequency: int) -> None:
+    if len(vocabulary) == 2:
+        raise CorpusError(
+            f"no word of {documents.source} is seen {min_frequency} times in the training part: "
+            "give a longer corpus or a lower --min-frequency"
+        )
+
+
+def _prepare_large(
+    read: Sequence[Documents],
+    tokenizer: Tokenizer,
+    min_frequency: int,
+    split_seed: int,
+    store: Path | None,
+) -> Corpus:
+    settings = LargeSettings(
+        min_frequency=min_frequency, split_seed=split_seed, max_words=large_corpus.MAX_WORDS
+    )
+    with TemporaryDirectory(ignore_cleanup_errors=True) as passing:
+        numbered = number_large_corpus(read, tokenizer, settings, store=store or Path(passing))
+    vocabulary = numbered.vocabulary
+    _require_words(vocabulary, read[0], min_frequency)
+    train = TrainingDocuments(
+        read[0],
+        tokenizer,
+        split_seed=split_seed if len(read) == 1 else None,
+        length=numbered.num_train,
+    )
+    valid, test = (
+        Part(documents=part, stream=encode_stream(part, vocabulary))
+        for part in (numbered.valid, numbered.test)
+    )
+    corpus = Corpus(
+        source=read[0].source,
+        fingerprint=numbered.fingerprint,
+        tokenizer=tokenizer,
+        vocabulary=vocabulary,
+        train=Part(documents=train, stream=numbered.train),
+        valid=valid,
+        test=test,
+        files=[part.file for part in read if part.file is not None],
+    )
+    return replace(corpus, notes=_large_notes(corpus, numbered))
+
+
+def _large_notes(corpus: Corpus, numbered: LargeCorpus) -> Sequence[str]:
+    """What is otherwise with a large corpus."""
+    notes = []
+    if numbered.num_left_out:
+        notes.append(
+            f"{numbered.num_left_out:,} documents are left out: no word for the tokenizer, copies "
+            "of held-out documents, or beyond the limit of a held-out part."
+        )
+    if len(corpus.vocabulary) == large_corpus.MAX_WORDS + 2:
+        notes.append(f"The vocabulary is the {large_corpus.MAX_WORDS:,} most frequent words.")
+    if numbered.num_dropped:
+        notes.append(
+            f"{numbered.num_dropped:,} rare words were forgotten to save memory; words near the "
+            "end of the vocabulary may have been seen more often than counted."
+        )
+    if not corpus.is_countable:
+        notes.append(
+            f"With more than {MAX_COUNTED_TOKENS:,} training tokens there are no n-gram model to "
+            "compare with and no index of the training text: copies cannot be told or forbidden."
+        )
+    return notes
 
 
 def split_and_tokenize(
@@ -125,12 +216,25 @@ def split_parts(documents: Documents, *, split_seed: int) -> tuple[Documents, Do
     Raises:
         CorpusError: there are fewer than three different documents.
     """
+    assert not is_large(documents)
     split = split_documents([words_of(text) for text in documents.texts], seed=split_seed)
     train, valid, test = (
         replace(documents, texts=[documents.texts[i] for i in places], speakers=())
         for places in (split.train, split.valid, split.test)
     )
     return train, valid, test
+
+
+def split_test_part(documents: Documents, *, split_seed: int) -> Documents:
+    """The documents of the test part, the same for every tokenizer.
+
+    Raises:
+        CorpusError: there are fewer than three different documents.
+    """
+    if not is_large(documents):
+        return split_parts(documents, split_seed=split_seed)[2]
+    placed = split_texts(documents, seed=split_seed)
+    return replace(documents, texts=[text for text, part in placed if part == 2])
 
 
 def _left_out(read: Sequence[Documents], kept: Sequence[Part]) -> Sequence[str]:

@@ -4,11 +4,14 @@
 and what to do, so that the command line can print it as it is.
 """
 
+import codecs
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from lorelm.corpus import large_files
 from lorelm.corpus.documents import Documents, has_word
+from lorelm.corpus.large_files import LargeFile
 from lorelm.corpus.reading_options import CorpusFile, ReadingOptions
 from lorelm.corpus.shakespeare import read_shakespeare
 from lorelm.corpus.text_files import read_plain_text
@@ -20,7 +23,8 @@ _TABLE_SUFFIXES: Final = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 def read_documents(path: str | Path, options: ReadingOptions | None = None) -> Documents:
     """Reads a CSV, TSV, JSONL, Parquet or plain text file, or the name ``shakespeare``.
 
-    Blank documents are left out (and counted in the notes).
+    Blank documents are left out (and counted in the notes). A UTF-8 text of more than 64 MB, a
+    document a line, is not read yet: its texts are a :class:`LargeFile`, which complains later.
 
     Raises:
         CorpusError: the file is missing, a folder, empty, not in the encoding, holds a NUL
@@ -33,6 +37,8 @@ def read_documents(path: str | Path, options: ReadingOptions | None = None) -> D
     file = CorpusFile(path=str(path), options=options)
     if str(path) == "shakespeare" and not path.is_file():
         return replace(read_shakespeare(), file=file)
+    if _is_large_text(path, options):
+        return _large_documents(path, file)
     content = _read_bytes(path)
     if path.suffix.lower() == ".json":
         raise CorpusError(
@@ -46,6 +52,39 @@ def read_documents(path: str | Path, options: ReadingOptions | None = None) -> D
     else:
         documents = read_plain_text(path, content, options)
     return replace(_without_blanks(documents, path), file=file)
+
+
+def _is_large_text(path: Path, options: ReadingOptions) -> bool:
+    """Whether a file is text to be read line by line, and too large for memory."""
+    columns = (options.text_column, options.speaker_column)
+    if (
+        path.suffix.lower() in (*_TABLE_SUFFIXES, ".json")
+        or options.document != "line"
+        or any(column is not None for column in columns)
+        or options.encoding.lower().replace("_", "-") not in ("utf-8", "utf8")
+    ):
+        return False
+    try:
+        if path.is_dir() or path.stat().st_size <= large_files.LARGE_FILE_BYTES:
+            return False
+        with path.open("rb") as file:
+            beginning = file.read(4)
+    except OSError:
+        return False  # reading it as a small file says what is wrong
+    return not beginning.startswith((b"PAR1", codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+
+
+def _large_documents(path: Path, file: CorpusFile) -> Documents:
+    texts = LargeFile(path)
+    return Documents(
+        texts=texts,
+        source=path.name,
+        notes=[
+            f"{path.name} has {texts.num_bytes / 1e6:,.0f} MB: it is not held in memory, and "
+            "lines without a word are left out."
+        ],
+        file=file,
+    )
 
 
 def _read_bytes(path: Path) -> bytes:

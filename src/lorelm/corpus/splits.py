@@ -1,5 +1,6 @@
 """Which documents train, which choose the best epoch, and which are kept for the test."""
 
+import hashlib
 import random
 import re
 from collections.abc import Hashable, Sequence
@@ -10,6 +11,9 @@ from lorelm.errors import CorpusError
 
 TRAIN_SHARE: Final = 0.8
 VALID_SHARE: Final = 0.1
+
+HELD_OUT_LIMIT: Final = 10_000
+"""Documents of each held-out part of a large corpus: more would cost time and tell nothing more."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +64,41 @@ def split_documents(keys: Sequence[Hashable], *, seed: int) -> Split:
         valid=_flat(groups[valid_from:test_from]),
         test=_flat(groups[test_from:]),
     )
+
+
+class HashedSplit:
+    """Splits a corpus that is read once, document by document, and not kept.
+
+    A 64-bit hash of a document's words (:func:`words_of`) under the seed says which part it
+    belongs to: as a fraction of 2^64, below `share` validation, below twice that test, and training
+    above. So documents with the same words are in one part here too. Each held-out part ends with
+    its :data:`HELD_OUT_LIMIT`-th document; after that, what would belong to it trains, but copies
+    of what is in it are left out.
+
+    Args:
+        num_documents: about how many will come: the held-out parts are spread over all of them.
+    """
+
+    def __init__(self, *, seed: int, num_documents: float) -> None:
+        share = min(VALID_SHARE, HELD_OUT_LIMIT / num_documents)
+        self._threshold: Final = int(share * 2**64)
+        self._key: Final = seed.to_bytes(16, "little", signed=True)
+        self._held_out: Final[tuple[set[int], set[int]]] = (set(), set())
+        self._sizes: Final = [0, 0]
+
+    def part_of(self, words: str) -> int | None:
+        """The part of the next document: 0 training, 1 validation, 2 test; None leaves it out."""
+        encoded = words.encode("utf-8", "surrogatepass")
+        digest = hashlib.blake2b(encoded, digest_size=8, key=self._key).digest()
+        number = int.from_bytes(digest, "little")
+        place = number // self._threshold
+        if place > 1:
+            return 0
+        if self._sizes[place] >= HELD_OUT_LIMIT:
+            return None if number in self._held_out[place] else 0
+        self._sizes[place] += 1
+        self._held_out[place].add(number)
+        return place + 1
 
 
 def _cut(groups: Sequence[Sequence[int]], share: float) -> int:

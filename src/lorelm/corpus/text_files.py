@@ -9,8 +9,11 @@ from lorelm.corpus.reading_options import ReadingOptions
 from lorelm.errors import CorpusError
 
 
-def decode(path: Path, content: bytes, encoding: str) -> str:
+def decode(path: Path, content: bytes, encoding: str, *, lines_before: int = 0) -> str:
     """The text of a file, refused with the place and a remedy where it is not text.
+
+    Args:
+        lines_before: lines of the file that are not in `content`.
 
     Raises:
         CorpusError: the encoding is unknown or does not fit, or the text holds a NUL character.
@@ -27,7 +30,7 @@ def decode(path: Path, content: bytes, encoding: str) -> str:
             raise LookupError(encoding)
         text = content.decode(encoding)
     except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
+        line = lines_before + content.count(b"\n", 0, error.start) + 1
         raise CorpusError(
             f"{path} is not {encoding} text (see line {line}): save it as UTF-8, or say what it "
             "is, for example --encoding cp1252"
@@ -37,7 +40,7 @@ def decode(path: Path, content: bytes, encoding: str) -> str:
             f"there is no encoding called {encoding!r}: try utf-8 or cp1252"
         ) from error
     if "\0" in text:
-        line = text[: text.index("\0")].count("\n") + 1
+        line = lines_before + text[: text.index("\0")].count("\n") + 1
         raise CorpusError(
             f"{path} holds a NUL character in line {line}: it is damaged or not text; "
             "remove the character and try again"

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, Self
 
 import numpy as np
@@ -44,10 +44,20 @@ class Vocabulary:
         easier than the world is.
         """
         counts = Counter(token for tokens in documents for token in tokens)
-        counts.pop(UNK, None)
-        kept = [word for word, count in counts.items() if count >= min_frequency]
+        return cls.from_counts(counts, min_frequency=min_frequency)
+
+    @classmethod
+    def from_counts(
+        cls, counts: Mapping[str, int], *, min_frequency: int, max_words: int | None = None
+    ) -> Self:
+        """The same from how often each word stands in the training part.
+
+        Args:
+            max_words: the most frequent so many are kept, where there are more.
+        """
+        kept = [w for w, count in counts.items() if count >= min_frequency and w != UNK]
         kept.sort(key=lambda word: (-counts[word], word))
-        return cls([UNK, EOS, *kept])
+        return cls([UNK, EOS, *kept[:max_words]])
 
     @classmethod
     def from_json(cls, text: str) -> Self:

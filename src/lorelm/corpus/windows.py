@@ -22,6 +22,21 @@ def encode_stream(documents: Iterable[Sequence[str]], vocabulary: Vocabulary) ->
     return np.concatenate(parts) if parts else np.zeros(0, dtype=np.int64)
 
 
+def _piece_starts(stream: Ids) -> Ids:
+    """Where the documents of a stream begin; at most 100,000, evenly taken from all of them."""
+    scanned = range(0, len(stream), _SCANNED_IDS)
+    num_ends = sum(np.count_nonzero(stream[i : i + _SCANNED_IDS] == EOS_ID) for i in scanned)
+    step = max(1, -(-num_ends // _MAX_PIECES))
+    found = [np.zeros(1, np.int64)]
+    num_found = 1
+    for i in scanned:
+        starts = np.flatnonzero(stream[i : i + _SCANNED_IDS] == EOS_ID) + i + 1
+        found.append(starts[-num_found % step :: step].copy())  # a view would keep all of them
+        num_found += len(starts)
+    kept: Ids = np.concatenate(found)
+    return kept[kept < len(stream)]
+
+
 class DocumentOrder:
     """The documents of a stream in some order; at first in their own.
 
@@ -29,16 +44,7 @@ class DocumentOrder:
     """
 
     def __init__(self, stream: Ids) -> None:
-        starts = np.concatenate(
-            [[0]]
-            + [
-                np.flatnonzero(stream[i : i + _SCANNED_IDS] == EOS_ID) + i + 1
-                for i in range(0, len(stream), _SCANNED_IDS)
-            ]
-        )
-        starts = starts[starts < len(stream)]
-        starts = starts[:: -(-len(starts) // _MAX_PIECES)] if len(starts) else starts
-        self._starts = starts
+        self._starts = starts = _piece_starts(stream)
         self._lengths = np.diff(np.append(starts, len(stream)))
         self._arrange(np.arange(len(starts)))
 

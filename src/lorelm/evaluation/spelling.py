@@ -1,6 +1,7 @@
 """What an unknown word costs: a model of how words are spelled."""
 
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import Final, Self
 
 import numpy as np
@@ -13,6 +14,7 @@ from lorelm.ngrams.kneser_ney import MAX_ORDER, Ints, KneserNey
 
 _WORD_END: Final = 0
 _NUM_CODE_POINTS: Final = 0x110000
+_MAX_DOCUMENTS: Final = 100_000
 
 
 class SpellingModel:
@@ -40,8 +42,12 @@ class SpellingModel:
 
     @classmethod
     def of_training_part(cls, corpus: Corpus) -> Self:
-        """Learns from the words of the training part, those beyond the vocabulary included."""
-        distinct = {token for tokens in corpus.train.documents for token in tokens}
+        """Learns from the words of the training part, those beyond the vocabulary included.
+
+        Of one too large to be counted, from its first 100,000 documents.
+        """
+        documents = islice(corpus.train.documents, None if corpus.is_countable else _MAX_DOCUMENTS)
+        distinct = {token for tokens in documents for token in tokens}
         return cls.fit(corpus.tokenizer.piece(token, None) for token in distinct)
 
     @classmethod

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from lorelm.bundle import Bundle
 from lorelm.corpus.documents import Documents, fingerprint_of
-from lorelm.corpus.preparation import Corpus, prepare_corpus, split_parts
+from lorelm.corpus.preparation import Corpus, prepare_corpus, split_test_part
 from lorelm.corpus.readers import read_documents
 from lorelm.errors import CorpusError
 
@@ -63,7 +63,7 @@ def common_test_part(bundles: Sequence[Bundle]) -> Documents:
         raise _not_as_it_was(first)
     if len(read) == 3:
         return read[2]
-    return split_parts(read[0], split_seed=first.manifest.recipe["split_seed"])[2]
+    return split_test_part(read[0], split_seed=first.manifest.recipe["split_seed"])
 
 
 def _split_of(bundle: Bundle) -> tuple[object, ...]:

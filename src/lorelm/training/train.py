@@ -113,7 +113,8 @@ def train(
         processes: that train together; all of them are given the same arguments.
 
     Raises:
-        CorpusError: the corpus is too small, or has no word for the tokenizer.
+        CorpusError: the corpus is too small, has no word for the tokenizer, or is too large for the
+            n-gram model that is asked for.
         BundleError: `out` holds something else, or cannot be written.
         CheckpointError: `out` holds an unfinished run and this is not its resumption, or `resume`
             is of another corpus.
@@ -134,7 +135,13 @@ def train(
         split_seed=recipe.split_seed,
         valid=valid,
         test=test,
+        store=out if processes.is_writer else None,
     )
+    if options.with_ngram and not corpus.is_countable:
+        raise CorpusError(
+            f"{corpus.source} is too large for an n-gram model: leave out --ngram, or give a part "
+            "of it"
+        )
     initial = None
     _check_same_everywhere(corpus, recipe, processes)
     if resume is None:
@@ -189,7 +196,7 @@ def _save(
     graphs = {p: build_step_graph(weights, trained.model.config, p) for p in kept}
     served = OnnxRuntime(graphs["int8"], trained.model.config)
     evaluation = _evaluate(trained, corpus, served)
-    counted = CountedModel.fit(corpus, served)
+    counted = CountedModel.fit(corpus, served) if corpus.is_countable else None
     training = TrainingFacts(
         best_epoch=trained.best.epoch,
         epochs=len(trained.epochs),
@@ -209,9 +216,9 @@ def _save(
         evaluation=evaluation,
         training=training,
         spelling=SpellingModel.of_training_part(corpus).characters,
-        copies=FingerprintIndex.build(document_keys(corpus.train.documents, corpus.tokenizer)),
-        ngram=counted.model if options.with_ngram else None,
-        ngram_facts=counted.facts,
+        copies=_copies(corpus),
+        ngram=counted.model if counted and options.with_ngram else None,
+        ngram_facts=counted.facts if counted else None,
         cache=tune_cache(served, corpus.valid.stream, counted),
         metrics=metrics_lines(trained.epochs).encode(),
         curves=_curves(trained, corpus, counted),
@@ -249,17 +256,23 @@ def _check_folder(out: Path, *, is_resumed: bool) -> None:
         refuse_unfinished(out)
 
 
-def _curves(trained: TrainedModel, corpus: Corpus, counted: CountedModel) -> bytes | None:
+def _curves(trained: TrainedModel, corpus: Corpus, counted: CountedModel | None) -> bytes | None:
     """The plot of how training went; None where Matplotlib is not installed."""
     try:
         from lorelm.evaluation.report.plots import render_curves
     except MissingExtraError:
         return None
-    return render_curves(
-        [epoch_figures(report) for report in trained.epochs],
-        ngram_order=counted.model.order,
-        ngram_perplexity=perplexity(-counted.log_probabilities(corpus.valid.stream).mean()),
-    )
+    ngram = None
+    if counted is not None:
+        loss = -counted.log_probabilities(corpus.valid.stream).mean()
+        ngram = counted.model.order, perplexity(loss)
+    return render_curves([epoch_figures(report) for report in trained.epochs], ngram=ngram)
+
+
+def _copies(corpus: Corpus) -> FingerprintIndex | None:
+    if not corpus.is_countable:
+        return None
+    return FingerprintIndex.build(document_keys(corpus.train.documents, corpus.tokenizer))
 
 
 def refuse_unfinished(out: Path) -> None:

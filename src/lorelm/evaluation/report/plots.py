@@ -101,24 +101,27 @@ def render_plots(
 
 
 def render_curves(
-    metrics: Sequence[Mapping[str, Any]], *, ngram_order: int, ngram_perplexity: float
+    metrics: Sequence[Mapping[str, Any]], *, ngram: tuple[int, float] | None
 ) -> bytes:
     """How training went, as the PNG file that lies in a bundle.
 
     Args:
-        ngram_perplexity: of the n-gram model of this order on the validation part.
+        ngram: the order of the n-gram model and its perplexity on the validation part, if there
+            is one.
     """
     with _plain_style():
         figure = draw_curves(metrics)
-        perplexities = figure.axes[1]
-        perplexities.axhline(
-            ngram_perplexity,
-            color=_SECOND,
-            linestyle="--",
-            zorder=1,
-            label=f"n-gram model (order {ngram_order})",
-        )
-        _legend_above(perplexities)
+        if ngram is not None:
+            order, perplexity = ngram
+            perplexities = figure.axes[1]
+            perplexities.axhline(
+                perplexity,
+                color=_SECOND,
+                linestyle="--",
+                zorder=1,
+                label=f"n-gram model (order {order})",
+            )
+            _legend_above(perplexities)
         return _image(figure, "png")
 
 

@@ -1,0 +1,202 @@
+from collections import Counter
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lorelm.corpus import large_corpus, large_files, preparation, splits
+from lorelm.corpus.documents import fingerprint_of
+from lorelm.corpus.large_files import LargeFile
+from lorelm.corpus.preparation import Corpus, prepare_corpus, split_test_part
+from lorelm.corpus.readers import read_documents
+from lorelm.corpus.splits import words_of
+from lorelm.corpus.tokenizer import EOS, UNK, make_tokenizer
+from lorelm.corpus.vocabulary import Vocabulary
+from lorelm.corpus.windows import Reading
+from lorelm.errors import CorpusError
+
+# Every fourth line has the words of the line before it; line 5 has none.
+LINES = [
+    form.format(n % 211, n % 89 % 13, n * n % 97)
+    for n in range(900)
+    for form in (
+        "The fox{0} sat, by the mill{1} of oak{2}!",
+        "--",
+        "“Who's there?” said owl{2}\tto <unk> fox{0}.",
+        "who's THERE... said owl{2} to unk (fox{0})",
+    )
+]
+
+
+@pytest.fixture(autouse=True)
+def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(large_files, "LARGE_FILE_BYTES", 100)
+    monkeypatch.setattr(large_files, "_BLOCK_BYTES", 1_000)
+    monkeypatch.setattr(large_corpus, "_FLUSHED_IDS", 500)
+    monkeypatch.setattr(large_corpus, "_MAX_PIECES", 50)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "tales.txt"
+    path.write_text("\n".join(LINES), encoding="utf-8")
+    return path
+
+
+def prepare(path: Path, *, style: str = "words", min_frequency: int = 2, **others) -> Corpus:
+    return prepare_corpus(
+        read_documents(path),
+        tokenizer=make_tokenizer(style),
+        min_frequency=min_frequency,
+        split_seed=0,
+        **others,
+    )
+
+
+@pytest.mark.parametrize("style", ["words", "classic"])
+def test_the_stream_decodes_to_the_tokens_of_each_document(path: Path, style: str) -> None:
+    corpus = prepare(path, style=style, store=path.parent / "store")
+    known = set(corpus.vocabulary.words)
+    for part in (corpus.train, corpus.valid, corpus.test):
+        expected = [
+            token if token in known else UNK
+            for tokens in part.documents
+            for token in (*tokens, EOS)
+        ]
+        assert corpus.vocabulary.decode(part.stream) == expected
+        assert part.num_documents == expected.count(EOS) > 0
+    assert isinstance(corpus.train.stream, np.memmap)
+    assert corpus.fingerprint == fingerprint_of(read_documents(path).texts)
+
+
+@pytest.mark.parametrize("style", ["words", "classic"])
+def test_the_vocabulary_is_that_of_the_training_part(path: Path, style: str) -> None:
+    corpus = prepare(path, style=style)
+    assert corpus.vocabulary == Vocabulary.from_training_part(
+        corpus.train.documents, min_frequency=2
+    )
+
+
+def test_the_vocabulary_holds_the_most_frequent_words(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = prepare(path)
+    monkeypatch.setattr(large_corpus, "MAX_WORDS", 20)
+    capped = prepare(path)
+    assert capped.vocabulary.words == whole.vocabulary.words[:22]
+    assert "The vocabulary is the 20 most frequent words." in capped.notes
+
+
+def test_memory_is_bounded_by_forgetting_rare_words(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(large_corpus, "_MAX_COUNTED", 150)
+    whole_corpus = prepare(path, min_frequency=1)
+    frequent = Counter(chain.from_iterable(whole_corpus.train.documents)).most_common(8)
+    assert set(whole_corpus.vocabulary.words) >= {word for word, _ in frequent} - {UNK}
+    assert any("were forgotten" in note for note in whole_corpus.notes)
+
+
+@pytest.mark.parametrize("limit", [10_000, 40])
+def test_no_document_has_its_words_in_two_parts(
+    path: Path, monkeypatch: pytest.MonkeyPatch, limit: int
+) -> None:
+    monkeypatch.setattr(splits, "HELD_OUT_LIMIT", limit)
+    corpus = prepare(path, style="words")
+    train, valid, test = (
+        {words_of(corpus.tokenizer.detokenize(tokens)) for tokens in part.documents}
+        for part in (corpus.train, corpus.valid, corpus.test)
+    )
+    assert not train & valid
+    assert not train & test
+    assert not valid & test
+    assert corpus.test.num_documents <= limit
+
+
+def test_every_tokenizer_has_the_same_test_part(path: Path) -> None:
+    texts = split_test_part(read_documents(path), split_seed=0).texts
+    for style in ("words", "classic"):
+        tokenizer = make_tokenizer(style)
+        assert prepare(path, style=style).test.documents == [tokenizer.tokenize(t) for t in texts]
+
+
+def test_pieces_between_white_space_have_the_tokens_and_words_of_the_line() -> None:
+    for style in ("words", "classic"):
+        tokenizer = make_tokenizer(style)
+        for line in (*LINES[:40], "ΟΔΟΣ\u2003ΑΣ. <unk>x ￭ a\x1fb İ 'tis –– नमस्ते", "a\x0bb\x85c"):
+            pieces = line.split()
+            cut = [token for piece in pieces for token in tokenizer.tokenize(piece)]
+            assert cut == tokenizer.tokenize(line)
+            assert " ".join(filter(None, map(words_of, pieces))) == words_of(line)
+
+
+def test_windows_read_a_mapped_stream(path: Path) -> None:
+    stream = prepare(path, store=path.parent / "store").train.stream
+    inputs_TB, targets_TB = next(Reading(stream, batch_size=4).windows(bptt=8))
+    assert inputs_TB.dtype == targets_TB.dtype == np.int64
+    assert targets_TB[:, 0].tolist() == stream[:8].tolist()
+
+
+def test_given_parts_are_taken_as_they_are(path: Path, tmp_path: Path) -> None:
+    held_out = tmp_path / "held-out.txt"
+    held_out.write_text("The fox1 sat.\nAn owl.\n")
+    valid = test = read_documents(held_out)
+    corpus = prepare(path, valid=valid, test=test)
+    assert corpus.train.num_documents == sum(line != "--" for line in LINES)
+    assert corpus.valid.num_documents == corpus.test.num_documents == 2
+    texts = [*read_documents(path).texts, *valid.texts, *test.texts]
+    assert corpus.fingerprint == fingerprint_of(texts)
+
+
+def test_stored_ids_are_used_again(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = path.parent / "store"
+    first = prepare(path, store=store)
+    names = sorted(file.name for file in store.iterdir())
+    assert [name.split(".")[2:] for name in names] == [["words", "bin"], ["words", "json"]]
+    monkeypatch.setattr(large_corpus, "_Numbering", None)  # nothing can be numbered now
+    again = prepare(path, store=store)
+    assert again.train.stream.tolist() == first.train.stream.tolist()
+    assert again.test.documents == first.test.documents
+    assert (again.vocabulary, again.fingerprint) == (first.vocabulary, first.fingerprint)
+
+
+@pytest.mark.parametrize("damage", ["cut", "no record", "half a record", "other settings"])
+def test_a_store_that_is_not_whole_is_not_used(path: Path, damage: str) -> None:
+    store = path.parent / "store"
+    whole = prepare(path, store=store).train.stream.tolist()
+    ids, record = sorted(store.iterdir())
+    if damage == "cut":
+        ids.write_bytes(ids.read_bytes()[:-4])
+    elif damage == "no record":
+        record.unlink()
+        ids.write_bytes(b"\0" * 400)
+    elif damage == "half a record":
+        record.write_bytes(record.read_bytes()[:100])
+    else:
+        prepare(path, store=store, min_frequency=5)
+    assert prepare(path, store=store).train.stream.tolist() == whole
+    assert len(list(store.iterdir())) == 2
+
+
+def test_a_changed_file_has_other_ids(path: Path) -> None:
+    store = path.parent / "store"
+    prepare(path, store=store)
+    path.write_text("\n".join(LINES[::-1]), encoding="utf-8")
+    assert prepare(path, store=store).fingerprint == fingerprint_of(LargeFile(path))
+
+
+def test_a_corpus_without_a_word_for_the_tokenizer_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "tales.txt"
+    path.write_text("Привет, мир\n" * 50, encoding="utf-8")
+    with pytest.raises(CorpusError, match=r"tales\.txt has too few documents.*classic"):
+        prepare(path, style="classic", store=tmp_path / "store")
+    assert not (tmp_path / "store").exists()
+
+
+def test_too_many_tokens_to_count_are_said(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert prepare(path).is_countable
+    monkeypatch.setattr(preparation, "MAX_COUNTED_TOKENS", 100)
+    corpus = prepare(path)
+    assert not corpus.is_countable
+    assert any("no n-gram model" in note for note in corpus.notes)

@@ -1,0 +1,70 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lorelm.corpus import large_files
+from lorelm.corpus.large_files import LargeFile
+from lorelm.corpus.readers import read_documents
+from lorelm.corpus.reading_options import ReadingOptions
+from lorelm.errors import CorpusError
+
+TEXT = "\n".join(f"Line {i}, naïve “words” 🧙" if i % 7 else " \t" for i in range(200)) + "\n"
+
+
+@pytest.fixture(autouse=True)
+def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(large_files, "LARGE_FILE_BYTES", 100)
+    monkeypatch.setattr(large_files, "_BLOCK_BYTES", 64)
+
+
+@pytest.mark.parametrize("line_break", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+def test_the_documents_are_those_of_a_small_file(
+    write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, line_break: str, mark: bytes
+) -> None:
+    path = write("corpus.txt", mark + TEXT.replace("\n", line_break).encode())
+    large = read_documents(path)
+    assert isinstance(large.texts, LargeFile)
+    monkeypatch.setattr(large_files, "LARGE_FILE_BYTES", 1 << 20)
+    small = read_documents(path)
+    assert list(large.texts) == small.texts
+    assert len(large) == len(small)
+    assert large.fingerprint == small.fingerprint
+    assert (large.texts[3], large.texts[-1]) == (small.texts[3], small.texts[-1])
+    assert large.texts[5:9] == small.texts[5:9]
+    assert (large.source, large.file) == (small.source, small.file)
+
+
+@pytest.mark.parametrize(
+    ("damage", "complaint"), [(b"\xff", "is not utf-8 text"), (b"\0", "holds a NUL character")]
+)
+def test_damage_is_told_with_its_line(
+    write: Callable[..., Path], damage: bytes, complaint: str
+) -> None:
+    lines = TEXT.encode().split(b"\n")
+    lines[120] += damage
+    documents = read_documents(write("corpus.txt", b"\n".join(lines)))
+    with pytest.raises(CorpusError, match=rf"corpus\.txt {complaint}.*line 121\b"):
+        list(documents.texts)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("corpus.txt", {"document": "paragraph"}),
+        ("corpus.txt", {"encoding": "cp1252"}),
+        ("corpus.csv", {"text_column": "line"}),
+    ],
+)
+def test_other_files_are_read_as_ever(
+    write: Callable[..., Path], name: str, options: dict[str, str]
+) -> None:
+    path = write(name, "line\n" + "Speak friend and enter\n" * 50)
+    texts = read_documents(path, ReadingOptions(**options)).texts
+    assert isinstance(texts, list)
+
+
+def test_the_head_is_the_first_documents(write: Callable[..., Path]) -> None:
+    texts = LargeFile(write("corpus.txt", "one\n\ntwo\nthree\n" * 30))
+    assert texts.head(6) == ["one", "two"]
