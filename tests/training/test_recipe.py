@@ -75,6 +75,7 @@ def test_without_a_base_the_rest_is_the_default(tmp_path: Path) -> None:
         ("learning_rate_decay = 2", "learning_rate_decay must be between 0 and 1"),
         ("seed = -1", "seed must be from 0"),
         ("tokenizer = 'letters'", "tokenizer must be one of words, classic"),
+        ("by_corpus_size = ['bptt']", "by_corpus_size may name .* and not 'bptt'"),
         ("base = 'modern'", "based on 'modern', which is none of classic, default"),
         ("epochs =", "is not TOML"),
     ],

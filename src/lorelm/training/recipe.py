@@ -20,6 +20,7 @@ BUILT_IN_RECIPES: Final = tuple(
 SCHEDULES: Final = ("plateau", "cosine")
 TRAINING_PRECISIONS: Final = ("auto", "float32", "bfloat16")
 
+_FITTED: Final = ("embedding_size", "hidden_size", "dropout", "epochs")
 _SIZES: Final = ("embedding_size", "hidden_size")
 _COUNTS: Final = (
     *("min_frequency", "embedding_size", "hidden_size", "num_layers"),
@@ -107,6 +108,9 @@ class Recipe:
             if field.name == "by_corpus_size":
                 continue
             _check_kind(field.name, field.type, getattr(self, field.name))
+        for name in self.by_corpus_size:
+            if name not in _FITTED:
+                raise RecipeError(f"by_corpus_size may name {', '.join(_FITTED)}, and not {name!r}")
         for name, allowed in (
             ("tokenizer", TOKENIZER_STYLES),
             ("schedule", SCHEDULES),
@@ -191,8 +195,6 @@ def _read(name_or_path: str) -> dict[str, Any]:
         raise RecipeError(f"recipe {path} cannot be read: {error.strerror or error}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RecipeError(f"recipe {path} is not TOML: {error}") from error
-    if "by_corpus_size" in settings:
-        raise RecipeError(f"recipe {path} has an unknown setting 'by_corpus_size'")
     base = settings.pop("base", "default")
     if base not in BUILT_IN_RECIPES:
         raise RecipeError(
