@@ -105,12 +105,18 @@ class Recipe:
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
-            if field.name == "by_corpus_size":
-                continue
-            _check_kind(field.name, field.type, getattr(self, field.name))
-        for name in self.by_corpus_size:
-            if name not in _FITTED:
-                raise RecipeError(f"by_corpus_size may name {', '.join(_FITTED)}, and not {name!r}")
+            if field.name != "by_corpus_size":
+                _check_kind(field.name, field.type, getattr(self, field.name))
+        self._check_words()
+        self._check_numbers()
+        if self.tied and self.embedding_size != self.hidden_size:
+            raise RecipeError(
+                f"a tied model has one size for both: embedding_size is {self.embedding_size} and "
+                f"hidden_size {self.hidden_size}; make them the same, or set tied to false "
+                "(--no-tied)"
+            )
+
+    def _check_words(self) -> None:
         for name, allowed in (
             ("tokenizer", TOKENIZER_STYLES),
             ("schedule", SCHEDULES),
@@ -119,6 +125,11 @@ class Recipe:
             value = getattr(self, name)
             if value not in allowed:
                 raise RecipeError(f"{name} must be one of {', '.join(allowed)}, not {value!r}")
+        for name in self.by_corpus_size:
+            if name not in _FITTED:
+                raise RecipeError(f"by_corpus_size may name {', '.join(_FITTED)}, and not {name!r}")
+
+    def _check_numbers(self) -> None:
         for name in _COUNTS:
             _require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
         for name in ("seed", "split_seed"):
@@ -135,12 +146,6 @@ class Recipe:
         _require(0 < norm < float("inf"), "max_gradient_norm", "above 0", norm)
         decay = self.learning_rate_decay
         _require(0 < decay < 1, "learning_rate_decay", "between 0 and 1", decay)
-        if self.tied and self.embedding_size != self.hidden_size:
-            raise RecipeError(
-                f"a tied model has one size for both: embedding_size is {self.embedding_size} and "
-                f"hidden_size {self.hidden_size}; make them the same, or set tied to false "
-                "(--no-tied)"
-            )
 
     @classmethod
     def load(cls, name_or_path: str, **overrides: Any) -> Self:
