@@ -1,3 +1,4 @@
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -46,3 +47,20 @@ def test_a_bundle_that_is_not_there_is_one_line(lorelm: Lorelm) -> None:
     ended = lorelm("generate", "nowhere", "The", code=2)
     assert ended.stderr.startswith("lorelm: bundle nowhere does not exist: name a folder")
     assert ended.stderr.count("\n") == 1
+
+
+def test_the_cache_changes_what_is_foretold(
+    lorelm: Lorelm, tiny_bundle: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "text.txt").write_text("The fox sat by the river.\n" * 30, encoding="utf-8")
+
+    def perplexity(*flags: str) -> float:
+        scored = lorelm("score", tiny_bundle, "text.txt", "--json", *flags)
+        return float(json.loads(scored.stdout)["perplexity"])
+
+    assert perplexity("--cache") < perplexity()
+    assert perplexity("--cache", "--mixture") < perplexity("--mixture")
+    arguments = ("generate", tiny_bundle, "The fox", "--seed", "1", "--cache")
+    text = lorelm(*arguments).stdout
+    assert text.startswith("The fox")
+    assert lorelm(*arguments).stdout == text

@@ -19,6 +19,7 @@ from lorelm.training.trainer import TrainedModel
 from lorelm.training.validation import validation_loss
 
 CPU = torch.device("cpu")
+NEEDS_BFLOAT16 = pytest.mark.skipif(not has_bfloat16(CPU), reason="this processor has no bfloat16")
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +100,7 @@ def test_validation_loss_is_the_mean_of_single_steps(corpus: Corpus, tiny_recipe
     )
 
 
-@pytest.mark.skipif(not has_bfloat16(CPU), reason="this processor has no bfloat16")
+@NEEDS_BFLOAT16
 def test_bfloat16_lands_where_float32_does(corpus: Corpus, tiny_recipe: Recipe) -> None:
     def loss(precision: str, seed: int) -> float:
         settings = REGULARISED | {"precision": precision, "seed": seed, "epochs": 12}
@@ -132,7 +133,14 @@ REGULARISED = {
 
 
 @pytest.mark.parametrize("num_steps", [1, 15, 16, 17, 40])
-@pytest.mark.parametrize("settings", [{}, REGULARISED], ids=["classic", "regularised"])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        pytest.param({}, id="classic"),
+        pytest.param(REGULARISED, id="regularised"),
+        pytest.param(REGULARISED | {"precision": "bfloat16"}, marks=NEEDS_BFLOAT16, id="bfloat16"),
+    ],
+)
 def test_a_stopped_run_goes_on_to_the_very_weights_of_an_uninterrupted_one(
     corpus: Corpus,
     tiny_recipe: Recipe,
