@@ -2,7 +2,7 @@
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -168,10 +168,7 @@ def train(
         raise click.UsageError("--serving-only has no weights; leave out --compact.")
     reading = take_reading_options(flags)
     settings = Recipe.load(recipe or ("fine-tune" if init else "default"), **flags)
-    documents = [read_documents(path, reading)]
-    documents += [read_documents(part, reading) for part in (valid, test) if part]
-    if len(documents) == 2:
-        raise CorpusError("give --valid and --test together, or neither of them")
+    parts = [read_documents(part, reading) if part else None for part in (path, valid, test)]
     options = _training_module().TrainingOptions(
         device=device,
         init=str(EMBEDDED_PATH) if init == "shakespeare" else init,
@@ -183,7 +180,7 @@ def train(
         checkpoint_steps=checkpoint_steps,
         tensorboard=tensorboard,
     )
-    _run(documents, settings, out, options)
+    _run(parts, settings, out, options)
 
 
 def _refuse_other_options() -> None:
@@ -209,11 +206,11 @@ def _resume(out: Path) -> None:
 
     checkpoint = Checkpoint.load(out)
     run = checkpoint.run
-    documents = [
+    parts = [
         read_documents(file["path"], ReadingOptions(**file["options"])) for file in run["files"]
     ]
     options = module.TrainingOptions(**run["options"])
-    _run(documents, Recipe.from_dict(run["recipe"]), out, options, checkpoint)
+    _run(parts, Recipe.from_dict(run["recipe"]), out, options, checkpoint)
 
 
 def _training_module() -> Any:
@@ -232,19 +229,24 @@ def _training_module() -> Any:
 
 
 def _run(
-    documents: list[Documents],
+    parts: Sequence[Documents | None],
     recipe: Recipe,
     out: Path,
     options: "TrainingOptions",
     resume: "Checkpoint | None" = None,
 ) -> None:
-    """Trains, judges, and says what to do next."""
+    """Trains, judges, and says what to do next.
+
+    Args:
+        parts: the corpus alone, or with its validation and test part.
+    """
     from lorelm.cli.training_display import TrainingDisplay, show_next_steps, show_result
 
     module = _training_module()
     from lorelm.training.processes import join_processes, was_restarted
 
-    valid, test = documents[1:] or (None, None)
+    documents, valid, test = parts if len(parts) == 3 else (parts[0], None, None)
+    assert documents is not None
     with (
         join_processes(options.device) as processes,
         TrainingDisplay(_safety(out, options)) as display,
@@ -253,9 +255,9 @@ def _run(
         if resume is None and was_restarted(processes):
             resume = module.unfinished_run(out)
         if processes.is_writer:
-            _say_beginning(documents[0], resume)
+            _say_beginning(documents, resume)
         result = module.train(
-            documents[0],
+            documents,
             recipe,
             out=out,
             options=options,
