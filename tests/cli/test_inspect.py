@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from lorelm.cli.inspect import inspect
+from lorelm.cli.main import lorelm as lorelm_command
 from lorelm.corpus import large_files
 
 Lorelm = Callable[..., object]
@@ -72,7 +72,7 @@ def test_of_a_file_larger_than_memory_the_first_documents_are_looked_at(
     monkeypatch.setattr(large_files, "LARGE_FILE_BYTES", 2_000)
     path = tmp_path / "large.txt"
     path.write_text("".join(f"word{i} and word{i + 1}\n" for i in range(1_000)))
-    ended = CliRunner().invoke(inspect, [str(path)])
+    ended = CliRunner().invoke(lorelm_command, ["inspect", str(path)])
     assert ended.exit_code == 0, ended.output
     num_documents = re.search(r"of its first (\d+) documents", ended.stderr)
     assert num_documents
