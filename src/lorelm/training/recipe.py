@@ -20,7 +20,9 @@ BUILT_IN_RECIPES: Final = tuple(
 SCHEDULES: Final = ("plateau", "cosine")
 TRAINING_PRECISIONS: Final = ("auto", "float32", "bfloat16")
 
-_FITTED: Final = ("embedding_size", "hidden_size", "dropout", "shuffle", "epochs")
+_FITTED: Final = (
+    *("embedding_size", "hidden_size", "dropout", "recurrent_dropout", "shuffle", "epochs"),
+)
 _SIZES: Final = ("embedding_size", "hidden_size")
 _COUNTS: Final = (
     *("min_frequency", "embedding_size", "hidden_size", "num_layers"),
