@@ -5,10 +5,10 @@ from typing import Final
 import numpy as np
 
 from lorelm.bundle.manifest import CacheFacts
-from lorelm.corpus.vocabulary import EOS_ID, Ids
+from lorelm.corpus.vocabulary import Ids
 from lorelm.evaluation.mixture import CountedModel, best_weight, mixed
-from lorelm.evaluation.perplexity import Floats, log_probabilities
-from lorelm.runtime.base import FloatArray, Runtime, State
+from lorelm.evaluation.perplexity import Floats, log_probabilities, read_events
+from lorelm.runtime.base import FloatArray, Runtime
 
 SIZES: Final = (100, 500, 2000)
 SHARPNESSES: Final = (0.3, 0.5, 0.8, 1.2, 2.0, 3.0)
@@ -52,12 +52,9 @@ def _read(network: Runtime, stream: Ids) -> tuple[FloatArray, Floats]:
     """The state from which each event is foretold, and what the network gives the event."""
     h_NH = np.empty((len(stream), network.config.hidden_size), np.float32)
     logs = np.empty(len(stream))
-    state, previous_id = State.zeros(network.config, 1), EOS_ID
-    for i, id_ in enumerate(stream):
-        logits_BV, state = network.step(np.array([previous_id]), state)
+    for i, (id_, logits_V, state) in enumerate(read_events(network, stream)):
         h_NH[i] = state.h_BH[-1][0]
-        logs[i] = log_probabilities(logits_BV[0])[id_]
-        previous_id = id_
+        logs[i] = log_probabilities(logits_V)[id_]
     return h_NH, logs
 
 

@@ -1,6 +1,7 @@
 """How well a model foretells a text."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Self
 
@@ -87,19 +88,25 @@ def foretell(runtime: Runtime, stream: Ids) -> Foretold:
     logs = np.empty(len(stream))
     sureness = np.empty(len(stream))
     first_guesses = np.empty(len(stream), np.int64)
-    state = State.zeros(runtime.config, 1)
-    previous_id = EOS_ID
-    for i, id_ in enumerate(stream):
-        logits_BV, state = runtime.step(np.array([previous_id]), state)
-        first_guess = int(logits_BV[0].argmax())
-        logs[i], sureness[i] = log_probabilities(logits_BV[0])[[id_, first_guess]]
+    for i, (id_, logits_V, _) in enumerate(read_events(runtime, stream)):
+        first_guess = int(logits_V.argmax())
+        logs[i], sureness[i] = log_probabilities(logits_V)[[id_, first_guess]]
         first_guesses[i] = first_guess
-        previous_id = id_
     return Foretold(
         log_probabilities=logs,
         sureness=np.exp(sureness),
         is_first_guess=first_guesses == stream,
     )
+
+
+def read_events(runtime: Runtime, stream: Ids) -> Iterator[tuple[int, FloatArray, State]]:
+    """For each event, its id, and the logits `[V]` and the state from which it is foretold."""
+    state = State.zeros(runtime.config, 1)
+    previous_id = EOS_ID
+    for id_ in stream.tolist():
+        logits_BV, state = runtime.step(np.array([previous_id]), state)
+        yield id_, logits_BV[0], state
+        previous_id = id_
 
 
 def log_probabilities(logits_V: FloatArray) -> Floats:
