@@ -13,9 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lorelm.bundle.bundle import CHECKPOINT
-from lorelm.corpus.documents import Documents
-from lorelm.corpus.preparation import Corpus, prepare_corpus
-from lorelm.corpus.tokenizer import make_tokenizer
+from lorelm.corpus.preparation import Corpus
 from lorelm.errors import CheckpointError
 from lorelm.training.checkpoint import Checkpoint, CheckpointWriter, Snapshot
 from lorelm.training.listener import TrainingListener
@@ -188,16 +186,6 @@ def test_the_writer_tells_what_went_wrong_and_which_checkpoint_is_left(tmp_path:
         writer.wait()
     assert problems[1].endswith("; the last good one is of epoch 1, step 2, and training goes on")
     assert Checkpoint.load(tmp_path).snapshot.facts["window"] == 2
-
-
-@pytest.fixture(scope="module")
-def corpus(tales: Documents, tiny_recipe: Recipe) -> Corpus:
-    return prepare_corpus(
-        tales,
-        tokenizer=make_tokenizer(tiny_recipe.tokenizer),
-        min_frequency=tiny_recipe.min_frequency,
-        split_seed=tiny_recipe.split_seed,
-    )
 
 
 class FullDisk(TrainingListener):

@@ -5,9 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from lorelm.corpus.documents import Documents
-from lorelm.corpus.preparation import Corpus, prepare_corpus
-from lorelm.corpus.tokenizer import make_tokenizer
+from lorelm.corpus.preparation import Corpus
 from lorelm.errors import CorpusError, RecipeError, TrainingStoppedError
 from lorelm.model.lstm import LSTMLanguageModel
 from lorelm.training.checkpoint import Checkpoint
@@ -20,16 +18,6 @@ from lorelm.training.validation import validation_loss
 
 CPU = torch.device("cpu")
 NEEDS_BFLOAT16 = pytest.mark.skipif(not has_bfloat16(CPU), reason="this processor has no bfloat16")
-
-
-@pytest.fixture(scope="module")
-def corpus(tales: Documents, tiny_recipe: Recipe) -> Corpus:
-    return prepare_corpus(
-        tales,
-        tokenizer=make_tokenizer(tiny_recipe.tokenizer),
-        min_frequency=tiny_recipe.min_frequency,
-        split_seed=tiny_recipe.split_seed,
-    )
 
 
 def trained(corpus: Corpus, recipe: Recipe, **changes: object) -> TrainedModel:
