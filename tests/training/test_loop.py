@@ -56,11 +56,16 @@ def test_training_learns_the_grammar_of_the_tales(corpus: Corpus, tiny_recipe: R
 
 
 def test_the_best_epoch_is_kept(corpus: Corpus, tiny_recipe: Recipe) -> None:
-    # A learning rate that makes things worse after a while.
-    result = trained(corpus, tiny_recipe, epochs=8, learning_rate=0.2, learning_rate_decay=0.99)
+    # A learning rate that makes things worse after a while; after which, processors differ.
+    results = (
+        trained(
+            corpus, tiny_recipe, epochs=8, learning_rate=0.2, learning_rate_decay=0.99, seed=seed
+        )
+        for seed in range(10)
+    )
+    result = next(result for result in results if not result.epochs[-1].is_best)
     losses = [report.valid_loss for report in result.epochs]
-    assert result.best.valid_loss == min(losses)
-    assert result.best.valid_loss < losses[-1]
+    assert result.best.valid_loss == min(losses) < losses[-1]
     assert validation_loss(result.model, corpus.valid.stream) == pytest.approx(min(losses))
 
 
