@@ -220,3 +220,23 @@ def test_it_keeps_fewer_than_ten_bytes_a_token():
     assert index.num_tokens == 100_000
     assert index.nbytes < 10 * 100_000
     assert len(index.to_bytes()) < 5.1 * 100_000
+
+
+@given(ids, ids, st.integers(WINDOW, 8), st.data())
+def test_no_run_that_stands_in_the_text_is_missed_by_the_quick_look(text, query, length, data):
+    start = data.draw(st.integers(0, max(0, len(text) - length)))
+    index = index_of(text)
+    if len(text) >= length:
+        query = query + text[start : start + length] + query
+        assert index.may_hold_run(keys_of(query), length)
+    if not index.may_hold_run(keys_of(query), length):
+        assert (index.longest_matches(keys_of(query)).lengths < length).all()
+
+
+def test_the_quick_look_tells_most_texts_that_hold_no_run():
+    random = np.random.default_rng(0)
+    index = index_of(random.integers(0, 5000, 20_000).tolist())
+    maybe = [index.may_hold_run(keys_of(random.integers(5000, 10_000, 50)), 6) for _ in range(300)]
+    assert sum(maybe) < 0.3 * 300
+    assert not index.may_hold_run(keys_of([]), 6)
+    assert not index_of([]).may_hold_run(keys_of([1, 2, 3]), 3)

