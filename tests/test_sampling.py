@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from lorelm.errors import SamplingError
-from lorelm.sampling import SamplingSettings, next_probabilities, require_whole, sample
+from lorelm.sampling import Penalties, SamplingSettings, require_whole, sample, weights
 
 LAST_UNIFORM = float(np.nextafter(1, 0))
 PLAIN = SamplingSettings(temperature=1.0)
@@ -22,102 +22,116 @@ settings_of_a_row = st.builds(
     top_k=st.integers(0, 12),
     top_p=st.floats(1e-9, 1),
     min_p=st.floats(0, 1),
-    repetition_penalty=st.floats(0.01, 100),
 )
 
 
 @st.composite
 def batches(draw):
-    shape = draw(st.tuples(st.integers(1, 6), st.integers(2, 10)))
+    shape = draw(st.tuples(st.integers(1, 6), st.integers(2, 40)))
     logits = st.floats(-50, 50, width=32) | st.floats(-1e6, 1e6, width=32) | st.integers(-2, 2)
-    return {
-        "logits_BV": draw(hnp.arrays(np.float32, shape, elements=logits)),
-        "settings": draw(st.lists(settings_of_a_row, min_size=shape[0], max_size=shape[0])),
-        "seen_BV": draw(hnp.arrays(np.bool_, shape)),
-        "banned_ids": draw(st.sets(st.integers(0, shape[1] - 1), max_size=shape[1] - 1)),
-    }
+    logits_BV = draw(hnp.arrays(np.float32, shape, elements=logits))
+    banned = list(draw(st.sets(st.integers(0, shape[1] - 1), max_size=shape[1] - 1)))
+    logits_BV[:, banned] = -np.inf
+    settings = draw(st.lists(settings_of_a_row, min_size=shape[0], max_size=shape[0]))
+    return logits_BV, settings
 
 
-def probabilities(weights, settings=PLAIN, *, seen=(), banned_ids=()):
-    """The distribution of one row whose plain probabilities are in proportion to `weights`."""
-    return probabilities_of_logits(np.log(weights), settings, seen=seen, banned_ids=banned_ids)
+def next_probabilities(logits_BV, settings):
+    weights_BV = weights(logits_BV, settings).astype(np.float64)
+    return weights_BV / weights_BV.sum(axis=1, keepdims=True)
+
+
+def probabilities(shares, settings=PLAIN, *, seen=(), banned_ids=()):
+    """The distribution of one row whose plain probabilities are in proportion to `shares`."""
+    return probabilities_of_logits(np.log(shares), settings, seen=seen, banned_ids=banned_ids)
 
 
 def probabilities_of_logits(logits, settings=PLAIN, *, seen=(), banned_ids=()):
-    logits_BV = np.array([logits], dtype=np.float32)
-    seen_BV = np.zeros(logits_BV.shape, dtype=bool)
-    seen_BV[0, list(seen)] = True
-    return next_probabilities(logits_BV, [settings], seen_BV=seen_BV, banned_ids=banned_ids)[0]
+    logits_V = np.array(logits, dtype=np.float32)
+    logits_V = Penalties(settings, list(seen), len(logits_V)).applied(logits_V)
+    logits_V[list(banned_ids)] = -np.inf
+    return next_probabilities(logits_V[None], [settings])[0]
 
 
-def picks(weights, uniforms, settings=PLAIN, *, banned_ids=()):
+def picks(shares, uniforms, settings=PLAIN, *, banned_ids=()):
     """What each of many equal rows picks with its own uniform number."""
-    logits_BV = np.log(np.tile(weights, (len(uniforms), 1))).astype(np.float32)
+    logits_BV = np.log(np.tile(shares, (len(uniforms), 1))).astype(np.float32)
+    logits_BV[:, list(banned_ids)] = -np.inf
     return sample(
-        logits_BV,
-        [settings] * len(uniforms),
-        uniforms_B=np.array(uniforms, dtype=np.float64),
-        seen_BV=np.zeros(logits_BV.shape, dtype=bool),
-        banned_ids=banned_ids,
+        logits_BV, [settings] * len(uniforms), uniforms_B=np.array(uniforms, dtype=np.float64)
     ).tolist()
 
 
 @given(batches())
-def test_probabilities_sum_to_one_and_banned_ids_have_none(batch):
-    probabilities_BV = next_probabilities(**batch)
-    assert (probabilities_BV >= 0).all()
-    np.testing.assert_allclose(probabilities_BV.sum(axis=1), 1, rtol=1e-12)
-    assert not probabilities_BV[:, list(batch["banned_ids"])].any()
+def test_the_likeliest_has_the_weight_one_and_banned_ids_have_none(batch):
+    logits_BV, settings = batch
+    weights_BV = weights(logits_BV, settings)
+    assert (weights_BV >= 0).all()
+    assert (weights_BV.max(axis=1) == 1).all()
+    assert not weights_BV[np.isneginf(logits_BV)].any()
 
 
 @given(batches(), st.data())
-def test_what_is_picked_has_a_probability(batch, data):
-    num_rows = len(batch["settings"])
+def test_what_is_picked_has_a_weight(batch, data):
+    logits_BV, settings = batch
     choices = uniforms | st.sampled_from([0.0, 0.5, LAST_UNIFORM])
-    uniforms_B = np.array(data.draw(st.lists(choices, min_size=num_rows, max_size=num_rows)))
-    picked_B = sample(**batch, uniforms_B=uniforms_B)
-    assert (next_probabilities(**batch)[np.arange(num_rows), picked_B] > 0).all()
-    assert not set(picked_B.tolist()) & batch["banned_ids"]
+    uniforms_B = np.array([data.draw(choices) for _ in settings])
+    picked_B = sample(logits_BV.copy(), settings, uniforms_B=uniforms_B)
+    assert (weights(logits_BV, settings)[np.arange(len(settings)), picked_B] > 0).all()
+
+
+@given(batches(), st.data())
+def test_what_is_picked_is_where_the_cumulative_weight_passes(batch, data):
+    """The two stages of blocks against one exact sum."""
+    logits_BV, settings = batch
+    uniforms_B = np.array([data.draw(uniforms) for _ in settings])
+    picked_B = sample(logits_BV.copy(), settings, uniforms_B=uniforms_B)
+    for weights_V, uniform, picked in zip(
+        weights(logits_BV, settings), uniforms_B, picked_B, strict=True
+    ):
+        total = math.fsum(weights_V)
+        assert math.fsum(weights_V[:picked]) <= total * (uniform + 1e-6)
+        assert math.fsum(weights_V[: picked + 1]) >= total * (uniform - 1e-6)
 
 
 @given(batches(), st.data())
 def test_a_row_does_not_depend_on_the_rows_beside_it(batch, data):
-    num_rows = len(batch["settings"])
-    uniforms_B = np.array(data.draw(st.lists(uniforms, min_size=num_rows, max_size=num_rows)))
-    together_BV = next_probabilities(**batch)
-    picked_B = sample(**batch, uniforms_B=uniforms_B)
+    logits_BV, settings = batch
+    num_rows = len(settings)
+    uniforms_B = np.array([data.draw(uniforms) for _ in settings])
+    together_BV = weights(logits_BV, settings)
+    picked_B = sample(logits_BV.copy(), settings, uniforms_B=uniforms_B)
     some_rows = data.draw(st.lists(st.integers(0, num_rows - 1), min_size=1, max_size=8))
-    for rows in ([row] for row in range(num_rows)), [some_rows]:
-        for chosen in rows:
-            part = {
-                "logits_BV": batch["logits_BV"][chosen],
-                "settings": [batch["settings"][row] for row in chosen],
-                "seen_BV": batch["seen_BV"][chosen],
-                "banned_ids": batch["banned_ids"],
-            }
-            assert np.array_equal(next_probabilities(**part), together_BV[chosen])
-            assert np.array_equal(sample(**part, uniforms_B=uniforms_B[chosen]), picked_B[chosen])
+    for chosen in (*([row] for row in range(num_rows)), some_rows):
+        part = logits_BV[chosen], [settings[row] for row in chosen]
+        assert np.array_equal(weights(*part), together_BV[chosen])
+        assert np.array_equal(sample(*part, uniforms_B=uniforms_B[chosen]), picked_B[chosen])
 
 
-def test_a_row_of_a_real_vocabulary_does_not_depend_on_its_place():
-    logits_BV = np.random.default_rng(0).normal(0, 3, (33, 911)).astype(np.float32)
-    rows = [SamplingSettings(top_p=0.9), SamplingSettings(top_k=40), SamplingSettings(min_p=0.05)]
-    settings = [rows[row % 3] for row in range(33)]
-    seen_BV = logits_BV > 3
-    together_BV = next_probabilities(logits_BV, settings, seen_BV=seen_BV)
+@pytest.mark.parametrize("vocabulary_size", [911, 1024, 5000])
+def test_a_row_of_a_real_vocabulary_does_not_depend_on_its_place(vocabulary_size):
+    random = np.random.default_rng(0)
+    logits_BV = random.normal(0, 3, (33, vocabulary_size)).astype(np.float32)
+    uniforms_B = random.random(33)
+    rows = [
+        *(SamplingSettings(top_p=0.9), SamplingSettings(top_k=40), SamplingSettings(min_p=0.05)),
+        SamplingSettings(),
+    ]
+    settings = [rows[row % len(rows)] for row in range(33)]
+    together_BV = weights(logits_BV, settings)
+    picked_B = sample(logits_BV.copy(), settings, uniforms_B=uniforms_B)
     for row in range(33):
-        alone = next_probabilities(
-            logits_BV[[row]], settings[row : row + 1], seen_BV=seen_BV[[row]]
-        )
-        assert np.array_equal(alone[0], together_BV[row])
+        part = logits_BV[[row]], settings[row : row + 1]
+        assert np.array_equal(weights(*part)[0], together_BV[row])
+        assert sample(*part, uniforms_B=uniforms_B[[row]]) == picked_B[row]
 
 
 @given(batches())
 def test_the_inputs_are_left_as_they_are(batch):
-    logits_BV, seen_BV = batch["logits_BV"].copy(), batch["seen_BV"].copy()
-    next_probabilities(**batch)
-    assert np.array_equal(batch["logits_BV"], logits_BV)
-    assert np.array_equal(batch["seen_BV"], seen_BV)
+    logits_BV, settings = batch
+    before_BV = logits_BV.copy()
+    weights(logits_BV, settings)
+    assert np.array_equal(logits_BV, before_BV)
 
 
 @given(logits_of_a_row, uniforms)
@@ -125,12 +139,8 @@ def test_temperature_zero_and_top_k_one_take_the_likeliest(logits, uniform):
     for settings in (SamplingSettings(temperature=0), SamplingSettings(top_k=1)):
         distribution = probabilities_of_logits(logits, settings)
         assert distribution.tolist() == np.eye(len(logits))[np.argmax(logits)].tolist()
-    picked = sample(
-        logits[None],
-        [SamplingSettings(temperature=0)],
-        uniforms_B=np.array([uniform]),
-        seen_BV=np.ones((1, len(logits)), dtype=bool),
-    )
+    greedy = [SamplingSettings(temperature=0)]
+    picked = sample(logits[None].copy(), greedy, uniforms_B=np.array([uniform]))
     assert picked.tolist() == [np.argmax(logits)]
 
 
@@ -138,7 +148,7 @@ def test_temperature_zero_and_top_k_one_take_the_likeliest(logits, uniform):
 def test_plain_settings_give_the_softmax(logits):
     exponentials = [math.exp(float(logit)) for logit in logits]
     expected = [value / math.fsum(exponentials) for value in exponentials]
-    assert probabilities_of_logits(logits).tolist() == pytest.approx(expected, rel=1e-9)
+    assert probabilities_of_logits(logits).tolist() == pytest.approx(expected, rel=1e-5, abs=1e-9)
 
 
 def test_temperature_divides_the_logits():
@@ -205,24 +215,42 @@ def test_the_penalty_divides_positive_and_multiplies_negative_logits_of_seen_ids
     assert penalized == pytest.approx(exponentials / exponentials.sum(), rel=1e-5)
 
 
+def test_frequency_counts_each_time_and_presence_once():
+    settings = SamplingSettings(temperature=1, frequency_penalty=0.5, presence_penalty=-0.25)
+    penalties = Penalties(settings, [0, 3], 4)
+    for id_ in (1, 1, 2):
+        penalties.add(id_)
+    logits = penalties.applied(np.array([1, 2, -1, 0], dtype=np.float32))
+    assert logits.tolist() == [1, 2 - 2 * 0.5 + 0.25, -1 - 0.5 + 0.25, 0]
+
+
+def test_the_penalties_act_together_and_leave_the_logits_as_they_are():
+    settings = SamplingSettings(repetition_penalty=2, frequency_penalty=1, presence_penalty=1)
+    penalties = Penalties(settings, [0], 3)
+    penalties.add(1)
+    logits = np.array([4, 4, 4], dtype=np.float32)
+    assert penalties.applied(logits).tolist() == [2, 2 - 1 - 1, 4]
+    assert logits.tolist() == [4, 4, 4]
+
+
 def test_the_penalty_can_change_what_the_likeliest_is():
     settings = SamplingSettings(temperature=0, repetition_penalty=3)
     assert probabilities_of_logits([2, 1], settings, seen=[0]).tolist() == [0, 1]
 
 
 def test_filters_act_on_what_the_one_before_has_left():
-    weights = [0.1, 0.4, 0.2, 0.3]
+    shares = [0.1, 0.4, 0.2, 0.3]
     # Of the two that top-k leaves, the first holds 4/7 and reaches 0.5 alone; of all four, not.
     top_k_then_p = SamplingSettings(temperature=1, top_k=2, top_p=0.5)
-    assert probabilities(weights, top_k_then_p).tolist() == [0, 1, 0, 0]
+    assert probabilities(shares, top_k_then_p).tolist() == [0, 1, 0, 0]
     # The banned id counts neither among the k nor towards p, nor as the likeliest.
     second = SamplingSettings(temperature=1, top_k=1)
-    assert probabilities(weights, second, banned_ids=[1]).tolist() == [0, 0, 0, 1]
+    assert probabilities(shares, second, banned_ids=[1]).tolist() == [0, 0, 0, 1]
     assert probabilities(
-        weights, SamplingSettings(temperature=1, top_p=0.7), banned_ids=[1]
+        shares, SamplingSettings(temperature=1, top_p=0.7), banned_ids=[1]
     ) == pytest.approx([0, 0, 0.4, 0.6], rel=1e-5)
     assert probabilities(
-        weights, SamplingSettings(temperature=1, min_p=0.7), banned_ids=[3]
+        shares, SamplingSettings(temperature=1, min_p=0.7), banned_ids=[3]
     ) == pytest.approx([0, 1, 0, 0], rel=1e-5)
     # Heat brings an id above the threshold of min-p that would have fallen below it.
     hot = SamplingSettings(temperature=2, min_p=0.45)
@@ -254,11 +282,11 @@ def test_a_grid_of_uniforms_gives_each_id_its_share():
 
 
 @given(st.lists(st.floats(0.01, 1), min_size=1, max_size=8), settings_of_a_row)
-def test_frequencies_agree_with_the_probabilities(weights, settings):
+def test_frequencies_agree_with_the_probabilities(shares, settings):
     num_points = 500
     grid = (np.arange(num_points) + 0.5) / num_points
-    counts = np.bincount(picks(weights, grid, settings), minlength=len(weights))
-    expected = num_points * probabilities(weights, settings)
+    counts = np.bincount(picks(shares, grid, settings), minlength=len(shares))
+    expected = num_points * probabilities(shares, settings)
     assert np.abs(counts - expected).max() <= 1.001
 
 
@@ -288,7 +316,7 @@ NOT_NUMBERS = [pytest.param(value, id=repr(value)) for value in ("1", None, [1],
 
 
 @pytest.mark.parametrize("field", FIELDS)
-@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, -1, True, False])
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, -3, True, False])
 def test_a_value_out_of_range_is_refused_by_its_field(field, value):
     with pytest.raises(SamplingError) as caught:
         SamplingSettings(**{field: value})
@@ -320,6 +348,8 @@ def test_what_is_no_number_is_refused_by_its_field(field, value):
         ("min_p", 1.01),
         ("repetition_penalty", 0),
         ("repetition_penalty", 100.1),
+        ("frequency_penalty", 2.1),
+        ("presence_penalty", -2.1),
     ],
 )
 def test_each_field_has_its_own_range(field, value):
@@ -336,6 +366,8 @@ def test_each_field_has_its_own_range(field, value):
         *(("top_p", value) for value in (1, 1e-9)),
         *(("min_p", value) for value in (0, 1)),
         *(("repetition_penalty", value) for value in (1, 100, 0.5)),
+        *(("frequency_penalty", value) for value in (-2, 0, 2)),
+        *(("presence_penalty", value) for value in (-2, 0, 2)),
     ],
 )
 def test_the_ends_of_each_range_are_allowed(field, value):

@@ -7,12 +7,19 @@ The tree::
     │   ├── CorpusError          a file of text, or what was read from it
     │   ├── RecipeError          a training setting
     │   ├── SamplingError        a generation setting; `.field` names it
+    │   │   └── UnknownModelError    a request is for a model that is not served
     │   ├── BundleError          a trained model's folder
     │   └── CheckpointError      the folder of an unfinished training run
     ├── TrainingStoppedError     Ctrl-C; a checkpoint is saved
     ├── WorkerLostError          another process of the same training run ended
     ├── MissingExtraError        a part of LoreLM that is not installed (also an ImportError)
-    └── ServerError              the server cannot start
+    ├── ServerError              the server cannot start
+    ├── UnavailableError         the engine cannot do it now; later, it may
+    │   ├── OverloadedError      too many requests are waiting
+    │   ├── DeadlineError        the time was over before anything was written
+    │   └── ShuttingDownError    it is about to stop
+    ├── AbandonedError           nobody waits for the text any more
+    └── FailedRequestError       something went wrong while a text was written
 
 A message is one line that says what is wrong, where, and what to do about it. The command line
 prints it after ``lorelm:`` and exits with 2; the server answers with a status in the 4xx range.
@@ -51,6 +58,13 @@ class SamplingError(InputError):
         return f"{self.field}: {self.message}"
 
 
+class UnknownModelError(SamplingError):
+    """A request is for a model that is not served."""
+
+    def __init__(self, name: str, served: str) -> None:
+        super().__init__("model", f"there is no {name!r} here, only {served!r}")
+
+
 class BundleError(InputError):
     """A bundle is missing, damaged, or does not fit this version of LoreLM."""
 
@@ -82,3 +96,27 @@ class MissingExtraError(LoreLMError, ImportError):
 
 class ServerError(LoreLMError):
     """The server cannot start."""
+
+
+class UnavailableError(LoreLMError):
+    """The engine cannot do now what is asked for; later, it may."""
+
+
+class OverloadedError(UnavailableError):
+    """Too many requests are waiting already."""
+
+
+class DeadlineError(UnavailableError):
+    """The time was over before anything was written."""
+
+
+class ShuttingDownError(UnavailableError):
+    """The engine is about to stop."""
+
+
+class AbandonedError(LoreLMError):
+    """Nobody waits for the text any more."""
+
+
+class FailedRequestError(LoreLMError):
+    """Something went wrong while a text was written: a fault of ours."""

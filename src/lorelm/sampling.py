@@ -1,13 +1,16 @@
 """Logits to the next id: greedy or at random, for many rows at once.
 
-A row's filters act in this order, each on what the one before has left: banned ids, repetition
-penalty, temperature, top-k, top-p, min-p. What is left is scaled to a sum of one, and one uniform
-number picks from it by the inverse of the cumulative distribution. All of it is arithmetic within
+What acts on a row's logits acts in this order, each on what the one before has left: penalties
+(:class:`Penalties`), temperature, top-k, top-p, min-p. What is left are weights, and one uniform
+number picks from them by the inverse of the cumulative distribution. All of it is arithmetic within
 the row, so what a row gets does not depend on the rows beside it.
+
+An id whose logit is minus infinity is never picked, as long as there is another.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -16,7 +19,10 @@ import numpy.typing as npt
 from lorelm.errors import SamplingError
 
 Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
+Logits = npt.NDArray[np.float32]
+Ids = npt.NDArray[np.int64]
+
+_LARGEST_SHARE: Final = float(np.nextafter(1, 0))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,9 +37,12 @@ class SamplingSettings:
             (Holtzman et al. 2020, https://arxiv.org/abs/1904.09751); 1 keeps all.
         min_p: only ids with at least this share of the likeliest one's probability remain
             (Nguyen et al. 2024, https://arxiv.org/abs/2407.01082); 0 keeps all.
-        repetition_penalty: the logit of an id that the text already has is divided by it where it
-            is positive and multiplied where it is negative
+        repetition_penalty: the logit of an id that the prompt or the sample already has is divided
+            by it where it is positive and multiplied where it is negative
             (Keskar et al. 2019, https://arxiv.org/abs/1909.05858); 1 does nothing.
+        frequency_penalty: is taken off an id's logit once for each time the sample has it (as in
+            OpenAI's API); below 0 it is added.
+        presence_penalty: is taken off the logit of an id that the sample has.
 
     Raises:
         SamplingError: a value is out of its range.
@@ -44,6 +53,8 @@ class SamplingSettings:
     top_p: float = 1.0
     min_p: float = 0.0
     repetition_penalty: float = 1.0
+    frequency_penalty: float = 0.0
+    presence_penalty: float = 0.0
 
     def __post_init__(self) -> None:
         for field, allowed, is_allowed in _RANGES:
@@ -53,12 +64,25 @@ class SamplingSettings:
                 raise SamplingError(field, f"must be a number {allowed}, not {value!r}")
         require_whole(self.top_k, "top_k", at_least=0, at_most=10**9)
 
+    @cached_property
+    def is_selective(self) -> bool:
+        """Whether some ids are left out for being unlikely."""
+        return self.temperature == 0 or self.top_k > 0 or self.top_p < 1 or self.min_p > 0
+
+    @property
+    def has_penalties(self) -> bool:
+        """Whether what the text already has counts."""
+        penalties = self.repetition_penalty, self.frequency_penalty, self.presence_penalty
+        return penalties != (1, 0, 0)
+
 
 _RANGES: Final[Sequence[tuple[str, str, Callable[[float], bool]]]] = (
     ("temperature", "0, or from 0.001 to 100", lambda v: v == 0 or 0.001 <= v <= 100),
     ("top_p", "above 0 and at most 1", lambda v: 0 < v <= 1),
     ("min_p", "from 0 to 1", lambda v: 0 <= v <= 1),
     ("repetition_penalty", "from 0.01 to 100", lambda v: 0.01 <= v <= 100),
+    ("frequency_penalty", "from -2 to 2", lambda v: -2 <= v <= 2),
+    ("presence_penalty", "from -2 to 2", lambda v: -2 <= v <= 2),
 )
 
 
@@ -73,84 +97,137 @@ def require_whole(value: Any, field: str, *, at_least: int, at_most: int | None 
         raise SamplingError(field, f"must be a whole number {allowed}, not {value!r}")
 
 
-def sample(
-    logits_BV: npt.NDArray[np.float32],
-    settings: Sequence[SamplingSettings],
-    *,
-    uniforms_B: Floats,
-    seen_BV: Bools,
-    banned_ids: Sequence[int] = (),
-) -> npt.NDArray[np.int64]:
+class Penalties:
+    """Makes the ids that a text already has less likely, by the penalties of its settings."""
+
+    def __init__(
+        self, settings: SamplingSettings, prompt_ids: Sequence[int], vocabulary_size: int
+    ) -> None:
+        self._settings = settings
+        self._is_seen_V = np.zeros(vocabulary_size, dtype=np.bool_)
+        self._is_seen_V[prompt_ids] = True
+        self._counts_V = np.zeros(vocabulary_size, dtype=np.float32)
+
+    def add(self, id_: int) -> None:
+        """Counts an id that the sample now has."""
+        self._is_seen_V[id_] = True
+        self._counts_V[id_] += 1
+
+    def applied(self, logits_V: Logits) -> Logits:
+        """The logits with the penalties taken off."""
+        factor = np.float32(self._settings.repetition_penalty)
+        penalized_V = np.where(logits_V > 0, logits_V / factor, logits_V * factor)
+        penalized_V = np.where(self._is_seen_V, penalized_V, logits_V)
+        penalized_V -= np.float32(self._settings.frequency_penalty) * self._counts_V
+        penalized_V -= np.float32(self._settings.presence_penalty) * (self._counts_V > 0)
+        return penalized_V
+
+
+def sample(logits_BV: Logits, settings: Sequence[SamplingSettings], *, uniforms_B: Floats) -> Ids:
     """The next id of each row.
 
     Args:
-        settings: one a row.
+        logits_BV: is overwritten (64 rows of 911 take 30 µs less that way).
+        settings: one a row; its penalties are not looked at.
         uniforms_B: one number a row, uniform in [0, 1); a row at temperature 0 does not use it.
-        seen_BV: which ids each row's text already has.
-        banned_ids: never picked.
     """
-    probabilities_BV = next_probabilities(
-        logits_BV, settings, seen_BV=seen_BV, banned_ids=banned_ids
-    )
-    cumulative_BV = probabilities_BV.cumsum(axis=1)
-    # The last column is the total, a hair off one; u < 1 keeps the target below it, so the id that
-    # is picked has a probability above zero.
-    targets_B1 = uniforms_B[:, None] * cumulative_BV[:, -1:]
-    picked_B: npt.NDArray[np.int64] = (cumulative_BV <= targets_B1).sum(axis=1)
+    return _pick(_blocks(_weights(logits_BV, settings, out_BV=logits_BV)), uniforms_B)
+
+
+def weights(logits_BV: Logits, settings: Sequence[SamplingSettings]) -> Logits:
+    """What :func:`sample` picks from: `[B, V]`, in proportion to the probabilities.
+
+    The likeliest id of a row has the weight 1.
+    """
+    return _weights(logits_BV, settings, out_BV=np.empty_like(logits_BV))
+
+
+def _weights(logits_BV: Logits, settings: Sequence[SamplingSettings], *, out_BV: Logits) -> Logits:
+    temperature_B = np.array([row.temperature or 1 for row in settings], dtype=np.float32)
+    weights_BV = np.divide(logits_BV, temperature_B[:, None], out=out_BV)
+    weights_BV -= np.maximum.reduce(weights_BV, axis=1, keepdims=True)
+    np.exp(weights_BV, out=weights_BV)
+    for place, row in enumerate(settings):
+        if row.is_selective:
+            _select(weights_BV[place], row)
+    return weights_BV
+
+
+def _blocks(weights_BV: Logits) -> Logits:
+    """The weights in blocks, `[B, N, W]`; those of ids beyond the vocabulary are zero."""
+    num_rows, vocabulary_size = weights_BV.shape
+    width = _block_width(vocabulary_size)
+    if vocabulary_size % width:
+        whole_BV = np.zeros((num_rows, -(-vocabulary_size // width) * width), dtype=np.float32)
+        whole_BV[:, :vocabulary_size] = weights_BV
+        weights_BV = whole_BV
+    return weights_BV.reshape(num_rows, -1, width)
+
+
+def _block_width(vocabulary_size: int) -> int:
+    """About the square root, so that both stages of picking have as much to do."""
+    return max(8, 1 << (vocabulary_size.bit_length() // 2))
+
+
+def _select(weights_V: Logits, settings: SamplingSettings) -> None:
+    """Sets to zero what the settings leave out."""
+    if settings.temperature == 0:
+        likeliest = weights_V.argmax()
+        weights_V[:] = 0
+        weights_V[likeliest] = 1
+        return
+    if settings.top_k:
+        _keep_largest(weights_V, settings.top_k)
+    if settings.top_p < 1:
+        largest_first_V = np.sort(weights_V)[::-1]
+        mass_V = largest_first_V.cumsum(dtype=np.float64)
+        # The id that reaches p stays, and so the likeliest, however small p is.
+        _keep_largest(weights_V, int((mass_V < settings.top_p * mass_V[-1]).sum()) + 1)
+    if settings.min_p > 0:
+        weights_V[weights_V < np.float32(settings.min_p)] = 0
+
+
+def _keep_largest(weights_V: Logits, count: int) -> None:
+    """Sets to zero what is not among the largest so many; of equal ones the first ids stay."""
+    if count >= len(weights_V):
+        return
+    place = len(weights_V) - count
+    smallest_kept = np.partition(weights_V, place)[place]
+    equal = np.flatnonzero(weights_V == smallest_kept)
+    num_larger = np.count_nonzero(weights_V > smallest_kept)
+    weights_V[weights_V < smallest_kept] = 0
+    weights_V[equal[count - num_larger :]] = 0
+
+
+def _pick(blocks_BNW: Logits, uniforms_B: Floats) -> Ids:
+    """The id of each row at which the cumulative weight passes the uniform number's share.
+
+    In two stages, first among blocks of ids and then within one, since a cumulative sum over the
+    whole vocabulary would be the slowest part of all (64 rows of 911: 120 µs of 230).
+    """
+    # einsum, not sum: a quarter of the time for blocks as short as these.
+    sums_BN = np.einsum("bnw->bn", blocks_BNW)
+    block_B, share_B = _place(sums_BN, uniforms_B)
+    place_B, _ = _place(blocks_BNW[_rows(blocks_BNW), block_B], share_B)
+    picked_B: Ids = block_B * blocks_BNW.shape[2] + place_B
     return picked_B
 
 
-def next_probabilities(
-    logits_BV: npt.NDArray[np.float32],
-    settings: Sequence[SamplingSettings],
-    *,
-    seen_BV: Bools,
-    banned_ids: Sequence[int] = (),
-) -> Floats:
-    """The distribution that :func:`sample` picks from: `[B, V]`, each row with a sum of one."""
-    scores_BV = logits_BV.astype(np.float64, order="C")  # sums depend on the order in memory
-    scores_BV[:, list(banned_ids)] = -np.inf
-    _penalize(scores_BV, _column(settings, "repetition_penalty"), seen_BV)
-    temperature_B1 = _column(settings, "temperature")
-    greedy_B1 = temperature_B1 == 0
-    probabilities_BV = _softmax(scores_BV / np.where(greedy_B1, 1.0, temperature_B1))
-    if any(row.top_k > 0 or row.top_p < 1 for row in settings):
-        _keep_top(probabilities_BV, _column(settings, "top_k"), _column(settings, "top_p"))
-    threshold_B1 = _column(settings, "min_p") * probabilities_BV.max(axis=1, keepdims=True)
-    probabilities_BV[probabilities_BV < threshold_B1] = 0.0
-    rows = np.flatnonzero(greedy_B1)
-    probabilities_BV[rows] = 0.0
-    probabilities_BV[rows, scores_BV[rows].argmax(axis=1)] = 1.0
-    return _normalized(probabilities_BV)
+def _place(weights_BN: Logits, shares_B: Floats) -> tuple[Ids, Floats]:
+    """Where each row's cumulative weight passes a share, and how far into that weight, in [0, 1).
+
+    What is picked has a weight above zero, since the cumulative weight rises there.
+    """
+    cumulative_BN = np.zeros((len(weights_BN), weights_BN.shape[1] + 1))
+    sums_BN = cumulative_BN[:, 1:]
+    np.add.accumulate(weights_BN, axis=1, out=sums_BN)
+    target_B = shares_B * sums_BN[:, -1]  # below the total, since the share is below 1
+    place_B: Ids = np.add.reduce(sums_BN <= target_B[:, None], axis=1)
+    rows_B = _rows(weights_BN)
+    before_B = cumulative_BN[rows_B, place_B]
+    share_B = (target_B - before_B) / (sums_BN[rows_B, place_B] - before_B)
+    return place_B, np.minimum(share_B, _LARGEST_SHARE)  # rounded up, it may be 1
 
 
-def _column(settings: Sequence[SamplingSettings], field: str) -> Floats:
-    return np.array([[getattr(row, field)] for row in settings], dtype=np.float64)
-
-
-def _penalize(scores_BV: Floats, penalty_B1: Floats, seen_BV: Bools) -> None:
-    if (penalty_B1 != 1).any():
-        penalized_BV = np.where(scores_BV > 0, scores_BV / penalty_B1, scores_BV * penalty_B1)
-        np.copyto(scores_BV, penalized_BV, where=seen_BV)
-
-
-def _softmax(scores_BV: Floats) -> Floats:
-    return _normalized(np.exp(scores_BV - scores_BV.max(axis=1, keepdims=True)))
-
-
-def _normalized(weights_BV: Floats) -> Floats:
-    normalized_BV: Floats = weights_BV / weights_BV.sum(axis=1, keepdims=True)
-    return normalized_BV
-
-
-def _keep_top(probabilities_BV: Floats, top_k_B1: Floats, top_p_B1: Floats) -> None:
-    """Sets to zero what is beyond the k likeliest, or beyond the mass p of what those hold."""
-    order_BV = np.argsort(-probabilities_BV, axis=1, kind="stable")
-    sorted_BV = np.take_along_axis(probabilities_BV, order_BV, axis=1)
-    ranks_V = np.arange(probabilities_BV.shape[1])
-    sorted_BV[(top_k_B1 > 0) & (ranks_V >= top_k_B1)] = 0.0
-    cumulative_BV = sorted_BV.cumsum(axis=1)
-    mass_before_BV = cumulative_BV - sorted_BV
-    beyond_BV = (top_p_B1 < 1) & (mass_before_BV >= top_p_B1 * cumulative_BV[:, -1:])
-    sorted_BV[beyond_BV & (ranks_V > 0)] = 0.0  # the likeliest stays, however small p is
-    np.put_along_axis(probabilities_BV, order_BV, sorted_BV, axis=1)
+def _rows(array: Logits) -> Ids:
+    return np.arange(len(array))

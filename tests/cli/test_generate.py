@@ -23,12 +23,23 @@ def test_all_settings_reach_the_model(lorelm: Lorelm, tiny_bundle: Path) -> None
         "top_p": 0.95,
         "min_p": 0.001,
         "repetition_penalty": 1.4,
+        "frequency_penalty": 0.3,
+        "presence_penalty": -0.2,
+        "min_len": 4,
         "seed": 8,
         "num_samples": 3,
     }
     arguments = [f"--{name.replace('_', '-')}={value}" for name, value in flags.items()]
-    ended = lorelm("generate", tiny_bundle, "The", *arguments, "--stop", "barn", "--stop", "?")
-    expected = lorelm_package.load(tiny_bundle).generate("The", **flags, stop=["barn", "?"])
+    arguments += ["--stop", "barn", "--stop", "?", "--logit-bias", "fox=1.5"]
+    arguments += ["--logit-bias", "mill=-2", "--banned-word", "owl", "--banned-word", ","]
+    ended = lorelm("generate", tiny_bundle, "The", *arguments)
+    expected = lorelm_package.load(tiny_bundle).generate(
+        "The",
+        **flags,
+        stop=["barn", "?"],
+        logit_bias={"fox": 1.5, "mill": -2.0},
+        banned_words=["owl", ","],
+    )
     assert ended.stdout == "\n".join(f"The{sample.text}\n" for sample in expected.samples)
 
 
@@ -64,3 +75,13 @@ def test_the_cache_changes_what_is_foretold(
     text = lorelm(*arguments).stdout
     assert text.startswith("The fox")
     assert lorelm(*arguments).stdout == text
+
+
+def test_a_bias_that_is_none_is_explained(lorelm: Lorelm, tiny_bundle: Path) -> None:
+    for value, message in (
+        ("fox", "'fox' is not a word and a number, such as Frodo=2"),
+        ("dragon=1", "logit_bias: the model does not know 'dragon'"),
+        ("fox=101", "logit_bias: must be from -100 to 100, not 101.0 for 'fox'"),
+    ):
+        ended = lorelm("generate", tiny_bundle, "The", "--logit-bias", value, code=2)
+        assert message in ended.stderr

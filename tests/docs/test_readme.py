@@ -5,6 +5,7 @@ import re
 import shlex
 import subprocess
 import sys
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
@@ -85,6 +86,13 @@ def test_the_request_in_the_readme_is_answered(start_server: Callable[..., str])
     command = command.replace("http://127.0.0.1:5000/", url).replace("\\\n", " ")
     ended = subprocess.run(shlex.split(command), capture_output=True, text=True, check=True)
     assert json.loads(ended.stdout)["samples"][0]["text"]
+
+
+def test_the_openai_client_of_the_readme_is_answered(start_server: Callable[..., str]) -> None:
+    [block] = re.findall(r"^    from openai import OpenAI\n(?:(?:    .*)?\n)+", README, re.M)
+    code = textwrap.dedent(block).replace("http://127.0.0.1:5000/", start_server())
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert len(ended.stdout.split()) > 5
 
 
 def test_the_model_card_states_the_figures_of_the_manifest() -> None:

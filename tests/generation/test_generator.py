@@ -1,13 +1,13 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from lorelm.bundle import Bundle
 from lorelm.corpus.vocabulary import EOS_ID, UNK_ID
-from lorelm.generation.generator import GeneratedIds, generate_ids
+from lorelm.generation.draft import Draft
+from lorelm.generation.generator import write
 from lorelm.runtime.base import Runtime, State
 from lorelm.sampling import SamplingSettings
 
@@ -17,97 +17,136 @@ def runtime(tiny_bundle: Path) -> Runtime:
     return Bundle.load(tiny_bundle).runtime()
 
 
-def generated(
+def written(
     runtime: Runtime,
-    seeds: list[int],
+    seed: int = 0,
     *,
     prompt: list[int] | None = None,
-    max_len: int = 30,
-    **settings: float,
-) -> list[GeneratedIds]:
-    return generate_ids(
-        runtime,
+    sampling: dict[str, Any] | None = None,
+    **arguments: Any,
+) -> Draft:
+    draft = Draft(
         np.array(prompt or [], dtype=np.int64),
-        settings=SamplingSettings(**settings),
-        seeds=seeds,
-        max_len=max_len,
-        is_stopped=lambda ids: False,
+        seed=seed,
+        settings=SamplingSettings(**(sampling or {})),
+        **({"max_len": 30} | arguments),
     )
+    write(runtime, draft)
+    return draft
+
+
+def logits_after(runtime: Runtime, ids: list[int]) -> np.ndarray:
+    state = State.zeros(runtime.config, 1)
+    for id_ in (EOS_ID, *ids):
+        logits_BV, state = runtime.step(np.array([id_]), state)
+    return logits_BV[0]
 
 
 def test_greedy_is_the_argmax_chain(runtime: Runtime) -> None:
-    [sample] = generated(runtime, [0], prompt=[2, 5], max_len=12, temperature=0)
-    state = State.zeros(runtime.config, 1)
-    for id_ in (EOS_ID, 2, 5):
-        logits_BV, state = runtime.step(np.array([id_]), state)
+    draft = written(runtime, prompt=[2, 5], max_len=12, sampling={"temperature": 0})
     expected: list[int] = []
     while len(expected) < 12:
-        logits_BV[0, UNK_ID] = -np.inf
+        logits_V = logits_after(runtime, [2, 5, *expected])
+        logits_V[UNK_ID] = -np.inf
         if not expected:
-            logits_BV[0, EOS_ID] = -np.inf
-        best = int(logits_BV[0].argmax())
+            logits_V[EOS_ID] = -np.inf
+        best = int(logits_V.argmax())
         if best == EOS_ID:
             break
         expected.append(best)
-        logits_BV, state = runtime.step(np.array([best]), state)
-    assert sample.ids == expected
+    assert draft.ids == expected
 
 
-@settings(max_examples=25)
-@given(seeds=st.lists(st.integers(0, 2**53), min_size=2, max_size=12), wild=st.booleans())
-def test_a_sample_is_the_same_alone_and_among_others(
-    runtime: Runtime, seeds: list[int], wild: bool
-) -> None:
-    temperature = 3.0 if wild else 0.8
-    together = generated(runtime, seeds, prompt=[4], temperature=temperature)
-    for sample, seed in zip(together, seeds, strict=True):
-        assert generated(runtime, [seed], prompt=[4], temperature=temperature) == [sample]
+def test_a_seed_gives_a_sample_and_another_one_another(runtime: Runtime) -> None:
+    texts = [tuple(written(runtime, seed, prompt=[4]).ids) for seed in (1, 2, 3, 1)]
+    assert texts[0] == texts[3]
+    assert len(set(texts)) == 3
 
 
 def test_unknown_is_never_generated_and_a_sample_has_a_token(runtime: Runtime) -> None:
-    samples = generated(runtime, list(range(64)), temperature=50.0, max_len=100)
-    used = {id_ for sample in samples for id_ in sample.ids}
+    drafts = [
+        written(runtime, seed, sampling={"temperature": 50.0}, max_len=100) for seed in range(64)
+    ]
+    used = {id_ for draft in drafts for id_ in draft.ids}
     assert UNK_ID not in used
     assert EOS_ID not in used
     assert len(used) > runtime.config.vocabulary_size * 0.9
-    assert all(sample.ids for sample in samples)
+    assert all(draft.ids for draft in drafts)
 
 
 def test_the_reason_says_why_it_ended(runtime: Runtime) -> None:
-    samples = generated(runtime, list(range(40)), max_len=9)
-    reasons = {sample.finish_reason for sample in samples}
-    assert reasons == {"eos", "length"}
-    for sample in samples:
-        assert (sample.finish_reason == "length") == (len(sample.ids) == 9) or len(sample.ids) < 9
-        assert len(sample.ids) <= 9
+    drafts = [written(runtime, seed, max_len=9) for seed in range(40)]
+    assert {draft.finish_reason for draft in drafts} == {"eos", "length"}
+    for draft in drafts:
+        assert (draft.finish_reason == "length") == (len(draft.ids) == 9) or len(draft.ids) < 9
+        assert len(draft.ids) <= 9
 
 
-def test_a_stop_ends_one_sample_and_not_the_others(runtime: Runtime) -> None:
-    free = generated(runtime, [1, 2, 3], temperature=1.5)
-    stopped_id = free[1].ids[1]
-
-    def is_stopped(ids: list[int]) -> bool:
-        return ids[-1] == stopped_id
-
-    samples = generate_ids(
-        runtime,
-        np.array([], dtype=np.int64),
-        settings=SamplingSettings(temperature=1.5),
-        seeds=[1, 2, 3],
-        max_len=30,
-        is_stopped=is_stopped,
+def test_a_stop_ends_the_sample_where_it_comes_up(runtime: Runtime) -> None:
+    free = written(runtime, 1, sampling={"temperature": 1.5})
+    stopped = written(
+        runtime, 1, sampling={"temperature": 1.5}, is_stopped=lambda id_: id_ == free.ids[3]
     )
-    assert samples[1].finish_reason == "stop"
-    for sample, whole in zip(samples, free, strict=True):
-        end = whole.ids.index(stopped_id) + 1 if stopped_id in whole.ids else len(whole.ids)
-        assert sample.ids == whole.ids[:end]
+    assert stopped.finish_reason == "stop"
+    assert stopped.ids == free.ids[: free.ids.index(free.ids[3]) + 1]
+
+
+def test_a_sample_does_not_end_before_its_least_length(runtime: Runtime) -> None:
+    lengths = [
+        len(written(runtime, seed, min_len=12, max_len=40, sampling={"temperature": 1.0}).ids)
+        for seed in range(30)
+    ]
+    assert min(lengths) >= 12
+    assert len(set(lengths)) > 3
+
+
+def test_where_no_word_is_left_the_sample_ends(runtime: Runtime) -> None:
+    def only_the_end(logits_V: np.ndarray, _ids: object) -> np.ndarray:
+        return np.where(np.arange(len(logits_V)) == EOS_ID, logits_V, -np.inf).astype(np.float32)
+
+    draft = written(runtime, min_len=5, limits=[only_the_end])
+    assert (draft.ids, draft.finish_reason) == ([], "eos")
 
 
 def test_a_penalty_of_its_own_words_makes_a_text_repeat_less(runtime: Runtime) -> None:
-    def repeated(penalty: float) -> int:
-        samples = generated(
-            runtime, list(range(30)), temperature=1.0, repetition_penalty=penalty, max_len=25
-        )
-        return sum(len(s.ids) - len(set(s.ids)) for s in samples)
+    def repeated(**sampling: float) -> int:
+        drafts = [
+            written(runtime, seed, max_len=25, min_len=25, sampling={"temperature": 1.0} | sampling)
+            for seed in range(30)
+        ]
+        return sum(len(draft.ids) - len(set(draft.ids)) for draft in drafts)
 
-    assert repeated(10.0) < 0.5 * repeated(1.0)
+    free = repeated()
+    for penalty in ({"repetition_penalty": 10.0}, {"presence_penalty": 2.0}):
+        assert repeated(**penalty) < 0.8 * free
+    assert repeated(frequency_penalty=-2.0) > free
+
+
+def test_scores_are_those_of_the_model_whatever_the_settings(runtime: Runtime) -> None:
+    draft = written(
+        runtime,
+        3,
+        prompt=[4, 9],
+        num_alternatives=3,
+        scores_prompt=True,
+        sampling={"temperature": 3.0, "repetition_penalty": 2.0, "top_k": 5},
+        max_len=8,
+    )
+    scores = [*draft.prompt_scores, *draft.scores]
+    ids = [4, 9, *draft.ids]
+    assert len(scores) == len(ids)
+    for place, (id_, score) in enumerate(zip(ids, scores, strict=True)):
+        logits_V = logits_after(runtime, ids[:place]).astype(np.float64)
+        expected_V = logits_V - np.log(np.exp(logits_V).sum())
+        assert score.log_probability == pytest.approx(expected_V[id_], abs=1e-6)
+        expected_V[UNK_ID] = -np.inf
+        likeliest = np.argsort(-expected_V)[:3]
+        assert [id_ for id_, _ in score.alternatives] == likeliest.tolist()
+        assert [log for _, log in score.alternatives] == pytest.approx(expected_V[likeliest])
+
+
+def test_a_prompt_may_only_be_read(runtime: Runtime) -> None:
+    draft = written(runtime, prompt=[4, 9, 7], max_len=0, scores_prompt=True, num_alternatives=0)
+    assert (draft.ids, draft.finish_reason) == ([], "length")
+    assert len(draft.prompt_scores) == 3
+    assert draft.prompt_scores[0].alternatives == ()

@@ -3,7 +3,9 @@ from pathlib import Path
 import pytest
 
 import lorelm
+from lorelm.bundle import Bundle
 from lorelm.errors import SamplingError
+from lorelm.evaluation.perplexity import foretell
 
 
 @pytest.fixture(scope="module")
@@ -69,3 +71,57 @@ def test_an_unknown_setting_is_refused_by_name(model: lorelm.LanguageModel) -> N
 
 def test_float32_generates_too(tiny_bundle: Path) -> None:
     assert lorelm.load(tiny_bundle, precision="float32").generate("The fox", seed=1).text
+
+
+def test_a_score_is_that_of_the_stream(model: lorelm.LanguageModel, tiny_bundle: Path) -> None:
+    """Token by token against the evaluation of a whole stream."""
+    text = "The fox sat by the dragon."
+    tokens = model.score(text)
+    bundle = Bundle.load(tiny_bundle)
+    stream = bundle.vocabulary.encode(bundle.tokenizer.tokenize(text))
+    expected = foretell(bundle.runtime(), stream).log_probabilities
+    assert [token.log_probability for token in tokens] == pytest.approx(expected, abs=1e-6)
+    assert "".join(token.text for token in tokens) == text
+    assert all(token.alternatives == [] for token in tokens)
+    assert model.score("") == []
+
+
+def test_alternatives_read_on_behind_what_is_there(model: lorelm.LanguageModel) -> None:
+    reply = model.generate("The fox", seed=1, num_alternatives=20)
+    sample = reply.samples[0]
+    assert sample.tokens
+    text = reply.prompt
+    for token in sample.tokens:
+        for other in token.alternatives:
+            assert other.text == "" or not (text + other.text).endswith((" ,", " .", "  "))
+        assert token.log_probability in [other.log_probability for other in token.alternatives]
+        text += token.text
+    assert text == reply.prompt + sample.text
+
+
+def test_wishes_for_words_are_kept(model: lorelm.LanguageModel) -> None:
+    plain = model.generate("The", seed=1, num_samples=20, temperature=1.5)
+    assert any("fox" in sample.text for sample in plain.samples)
+    without = model.generate(
+        "The", seed=1, num_samples=20, temperature=1.5, banned_words=["fox", "the"]
+    )
+    assert not any({"fox", "the"} & set(sample.text.split()) for sample in without.samples)
+    fond = model.generate("The", seed=1, num_samples=20, max_len=1, logit_bias={"toad": 100})
+    assert {sample.text for sample in fond.samples} == {" toad"}
+
+
+def test_a_sample_is_at_least_as_long_as_is_asked(model: lorelm.LanguageModel) -> None:
+    reply = model.generate("The", seed=1, num_samples=20, min_len=25, max_len=30)
+    assert all(25 <= sample.num_tokens <= 30 for sample in reply.samples)
+
+
+def test_ids_and_documents_are_two_ways_of_writing_one_thing(model: lorelm.LanguageModel) -> None:
+    text = "The fox sat.<eos>Who goes there?"
+    ids = model.documents_to_ids(text)
+    assert ids.count(1) == 1
+    assert model.ids_to_documents(ids, field="tokens") == text
+    with pytest.raises(SamplingError, match="tokens: 99 is not an id below"):
+        model.ids_to_documents([99], field="tokens")
+    prompt = model.prompt_of_ids(ids[:2])
+    assert (prompt.text, prompt.has_eos) == ("The fox", False)
+    assert model.prompt_of_ids([1, *ids[:2]]).has_eos

@@ -25,12 +25,12 @@ def test_what_is_sampled_from_is_what_is_scored(bundle: Bundle) -> None:
     network = foretell(runtime, stream).log_probabilities
     ngram, _ = bundle.ngram()
     expected = mixed(network, ngram_log_probabilities(ngram, stream), 0.3)
-    mixture = Mixture(ngram, 0.3).after(stream[:2])
+    mixture = Mixture(ngram, 0.3)
     state = State.zeros(runtime.config, 1)
     for place, previous in enumerate([EOS_ID, *stream[:-1]]):
         logits_BV, state = runtime.step(np.array([previous]), state)
         if place >= 2:
-            mixed_V = mixture(logits_BV[0], stream[2:place].tolist())
+            mixed_V = mixture(logits_BV[0], [EOS_ID, *stream[:place].tolist()])
             assert np.exp(mixed_V).sum() == pytest.approx(1, abs=1e-4)
             found = log_probabilities(mixed_V)[stream[place]]
             assert found == pytest.approx(expected[place], abs=1e-4)

@@ -67,5 +67,5 @@ def test_a_text_is_read_alike_whatever_stands_beside_it():
 def test_rows_that_leave_take_what_they_hold_with_them():
     cached = CachedRuntime(Spiral(), CacheSettings(size=4, sharpness=1.5, weight=0.3))
     _, state = read(cached, [1, 2, 3])
-    repeated = state.repeated(3).rows(np.array([2]))
+    repeated = state.rows(np.array([0, 0, 0])).rows(np.array([2]))
     np.testing.assert_array_equal(read(cached, [4], repeated)[0], read(cached, [1, 2, 3, 4])[0])

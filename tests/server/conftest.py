@@ -1,12 +1,15 @@
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
 
-from lorelm.server.app import create_app
+from lorelm.server.app import SERVED_MODEL, create_app
 from lorelm.server.settings import ServerSettings
 
 
 @pytest.fixture(scope="session")
-def client(tiny_bundle: Path) -> FlaskClient:
-    return create_app(ServerSettings(bundle=tiny_bundle)).test_client()
+def client(tiny_bundle: Path) -> Iterator[FlaskClient]:
+    app = create_app(ServerSettings(bundle=tiny_bundle))
+    yield app.test_client()
+    app.extensions[SERVED_MODEL].engine.stop(grace_seconds=0)

@@ -12,7 +12,7 @@ from lorelm.cli.evaluating import evaluate_bundle
 from lorelm.corpus.readers import read_documents
 from lorelm.evaluation.tables import copies_table, foretelling_table
 from lorelm.evaluation.verdicts import verdicts
-from lorelm.generation.language_model import CopiedSpan, Sample
+from lorelm.generation.reply import CopiedSpan, Sample
 from lorelm.server.app import create_app
 from lorelm.server.pages import marked_pieces
 from lorelm.server.settings import ServerSettings
@@ -142,7 +142,12 @@ def test_a_model_without_an_index_offers_no_such_choice(older_bundle: Path) -> N
 def test_the_text_of_a_sample_is_cut_at_its_copied_spans() -> None:
     spans = [CopiedSpan(start=2, end=6, num_tokens=7), CopiedSpan(start=4, end=8, num_tokens=9)]
     sample = Sample(
-        text="0123456789", finish_reason="eos", seed=1, num_tokens=9, copied_spans=spans
+        text="0123456789",
+        finish_reason="eos",
+        seed=1,
+        num_tokens=9,
+        tokens=None,
+        copied_spans=spans,
     )
     assert marked_pieces(sample) == [("01", 0), ("2345", 7), ("67", 9), ("89", 0)]
 

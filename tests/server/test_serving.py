@@ -1,13 +1,18 @@
 """The server as a process of its own, asked over the network."""
 
+import http.client
 import json
 import re
 import signal
 import socket
 import subprocess
 import sys
+import threading
+import time
+import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -71,6 +76,133 @@ def test_serving_does_not_import_what_it_does_not_need() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert loaded.stdout.strip() == "[]"
+
+
+LONG = {"prompt": "", "max_len": 10_000, "min_len": 10_000, "num_alternatives": 0}
+
+
+@contextmanager
+def server_process(tiny_bundle: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A server and its address; what is left of it is killed."""
+    command = [*LORELM, "serve", str(tiny_bundle), "--port", "0", "--max-tokens-limit", "10000"]
+    server = subprocess.Popen([*command, *options], stderr=subprocess.PIPE, text=True)
+    assert server.stderr
+    address = re.search(r"127\.0\.0\.1:\d+", server.stderr.readline())
+    assert address
+    try:
+        yield server, address.group()
+    finally:
+        server.kill()
+        server.wait()
+        server.stderr.close()
+
+
+def begin(address: str, body: dict[str, object]) -> http.client.HTTPResponse:
+    """Asks for a stream; returns when it has begun."""
+    connection = http.client.HTTPConnection(address, timeout=60)
+    headers = {"Content-Type": "application/json"}
+    connection.request("POST", "/api/generate", json.dumps(body | {"stream": True}), headers)
+    response = connection.getresponse()
+    assert response.status == 200
+    for _ in range(8):
+        response.readline()
+    return response
+
+
+def gauge(address: str, name: str) -> float:
+    with urllib.request.urlopen(f"http://{address}/metrics") as response:
+        [line] = [x for x in response.read().decode().splitlines() if x.startswith(name + "{")]
+    return float(line.split()[-1])
+
+
+def wait_for(is_true: Callable[[], bool]) -> None:
+    give_up = time.monotonic() + 20
+    while not is_true():
+        assert time.monotonic() < give_up
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("is_stream", [True, False], ids=["stream", "reply"])
+def test_a_client_that_hangs_up_frees_its_slots(tiny_bundle: Path, is_stream: bool) -> None:
+    with server_process(tiny_bundle, "--slots", "4") as (_, address):
+        asked = LONG | {"num_samples": 4, "stream": is_stream}
+        client = socket.create_connection(tuple(address.split(":")))
+        body = json.dumps(asked).encode()
+        head = f"POST /api/generate HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n"
+        client.sendall(head.encode() + b"Content-Type: application/json\r\n\r\n" + body)
+        wait_for(lambda: gauge(address, "lorelm_slots_in_use") == 4)
+        client.close()
+        wait_for(lambda: gauge(address, "lorelm_slots_in_use") == 0)
+        assert ask(f"http://{address}/", prompt="The", max_len=3)["samples"]
+
+
+def test_what_is_under_way_is_finished_and_what_is_new_is_refused(tiny_bundle: Path) -> None:
+    with server_process(tiny_bundle) as (server, address):
+        response = begin(address, LONG | {"max_len": 3000, "min_len": 3000})
+        server.send_signal(signal.SIGTERM)
+        refusals = []
+
+        def is_refused() -> bool:
+            try:
+                ask(f"http://{address}/", prompt="The", max_len=1)
+            except urllib.error.HTTPError as error:
+                refusals.append((error.code, error.headers["Retry-After"]))
+                error.close()
+            return bool(refusals)
+
+        wait_for(is_refused)
+        assert refusals == [(503, "1")]
+        rest = response.read().decode()
+        response.close()
+        assert rest.count('"alternatives"') > 2900
+        assert '"num_tokens": 3000' in rest
+        assert rest.endswith("event: done\ndata: {}\n\n")
+        assert server.wait(timeout=20) == 0
+        assert server.stderr
+        assert server.stderr.read() == "lorelm: stopped\n"
+
+
+def test_after_the_grace_the_rest_is_told_and_it_ends(tiny_bundle: Path) -> None:
+    with server_process(tiny_bundle, "--grace-seconds", "0.2") as (server, address):
+        response = begin(address, LONG | {"num_samples": 16})
+        server.send_signal(signal.SIGINT)
+        rest = response.read().decode()
+        response.close()
+        assert "event: error" in rest
+        assert "the server shut down before the text ended" in rest
+        assert server.wait(timeout=20) == 0
+
+
+def test_a_second_ctrl_c_does_not_wait(tiny_bundle: Path) -> None:
+    with server_process(tiny_bundle, "--grace-seconds", "60") as (server, address):
+        responses = [begin(address, LONG | {"num_samples": 16}) for _ in range(4)]
+        server.send_signal(signal.SIGINT)
+        time.sleep(0.3)
+        server.send_signal(signal.SIGINT)
+        assert server.wait(timeout=20) == 0
+        for response in responses:
+            response.close()
+
+
+def test_two_hundred_and_fifty_six_streams_are_all_complete(tiny_bundle: Path) -> None:
+    """More than there are slots: some wait for their turn, and none is lost."""
+    complete: list[int] = []
+
+    def listen(seed: int) -> None:
+        asked = {"prompt": "The fox", "seed": seed, "max_len": 40, "min_len": 40}
+        response = begin(address, asked)
+        text = response.read().decode()
+        response.close()
+        if '"num_tokens": 40' in text and text.endswith("event: done\ndata: {}\n\n"):
+            complete.append(seed)
+
+    with server_process(tiny_bundle, "--slots", "16") as (_, address):
+        clients = [threading.Thread(target=listen, args=(seed,)) for seed in range(256)]
+        for client in clients:
+            client.start()
+        for client in clients:
+            client.join(timeout=120)
+    assert sorted(complete) == list(range(256))
 
 
 def test_ctrl_c_ends_it_cleanly(tiny_bundle: Path) -> None:

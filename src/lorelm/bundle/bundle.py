@@ -129,6 +129,16 @@ class Bundle:
         )
 
     @property
+    def fingerprint(self) -> str:
+        """Tells this model from every other: 16 hexadecimal digits, from the hash of each file.
+
+        The same fingerprint, prompt, settings and seed give the same text.
+        """
+        files = sorted(self.manifest.files.items())
+        digest = hashlib.sha256(json.dumps([self.manifest.tokenizer, files]).encode())
+        return digest.hexdigest()[:16]
+
+    @property
     def precisions(self) -> tuple[Precision, ...]:
         """The precisions that the bundle has a step graph for."""
         return tuple(p for p in PRECISIONS if graph_name(p) in self.manifest.files)

@@ -5,7 +5,8 @@ from typing import Any
 import click
 
 from lorelm.cli.options import cache_option, mixture_option, precision_option
-from lorelm.generation.language_model import Sample, load
+from lorelm.generation.language_model import load
+from lorelm.generation.reply import Sample
 from lorelm.generation.settings import GenerationSettings
 
 _DEFAULTS = GenerationSettings()
@@ -16,10 +17,32 @@ _ENDINGS = {
 }
 
 
+class _WordBias(click.ParamType[tuple[str, float]]):
+    """A word and a number: Frodo=2."""
+
+    name = "word=number"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        word, _, number = str(value).rpartition("=")
+        try:
+            return word, float(number)
+        except ValueError:
+            self.fail(f"{value!r} is not a word and a number, such as Frodo=2")
+
+
+_WORD_BIAS = _WordBias()
+
+
 @click.command()
 @click.argument("bundle", type=click.Path())
 @click.argument("prompt", default="")
 @click.option("--max-len", default=_DEFAULTS.max_len, show_default=True, help="Tokens at most.")
+@click.option(
+    "--min-len",
+    default=_DEFAULTS.min_len,
+    show_default=True,
+    help="The model does not end the document before so many tokens.",
+)
 @click.option(
     "--temperature",
     default=_DEFAULTS.temperature,
@@ -47,6 +70,32 @@ _ENDINGS = {
     show_default=True,
     help="Above 1: words that are there already become less likely.",
 )
+@click.option(
+    "--frequency-penalty",
+    default=_DEFAULTS.frequency_penalty,
+    show_default=True,
+    help="Above 0: words become less likely each time that they are written.",
+)
+@click.option(
+    "--presence-penalty",
+    default=_DEFAULTS.presence_penalty,
+    show_default=True,
+    help="Above 0: words that are written become less likely.",
+)
+@click.option(
+    "--logit-bias",
+    multiple=True,
+    type=_WORD_BIAS,
+    metavar="WORD=NUMBER",
+    help="Above 0 the word becomes likelier. May be given repeatedly.",
+)
+@click.option(
+    "--banned-word",
+    "banned_words",
+    multiple=True,
+    metavar="WORD",
+    help="Never written. May be given repeatedly.",
+)
 @click.option("--seed", type=int, help="The same seed gives the same text.")
 @click.option("--num-samples", default=_DEFAULTS.num_samples, show_default=True, help="How many.")
 @click.option("--stop", multiple=True, metavar="TEXT", help="End here. May be given repeatedly.")
@@ -67,6 +116,7 @@ def generate(
 
     Without a prompt a new document is begun. The text goes to stdout, everything else to stderr.
     """
+    flags["logit_bias"] = dict(flags["logit_bias"])
     settings = GenerationSettings(**flags)
     model = load(bundle, precision=precision, mixture=mixture, cache=cache)
     reply = model.reply(prompt, settings)

@@ -1,6 +1,7 @@
 """``lorelm serve``: a web page and an API for a model."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -9,6 +10,8 @@ from lorelm.cli.options import cache_option, mixture_option
 from lorelm.server.app import create_app
 from lorelm.server.serving import open_port, serve_until_stopped, url_of
 from lorelm.server.settings import ServerSettings
+
+_DEFAULTS = ServerSettings()
 
 
 @click.command()
@@ -23,28 +26,87 @@ from lorelm.server.settings import ServerSettings
 )
 @click.option(
     "--proxy-hops",
-    type=click.IntRange(min=0),
-    default=0,
+    default=_DEFAULTS.proxy_hops,
     show_default=True,
     help="Proxies in front whose X-Forwarded headers are to be believed.",
 )
 @mixture_option
 @cache_option
-def serve(
-    *, bundle: Path, host: str, port: int, proxy_hops: int, mixture: bool, cache: bool
-) -> None:
+@click.option(
+    "--api-key",
+    envvar="LORELM_API_KEY",
+    show_envvar=True,
+    metavar="KEY",
+    help="Answer only who knows it: as a Bearer token, or as the password in a browser.",
+)
+@click.option(
+    "--rate-limit",
+    metavar="LIMIT",
+    help="How often an address may make the model work, such as 60/minute.",
+)
+@click.option(
+    "--rate-limit-storage",
+    default=_DEFAULTS.rate_limit_storage,
+    show_default=True,
+    metavar="URL",
+    help="Where that is counted; redis://HOST:PORT for several servers.",
+)
+@click.option(
+    "--max-tokens-limit",
+    default=_DEFAULTS.max_tokens_limit,
+    show_default=True,
+    help="The longest sample that a request may ask for, in tokens.",
+)
+@click.option(
+    "--max-body-bytes",
+    default=_DEFAULTS.max_body_bytes,
+    show_default=True,
+    help="The longest request that is read.",
+)
+@click.option(
+    "--slots",
+    "num_slots",
+    default=_DEFAULTS.num_slots,
+    show_default=True,
+    help="How many samples are written at the same time.",
+)
+@click.option(
+    "--max-waiting",
+    default=_DEFAULTS.max_waiting,
+    show_default=True,
+    help="How many requests may wait for a slot; more are refused.",
+)
+@click.option(
+    "--timeout-seconds",
+    default=_DEFAULTS.timeout_seconds,
+    show_default=True,
+    help="A sample ends after so long, waiting included.",
+)
+@click.option(
+    "--grace-seconds",
+    default=_DEFAULTS.grace_seconds,
+    show_default=True,
+    help="How long samples may still take when the server is stopped.",
+)
+@click.option(
+    "--state-cache-megabytes",
+    default=_DEFAULTS.state_cache_megabytes,
+    show_default=True,
+    help="For the model's states after texts that are gone on with; 0: none are kept.",
+)
+@click.option(
+    "--access-log", metavar="FILE", help="Add a line of JSON a request; - writes to stderr."
+)
+def serve(*, host: str, port: int, **flags: Any) -> None:
     """Serves the model in the folder BUNDLE (the embedded one if there is none) as a web page.
 
-    The same port answers POST /api/generate in JSON, and GET /healthz.
+    The same port answers programs: /docs says how.
     """
-    settings = ServerSettings(bundle=bundle, proxy_hops=proxy_hops, mixture=mixture, cache=cache)
+    settings = ServerSettings(**flags)
     app = create_app(settings)
     listening = open_port(host, port)
     ready = f"LoreLM serves {url_of(listening)} (Ctrl-C ends it)"
     serve_until_stopped(
-        app,
-        listening,
-        behind_proxy=proxy_hops > 0,
-        on_ready=lambda: click.echo(ready, err=True),
+        app, listening, settings=settings, on_ready=lambda: click.echo(ready, err=True)
     )
     click.echo("lorelm: stopped", err=True)

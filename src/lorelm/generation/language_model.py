@@ -1,78 +1,36 @@
 """A trained model as a person uses it: text in, text out."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import fields
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
+
 from lorelm.bundle import Bundle
-from lorelm.corpus.tokenizer import NEWLINE, Tokenizer
-from lorelm.corpus.vocabulary import Ids, Vocabulary
+from lorelm.corpus.tokenizer import EOS, NEWLINE, Tokenizer
+from lorelm.corpus.vocabulary import EOS_ID, Vocabulary
 from lorelm.errors import SamplingError
-from lorelm.generation.generator import Adjustment, FinishReason, GeneratedIds, generate_ids
+from lorelm.generation.draft import Adjustment, Draft
+from lorelm.generation.generator import write
 from lorelm.generation.mixture import Mixture
 from lorelm.generation.novelty import TrainingTextIndex
+from lorelm.generation.reply import Reply, Token
 from lorelm.generation.settings import GenerationSettings
+from lorelm.generation.task import Prompt, Task
+from lorelm.generation.wishes import Bias, WordWishes
+from lorelm.generation.wording import Wording
 from lorelm.runtime.base import Runtime
 from lorelm.runtime.step_graph import Precision
 
 
-@dataclass(frozen=True, kw_only=True)
-class CopiedSpan:
-    """A span of at least six tokens that stands in the training text.
-
-    Attributes:
-        start, end: the characters of the sample's text that belong to it, from 0, `end` excluded.
-        num_tokens: its length, the part in the prompt included.
-    """
-
-    start: int
-    end: int
-    num_tokens: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sample:
-    """One continuation of a prompt.
-
-    Attributes:
-        text: the continuation alone; put behind the prompt as it is, it reads on.
-        finish_reason: "eos", the model ended the document; "stop", a stop text came up; "length",
-            neither did within `max_len` tokens.
-        seed: gives this sample again, with the same prompt and settings.
-        num_tokens: how many tokens were generated.
-        copied_spans: where it stands word for word in the training text; None where the model has
-            no index of that.
-    """
-
-    text: str
-    finish_reason: FinishReason
-    seed: int
-    num_tokens: int
-    copied_spans: Sequence[CopiedSpan] | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Reply:
-    """What the model has to say to a prompt.
-
-    Attributes:
-        unknown_words: words of the prompt that the model does not know and reads as `<unk>`.
-        samples: as many continuations as were asked for.
-    """
-
-    prompt: str
-    unknown_words: Sequence[str]
-    samples: Sequence[Sample]
-
-    @property
-    def text(self) -> str:
-        """The first continuation alone."""
-        return self.samples[0].text
-
-
 class LanguageModel:
     """A runtime with the tokenizer and the vocabulary of its model.
+
+    Attributes:
+        wording: puts what was written into words.
 
     Args:
         index: of the training text, if copies are to be told or forbidden.
@@ -91,6 +49,7 @@ class LanguageModel:
         self.runtime = runtime
         self.tokenizer = tokenizer
         self.vocabulary = vocabulary
+        self.wording = Wording(tokenizer, vocabulary, index)
         self._index = index
         self._mixture = mixture
 
@@ -145,100 +104,164 @@ class LanguageModel:
                 raise SamplingError(name, f"is not a setting; the settings are {', '.join(known)}")
         return self.reply(prompt, GenerationSettings(**settings))
 
-    def reply(self, prompt: str, settings: GenerationSettings) -> Reply:
+    def reply(self, text: str, settings: GenerationSettings) -> Reply:
         """Continues a prompt by settings that are already checked.
 
         Raises:
-            SamplingError: copies are to be forbidden and there is no index of the training text.
+            SamplingError: copies are to be forbidden and there is no index of the training text,
+                or a word that is to be made likelier is not known.
         """
-        tokens = self._prompt_tokens(prompt)
-        prompt_ids = self.vocabulary.encode(tokens)
-        generated = generate_ids(
-            self.runtime,
-            prompt_ids,
-            settings=settings,
-            seeds=settings.seeds(),
-            max_len=settings.max_len,
-            # Without stop texts, no text need be made of the ids after each token.
-            is_stopped=lambda ids: (
-                bool(settings.stop)
-                and _stop_place(self._text(prompt, tokens, ids), settings.stop) >= 0
-            ),
-            adjustments=self._adjustments(tokens, prompt_ids, settings),
-        )
-        unknown = (token for token in tokens if token not in self.vocabulary)
-        return Reply(
-            prompt=prompt,
-            unknown_words=list(dict.fromkeys(self.tokenizer.piece(word, None) for word in unknown)),
-            samples=[self._sample(prompt, tokens, sample, settings.stop) for sample in generated],
-        )
+        task = self.task(self.read_prompt(text), settings)
+        for draft in task.drafts:
+            write(self.runtime, draft)
+        return self.wording.reply(task)
 
-    def _prompt_tokens(self, prompt: str) -> list[str]:
-        tokens = self.tokenizer.tokenize_prompt(prompt)
+    def score(self, text: str, *, num_alternatives: int = 0) -> list[Token]:
+        """How likely the model holds each token of a text, read as the beginning of a document."""
+        task = self.scoring_task(self.read_prompt(text), num_alternatives=num_alternatives)
+        write(self.runtime, task.drafts[0])
+        return self.wording.prompt_tokens(task, task.drafts[0])
+
+    def read_prompt(self, text: str) -> Prompt:
+        """A text as the model reads it."""
+        tokens = self.tokenizer.tokenize_prompt(text)
         # A model of single lines has never seen a break, and would read an unknown word.
         if tokens[-1:] == [NEWLINE] and NEWLINE not in self.vocabulary:
-            return tokens[:-1]
-        return tokens
+            tokens = tokens[:-1]
+        unknown = (token for token in tokens if token not in self.vocabulary)
+        return Prompt(
+            text=text,
+            tokens=tokens,
+            ids=self.vocabulary.encode(tokens),
+            unknown_words=list(dict.fromkeys(self.tokenizer.piece(word, None) for word in unknown)),
+        )
 
-    def _adjustments(
-        self, prompt_tokens: Sequence[str], prompt_ids: Ids, settings: GenerationSettings
-    ) -> list[Adjustment]:
-        adjustments: list[Adjustment] = []
-        if self._mixture is not None:
-            adjustments.append(self._mixture.after(prompt_ids))
+    def prompt_of_ids(self, ids: Sequence[int], *, field: str = "prompt") -> Prompt:
+        """A prompt that is given in ids.
+
+        Args:
+            field: what to call it in an error.
+
+        Raises:
+            SamplingError: one is not an id of the vocabulary.
+        """
+        for id_ in ids:
+            if not 0 <= id_ < len(self.vocabulary):
+                raise SamplingError(field, f"{id_} is not an id below {len(self.vocabulary)}")
+        has_eos = list(ids[:1]) == [EOS_ID]
+        ids = ids[has_eos:]
+        tokens = self.vocabulary.decode(ids)
+        return Prompt(
+            text=self.tokenizer.detokenize(tokens),
+            tokens=tokens,
+            ids=np.array(ids, dtype=np.int64),
+            unknown_words=(),
+            has_eos=has_eos,
+        )
+
+    def documents_to_ids(self, text: str) -> list[int]:
+        """The ids of a text in which a written `<eos>` is the end of a document."""
+        documents = [self.read_prompt(document).ids.tolist() for document in text.split(EOS)]
+        ids: list[int] = documents[0]
+        for document in documents[1:]:
+            ids += [EOS_ID, *document]
+        return ids
+
+    def ids_to_documents(self, ids: Sequence[int], *, field: str) -> str:
+        """The text of ids, with a written `<eos>` at the end of each document but the last.
+
+        Raises:
+            SamplingError: one is not an id of the vocabulary; it names the field.
+        """
+        documents: list[list[int]] = [[]]
+        for id_ in ids:
+            if id_ == EOS_ID:
+                documents.append([])
+            else:
+                documents[-1].append(id_)
+        return EOS.join(self.prompt_of_ids(part, field=field).text for part in documents)
+
+    def task(
+        self,
+        prompt: Prompt,
+        settings: GenerationSettings,
+        *,
+        scores_prompt: bool = False,
+        deadline: float = math.inf,
+    ) -> Task:
+        """What is to be done for a prompt, with a draft for each sample that is asked for.
+
+        Args:
+            scores_prompt: the tokens of the prompt are scored too.
+            deadline: on the clock `time.monotonic`; the samples end there.
+
+        Raises:
+            SamplingError: see :meth:`reply`.
+        """
+        limits = self._limits(prompt, settings)
+        drafts = [
+            Draft(
+                prompt.ids,
+                seed=seed,
+                settings=settings,
+                max_len=settings.max_len,
+                min_len=settings.min_len,
+                model_adjustment=self._mixture,
+                limits=limits,
+                num_alternatives=settings.num_alternatives,
+                scores_prompt=scores_prompt,
+                is_stopped=self._watch(prompt, settings.stop),
+                deadline=deadline,
+            )
+            for seed in settings.seeds()
+        ]
+        return Task(prompt=prompt, settings=settings, drafts=drafts)
+
+    def scoring_task(
+        self, prompt: Prompt, *, num_alternatives: int, deadline: float = math.inf
+    ) -> Task:
+        """The task of only reading a prompt and scoring its tokens."""
+        settings = GenerationSettings(num_alternatives=num_alternatives)
+        draft = Draft(
+            prompt.ids,
+            seed=0,
+            settings=settings,
+            max_len=0,
+            model_adjustment=self._mixture,
+            num_alternatives=num_alternatives,
+            scores_prompt=True,
+            deadline=deadline,
+        )
+        return Task(prompt=prompt, settings=settings, drafts=[draft])
+
+    @cached_property
+    def _wishes(self) -> WordWishes:
+        return WordWishes(self.tokenizer, self.vocabulary)
+
+    def _limits(self, prompt: Prompt, settings: GenerationSettings) -> list[Adjustment]:
+        limits: list[Adjustment] = []
         if settings.novel_span:
             if self._index is None:
                 raise SamplingError(
                     "novel_span",
                     "needs an index of the training text, and this model has none: train it again",
                 )
-            adjustments.append(
-                self._index.forbid_copies(prompt_tokens, novel_span=settings.novel_span)
-            )
-        return adjustments
+            limits.append(self._index.forbid_copies(prompt.tokens, novel_span=settings.novel_span))
+        if settings.logit_bias or settings.banned_words:
+            limits.append(Bias(self._wishes.bias(settings.logit_bias, settings.banned_words)))
+        return limits
 
-    def _sample(
-        self,
-        prompt: str,
-        prompt_tokens: Sequence[str],
-        generated: GeneratedIds,
-        stop: Sequence[str],
-    ) -> Sample:
-        text = self._text(prompt, prompt_tokens, generated.ids)
-        if generated.finish_reason == "stop":
-            text = text[: _stop_place(text, stop)]
-        return Sample(
-            text=text,
-            finish_reason=generated.finish_reason,
-            seed=generated.seed,
-            num_tokens=len(generated.ids),
-            copied_spans=self._copied_spans(prompt, prompt_tokens, generated.ids, text),
-        )
-
-    def _copied_spans(
-        self, prompt: str, prompt_tokens: Sequence[str], ids: Sequence[int], text: str
-    ) -> list[CopiedSpan] | None:
-        if self._index is None:
+    def _watch(self, prompt: Prompt, stop: Sequence[str]) -> Callable[[int], bool] | None:
+        """What tells a draft that a stop text came up."""
+        if not stop:
             return None
-        copied = []
-        for span in self._index.copied_spans([*prompt_tokens, *self.vocabulary.decode(ids)]):
-            first = max(span.start - len(prompt_tokens), 0)
-            last = max(span.start + span.length - len(prompt_tokens), 0)
-            # A stop text may have cut the text short of the tokens.
-            start, end = (
-                min(len(self._text(prompt, prompt_tokens, ids[:n])), len(text))
-                for n in (first, last)
-            )
-            start += len(text[start:end]) - len(text[start:end].lstrip())
-            if start < end:
-                copied.append(CopiedSpan(start=start, end=end, num_tokens=span.length))
-        return copied
+        continuation = self.wording.continuation(prompt, stop)
 
-    def _text(self, prompt: str, prompt_tokens: Sequence[str], ids: Sequence[int]) -> str:
-        """The text of generated ids as it stands behind the prompt."""
-        last = prompt_tokens[-1] if prompt_tokens else None
-        text = self.tokenizer.detokenize(self.vocabulary.decode(ids), previous=last)
-        return text.lstrip() if prompt[-1:].isspace() else text
+        def is_stopped(id_: int) -> bool:
+            continuation.add(self.vocabulary.words[id_])
+            return continuation.is_stopped
+
+        return is_stopped
 
 
 def load(
@@ -265,8 +288,3 @@ def load(
         mixture=mixture,
         cache=cache,
     )
-
-
-def _stop_place(text: str, stop: Sequence[str]) -> int:
-    """Where the first of the stop texts begins; -1 where none does."""
-    return min((place for s in stop if (place := text.find(s)) >= 0), default=-1)

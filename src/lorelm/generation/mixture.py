@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from lorelm.bundle import Bundle
-from lorelm.corpus.vocabulary import EOS_ID, Ids
 from lorelm.ngrams.kneser_ney import KneserNey
 from lorelm.runtime.base import FloatArray
 
@@ -30,25 +29,18 @@ class Mixture:
         """
         return cls(*bundle.ngram(cache=cache))
 
-    def after(self, prompt_ids: Ids) -> "MixtureAfterPrompt":
-        """The mixture for what follows a prompt."""
-        return MixtureAfterPrompt(self, [EOS_ID, *prompt_ids.tolist()])
-
-
-@dataclass(frozen=True)
-class MixtureAfterPrompt:
-    """Turns the logits of a row into those of the mixture."""
-
-    mixture: Mixture
-    prompt_ids: Sequence[int]
-
     def __call__(self, logits_V: FloatArray, ids: Sequence[int]) -> FloatArray:
-        """The logarithm of the mixture's probabilities, given the generated ids."""
+        """The logarithm of the mixture's probabilities, from the network's logits.
+
+        Args:
+            ids: all that came before, from the `<eos>` in front of the text on.
+        """
         network_V = np.exp(logits_V.astype(np.float64) - float(logits_V.max()))
         network_V /= network_V.sum()
-        length = self.mixture.ngram.order - 1
-        context = [*self.prompt_ids, *ids][-length:] if length else []
-        ngram_V = self.mixture.ngram.distribution(np.array(context, dtype=np.int64))
-        weight = self.mixture.weight
-        logs: FloatArray = np.log(weight * network_V + (1 - weight) * ngram_V).astype(np.float32)
+        length = self.ngram.order - 1
+        context = ids[-length:] if length else []
+        ngram_V = self.ngram.distribution(np.array(context, dtype=np.int64))
+        logs: FloatArray = np.log(self.weight * network_V + (1 - self.weight) * ngram_V).astype(
+            np.float32
+        )
         return logs

@@ -25,7 +25,10 @@ class TrainingTextIndex:
 
     def copied_spans(self, tokens: Sequence[str]) -> list[Span]:
         """The spans of at least `TELLING_LENGTH` tokens that stand in the training text."""
-        matches = self._fingerprints.longest_matches(token_keys(tokens, self._tokenizer))
+        keys = token_keys(tokens, self._tokenizer)
+        if not self._fingerprints.may_hold_run(keys, TELLING_LENGTH):
+            return []
+        matches = self._fingerprints.longest_matches(keys)
         return longest_spans(matches, min_length=TELLING_LENGTH)
 
     def forbid_copies(self, prompt_tokens: Sequence[str], *, novel_span: int) -> "CopyBan":

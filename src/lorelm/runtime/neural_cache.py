@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lorelm.model.config import ModelConfig
-from lorelm.runtime.base import FloatArray, IdArray, PastStates, Runtime, State
+from lorelm.runtime.base import FloatArray, IdArray, PastStates, Runtime, State, StateBatch
 
 
 class CacheSettings(NamedTuple):
@@ -49,21 +49,23 @@ class CachedRuntime:
         past = self._with_last(ids_B, state)
         rows = zip(logits_BV, past, next_state.h_BH[-1], strict=True)
         mixed_BV = np.stack([self._mixed(logits_V, seen, h_H) for logits_V, seen, h_H in rows])
-        return mixed_BV, next_state._replace(past=past)
+        return mixed_BV, next_state._replace(past=[*past])
+
+    def batch(self, num_texts: int) -> StateBatch:
+        return StateBatch(self, num_texts)
 
     def _with_last(self, ids_B: IdArray, state: State) -> list[PastStates]:
         """What was held, and the state before this step with the id that followed it."""
-        if state.past is None:  # nothing was read before this
-            width = self.config.hidden_size
-            return [PastStates(np.zeros((0, width), np.float32), ids_B[:0])] * len(ids_B)
-        kept = self._settings.size - 1
-        return [
-            PastStates(
-                np.concatenate([seen.h_NH[max(0, len(seen.next_N) - kept) :], h_H[None]]),
-                np.append(seen.next_N[max(0, len(seen.next_N) - kept) :], id_),
-            )
-            for seen, h_H, id_ in zip(state.past, state.h_BH[-1], ids_B, strict=True)
-        ]
+        texts = zip(state.past or [None] * len(ids_B), state.h_BH[-1], ids_B, strict=True)
+        return [self._after(past, h_H, id_) for past, h_H, id_ in texts]
+
+    def _after(self, past: PastStates | None, h_H: FloatArray, id_: int) -> PastStates:
+        if past is None:  # nothing was read before this
+            return PastStates(np.zeros((0, self.config.hidden_size), np.float32), np.zeros(0, int))
+        first = max(0, len(past.next_N) - self._settings.size + 1)
+        return PastStates(
+            np.concatenate([past.h_NH[first:], h_H[None]]), np.append(past.next_N[first:], id_)
+        )
 
     def _mixed(self, logits_V: FloatArray, past: PastStates, h_H: FloatArray) -> FloatArray:
         if len(past.next_N) == 0:

@@ -1,5 +1,9 @@
 """The default runtime: a step graph executed by ONNX Runtime, without PyTorch."""
 
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 import onnxruntime as ort
 
 from lorelm.errors import BundleError
@@ -42,6 +46,9 @@ class OnnxRuntime:
         logits_BV, *next_states = self._session.run(self._output_names, inputs)
         return logits_BV, State(next_states[0::2], next_states[1::2])
 
+    def batch(self, num_texts: int) -> "BoundBatch":
+        return BoundBatch(self._session, self.config, num_texts)
+
     def _check(self, name: str) -> None:
         """Refuses a graph that is of another model than the configuration."""
         inputs = {value.name: value.shape for value in self._session.get_inputs()}
@@ -59,3 +66,63 @@ class OnnxRuntime:
             raise BundleError(
                 f"{name} does not have {self.config.num_layers} layers of {self.config.hidden_size}"
             )
+
+
+class BoundBatch:
+    """A batch in two sets of arrays: each step reads the states in one and writes the other.
+
+    The session is bound to them once for each number of texts, so that nothing is allocated or
+    checked in a step: 168 µs in place of 186 for one text of the classic model, 663 of 690 for 64.
+    """
+
+    def __init__(self, session: ort.InferenceSession, config: ModelConfig, num_texts: int) -> None:
+        def states() -> list[FloatArray]:
+            shape = num_texts, config.hidden_size
+            return [np.zeros(shape, np.float32) for _ in range(2 * config.num_layers)]
+
+        self._session = session
+        self._input_names = input_names(config.num_layers)
+        self._output_names = output_names(config.num_layers)
+        self._ids_B = np.zeros(num_texts, np.int64)
+        self._logits_BV = np.zeros((num_texts, config.vocabulary_size), np.float32)
+        self._states, self._next_states = states(), states()
+        self._bindings: dict[tuple[int, int], ort.IOBinding] = {}
+
+    def step(self, ids_B: IdArray) -> FloatArray:
+        num_texts = len(ids_B)
+        self._ids_B[:num_texts] = ids_B
+        self._session.run_with_iobinding(self._binding(num_texts))
+        self._states, self._next_states = self._next_states, self._states
+        return self._logits_BV[:num_texts]
+
+    def state(self, place: int) -> State:
+        copies = [array[place : place + 1].copy() for array in self._states]
+        return State(copies[0::2], copies[1::2])
+
+    def put(self, place: int, state: State) -> None:
+        theirs = [array for layer in zip(state.h_BH, state.c_BH, strict=True) for array in layer]
+        for ours, their in zip(self._states, theirs, strict=True):
+            ours[place] = their[0]
+
+    def move(self, source: int, target: int) -> None:
+        for array in self._states:
+            array[target] = array[source]
+
+    def _binding(self, num_texts: int) -> ort.IOBinding:
+        key = num_texts, id(self._states)
+        if key not in self._bindings:
+            binding = self._bindings[key] = self._session.io_binding()
+            ours: list[npt.NDArray[Any]] = [self._ids_B, *self._states]
+            inputs = zip(self._input_names, ours, strict=True)
+            outputs = zip(self._output_names, (self._logits_BV, *self._next_states), strict=True)
+            for name, array in inputs:
+                binding.bind_input(name, *_memory(array, num_texts))
+            for name, array in outputs:
+                binding.bind_output(name, *_memory(array, num_texts))
+        return self._bindings[key]
+
+
+def _memory(array: npt.NDArray[Any], num_texts: int) -> tuple[Any, ...]:
+    """The rows of the first so many texts, as ONNX Runtime wants to be told of them."""
+    shape = (num_texts, *array.shape[1:])
+    return "cpu", 0, array.dtype.type, shape, array.ctypes.data

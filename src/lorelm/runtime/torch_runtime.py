@@ -5,11 +5,15 @@ import torch
 
 from lorelm.model.config import ModelConfig
 from lorelm.model.lstm import LSTMLanguageModel
-from lorelm.runtime.base import FloatArray, IdArray, State
+from lorelm.runtime.base import FloatArray, IdArray, State, StateBatch
 
 
 class TorchRuntime:
-    """Runs one step of an :class:`LSTMLanguageModel`, dropout off, on the model's device."""
+    """Runs one step of an :class:`LSTMLanguageModel`, dropout off, on the model's device.
+
+    Row by row: PyTorch picks its kernels by the size of the batch, and their sums differ in the
+    last bits, so that a text could depend on what is written beside it.
+    """
 
     def __init__(self, model: LSTMLanguageModel) -> None:
         self._model = model
@@ -21,18 +25,22 @@ class TorchRuntime:
     @torch.inference_mode()
     def step(self, ids_B: IdArray, state: State) -> tuple[FloatArray, State]:
         device = self._model.fc.weight.device
+        ids_1B = torch.from_numpy(ids_B).to(device)[None]
+        h_LBH, c_LBH = (
+            torch.from_numpy(np.stack(arrays)).to(device) for arrays in (state.h_BH, state.c_BH)
+        )
         was_training = self._model.training
         self._model.eval()
         try:
-            logits_1BV, (h_LBH, c_LBH) = self._model(
-                torch.from_numpy(ids_B).to(device)[None],
-                tuple(
-                    torch.from_numpy(np.stack(arrays)).to(device)
-                    for arrays in (state.h_BH, state.c_BH)
-                ),
-            )
+            rows = [
+                self._model(ids_1B[:, [row]], (h_LBH[:, [row]], c_LBH[:, [row]]))
+                for row in range(len(ids_B))
+            ]
         finally:
             self._model.train(was_training)
-        return logits_1BV[0].cpu().numpy(), State(
-            list(h_LBH.cpu().numpy()), list(c_LBH.cpu().numpy())
-        )
+        logits_BV = torch.cat([logits_1BV[0] for logits_1BV, _ in rows])
+        h_LBH, c_LBH = (torch.cat([state_L1H[i] for _, state_L1H in rows], dim=1) for i in (0, 1))
+        return logits_BV.cpu().numpy(), State(list(h_LBH.cpu().numpy()), list(c_LBH.cpu().numpy()))
+
+    def batch(self, num_texts: int) -> StateBatch:
+        return StateBatch(self, num_texts)

@@ -1,18 +1,30 @@
 """The server's one assembly point: :func:`create_app`."""
 
+import time
 from typing import Final
 
-from flask import Flask, Response, jsonify, render_template, request
+from flask import Flask, Response
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.wrappers import Response as BaseResponse
 
 from lorelm.bundle import Bundle
-from lorelm.errors import SamplingError
-from lorelm.generation.language_model import LanguageModel
-from lorelm.server.api import error_response, make_api
+from lorelm.errors import LoreLMError
+from lorelm.server.api.docs import make_docs
+from lorelm.server.api.views import make_api
+from lorelm.server.errors import answer
+from lorelm.server.openai.tokenizing import make_tokenizer_api
+from lorelm.server.openai.views import make_openai_api
+from lorelm.server.operations.access import limit_rate, require_api_key
+from lorelm.server.operations.access_log import note_requests
+from lorelm.server.operations.health import make_operations
+from lorelm.server.operations.metrics import Metrics
 from lorelm.server.pages import make_pages
+from lorelm.server.served_model import ServedModel
 from lorelm.server.settings import ServerSettings
+
+SERVED_MODEL: Final = "lorelm"
+"""The key of `app.extensions` under which the :class:`ServedModel` is found."""
 
 _SECURITY_HEADERS: Final = {
     "Content-Security-Policy": (
@@ -24,41 +36,51 @@ _SECURITY_HEADERS: Final = {
 
 
 def create_app(settings: ServerSettings) -> Flask:
-    """Loads the model and puts together the application that serves it.
+    """Loads the model, starts its engine and puts together the application that serves it.
 
     Raises:
-        BundleError: the bundle is missing or damaged, or has no n-gram model for the mixture.
+        BundleError: the bundle is missing or damaged, or lacks the n-gram model or the cache.
+        InputError: the rate limit or the access log is of no use.
     """
-    bundle = Bundle.load(settings.bundle)
-    model = LanguageModel.of_bundle(bundle, mixture=settings.mixture, cache=settings.cache)
-
+    metrics = Metrics()
     app = Flask("lorelm.server")
+    app.json.ensure_ascii = False  # type: ignore[attr-defined]
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     app.config["MAX_FORM_MEMORY_SIZE"] = settings.max_body_bytes
-    app.register_blueprint(make_pages(model, bundle.manifest, limits=settings))
-    app.register_blueprint(make_api(model, limits=settings))
-
-    @app.get("/healthz")
-    def healthz() -> Response:
-        return jsonify({"status": "ok"})
-
-    @app.errorhandler(HTTPException)
-    @app.errorhandler(SamplingError)
-    def show_error(error: HTTPException | SamplingError) -> BaseResponse | tuple[str, int]:
-        if isinstance(error, RequestEntityTooLarge):
-            error.description = f"the request is longer than {settings.max_body_bytes:,} bytes"
-        if request.path.startswith("/api/") or isinstance(error, SamplingError):
-            return error_response(error)
-        return render_template("error.html", error=error), error.code or 500
-
-    @app.after_request
-    def add_security_headers(response: Response) -> Response:
-        response.headers.update(_SECURITY_HEADERS)
-        return response
-
+    note_requests(app, metrics, access_log=settings.access_log)
+    if settings.api_key is not None:
+        require_api_key(app, settings.api_key)
+    if settings.rate_limit is not None:
+        limit_rate(app, settings)
+    _answer_errors(app, settings)
+    _add_security_headers(app)
     if settings.proxy_hops:
         hops = settings.proxy_hops
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
             app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops, x_port=hops, x_prefix=hops
         )
+    served = ServedModel.of_bundle(Bundle.load(settings.bundle), settings=settings, metrics=metrics)
+    app.extensions[SERVED_MODEL] = served
+    app.register_blueprint(make_pages(served))
+    app.register_blueprint(make_api(served))
+    app.register_blueprint(make_openai_api(served, started_at=int(time.time())))
+    app.register_blueprint(make_tokenizer_api(served))
+    app.register_blueprint(make_operations(served, metrics))
+    app.register_blueprint(make_docs(served))
     return app
+
+
+def _answer_errors(app: Flask, settings: ServerSettings) -> None:
+    @app.errorhandler(HTTPException)
+    @app.errorhandler(LoreLMError)
+    def answer_error(error: HTTPException | LoreLMError) -> BaseResponse:
+        if isinstance(error, RequestEntityTooLarge):
+            error.description = f"the request is longer than {settings.max_body_bytes:,} bytes"
+        return answer(error)
+
+
+def _add_security_headers(app: Flask) -> None:
+    @app.after_request
+    def add(response: Response) -> Response:
+        response.headers.update(_SECURITY_HEADERS)
+        return response

@@ -2,19 +2,22 @@
 
 from flask import Blueprint, render_template, request
 
-from lorelm.bundle.manifest import Figures, Manifest
-from lorelm.errors import SamplingError
+from lorelm.bundle.manifest import Figures
+from lorelm.errors import SamplingError, UnavailableError
 from lorelm.evaluation.tables import FiguresTable, copies_table, describe_text, foretelling_table
 from lorelm.evaluation.verdicts import verdicts
-from lorelm.generation.language_model import LanguageModel, Sample
+from lorelm.generation.reply import Sample
 from lorelm.generation.settings import NOVEL_SPAN_USUAL, GenerationSettings
-from lorelm.server.requests import GenerateRequest
-from lorelm.server.settings import ServerSettings
+from lorelm.server.api.requests import GenerateRequest
+from lorelm.server.api.views import client_is_gone
+from lorelm.server.errors import status_of
+from lorelm.server.served_model import ServedModel
 
 
-def make_pages(model: LanguageModel, manifest: Manifest, *, limits: ServerSettings) -> Blueprint:
+def make_pages(served: ServedModel) -> Blueprint:
     """The views that people see. Every URL in them is relative, so any path prefix works."""
     pages = Blueprint("pages", __name__)
+    manifest = served.manifest
 
     @pages.get("/")
     def form() -> str:
@@ -24,15 +27,15 @@ def make_pages(model: LanguageModel, manifest: Manifest, *, limits: ServerSettin
     def continuation() -> str | tuple[str, int]:
         try:
             asked = GenerateRequest.from_form(request.form)
-            reply = model.reply(
-                asked.prompt,
-                asked.settings(
-                    max_len_limit=limits.max_len_limit, num_samples_limit=limits.num_samples_limit
-                ),
+            task = served.model.task(
+                served.model.read_prompt(asked.prompt),
+                asked.settings(served.settings),
+                deadline=served.deadline(None),
             )
-        except SamplingError as error:
-            return _page(error=error), 422
-        return _page(reply=reply)
+            served.begin([task], is_abandoned=client_is_gone()).wait()
+        except (SamplingError, UnavailableError) as error:
+            return _page(error=error), status_of(error)
+        return _page(reply=served.model.wording.reply(task))
 
     @pages.get("/model")
     def model_page() -> str:
@@ -49,8 +52,8 @@ def make_pages(model: LanguageModel, manifest: Manifest, *, limits: ServerSettin
             "page.html",
             manifest=manifest,
             defaults=GenerationSettings(),
-            max_len_limit=limits.max_len_limit,
-            can_forbid_copies=model.can_forbid_copies,
+            max_len_limit=served.settings.max_tokens_limit,
+            can_forbid_copies=served.model.can_forbid_copies,
             novel_span=NOVEL_SPAN_USUAL,
             marked_pieces=marked_pieces,
             form=request.form,

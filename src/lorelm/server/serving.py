@@ -1,19 +1,34 @@
 """Opens the port and answers until Ctrl-C."""
 
+import _thread
 import contextlib
 import errno
 import signal
 import socket
+import threading
 from collections.abc import Callable
 from types import FrameType
+from typing import Final
 
 import waitress
 from flask import Flask
 
 from lorelm.errors import ServerError
+from lorelm.server.app import SERVED_MODEL
+from lorelm.server.in_flight import InFlight
+from lorelm.server.served_model import ServedModel
+from lorelm.server.settings import ServerSettings
 
-_NUM_THREADS = 8
-_PORTS_TO_TRY = 20
+_SPARE_THREADS: Final = 16
+"""For what does not wait for the model: pages, files, refusals."""
+
+_SPARE_CONNECTIONS: Final = 500
+"""Browsers and clients keep connections open that they do not use."""
+
+_SECONDS_TO_SEND: Final = 5.0
+"""How long answers may take on their way when the server stops."""
+
+_PORTS_TO_TRY: Final = 20
 
 
 def open_port(host: str, port: int) -> socket.socket:
@@ -40,21 +55,58 @@ def open_port(host: str, port: int) -> socket.socket:
 
 
 def serve_until_stopped(
-    app: Flask, listening: socket.socket, *, behind_proxy: bool, on_ready: Callable[[], None]
+    app: Flask, listening: socket.socket, *, settings: ServerSettings, on_ready: Callable[[], None]
 ) -> None:
-    """Answers requests until Ctrl-C or SIGTERM, and lets those under way finish."""
-    signal.signal(signal.SIGTERM, _stop)
+    """Answers requests until Ctrl-C or SIGTERM, then lets those under way finish.
+
+    A second Ctrl-C does not wait for them.
+    """
+    in_flight = InFlight(app.wsgi_app)
+    app.wsgi_app = in_flight  # type: ignore[method-assign]
+    server = waitress.create_server(
+        app,
+        sockets=[listening],
+        # A request holds a thread until it is answered, also while it waits for a slot.
+        threads=settings.num_slots + settings.max_waiting + _SPARE_THREADS,
+        connection_limit=settings.num_slots + settings.max_waiting + _SPARE_CONNECTIONS,
+        channel_request_lookahead=1,  # or it would not notice that a client has hung up
+        ident=None,
+        # waitress drops the X-Forwarded headers unless told otherwise; with proxies in front,
+        # ProxyFix decides how many of them to believe.
+        clear_untrusted_proxy_headers=settings.proxy_hops == 0,
+    )
+    served: ServedModel = app.extensions[SERVED_MODEL]
+
+    def finish() -> None:
+        served.engine.stop(settings.grace_seconds)
+        in_flight.wait_for_none(timeout_seconds=_SECONDS_TO_SEND)
+        _thread.interrupt_main()
+        server.pull_trigger()  # the main thread waits for the network: it is to look up
+
+    stop = _Stop(finish, hurry=served.engine.hurry)
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
     with contextlib.suppress(KeyboardInterrupt):
         on_ready()
-        waitress.serve(
-            app,
-            sockets=[listening],
-            threads=_NUM_THREADS,
-            ident=None,
-            # waitress drops the X-Forwarded headers unless told otherwise; with proxies in front,
-            # ProxyFix decides how many of them to believe.
-            clear_untrusted_proxy_headers=not behind_proxy,
-        )
+        server.run()
+
+
+class _Stop:
+    """What a signal does: the first begins to finish, another ends at once."""
+
+    def __init__(self, finish: Callable[[], None], hurry: Callable[[], None]) -> None:
+        self._finish = finish
+        self._hurry = hurry
+        self._num_signals = 0
+
+    def __call__(self, _signal: int, _frame: FrameType | None) -> None:
+        self._num_signals += 1
+        if self._num_signals == 1:
+            threading.Thread(target=self._finish, name="lorelm-shutdown", daemon=True).start()
+        elif self._num_signals == 2:
+            self._hurry()
+            raise KeyboardInterrupt
+        # Later ones come while it ends already; one of them may be that all is finished.
 
 
 def url_of(listening: socket.socket) -> str:
@@ -80,7 +132,3 @@ def _free_port_hint(host: str, port: int) -> str:
             continue
         return f"try --port {candidate}"
     return "name another one with --port"
-
-
-def _stop(_signal: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt

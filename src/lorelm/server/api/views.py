@@ -1,0 +1,148 @@
+"""The JSON API."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, replace
+from typing import Any
+
+from flask import Blueprint, Response, jsonify, request
+
+from lorelm.errors import LoreLMError, UnknownModelError
+from lorelm.generation.generation import Generation, StreamedToken
+from lorelm.generation.task import Task
+from lorelm.server.api.requests import GenerateRequest, ScoreRequest
+from lorelm.server.errors import status_of
+from lorelm.server.events import event, event_stream
+from lorelm.server.served_model import ServedModel
+
+
+def make_api(served: ServedModel) -> Blueprint:
+    """The views below ``/api``. Errors are ``{"error": {"message": …, "field": …}}``."""
+    api = Blueprint("api", __name__, url_prefix="/api")
+
+    @api.post("/generate")
+    def generate() -> Response:
+        asked = GenerateRequest.from_request()
+        _require_model(asked.model, served)
+        task = served.model.task(
+            served.model.read_prompt(asked.prompt),
+            asked.settings(served.settings),
+            deadline=served.deadline(asked.timeout_seconds),
+        )
+        generation = served.begin(
+            [task], is_streamed=bool(asked.stream), is_abandoned=client_is_gone()
+        )
+        if asked.stream:
+            events = _events(served, task, generation)
+            return event_stream(events, on_close=generation.close)
+        generation.wait()
+        reply = asdict(served.model.wording.reply(task))
+        return jsonify(reply | _origin(served))
+
+    @api.post("/score")
+    def score() -> Response:
+        asked = ScoreRequest.from_request()
+        _require_model(asked.model, served)
+        task = served.model.scoring_task(
+            served.model.read_prompt(asked.text),
+            num_alternatives=asked.num_alternatives or 0,
+            deadline=served.deadline(asked.timeout_seconds),
+        )
+        served.begin([task], is_abandoned=client_is_gone()).wait()
+        tokens = served.model.wording.prompt_tokens(task, task.drafts[0])
+        return jsonify(
+            {
+                "text": asked.text,
+                "unknown_words": task.prompt.unknown_words,
+                "log_probability": sum(token.log_probability or 0.0 for token in tokens),
+                "tokens": [asdict(token) for token in tokens],
+            }
+            | _origin(served)
+        )
+
+    @api.get("/model")
+    def model() -> Response:
+        manifest, settings = served.manifest, served.settings
+        return jsonify(
+            _origin(served)
+            | {
+                "corpus": manifest.corpus.model_dump(mode="json", exclude={"files"}),
+                "tokenizer": manifest.tokenizer,
+                "network": asdict(manifest.model),
+                "evaluation": manifest.evaluation.model_dump(mode="json"),
+                "figures": manifest.figures and manifest.figures.model_dump(mode="json"),
+                "mixture": settings.mixture,
+                "cache": settings.cache,
+                "can_forbid_copies": served.model.can_forbid_copies,
+                "limits": {
+                    "max_len": settings.max_tokens_limit,
+                    "num_samples": settings.num_samples_limit,
+                    "timeout_seconds": settings.timeout_seconds,
+                },
+            }
+        )
+
+    return api
+
+
+def client_is_gone() -> Callable[[], bool]:
+    """What tells whether the client of the current request has hung up."""
+    is_gone: Callable[[], bool] = request.environ.get("waitress.client_disconnected", _never)
+    return is_gone
+
+
+def _never() -> bool:
+    return False
+
+
+def _origin(served: ServedModel) -> dict[str, Any]:
+    """What wrote a text, so that it can be made again."""
+    return {"model": served.name, "fingerprint": served.fingerprint}
+
+
+def _require_model(name: str | None, served: ServedModel) -> None:
+    if name not in (None, served.name):
+        raise UnknownModelError(str(name), served.name)
+
+
+def _events(served: ServedModel, task: Task, generation: Generation) -> Iterator[str]:
+    """The events of a generation; what goes wrong on the way is one too."""
+    prompt = task.prompt
+    start = {
+        "prompt": prompt.text,
+        "unknown_words": prompt.unknown_words,
+        "seeds": [draft.seed for draft in task.drafts],
+    }
+    yield event(start | _origin(served), name="start")
+    try:
+        for updates in generation.stream():
+            yield "".join(
+                _token_event(update)
+                if isinstance(update, StreamedToken)
+                else _end_event(served, task, update.place)
+                for update in updates
+            )
+    except LoreLMError as error:
+        yield event({"message": str(error), "status": status_of(error)}, name="error")
+        return
+    yield event({}, name="done")
+
+
+def _token_event(update: StreamedToken) -> str:
+    token = update.token
+    return event(
+        {
+            "sample": update.place,
+            "text": token.text,
+            "log_probability": token.log_probability,
+            "alternatives": [
+                {"text": other.text, "log_probability": other.log_probability}
+                for other in token.alternatives
+            ],
+        }
+    )
+
+
+def _end_event(served: ServedModel, task: Task, place: int) -> str:
+    """The whole sample, but for the scores, which have been sent."""
+    sample = served.model.wording.sample(task, task.drafts[place])
+    return event({"sample": place} | asdict(replace(sample, tokens=None)), name="sample")

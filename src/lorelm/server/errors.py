@@ -1,0 +1,71 @@
+"""Errors as an answer: their status, and their form by who asked."""
+
+import json
+from typing import Final
+
+from flask import render_template, request
+from werkzeug.exceptions import HTTPException
+from werkzeug.http import HTTP_STATUS_CODES
+from werkzeug.wrappers import Response
+
+from lorelm.errors import (
+    AbandonedError,
+    DeadlineError,
+    LoreLMError,
+    OverloadedError,
+    SamplingError,
+    UnavailableError,
+    UnknownModelError,
+)
+from lorelm.server.openai.errors import openai_error
+
+_RETRY_AFTER_SECONDS: Final = 1
+
+_OPENAI_PATHS: Final = ("/v1/", "/tokenize", "/detokenize", "/tokenizer_info")
+
+_CLIENT_CLOSED_REQUEST: Final = 499
+"""As nginx notes a request whose client has hung up; nobody sees it but the log."""
+
+_STATUSES: Final[tuple[tuple[type[LoreLMError], int], ...]] = (
+    (UnknownModelError, 404),
+    (SamplingError, 422),
+    (OverloadedError, 429),
+    (DeadlineError, 408),
+    (UnavailableError, 503),
+    (AbandonedError, _CLIENT_CLOSED_REQUEST),
+    (LoreLMError, 500),
+)
+
+
+def status_of(error: LoreLMError) -> int:
+    """The HTTP status of an error."""
+    return next(status for kind, status in _STATUSES if isinstance(error, kind))
+
+
+def answer(error: HTTPException | LoreLMError) -> Response:
+    """What answers a request that went wrong: JSON for programs, a page for people."""
+    if isinstance(error, HTTPException):
+        # Its headers say what methods there are, how to log in, when to come again.
+        response = error.get_response()
+        status, message, field = response.status_code, error.description or error.name, None
+    else:
+        response = Response()
+        status, message = status_of(error), str(error)
+        field = error.field if isinstance(error, SamplingError) else None
+    if status in (429, 503):
+        response.headers.setdefault("Retry-After", str(_RETRY_AFTER_SECONDS))
+    if request.path.startswith("/api/"):
+        body = {"error": {"message": message, "field": field}}
+    elif request.path.startswith(_OPENAI_PATHS):
+        status = 400 if status == 422 else status  # as OpenAI's own servers have it
+        body = openai_error(message, status=status, param=field)
+    else:
+        name = HTTP_STATUS_CODES.get(status, "Error")
+        response.data = render_template("error.html", name=name, message=message).encode()
+        response.content_type = "text/html; charset=utf-8"
+        response.status_code = status
+        return response
+    response.data = json.dumps(body).encode()  # in ASCII: it may quote what cannot be encoded
+    response.content_type = "application/json"
+    response.status_code = status
+    return response

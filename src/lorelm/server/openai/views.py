@@ -1,0 +1,57 @@
+"""What OpenAI's clients call."""
+
+from typing import Any
+
+from flask import Blueprint, Response, jsonify
+
+from lorelm.errors import UnknownModelError
+from lorelm.server.api.views import client_is_gone
+from lorelm.server.events import event_stream
+from lorelm.server.openai.completions import Completion
+from lorelm.server.openai.requests import CompletionRequest
+from lorelm.server.served_model import ServedModel
+
+
+def make_openai_api(served: ServedModel, *, started_at: int) -> Blueprint:
+    """The views below ``/v1``.
+
+    Args:
+        started_at: seconds since 1970.
+    """
+    openai = Blueprint("openai", __name__)
+
+    @openai.post("/v1/completions")
+    def completions() -> Response:
+        asked = CompletionRequest.from_request()
+        _require_model(asked.model)
+        completion = Completion(asked, served)
+        generation = served.begin(
+            completion.tasks, is_streamed=bool(asked.stream), is_abandoned=client_is_gone()
+        )
+        if asked.stream:
+            return event_stream(completion.events(generation), on_close=generation.close)
+        generation.wait()
+        return jsonify(completion.body())
+
+    @openai.get("/v1/models")
+    def models() -> Response:
+        return jsonify({"object": "list", "data": [_model()]})
+
+    @openai.get("/v1/models/<path:name>")
+    def model(name: str) -> Response:
+        _require_model(name)
+        return jsonify(_model())
+
+    def _model() -> dict[str, Any]:
+        return {
+            "id": served.name,
+            "object": "model",
+            "created": started_at,
+            "owned_by": "lorelm",
+        }
+
+    def _require_model(name: str) -> None:
+        if name != served.name:
+            raise UnknownModelError(name, served.name)
+
+    return openai

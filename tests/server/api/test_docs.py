@@ -1,0 +1,52 @@
+from collections.abc import Callable
+from pathlib import Path
+
+from flask.testing import FlaskClient
+from openapi_spec_validator import validate
+from playwright.sync_api import Browser
+
+from lorelm.server.api.requests import GenerateRequest
+
+
+def test_the_document_is_an_openapi_document(client: FlaskClient) -> None:
+    validate(client.get("/openapi.json").get_json())
+
+
+def test_it_names_every_address_for_programs_and_no_other(client: FlaskClient) -> None:
+    documented = {
+        (method.upper(), path)
+        for path, operations in client.get("/openapi.json").get_json()["paths"].items()
+        for method in operations
+    }
+    pages = {"/", "/model", "/docs", "/openapi.json", "/static/{name}"}
+    served = {
+        (method, rule.rule.replace("<path:", "{").replace(">", "}").replace("filename", "name"))
+        for rule in client.application.url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    }
+    assert documented == {(method, path) for method, path in served if path not in pages}
+
+
+def test_every_field_is_explained(client: FlaskClient) -> None:
+    schema = client.get("/openapi.json").get_json()["components"]["schemas"]["GenerateRequest"]
+    assert set(schema["properties"]) == set(GenerateRequest.model_fields)
+    assert all(field["description"] for field in schema["properties"].values())
+
+
+def test_the_page_for_people_needs_nothing_else(
+    browser: Browser, start_server: Callable[..., str], tiny_bundle: Path
+) -> None:
+    url = start_server(str(tiny_bundle))
+    page = browser.new_page(viewport={"width": 360, "height": 700})
+    asked: list[str] = []
+    complaints: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("console", lambda message: complaints.append(message.text))
+    page.goto(url + "docs")
+    assert page.get_by_role("heading", name="POST /api/generate").is_visible()
+    assert "Below 1 sober, above 1 wild" in page.inner_text("main")
+    overflow = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+    page.close()
+    assert overflow <= 0
+    assert complaints == []
+    assert all(address.startswith(url) for address in asked)

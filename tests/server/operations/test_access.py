@@ -1,0 +1,160 @@
+import base64
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from flask.testing import FlaskClient
+
+from lorelm.errors import InputError
+from lorelm.server.app import SERVED_MODEL, create_app
+from lorelm.server.settings import ServerSettings
+
+MakeClient = Callable[..., FlaskClient]
+
+
+@pytest.fixture
+def make_client(tiny_bundle: Path) -> Iterator[MakeClient]:
+    apps = []
+
+    def make(**settings: object) -> FlaskClient:
+        app = create_app(ServerSettings(bundle=tiny_bundle, **settings))
+        apps.append(app)
+        return app.test_client()
+
+    yield make
+    for app in apps:
+        app.extensions[SERVED_MODEL].engine.stop(grace_seconds=0)
+
+
+def basic(name: str, password: str) -> str:
+    return "Basic " + base64.b64encode(f"{name}:{password}".encode()).decode()
+
+
+@pytest.mark.parametrize(
+    ("given", "status"),
+    [
+        (None, 401),
+        ("Bearer mellon!", 200),
+        ("Bearer mellon", 401),
+        ("Bearer ", 401),
+        ("Bearer mellón", 401),
+        (basic("anybody", "mellon!"), 200),
+        (basic("", "mellon!"), 200),
+        (basic("mellon!", "x"), 401),
+        ("Basic nonsense", 401),
+        ("mellon!", 401),
+    ],
+)
+def test_only_who_knows_the_key_comes_in(
+    make_client: MakeClient, given: str | None, status: int
+) -> None:
+    client = make_client(api_key="mellon!")
+    headers = {"Authorization": given} if given else {}
+    for method, path, body in (
+        ("GET", "/", None),
+        ("GET", "/api/model", None),
+        ("GET", "/metrics", None),
+        ("POST", "/api/generate", {"prompt": "The"}),
+        ("POST", "/v1/completions", {"model": "tales", "prompt": "The"}),
+        ("POST", "/tokenize", {"prompt": "The"}),
+    ):
+        response = client.open(path, method=method, json=body, headers=headers)
+        assert response.status_code == status, path
+        if status == 401:
+            assert response.headers["WWW-Authenticate"].startswith("Basic ")
+
+
+def test_who_runs_the_server_may_look_whether_it_lives(make_client: MakeClient) -> None:
+    client = make_client(api_key="mellon!")
+    assert client.get("/healthz").status_code == client.get("/readyz").status_code == 200
+    with client.get("/static/style.css") as response:
+        assert response.status_code == 200
+
+
+def test_a_refusal_has_the_form_of_who_asked(make_client: MakeClient) -> None:
+    client = make_client(api_key="mellon!")
+    assert client.get("/v1/models").get_json()["error"]["code"] == "invalid_api_key"
+    assert "Bearer KEY" in client.get("/api/model").get_json()["error"]["message"]
+    assert "<h1>Unauthorized</h1>" in client.get("/").get_data(as_text=True)
+
+
+def test_an_empty_key_is_no_key() -> None:
+    with pytest.raises(InputError, match="the API key is empty"):
+        ServerSettings(api_key="")
+
+
+def test_who_asks_too_often_is_told_when_to_come_again(make_client: MakeClient) -> None:
+    client = make_client(rate_limit="3/minute")
+    for _ in range(3):
+        assert client.post("/api/generate", json={"prompt": "The"}).status_code == 200
+    refused = client.post("/api/generate", json={"prompt": "The"})
+    assert refused.status_code == 429
+    assert 0 < int(refused.headers["Retry-After"]) <= 60
+    assert "3 per 1 minute" in refused.get_json()["error"]["message"]
+    assert client.post("/", data={"prompt": "The"}).status_code == 429
+    assert client.get("/").status_code == 200  # what costs nothing goes on
+    assert client.get("/metrics").status_code == 200
+    other = client.post(
+        "/api/generate", json={"prompt": "The"}, environ_base={"REMOTE_ADDR": "192.0.2.7"}
+    )
+    assert other.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"rate_limit": "often"}, "'often' is no rate limit: write one such as '60/minute'"),
+        ({"rate_limit": "60/minute", "rate_limit_storage": "tape://x"}, "'tape://x' is no storage"),
+    ],
+)
+def test_a_limit_that_cannot_be_read_is_explained(
+    make_client: MakeClient, settings: dict[str, str], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        make_client(**settings)
+
+
+@pytest.fixture
+def redis_url(tmp_path: Path) -> Iterator[str]:
+    """A real Redis server of its own."""
+    program = shutil.which("redis-server")
+    if program is None:
+        pytest.skip("no redis-server: apt-get install redis-server (.ci/run does)")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    server = subprocess.Popen(
+        [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", tmp_path],
+        stdout=subprocess.DEVNULL,
+    )
+    give_up = time.monotonic() + 20
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+            break
+        except OSError:
+            assert time.monotonic() < give_up
+            time.sleep(0.02)
+    yield f"redis://127.0.0.1:{port}"
+    server.terminate()
+    server.wait(timeout=20)
+
+
+def test_several_servers_count_together_in_redis(make_client: MakeClient, redis_url: str) -> None:
+    one, two = (make_client(rate_limit="3/minute", rate_limit_storage=redis_url) for _ in range(2))
+    statuses = [
+        client.post("/api/generate", json={"prompt": "The"}).status_code
+        for client in (one, two, one, two, one)
+    ]
+    assert statuses == [200, 200, 200, 429, 429]
+
+
+def test_without_its_storage_a_server_counts_for_itself(make_client: MakeClient) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    client = make_client(rate_limit="2/minute", rate_limit_storage=f"redis://127.0.0.1:{port}")
+    statuses = [client.post("/api/generate", json={"prompt": "The"}).status_code for _ in range(3)]
+    assert statuses == [200, 200, 429]
