@@ -1,0 +1,304 @@
+"""The server under load, against a tutorial's, in one run; and the engine alone.
+
+    python bench/serving.py [--seconds 5] [--requests 20000] [--servers waitress gunicorn granian]
+
+The model has the sizes of the classic recipe and random weights; a request asks for 40 tokens. The
+load comes from a second process on this machine (bench/load.py), so the server does not have both
+cores for itself. Compare the ratios: the machine is shared.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import torch
+
+from lorelm.bundle.bundle import save_bundle
+from lorelm.bundle.manifest import CorpusFacts, Evaluation, TrainingFacts
+from lorelm.corpus.token_keys import document_keys
+from lorelm.corpus.tokenizer import make_tokenizer
+from lorelm.corpus.vocabulary import EOS_ID, Vocabulary
+from lorelm.generation.draft import Draft
+from lorelm.generation.engine.engine import Engine
+from lorelm.generation.engine.request import EngineRequest
+from lorelm.model.config import ModelConfig
+from lorelm.model.lstm import LSTMLanguageModel
+from lorelm.ngrams.fingerprints import FingerprintIndex
+from lorelm.ngrams.kneser_ney import KneserNey
+from lorelm.runtime.base import State
+from lorelm.runtime.onnx_runtime import OnnxRuntime
+from lorelm.runtime.step_graph import build_step_graph
+from lorelm.sampling import SamplingSettings
+
+HERE = Path(__file__).parent
+CONFIG = ModelConfig(vocabulary_size=911, embedding_size=512, hidden_size=512, num_layers=2)
+NUM_TOKENS = 40
+NUM_PROMPTS = 200
+LONG_PROMPT_TOKENS = 400
+MB = 1e6
+
+
+def random_weights() -> dict[str, np.ndarray]:
+    torch.manual_seed(0)
+    model = LSTMLanguageModel(CONFIG)
+    return {name: tensor.detach().numpy() for name, tensor in model.state_dict().items()}
+
+
+def write_bundle(path: Path) -> None:
+    """A bundle with all that one has that was trained on 20,000 tokens."""
+    weights, random = random_weights(), np.random.default_rng(0)
+    words = ["<unk>", "<eos>", *(f"w{i}" for i in range(2, CONFIG.vocabulary_size))]
+    tokenizer = make_tokenizer("classic")
+    documents = [[words[i] for i in random.integers(2, len(words), 10)] for _ in range(2000)]
+    save_bundle(
+        path,
+        vocabulary=Vocabulary(words),
+        tokenizer=tokenizer,
+        model=CONFIG,
+        graphs={"int8": build_step_graph(weights, CONFIG, "int8")},
+        weights=None,
+        recipe={},
+        corpus=CorpusFacts(
+            source="random words",
+            fingerprint="",
+            **{
+                f"{part}_{what}": 1
+                for part in ("train", "valid", "test")
+                for what in ("documents", "tokens")
+            },
+        ),
+        evaluation=Evaluation(
+            valid_perplexity=1, test_perplexity=1, int8_test_perplexity=1, test_unknown_rate=0
+        ),
+        training=TrainingFacts(best_epoch=1, epochs=1, seconds=1, device="cpu"),
+        spelling=KneserNey.fit(np.array([1, 2, 3, 1]), order=1, vocabulary_size=200),
+        copies=FingerprintIndex.build(document_keys(documents, tokenizer)),
+        ngram=None,
+        ngram_facts=None,
+        metrics=b"",
+    )
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return int(taken.getsockname()[1])
+
+
+@contextlib.contextmanager
+def running(command: list[str], port: int, **environment: str) -> Iterator[psutil.Process]:
+    """A server of its own process, once it answers; ended at the end."""
+    server = subprocess.Popen(
+        command,
+        env=os.environ | environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        give_up = time.monotonic() + 60
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port), timeout=1).close()
+                break
+            except OSError:
+                assert time.monotonic() < give_up, command
+                assert server.poll() is None, command
+                time.sleep(0.1)
+        yield psutil.Process(server.pid)
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        try:
+            server.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            os.killpg(server.pid, signal.SIGKILL)
+
+
+def load(port: int, *arguments: str, bodies: list[str] | None = None) -> dict[str, Any]:
+    """What the clients of a second process see."""
+    command = [sys.executable, str(HERE / "load.py"), f"http://127.0.0.1:{port}/api/generate"]
+    ended = subprocess.run(
+        [*command, *arguments, "--", *(bodies or prompts())],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    figures: dict[str, Any] = json.loads(ended.stdout)
+    return figures
+
+
+def prompts(**more: object) -> list[str]:
+    """Requests with prompts of one to seven words."""
+    random = np.random.default_rng(1)
+    bodies = []
+    for number in range(NUM_PROMPTS):
+        words = [f"w{i}" for i in random.integers(2, CONFIG.vocabulary_size, 1 + number % 7)]
+        body = {"prompt": " ".join(words), "max_len": NUM_TOKENS}
+        bodies.append(json.dumps(body | more)[:-1] + ', "seed": {seed}}')
+    return bodies
+
+
+def show(what: str, figures: dict[str, Any], baseline: dict[str, Any] | None = None) -> None:
+    ratio = figures["tokens_per_second"] / baseline["tokens_per_second"] if baseline else 1.0
+    print(
+        f"{what:34} {figures['tokens_per_second']:9,.0f} {ratio:7.1f}"
+        f" {1000 * figures['median_seconds']:9.1f} {1000 * figures['p99_seconds']:9.1f}"
+        f" {figures['requests']:8,} {figures['errors']:6}",
+        flush=True,
+    )
+
+
+def serve_command(kind: str, bundle: Path, port: int) -> list[str]:
+    """The command that serves the bundle with a server."""
+    threads = str(64 + 256 + 16)
+    return {
+        "waitress": [sys.executable, "-m", "lorelm", "serve", str(bundle), "--port", str(port)],
+        "gunicorn": [
+            *(sys.executable, "-m", "gunicorn", "--bind", f"127.0.0.1:{port}", "--workers", "1"),
+            *("--worker-class", "gthread", "--threads", threads, "--keep-alive", "60"),
+            *("--chdir", str(HERE), "wsgi:app"),
+        ],
+        "granian": [
+            *(sys.executable, "-m", "granian", "--interface", "wsgi", "--port", str(port)),
+            *("--workers", "1", "--blocking-threads", threads, "--backlog", "1024"),
+            *("--working-dir", str(HERE), "wsgi:app"),
+        ],
+    }[kind]
+
+
+def measure_baseline(seconds: float) -> dict[str, Any]:
+    port = free_port()
+    with running([sys.executable, str(HERE / "tutorial_server.py"), str(port)], port):
+        load(port, "--requests", "3")
+        return load(port, "--seconds", str(seconds))
+
+
+def measure_server(kind: str, bundle: Path, baseline: dict[str, Any], seconds: float) -> None:
+    port = free_port()
+    command = serve_command(kind, bundle, port)
+    with running(command, port, LORELM_BENCH_BUNDLE=str(bundle)):
+        load(port, "--requests", "20")
+        for clients in (1, 8, 64):
+            figures = load(port, "--clients", str(clients), "--seconds", str(seconds))
+            show(f"{kind}, {clients} clients", figures, baseline)
+        for clients in (64, 256):
+            figures = load(
+                *(port, "--clients", str(clients), "--seconds", str(seconds), "--stream"),
+                bodies=prompts(stream=True),
+            )
+            show(f"{kind}, {clients} streaming clients", figures, baseline)
+
+
+def measure_memory(bundle: Path, num_requests: int) -> None:
+    """How much the server grows over many requests, after the first thousands."""
+    port = free_port()
+    with running(serve_command("waitress", bundle, port), port) as server:
+        options = ("--clients", "64", "--seconds", "600")
+        load(port, *options, "--requests", "3000")
+        before = server.memory_info().rss
+        load(port, *options, "--requests", str(num_requests))
+        after = server.memory_info().rss
+    print(
+        f"memory: {before / MB:.0f} MB after 3,000 requests, {after / MB:.0f} MB after"
+        f" {num_requests:,} more: {(after - before) / MB:+.1f} MB"
+    )
+
+
+def measure_state_cache(bundle: Path) -> None:
+    """The time to the first token of a long prompt that was read before, and that was not."""
+    port = free_port()
+    random = np.random.default_rng(2)
+
+    def body(length: int) -> str:
+        words = " ".join(f"w{i}" for i in random.integers(2, CONFIG.vocabulary_size, length))
+        return json.dumps({"prompt": words, "max_len": 1, "num_alternatives": 0})
+
+    with running(serve_command("waitress", bundle, port), port):
+        load(port, "--requests", "20")
+        new = [body(LONG_PROMPT_TOKENS) for _ in range(30)]
+        first = load(port, "--requests", "30", bodies=new)["median_seconds"]
+        again = load(port, "--requests", "30", bodies=new)["median_seconds"]
+    print(
+        f"first token after a prompt of {LONG_PROMPT_TOKENS} tokens: {1000 * first:.1f} ms when it"
+        f" is new, {1000 * again:.1f} ms when it comes again"
+    )
+
+
+def engine_alone(runtime: OnnxRuntime, num_rows: int, num_requests: int) -> float:
+    """Ids a second of the engine in this process, prompts included, 40 tokens a request."""
+    engine = Engine(runtime, num_slots=num_rows, max_waiting=num_requests)
+    random = np.random.default_rng(0)
+    drafts = [
+        Draft(
+            random.integers(2, CONFIG.vocabulary_size, 1 + seed % 7),
+            seed=seed,
+            settings=SamplingSettings(),
+            max_len=NUM_TOKENS,
+        )
+        for seed in range(num_requests)
+    ]
+    for draft in drafts:
+        engine.submit(EngineRequest(drafts=[draft], on_end=lambda draft: None))
+    started = time.perf_counter()
+    while not engine.is_idle:
+        engine.step()
+    return sum(len(draft.read_ids) for draft in drafts) / (time.perf_counter() - started)
+
+
+def runtime_alone(runtime: OnnxRuntime, num_rows: int, num_steps: int) -> float:
+    """Ids a second of the runtime with no scheduling and no sampling."""
+    state, ids = State.zeros(CONFIG, num_rows), np.full(num_rows, EOS_ID)
+    started = time.perf_counter()
+    for _ in range(num_steps):
+        _, state = runtime.step(ids, state)
+    return num_rows * num_steps / (time.perf_counter() - started)
+
+
+def measure_engine() -> None:
+    runtime = OnnxRuntime(build_step_graph(random_weights(), CONFIG, "int8"), CONFIG)
+    for rows in (1, 8, 64):
+        alone, bare = 0.0, 0.0
+        for _ in range(5):  # in turns, and the best of each, since the machine is shared
+            bare = max(bare, runtime_alone(runtime, rows, 400))
+            alone = max(alone, engine_alone(runtime, rows, 10 * rows))
+        print(
+            f"engine alone, {rows:2} rows: {alone:9,.0f} ids/s, the bare runtime {bare:9,.0f}:"
+            f" {alone / bare:.0%}"
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=5, help="a measurement")
+    parser.add_argument("--requests", type=int, default=20_000, help="for the growth of memory")
+    parser.add_argument("--servers", nargs="+", default=["waitress"])
+    asked = parser.parse_args()
+    torch.set_num_threads(1)
+    measure_engine()
+    with tempfile.TemporaryDirectory() as folder:
+        bundle = Path(folder) / "classic"
+        write_bundle(bundle)
+        columns = ("tokens/s", 9), ("times", 7), ("median ms", 9), ("p99 ms", 9), ("requests", 8)
+        print(" " * 34, *(f"{name:>{width}}" for name, width in columns), "errors")
+        baseline = measure_baseline(asked.seconds)
+        show("tutorial, 1 client", baseline, baseline)
+        for kind in asked.servers:
+            measure_server(kind, bundle, baseline, asked.seconds)
+        measure_state_cache(bundle)
+        if asked.requests:
+            measure_memory(bundle, asked.requests)
+
+
+if __name__ == "__main__":
+    main()
