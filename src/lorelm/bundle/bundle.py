@@ -23,7 +23,14 @@ from typing import Any, Final, Literal, Self, TypeVar
 
 import numpy as np
 
-from lorelm.bundle.folder import check_replaceable, replace_file, replace_folder, whole_folder
+from lorelm.bundle.folder import (
+    check_place,
+    check_replaceable,
+    name_while_written,
+    replace_file,
+    replace_folder,
+    whole_folder,
+)
 from lorelm.bundle.manifest import (
     CacheFacts,
     CorpusFacts,
@@ -61,8 +68,7 @@ METRICS_FIGURES: Final = (
 CURVES: Final = "curves.png"
 METRICS_SO_FAR: Final = "metrics.so-far.jsonl"
 CHECKPOINT: Final = "checkpoint.safetensors"
-CHECKPOINT_NEW: Final = f".{CHECKPOINT}.new"
-_EARLY: Final = (METRICS_SO_FAR, CHECKPOINT, CHECKPOINT_NEW, *STORE_PATTERNS)
+_EARLY: Final = (METRICS_SO_FAR, CHECKPOINT, name_while_written(CHECKPOINT), *STORE_PATTERNS)
 """What the folder holds while the model is trained, and no longer when the bundle is written."""
 
 EMBEDDED_PATH: Final = Path(__file__).parent / "embedded"
@@ -83,6 +89,7 @@ def graph_name(precision: Precision) -> str:
 
 _OWNED: Final = (
     *(MANIFEST, VOCABULARY, WEIGHTS, SPELLING, COPIES, NGRAM, CURVES),
+    name_while_written(MANIFEST),
     *_EARLY,
     *map(graph_name, PRECISIONS),
 )
@@ -351,9 +358,16 @@ def check_target(path: str | Path) -> None:
     """Refuses a folder that :func:`save_bundle` could or should not replace.
 
     Raises:
-        BundleError: it holds something else than a bundle, or cannot be written.
+        BundleError: it holds something else than a bundle or an unfinished run, or cannot be
+            written.
     """
-    check_replaceable(Path(path), is_ours=_is_bundle, early=(METRICS, *_EARLY))
+    path = Path(path)
+    check_place(path)
+    check_replaceable(path, is_ours=_is_ours, early=(METRICS, *_EARLY), owned=_OWNED)
+
+
+def _is_ours(path: Path) -> bool:
+    return (path / CHECKPOINT).is_file() or _is_bundle(path)
 
 
 def _is_bundle(path: Path) -> bool:
