@@ -1,5 +1,6 @@
 import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -102,6 +103,15 @@ def test_ctrl_c_saves_and_says_how_to_go_on(
     assert same(weights(tmp_path / "model"), weights(tmp_path / "whole"))
     assert not list((tmp_path / "model").glob("*checkpoint*"))
     assert (tmp_path / "model" / "metrics.jsonl").read_text().count("\n") == 40
+
+
+def test_what_is_replaced_is_told_at_the_beginning(
+    lorelm: Lorelm, tiny_bundle: Path, tales_csv: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(tiny_bundle, tmp_path / "model")
+    ended = lorelm("train", tales_csv, "--out", "model", "--device", "abacus", code=2)
+    told = "model holds a model of tales.txt, which the new one will replace."
+    assert told in ended.stderr.splitlines()
 
 
 def test_resume_without_a_run_says_so(lorelm: Lorelm, tmp_path: Path) -> None:

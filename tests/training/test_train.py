@@ -1,8 +1,10 @@
 import dataclasses
 import json
+import os
 import shutil
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,9 @@ from lorelm.corpus.documents import Documents
 from lorelm.corpus.readers import read_documents
 from lorelm.errors import BundleError, CorpusError, TrainingStoppedError
 from lorelm.evaluation.trained_corpus import find_trained_corpus
+from lorelm.model.lstm import LSTMLanguageModel
 from lorelm.training.checkpoint import Checkpoint
+from lorelm.training.listener import EpochReport, TrainingListener
 from lorelm.training.recipe import Recipe
 from lorelm.training.train import TrainingOptions, train
 
@@ -89,6 +93,38 @@ def test_a_folder_of_other_things_is_refused_before_training(
     with pytest.raises(BundleError, match="holds other things"):
         train(tales, tiny_recipe, out=tmp_path)
     assert [file.name for file in tmp_path.iterdir()] == ["thesis.docx"]
+
+
+class FirstEpoch(TrainingListener):
+    """Does something after the first epoch, and hears what went wrong."""
+
+    def __init__(self, act: Callable[[], object]) -> None:
+        self.act = act
+        self.problems: list[str] = []
+
+    def on_epoch(self, report: EpochReport, model: LSTMLanguageModel) -> None:
+        if report.epoch == 1:
+            self.act()
+
+    def on_problem(self, message: str) -> None:
+        self.problems.append(message)
+
+
+def test_two_runs_do_not_write_to_one_folder(
+    tales: Documents, tiny_recipe: Recipe, tmp_path: Path
+) -> None:
+    out, recipe = tmp_path / "m", dataclasses.replace(tiny_recipe, epochs=2)
+
+    def train_too() -> None:
+        for resume in (None, Checkpoint.load(out)):
+            with pytest.raises(
+                BundleError, match=rf"another run \(process {os.getpid()} .*give --out another"
+            ):
+                train(tales, recipe, out=out, resume=resume)
+
+    train(tales, recipe, out=out, listener=FirstEpoch(train_too))
+    assert Bundle.load(out).manifest.training.epochs == 2
+    assert list(tmp_path.iterdir()) == [out]
 
 
 @pytest.fixture

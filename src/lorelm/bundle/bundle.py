@@ -16,7 +16,8 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, Self, TypeVar
@@ -31,6 +32,7 @@ from lorelm.bundle.folder import (
     replace_folder,
     whole_folder,
 )
+from lorelm.bundle.folder_lock import locked_folder
 from lorelm.bundle.manifest import (
     CacheFacts,
     CorpusFacts,
@@ -354,28 +356,33 @@ def save_bundle(
         raise BundleError(f"bundle {path} cannot be written: {error.strerror or error}") from error
 
 
-def check_target(path: str | Path) -> None:
-    """Refuses a folder that :func:`save_bundle` could or should not replace.
+@contextmanager
+def held_target(path: str | Path) -> Iterator[None]:
+    """Holds a folder for :func:`save_bundle`, from before the work to after it.
 
     Raises:
-        BundleError: it holds something else than a bundle or an unfinished run, or cannot be
-            written.
+        BundleError: it holds something else than a bundle or an unfinished run, is the embedded
+            bundle, cannot be written, or is held by another run.
     """
     path = Path(path)
+    if path.resolve() == EMBEDDED_PATH.resolve():
+        raise BundleError(f"{path} is the model that LoreLM comes with: give --out a new folder")
     check_place(path)
-    check_replaceable(path, is_ours=_is_ours, early=(METRICS, *_EARLY), owned=_OWNED)
+    with locked_folder(path):
+        check_replaceable(path, is_ours=_is_ours, early=(METRICS, *_EARLY), owned=_OWNED)
+        yield
+
+
+def manifest_in(path: Path) -> Manifest | None:
+    """The manifest of the bundle in a folder; None where there is no bundle."""
+    try:
+        return Manifest.from_json(_read(path / MANIFEST), where=MANIFEST)
+    except BundleError:
+        return None
 
 
 def _is_ours(path: Path) -> bool:
-    return (path / CHECKPOINT).is_file() or _is_bundle(path)
-
-
-def _is_bundle(path: Path) -> bool:
-    try:
-        Manifest.from_json(_read(path / MANIFEST), where=MANIFEST)
-    except BundleError:
-        return False
-    return True
+    return (path / CHECKPOINT).is_file() or manifest_in(path) is not None
 
 
 def _serialize(weights: Weights, weight_type: WeightType, *, tied: bool) -> bytes:

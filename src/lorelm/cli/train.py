@@ -13,6 +13,8 @@ import click
 from click.core import ParameterSource
 
 from lorelm.bundle import EMBEDDED_PATH, Bundle
+from lorelm.bundle.bundle import manifest_in
+from lorelm.bundle.folder_lock import locked_folder
 from lorelm.cli.evaluating import evaluate_bundle
 from lorelm.cli.figures_display import show_figures
 from lorelm.cli.options import TIME, echo_notes, reading_options, take_reading_options
@@ -244,6 +246,7 @@ def _run(
 
     module = _training_module()
     from lorelm.training.processes import join_processes, was_restarted
+    from lorelm.training.run_folder import unfinished_run
 
     documents, valid, test = parts if len(parts) == 3 else (parts[0], None, None)
     assert documents is not None
@@ -253,9 +256,9 @@ def _run(
         _stop_on_signal() as stop,
     ):
         if resume is None and was_restarted(processes):
-            resume = module.unfinished_run(out)
+            resume = unfinished_run(out)
         if processes.is_writer:
-            _say_beginning(documents, resume)
+            _say_beginning(documents, out, resume)
         result = module.train(
             documents,
             recipe,
@@ -275,9 +278,15 @@ def _run(
     show_next_steps(result)
 
 
-def _say_beginning(documents: Documents, resume: "Checkpoint | None") -> None:
+def _say_beginning(documents: Documents, out: Path, resume: "Checkpoint | None") -> None:
     if resume is not None:
         click.echo(f"Going on from {resume.snapshot.description}.", err=True)
+    replaced = manifest_in(out)
+    if replaced is not None:
+        click.echo(
+            f"{out} holds a model of {replaced.corpus.source}, which the new one will replace.",
+            err=True,
+        )
     echo_notes(documents.notes)
 
 
@@ -313,11 +322,12 @@ def _stop_on_signal() -> Iterator[threading.Event]:
 def _judge(result: "TrainingResult") -> None:
     """Says what the model is worth, and writes it into the bundle."""
     click.echo("Judging it on the test part ...", err=True)
-    bundle = Bundle.load(result.path)
     try:
-        figures = evaluate_bundle(bundle, corpus=result.corpus).figures
+        with locked_folder(result.path):
+            bundle = Bundle.load(result.path)
+            figures = evaluate_bundle(bundle, corpus=result.corpus).figures
+            bundle.record_figures(figures)
     except CorpusError as error:
         click.echo(f"It cannot be judged: {error}", err=True)
         return
-    bundle.record_figures(figures)
     show_figures(figures, partial(click.echo, err=True))

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from lorelm.bundle import Bundle
-from lorelm.bundle.bundle import CHECKPOINT, check_target, save_bundle
+from lorelm.bundle.bundle import save_bundle
 from lorelm.bundle.manifest import CorpusFacts, Evaluation, TrainingFacts
 from lorelm.corpus.documents import Documents
 from lorelm.corpus.preparation import Corpus, prepare_corpus
@@ -37,6 +37,7 @@ from lorelm.training.loop import CheckpointSettings, fit
 from lorelm.training.metrics import MetricsLog, epoch_figures, metrics_lines
 from lorelm.training.processes import ALONE, Processes
 from lorelm.training.recipe import Recipe
+from lorelm.training.run_folder import held_run_folder
 from lorelm.training.sizing import sized_to
 from lorelm.training.tensorboard import TensorBoardLog
 from lorelm.training.trainer import TrainedModel
@@ -104,7 +105,8 @@ def train(
     listener; the others return None.
 
     While training runs, the folder holds a checkpoint, and ``metrics.so-far.jsonl`` with a line an
-    epoch, which is in the bundle as ``metrics.jsonl`` in the end.
+    epoch, which is in the bundle as ``metrics.jsonl`` in the end. No other run may write to it
+    meanwhile.
 
     Args:
         valid, test: these parts, where they are not to be split off `documents`.
@@ -115,9 +117,9 @@ def train(
     Raises:
         CorpusError: the corpus is too small, has no word for the tokenizer, or is too large for the
             n-gram model that is asked for.
-        BundleError: `out` holds something else, or cannot be written.
-        CheckpointError: `out` holds an unfinished run and this is not its resumption, or `resume`
-            is of another corpus.
+        BundleError: `out` holds something else, cannot be written, or another run writes to it.
+        CheckpointError: `out` holds an unfinished run and this is not its resumption, `resume` is
+            of another corpus.
         InputError: there is no such device, or no writing for TensorBoard.
         MissingExtraError: TensorBoard is asked for and not installed.
         RecipeError: the loss exploded, again and again, or the batch is too small for so many
@@ -126,7 +128,34 @@ def train(
         WorkerLostError: another process ended.
     """
     out = Path(out)
-    processes.by_writer(partial(_check_folder, out, is_resumed=resume is not None))
+    with held_run_folder(out, processes, is_resumed=resume is not None):
+        return _train_in_held_folder(
+            documents,
+            recipe,
+            out=out,
+            options=options,
+            valid=valid,
+            test=test,
+            listener=listener,
+            resume=resume,
+            stop=stop,
+            processes=processes,
+        )
+
+
+def _train_in_held_folder(
+    documents: Documents,
+    recipe: Recipe,
+    *,
+    out: Path,
+    options: TrainingOptions,
+    valid: Documents | None,
+    test: Documents | None,
+    listener: TrainingListener | None,
+    resume: Checkpoint | None,
+    stop: threading.Event | None,
+    processes: Processes,
+) -> TrainingResult | None:
     device = processes.own_device(resolve_device(options.device))
     corpus = prepare_corpus(
         documents,
@@ -244,18 +273,6 @@ def _told(
         yield MetricsLog(out, board or listener, reports=reports)
 
 
-def _check_folder(out: Path, *, is_resumed: bool) -> None:
-    """Refuses a folder that cannot be trained to.
-
-    Raises:
-        BundleError: it holds something else, or cannot be written.
-        CheckpointError: it holds an unfinished run that is not to be gone on with.
-    """
-    check_target(out)
-    if not is_resumed:
-        refuse_unfinished(out)
-
-
 def _curves(trained: TrainedModel, corpus: Corpus, counted: CountedModel | None) -> bytes | None:
     """The plot of how training went; None where Matplotlib is not installed."""
     try:
@@ -273,21 +290,6 @@ def _copies(corpus: Corpus) -> FingerprintIndex | None:
     if not corpus.is_countable:
         return None
     return FingerprintIndex.build(document_keys(corpus.train.documents, corpus.tokenizer))
-
-
-def refuse_unfinished(out: Path) -> None:
-    """Refuses a folder with an unfinished run, of which nothing is to be lost.
-
-    Raises:
-        CheckpointError: it holds one.
-    """
-    unfinished = unfinished_run(out)
-    if unfinished is not None:
-        where = unfinished.snapshot.description
-        raise CheckpointError(
-            f"{out} holds an unfinished run ({where}): go on with lorelm train --resume {out}, "
-            f"give --out another folder, or delete {out / CHECKPOINT}"
-        )
 
 
 def _planned(
@@ -312,15 +314,6 @@ def _planned(
         device=device,
         may_change_width=may_change_width,
     )
-
-
-def unfinished_run(out: Path) -> Checkpoint | None:
-    """The last checkpoint of the run in a folder, if it holds an unfinished one.
-
-    Raises:
-        CheckpointError: it is damaged.
-    """
-    return Checkpoint.load(out) if (out / CHECKPOINT).is_file() else None
 
 
 def _sized_as(recipe: Recipe, known: Bundle) -> Recipe:
