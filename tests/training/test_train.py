@@ -21,6 +21,8 @@ from lorelm.training.listener import EpochReport, TrainingListener
 from lorelm.training.recipe import Recipe
 from lorelm.training.train import TrainingOptions, train
 
+from .test_checkpoint import fill
+
 
 def test_metrics_hold_a_line_an_epoch(tiny_bundle: Path, tiny_recipe: Recipe) -> None:
     lines = [json.loads(line) for line in (tiny_bundle / "metrics.jsonl").read_text().splitlines()]
@@ -125,6 +127,24 @@ def test_two_runs_do_not_write_to_one_folder(
     train(tales, recipe, out=out, listener=FirstEpoch(train_too))
     assert Bundle.load(out).manifest.training.epochs == 2
     assert list(tmp_path.iterdir()) == [out]
+
+
+def test_a_bundle_that_finds_no_room_says_how_much_it_takes_and_what_is_kept(
+    tales: Documents, tiny_recipe: Recipe, small_disk: Path
+) -> None:
+    out, ballast = small_disk / "m", small_disk / "ballast"
+    recipe = dataclasses.replace(tiny_recipe, epochs=2)
+    listener = FirstEpoch(lambda: fill(ballast))
+    with pytest.raises(
+        BundleError,
+        match=r"cannot be written: No space left on device \(free 0\.\d MB for it\); the last "
+        rf"checkpoint is of epoch 1, step 0: go on with lorelm train --resume {out}$",
+    ):
+        train(tales, recipe, out=out, listener=listener)
+    ballast.unlink()
+    resumed = train(tales, recipe, out=out, resume=Checkpoint.load(out))
+    assert resumed
+    assert resumed.training.epochs == Bundle.load(out).manifest.training.epochs == 2
 
 
 @pytest.fixture

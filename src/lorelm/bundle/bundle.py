@@ -14,6 +14,7 @@
     curves.png            the same as a plot               (where Matplotlib is installed)
 """
 
+import errno
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -353,7 +354,12 @@ def save_bundle(
     try:
         replace_folder(Path(path), files, owned=_OWNED)
     except OSError as error:
-        raise BundleError(f"bundle {path} cannot be written: {error.strerror or error}") from error
+        remedy = ""
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            remedy = f" (free {sum(map(len, files.values())) / 1e6:.1f} MB for it)"
+        raise BundleError(
+            f"bundle {path} cannot be written: {error.strerror or error}{remedy}"
+        ) from error
 
 
 @contextmanager

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from lorelm.bundle.bundle import CHECKPOINT, held_target
 from lorelm.bundle.folder import whole_folder
-from lorelm.errors import CheckpointError
-from lorelm.training.checkpoint import Checkpoint
+from lorelm.errors import BundleError, CheckpointError
+from lorelm.training.checkpoint import Checkpoint, last_checkpoint
 from lorelm.training.processes import Processes
 
 
@@ -16,7 +16,7 @@ from lorelm.training.processes import Processes
 def held_run_folder(out: Path, processes: Processes, *, is_resumed: bool) -> Iterator[None]:
     """Holds the folder of a run, from before its corpus is read to after its bundle is saved.
 
-    Only the writer among the processes holds it.
+    Only the writer among the processes holds it. What ends the run says what is kept of it.
 
     Raises:
         BundleError: the folder holds something else, cannot be written, or is held by another run.
@@ -24,7 +24,10 @@ def held_run_folder(out: Path, processes: Processes, *, is_resumed: bool) -> Ite
     """
     with ExitStack() as held:
         processes.by_writer(partial(_hold, held, out, is_resumed=is_resumed))
-        yield
+        try:
+            yield
+        except BundleError as error:
+            raise BundleError(f"{error}{_kept(out)}") from error
 
 
 def unfinished_run(out: Path) -> Checkpoint | None:
@@ -55,3 +58,8 @@ def _refuse_unfinished(out: Path) -> None:
             f"{out} holds an unfinished run ({where}): go on with lorelm train --resume {out}, "
             f"give --out another folder, or delete {out / CHECKPOINT}"
         )
+
+
+def _kept(out: Path) -> str:
+    kept = last_checkpoint(out)
+    return f"; {kept}" if kept else ""

@@ -119,7 +119,7 @@ def train(
             n-gram model that is asked for.
         BundleError: `out` holds something else, cannot be written, or another run writes to it.
         CheckpointError: `out` holds an unfinished run and this is not its resumption, `resume` is
-            of another corpus.
+            of another corpus, or the first checkpoint cannot be written.
         InputError: there is no such device, or no writing for TensorBoard.
         MissingExtraError: TensorBoard is asked for and not installed.
         RecipeError: the loss exploded, again and again, or the batch is too small for so many

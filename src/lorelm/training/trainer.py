@@ -181,6 +181,7 @@ class Trainer:
                 "epoch_tokens": self._epoch_tokens,
                 "epoch_seconds": self._epoch_seconds + self.seconds,
                 "seconds": self.seconds,
+                "is_over": self.is_over,
             },
         )
 
