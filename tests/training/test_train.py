@@ -5,6 +5,7 @@ import shutil
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -129,6 +130,34 @@ def test_two_runs_do_not_write_to_one_folder(
     assert list(tmp_path.iterdir()) == [out]
 
 
+def test_what_is_put_into_the_folder_during_a_run_stays(
+    tales: Documents, tiny_recipe: Recipe, tmp_path: Path
+) -> None:
+    out, stop = tmp_path / "m", threading.Event()
+    options = TrainingOptions(tensorboard=str(out / "board"))
+    recipe = dataclasses.replace(tiny_recipe, epochs=2)
+
+    def put() -> None:
+        (out / "notes").mkdir()
+        (out / "notes" / "day.txt").write_text("it works")
+        stop.set()
+
+    with pytest.raises(TrainingStoppedError):
+        train(
+            tales,
+            recipe,
+            out=out,
+            options=options,
+            listener=FirstEpoch(put),
+            stop=nullcontext(stop),
+        )
+    train(tales, recipe, out=out, options=options, resume=Checkpoint.load(out))
+    train(tales, recipe, out=out)  # again, in place of the bundle
+    Bundle.load(out)
+    assert (out / "notes" / "day.txt").read_text() == "it works"
+    assert list((out / "board").iterdir())
+
+
 def test_a_bundle_that_finds_no_room_says_how_much_it_takes_and_what_is_kept(
     tales: Documents, tiny_recipe: Recipe, small_disk: Path
 ) -> None:
@@ -182,7 +211,7 @@ def test_a_large_corpus_goes_on_from_its_stored_ids(
     out, stop = tmp_path / "m", threading.Event()
     stop.set()
     with pytest.raises(TrainingStoppedError):
-        train(large_tales, tiny_recipe, out=out, stop=stop)
+        train(large_tales, tiny_recipe, out=out, stop=nullcontext(stop))
     assert len(list(out.glob("ids.*"))) == 2
     monkeypatch.setattr(large_corpus, "_Numbering", None)  # nothing can be numbered now
     recipe = Checkpoint.load(out).run["recipe"]

@@ -21,7 +21,7 @@ from lorelm.cli.options import TIME, echo_notes, reading_options, take_reading_o
 from lorelm.corpus.documents import Documents
 from lorelm.corpus.readers import read_documents
 from lorelm.corpus.reading_options import ReadingOptions
-from lorelm.errors import CorpusError, MissingExtraError
+from lorelm.errors import CorpusError, MissingExtraError, TrainingStoppedError
 from lorelm.training.recipe import BUILT_IN_RECIPES, SCHEDULES, TRAINING_PRECISIONS, Recipe
 
 if TYPE_CHECKING:
@@ -253,7 +253,6 @@ def _run(
     with (
         join_processes(options.device) as processes,
         TrainingDisplay(_safety(out, options)) as display,
-        _stop_on_signal() as stop,
     ):
         if resume is None and was_restarted(processes):
             resume = unfinished_run(out)
@@ -268,7 +267,7 @@ def _run(
             test=test,
             listener=display,
             resume=resume,
-            stop=stop,
+            stop=_stop_on_signal(),
             processes=processes,
         )
     if result is None:  # another process has it
@@ -303,7 +302,11 @@ def _safety(out: Path, options: "TrainingOptions") -> str:
 
 @contextmanager
 def _stop_on_signal() -> Iterator[threading.Event]:
-    """Ctrl-C (or SIGTERM) asks the run to stop after its step; once more stops it at once."""
+    """Ctrl-C (or SIGTERM) asks the run to stop after its step; once more stops it at once.
+
+    Raises:
+        KeyboardInterrupt: nobody has heeded it.
+    """
     stop = threading.Event()
 
     def ask(number: int, frame: FrameType | None) -> None:
@@ -317,10 +320,16 @@ def _stop_on_signal() -> Iterator[threading.Event]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+    if stop.is_set():
+        raise KeyboardInterrupt
 
 
 def _judge(result: "TrainingResult") -> None:
-    """Says what the model is worth, and writes it into the bundle."""
+    """Says what the model is worth, and writes it into the bundle.
+
+    Raises:
+        TrainingStoppedError: Ctrl-C; the bundle is there, without these figures.
+    """
     click.echo("Judging it on the test part ...", err=True)
     try:
         with locked_folder(result.path):
@@ -330,4 +339,9 @@ def _judge(result: "TrainingResult") -> None:
     except CorpusError as error:
         click.echo(f"It cannot be judged: {error}", err=True)
         return
+    except KeyboardInterrupt:
+        raise TrainingStoppedError(
+            f"stopped; the model is saved in {result.path}, and lorelm evaluate {result.path} "
+            "judges it"
+        ) from None
     show_figures(figures, partial(click.echo, err=True))

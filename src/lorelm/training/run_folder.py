@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lorelm.bundle.bundle import CHECKPOINT, held_target
 from lorelm.bundle.folder import whole_folder
-from lorelm.errors import BundleError, CheckpointError
+from lorelm.errors import BundleError, CheckpointError, TrainingStoppedError
 from lorelm.training.checkpoint import Checkpoint, last_checkpoint
 from lorelm.training.processes import Processes
 
@@ -21,11 +21,14 @@ def held_run_folder(out: Path, processes: Processes, *, is_resumed: bool) -> Ite
     Raises:
         BundleError: the folder holds something else, cannot be written, or is held by another run.
         CheckpointError: it holds an unfinished run that is not to be gone on with.
+        TrainingStoppedError: Ctrl-C.
     """
     with ExitStack() as held:
         processes.by_writer(partial(_hold, held, out, is_resumed=is_resumed))
         try:
             yield
+        except KeyboardInterrupt:
+            raise TrainingStoppedError(f"stopped{_kept(out)}") from None
         except BundleError as error:
             raise BundleError(f"{error}{_kept(out)}") from error
 

@@ -3,7 +3,7 @@
 import dataclasses
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -96,7 +96,7 @@ def train(
     test: Documents | None = None,
     listener: TrainingListener | None = None,
     resume: Checkpoint | None = None,
-    stop: threading.Event | None = None,
+    stop: AbstractContextManager[threading.Event] | None = None,
     processes: Processes = ALONE,
 ) -> TrainingResult | None:
     """Trains a model, judges it on the test part and saves it as a bundle in the folder `out`.
@@ -111,7 +111,8 @@ def train(
     Args:
         valid, test: these parts, where they are not to be split off `documents`.
         resume: the checkpoint to go on from, by its own recipe and options.
-        stop: ends training with a checkpoint after the step in which it is set.
+        stop: entered while steps are made; its event ends training with a checkpoint after the step
+            in which it is set.
         processes: that train together; all of them are given the same arguments.
 
     Raises:
@@ -124,7 +125,7 @@ def train(
         MissingExtraError: TensorBoard is asked for and not installed.
         RecipeError: the loss exploded, again and again, or the batch is too small for so many
             processes.
-        TrainingStoppedError: `stop` was set.
+        TrainingStoppedError: `stop` was set, or Ctrl-C elsewhere.
         WorkerLostError: another process ended.
     """
     out = Path(out)
@@ -153,7 +154,7 @@ def _train_in_held_folder(
     test: Documents | None,
     listener: TrainingListener | None,
     resume: Checkpoint | None,
-    stop: threading.Event | None,
+    stop: AbstractContextManager[threading.Event] | None,
     processes: Processes,
 ) -> TrainingResult | None:
     device = processes.own_device(resolve_device(options.device))
@@ -185,7 +186,7 @@ def _train_in_held_folder(
     run = _run_facts(planned, corpus, options)
     epochs = resume.snapshot.facts["epochs"] if resume else ()
     reports = [EpochReport(**report) for report in epochs]
-    with _told(listener, out, options, processes, reports) as told:
+    with _told(listener, out, options, processes, reports) as told, stop or nullcontext() as event:
         trained = fit(
             corpus,
             recipe,
@@ -200,7 +201,7 @@ def _train_in_held_folder(
                 steps=options.checkpoint_steps,
             ),
             resume=resume.snapshot if resume else None,
-            stop=stop,
+            stop=event,
             processes=processes,
         )
     if not processes.is_writer:
