@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from lorelm.bundle import EMBEDDED_PATH, Bundle, save_bundle
-from lorelm.bundle.bundle import held_target
+from lorelm.bundle.bundle import CHECKPOINT, held_target
 from lorelm.bundle.manifest import Figures
 from lorelm.corpus.documents import Documents
 from lorelm.corpus.preparation import Corpus, prepare_corpus
@@ -226,6 +226,12 @@ def test_what_is_no_bundle_is_refused(tmp_path: Path, kind: str) -> None:
         path.mkdir()
     with pytest.raises(BundleError, match="lorelm train wrote"):
         Bundle.load(path)
+
+
+def test_an_unfinished_run_says_how_to_go_on(tmp_path: Path) -> None:
+    (tmp_path / CHECKPOINT).write_text("")
+    with pytest.raises(BundleError, match=f"unfinished run.* lorelm train --resume {tmp_path}$"):
+        Bundle.load(tmp_path)
 
 
 def test_the_embedded_bundle_is_not_replaced(tmp_path: Path) -> None:

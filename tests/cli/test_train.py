@@ -62,8 +62,8 @@ def test_flags_come_before_the_recipe_file(lorelm: Lorelm, tales_csv: Path, tmp_
 
 
 def begin(tmp_path: Path, tales_csv: Path, *arguments: str) -> "subprocess.Popen[str]":
-    """Begins to train in the background."""
-    command = [sys.executable, "-m", "lorelm", "train", tales_csv, "--out", "model", *SMALL]
+    """Begins to train in the background, with a path from the folder."""
+    command = [sys.executable, "-m", "lorelm", "train", tales_csv.name, "--out", "model", *SMALL]
     return subprocess.Popen(
         [*map(str, command), *arguments], cwd=tmp_path, stderr=subprocess.PIPE, text=True
     )
@@ -99,11 +99,13 @@ def test_ctrl_c_saves_and_says_how_to_go_on(
     assert "every 30 s: Ctrl-C stops, and lorelm train --resume model goes on" in errors
     begun_again = lorelm("train", tales_csv, "--out", "model", *SMALL, code=2)
     assert "go on with lorelm train --resume model" in begun_again.stderr
-    resumed = lorelm("train", "--resume", "model")
+    (tmp_path / "elsewhere").mkdir()
+    resumed = lorelm("train", "--resume", "../model", cwd=tmp_path / "elsewhere")
     assert "Going on from epoch" in resumed.stderr
     assert same(weights(tmp_path / "model"), weights(tmp_path / "whole"))
     assert not list((tmp_path / "model").glob("*checkpoint*"))
     assert (tmp_path / "model" / "metrics.jsonl").read_text().count("\n") == 40
+    assert [f.path for f in Bundle.load(tmp_path / "model").manifest.corpus.files] == ["tales.csv"]
 
 
 # Runs the command and interrupts it when it opens or makes a file whose name ends so.
@@ -250,6 +252,7 @@ def test_a_time_that_is_none_is_refused(lorelm: Lorelm, tales_csv: Path) -> None
         (["tales.csv", "--device", "abacus"], "no device 'abacus'"),
         (["tales.csv", "--device", "meta"], "no device 'meta'"),
         (["tales.csv", "--no-tied", "--hidden-size", "9999999999"], "use a smaller --hidden-size"),
+        (["tales.csv", "--checkpoint-seconds", "nan"], "checkpoint_seconds must be at least 0"),
         (["tales.csv", "--valid", "tales.csv"], "--valid and --test together"),
     ],
 )

@@ -9,12 +9,13 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
+import torch
 
 from lorelm.bundle import Bundle
 from lorelm.corpus import large_corpus, large_files, preparation
 from lorelm.corpus.documents import Documents
 from lorelm.corpus.readers import read_documents
-from lorelm.errors import BundleError, CorpusError, TrainingStoppedError
+from lorelm.errors import BundleError, CorpusError, RecipeError, TrainingStoppedError
 from lorelm.evaluation.trained_corpus import find_trained_corpus
 from lorelm.model.lstm import LSTMLanguageModel
 from lorelm.training.checkpoint import Checkpoint
@@ -174,6 +175,29 @@ def test_a_bundle_that_finds_no_room_says_how_much_it_takes_and_what_is_kept(
     resumed = train(tales, recipe, out=out, resume=Checkpoint.load(out))
     assert resumed
     assert resumed.training.epochs == Bundle.load(out).manifest.training.epochs == 2
+
+
+def test_a_run_begun_in_bfloat16_goes_on_in_float32_where_there_is_none(
+    tales: Documents, tiny_recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, stop = tmp_path / "m", threading.Event()
+    stop.set()
+    with pytest.raises(TrainingStoppedError):
+        train(tales, tiny_recipe, out=out, stop=nullcontext(stop))
+    begun = Checkpoint.load(out)
+    begun.run["recipe"] |= {"precision": "bfloat16", "epochs": 1}
+    monkeypatch.setattr(torch.cpu, "get_capabilities", dict)  # as on another machine
+    listener = FirstEpoch(lambda: None)
+    recipe = Recipe.from_dict(begun.run["recipe"])
+    train(tales, recipe, out=out, resume=begun, listener=listener)
+    assert listener.problems[0].endswith("with which the run was begun: it goes on in float32")
+    assert Bundle.load(out).manifest.recipe["precision"] == "float32"
+
+
+@pytest.mark.parametrize("seconds", [float("nan"), -1.0])
+def test_a_time_between_checkpoints_that_is_none_is_refused(seconds: float) -> None:
+    with pytest.raises(RecipeError, match="checkpoint_seconds must be at least 0, not"):
+        TrainingOptions(checkpoint_seconds=seconds)
 
 
 @pytest.fixture

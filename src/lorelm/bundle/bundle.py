@@ -121,6 +121,11 @@ class Bundle:
             raise BundleError(
                 f"bundle {given} {what}: name a folder that lorelm train wrote with --out"
             )
+        if (path / CHECKPOINT).is_file() and not (path / MANIFEST).exists():
+            raise BundleError(
+                f"{given} holds an unfinished run and no model yet: go on with lorelm train "
+                f"--resume {given}"
+            )
         manifest = Manifest.from_json(_read(path / MANIFEST), where=str(path / MANIFEST))
         for name, digest in manifest.files.items():
             if hashlib.sha256(_read(path / name)).hexdigest() != digest:

@@ -1,8 +1,9 @@
 """``lorelm train``: a model of the user's own text."""
 
+import dataclasses
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -20,7 +21,7 @@ from lorelm.cli.figures_display import show_figures
 from lorelm.cli.options import TIME, echo_notes, reading_options, take_reading_options
 from lorelm.corpus.documents import Documents
 from lorelm.corpus.readers import read_documents
-from lorelm.corpus.reading_options import ReadingOptions
+from lorelm.corpus.reading_options import CorpusFile, ReadingOptions
 from lorelm.errors import CorpusError, MissingExtraError, TrainingStoppedError
 from lorelm.training.recipe import BUILT_IN_RECIPES, SCHEDULES, TRAINING_PRECISIONS, Recipe
 
@@ -208,11 +209,32 @@ def _resume(out: Path) -> None:
 
     checkpoint = Checkpoint.load(out)
     run = checkpoint.run
-    parts = [
-        read_documents(file["path"], ReadingOptions(**file["options"])) for file in run["files"]
-    ]
+    parts = [_read_again(file, run["folder"]) for file in run["files"]]
     options = module.TrainingOptions(**run["options"])
+    if options.tensorboard:
+        board = _found_again(options.tensorboard, run["folder"])
+        options = dataclasses.replace(options, tensorboard=board)
     _run(parts, Recipe.from_dict(run["recipe"]), out, options, checkpoint)
+
+
+def _read_again(file: Mapping[str, Any], folder: str) -> Documents:
+    """What was read from a file when the run was begun in a folder.
+
+    Raises:
+        CorpusError: it is not there any more, or cannot be read.
+    """
+    known = CorpusFile(path=file["path"], options=ReadingOptions(**file["options"]))
+    try:
+        documents = read_documents(_found_again(known.path, folder), known.options)
+    except CorpusError as error:
+        raise CorpusError(f"{error} (the run was begun in {folder})") from error
+    return dataclasses.replace(documents, file=known)
+
+
+def _found_again(path: str, folder: str) -> str:
+    """Where a path leads that was typed in a folder: from there, or from here if all has moved."""
+    there = Path(folder, path)
+    return str(there) if there.exists() else path
 
 
 def _training_module() -> Any:

@@ -30,7 +30,7 @@ from lorelm.runtime.onnx_runtime import OnnxRuntime
 from lorelm.runtime.step_graph import PRECISIONS, Precision, Weights, build_step_graph
 from lorelm.training.budget import Plan, plan
 from lorelm.training.checkpoint import Checkpoint
-from lorelm.training.device import resolve_device, resolve_precision
+from lorelm.training.device import precision_to_go_on, resolve_device, resolve_precision
 from lorelm.training.initial_weights import initial_weights
 from lorelm.training.listener import EpochReport, TrainingListener
 from lorelm.training.loop import CheckpointSettings, fit
@@ -60,6 +60,9 @@ class TrainingOptions:
         checkpoint_seconds: between two checkpoints.
         checkpoint_steps: between two checkpoints, where they are to be counted in steps.
         tensorboard: the path of a folder to write the figures of each epoch to for TensorBoard.
+
+    Raises:
+        RecipeError: a number is out of its range.
     """
 
     device: str = "auto"
@@ -71,6 +74,12 @@ class TrainingOptions:
     checkpoint_seconds: float = 30.0
     checkpoint_steps: int | None = None
     tensorboard: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.checkpoint_seconds >= 0:  # NaN is not
+            raise RecipeError(
+                f"checkpoint_seconds must be at least 0, not {self.checkpoint_seconds}"
+            )
 
 
 DEFAULTS: Final = TrainingOptions()
@@ -180,13 +189,22 @@ def _train_in_held_folder(
         if known is not None:
             initial = initial_weights(known, corpus.vocabulary, corpus.tokenizer)
     else:
-        planned = Plan(recipe=recipe, training_seconds=resume.run["training_seconds"])
+        precision = precision_to_go_on(recipe.precision, device)
+        planned = Plan(
+            recipe=dataclasses.replace(recipe, precision=precision),
+            training_seconds=resume.run["training_seconds"],
+        )
         _check_same_corpus(resume, corpus, out)
     recipe = planned.recipe
-    run = _run_facts(planned, corpus, options)
+    run = resume.run if resume else _run_facts(planned, corpus, options)
     epochs = resume.snapshot.facts["epochs"] if resume else ()
     reports = [EpochReport(**report) for report in epochs]
     with _told(listener, out, options, processes, reports) as told, stop or nullcontext() as event:
+        if resume and recipe.precision != resume.run["recipe"]["precision"]:
+            told.on_problem(
+                "this processor has no bfloat16 arithmetic, with which the run was begun: it goes "
+                "on in float32"
+            )
         trained = fit(
             corpus,
             recipe,
@@ -335,6 +353,7 @@ def _run_facts(planned: Plan, corpus: Corpus, options: TrainingOptions) -> dict[
         "recipe": planned.recipe.to_dict(),
         "training_seconds": planned.training_seconds,
         "corpus_fingerprint": corpus.fingerprint,
+        "folder": str(Path.cwd()),  # which the paths in files and options may be relative to
         "files": [dataclasses.asdict(file) for file in corpus.files],
         "options": dataclasses.asdict(options),
     }
