@@ -71,7 +71,11 @@ METRICS_FIGURES: Final = (
 CURVES: Final = "curves.png"
 METRICS_SO_FAR: Final = "metrics.so-far.jsonl"
 CHECKPOINT: Final = "checkpoint.safetensors"
-_EARLY: Final = (METRICS_SO_FAR, CHECKPOINT, name_while_written(CHECKPOINT), *STORE_PATTERNS)
+_EARLY: Final = (
+    *(METRICS_SO_FAR, CHECKPOINT),
+    *map(name_while_written, (METRICS_SO_FAR, CHECKPOINT)),
+    *STORE_PATTERNS,
+)
 """What the folder holds while the model is trained, and no longer when the bundle is written."""
 
 EMBEDDED_PATH: Final = Path(__file__).parent / "embedded"
