@@ -154,8 +154,9 @@ def train(
     PATH is a CSV, TSV, JSONL, Parquet or plain text file, or the word shakespeare. The settings
     below come from the recipe unless they are given here.
 
-    Ctrl-C, a crash or a power cut lose nothing: --resume DIR goes on from the last checkpoint, and
-    ends with the very weights that an uninterrupted run would have.
+    Ctrl-C, a crash or a power cut lose nothing: --resume DIR goes on from the last checkpoint. On
+    the same machine it ends with the very weights that an uninterrupted run would have, but for
+    --time-budget, where the clock decides.
 
     Several processes share the work when torchrun starts them: torchrun --nproc-per-node 2 -m
     lorelm train PATH --out DIR.
