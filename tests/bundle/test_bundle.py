@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from lorelm.bundle import Bundle, save_bundle
+from lorelm.bundle import EMBEDDED_PATH, Bundle, save_bundle
+from lorelm.bundle.bundle import CHECKPOINT, held_target
 from lorelm.bundle.manifest import Figures
 from lorelm.corpus.documents import Documents
 from lorelm.corpus.preparation import Corpus, prepare_corpus
@@ -225,6 +226,29 @@ def test_what_is_no_bundle_is_refused(tmp_path: Path, kind: str) -> None:
         path.mkdir()
     with pytest.raises(BundleError, match="lorelm train wrote"):
         Bundle.load(path)
+
+
+def test_an_unfinished_run_says_how_to_go_on(tmp_path: Path) -> None:
+    (tmp_path / CHECKPOINT).write_text("")
+    with pytest.raises(BundleError, match=f"unfinished run.* lorelm train --resume {tmp_path}$"):
+        Bundle.load(tmp_path)
+
+
+def test_the_embedded_bundle_is_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(EMBEDDED_PATH.parent)
+    for path in (EMBEDDED_PATH, tmp_path / "link" / EMBEDDED_PATH.name):
+        with pytest.raises(BundleError, match="model that LoreLM comes with"), held_target(path):
+            pass
+
+
+def test_a_folder_is_held_for_one_that_writes_to_it(tmp_path: Path) -> None:
+    path = tmp_path / "model"
+    with (
+        held_target(path),
+        pytest.raises(BundleError, match=r"another run .* writes to"),
+        held_target(path),
+    ):
+        pass
 
 
 def test_an_older_bundle_has_none_of_what_it_does_not_carry(older_bundle: Path) -> None:

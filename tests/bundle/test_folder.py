@@ -5,11 +5,18 @@ from pathlib import Path
 
 import pytest
 
-from lorelm.bundle.folder import check_replaceable, recover, replace_folder, whole_folder
+from lorelm.bundle.folder import (
+    check_place,
+    check_replaceable,
+    recover,
+    replace_folder,
+    whole_folder,
+)
 from lorelm.errors import BundleError
 
 OLD = {"manifest.json": b"old", "a": b"old a"}
 NEW = {"manifest.json": b"new", "b": b"new b"}
+OTHERS = {"notes.txt": b"mine", "board/run/events": b"mine too"}
 
 # Kills the process at the n-th call that changes the file system.
 KILLED = """
@@ -26,12 +33,20 @@ def die_in_time(event, _arguments):
             os.kill(os.getpid(), signal.SIGKILL)
 
 sys.addaudithook(die_in_time)
-folder.replace_folder(path, {"manifest.json": b"new", "b": b"new b"})
+folder.replace_folder(path, {"manifest.json": b"new", "b": b"new b"}, owned=["a"])
 """
 
 
 def contents(path: Path) -> dict[str, bytes]:
-    return {file.name: file.read_bytes() for file in path.iterdir()}
+    files = [file for file in path.rglob("*") if file.is_file()]
+    return {file.relative_to(path).as_posix(): file.read_bytes() for file in files}
+
+
+def put_others(path: Path) -> None:
+    """Puts things into a folder that are not ours."""
+    for name, content in OTHERS.items():
+        (path / name).parent.mkdir(parents=True, exist_ok=True)
+        (path / name).write_bytes(content)
 
 
 def test_a_killed_save_leaves_the_old_folder_or_the_new_one_whole(tmp_path: Path) -> None:
@@ -40,26 +55,29 @@ def test_a_killed_save_leaves_the_old_folder_or_the_new_one_whole(tmp_path: Path
         path = tmp_path / f"{fatal_call}" / "model"
         path.parent.mkdir()
         replace_folder(path, OLD)
+        put_others(path)
         killed = subprocess.run(
             [sys.executable, "-c", KILLED, str(path), str(fatal_call)], check=False
         )
-        recover(path)
+        recover(path, owned=["a"])
         outcomes.append(contents(path))
-        assert outcomes[-1] in (OLD, NEW | {"a": b"old a"})
-        replace_folder(path, NEW)  # and nothing stands in the way of the next save
+        assert outcomes[-1] in (OLD | OTHERS, NEW | OTHERS)
+        replace_folder(path, NEW, owned=["a"])  # and nothing stands in the way of the next save
         assert [entry.name for entry in path.parent.iterdir()] == ["model"]
         if killed.returncode == 0:
             break
     assert killed.returncode == 0
-    assert outcomes[0] == OLD
-    assert outcomes[-1] == NEW | {"a": b"old a"}
+    assert outcomes[0] == OLD | OTHERS
+    assert outcomes[-1] == NEW | OTHERS
 
 
-def test_files_of_other_names_stay(tmp_path: Path) -> None:
+def test_what_is_not_ours_stays(tmp_path: Path) -> None:
     replace_folder(tmp_path / "model", OLD)
-    (tmp_path / "model" / "metrics.jsonl").write_bytes(b"{}")
+    put_others(tmp_path / "model")
+    (tmp_path / "model" / "link").symlink_to("board")
     replace_folder(tmp_path / "model", {"manifest.json": b"new"})
-    assert contents(tmp_path / "model")["metrics.jsonl"] == b"{}"
+    assert contents(tmp_path / "model") == {"manifest.json": b"new", "a": b"old a"} | OTHERS
+    assert (tmp_path / "model" / "link").readlink() == Path("board")
 
 
 def test_owned_files_of_the_old_folder_go(tmp_path: Path) -> None:
@@ -101,17 +119,28 @@ def test_a_folder_with_other_things_is_not_replaced(tmp_path: Path) -> None:
         check(tmp_path)
 
 
-def test_a_folder_of_ours_with_a_folder_in_it_is_not_replaced(tmp_path: Path) -> None:
+def test_a_folder_of_ours_may_hold_other_things(tmp_path: Path) -> None:
     replace_folder(tmp_path / "model", OLD)
-    (tmp_path / "model" / "notes").mkdir()
-    with pytest.raises(BundleError, match=r"holds other things \(such as notes\)"):
-        check(tmp_path / "model")
+    put_others(tmp_path / "model")
+    check(tmp_path / "model")
+    assert contents(tmp_path / "model") == OLD | OTHERS
+
+
+def test_a_folder_that_cannot_be_cleared_away_is_not_lost(tmp_path: Path) -> None:
+    path = tmp_path / "model"
+    replace_folder(path, OLD)
+    (path / "b" / "mine").mkdir(parents=True)  # where a file is to be
+    replace_folder(path, NEW, owned=["a"])
+    assert contents(path) == NEW
+    assert (tmp_path / ".model.old" / "b" / "mine").is_dir()
+    with pytest.raises(BundleError, match=r"\.model\.old is in the way.*move it elsewhere"):
+        check(path)
 
 
 def test_a_file_is_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "model").write_text("")
     with pytest.raises(BundleError, match="is a file"):
-        check(tmp_path / "model")
+        check_place(tmp_path / "model")
 
 
 def test_the_current_folder_a_link_and_the_root_are_not_replaced(
@@ -122,7 +151,7 @@ def test_the_current_folder_a_link_and_the_root_are_not_replaced(
     (tmp_path / "link").symlink_to(tmp_path / "folder")
     for path in (Path(), tmp_path, tmp_path / "link", Path(tmp_path.anchor)):
         with pytest.raises(BundleError, match="give --out a new folder"):
-            check(path)
+            check_place(path)
 
 
 def test_a_new_an_empty_and_an_own_folder_are_replaceable(tmp_path: Path) -> None:

@@ -10,12 +10,14 @@ Lorelm = Callable[..., "subprocess.CompletedProcess[str]"]
 
 @pytest.fixture
 def lorelm(tmp_path: Path) -> Lorelm:
-    """Runs the command as a person would, in an empty folder."""
+    """Runs the command as a person would, in an empty folder or a given one."""
 
-    def run(*arguments: str | Path, code: int = 0) -> "subprocess.CompletedProcess[str]":
+    def run(
+        *arguments: str | Path, code: int = 0, cwd: Path = tmp_path
+    ) -> "subprocess.CompletedProcess[str]":
         ended = subprocess.run(
             [sys.executable, "-m", "lorelm", *map(str, arguments)],
-            cwd=tmp_path,
+            cwd=cwd,
             capture_output=True,
             text=True,
             encoding="utf-8",

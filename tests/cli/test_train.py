@@ -1,5 +1,6 @@
 import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from lorelm.bundle import Bundle
+from lorelm.cli.train import _stop_on_signal
 from lorelm.corpus.documents import Documents
 
 Lorelm = Callable[..., Any]
@@ -60,8 +62,8 @@ def test_flags_come_before_the_recipe_file(lorelm: Lorelm, tales_csv: Path, tmp_
 
 
 def begin(tmp_path: Path, tales_csv: Path, *arguments: str) -> "subprocess.Popen[str]":
-    """Begins to train in the background."""
-    command = [sys.executable, "-m", "lorelm", "train", tales_csv, "--out", "model", *SMALL]
+    """Begins to train in the background, with a path from the folder."""
+    command = [sys.executable, "-m", "lorelm", "train", tales_csv.name, "--out", "model", *SMALL]
     return subprocess.Popen(
         [*map(str, command), *arguments], cwd=tmp_path, stderr=subprocess.PIPE, text=True
     )
@@ -97,11 +99,84 @@ def test_ctrl_c_saves_and_says_how_to_go_on(
     assert "every 30 s: Ctrl-C stops, and lorelm train --resume model goes on" in errors
     begun_again = lorelm("train", tales_csv, "--out", "model", *SMALL, code=2)
     assert "go on with lorelm train --resume model" in begun_again.stderr
-    resumed = lorelm("train", "--resume", "model")
+    (tmp_path / "elsewhere").mkdir()
+    resumed = lorelm("train", "--resume", "../model", cwd=tmp_path / "elsewhere")
     assert "Going on from epoch" in resumed.stderr
     assert same(weights(tmp_path / "model"), weights(tmp_path / "whole"))
     assert not list((tmp_path / "model").glob("*checkpoint*"))
     assert (tmp_path / "model" / "metrics.jsonl").read_text().count("\n") == 40
+    assert [f.path for f in Bundle.load(tmp_path / "model").manifest.corpus.files] == ["tales.csv"]
+
+
+# Runs the command and interrupts it when it opens or makes a file whose name ends so.
+INTERRUPTED = """
+import os, signal, sys
+from lorelm.cli.main import main
+
+end_of_name = sys.argv.pop(1)
+
+def interrupt(event, arguments):
+    global end_of_name
+    if event in ("open", "os.mkdir") and end_of_name and str(arguments[0]).endswith(end_of_name):
+        end_of_name = ""
+        os.kill(os.getpid(), signal.SIGINT)
+
+sys.addaudithook(interrupt)
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("file", "message"),
+    [
+        pytest.param("{parent}", "stopped", id="while preparing"),
+        pytest.param(
+            ".model.new",
+            "stopped; the last checkpoint is of the end of epoch 2, the last: go on with lorelm "
+            "train --resume model",
+            id="while saving",
+        ),
+        pytest.param(
+            ".manifest.json.new",
+            "stopped; the model is saved in model, and lorelm evaluate model judges it",
+            id="while judging",
+        ),
+    ],
+)
+def test_ctrl_c_before_and_after_the_steps_stops_at_once(
+    lorelm: Lorelm, tales_csv: Path, tmp_path: Path, file: str, message: str
+) -> None:
+    file = file.format(parent=tmp_path.name)
+    ended = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED, file, "train", tales_csv, "--out", "model", *SMALL],
+        cwd=tmp_path,
+        check=False,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert ended.returncode == 130
+    assert ended.stderr.splitlines()[-1] == f"lorelm: {message}"
+    left = {path.name for path in tmp_path.iterdir()} - {"tales.csv"}
+    assert left == (set() if message == "stopped" else {"model"})
+    if file == ".model.new":
+        resumed = lorelm("train", "--resume", "model")
+        assert not re.search(r"epoch +\d+ +valid", resumed.stderr)
+    if left:
+        assert Bundle.load(tmp_path / "model").manifest.training.epochs == 2
+
+
+def test_a_ctrl_c_after_the_last_step_is_not_lost() -> None:
+    with pytest.raises(KeyboardInterrupt), _stop_on_signal():
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_what_is_replaced_is_told_at_the_beginning(
+    lorelm: Lorelm, tiny_bundle: Path, tales_csv: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(tiny_bundle, tmp_path / "model")
+    ended = lorelm("train", tales_csv, "--out", "model", "--device", "abacus", code=2)
+    told = "model holds a model of tales.txt, which the new one will replace."
+    assert told in ended.stderr.splitlines()
 
 
 def test_resume_without_a_run_says_so(lorelm: Lorelm, tmp_path: Path) -> None:
@@ -177,6 +252,7 @@ def test_a_time_that_is_none_is_refused(lorelm: Lorelm, tales_csv: Path) -> None
         (["tales.csv", "--device", "abacus"], "no device 'abacus'"),
         (["tales.csv", "--device", "meta"], "no device 'meta'"),
         (["tales.csv", "--no-tied", "--hidden-size", "9999999999"], "use a smaller --hidden-size"),
+        (["tales.csv", "--checkpoint-seconds", "nan"], "checkpoint_seconds must be at least 0"),
         (["tales.csv", "--valid", "tales.csv"], "--valid and --test together"),
     ],
 )

@@ -1,3 +1,8 @@
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 
 from lorelm.corpus.documents import Documents
@@ -15,3 +20,18 @@ def corpus(tales: Documents, tiny_recipe: Recipe) -> Corpus:
         min_frequency=tiny_recipe.min_frequency,
         split_seed=tiny_recipe.split_seed,
     )
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A folder on a disk of a megabyte, as far as we may mount one."""
+    path = tmp_path / "disk"
+    path.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(path)]
+    if (
+        not shutil.which("mount")
+        or subprocess.run(command, check=False, capture_output=True).returncode
+    ):
+        pytest.skip("a small disk cannot be mounted here (root may)")
+    yield path
+    subprocess.run(["umount", str(path)], check=True)

@@ -3,8 +3,9 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -14,11 +15,13 @@ from hypothesis import strategies as st
 
 from lorelm.bundle.bundle import CHECKPOINT
 from lorelm.corpus.preparation import Corpus
-from lorelm.errors import CheckpointError
-from lorelm.training.checkpoint import Checkpoint, CheckpointWriter, Snapshot
+from lorelm.errors import CheckpointError, TrainingStoppedError
+from lorelm.training.checkpoint import Checkpoint, CheckpointWriter, Snapshot, last_checkpoint
 from lorelm.training.listener import TrainingListener
 from lorelm.training.loop import CheckpointSettings, fit
 from lorelm.training.recipe import Recipe
+
+from .test_loop import StopAfter
 
 NUM_BYTES = 40_000
 """Of the tensor in a checkpoint of these tests."""
@@ -27,7 +30,7 @@ NUM_BYTES = 40_000
 def snapshot(number: int) -> Snapshot:
     return Snapshot(
         tensors={"w": torch.full((NUM_BYTES // 4,), float(number))},
-        facts={"epochs": [], "window": number},
+        facts={"epochs": [], "window": number, "is_over": False},
     )
 
 
@@ -56,21 +59,6 @@ def largest_file(num_bytes: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A folder on a disk of a megabyte, as far as we may mount one."""
-    path = tmp_path / "disk"
-    path.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(path)]
-    if (
-        not shutil.which("mount")
-        or subprocess.run(command, check=False, capture_output=True).returncode
-    ):
-        pytest.skip("a small disk cannot be mounted here (root may)")
-    yield path
-    subprocess.run(["umount", str(path)], check=True)
-
-
 def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
     checkpoint(3).save(tmp_path / "run")
     assert number_in(tmp_path / "run") == 3
@@ -95,7 +83,7 @@ def save(out, fatal_call, fatal_size):
             if calls == fatal_call:
                 os.kill(os.getpid(), signal.SIGKILL)
     tensors = {"w": torch.full((NUM_BYTES // 4,), 2.0)}
-    snapshot = Snapshot(tensors=tensors, facts={"epochs": [], "window": 2})
+    snapshot = Snapshot(tensors=tensors, facts={"epochs": [], "window": 2, "is_over": False})
     if fatal_size:
         signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
         resource.setrlimit(resource.RLIMIT_FSIZE, (fatal_size, fatal_size))
@@ -172,19 +160,19 @@ def fill(path: Path) -> None:
             pass
 
 
-def test_the_writer_tells_what_went_wrong_and_which_checkpoint_is_left(tmp_path: Path) -> None:
+def test_the_writer_tells_once_what_went_wrong_and_which_checkpoint_is_left(
+    tmp_path: Path,
+) -> None:
     problems: list[str] = []
-    writer = CheckpointWriter(tmp_path, {}, problems.append)
-    with largest_file(NUM_BYTES // 2):
-        writer.write(snapshot(1))
-        writer.wait()
-    assert problems[0].endswith("; there is none, and training goes on")
-    writer.write(snapshot(2))
-    writer.wait()
-    with largest_file(NUM_BYTES // 2):
-        writer.write(snapshot(3))
-        writer.wait()
-    assert problems[1].endswith("; the last good one is of epoch 1, step 2, and training goes on")
+    writer = CheckpointWriter(tmp_path, {}, problems.append, last_good="epoch 7, step 3")
+    for number, is_full in enumerate([True, True, False, True, True]):
+        with largest_file(NUM_BYTES // 2) if is_full else nullcontext():
+            writer.write(snapshot(number))
+            writer.wait()
+        assert writer.is_failing == is_full
+    assert len(problems) == 2
+    for problem, left in zip(problems, ("epoch 7, step 3", "epoch 1, step 2"), strict=True):
+        assert problem.endswith(f"; the last good one is of {left}, and training goes on")
     assert Checkpoint.load(tmp_path).snapshot.facts["window"] == 2
 
 
@@ -213,14 +201,111 @@ def test_training_goes_on_when_the_disk_is_full(
     cpu = torch.device("cpu")
     result = fit(corpus, recipe, device=cpu, listener=listener, checkpoints=settings)
     assert [report.epoch for report in result.epochs] == [1, 2, 3]
-    assert "No space left on device" in listener.problems[-1]
-    assert listener.problems[-1].endswith("and training goes on")
+    (problem,) = listener.problems
+    assert "No space left on device" in problem
+    assert problem.endswith("and training goes on")
     assert [file.name for file in settings.out.iterdir()] == [CHECKPOINT]
     left = Checkpoint.load(settings.out).snapshot
-    assert f"the last good one is of {left.description}" in listener.problems[-1]
+    assert f"the last good one is of {left.description}" in problem
     resumed = fit(corpus, recipe, device=cpu, listener=TrainingListener(), resume=left)
     expected, found = result.model.state_dict(), resumed.model.state_dict()
     assert all(torch.equal(found[name], expected[name]) for name in expected)
+
+
+def test_a_run_that_is_stopped_on_a_full_disk_says_what_is_left(
+    corpus: Corpus, tiny_recipe: Recipe, small_disk: Path
+) -> None:
+    listener = FullDisk(small_disk / "ballast", after=20)
+    settings = CheckpointSettings(out=small_disk / "run", run={}, steps=15)
+    stop = threading.Event()
+
+    def run(**others: object) -> str:
+        with pytest.raises(TrainingStoppedError) as stopped:
+            fit(
+                corpus,
+                tiny_recipe,
+                device=torch.device("cpu"),
+                listener=listener,
+                checkpoints=settings,
+                stop=stop,
+                **others,
+            )
+        return str(stopped.value)
+
+    listener.on_problem = lambda message: stop.set()  # type: ignore[method-assign]
+    expected = (
+        "stopped; the last checkpoint is of epoch 1, step 15: go on with lorelm train --resume "
+        f"{settings.out}"
+    )
+    assert run() == expected
+    assert run(resume=Checkpoint.load(settings.out).snapshot) == expected
+
+
+def test_a_first_checkpoint_that_cannot_be_written_ends_the_run(
+    corpus: Corpus, tiny_recipe: Recipe, tmp_path: Path
+) -> None:
+    settings = CheckpointSettings(out=tmp_path / "run", run={})
+    listener = StopAfter(1)
+    with (
+        largest_file(NUM_BYTES // 2),
+        pytest.raises(CheckpointError, match=rf"{CHECKPOINT} cannot be written: .*too large"),
+    ):
+        fit(
+            corpus,
+            tiny_recipe,
+            device=torch.device("cpu"),
+            listener=listener,
+            checkpoints=settings,
+        )
+    assert not listener.stop.is_set()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_leaves_a_checkpoint_of_its_end(
+    corpus: Corpus, tiny_recipe: Recipe, tmp_path: Path
+) -> None:
+    recipe = dataclasses.replace(tiny_recipe, epochs=2)
+    settings = CheckpointSettings(out=tmp_path, run={}, seconds=1e9)
+    cpu = torch.device("cpu")
+    result = fit(corpus, recipe, device=cpu, listener=TrainingListener(), checkpoints=settings)
+    end = Checkpoint.load(tmp_path).snapshot
+    assert end.description == "the end of epoch 2, the last"
+    listener = StopAfter(1)
+    again = fit(corpus, recipe, device=cpu, listener=listener, resume=end)
+    assert not listener.stop.is_set()
+    assert again.epochs == result.epochs
+    expected, found = result.model.state_dict(), again.model.state_dict()
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+
+
+class LookAfter(TrainingListener):
+    """Reads the checkpoint after the first step, and stops."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.found = path, b""
+        self.stop = threading.Event()
+
+    def on_step(self, *, num_tokens: int) -> None:
+        self.found = self.found or self.path.read_bytes()
+        self.stop.set()
+
+
+def test_a_resumed_run_writes_nothing_before_its_first_step(
+    corpus: Corpus, tiny_recipe: Recipe, tmp_path: Path
+) -> None:
+    listener = LookAfter(tmp_path / CHECKPOINT)
+    settings = CheckpointSettings(out=tmp_path, run={"number": 1})
+    arguments = {"device": torch.device("cpu"), "listener": listener, "stop": listener.stop}
+    with pytest.raises(TrainingStoppedError):
+        fit(corpus, tiny_recipe, checkpoints=settings, **arguments)
+    before = (tmp_path / CHECKPOINT).read_bytes()
+    listener.found = b""
+    settings = dataclasses.replace(settings, run={"number": 2})
+    resume = Checkpoint.load(tmp_path).snapshot
+    with pytest.raises(TrainingStoppedError):
+        fit(corpus, tiny_recipe, checkpoints=settings, resume=resume, **arguments)
+    assert listener.found == before
+    assert Checkpoint.load(tmp_path).run == {"number": 2}
 
 
 def good_bytes(folder: Path) -> bytes:
@@ -233,10 +318,31 @@ def test_without_a_checkpoint_one_is_told_so(tmp_path: Path) -> None:
         Checkpoint.load(tmp_path)
 
 
-def test_a_checkpoint_of_a_newer_version_says_what_to_do(tmp_path: Path) -> None:
-    content = good_bytes(tmp_path).replace(rb"\"format_version\": 1", rb"\"format_version\": 9")
-    (tmp_path / CHECKPOINT).write_bytes(content)
-    with pytest.raises(CheckpointError, match=f"{CHECKPOINT} was written by a newer LoreLM"):
+def test_a_finished_run_is_told_from_none(tiny_bundle: Path) -> None:
+    with pytest.raises(CheckpointError, match=f"the run in {tiny_bundle} is finished"):
+        Checkpoint.load(tiny_bundle)
+
+
+def test_a_checkpoint_is_read_where_a_killed_save_left_it(tmp_path: Path) -> None:
+    checkpoint(3).save(tmp_path / "run")
+    (tmp_path / "run").rename(tmp_path / ".run.old")
+    assert number_in(tmp_path / "run") == 3
+    assert "epoch 1, step 3" in str(last_checkpoint(tmp_path / "run"))
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("version", "message"),
+    [(9, "a newer LoreLM: upgrade it"), (1, "an older LoreLM: go on with that one")],
+)
+def test_a_checkpoint_of_another_version_says_what_to_do(
+    tmp_path: Path, version: int, message: str
+) -> None:
+    content = good_bytes(tmp_path)
+    other = content.replace(rb"\"format_version\": 2", rb"\"format_version\": %d" % version)
+    assert other != content
+    (tmp_path / CHECKPOINT).write_bytes(other)
+    with pytest.raises(CheckpointError, match=f"^{tmp_path / CHECKPOINT} was written by {message}"):
         Checkpoint.load(tmp_path)
 
 
@@ -276,9 +382,11 @@ def test_any_other_bytes_are_refused(folder: Path, content: bytes) -> None:
 
 
 @given(st.data())
-def test_a_damaged_header_breaks_nothing_else(folder: Path, data: st.DataObject) -> None:
+def test_a_damaged_byte_is_refused_or_means_nothing(folder: Path, data: st.DataObject) -> None:
     content = bytearray(good_bytes(folder))
-    header = len(content) - NUM_BYTES
+    ends = {"in the header": len(content) - NUM_BYTES, "anywhere": len(content)}
+    end = ends[data.draw(st.sampled_from([*ends]))]
     for _ in range(data.draw(st.integers(1, 3))):
-        content[data.draw(st.integers(0, header - 1))] = data.draw(st.integers(0, 255))
-    is_refused(folder, bytes(content))
+        content[data.draw(st.integers(0, end - 1))] = data.draw(st.integers(0, 255))
+    if not is_refused(folder, bytes(content)):
+        assert number_in(folder) == 1

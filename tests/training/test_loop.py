@@ -1,11 +1,14 @@
 import dataclasses
+import math
 import threading
 from pathlib import Path
 
 import pytest
 import torch
 
-from lorelm.corpus.preparation import Corpus
+from lorelm.corpus.documents import Documents
+from lorelm.corpus.preparation import Corpus, prepare_corpus
+from lorelm.corpus.tokenizer import make_tokenizer
 from lorelm.errors import CorpusError, RecipeError, TrainingStoppedError
 from lorelm.model.lstm import LSTMLanguageModel
 from lorelm.training.checkpoint import Checkpoint
@@ -208,6 +211,84 @@ def test_a_loss_that_explodes_again_and_again_says_what_to_do(
     with pytest.raises(RecipeError, match=r"halved 3 times: use a lower --learning-rate"):
         fit(corpus, tiny_recipe, device=CPU, listener=listener)
     assert len(listener.problems) == 3
+
+
+class Heard(TrainingListener):
+    def __init__(self) -> None:
+        self.problems: list[str] = []
+
+    def on_problem(self, message: str) -> None:
+        self.problems.append(message)
+
+
+class RuinMildly(Heard):
+    """Has the model foretell no frequent word from a step of the second epoch on."""
+
+    def __init__(self, *, step: int) -> None:
+        super().__init__()
+        self.step = step
+        self.model: LSTMLanguageModel | None = None
+        self.steps_to_problem = 0
+
+    def on_epoch(self, report: EpochReport, model: LSTMLanguageModel) -> None:
+        self.model = model
+
+    def on_step(self, *, num_tokens: int) -> None:
+        if self.model is None or self.problems:
+            return
+        self.step -= 1
+        if self.step == 0:
+            self.model.fc.bias.data[:10] = -30
+        self.steps_to_problem += self.step <= 0
+
+
+def test_a_loss_far_above_that_of_a_guess_is_an_explosion_found_in_twenty_steps(
+    corpus: Corpus, tiny_recipe: Recipe
+) -> None:
+    recipe = dataclasses.replace(tiny_recipe, bptt=4, epochs=3)  # 112 steps an epoch
+    listener = RuinMildly(step=60)
+    result = fit(corpus, recipe, device=CPU, listener=listener)
+    assert listener.problems == [
+        "the loss exploded: back to epoch 1, step 0 with half the learning rate"
+    ]
+    assert listener.steps_to_problem == 20
+    assert result.best.valid_perplexity < 10
+
+
+def test_an_epoch_that_is_worse_than_a_guess_throughout_is_an_explosion(
+    corpus: Corpus, tiny_recipe: Recipe
+) -> None:
+    model = trained(corpus, tiny_recipe, epochs=1).model
+    weights = {name: torch.zeros_like(weight) for name, weight in model.state_dict().items()}
+    weights["fc.bias"][:10] = -5  # of the most frequent words
+    model.load_state_dict(weights)
+    guess = math.log(len(corpus.vocabulary))
+    assert guess + 2 < validation_loss(model, corpus.valid.stream) < guess + 4
+    recipe = dataclasses.replace(tiny_recipe, learning_rate=1e-9)
+    heard = Heard()
+    begun = {name: weight.numpy() for name, weight in weights.items()}
+    with pytest.raises(RecipeError, match="use a lower --learning-rate"):
+        fit(corpus, recipe, device=CPU, listener=heard, initial_weights=begun)
+    assert len(heard.problems) == 3
+
+
+def test_a_text_that_training_does_not_foretell_is_no_explosion(
+    tales: Documents, tiny_recipe: Recipe
+) -> None:
+    foreign = Documents(texts=["Zyx qwv jkl mnb."] * 5, source="foreign.txt")
+    corpus = prepare_corpus(
+        tales,
+        tokenizer=make_tokenizer("words"),
+        min_frequency=1,
+        split_seed=0,
+        valid=foreign,
+        test=foreign,
+    )
+    heard = Heard()
+    recipe = dataclasses.replace(tiny_recipe, epochs=5)
+    result = fit(corpus, recipe, device=CPU, listener=heard)
+    assert result.epochs[-1].valid_loss > math.log(len(corpus.vocabulary)) + 1
+    assert heard.problems == []
 
 
 def test_a_batch_larger_than_the_corpus_is_refused(corpus: Corpus, tiny_recipe: Recipe) -> None:

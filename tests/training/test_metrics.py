@@ -10,6 +10,8 @@ from lorelm.model.lstm import LSTMLanguageModel
 from lorelm.training.listener import EpochReport, TrainingListener
 from lorelm.training.metrics import MetricsLog, metrics_lines
 
+from .test_checkpoint import largest_file
+
 
 def report(epoch: int, valid_loss: float) -> EpochReport:
     return EpochReport(
@@ -93,8 +95,21 @@ def test_a_record_that_cannot_be_written_is_a_problem_and_no_end(
 ) -> None:
     (tmp_path / "run").write_text("a file, not a folder")
     heard = Heard()
-    MetricsLog(tmp_path / "run", heard).on_epoch(report(1, 3.0), model)
+    log = MetricsLog(tmp_path / "run", heard)
+    log.on_epoch(report(1, 3.0), model)
+    log.on_epoch(report(2, 3.0), model)
     assert len(heard.problems) == 1
     assert "metrics.so-far.jsonl cannot be written" in heard.problems[0]
     assert heard.problems[0].endswith("training goes on")
-    assert heard.epochs == [1]
+    assert heard.epochs == [1, 2]
+
+
+def test_a_record_that_cannot_be_written_is_as_it_was(
+    model: LSTMLanguageModel, tmp_path: Path
+) -> None:
+    log = MetricsLog(tmp_path, TrainingListener())
+    log.on_epoch(report(1, 3.0), model)
+    with largest_file((tmp_path / "metrics.so-far.jsonl").stat().st_size + 9):
+        log.on_epoch(report(2, 3.0), model)
+    assert [line["epoch"] for line in lines_in(tmp_path)] == [1]
+    assert len(list(tmp_path.iterdir())) == 1

@@ -13,6 +13,7 @@ import psutil
 import pytest
 import torch
 
+from lorelm.bundle.bundle import CHECKPOINT
 from lorelm.corpus.documents import Documents
 from lorelm.corpus.readers import read_documents
 from lorelm.errors import RecipeError
@@ -123,6 +124,8 @@ def test_torchrun_starts_a_killed_process_again_and_stops_both_for_one_to_go_on(
     training = begin_anew(folder, "restarted", num_restarts=1)
     kill_worker(training, 1)
     wait_until(lambda: "Going on from epoch" in said(folder))
+    written = (out / CHECKPOINT).stat().st_mtime_ns
+    wait_until(lambda: (out / CHECKPOINT).stat().st_mtime_ns > written)  # both make steps
     training.send_signal(signal.SIGINT)
     ended = end(folder, training)
     assert ended.count("lorelm: stopped; go on with: lorelm train --resume restarted\n") == 1

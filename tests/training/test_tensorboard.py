@@ -7,10 +7,14 @@ import pytest
 from lorelm.bundle import Bundle
 from lorelm.corpus.documents import Documents
 from lorelm.errors import InputError, MissingExtraError
-from lorelm.training.listener import TrainingListener
+from lorelm.model.lstm import LSTMLanguageModel
+from lorelm.training.checkpoint import Checkpoint
+from lorelm.training.listener import EpochReport, TrainingListener
 from lorelm.training.recipe import Recipe
 from lorelm.training.tensorboard import TensorBoardLog
 from lorelm.training.train import TrainingOptions, train
+
+from .test_checkpoint import fill
 
 
 def test_the_event_file_holds_the_figures_of_each_epoch(
@@ -35,6 +39,56 @@ def test_the_event_file_holds_the_figures_of_each_epoch(
         assert [scalar.step for scalar in scalars] == [1, 2, 3]
         expected = [row[key] for row in metrics]
         assert [scalar.value for scalar in scalars] == pytest.approx(expected)
+
+
+class PowerCut(TrainingListener):
+    def on_epoch(self, report: EpochReport, model: LSTMLanguageModel) -> None:
+        if report.epoch == 2:
+            raise SystemExit
+
+
+def test_epochs_that_come_again_after_an_interruption_are_shown_once(
+    tales: Documents, tiny_recipe: Recipe, tmp_path: Path
+) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    out = tmp_path / "model"
+    options = TrainingOptions(device="cpu", tensorboard=str(tmp_path / "board"))
+    recipe = dataclasses.replace(tiny_recipe, epochs=3)
+    with pytest.raises(SystemExit):  # the only checkpoint is that of the beginning
+        train(tales, recipe, out=out, options=options, listener=PowerCut())
+    train(tales, recipe, out=out, options=options, resume=Checkpoint.load(out))
+    events = EventAccumulator(str(tmp_path / "board"))
+    events.Reload()
+    scalars = events.Scalars("loss/valid")
+    assert [scalar.step for scalar in scalars] == [1, 2, 3]
+
+
+class FullDisk(TrainingListener):
+    def __init__(self, ballast: Path) -> None:
+        self.ballast = ballast
+        self.problems: list[str] = []
+
+    def on_epoch(self, report: EpochReport, model: LSTMLanguageModel) -> None:
+        fill(self.ballast)
+
+    def on_problem(self, message: str) -> None:
+        self.problems.append(message)
+
+
+# A thread of TensorBoard's own ends with a traceback, too.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_training_goes_on_without_it_when_its_disk_is_full(
+    tales: Documents, tiny_recipe: Recipe, tmp_path: Path, small_disk: Path
+) -> None:
+    options = TrainingOptions(device="cpu", tensorboard=str(small_disk / "board"))
+    listener = FullDisk(small_disk / "ballast")
+    recipe = dataclasses.replace(tiny_recipe, epochs=30)  # a page of the disk holds some
+    train(tales, recipe, out=tmp_path / "model", options=options, listener=listener)
+    assert len(Bundle.load(tmp_path / "model").metrics()) == 30
+    (problem,) = listener.problems
+    assert "board for TensorBoard cannot be written: No space left on device" in problem
+    assert problem.endswith("training goes on without it")
 
 
 def test_without_tensorboard_it_says_what_to_install(

@@ -1,21 +1,29 @@
 import dataclasses
 import json
+import os
 import shutil
 import sys
 import threading
+from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
+import torch
 
 from lorelm.bundle import Bundle
 from lorelm.corpus import large_corpus, large_files, preparation
 from lorelm.corpus.documents import Documents
 from lorelm.corpus.readers import read_documents
-from lorelm.errors import BundleError, CorpusError, TrainingStoppedError
+from lorelm.errors import BundleError, CorpusError, RecipeError, TrainingStoppedError
 from lorelm.evaluation.trained_corpus import find_trained_corpus
+from lorelm.model.lstm import LSTMLanguageModel
 from lorelm.training.checkpoint import Checkpoint
+from lorelm.training.listener import EpochReport, TrainingListener
 from lorelm.training.recipe import Recipe
 from lorelm.training.train import TrainingOptions, train
+
+from .test_checkpoint import fill
 
 
 def test_metrics_hold_a_line_an_epoch(tiny_bundle: Path, tiny_recipe: Recipe) -> None:
@@ -91,6 +99,107 @@ def test_a_folder_of_other_things_is_refused_before_training(
     assert [file.name for file in tmp_path.iterdir()] == ["thesis.docx"]
 
 
+class FirstEpoch(TrainingListener):
+    """Does something after the first epoch, and hears what went wrong."""
+
+    def __init__(self, act: Callable[[], object]) -> None:
+        self.act = act
+        self.problems: list[str] = []
+
+    def on_epoch(self, report: EpochReport, model: LSTMLanguageModel) -> None:
+        if report.epoch == 1:
+            self.act()
+
+    def on_problem(self, message: str) -> None:
+        self.problems.append(message)
+
+
+def test_two_runs_do_not_write_to_one_folder(
+    tales: Documents, tiny_recipe: Recipe, tmp_path: Path
+) -> None:
+    out, recipe = tmp_path / "m", dataclasses.replace(tiny_recipe, epochs=2)
+
+    def train_too() -> None:
+        for resume in (None, Checkpoint.load(out)):
+            with pytest.raises(
+                BundleError, match=rf"another run \(process {os.getpid()} .*give --out another"
+            ):
+                train(tales, recipe, out=out, resume=resume)
+
+    train(tales, recipe, out=out, listener=FirstEpoch(train_too))
+    assert Bundle.load(out).manifest.training.epochs == 2
+    assert list(tmp_path.iterdir()) == [out]
+
+
+def test_what_is_put_into_the_folder_during_a_run_stays(
+    tales: Documents, tiny_recipe: Recipe, tmp_path: Path
+) -> None:
+    out, stop = tmp_path / "m", threading.Event()
+    options = TrainingOptions(tensorboard=str(out / "board"))
+    recipe = dataclasses.replace(tiny_recipe, epochs=2)
+
+    def put() -> None:
+        (out / "notes").mkdir()
+        (out / "notes" / "day.txt").write_text("it works")
+        stop.set()
+
+    with pytest.raises(TrainingStoppedError):
+        train(
+            tales,
+            recipe,
+            out=out,
+            options=options,
+            listener=FirstEpoch(put),
+            stop=nullcontext(stop),
+        )
+    train(tales, recipe, out=out, options=options, resume=Checkpoint.load(out))
+    train(tales, recipe, out=out)  # again, in place of the bundle
+    Bundle.load(out)
+    assert (out / "notes" / "day.txt").read_text() == "it works"
+    assert list((out / "board").iterdir())
+
+
+def test_a_bundle_that_finds_no_room_says_how_much_it_takes_and_what_is_kept(
+    tales: Documents, tiny_recipe: Recipe, small_disk: Path
+) -> None:
+    out, ballast = small_disk / "m", small_disk / "ballast"
+    recipe = dataclasses.replace(tiny_recipe, epochs=2)
+    listener = FirstEpoch(lambda: fill(ballast))
+    with pytest.raises(
+        BundleError,
+        match=r"cannot be written: No space left on device \(free 0\.\d MB for it\); the last "
+        rf"checkpoint is of epoch 1, step 0: go on with lorelm train --resume {out}$",
+    ):
+        train(tales, recipe, out=out, listener=listener)
+    ballast.unlink()
+    resumed = train(tales, recipe, out=out, resume=Checkpoint.load(out))
+    assert resumed
+    assert resumed.training.epochs == Bundle.load(out).manifest.training.epochs == 2
+
+
+def test_a_run_begun_in_bfloat16_goes_on_in_float32_where_there_is_none(
+    tales: Documents, tiny_recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, stop = tmp_path / "m", threading.Event()
+    stop.set()
+    with pytest.raises(TrainingStoppedError):
+        train(tales, tiny_recipe, out=out, stop=nullcontext(stop))
+    begun = Checkpoint.load(out)
+    begun.run["recipe"] |= {"precision": "bfloat16", "epochs": 1}
+    monkeypatch.setattr(torch.cpu, "get_capabilities", dict)  # as on another machine
+    listener = FirstEpoch(lambda: None)
+    recipe = Recipe.from_dict(begun.run["recipe"])
+    train(tales, recipe, out=out, resume=begun, listener=listener)
+    assert listener.problems[0].endswith("with which the run was begun: it goes on in float32")
+    assert Bundle.load(out).manifest.recipe["precision"] == "float32"
+
+
+@pytest.mark.parametrize("seconds", [float("nan"), -1.0])
+def test_a_time_between_checkpoints_that_is_none_is_refused(seconds: float) -> None:
+    with pytest.raises(RecipeError, match="checkpoint_seconds must be at least 0, not"):
+        TrainingOptions(checkpoint_seconds=seconds)
+
+
 @pytest.fixture
 def large_tales(tales: Documents, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Documents:
     """Four times the tales, as a file that is not held in memory and cannot be counted."""
@@ -126,7 +235,7 @@ def test_a_large_corpus_goes_on_from_its_stored_ids(
     out, stop = tmp_path / "m", threading.Event()
     stop.set()
     with pytest.raises(TrainingStoppedError):
-        train(large_tales, tiny_recipe, out=out, stop=stop)
+        train(large_tales, tiny_recipe, out=out, stop=nullcontext(stop))
     assert len(list(out.glob("ids.*"))) == 2
     monkeypatch.setattr(large_corpus, "_Numbering", None)  # nothing can be numbered now
     recipe = Checkpoint.load(out).run["recipe"]

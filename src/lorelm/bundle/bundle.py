@@ -14,16 +14,26 @@
     curves.png            the same as a plot               (where Matplotlib is installed)
 """
 
+import errno
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, Self, TypeVar
 
 import numpy as np
 
-from lorelm.bundle.folder import check_replaceable, replace_file, replace_folder, whole_folder
+from lorelm.bundle.folder import (
+    check_place,
+    check_replaceable,
+    name_while_written,
+    replace_file,
+    replace_folder,
+    whole_folder,
+)
+from lorelm.bundle.folder_lock import locked_folder
 from lorelm.bundle.manifest import (
     CacheFacts,
     CorpusFacts,
@@ -61,8 +71,11 @@ METRICS_FIGURES: Final = (
 CURVES: Final = "curves.png"
 METRICS_SO_FAR: Final = "metrics.so-far.jsonl"
 CHECKPOINT: Final = "checkpoint.safetensors"
-CHECKPOINT_NEW: Final = f".{CHECKPOINT}.new"
-_EARLY: Final = (METRICS_SO_FAR, CHECKPOINT, CHECKPOINT_NEW, *STORE_PATTERNS)
+_EARLY: Final = (
+    *(METRICS_SO_FAR, CHECKPOINT),
+    *map(name_while_written, (METRICS_SO_FAR, CHECKPOINT)),
+    *STORE_PATTERNS,
+)
 """What the folder holds while the model is trained, and no longer when the bundle is written."""
 
 EMBEDDED_PATH: Final = Path(__file__).parent / "embedded"
@@ -83,6 +96,7 @@ def graph_name(precision: Precision) -> str:
 
 _OWNED: Final = (
     *(MANIFEST, VOCABULARY, WEIGHTS, SPELLING, COPIES, NGRAM, CURVES),
+    name_while_written(MANIFEST),
     *_EARLY,
     *map(graph_name, PRECISIONS),
 )
@@ -110,6 +124,11 @@ class Bundle:
             what = "is a file" if path.exists() else "does not exist"
             raise BundleError(
                 f"bundle {given} {what}: name a folder that lorelm train wrote with --out"
+            )
+        if (path / CHECKPOINT).is_file() and not (path / MANIFEST).exists():
+            raise BundleError(
+                f"{given} holds an unfinished run and no model yet: go on with lorelm train "
+                f"--resume {given}"
             )
         manifest = Manifest.from_json(_read(path / MANIFEST), where=str(path / MANIFEST))
         for name, digest in manifest.files.items():
@@ -354,24 +373,41 @@ def save_bundle(
     try:
         replace_folder(Path(path), files, owned=_OWNED)
     except OSError as error:
-        raise BundleError(f"bundle {path} cannot be written: {error.strerror or error}") from error
+        remedy = ""
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            remedy = f" (free {sum(map(len, files.values())) / 1e6:.1f} MB for it)"
+        raise BundleError(
+            f"bundle {path} cannot be written: {error.strerror or error}{remedy}"
+        ) from error
 
 
-def check_target(path: str | Path) -> None:
-    """Refuses a folder that :func:`save_bundle` could or should not replace.
+@contextmanager
+def held_target(path: str | Path) -> Iterator[None]:
+    """Holds a folder for :func:`save_bundle`, from before the work to after it.
 
     Raises:
-        BundleError: it holds something else than a bundle, or cannot be written.
+        BundleError: it holds something else than a bundle or an unfinished run, is the embedded
+            bundle, cannot be written, or is held by another run.
     """
-    check_replaceable(Path(path), is_ours=_is_bundle, early=(METRICS, *_EARLY))
+    path = Path(path)
+    if path.resolve() == EMBEDDED_PATH.resolve():
+        raise BundleError(f"{path} is the model that LoreLM comes with: give --out a new folder")
+    check_place(path)
+    with locked_folder(path):
+        check_replaceable(path, is_ours=_is_ours, early=(METRICS, *_EARLY), owned=_OWNED)
+        yield
 
 
-def _is_bundle(path: Path) -> bool:
+def manifest_in(path: Path) -> Manifest | None:
+    """The manifest of the bundle in a folder; None where there is no bundle."""
     try:
-        Manifest.from_json(_read(path / MANIFEST), where=MANIFEST)
+        return Manifest.from_json(_read(path / MANIFEST), where=MANIFEST)
     except BundleError:
-        return False
-    return True
+        return None
+
+
+def _is_ours(path: Path) -> bool:
+    return (path / CHECKPOINT).is_file() or manifest_in(path) is not None
 
 
 def _serialize(weights: Weights, weight_type: WeightType, *, tied: bool) -> bytes:

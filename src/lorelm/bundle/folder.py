@@ -3,35 +3,54 @@
 import os
 import shutil
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 from lorelm.errors import BundleError
 
 
-def check_replaceable(
-    path: Path, *, is_ours: Callable[[Path], bool], early: Collection[str]
-) -> None:
-    """Refuses to replace what is not ours, or cannot be: better now than after hours of training.
-
-    Args:
-        is_ours: tells whether a folder is one that we wrote.
-        early: names, or patterns of names, of the files that a folder of ours may hold before
-            anything else is in it.
+def check_place(path: Path) -> None:
+    """Refuses a place where no folder can be replaced as a whole.
 
     Raises:
-        BundleError: it is a file, a link, the current folder or one with other things in it, or it
-            cannot be written.
+        BundleError: it is a file, a link, the current folder or the root.
     """
     path = path.absolute()
     if path in (Path.cwd(), Path(path.anchor)) or path.is_symlink():
         raise BundleError(f"{path} cannot be replaced as a whole: give --out a new folder")
     if path.exists() and not path.is_dir():
         raise BundleError(f"{path} is a file: give --out a folder to write the bundle to")
+
+
+def check_replaceable(
+    path: Path,
+    *,
+    is_ours: Callable[[Path], bool],
+    early: Collection[str],
+    owned: Collection[str] = (),
+) -> None:
+    """Refuses to replace what is not ours, or cannot be: better now than after hours of training.
+
+    Args:
+        is_ours: tells whether a folder is one that we wrote; it may hold other things, which stay.
+        early: names, or patterns of names, of the files that a folder of ours may hold before
+            `is_ours` knows it.
+        owned: as for :func:`replace_folder`.
+
+    Raises:
+        BundleError: there is a folder with other things in it, or it cannot be written.
+    """
+    path = path.absolute()
     try:
-        recover(path)
+        recover(path, owned=owned)
+        if _old(path).exists():
+            raise BundleError(
+                f"{_old(path)} is in the way, which an earlier save has left: move it elsewhere"
+            )
         if path.is_dir():
-            _check_contents(path, is_ours=is_ours(path), early=early)
+            if not is_ours(path):
+                _check_contents(path, early=early)
             path.rename(_old(path))
             _old(path).rename(path)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -41,9 +60,9 @@ def check_replaceable(
         raise BundleError(f"{path} cannot be written: no right to write in {path.parent}")
 
 
-def _check_contents(path: Path, *, is_ours: bool, early: Collection[str]) -> None:
+def _check_contents(path: Path, *, early: Collection[str]) -> None:
     for entry in path.iterdir():
-        if entry.is_dir() or not (is_ours or _is_among(entry.name, early)):
+        if entry.is_dir() or not _is_among(entry.name, early):
             raise BundleError(
                 f"{path} is a folder that holds other things (such as {entry.name}): give --out a "
                 "new folder"
@@ -53,8 +72,8 @@ def _check_contents(path: Path, *, is_ours: bool, early: Collection[str]) -> Non
 def replace_folder(path: Path, files: Mapping[str, bytes], *, owned: Collection[str] = ()) -> None:
     """Makes `path` a folder of these files.
 
-    Of the files that it had before, those of other names stay, unless they are among the `owned`,
-    which may be patterns (``ids.*``).
+    What else it held before stays, subfolders too, but for the files among the `owned`, which may
+    be patterns (``ids.*``).
 
     All is written beside it and takes its place by renaming. Killed at any moment, it leaves the
     old folder or the new one; :func:`recover` puts it in place if need be.
@@ -63,7 +82,7 @@ def replace_folder(path: Path, files: Mapping[str, bytes], *, owned: Collection[
         OSError: it cannot be written (the old folder is as it was).
     """
     path = path.absolute()
-    recover(path)
+    recover(path, owned=owned)
     path.parent.mkdir(parents=True, exist_ok=True)
     new, old = _new(path), _old(path)
     shutil.rmtree(new, ignore_errors=True)
@@ -72,16 +91,13 @@ def replace_folder(path: Path, files: Mapping[str, bytes], *, owned: Collection[
         for name, content in files.items():
             _write(new / name, content)
         if path.is_dir():
-            for entry in path.iterdir():
-                if entry.is_file() and not _is_among(entry.name, {*files, *owned}):
-                    shutil.copy2(entry, new / entry.name)
             path.rename(old)
         new.rename(path)
-    except OSError:
+    except BaseException:  # Ctrl-C too
         shutil.rmtree(new, ignore_errors=True)
-        recover(path)
+        recover(path, owned=owned)
         raise
-    shutil.rmtree(old, ignore_errors=True)
+    recover(path, owned=owned)
 
 
 def replace_file(path: Path, content: bytes) -> None:
@@ -90,7 +106,7 @@ def replace_file(path: Path, content: bytes) -> None:
     Raises:
         OSError: it cannot be written (the old file is as it was).
     """
-    new = path.with_name(f".{path.name}.new")
+    new = path.with_name(name_while_written(path.name))
     try:
         _write(new, content)
         new.replace(path)
@@ -98,16 +114,34 @@ def replace_file(path: Path, content: bytes) -> None:
         new.unlink(missing_ok=True)
 
 
-def recover(path: Path) -> None:
-    """Finishes what a killed :func:`replace_folder` began: the old folder goes back or away."""
+def name_while_written(name: str) -> str:
+    """What :func:`replace_file` calls a file until it is whole."""
+    return f".{name}.new"
+
+
+def recover(path: Path, *, owned: Collection[str] = ()) -> None:
+    """Finishes what a killed :func:`replace_folder` began.
+
+    The old folder goes back; where the new one is in its place, what is not ours in the old one
+    goes over, and the rest away.
+
+    Args:
+        owned: as for :func:`replace_folder`.
+    """
     path = path.absolute()
     old = _old(path)
     if not old.is_dir():
         return
-    if path.is_dir():
-        shutil.rmtree(old, ignore_errors=True)
-    else:
+    if not path.is_dir():
         old.rename(path)
+        return
+    with suppress(OSError):  # what cannot be moved keeps the old folder there
+        for entry in [*old.iterdir()]:
+            if _is_among(entry.name, owned) or (path / entry.name).exists():
+                entry.unlink()  # which takes no folder away
+            else:
+                entry.rename(path / entry.name)
+        old.rmdir()
 
 
 def whole_folder(path: Path) -> Path:

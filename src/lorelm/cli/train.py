@@ -1,8 +1,9 @@
 """``lorelm train``: a model of the user's own text."""
 
+import dataclasses
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -13,13 +14,15 @@ import click
 from click.core import ParameterSource
 
 from lorelm.bundle import EMBEDDED_PATH, Bundle
+from lorelm.bundle.bundle import manifest_in
+from lorelm.bundle.folder_lock import locked_folder
 from lorelm.cli.evaluating import evaluate_bundle
 from lorelm.cli.figures_display import show_figures
 from lorelm.cli.options import TIME, echo_notes, reading_options, take_reading_options
 from lorelm.corpus.documents import Documents
 from lorelm.corpus.readers import read_documents
-from lorelm.corpus.reading_options import ReadingOptions
-from lorelm.errors import CorpusError, MissingExtraError
+from lorelm.corpus.reading_options import CorpusFile, ReadingOptions
+from lorelm.errors import CorpusError, MissingExtraError, TrainingStoppedError
 from lorelm.training.recipe import BUILT_IN_RECIPES, SCHEDULES, TRAINING_PRECISIONS, Recipe
 
 if TYPE_CHECKING:
@@ -151,8 +154,9 @@ def train(
     PATH is a CSV, TSV, JSONL, Parquet or plain text file, or the word shakespeare. The settings
     below come from the recipe unless they are given here.
 
-    Ctrl-C, a crash or a power cut lose nothing: --resume DIR goes on from the last checkpoint, and
-    ends with the very weights that an uninterrupted run would have.
+    Ctrl-C, a crash or a power cut lose nothing: --resume DIR goes on from the last checkpoint. On
+    the same machine it ends with the very weights that an uninterrupted run would have, but for
+    --time-budget, where the clock decides.
 
     Several processes share the work when torchrun starts them: torchrun --nproc-per-node 2 -m
     lorelm train PATH --out DIR.
@@ -206,11 +210,32 @@ def _resume(out: Path) -> None:
 
     checkpoint = Checkpoint.load(out)
     run = checkpoint.run
-    parts = [
-        read_documents(file["path"], ReadingOptions(**file["options"])) for file in run["files"]
-    ]
+    parts = [_read_again(file, run["folder"]) for file in run["files"]]
     options = module.TrainingOptions(**run["options"])
+    if options.tensorboard:
+        board = _found_again(options.tensorboard, run["folder"])
+        options = dataclasses.replace(options, tensorboard=board)
     _run(parts, Recipe.from_dict(run["recipe"]), out, options, checkpoint)
+
+
+def _read_again(file: Mapping[str, Any], folder: str) -> Documents:
+    """What was read from a file when the run was begun in a folder.
+
+    Raises:
+        CorpusError: it is not there any more, or cannot be read.
+    """
+    known = CorpusFile(path=file["path"], options=ReadingOptions(**file["options"]))
+    try:
+        documents = read_documents(_found_again(known.path, folder), known.options)
+    except CorpusError as error:
+        raise CorpusError(f"{error} (the run was begun in {folder})") from error
+    return dataclasses.replace(documents, file=known)
+
+
+def _found_again(path: str, folder: str) -> str:
+    """Where a path leads that was typed in a folder: from there, or from here if all has moved."""
+    there = Path(folder, path)
+    return str(there) if there.exists() else path
 
 
 def _training_module() -> Any:
@@ -244,18 +269,18 @@ def _run(
 
     module = _training_module()
     from lorelm.training.processes import join_processes, was_restarted
+    from lorelm.training.run_folder import unfinished_run
 
     documents, valid, test = parts if len(parts) == 3 else (parts[0], None, None)
     assert documents is not None
     with (
         join_processes(options.device) as processes,
         TrainingDisplay(_safety(out, options)) as display,
-        _stop_on_signal() as stop,
     ):
         if resume is None and was_restarted(processes):
-            resume = module.unfinished_run(out)
+            resume = unfinished_run(out)
         if processes.is_writer:
-            _say_beginning(documents, resume)
+            _say_beginning(documents, out, resume)
         result = module.train(
             documents,
             recipe,
@@ -265,7 +290,7 @@ def _run(
             test=test,
             listener=display,
             resume=resume,
-            stop=stop,
+            stop=_stop_on_signal(),
             processes=processes,
         )
     if result is None:  # another process has it
@@ -275,9 +300,15 @@ def _run(
     show_next_steps(result)
 
 
-def _say_beginning(documents: Documents, resume: "Checkpoint | None") -> None:
+def _say_beginning(documents: Documents, out: Path, resume: "Checkpoint | None") -> None:
     if resume is not None:
         click.echo(f"Going on from {resume.snapshot.description}.", err=True)
+    replaced = manifest_in(out)
+    if replaced is not None:
+        click.echo(
+            f"{out} holds a model of {replaced.corpus.source}, which the new one will replace.",
+            err=True,
+        )
     echo_notes(documents.notes)
 
 
@@ -294,7 +325,11 @@ def _safety(out: Path, options: "TrainingOptions") -> str:
 
 @contextmanager
 def _stop_on_signal() -> Iterator[threading.Event]:
-    """Ctrl-C (or SIGTERM) asks the run to stop after its step; once more stops it at once."""
+    """Ctrl-C (or SIGTERM) asks the run to stop after its step; once more stops it at once.
+
+    Raises:
+        KeyboardInterrupt: nobody has heeded it.
+    """
     stop = threading.Event()
 
     def ask(number: int, frame: FrameType | None) -> None:
@@ -308,16 +343,28 @@ def _stop_on_signal() -> Iterator[threading.Event]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+    if stop.is_set():
+        raise KeyboardInterrupt
 
 
 def _judge(result: "TrainingResult") -> None:
-    """Says what the model is worth, and writes it into the bundle."""
+    """Says what the model is worth, and writes it into the bundle.
+
+    Raises:
+        TrainingStoppedError: Ctrl-C; the bundle is there, without these figures.
+    """
     click.echo("Judging it on the test part ...", err=True)
-    bundle = Bundle.load(result.path)
     try:
-        figures = evaluate_bundle(bundle, corpus=result.corpus).figures
+        with locked_folder(result.path):
+            bundle = Bundle.load(result.path)
+            figures = evaluate_bundle(bundle, corpus=result.corpus).figures
+            bundle.record_figures(figures)
     except CorpusError as error:
         click.echo(f"It cannot be judged: {error}", err=True)
         return
-    bundle.record_figures(figures)
+    except KeyboardInterrupt:
+        raise TrainingStoppedError(
+            f"stopped; the model is saved in {result.path}, and lorelm evaluate {result.path} "
+            "judges it"
+        ) from None
     show_figures(figures, partial(click.echo, err=True))

@@ -1,9 +1,11 @@
 """Checkpoints: all that a training run needs to go on, in one file that is always whole."""
 
+import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
@@ -12,12 +14,13 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from lorelm.bundle.bundle import CHECKPOINT
-from lorelm.bundle.folder import replace_file
+from lorelm.bundle.bundle import CHECKPOINT, MANIFEST
+from lorelm.bundle.folder import replace_file, whole_folder
 from lorelm.errors import CheckpointError
 
-_FORMAT_VERSION: Final = 1
+_FORMAT_VERSION: Final = 2
 _METADATA: Final = "lorelm"
+_SHA256: Final = "sha256"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +39,10 @@ class Snapshot:
     @property
     def description(self) -> str:
         """How far the run was, in words fit to be shown."""
-        return f"epoch {len(self.facts['epochs']) + 1}, step {self.facts['window']}"
+        num_epochs = len(self.facts["epochs"])
+        if self.facts["is_over"]:
+            return f"the end of epoch {num_epochs}, the last"
+        return f"epoch {num_epochs + 1}, step {self.facts['window']}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,29 +60,33 @@ class Checkpoint:
     def load(cls, out: Path) -> Self:
         """Reads the checkpoint in the folder of an unfinished run.
 
+        Nothing in the folder is changed, since another run may write to it.
+
         Raises:
-            CheckpointError: there is none, it is damaged, or of a newer version.
+            CheckpointError: there is none, it is damaged, or of another version.
         """
-        path = out / CHECKPOINT
+        folder = whole_folder(out)
+        path = folder / CHECKPOINT
         if not path.is_file():
-            raise CheckpointError(
-                f"{out} holds no unfinished run (no {CHECKPOINT}): name the folder that was "
-                "given to lorelm train with --out, or begin anew"
-            )
+            raise _absent(out, is_finished=(folder / MANIFEST).is_file())
         try:
             with safe_open(path, "pt") as file:
-                written = json.loads(file.metadata()[_METADATA])
-                if written["format_version"] > _FORMAT_VERSION:
-                    raise CheckpointError(
-                        f"{path} was written by a newer LoreLM: upgrade it with pip install "
-                        "--upgrade lorelm"
-                    )
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                metadata = file.metadata()
+                # Copies: what is mapped stays on the disk when the file is replaced.
+                tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
+            written = json.loads(metadata[_METADATA])
+            _check_version(written["format_version"], path)
+            if _sha256(metadata[_METADATA], tensors) != metadata[_SHA256]:
+                raise ValueError("its SHA-256 differs")
             return cls(
                 run=written["run"], snapshot=Snapshot(tensors=tensors, facts=written["facts"])
             )
+        except CheckpointError:
+            raise
         except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
-            raise CheckpointError(f"{path} is damaged: {error}") from error
+            raise CheckpointError(
+                f"{path} is damaged ({error}): bring back a copy of it, or delete it and begin anew"
+            ) from error
 
     def save(self, out: Path) -> None:
         """Writes it into the folder in place of the one before, by renaming.
@@ -90,37 +100,75 @@ class Checkpoint:
             "facts": self.snapshot.facts,
         }
         path = out / CHECKPOINT
+        facts = json.dumps(written)
+        metadata = {_METADATA: facts, _SHA256: _sha256(facts, self.snapshot.tensors)}
         try:
             out.mkdir(exist_ok=True)
             # Not save_file: killed, it leaves a large file behind, of a name that nobody knows.
-            replace_file(path, save(self.snapshot.tensors, {_METADATA: json.dumps(written)}))
+            replace_file(path, save(self.snapshot.tensors, metadata))
             _to_disk(out)
         except OSError as error:
+            with suppress(OSError):
+                out.rmdir()  # where nothing else is in it
             raise CheckpointError(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+def last_checkpoint(out: Path) -> str | None:
+    """What is kept of the run in a folder, and how to go on from it; None where nothing is.
+
+    Raises:
+        CheckpointError: it is damaged.
+    """
+    if not (whole_folder(out) / CHECKPOINT).is_file():
+        return None
+    where = Checkpoint.load(out).snapshot.description
+    return f"the last checkpoint is of {where}: go on with lorelm train --resume {out}"
 
 
 class CheckpointWriter:
     """Writes checkpoints beside the training, in a thread of its own.
 
-    A failure to write is told and not raised: training goes on, and the last good checkpoint is
-    where it was.
+    A failure to write is told, once until one is written again, and not raised: training goes on,
+    and the last good checkpoint is where it was.
 
     Args:
         run: the settings of the run.
         on_problem: told a sentence.
+        last_good: the description of the checkpoint that is there, or is written first.
     """
 
-    def __init__(self, out: Path, run: dict[str, Any], on_problem: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        out: Path,
+        run: dict[str, Any],
+        on_problem: Callable[[str], None],
+        *,
+        last_good: str,
+    ) -> None:
         self._out: Final = out
         self._run: Final = run
         self._on_problem = on_problem
         self._thread = ThreadPoolExecutor(max_workers=1)
         self._writing: Future[None] | None = None
-        self._last_good = ""
+        self._last_good = last_good
+        self._is_failing = False
 
     @property
     def is_busy(self) -> bool:
         return self._writing is not None and not self._writing.done()
+
+    @property
+    def is_failing(self) -> bool:
+        """Whether the last one could not be written."""
+        return self._is_failing
+
+    def write_first(self, snapshot: Snapshot) -> None:
+        """Writes a snapshot, and returns when it is on the disk.
+
+        Raises:
+            CheckpointError: it cannot be written.
+        """
+        Checkpoint(run=self._run, snapshot=snapshot).save(self._out)
 
     def write(self, snapshot: Snapshot) -> None:
         """Begins to write a snapshot, after the one that may be under way."""
@@ -135,12 +183,48 @@ class CheckpointWriter:
     def _write(self, snapshot: Snapshot) -> None:
         try:
             Checkpoint(run=self._run, snapshot=snapshot).save(self._out)
-            self._last_good = snapshot.description
         except CheckpointError as error:
-            kept = (
-                f"the last good one is of {self._last_good}" if self._last_good else "there is none"
-            )
-            self._on_problem(f"{error}; {kept}, and training goes on")
+            if not self._is_failing:
+                self._on_problem(
+                    f"{error}; the last good one is of {self._last_good}, and training goes on"
+                )
+            self._is_failing = True
+        else:
+            self._is_failing = False
+            self._last_good = snapshot.description
+
+
+def _absent(out: Path, *, is_finished: bool) -> CheckpointError:
+    if is_finished:
+        return CheckpointError(
+            f"the run in {out} is finished, and its model is there: see what it writes with "
+            f"lorelm generate {out}"
+        )
+    return CheckpointError(
+        f"{out} holds no unfinished run (no {CHECKPOINT}): name the folder that was given to "
+        "lorelm train with --out, or begin anew"
+    )
+
+
+def _check_version(version: int, path: Path) -> None:
+    if version > _FORMAT_VERSION:
+        raise CheckpointError(
+            f"{path} was written by a newer LoreLM: upgrade it with pip install --upgrade lorelm"
+        )
+    if version < _FORMAT_VERSION:
+        raise CheckpointError(
+            f"{path} was written by an older LoreLM: go on with that one, or delete it and begin "
+            "anew"
+        )
+
+
+def _sha256(facts: str, tensors: Mapping[str, torch.Tensor]) -> str:
+    """Of all that a checkpoint holds."""
+    digest = hashlib.sha256(facts.encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def _to_disk(folder: Path) -> None:

@@ -52,6 +52,11 @@ def resolve_precision(precision: str, device: torch.device) -> str:
     return precision
 
 
+def precision_to_go_on(precision: str, device: torch.device) -> str:
+    """That of a run that was begun on another machine, or float32 where this one cannot have it."""
+    return resolve_precision("auto" if precision == "bfloat16" else precision, device)
+
+
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
     """Products in bfloat16, weights and sums in float32, or all in float32."""
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")

@@ -8,11 +8,10 @@ from typing import Any, Final
 
 import torch
 
-from lorelm.bundle.bundle import CHECKPOINT
 from lorelm.corpus.preparation import Corpus
 from lorelm.errors import RecipeError, TrainingStoppedError, WorkerLostError
 from lorelm.runtime.step_graph import Weights
-from lorelm.training.checkpoint import Checkpoint, CheckpointWriter, Snapshot
+from lorelm.training.checkpoint import CheckpointWriter, Snapshot, last_checkpoint
 from lorelm.training.listener import TrainingListener
 from lorelm.training.processes import ALONE, Processes
 from lorelm.training.recipe import Recipe
@@ -66,6 +65,7 @@ def fit(
         processes: that share each batch; only the writer among them saves the run.
 
     Raises:
+        CheckpointError: the first checkpoint cannot be written.
         CorpusError: the training part is shorter than a batch.
         RecipeError: the loss exploded for the fourth time.
         TrainingStoppedError: `stop` was set, in one of the processes at least.
@@ -82,26 +82,33 @@ def fit(
     )
     if resume is not None:
         trainer.restore(resume)
-    keeper = _Keeper(trainer, checkpoints, listener, processes)
+    keeper = _Keeper(trainer, checkpoints, listener, processes, resume)
     while not trainer.is_over:
         try:
             trainer.step()
             keeper.after_step()
             if processes.any_of(stop is not None and stop.is_set()):
                 keeper.keep()
-                keeper.finish()
-                raise TrainingStoppedError(_resume_line(checkpoints))
+                raise TrainingStoppedError(processes.by_writer(keeper.how_to_go_on))
         except LossExplodedError:
             keeper.go_back()
         except WorkerLostError as error:
             keeper.finish()
-            raise WorkerLostError(f"{error}; {_last_checkpoint(checkpoints)}") from error
+            kept = last_checkpoint(checkpoints.out) if checkpoints else None
+            raise WorkerLostError(f"{error}; {kept or 'there is no checkpoint'}") from error
     keeper.finish()
     return trainer.result()
 
 
 class _Keeper:
-    """Keeps the last good snapshot of a run, in memory and on disk."""
+    """Keeps the last good snapshot of a run, in memory and on disk.
+
+    Args:
+        resume: where the run goes on, which is on the disk already; None where it begins.
+
+    Raises:
+        CheckpointError: the first checkpoint cannot be written.
+    """
 
     def __init__(
         self,
@@ -109,23 +116,33 @@ class _Keeper:
         settings: CheckpointSettings | None,
         listener: TrainingListener,
         processes: Processes,
+        resume: Snapshot | None,
     ) -> None:
         self._trainer = trainer
         self._settings = settings
         self._listener = listener
         self._processes = processes
+        self._last_good = resume or trainer.snapshot()
+        self._kept_at = time.monotonic()
+        self._steps = 0
         self._writer = (
-            CheckpointWriter(settings.out, settings.run, listener.on_problem)
+            CheckpointWriter(
+                settings.out,
+                settings.run,
+                listener.on_problem,
+                last_good=self._last_good.description,
+            )
             if settings and processes.is_writer
             else None
         )
-        self.keep()
+        if resume is None:
+            processes.by_writer(self._write_first)
 
     def after_step(self) -> None:
-        """Takes a snapshot if it is time, and if the one before is written."""
+        """Takes a snapshot if it is time, and if the one before is written; and at the end."""
         self._steps += 1
         is_due = self._is_due() and not (self._writer and self._writer.is_busy)
-        if self._processes.any_of(self._processes.is_writer and is_due):
+        if self._processes.any_of(self._processes.is_writer and is_due) or self._trainer.is_over:
             self.keep()
 
     def keep(self) -> None:
@@ -153,10 +170,23 @@ class _Keeper:
         self._trainer.restore(self._last_good)
         self._trainer.num_halved = num_halved
 
+    def how_to_go_on(self) -> str:
+        """What to say of a run that is stopped, in the process that writes."""
+        self.finish()
+        if self._settings is None or self._writer is None:
+            return "stopped"
+        if self._writer.is_failing:
+            return f"stopped; {last_checkpoint(self._settings.out)}"
+        return f"stopped; go on with: lorelm train --resume {self._settings.out}"
+
     def finish(self) -> None:
         """Returns when everything is on the disk."""
         if self._writer:
             self._writer.wait()
+
+    def _write_first(self) -> None:
+        if self._writer:
+            self._writer.write_first(self._last_good)
 
     def _is_due(self) -> bool:
         seconds, steps = 30.0, None
@@ -165,17 +195,3 @@ class _Keeper:
         if steps is not None:
             return self._steps >= steps
         return time.monotonic() - self._kept_at >= seconds
-
-
-def _resume_line(checkpoints: CheckpointSettings | None) -> str:
-    if checkpoints is None:
-        return "stopped"
-    return f"stopped; go on with: lorelm train --resume {checkpoints.out}"
-
-
-def _last_checkpoint(checkpoints: CheckpointSettings | None) -> str:
-    """What is on the disk, and how to go on from it."""
-    if checkpoints is None or not (checkpoints.out / CHECKPOINT).is_file():
-        return "there is no checkpoint"
-    where = Checkpoint.load(checkpoints.out).snapshot.description
-    return f"the last checkpoint is of {where}: go on with lorelm train --resume {checkpoints.out}"

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from lorelm.bundle.bundle import METRICS_SO_FAR
+from lorelm.bundle.folder import replace_file
 from lorelm.model.lstm import LSTMLanguageModel
 from lorelm.training.listener import EpochReport, ListenerBefore, TrainingListener
 
@@ -18,6 +19,8 @@ def metrics_lines(reports: Iterable[EpochReport]) -> str:
 class MetricsLog(ListenerBefore):
     """Writes the record so far after each epoch, and passes everything on.
 
+    That it cannot be written is told once until it is written again.
+
     Args:
         out: the folder of the run; it is made when there is something to write.
         reports: of the epochs before an interruption.
@@ -29,15 +32,21 @@ class MetricsLog(ListenerBefore):
         super().__init__(listener)
         self._path: Final = out / METRICS_SO_FAR
         self._reports = list(reports)
+        self._is_failing = False
 
     def on_epoch(self, report: EpochReport, model: LSTMLanguageModel) -> None:
         # After an explosion of the loss, an epoch may come again.
         self._reports = [*self._reports[: report.epoch - 1], report]
         try:
             self._path.parent.mkdir(exist_ok=True)
-            self._path.write_text(metrics_lines(self._reports), encoding="utf-8")
+            replace_file(self._path, metrics_lines(self._reports).encode())
+            self._is_failing = False
         except OSError as error:
-            self.on_problem(f"{self._path} cannot be written: {error.strerror}; training goes on")
+            if not self._is_failing:
+                self.on_problem(
+                    f"{self._path} cannot be written: {error.strerror}; training goes on"
+                )
+            self._is_failing = True
         super().on_epoch(report, model)
 
 

@@ -3,7 +3,7 @@
 import dataclasses
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from lorelm.bundle import Bundle
-from lorelm.bundle.bundle import CHECKPOINT, check_target, save_bundle
+from lorelm.bundle.bundle import save_bundle
 from lorelm.bundle.manifest import CorpusFacts, Evaluation, TrainingFacts
 from lorelm.corpus.documents import Documents
 from lorelm.corpus.preparation import Corpus, prepare_corpus
@@ -30,13 +30,14 @@ from lorelm.runtime.onnx_runtime import OnnxRuntime
 from lorelm.runtime.step_graph import PRECISIONS, Precision, Weights, build_step_graph
 from lorelm.training.budget import Plan, plan
 from lorelm.training.checkpoint import Checkpoint
-from lorelm.training.device import resolve_device, resolve_precision
+from lorelm.training.device import precision_to_go_on, resolve_device, resolve_precision
 from lorelm.training.initial_weights import initial_weights
 from lorelm.training.listener import EpochReport, TrainingListener
 from lorelm.training.loop import CheckpointSettings, fit
 from lorelm.training.metrics import MetricsLog, epoch_figures, metrics_lines
 from lorelm.training.processes import ALONE, Processes
 from lorelm.training.recipe import Recipe
+from lorelm.training.run_folder import held_run_folder
 from lorelm.training.sizing import sized_to
 from lorelm.training.tensorboard import TensorBoardLog
 from lorelm.training.trainer import TrainedModel
@@ -59,6 +60,9 @@ class TrainingOptions:
         checkpoint_seconds: between two checkpoints.
         checkpoint_steps: between two checkpoints, where they are to be counted in steps.
         tensorboard: the path of a folder to write the figures of each epoch to for TensorBoard.
+
+    Raises:
+        RecipeError: a number is out of its range.
     """
 
     device: str = "auto"
@@ -70,6 +74,12 @@ class TrainingOptions:
     checkpoint_seconds: float = 30.0
     checkpoint_steps: int | None = None
     tensorboard: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.checkpoint_seconds >= 0:  # NaN is not
+            raise RecipeError(
+                f"checkpoint_seconds must be at least 0, not {self.checkpoint_seconds}"
+            )
 
 
 DEFAULTS: Final = TrainingOptions()
@@ -95,7 +105,7 @@ def train(
     test: Documents | None = None,
     listener: TrainingListener | None = None,
     resume: Checkpoint | None = None,
-    stop: threading.Event | None = None,
+    stop: AbstractContextManager[threading.Event] | None = None,
     processes: Processes = ALONE,
 ) -> TrainingResult | None:
     """Trains a model, judges it on the test part and saves it as a bundle in the folder `out`.
@@ -104,29 +114,58 @@ def train(
     listener; the others return None.
 
     While training runs, the folder holds a checkpoint, and ``metrics.so-far.jsonl`` with a line an
-    epoch, which is in the bundle as ``metrics.jsonl`` in the end.
+    epoch, which is in the bundle as ``metrics.jsonl`` in the end. No other run may write to it
+    meanwhile.
 
     Args:
         valid, test: these parts, where they are not to be split off `documents`.
         resume: the checkpoint to go on from, by its own recipe and options.
-        stop: ends training with a checkpoint after the step in which it is set.
+        stop: entered while steps are made; its event ends training with a checkpoint after the step
+            in which it is set.
         processes: that train together; all of them are given the same arguments.
 
     Raises:
         CorpusError: the corpus is too small, has no word for the tokenizer, or is too large for the
             n-gram model that is asked for.
-        BundleError: `out` holds something else, or cannot be written.
-        CheckpointError: `out` holds an unfinished run and this is not its resumption, or `resume`
-            is of another corpus.
+        BundleError: `out` holds something else, cannot be written, or another run writes to it.
+        CheckpointError: `out` holds an unfinished run and this is not its resumption, `resume` is
+            of another corpus, or the first checkpoint cannot be written.
         InputError: there is no such device, or no writing for TensorBoard.
         MissingExtraError: TensorBoard is asked for and not installed.
         RecipeError: the loss exploded, again and again, or the batch is too small for so many
             processes.
-        TrainingStoppedError: `stop` was set.
+        TrainingStoppedError: `stop` was set, or Ctrl-C elsewhere.
         WorkerLostError: another process ended.
     """
     out = Path(out)
-    processes.by_writer(partial(_check_folder, out, is_resumed=resume is not None))
+    with held_run_folder(out, processes, is_resumed=resume is not None):
+        return _train_in_held_folder(
+            documents,
+            recipe,
+            out=out,
+            options=options,
+            valid=valid,
+            test=test,
+            listener=listener,
+            resume=resume,
+            stop=stop,
+            processes=processes,
+        )
+
+
+def _train_in_held_folder(
+    documents: Documents,
+    recipe: Recipe,
+    *,
+    out: Path,
+    options: TrainingOptions,
+    valid: Documents | None,
+    test: Documents | None,
+    listener: TrainingListener | None,
+    resume: Checkpoint | None,
+    stop: AbstractContextManager[threading.Event] | None,
+    processes: Processes,
+) -> TrainingResult | None:
     device = processes.own_device(resolve_device(options.device))
     corpus = prepare_corpus(
         documents,
@@ -150,13 +189,22 @@ def train(
         if known is not None:
             initial = initial_weights(known, corpus.vocabulary, corpus.tokenizer)
     else:
-        planned = Plan(recipe=recipe, training_seconds=resume.run["training_seconds"])
+        precision = precision_to_go_on(recipe.precision, device)
+        planned = Plan(
+            recipe=dataclasses.replace(recipe, precision=precision),
+            training_seconds=resume.run["training_seconds"],
+        )
         _check_same_corpus(resume, corpus, out)
     recipe = planned.recipe
-    run = _run_facts(planned, corpus, options)
+    run = resume.run if resume else _run_facts(planned, corpus, options)
     epochs = resume.snapshot.facts["epochs"] if resume else ()
     reports = [EpochReport(**report) for report in epochs]
-    with _told(listener, out, options, processes, reports) as told:
+    with _told(listener, out, options, processes, reports) as told, stop or nullcontext() as event:
+        if resume and recipe.precision != resume.run["recipe"]["precision"]:
+            told.on_problem(
+                "this processor has no bfloat16 arithmetic, with which the run was begun: it goes "
+                "on in float32"
+            )
         trained = fit(
             corpus,
             recipe,
@@ -171,7 +219,7 @@ def train(
                 steps=options.checkpoint_steps,
             ),
             resume=resume.snapshot if resume else None,
-            stop=stop,
+            stop=event,
             processes=processes,
         )
     if not processes.is_writer:
@@ -244,18 +292,6 @@ def _told(
         yield MetricsLog(out, board or listener, reports=reports)
 
 
-def _check_folder(out: Path, *, is_resumed: bool) -> None:
-    """Refuses a folder that cannot be trained to.
-
-    Raises:
-        BundleError: it holds something else, or cannot be written.
-        CheckpointError: it holds an unfinished run that is not to be gone on with.
-    """
-    check_target(out)
-    if not is_resumed:
-        refuse_unfinished(out)
-
-
 def _curves(trained: TrainedModel, corpus: Corpus, counted: CountedModel | None) -> bytes | None:
     """The plot of how training went; None where Matplotlib is not installed."""
     try:
@@ -273,21 +309,6 @@ def _copies(corpus: Corpus) -> FingerprintIndex | None:
     if not corpus.is_countable:
         return None
     return FingerprintIndex.build(document_keys(corpus.train.documents, corpus.tokenizer))
-
-
-def refuse_unfinished(out: Path) -> None:
-    """Refuses a folder with an unfinished run, of which nothing is to be lost.
-
-    Raises:
-        CheckpointError: it holds one.
-    """
-    unfinished = unfinished_run(out)
-    if unfinished is not None:
-        where = unfinished.snapshot.description
-        raise CheckpointError(
-            f"{out} holds an unfinished run ({where}): go on with lorelm train --resume {out}, "
-            f"give --out another folder, or delete {out / CHECKPOINT}"
-        )
 
 
 def _planned(
@@ -314,15 +335,6 @@ def _planned(
     )
 
 
-def unfinished_run(out: Path) -> Checkpoint | None:
-    """The last checkpoint of the run in a folder, if it holds an unfinished one.
-
-    Raises:
-        CheckpointError: it is damaged.
-    """
-    return Checkpoint.load(out) if (out / CHECKPOINT).is_file() else None
-
-
 def _sized_as(recipe: Recipe, known: Bundle) -> Recipe:
     """The recipe with the sizes of the model to begin with."""
     model = known.manifest.model
@@ -341,6 +353,7 @@ def _run_facts(planned: Plan, corpus: Corpus, options: TrainingOptions) -> dict[
         "recipe": planned.recipe.to_dict(),
         "training_seconds": planned.training_seconds,
         "corpus_fingerprint": corpus.fingerprint,
+        "folder": str(Path.cwd()),  # which the paths in files and options may be relative to
         "files": [dataclasses.asdict(file) for file in corpus.files],
         "options": dataclasses.asdict(options),
     }

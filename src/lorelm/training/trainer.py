@@ -30,8 +30,14 @@ from lorelm.training.regularisation import RegularisedModel
 from lorelm.training.schedule import LearningRate
 from lorelm.training.validation import validation_loss
 
-_EXPLODED_NATS_PER_TOKEN: Final = 50.0
-"""A guess among all words of the largest vocabulary costs 14."""
+_EXPLODED_NATS: Final = 5.0
+"""A token that costs so much more than a guess among all words, in the mean of some steps."""
+
+_WORTHLESS_NATS: Final = 1.0
+"""The same for a whole epoch, in training and in validation.
+
+Not in validation alone: a text learned by heart, or one with many unknown words, makes it high too.
+"""
 
 _STEPS_BETWEEN_LOOKS: Final = 20
 """At the loss; each look waits for the device."""
@@ -100,6 +106,7 @@ class Trainer:
         self._learning_rate = LearningRate(recipe)
         self._order = DocumentOrder(corpus.train.stream) if recipe.shuffle else None
         self._best_weights: dict[str, torch.Tensor] = {}
+        self._guess_nats: Final = math.log(len(corpus.vocabulary))
         self._num_updates = 0
         self._seconds_before = 0.0
         self._started = time.perf_counter()
@@ -181,6 +188,7 @@ class Trainer:
                 "epoch_tokens": self._epoch_tokens,
                 "epoch_seconds": self._epoch_seconds + self.seconds,
                 "seconds": self.seconds,
+                "is_over": self.is_over,
             },
         )
 
@@ -203,6 +211,7 @@ class Trainer:
         with torch.no_grad():
             for name, tensor in self._tensors().items():
                 tensor.copy_(tensors[name])
+        self._looked_at = self._epoch_nats.item(), self._epoch_tokens
         torch.set_rng_state(tensors["random"])
         if "cuda_random" in tensors:
             torch.cuda.set_rng_state(tensors["cuda_random"], self._device)
@@ -254,6 +263,7 @@ class Trainer:
         self._state = self._model.initial_state(self._num_columns)
         self._epoch_nats = torch.zeros((), device=self._device)
         self._epoch_tokens = 0
+        self._looked_at = (0.0, 0)
         self._epoch_seconds = -self.seconds
 
     def _update(self, inputs_TB: torch.Tensor, targets_TB: torch.Tensor) -> None:
@@ -279,8 +289,17 @@ class Trainer:
         self._epoch_tokens += num_tokens
 
     def _check_loss(self) -> None:
-        if not self._epoch_nats.item() <= _EXPLODED_NATS_PER_TOKEN * self._epoch_tokens:
+        """Looks at the loss of the steps since the last look.
+
+        Raises:
+            LossExplodedError: it is much worse than a guess among all words, or no number.
+        """
+        nats, num_tokens = self._epoch_nats.item(), self._epoch_tokens
+        nats_before, num_tokens_before = self._looked_at
+        limit = (self._guess_nats + _EXPLODED_NATS) * (num_tokens - num_tokens_before)
+        if not nats - nats_before <= limit:
             raise LossExplodedError
+        self._looked_at = nats, num_tokens
 
     def _end_epoch(self) -> None:
         """Validates, and remembers the weights if they are the best so far."""
@@ -290,12 +309,12 @@ class Trainer:
         valid_loss = self._processes.writers(
             validation_loss(self._average.model, self._corpus.valid.stream)
         )
-        if not math.isfinite(perplexity(valid_loss)):
-            raise LossExplodedError
+        train_loss = self._epoch_nats.item() / self._epoch_tokens
+        self._check_epoch(train_loss, valid_loss)
         self._learning_rate.on_validation(valid_loss)
         report = EpochReport(
             epoch=len(self.epochs) + 1,
-            train_loss=self._epoch_nats.item() / self._epoch_tokens,
+            train_loss=train_loss,
             valid_loss=valid_loss,
             is_best=not self.epochs or valid_loss < self.best_epoch.valid_loss,
             learning_rate=learning_rate,
@@ -306,6 +325,16 @@ class Trainer:
             self._remember_weights()
         self.epochs.append(report)
         self._listener.on_epoch(report, self._average.model)
+
+    def _check_epoch(self, train_loss: float, valid_loss: float) -> None:
+        """Looks at the losses of a whole epoch.
+
+        Raises:
+            LossExplodedError: both are worse than a guess among all words, or one is no number.
+        """
+        is_worthless = min(train_loss, valid_loss) > self._guess_nats + _WORTHLESS_NATS
+        if is_worthless or not math.isfinite(perplexity(valid_loss)):
+            raise LossExplodedError
 
     def _remember_weights(self) -> None:
         self._best_weights = {
