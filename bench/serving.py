@@ -249,7 +249,7 @@ def engine_alone(runtime: OnnxRuntime, num_rows: int, num_requests: int) -> floa
         for seed in range(num_requests)
     ]
     for draft in drafts:
-        engine.submit(EngineRequest(drafts=[draft], on_end=lambda draft: None))
+        engine.submit(EngineRequest(groups=[[draft]], on_end=lambda draft: None))
     started = time.perf_counter()
     while not engine.is_idle:
         engine.step()

@@ -77,7 +77,7 @@ class SamplingSettings:
 
 
 _RANGES: Final[Sequence[tuple[str, str, Callable[[float], bool]]]] = (
-    ("temperature", "0, or from 0.001 to 100", lambda v: v == 0 or 0.001 <= v <= 100),
+    ("temperature", "from 0.001 to 100, or 0", lambda v: v == 0 or 0.001 <= v <= 100),
     ("top_p", "above 0 and at most 1", lambda v: 0 < v <= 1),
     ("min_p", "from 0 to 1", lambda v: 0 <= v <= 1),
     ("repetition_penalty", "from 0.01 to 100", lambda v: 0.01 <= v <= 100),

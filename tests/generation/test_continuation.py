@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lorelm.corpus.tokenizer import Tokenizer, make_tokenizer
-from lorelm.generation.continuation import Continuation, Piece
+from lorelm.generation.continuation import Continuation, Piece, _Watch
 
 WORDS = make_tokenizer("words")
 tokens = st.lists(st.sampled_from(["a", "ab", "abc", "b", "c", "￭,", "￭.", "\n", "￭-￭", "￭"]))
@@ -96,3 +96,19 @@ def test_nothing_is_taken_back(added: list[str], stop: list[str]) -> None:
         assert not any(s in passed for s in stop)
         if continuation.is_stopped:
             break
+
+
+@given(
+    parts=st.lists(st.text(alphabet="ab", max_size=4), max_size=12),
+    stop=st.text(alphabet="ab", min_size=1, max_size=5),
+)
+def test_a_watch_finds_a_text_wherever_the_parts_are_cut(parts: list[str], stop: str) -> None:
+    watch, seen = _Watch(stop), ""
+    for part in parts:
+        found = watch.look(part)
+        seen += part
+        if found is not None:
+            assert seen.find(stop) == len(seen) - found
+            return
+        assert stop not in seen
+        assert watch.num_matched == max(n for n in range(len(stop)) if seen.endswith(stop[:n]))

@@ -2,7 +2,9 @@
 
 import http.client
 import json
+import os
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -124,7 +126,7 @@ def wait_for(is_true: Callable[[], bool]) -> None:
 
 @pytest.mark.parametrize("is_stream", [True, False], ids=["stream", "reply"])
 def test_a_client_that_hangs_up_frees_its_slots(tiny_bundle: Path, is_stream: bool) -> None:
-    with server_process(tiny_bundle, "--slots", "4") as (_, address):
+    with server_process(tiny_bundle, "--num-slots", "4") as (_, address):
         asked = LONG | {"num_samples": 4, "stream": is_stream}
         client = socket.create_connection(tuple(address.split(":")))
         body = json.dumps(asked).encode()
@@ -134,6 +136,49 @@ def test_a_client_that_hangs_up_frees_its_slots(tiny_bundle: Path, is_stream: bo
         client.close()
         wait_for(lambda: gauge(address, "lorelm_slots_in_use") == 0)
         assert ask(f"http://{address}/", prompt="The", max_len=3)["samples"]
+
+
+def test_more_connections_than_select_can_look_at(tiny_bundle: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < 4096:
+        pytest.skip("so many files may not be open here")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (4096, hard))
+    idle = []
+    try:
+        with server_process(tiny_bundle, "--max-waiting", "800") as (_, address):
+            host, port = address.split(":")
+            for _ in range(1100):
+                idle.append(socket.create_connection((host, int(port))))
+            assert ask(f"http://{address}/", prompt="The", max_len=3)["samples"]
+    finally:
+        for connection in idle:
+            connection.close()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.parametrize("length", [300_000, 3_000_000_000])
+def test_a_long_body_is_refused_and_not_read(tiny_bundle: Path, length: int) -> None:
+    with server_process(tiny_bundle) as (_, address):
+        host, port = address.split(":")
+        with socket.create_connection((host, int(port)), timeout=20) as client:
+            head = f"POST /api/generate HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n"
+            client.sendall(head.encode() + b"Content-Type: application/json\r\n\r\n")
+            client.sendall(b"x" * 300_000)
+            assert client.recv(1000).startswith(b"HTTP/1.1 413")
+        assert ask(f"http://{address}/", prompt="The", max_len=3)["samples"]
+
+
+def test_a_key_that_got_lost_on_its_way_opens_no_server(tiny_bundle: Path) -> None:
+    ended = subprocess.run(
+        [*LORELM, "serve", str(tiny_bundle), "--port", "0"],
+        env=os.environ | {"LORELM_API_KEY": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert ended.returncode == 2
+    assert "LORELM_API_KEY is empty" in ended.stderr
 
 
 def test_what_is_under_way_is_finished_and_what_is_new_is_refused(tiny_bundle: Path) -> None:
@@ -196,7 +241,7 @@ def test_two_hundred_and_fifty_six_streams_are_all_complete(tiny_bundle: Path) -
         if '"num_tokens": 40' in text and text.endswith("event: done\ndata: {}\n\n"):
             complete.append(seed)
 
-    with server_process(tiny_bundle, "--slots", "16") as (_, address):
+    with server_process(tiny_bundle, "--num-slots", "16") as (_, address):
         clients = [threading.Thread(target=listen, args=(seed,)) for seed in range(256)]
         for client in clients:
             client.start()

@@ -1,5 +1,6 @@
 """``lorelm serve``: a web page and an API for a model."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from lorelm.server.serving import open_port, serve_until_stopped, url_of
 from lorelm.server.settings import ServerSettings
 
 _DEFAULTS = ServerSettings()
+_API_KEY_VARIABLE = "LORELM_API_KEY"
 
 
 @click.command()
@@ -34,7 +36,7 @@ _DEFAULTS = ServerSettings()
 @cache_option
 @click.option(
     "--api-key",
-    envvar="LORELM_API_KEY",
+    envvar=_API_KEY_VARIABLE,
     show_envvar=True,
     metavar="KEY",
     help="Answer only who knows it: as a Bearer token, or as the password in a browser.",
@@ -64,8 +66,7 @@ _DEFAULTS = ServerSettings()
     help="The longest request that is read.",
 )
 @click.option(
-    "--slots",
-    "num_slots",
+    "--num-slots",
     default=_DEFAULTS.num_slots,
     show_default=True,
     help="How many samples are written at the same time.",
@@ -102,6 +103,8 @@ def serve(*, host: str, port: int, **flags: Any) -> None:
 
     The same port answers programs: /docs says how.
     """
+    if os.environ.get(_API_KEY_VARIABLE) == "":  # which click takes for none: a secret got lost
+        raise click.UsageError(f"{_API_KEY_VARIABLE} is empty: set it to the key, or unset it.")
     settings = ServerSettings(**flags)
     app = create_app(settings)
     listening = open_port(host, port)

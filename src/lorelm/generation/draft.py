@@ -110,6 +110,11 @@ class Draft:
         return self._max_len == 0 or len(self._inputs) - self._num_read > 1
 
     @property
+    def lacks_scores(self) -> bool:
+        """Whether tokens of the prompt that are to be scored have not been read."""
+        return self.scores_prompt and len(self.prompt_scores) < self._num_prompt_ids
+
+    @property
     def is_over(self) -> bool:
         return self.finish_reason is not None or self.error is not None
 

@@ -81,16 +81,10 @@ class Generation:
         self._num_unfinished = sum(len(task.drafts) for task in tasks)
         self._is_closed = False
         on_token = self._note_token if is_streamed else None
-        self.requests = [
-            EngineRequest(drafts=task.drafts, on_end=self._note_end, on_token=on_token)
-            for task in tasks
-        ]
-        try:
-            for request in self.requests:
-                engine.submit(request)
-        except LoreLMError:
-            self._give_up()
-            raise
+        self.request = EngineRequest(
+            groups=[task.drafts for task in tasks], on_end=self._note_end, on_token=on_token
+        )
+        engine.submit(self.request)
 
     def wait(self) -> None:
         """Returns when all drafts are finished.
@@ -106,15 +100,12 @@ class Generation:
                 self._next_event()
         finally:
             self.close()
-        drafts = [draft for task in self.tasks for draft in task.drafts]
-        if all(draft.finish_reason == "timeout" and not draft.ids for draft in drafts):
-            raise DeadlineError("the time was over before anything was written: try again later")
 
     def stream(self) -> Iterator[list[Update]]:
         """The tokens as they come and each sample at its end, with what came at the same time.
 
         Raises:
-            those of :meth:`wait`; but a sample may end by "timeout" with no token.
+            those of :meth:`wait`.
         """
         drafts = [(task, draft) for task in self.tasks for draft in task.drafts]
         samples = {
@@ -134,15 +125,24 @@ class Generation:
 
     def close(self) -> None:
         """Gives up what is not finished."""
-        self._give_up()
+        if self._num_unfinished:
+            self._engine.cancel(self.request)
         if not self._is_closed:
             self._is_closed = True
             self._on_close(self)
 
-    def _give_up(self) -> None:
-        if self._num_unfinished:
-            for request in self.requests:
-                self._engine.cancel(request)
+    def _check_time(self) -> None:
+        """Refuses what ended by its deadline before there was anything to show.
+
+        Raises:
+            DeadlineError: nothing was written, or a prompt that was to be scored was not read.
+        """
+        drafts = [draft for task in self.tasks for draft in task.drafts]
+        late = [draft for draft in drafts if draft.finish_reason == "timeout"]
+        if any(draft.lacks_scores for draft in late):
+            raise DeadlineError("the time was over before the prompt was read: try again later")
+        if late and not any(draft.ids for draft in drafts):
+            raise DeadlineError("the time was over before anything was written: try again later")
 
     def _note_token(self, draft: Draft) -> None:
         self._events.put((draft, False))
@@ -160,6 +160,10 @@ class Generation:
                 if self._is_abandoned():
                     raise AbandonedError("nobody waits for the text any more") from None
         self._num_unfinished -= is_end
+        if draft.finish_reason == "timeout" and is_end:
+            self._check_time()
+        if self._is_abandoned():  # where all text is held back, no write would tell
+            raise AbandonedError("nobody waits for the text any more")
         if draft.error is not None:
             raise _error_to_show(draft.error) from draft.error
         return draft, is_end

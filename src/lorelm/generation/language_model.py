@@ -218,21 +218,29 @@ class LanguageModel:
         return Task(prompt=prompt, settings=settings, drafts=drafts)
 
     def scoring_task(
-        self, prompt: Prompt, *, num_alternatives: int, deadline: float = math.inf
+        self,
+        prompt: Prompt,
+        *,
+        num_alternatives: int,
+        num_samples: int = 1,
+        deadline: float = math.inf,
     ) -> Task:
         """The task of only reading a prompt and scoring its tokens."""
         settings = GenerationSettings(num_alternatives=num_alternatives)
-        draft = Draft(
-            prompt.ids,
-            seed=0,
-            settings=settings,
-            max_len=0,
-            model_adjustment=self._mixture,
-            num_alternatives=num_alternatives,
-            scores_prompt=True,
-            deadline=deadline,
-        )
-        return Task(prompt=prompt, settings=settings, drafts=[draft])
+        drafts = [
+            Draft(
+                prompt.ids,
+                seed=0,
+                settings=settings,
+                max_len=0,
+                model_adjustment=self._mixture,
+                num_alternatives=num_alternatives,
+                scores_prompt=True,
+                deadline=deadline,
+            )
+            for _ in range(num_samples)
+        ]
+        return Task(prompt=prompt, settings=settings, drafts=drafts)
 
     @cached_property
     def _wishes(self) -> WordWishes:

@@ -100,12 +100,17 @@ class FingerprintIndex:
         such a text, and :meth:`longest_matches` 200.
         """
         windows = _fingerprints_of_windows(query_keys)
-        bits = windows % (FILTER_BITS * max(self._high.size, 1))
-        are_likely = (self._filter[bits >> 3] >> (bits & 7)) & 1
+        are_likely = self._are_likely(windows)
         num_windows = length - WINDOW + 1
         if are_likely.size < num_windows:
             return False
         return bool(np.lib.stride_tricks.sliding_window_view(are_likely, num_windows).all(1).any())
+
+    def _are_likely(self, windows: Ints) -> Bools:
+        """Which of these fingerprints may stand in the text; False is sure."""
+        bits = windows % (FILTER_BITS * max(self._high.size, 1))
+        are_likely: Bools = ((self._filter[bits >> 3] >> (bits & 7)) & 1).astype(np.bool_)
+        return are_likely
 
     def longest_matches(self, query_keys: UInt64s) -> Matches:
         """The longest run at each place of a query that stands in the text; 0 for one below three.
@@ -131,7 +136,10 @@ class FingerprintIndex:
                 f"a context needs {WINDOW - 1} tokens or more; this one has {context_keys.size}"
             )
         if context_keys.size == WINDOW - 1:
-            return self._suffixes.contains(_fingerprints_of_last(context_keys, candidate_keys))
+            windows = _fingerprints_of_last(context_keys, candidate_keys)
+            stands = self._are_likely(windows)  # which leaves a fifth to be looked up
+            stands[stands] = self._suffixes.contains(windows[stands])
+            return stands
         lasts = self._positions_of_run(context_keys) + context_keys.size - (WINDOW - 1)
         lasts = lasts[lasts < self._high.size]
         if not lasts.size:

@@ -4,7 +4,7 @@ import time
 from typing import Final
 
 from flask import Flask, Response
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, TooManyRequests
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.wrappers import Response as BaseResponse
 
@@ -48,10 +48,10 @@ def create_app(settings: ServerSettings) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     app.config["MAX_FORM_MEMORY_SIZE"] = settings.max_body_bytes
     note_requests(app, metrics, access_log=settings.access_log)
+    if settings.rate_limit is not None:
+        limit_rate(app, settings)  # before the key: guesses count
     if settings.api_key is not None:
         require_api_key(app, settings.api_key)
-    if settings.rate_limit is not None:
-        limit_rate(app, settings)
     _answer_errors(app, settings)
     _add_security_headers(app)
     if settings.proxy_hops:
@@ -74,6 +74,8 @@ def _answer_errors(app: Flask, settings: ServerSettings) -> None:
     @app.errorhandler(HTTPException)
     @app.errorhandler(LoreLMError)
     def answer_error(error: HTTPException | LoreLMError) -> BaseResponse:
+        if isinstance(error, TooManyRequests):
+            error.description = f"this address may ask {error.description}: try again later"
         if isinstance(error, RequestEntityTooLarge):
             error.description = f"the request is longer than {settings.max_body_bytes:,} bytes"
         return answer(error)

@@ -1,21 +1,26 @@
 """What all requests have in common: they are checked field by field."""
 
 from collections.abc import Mapping
-from typing import Final, Self
+from typing import ClassVar, Final, Self
 
 from flask import request
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
 from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 
 from lorelm.errors import SamplingError
 
 MAX_TEXT_CHARACTERS: Final = 20_000
+ONE_OR_MORE_TEXTS: Final = "must be a text or a list of texts"
 
 
 class RequestModel(BaseModel):
     """The body of a request. A field that is null is one that was not given."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    meanings: ClassVar[Mapping[str, str]] = {}
+    """What a field must be, where it may be several things."""
 
     @classmethod
     def from_request(cls) -> Self:
@@ -45,7 +50,14 @@ class RequestModel(BaseModel):
         except ValidationError as error:
             first = error.errors()[0]
             field = str(first["loc"][0]) if first["loc"] else "body"
-            raise SamplingError(field, _explanation(first["type"], first["msg"])) from error
+            raise SamplingError(field, cls._explained(field, first)) from error
+
+    @classmethod
+    def _explained(cls, field: str, found: ErrorDetails) -> str:
+        """What a person is told of an error that Pydantic found."""
+        usual = found["msg"].replace("Input should be", "must be")
+        kinds = (text for prefix, text in _EXPLANATIONS if found["type"].startswith(prefix))
+        return cls.meanings.get(field) or next(kinds, usual)
 
 
 def _json_body() -> object:
@@ -74,7 +86,6 @@ _EXPLANATIONS: Final = (
 )
 
 
-def _explanation(kind: str, message: str) -> str:
-    """What a person is told of an error that Pydantic found."""
-    usual = message.replace("Input should be", "must be")
-    return next((text for prefix, text in _EXPLANATIONS if kind.startswith(prefix)), usual)
+def as_list(texts: str | list[str] | None) -> list[str] | None:
+    """A text that stands alone is a list of one."""
+    return [texts] if isinstance(texts, str) else texts

@@ -3,6 +3,8 @@
 import _thread
 import contextlib
 import errno
+import logging
+import select
 import signal
 import socket
 import threading
@@ -24,6 +26,12 @@ _SPARE_THREADS: Final = 16
 
 _SPARE_CONNECTIONS: Final = 500
 """Browsers and clients keep connections open that they do not use."""
+
+_CONNECTIONS_OF_SELECT: Final = 480
+"""Windows, which has no poll(), can look at 512 sockets at a time."""
+
+_OWN_FILES: Final = 64
+"""What the process has open beside connections."""
 
 _SECONDS_TO_SEND: Final = 5.0
 """How long answers may take on their way when the server stops."""
@@ -63,13 +71,19 @@ def serve_until_stopped(
     """
     in_flight = InFlight(app.wsgi_app)
     app.wsgi_app = in_flight  # type: ignore[method-assign]
+    # It warns of each request that finds no idle thread, which is no matter.
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     server = waitress.create_server(
         app,
         sockets=[listening],
         # A request holds a thread until it is answered, also while it waits for a slot.
         threads=settings.num_slots + settings.max_waiting + _SPARE_THREADS,
-        connection_limit=settings.num_slots + settings.max_waiting + _SPARE_CONNECTIONS,
+        connection_limit=_connection_limit(settings),
+        # select(), its usual choice, falls over a file descriptor above 1,023.
+        asyncore_use_poll=hasattr(select, "poll"),
         channel_request_lookahead=1,  # or it would not notice that a client has hung up
+        # What is a little too long the application refuses, with a sentence.
+        max_request_body_size=2 * settings.max_body_bytes,
         ident=None,
         # waitress drops the X-Forwarded headers unless told otherwise; with proxies in front,
         # ProxyFix decides how many of them to believe.
@@ -89,6 +103,19 @@ def serve_until_stopped(
     with contextlib.suppress(KeyboardInterrupt):
         on_ready()
         server.run()
+
+
+def _connection_limit(settings: ServerSettings) -> int:
+    """How many connections may be open: those that may be busy, and some, if there is room."""
+    wanted = settings.num_slots + settings.max_waiting + _SPARE_CONNECTIONS
+    if not hasattr(select, "poll"):
+        return min(wanted, _CONNECTIONS_OF_SELECT)
+    import resource  # which Windows does not have
+
+    allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return (
+        wanted if allowed == resource.RLIM_INFINITY else max(1, min(wanted, allowed - _OWN_FILES))
+    )
 
 
 class _Stop:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from lorelm.bundle import EMBEDDED_PATH
 from lorelm.errors import InputError
+from lorelm.generation.engine.engine import MAX_WAITING, NUM_SLOTS, STATE_CACHE_BYTES
 from lorelm.generation.settings import MAX_LEN_LIMIT, NUM_SAMPLES_LIMIT
 
 
@@ -40,11 +41,11 @@ class ServerSettings:
     mixture: bool = False
     cache: bool = False
     proxy_hops: int = 0
-    num_slots: int = 64
-    max_waiting: int = 256
+    num_slots: int = NUM_SLOTS
+    max_waiting: int = MAX_WAITING
     timeout_seconds: float = 60.0
     grace_seconds: float = 10.0
-    state_cache_megabytes: float = 16.0
+    state_cache_megabytes: float = STATE_CACHE_BYTES / 1e6
     max_tokens_limit: int = 1000
     num_samples_limit: int = 16
     max_body_bytes: int = 256 * 1024

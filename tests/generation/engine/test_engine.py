@@ -1,5 +1,6 @@
 """The engine against the plain generator, whatever joins or leaves."""
 
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -15,6 +16,7 @@ from lorelm.bundle import Bundle
 from lorelm.corpus.vocabulary import EOS_ID, UNK_ID
 from lorelm.errors import OverloadedError
 from lorelm.generation.draft import Draft
+from lorelm.generation.engine import engine as engine_module
 from lorelm.generation.engine.engine import Engine
 from lorelm.generation.engine.request import EngineRequest
 from lorelm.generation.engine.slots import BLOCK_LEN
@@ -72,6 +74,7 @@ asked = st.fixed_dictionaries(
                 "min_p": st.sampled_from([0.0, 0.0, 0.1]),
                 "repetition_penalty": st.sampled_from([1.0, 1.0, 1.3]),
                 "frequency_penalty": st.sampled_from([0.0, 0.0, 0.5]),
+                "presence_penalty": st.sampled_from([0.0, 0.0, -0.7]),
             }
         ),
         "joins_after": st.integers(0, 40),
@@ -114,7 +117,7 @@ def finish(engine: Engine) -> None:
 
 
 def submit(engine: Engine, drafts: list[Draft], **listeners: Callable[[Draft], None]) -> Any:
-    request = EngineRequest(drafts=drafts, **({"on_end": lambda draft: None} | listeners))
+    request = EngineRequest(groups=[drafts], **({"on_end": lambda draft: None} | listeners))
     engine.submit(request)
     return request
 
@@ -285,22 +288,47 @@ def test_a_full_queue_refuses_and_goes_on(runtime: Runtime) -> None:
 def test_a_draft_ends_at_its_deadline_live_or_waiting(runtime: Runtime) -> None:
     engine = Engine(runtime, num_slots=1)
     ended: list[Draft] = []
-    late, never, other = plain(1, deadline=0.0), plain(2, deadline=0.0), plain(3)
-    for draft in (late, other, never):
-        submit(engine, [draft], on_end=ended.append)
-    live = plain(4, max_len=1000, min_len=1000)
+    live = plain(1, max_len=10_000, min_len=10_000, deadline=time.monotonic() + 0.3)
+    waiting = plain(2, deadline=time.monotonic() + 0.1)
+    gone, other = plain(3), plain(4)
     submit(engine, [live], on_end=ended.append)
-    finish_all_but = len(ended) + 3
-    while len(ended) < finish_all_but:
+    submit(engine, [waiting], on_end=ended.append)
+    hung_up = submit(engine, [gone], on_end=ended.append)
+    submit(engine, [other], on_end=ended.append)
+    engine.step()
+    engine.cancel(hung_up)
+    engine.step()
+    # None of them got a slot before it ended, and the live one is in its slot still.
+    assert (ended, gone.finish_reason) == ([gone], "cancelled")
+    assert engine.num_waiting == 2
+    while waiting not in ended:
         engine.step()
-    assert late.finish_reason == never.finish_reason == "timeout"
-    assert other.ids == alone(runtime, plain(3))
-    engine.step()
+    assert waiting.finish_reason == "timeout"
     assert not live.is_over
-    engine._slots._deadline_S[:] = 0  # its time is over now
-    engine.step()
+    finish(engine)
     assert live.finish_reason == "timeout"
-    assert live.ids
+    assert live.ids == alone(runtime, plain(1, max_len=10_000, min_len=10_000))[: len(live.ids)]
+    assert other.ids == alone(runtime, plain(4))
+
+
+def test_requests_take_turns(runtime: Runtime) -> None:
+    """One with many samples and prompts does not hold up those behind it."""
+    engine = Engine(runtime, num_slots=2)
+    order: list[str] = []
+    groups = [[plain(s, [4, p], max_len=5, min_len=5) for s in range(20)] for p in range(2, 12)]
+    large = EngineRequest(groups=groups, on_end=lambda draft: order.append("large"))
+    small = EngineRequest(
+        groups=[[plain(7, max_len=5, min_len=5)]], on_end=lambda draft: order.append("small")
+    )
+    engine.submit(large)
+    engine.step()
+    engine.submit(small)
+    finish(engine)
+    assert order.index("small") <= 3
+    assert order.count("large") == 200
+    for group, prompt in zip(groups, range(2, 12), strict=True):
+        for seed, draft in enumerate(group):
+            assert draft.ids == alone(runtime, plain(seed, [4, prompt], max_len=5, min_len=5))
 
 
 class CountingRuntime:
@@ -352,28 +380,41 @@ def test_a_fault_of_one_request_touches_no_other(runtime: Runtime, fault: Any) -
         assert all(isinstance(draft.error, RuntimeError) for draft in bad)
 
 
-class FailingRuntime(CountingRuntime):
-    """A real runtime that fails at one of its steps."""
+@pytest.mark.parametrize("where", ["put", "step", "sample", "write"])
+def test_after_a_step_that_failed_the_engine_serves_on(
+    runtime: Runtime, where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lack of memory in any part of a step: those in it are told, and no text is wrong."""
+    engine = Engine(runtime, num_slots=2)
+    owner: Any = {
+        "put": engine._slots.batch,
+        "step": engine._slots.batch,
+        "sample": engine_module,
+        "write": engine._slots,
+    }[where]
+    whole = getattr(owner, where)
+    calls: list[int] = []
 
-    def step(self, ids_B: IdArray, state: State) -> tuple[FloatArray, State]:
-        if len(self.rows) == 4:
-            self.rows.append(0)
+    def failing_once(*arguments: Any, **named: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 4:
             raise MemoryError("no memory for this step")
-        return super().step(ids_B, state)
+        return whole(*arguments, **named)
 
-
-def test_after_a_step_that_failed_the_engine_serves_on(runtime: Runtime) -> None:
-    engine = Engine(FailingRuntime(runtime), num_slots=2)
+    monkeypatch.setattr(owner, where, failing_once)
     ended: list[Draft] = []
-    drafts = [plain(seed, max_len=20, min_len=20) for seed in range(4)]
+    drafts = [plain(seed, max_len=20, min_len=20) for seed in range(6)]
     for draft in drafts:
         submit(engine, [draft], on_end=ended.append)
     with pytest.raises(MemoryError):
         finish(engine)
     finish(engine)
-    assert [type(draft.error) for draft in drafts] == [MemoryError, MemoryError] + [type(None)] * 2
-    for seed in (2, 3):
-        assert drafts[seed].ids == alone(runtime, plain(seed, max_len=20, min_len=20))
+    assert sorted(map(id, ended)) == sorted(map(id, drafts))
+    failed = [draft for draft in drafts if draft.error is not None]
+    assert 1 <= len(failed) <= 2
+    for seed, draft in enumerate(drafts):
+        if draft not in failed:
+            assert draft.ids == alone(runtime, plain(seed, max_len=20, min_len=20))
 
 
 def test_unknown_is_never_generated_and_nothing_is_empty(runtime: Runtime) -> None:

@@ -51,7 +51,7 @@ class Asked:
         self.drafts = drafts
         self.is_over = threading.Semaphore(0)
         self.request = EngineRequest(
-            drafts=drafts, on_end=lambda draft: self.is_over.release(), **listeners
+            groups=[drafts], on_end=lambda draft: self.is_over.release(), **listeners
         )
         thread.submit(self.request)
 

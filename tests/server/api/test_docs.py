@@ -5,7 +5,8 @@ from flask.testing import FlaskClient
 from openapi_spec_validator import validate
 from playwright.sync_api import Browser
 
-from lorelm.server.api.requests import GenerateRequest
+from lorelm.server.api.requests import GenerateRequest, ScoreRequest
+from lorelm.server.openai.requests import CompletionRequest, TokenizeRequest
 
 
 def test_the_document_is_an_openapi_document(client: FlaskClient) -> None:
@@ -28,9 +29,11 @@ def test_it_names_every_address_for_programs_and_no_other(client: FlaskClient) -
 
 
 def test_every_field_is_explained(client: FlaskClient) -> None:
-    schema = client.get("/openapi.json").get_json()["components"]["schemas"]["GenerateRequest"]
-    assert set(schema["properties"]) == set(GenerateRequest.model_fields)
-    assert all(field["description"] for field in schema["properties"].values())
+    schemas = client.get("/openapi.json").get_json()["components"]["schemas"]
+    for kind in (GenerateRequest, ScoreRequest, CompletionRequest, TokenizeRequest):
+        properties = schemas[kind.__name__]["properties"]
+        assert set(properties) == set(kind.model_fields)
+        assert all(field["description"] for field in properties.values())
 
 
 def test_the_page_for_people_needs_nothing_else(

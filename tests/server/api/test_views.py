@@ -359,6 +359,13 @@ def test_a_request_that_got_no_slot_in_time_is_told_so(narrow: FlaskClient) -> N
     stream.close()
 
 
+def test_a_text_that_was_not_read_in_time_has_no_score(narrow: FlaskClient) -> None:
+    asked = {"text": "The fox " * 2000, "timeout_seconds": 0.01}
+    response = narrow.post("/api/score", json=asked)
+    assert response.status_code == 408
+    assert "before the prompt was read" in response.get_json()["error"]["message"]
+
+
 def test_a_server_that_stops_takes_nothing_more(narrow: FlaskClient) -> None:
     narrow.application.extensions[SERVED_MODEL].engine.stop(grace_seconds=0)
     for path, body in (("generate", {"prompt": "The"}), ("score", {"text": "The"})):

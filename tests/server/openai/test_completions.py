@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,9 @@ def url(start_server: Callable[..., str], tiny_bundle: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def ai(url: str) -> openai.OpenAI:
-    return openai.OpenAI(base_url=url + "v1", api_key="any", max_retries=0)
+def ai(url: str) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(base_url=url + "v1", api_key="any", max_retries=0) as client:
+        yield client
 
 
 @pytest.fixture(scope="module")
@@ -143,7 +144,13 @@ def test_echo_and_logprobs_have_the_legacy_shape(
         assert top == pytest.approx(others | {token.text: token.log_probability})
         assert 3 <= len(top) <= 4
     for token, offset in zip(scores.tokens, scores.text_offset, strict=True):
+        # One space where the prompt has two.
         assert choice.text[offset:].lstrip().startswith(token.strip())
+    for prompt in ("The Fox, who", "İİ The fox sat"):
+        [choice] = create(ai, prompt=prompt, echo=True, logprobs=0, max_tokens=4).choices
+        scores = choice.logprobs
+        for token, offset in zip(scores.tokens, scores.text_offset, strict=True):
+            assert choice.text[offset : offset + len(token)] == token
 
 
 def test_without_echo_the_offsets_begin_behind_the_prompt(ai: openai.OpenAI) -> None:
@@ -165,6 +172,8 @@ def test_no_tokens_and_echo_score_the_prompt(
     expected = [token.log_probability for token in model.score("The fox sat.")]
     assert choice.logprobs.token_logprobs == pytest.approx(expected)
     assert answer.usage.completion_tokens == 0
+    several = create(ai, prompt=["The fox", "Who"], max_tokens=0, n=2).choices
+    assert [(choice.index, choice.text) for choice in several] == [(i, "") for i in range(4)]
 
 
 def test_an_eos_in_front_is_what_a_prompt_is_read_after(ai: openai.OpenAI) -> None:
@@ -250,6 +259,8 @@ def test_a_stream_ends_in_done(client: FlaskClient) -> None:
         ("suffix", "and so on"),
         ("prompt", []),
         ("prompt", [[]] * 65),
+        ("logit_bias", {"9" * 5000: 1}),
+        ("logit_bias", {"٣": 1}),
         ("prompt", [9999]),
         ("prompt", [-1]),
         ("prompt", ["x", 3]),
@@ -288,21 +299,42 @@ def test_a_wrong_key_is_refused_and_the_right_one_is_not(
     start_server: Callable[..., str], tiny_bundle: Path
 ) -> None:
     url = start_server(str(tiny_bundle), "--api-key", "speak friend")
-    with pytest.raises(openai.AuthenticationError) as caught:
-        openai.OpenAI(base_url=url + "v1", api_key="mellon").models.list()
+    with openai.OpenAI(base_url=url + "v1", api_key="mellon") as stranger:
+        with pytest.raises(openai.AuthenticationError) as caught:
+            stranger.models.list()
     assert caught.value.code == "invalid_api_key"
-    friend = openai.OpenAI(base_url=url + "v1", api_key="speak friend")
-    assert create(friend).choices[0].text
+    with openai.OpenAI(base_url=url + "v1", api_key="speak friend") as friend:
+        assert create(friend).choices[0].text
 
 
 def test_the_client_tries_again_when_it_asks_too_often(
     start_server: Callable[..., str], tiny_bundle: Path
 ) -> None:
     url = start_server(str(tiny_bundle), "--rate-limit", "1/second")
-    hasty = openai.OpenAI(base_url=url + "v1", api_key="any", max_retries=0)
-    with pytest.raises(openai.RateLimitError) as caught:
-        [create(hasty) for _ in range(4)]
+    with openai.OpenAI(base_url=url + "v1", api_key="any", max_retries=0) as hasty:
+        with pytest.raises(openai.RateLimitError) as caught:
+            [create(hasty) for _ in range(4)]
     assert caught.value.type == "rate_limit_error"
-    patient = openai.OpenAI(base_url=url + "v1", api_key="any", max_retries=8)
-    for _ in range(2):
-        assert create(patient).choices[0].text
+    with openai.OpenAI(base_url=url + "v1", api_key="any", max_retries=8) as patient:
+        for _ in range(2):
+            assert create(patient).choices[0].text
+
+
+def test_a_prompt_that_was_not_read_in_time_is_no_server_error(
+    start_server: Callable[..., str], tiny_bundle: Path
+) -> None:
+    url = start_server(str(tiny_bundle), "--timeout-seconds", "0.02")
+    long: dict[str, Any] = {"prompt": ["The", "The fox " * 2400], "echo": True, "logprobs": 1}
+    with openai.OpenAI(base_url=url + "v1", api_key="any", max_retries=0) as hurried:
+        for max_tokens in (0, 1):
+            with pytest.raises(openai.APIStatusError) as caught:
+                create(hurried, max_tokens=max_tokens, **long)
+            assert caught.value.status_code == 408
+            with create(hurried, max_tokens=max_tokens, stream=True, **long) as stream:
+                with pytest.raises(openai.APIError, match="before the prompt was read"):
+                    list(stream)
+
+
+def test_more_samples_than_one_request_may_ask_for(ai: openai.OpenAI) -> None:
+    with pytest.raises(openai.BadRequestError, match="from 1 to 4 prompts"):
+        create(ai, prompt=["The"] * 5, n=16)

@@ -7,6 +7,8 @@ from lorelm.errors import InputError
 from lorelm.server.app import SERVED_MODEL, create_app
 from lorelm.server.settings import ServerSettings
 
+ENDLESS = {"prompt": "", "max_len": 1000, "min_len": 1000}
+
 
 def test_each_request_is_a_line_that_does_not_say_what_was_written(
     tiny_bundle: Path, tmp_path: Path
@@ -15,19 +17,39 @@ def test_each_request_is_a_line_that_does_not_say_what_was_written(
     app = create_app(ServerSettings(bundle=tiny_bundle, access_log=str(log)))
     client = app.test_client()
     client.post("/api/generate", json={"prompt": "The secret fox"})
-    client.post("/api/generate", json={"prompt": "The secret fox", "stream": True}).get_data()
+    with client.post("/api/generate", json={"prompt": "The secret fox", "stream": True}) as stream:
+        length = len(stream.get_data())
+        assert len(log.read_text().splitlines()) == 1  # a stream is noted when it ends
     client.get("/nothing")
-    app.extensions[SERVED_MODEL].engine.stop(grace_seconds=0)
+    with client.post("/api/generate", json=ENDLESS | {"stream": True, "num_samples": 9}) as stream:
+        app.extensions[SERVED_MODEL].engine.stop(grace_seconds=0)
+        stream.get_data()
     lines = [json.loads(line) for line in log.read_text().splitlines()]
     assert [(line["method"], line["path"], line["status"]) for line in lines] == [
         ("POST", "/api/generate", 200),
         ("POST", "/api/generate", 200),
         ("GET", "/nothing", 404),
+        ("POST", "/api/generate", 503),
     ]
-    assert [line["is_stream"] for line in lines] == [False, True, False]
     assert all(line["client"] == "127.0.0.1" and line["seconds"] > 0 for line in lines)
     assert lines[0]["bytes"] > 100
+    assert lines[1]["bytes"] == length
+    assert lines[1]["error"] is None
+    assert "shut down before the text ended" in lines[3]["error"]
     assert "secret" not in log.read_text()
+
+
+def test_a_log_that_can_be_written_no_more_stops_nobody(
+    tiny_bundle: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "log").mkdir()
+    log = tmp_path / "log" / "access.jsonl"
+    app = create_app(ServerSettings(bundle=tiny_bundle, access_log=str(log)))
+    log.unlink()
+    (tmp_path / "log").rmdir()
+    assert app.test_client().get("/").status_code == 200
+    assert "cannot be written" in caplog.text
+    app.extensions[SERVED_MODEL].engine.stop(grace_seconds=0)
 
 
 def test_a_log_that_cannot_be_written_is_one_line(tiny_bundle: Path, tmp_path: Path) -> None:

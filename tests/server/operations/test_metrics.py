@@ -30,7 +30,8 @@ def test_what_happens_is_counted(tiny_bundle: Path) -> None:
     asked = {"prompt": "The fox", "num_samples": 3, "max_len": 9, "min_len": 9}
     for _ in range(2):
         client.post("/api/generate", json=asked)
-    client.post("/api/generate", json=asked | {"stream": True}).get_data()
+    with client.post("/api/generate", json=asked | {"stream": True}) as stream:
+        stream.get_data()
     client.post("/api/generate", json=asked | {"max_len": 0})
     client.get("/nothing/at/all")
     samples = scrape(client)
@@ -44,7 +45,9 @@ def test_what_happens_is_counted(tiny_bundle: Path) -> None:
     assert value(samples, "lorelm_requests_total", status="404", endpoint="other") == 1
     assert value(samples, "lorelm_request_seconds_count", **request) == 4
     assert value(samples, "lorelm_time_to_first_token_seconds_count") == 3
-    assert value(samples, "lorelm_time_to_first_token_seconds_sum") > 0
+    # The first of nine tokens, not all of them, also where nobody waits for each.
+    first = value(samples, "lorelm_time_to_first_token_seconds_sum") / 3
+    assert 0 < first < value(samples, "lorelm_step_seconds_sum")
     num_steps = value(samples, "lorelm_step_seconds_count")
     # Read the prompt once, then three samples at a time: never more steps than with one each.
     assert 3 * 9 <= num_steps <= 3 * (2 + 3 * 9)

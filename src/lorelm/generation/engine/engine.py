@@ -8,12 +8,11 @@ each row by itself, and so does sampling. :mod:`lorelm.generation.generator` is 
 
 import contextlib
 import time
-from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from lorelm.errors import OverloadedError
 from lorelm.generation.draft import Draft, FinishReason
+from lorelm.generation.engine.queue import RequestQueue
 from lorelm.generation.engine.request import EngineRequest, Row
 from lorelm.generation.engine.slots import Slots
 from lorelm.generation.engine.state_cache import StateCache
@@ -25,6 +24,9 @@ NUM_SLOTS: Final = 64
 MAX_WAITING: Final = 256
 STATE_CACHE_BYTES: Final = 16_000_000
 
+_SECONDS_BETWEEN_LOOKS: Final = 0.05
+"""At the deadlines of what waits; each look takes 20 µs for 256 requests."""
+
 
 class Engine:
     """Schedules drafts over the rows of a batch.
@@ -33,7 +35,7 @@ class Engine:
 
     Args:
         num_slots: how many drafts are advanced together.
-        max_waiting: how many requests may wait for a slot.
+        max_waiting: how many requests may wait for a slot; they take turns.
         state_cache_bytes: for the states after texts that may be read again.
         on_step: told the seconds that a step took, and its number of rows.
     """
@@ -49,12 +51,12 @@ class Engine:
     ) -> None:
         self._initial_state = State.zeros(runtime.config, 1)
         self._slots = Slots(num_slots, runtime)
-        self._max_waiting = max_waiting
         self._state_cache = StateCache(state_cache_bytes)
         self._on_step = on_step
-        self._waiting: deque[Row] = deque()
+        self._queue = RequestQueue(max_waiting)
         self._over: set[int] = set()
         self._is_anybody_cancelled = False
+        self._looks_at_queue_at = 0.0
 
     @property
     def num_slots(self) -> int:
@@ -68,11 +70,11 @@ class Engine:
     @property
     def num_waiting(self) -> int:
         """How many requests wait for a slot."""
-        return len(self._waiting)
+        return len(self._queue)
 
     @property
     def is_idle(self) -> bool:
-        return not self._slots.rows and not self._waiting
+        return not self._slots.rows and not len(self._queue)
 
     def submit(self, request: EngineRequest) -> None:
         """Puts a request in the queue.
@@ -80,12 +82,7 @@ class Engine:
         Raises:
             OverloadedError: the queue is full.
         """
-        if len(self._waiting) >= self._max_waiting:
-            raise OverloadedError(
-                f"{self._max_waiting} requests are waiting already: try again in a moment"
-            )
-        first, *others = request.drafts
-        self._waiting.append(Row(first, request, [Row(draft, request) for draft in others]))
+        self._queue.add(request, request.rows())
 
     def cancel(self, request: EngineRequest) -> None:
         """Ends the drafts of a request with the next step."""
@@ -95,43 +92,40 @@ class Engine:
     def step(self) -> None:
         """Advances every live draft by one id."""
         started = time.monotonic()
-        self._schedule(started)
-        if self._slots.rows:
-            logits_BV = self._run()
-            self._postprocess(logits_BV)
-            if self._on_step is not None:
-                self._on_step(time.monotonic() - started, self.num_live)
+        try:
+            self._schedule(started)
+            if self._slots.rows:
+                logits_BV = self._run()
+                self._postprocess(logits_BV)
+        except Exception as error:  # nobody knows how far each row is: all of them end
+            self._fail_live(error)
+            raise
+        if self._on_step is not None and self._slots.rows:
+            self._on_step(time.monotonic() - started, self.num_live)
 
     def end_all(self, error: Exception) -> None:
         """Ends every draft, live or waiting, with an error."""
         self._fail_live(error)
-        while self._waiting:
-            self._end(self._waiting.popleft(), error=error)
+        while (row := self._queue.pop()) is not None:
+            self._end(row, error=error)
 
     def _schedule(self, now: float) -> None:
         """Lets go what is over and lets in what waits."""
         self._look_for_the_end(now)
         slots = self._slots
         for place in sorted(self._over, reverse=True):  # so that those before stay in their place
-            row = self._next_waiting(now)
+            row = self._queue.pop()
+            self._over.remove(place)
             if row is None:
                 slots.leave(place)
             else:
-                slots.replace(place, row, self._known_state(row.draft))
-                self._release_followers(row)
-        self._over.clear()
-        while slots.num_free and (row := self._next_waiting(now)) is not None:
-            slots.join(row, self._known_state(row.draft))
-            self._release_followers(row)
+                self._place(place, row)
+        while slots.num_free and (row := self._queue.pop()) is not None:
+            self._place(self.num_live, row)
 
     def _run(self) -> FloatArray:
         """The logits of what comes next in each row."""
-        slots = self._slots
-        try:
-            return slots.batch.step(slots.next_ids)
-        except Exception as error:
-            self._fail_live(error)
-            raise
+        return self._slots.batch.step(self._slots.next_ids)
 
     def _postprocess(self, logits_BV: FloatArray) -> None:
         """Samples the next id of each row that has read its prompt, and tells who asked."""
@@ -155,28 +149,28 @@ class Engine:
                 slots.go_on(place)
 
     def _look_for_the_end(self, now: float) -> None:
-        """Ends the rows whose time is over or for which nobody waits any more."""
+        """Ends the rows, live or waiting, whose time is over or for which nobody waits."""
         for place in self._slots.past_deadline(now):
             if place not in self._over:
                 self._slots.hand_over(place)
                 self._end_place(place, reason="timeout")
+        if self._is_anybody_cancelled or now >= self._looks_at_queue_at:
+            self._looks_at_queue_at = now + _SECONDS_BETWEEN_LOOKS
+            for row in self._queue.remove(lambda row: _reason_to_end(row, now) is not None):
+                self._end(row, reason=_reason_to_end(row, now))
         if self._is_anybody_cancelled:
             self._is_anybody_cancelled = False
             for place, row in enumerate(self._slots.rows):
                 if row.request.is_cancelled:
                     self._end_place(place, reason="cancelled")
 
-    def _next_waiting(self, now: float) -> Row | None:
-        """Takes the next row that is worth a slot out of the queue."""
-        while self._waiting:
-            row = self._waiting.popleft()
-            if row.request.is_cancelled:
-                self._end(row, reason="cancelled")
-            elif row.draft.deadline <= now:
-                self._end(row, reason="timeout")
-            else:
-                return row
-        return None
+    def _place(self, place: int, row: Row) -> None:
+        """A row that waited takes a place, which is free or the next one."""
+        slots = self._slots
+        slots.take(place, row)  # before anything that may fail, so that it is told of it
+        slots.batch.put(place, self._known_state(row.draft))
+        slots.prepare(place)
+        self._release_followers(row)
 
     def _known_state(self, draft: Draft) -> State:
         """The state after the longest known beginning of a prompt, which is skipped."""
@@ -238,14 +232,17 @@ class Engine:
         self._state_cache.put(draft.read_ids, self._slots.batch.state(place))
 
     def _release_followers(self, row: Row) -> None:
-        """Lets a row's followers into the queue, before all others, once its prompt is known."""
-        if not row.draft.is_reading or row.draft.is_over:
-            self._waiting.extendleft(reversed(row.followers))
+        """Lets a row's followers into the queue once its prompt is known, or never will be."""
+        if row.followers and (not row.draft.is_reading or row.draft.is_over):
+            self._queue.add_more(row.request, row.followers)
             row.followers = ()
 
     def _fail_live(self, error: Exception) -> None:
+        """Ends all live rows, which leave at once."""
         for place in range(self.num_live):
             self._end_place(place, error=error)
+        self._slots.rows.clear()
+        self._over.clear()
 
     def _end_place(
         self, place: int, *, reason: FinishReason | None = None, error: Exception | None = None
@@ -264,3 +261,10 @@ class Engine:
         self._release_followers(row)
         with contextlib.suppress(Exception):  # who asked is at fault: the others go on
             row.request.on_end(row.draft)
+
+
+def _reason_to_end(row: Row, now: float) -> FinishReason | None:
+    """Why a row that waits need not wait any more."""
+    if row.request.is_cancelled:
+        return "cancelled"
+    return "timeout" if row.draft.deadline <= now else None

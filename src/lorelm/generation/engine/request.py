@@ -11,24 +11,31 @@ Listener = Callable[[Draft], None]
 
 @dataclass(eq=False, kw_only=True)
 class EngineRequest:
-    """Samples of one prompt, and who is to be told how they grow.
+    """Samples that one client asked for at a time, and who is to be told how they grow.
 
     Attributes:
-        drafts: all with the same prompt; it is read once.
+        groups: the drafts of each prompt, which is read once for all of them.
         on_end: called in the engine's thread, once for each draft.
         on_token: called in the engine's thread, with a draft that has one token more; None, if
             nobody waits for each token.
         is_cancelled: nobody waits any more; set by :meth:`Engine.cancel`.
         submitted_at: on the clock `time.monotonic`.
-        seconds_to_first_token: since then; None before the engine looked at a first token.
+        seconds_to_first_token: since then; None before there was a token.
     """
 
-    drafts: Sequence[Draft]
+    groups: Sequence[Sequence[Draft]]
     on_end: Listener
     on_token: Listener | None = None
     is_cancelled: bool = False
     submitted_at: float = field(default_factory=time.monotonic)
     seconds_to_first_token: float | None = None
+
+    def rows(self) -> list["Row"]:
+        """A row a prompt; the others follow when the prompt is read."""
+        return [
+            Row(first, self, [Row(draft, self) for draft in others])
+            for first, *others in self.groups
+        ]
 
     def note_token(self, draft: Draft) -> None:
         """Notes that a draft has one token more, or several where nobody waits for each."""
@@ -42,7 +49,7 @@ class Row:
     """A draft in the engine.
 
     Attributes:
-        followers: of the same request, to come when this one has read their prompt.
+        followers: of the same prompt, to come when this one has read it.
     """
 
     __slots__ = ("draft", "followers", "request")

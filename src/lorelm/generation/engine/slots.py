@@ -9,7 +9,7 @@ import numpy.typing as npt
 from lorelm.corpus.vocabulary import EOS_ID, UNK_ID
 from lorelm.generation.engine.request import Row
 from lorelm.generation.token_scores import TokenScore
-from lorelm.runtime.base import FloatArray, IdArray, Runtime, State
+from lorelm.runtime.base import FloatArray, IdArray, Runtime
 
 BLOCK_LEN: Final = 32
 """A row writes so many ids before its draft is told, unless somebody waits for each of them."""
@@ -91,17 +91,12 @@ class Slots:
         if banning:
             logits_BV[banning, EOS_ID] = -np.inf
 
-    def join(self, row: Row, state: State) -> None:
-        """A row comes in, with the state of what it has read."""
-        self.rows.append(row)
-        self.replace(len(self.rows) - 1, row, state)
-
-    def replace(self, place: int, row: Row, state: State) -> None:
-        """A row comes in the place of another that leaves."""
+    def take(self, place: int, row: Row) -> None:
+        """A row takes the place of another that leaves, or the next one."""
+        if place == len(self.rows):
+            self.rows.append(row)
         self.rows[place] = row
-        self.batch.put(place, state)
         self._deadline_S[place] = row.draft.deadline
-        self._prepare(place)
 
     def leave(self, place: int) -> None:
         """A row leaves; the last one takes its place."""
@@ -119,9 +114,10 @@ class Slots:
         if draft.is_reading:
             self._next_ids_S[place] = draft.next_input
         else:
-            self._prepare(place)
+            self.prepare(place)
 
-    def _prepare(self, place: int) -> None:
+    def prepare(self, place: int) -> None:
+        """Sets up a row that begins, or begins to write, or a block."""
         row = self.rows[place]
         draft = row.draft
         self._next_ids_S[place] = draft.next_input
@@ -131,7 +127,8 @@ class Slots:
         plain = not (draft.has_rules or draft.is_reading)
         self._wants_scores_S[place] = plain and draft.wants_scores
         if not draft.is_reading:
-            length = 1 if row.request.on_token else min(draft.num_until_look, BLOCK_LEN)
+            is_watched = row.request.on_token is not None or not draft.ids
+            length = 1 if is_watched else min(draft.num_until_look, BLOCK_LEN)
             self._uniforms_SN[place, :length] = draft.uniforms(length)
             self._block_len_S[place] = length
         self._num_written_S[place] = 0

@@ -19,6 +19,7 @@ class EngineThread:
         self.engine = engine
         self._has_work = threading.Event()
         self._stops_at: float | None = None
+        self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="lorelm-engine", daemon=True)
         self._thread.start()
 
@@ -34,9 +35,10 @@ class EngineThread:
             OverloadedError: too many are waiting.
             ShuttingDownError: the engine is about to stop, or has.
         """
-        if not self.is_accepting:
-            raise ShuttingDownError("the server is shutting down: try again in a moment")
-        self.engine.submit(request)
+        with self._lock:  # or a request could come in just when the thread ends
+            if not self.is_accepting:
+                raise ShuttingDownError("the server is shutting down: try again in a moment")
+            self.engine.submit(request)
         self._has_work.set()
 
     def cancel(self, request: EngineRequest) -> None:
@@ -49,7 +51,8 @@ class EngineThread:
         Args:
             grace_seconds: what has not finished by then ends with a :class:`ShuttingDownError`.
         """
-        self._stops_at = time.monotonic() + grace_seconds
+        with self._lock:
+            self._stops_at = time.monotonic() + grace_seconds
         self._has_work.set()
         self._thread.join()
 
@@ -59,11 +62,12 @@ class EngineThread:
 
     def _run(self) -> None:
         while True:
-            if self._stops_at is not None and time.monotonic() >= self._stops_at:
+            stops_at = self._stops_at  # before the look at the engine: nothing comes in after it
+            if stops_at is not None and time.monotonic() >= stops_at:
                 self.engine.end_all(ShuttingDownError("the server shut down before the text ended"))
             if not self.engine.is_idle:
                 self._step()
-            elif self._stops_at is not None:
+            elif stops_at is not None:
                 return
             else:
                 self._has_work.wait()

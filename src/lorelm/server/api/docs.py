@@ -1,5 +1,6 @@
 """What the APIs take and give: ``/openapi.json``, and ``/docs`` for people."""
 
+import re
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
@@ -186,14 +187,21 @@ def openapi_document() -> Json:
             "description": "A small language model of a person's own text.",
         },
         "paths": paths,
-        "components": {"schemas": schemas},
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
+        },
+        "security": [{}, {"key": []}],  # where the server was started with one
     }
 
 
 def _add_schema(kind: type, schemas: Json) -> None:
     schema = TypeAdapter(kind).json_schema(ref_template="#/components/schemas/{model}")
-    schemas |= schema.pop("$defs", {})
-    schemas[kind.__name__] = schema
+    found = {**schema.pop("$defs", {}), kind.__name__: schema}
+    for each in found.values():
+        # What a docstring says below its first line is for who reads the code.
+        each["description"] = each.get("description", "").split("\n")[0]
+    schemas |= found
 
 
 def _operation(endpoint: _Endpoint) -> Json:
@@ -206,7 +214,7 @@ def _operation(endpoint: _Endpoint) -> Json:
     refusal = {"application/json": {"schema": _reference(endpoint.error)}}
     operation: Json = {
         "summary": endpoint.summary,
-        "operationId": endpoint.summary.rstrip(".").lower().replace(" ", "_"),
+        "operationId": re.sub(r"\W+", "_", f"{endpoint.method}{endpoint.path}").strip("_"),
         "responses": {
             "200": {"description": "All is well.", "content": content},
             "4XX": {"description": "It is refused, and why.", "content": refusal},

@@ -1,12 +1,17 @@
 """What can be asked of the JSON API."""
 
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from lorelm.errors import SamplingError
 from lorelm.generation.settings import GenerationSettings
-from lorelm.server.request_model import MAX_TEXT_CHARACTERS, RequestModel
+from lorelm.server.request_model import (
+    MAX_TEXT_CHARACTERS,
+    ONE_OR_MORE_TEXTS,
+    RequestModel,
+    as_list,
+)
 from lorelm.server.settings import ServerSettings
 
 _STREAMED_ALTERNATIVES: Final = 3
@@ -14,6 +19,8 @@ _STREAMED_ALTERNATIVES: Final = 3
 
 class GenerateRequest(RequestModel):
     """A prompt, and how to go on with it."""
+
+    meanings: ClassVar = {"stop": ONE_OR_MORE_TEXTS, "banned_words": ONE_OR_MORE_TEXTS}
 
     prompt: str = Field(
         max_length=MAX_TEXT_CHARACTERS, description="The text to go on with; empty: a new one."
@@ -46,11 +53,15 @@ class GenerateRequest(RequestModel):
     logit_bias: dict[str, float] | None = Field(
         None, description="Makes words likelier or less likely: a number from -100 to 100 for each."
     )
-    banned_words: list[str] | None = Field(None, description="Words that are never written.")
-    seed: int | None = Field(None, description="The same seed gives the same text.")
+    banned_words: str | list[str] | None = Field(
+        None, description="A word or words that are never written, in exactly this spelling."
+    )
+    seed: int | None = Field(
+        None, description="The same seed gives the same text; sample i (from 0) takes seed + i."
+    )
     num_samples: int | None = Field(None, description="How many continuations; 1 by default.")
-    stop: list[str] | None = Field(
-        None, description="Texts at which a sample ends; one may stand alone, without a list."
+    stop: str | list[str] | None = Field(
+        None, description="A text or texts at which a sample ends; they are not part of it."
     )
     novel_span: int | None = Field(
         None, description="No so many tokens in a row from the training text; 0: it may copy."
@@ -68,11 +79,6 @@ class GenerateRequest(RequestModel):
         description="End after so long, with what there is; the server's own limit otherwise.",
     )
 
-    @field_validator("stop", "banned_words", mode="before")
-    @classmethod
-    def _one_text_is_a_list(cls, value: object) -> object:
-        return [value] if isinstance(value, str) else value
-
     def settings(self, limits: ServerSettings) -> GenerationSettings:
         """The settings asked for.
 
@@ -82,6 +88,9 @@ class GenerateRequest(RequestModel):
         given: dict[str, Any] = self.model_dump(
             exclude={"prompt", "model", "stream", "timeout_seconds"}, exclude_none=True
         )
+        for name in ("stop", "banned_words"):
+            if name in given:
+                given[name] = as_list(given[name])
         if self.stream:
             given.setdefault("num_alternatives", _STREAMED_ALTERNATIVES)
         settings = GenerationSettings(**given)

@@ -6,12 +6,12 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
 
-from lorelm.errors import LoreLMError, UnknownModelError
+from lorelm.errors import LoreLMError
 from lorelm.generation.generation import Generation, StreamedToken
 from lorelm.generation.task import Task
 from lorelm.server.api.requests import GenerateRequest, ScoreRequest
 from lorelm.server.errors import status_of
-from lorelm.server.events import event, event_stream
+from lorelm.server.events import EventStream, event
 from lorelm.server.served_model import ServedModel
 
 
@@ -22,7 +22,7 @@ def make_api(served: ServedModel) -> Blueprint:
     @api.post("/generate")
     def generate() -> Response:
         asked = GenerateRequest.from_request()
-        _require_model(asked.model, served)
+        served.require_name(asked.model)
         task = served.model.task(
             served.model.read_prompt(asked.prompt),
             asked.settings(served.settings),
@@ -32,8 +32,11 @@ def make_api(served: ServedModel) -> Blueprint:
             [task], is_streamed=bool(asked.stream), is_abandoned=client_is_gone()
         )
         if asked.stream:
-            events = _events(served, task, generation)
-            return event_stream(events, on_close=generation.close)
+            return EventStream(
+                _events(served, task, generation),
+                error_event=_error_event,
+                on_close=generation.close,
+            )
         generation.wait()
         reply = asdict(served.model.wording.reply(task))
         return jsonify(reply | _origin(served))
@@ -41,7 +44,7 @@ def make_api(served: ServedModel) -> Blueprint:
     @api.post("/score")
     def score() -> Response:
         asked = ScoreRequest.from_request()
-        _require_model(asked.model, served)
+        served.require_name(asked.model)
         task = served.model.scoring_task(
             served.model.read_prompt(asked.text),
             num_alternatives=asked.num_alternatives or 0,
@@ -99,13 +102,8 @@ def _origin(served: ServedModel) -> dict[str, Any]:
     return {"model": served.name, "fingerprint": served.fingerprint}
 
 
-def _require_model(name: str | None, served: ServedModel) -> None:
-    if name not in (None, served.name):
-        raise UnknownModelError(str(name), served.name)
-
-
 def _events(served: ServedModel, task: Task, generation: Generation) -> Iterator[str]:
-    """The events of a generation; what goes wrong on the way is one too."""
+    """The events of a generation."""
     prompt = task.prompt
     start = {
         "prompt": prompt.text,
@@ -113,18 +111,18 @@ def _events(served: ServedModel, task: Task, generation: Generation) -> Iterator
         "seeds": [draft.seed for draft in task.drafts],
     }
     yield event(start | _origin(served), name="start")
-    try:
-        for updates in generation.stream():
-            yield "".join(
-                _token_event(update)
-                if isinstance(update, StreamedToken)
-                else _end_event(served, task, update.place)
-                for update in updates
-            )
-    except LoreLMError as error:
-        yield event({"message": str(error), "status": status_of(error)}, name="error")
-        return
+    for updates in generation.stream():
+        yield "".join(
+            _token_event(update)
+            if isinstance(update, StreamedToken)
+            else _end_event(served, task, update.place)
+            for update in updates
+        )
     yield event({}, name="done")
+
+
+def _error_event(error: LoreLMError) -> str:
+    return event({"message": str(error), "status": status_of(error)}, name="error")
 
 
 def _token_event(update: StreamedToken) -> str:

@@ -1,5 +1,6 @@
 """Completions in the form of OpenAI's legacy API."""
 
+import math
 import time
 import uuid
 from collections.abc import Iterator, Sequence
@@ -61,13 +62,9 @@ class Completion:
             for draft in task.drafts
         ]
         no_usage = {"usage": None} if self._asked.shows_usage else {}
-        try:
-            for updates in generation.stream():
-                parts = ({"index": u.place} | choices[u.place].part(u) for u in updates)
-                yield "".join(event(self._head | {"choices": [part]} | no_usage) for part in parts)
-        except LoreLMError as error:
-            yield event(openai_error(str(error), status=status_of(error), param=None))
-            return
+        for updates in generation.stream():
+            parts = ({"index": u.place} | choices[u.place].part(u) for u in updates)
+            yield "".join(event(self._head | {"choices": [part]} | no_usage) for part in parts)
         if self._asked.shows_usage:
             yield event(self._head | {"choices": [], "usage": self._usage()})
         yield _DONE
@@ -80,6 +77,11 @@ class Completion:
             "completion_tokens": num_generated,
             "total_tokens": num_prompt + num_generated,
         }
+
+
+def error_event(error: LoreLMError) -> str:
+    """What ends a stream that went wrong."""
+    return event(openai_error(str(error), status=status_of(error), param=None))
 
 
 class _Choice:
@@ -153,7 +155,12 @@ def _tasks(asked: CompletionRequest, served: ServedModel) -> list[Task]:
         else:
             num_alternatives = asked.logprobs or 0
             tasks.append(
-                model.scoring_task(prompt, num_alternatives=num_alternatives, deadline=deadline)
+                model.scoring_task(
+                    prompt,
+                    num_alternatives=num_alternatives,
+                    num_samples=asked.num_choices,
+                    deadline=deadline,
+                )
             )
     return tasks
 
@@ -164,7 +171,9 @@ def _best(drafts: Sequence[Draft], count: int) -> Sequence[Draft]:
         return drafts
 
     def mean(draft: Draft) -> float:
-        return sum(score.log_probability for score in draft.scores) / max(len(draft.scores), 1)
+        if not draft.scores:
+            return -math.inf
+        return sum(score.log_probability for score in draft.scores) / len(draft.scores)
 
     return sorted(drafts, key=mean, reverse=True)[:count]
 
@@ -178,14 +187,20 @@ def _prompt_tokens(wording: Wording, task: Task, draft: Draft) -> list[Token]:
 def _offsets_in(text: str, tokens: Sequence[Token]) -> list[int]:
     """Where each token of a text begins in it, which may have more white space and capitals."""
     offsets = []
-    folded, place = text.lower(), 0
+    folded, place = _folded(text), 0
     for token in tokens:
-        word = token.text.strip().lower()
-        found = folded.find(word, place)
-        place = place if found < 0 else found
-        offsets.append(place)
-        place += len(word) if found >= 0 else 0
+        begin, whole = place, _folded(token.text)
+        if not folded.startswith(whole, place):  # more white space, or none
+            whole = whole.strip()
+            begin = max(folded.find(whole, place), place)
+        offsets.append(begin)
+        place = begin + len(whole) if folded.startswith(whole, begin) else begin
     return offsets
+
+
+def _folded(text: str) -> str:
+    """In small letters, each character where it was."""
+    return "".join(small if len(small := letter.lower()) == 1 else letter for letter in text)
 
 
 def _top(token: Token) -> dict[str, float | None]:

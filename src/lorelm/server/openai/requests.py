@@ -1,19 +1,26 @@
 """What OpenAI's legacy completions API can be asked."""
 
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
-from pydantic import Field, StrictInt, StrictStr, field_validator
+from pydantic import Field, StrictInt, StrictStr
 
 from lorelm.errors import SamplingError
-from lorelm.generation.settings import SEED_LIMIT, GenerationSettings
+from lorelm.generation.settings import NUM_SAMPLES_LIMIT, SEED_LIMIT, GenerationSettings
 from lorelm.server.api.requests import require_within_limits
-from lorelm.server.request_model import MAX_TEXT_CHARACTERS, RequestModel
+from lorelm.server.request_model import (
+    MAX_TEXT_CHARACTERS,
+    ONE_OR_MORE_TEXTS,
+    RequestModel,
+    as_list,
+)
 from lorelm.server.settings import ServerSettings
 
 _USUAL_MAX_TOKENS: Final = 16
 _USUAL_TEMPERATURE: Final = 1.0
 _LOGPROBS_LIMIT: Final = 5
-_PROMPTS_LIMIT: Final = 64
+_SAMPLES_LIMIT: Final = NUM_SAMPLES_LIMIT
+"""Of all prompts together."""
+_ID_DIGITS_LIMIT: Final = 10
 
 PromptGiven = str | list[int]
 """A prompt as a text, or as ids."""
@@ -27,43 +34,63 @@ class StreamOptions(RequestModel):
 
 
 class CompletionRequest(RequestModel):
-    """A request of ``POST /v1/completions``, and three settings that OpenAI's API has not.
+    """A request of ``POST /v1/completions``, and three settings that OpenAI's API has not."""
 
-    Attributes:
-        prompt: a text or several, or the ids of one or of several; without one, a new document.
-        logit_bias: by ids, as texts.
-        max_tokens: with 0 nothing is generated, and with `echo` the prompt is scored.
-        suffix: cannot be honoured: the model reads from left to right.
-        user: is taken and not looked at.
-        top_k, min_p, repetition_penalty: as in :class:`SamplingSettings`.
-    """
+    meanings: ClassVar = {
+        "prompt": "must be a text, a list of texts, a list of ids or a list of such lists",
+        "stop": ONE_OR_MORE_TEXTS,
+    }
 
-    model: str
-    prompt: StrictStr | list[StrictStr] | list[StrictInt] | list[list[StrictInt]] | None = None
-    best_of: int | None = Field(None, ge=1)
-    echo: bool | None = None
-    frequency_penalty: float | None = None
-    logit_bias: dict[str, float] | None = None
-    logprobs: int | None = Field(None, ge=0, le=_LOGPROBS_LIMIT)
-    max_tokens: int | None = Field(None, ge=0)
-    n: int | None = Field(None, ge=1)
-    presence_penalty: float | None = None
-    seed: int | None = None
-    stop: list[str] | None = None
-    stream: bool | None = None
-    stream_options: StreamOptions | None = None
-    suffix: str | None = None
-    temperature: float | None = None
-    top_p: float | None = None
-    user: str | None = None
-    top_k: int | None = None
-    min_p: float | None = None
-    repetition_penalty: float | None = None
-
-    @field_validator("stop", mode="before")
-    @classmethod
-    def _one_stop_is_a_list(cls, value: object) -> object:
-        return [value] if isinstance(value, str) else value
+    model: str = Field(description="The name of the model, as /v1/models has it.")
+    prompt: StrictStr | list[StrictStr] | list[StrictInt] | list[list[StrictInt]] | None = Field(
+        None, description="A text or several, or the ids of one or of several; without, a new text."
+    )
+    best_of: int | None = Field(
+        None, ge=1, description="Generate so many and give the n likeliest; not in a stream."
+    )
+    echo: bool | None = Field(None, description="Give the prompt before the continuation.")
+    frequency_penalty: float | None = Field(
+        None, description="Makes a token less likely each time that the text has it; from -2 to 2."
+    )
+    logit_bias: dict[str, float] | None = Field(
+        None, description="Makes tokens likelier or less likely: from -100 to 100, by id."
+    )
+    logprobs: int | None = Field(
+        None, ge=0, le=_LOGPROBS_LIMIT, description="Log-probabilities, and so many alternatives."
+    )
+    max_tokens: int | None = Field(
+        None, ge=0, description="16 by default; with 0 and echo, the prompt is scored."
+    )
+    n: int | None = Field(None, ge=1, description="How many choices for each prompt; default 1.")
+    presence_penalty: float | None = Field(
+        None, description="Makes a token less likely that the text has; from -2 to 2."
+    )
+    seed: int | None = Field(
+        None, description="The same seed gives the same choice; choice i takes seed + i."
+    )
+    stop: str | list[str] | None = Field(None, description="A text or texts at which to end.")
+    stream: bool | None = Field(None, description="Answer with events, one a token.")
+    stream_options: StreamOptions | None = Field(
+        None, description="With include_usage, a stream ends with the usage."
+    )
+    suffix: str | None = Field(
+        None, description="Refused, unless empty: the model reads from left to right."
+    )
+    temperature: float | None = Field(None, description="1 by default.")
+    top_p: float | None = Field(
+        None, description="Only the likeliest tokens that together reach this probability."
+    )
+    user: str | None = Field(None, description="Is taken and not looked at.")
+    top_k: int | None = Field(
+        None, description="Only the k likeliest tokens. (OpenAI has no such field.)"
+    )
+    min_p: float | None = Field(
+        None,
+        description="Only tokens with this share of the likeliest one's probability. (Nor this.)",
+    )
+    repetition_penalty: float | None = Field(
+        None, description="Above 1, what prompt and text have becomes less likely. (Nor this.)"
+    )
 
     @property
     def num_choices(self) -> int:
@@ -94,9 +121,12 @@ class CompletionRequest(RequestModel):
             prompts = [prompt]
         else:
             prompts = list(prompt)
-        if not 0 < len(prompts) <= _PROMPTS_LIMIT:
+        most = _SAMPLES_LIMIT // max(self.best_of or self.num_choices, 1)
+        if not 0 < len(prompts) <= most:
             raise SamplingError(
-                "prompt", f"must be from 1 to {_PROMPTS_LIMIT} prompts, not {len(prompts)}"
+                "prompt",
+                f"must be from 1 to {most} prompts ({_SAMPLES_LIMIT} samples in all), not "
+                f"{len(prompts)}",
             )
         if any(len(each) > MAX_TEXT_CHARACTERS for each in prompts):
             raise SamplingError("prompt", f"must be shorter than {MAX_TEXT_CHARACTERS:,}")
@@ -119,9 +149,10 @@ class CompletionRequest(RequestModel):
         }
         for name in (
             *("frequency_penalty", "presence_penalty", "top_p", "top_k", "min_p"),
-            *("repetition_penalty", "stop"),
+            "repetition_penalty",
         ):
             given[name] = getattr(self, name)
+        given["stop"] = as_list(self.stop)
         try:
             settings = GenerationSettings(
                 **{name: value for name, value in given.items() if value is not None}
@@ -149,23 +180,28 @@ class CompletionRequest(RequestModel):
     def _biases(self) -> dict[str | int, float]:
         biases: dict[str | int, float] = {}
         for id_, bias in (self.logit_bias or {}).items():
-            if not id_.isdecimal():
+            if not (id_.isascii() and id_.isdigit() and len(id_) < _ID_DIGITS_LIMIT):
                 raise SamplingError("logit_bias", f"must have ids for keys, not {id_!r}")
             biases[int(id_)] = bias
         return biases
 
 
 class TokenizeRequest(RequestModel):
-    """A text whose ids are wanted; what else such requests hold is taken and not looked at."""
+    """A text whose ids are wanted."""
 
-    prompt: str = Field(max_length=MAX_TEXT_CHARACTERS)
-    model: str | None = None
-    add_special_tokens: bool | None = None
-    return_token_strs: bool | None = None
+    prompt: str = Field(
+        max_length=MAX_TEXT_CHARACTERS,
+        description="The text; a written <eos> is the end of a document.",
+    )
+    model: str | None = Field(None, description="Is not looked at: one model is served.")
+    add_special_tokens: bool | None = Field(
+        None, description="Is not looked at: nothing is ever added."
+    )
+    return_token_strs: bool | None = Field(None, description="Give the tokens too.")
 
 
 class DetokenizeRequest(RequestModel):
     """Ids whose text is wanted."""
 
-    tokens: list[StrictInt] = Field(max_length=MAX_TEXT_CHARACTERS)
-    model: str | None = None
+    tokens: list[StrictInt] = Field(max_length=MAX_TEXT_CHARACTERS, description="The ids.")
+    model: str | None = Field(None, description="Is not looked at: one model is served.")

@@ -4,10 +4,9 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify
 
-from lorelm.errors import UnknownModelError
 from lorelm.server.api.views import client_is_gone
-from lorelm.server.events import event_stream
-from lorelm.server.openai.completions import Completion
+from lorelm.server.events import EventStream
+from lorelm.server.openai.completions import Completion, error_event
 from lorelm.server.openai.requests import CompletionRequest
 from lorelm.server.served_model import ServedModel
 
@@ -23,13 +22,15 @@ def make_openai_api(served: ServedModel, *, started_at: int) -> Blueprint:
     @openai.post("/v1/completions")
     def completions() -> Response:
         asked = CompletionRequest.from_request()
-        _require_model(asked.model)
+        served.require_name(asked.model)
         completion = Completion(asked, served)
         generation = served.begin(
             completion.tasks, is_streamed=bool(asked.stream), is_abandoned=client_is_gone()
         )
         if asked.stream:
-            return event_stream(completion.events(generation), on_close=generation.close)
+            return EventStream(
+                completion.events(generation), error_event=error_event, on_close=generation.close
+            )
         generation.wait()
         return jsonify(completion.body())
 
@@ -39,7 +40,7 @@ def make_openai_api(served: ServedModel, *, started_at: int) -> Blueprint:
 
     @openai.get("/v1/models/<path:name>")
     def model(name: str) -> Response:
-        _require_model(name)
+        served.require_name(name)
         return jsonify(_model())
 
     def _model() -> dict[str, Any]:
@@ -49,9 +50,5 @@ def make_openai_api(served: ServedModel, *, started_at: int) -> Blueprint:
             "created": started_at,
             "owned_by": "lorelm",
         }
-
-    def _require_model(name: str) -> None:
-        if name != served.name:
-            raise UnknownModelError(name, served.name)
 
     return openai

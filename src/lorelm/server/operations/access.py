@@ -56,7 +56,7 @@ def limit_rate(app: Flask, settings: ServerSettings) -> None:
             "'5/second;1000/day'"
         ) from error
     try:
-        limiter = Limiter(
+        Limiter(
             get_remote_address,
             app=app,
             application_limits=[settings.rate_limit],
@@ -73,11 +73,11 @@ def limit_rate(app: Flask, settings: ServerSettings) -> None:
             f"{settings.rate_limit_storage!r} is no storage for the rate limit: write memory:// or "
             "redis://host:port"
         ) from error
-    app.extensions["lorelm_limiter"] = limiter
 
 
 def _is_free() -> bool:
-    return request.method != "POST"
+    """Whether a request costs nothing worth counting."""
+    return request.method != "POST" or request.blueprint == "tokenizing"
 
 
 def _given_key() -> str:

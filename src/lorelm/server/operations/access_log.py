@@ -1,19 +1,25 @@
 """A line of JSON for each request. What people write is not in it."""
 
 import json
+import logging
 import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from flask import Flask, Response, g, request
 
 from lorelm.errors import InputError
+from lorelm.server.errors import status_of
+from lorelm.server.events import EventStream
 from lorelm.server.operations.metrics import Metrics
 
 STDERR: Final = "-"
+
+_complaints: Final = logging.getLogger(__name__)
 
 
 def note_requests(app: Flask, metrics: Metrics, *, access_log: str | None) -> None:
@@ -33,23 +39,42 @@ def note_requests(app: Flask, metrics: Metrics, *, access_log: str | None) -> No
 
     @app.after_request
     def note(response: Response) -> Response:
-        seconds = time.perf_counter() - g.get("started", time.perf_counter())
         # The pattern, not the path, which anybody may invent.
         endpoint = request.url_rule.rule if request.url_rule else "other"
-        metrics.note_request(endpoint, response.status_code, seconds)
-        if log is not None:
-            line = {
-                "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
-                "client": request.remote_addr,
-                "method": request.method,
-                "path": request.path,
-                "status": response.status_code,
-                "seconds": round(seconds, 6),
-                "bytes": response.content_length,
-                "is_stream": response.is_streamed,
-            }
-            log(json.dumps(line) + "\n")
+        seconds = partial(_seconds_since, g.get("started", time.perf_counter()))
+        line = {
+            "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "client": request.remote_addr,
+            "method": request.method,
+            "path": request.path,
+        }
+        metrics.note_first_byte(endpoint, seconds())
+
+        def note_end() -> None:
+            status, num_bytes, error = _outcome(response)
+            metrics.note_request(endpoint, status)
+            if log is not None:
+                end = {"status": status, "seconds": round(seconds(), 6), "bytes": num_bytes}
+                log(json.dumps(line | end | {"error": error}) + "\n")
+
+        if isinstance(response, EventStream):
+            response.call_on_close(note_end)
+        else:
+            note_end()
         return response
+
+
+def _outcome(response: Response) -> tuple[int, int | None, str | None]:
+    """The status of an answer, its bytes, and what went wrong with it: of a stream, at its end."""
+    if not isinstance(response, EventStream):
+        return response.status_code, response.content_length, None
+    if response.failure is None:
+        return response.status_code, response.num_bytes, None
+    return status_of(response.failure), response.num_bytes, str(response.failure)
+
+
+def _seconds_since(started: float) -> float:
+    return time.perf_counter() - started
 
 
 def _log_to(access_log: str) -> Callable[[str], object]:
@@ -62,10 +87,16 @@ def _log_to(access_log: str) -> Callable[[str], object]:
         with path.open("a", encoding="utf-8") as file:  # anew each time: it may be moved away
             file.write(line)
 
+    def add_if_possible(line: str) -> None:
+        try:
+            add(line)
+        except OSError as error:  # a full disk must not stop the server
+            _complaints.error("the access log %s cannot be written: %s", path, error.strerror)
+
     try:
         add("")
     except OSError as error:
         raise InputError(
             f"the access log {access_log} cannot be written: {error.strerror}"
         ) from error
-    return add
+    return add_if_possible

@@ -2,7 +2,14 @@
 
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
 
 from lorelm.generation.engine.engine import Engine
 from lorelm.generation.generation import Generation
@@ -16,6 +23,9 @@ _REQUEST_SECONDS: Final = (
 _ROWS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 
+disable_created_metrics()  # type: ignore[no-untyped-call]  # a series more for each, of when it was made
+
+
 class Metrics:
     """Counters, gauges and histograms of one application."""
 
@@ -23,7 +33,7 @@ class Metrics:
         self._registry = CollectorRegistry()
         self._requests = Counter(
             "lorelm_requests",
-            "Answered requests, by the pattern of their address and their status.",
+            "Answered requests, by the pattern of their address and how they ended.",
             ("endpoint", "status"),
             registry=self._registry,
         )
@@ -83,19 +93,22 @@ class Metrics:
 
     def note_generation(self, generation: Generation) -> None:
         """Counts what a generation has read and written."""
-        for task, request in zip(generation.tasks, generation.requests, strict=True):
+        if generation.request.seconds_to_first_token is not None:
+            self._seconds_to_first_token.observe(generation.request.seconds_to_first_token)
+        for task in generation.tasks:
             self._prompt_tokens.inc(len(task.prompt.tokens))
-            if request.seconds_to_first_token is not None:
-                self._seconds_to_first_token.observe(request.seconds_to_first_token)
             for draft in task.drafts:
                 self._generated_tokens.inc(len(draft.ids))
                 reason = "error" if draft.error else draft.finish_reason or "cancelled"
                 self._samples.labels(reason).inc()
 
-    def note_request(self, endpoint: str, status: int, seconds: float) -> None:
-        """Counts a request that was answered."""
-        self._requests.labels(endpoint, str(status)).inc()
+    def note_first_byte(self, endpoint: str, seconds: float) -> None:
+        """Counts how long a request waited for the first byte of its answer."""
         self._request_seconds.labels(endpoint).observe(seconds)
+
+    def note_request(self, endpoint: str, status: int) -> None:
+        """Counts a request that was answered; a stream, when it ends, by how it ends."""
+        self._requests.labels(endpoint, str(status)).inc()
 
     def render(self) -> bytes:
         """All of it, in the text format of Prometheus."""
