@@ -121,10 +121,14 @@ class Load:
         figures.seconds_to_first_token.append(client.first_byte_at - client.asked_at)
         status = client.answer[9:12].decode()
         figures.statuses[status] = figures.statuses.get(status, 0) + 1
-        if status != "200" or (self.is_stream and b"event: done" not in client.answer):
+        is_complete = not self.is_stream or (
+            b"event: done" in client.answer
+            and num_streamed(client.answer) == num_said(client.answer)
+        )
+        if status != "200" or not is_complete:
             figures.num_errors += 1
         elif self.is_stream:
-            figures.num_tokens += client.answer.count(b'"sample": 0, "text"') - 1
+            figures.num_tokens += num_streamed(client.answer)
         else:
             samples = json.loads(body_of(client.answer))["samples"]
             figures.num_tokens += sum(sample["num_tokens"] for sample in samples)
@@ -144,6 +148,16 @@ def is_whole(answer: bytes) -> bool:
 
 def body_of(answer: bytes) -> bytes:
     return answer[answer.find(b"\r\n\r\n") + 4 :]
+
+
+def num_streamed(answer: bytes) -> int:
+    """How many tokens came; the last event of the sample has such fields too."""
+    return answer.count(b'"sample": 0, "text"') - 1
+
+
+def num_said(answer: bytes) -> int:
+    """How many tokens the sample says that it has."""
+    return int(answer.rsplit(b'"num_tokens": ', 1)[1].split(b",")[0])
 
 
 def percentile(values: list[float], share: float) -> float:

@@ -37,7 +37,6 @@ from lorelm.model.config import ModelConfig
 from lorelm.model.lstm import LSTMLanguageModel
 from lorelm.ngrams.fingerprints import FingerprintIndex
 from lorelm.ngrams.kneser_ney import KneserNey
-from lorelm.runtime.base import State
 from lorelm.runtime.onnx_runtime import OnnxRuntime
 from lorelm.runtime.step_graph import build_step_graph
 from lorelm.sampling import SamplingSettings
@@ -257,11 +256,11 @@ def engine_alone(runtime: OnnxRuntime, num_rows: int, num_requests: int) -> floa
 
 
 def runtime_alone(runtime: OnnxRuntime, num_rows: int, num_steps: int) -> float:
-    """Ids a second of the runtime with no scheduling and no sampling."""
-    state, ids = State.zeros(CONFIG, num_rows), np.full(num_rows, EOS_ID)
+    """Ids a second of a batch of the runtime with no scheduling and no sampling."""
+    batch, ids = runtime.batch(num_rows), np.full(num_rows, EOS_ID)
     started = time.perf_counter()
     for _ in range(num_steps):
-        _, state = runtime.step(ids, state)
+        batch.step(ids)
     return num_rows * num_steps / (time.perf_counter() - started)
 
 

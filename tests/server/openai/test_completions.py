@@ -299,9 +299,11 @@ def test_a_wrong_key_is_refused_and_the_right_one_is_not(
     start_server: Callable[..., str], tiny_bundle: Path
 ) -> None:
     url = start_server(str(tiny_bundle), "--api-key", "speak friend")
-    with openai.OpenAI(base_url=url + "v1", api_key="mellon") as stranger:
-        with pytest.raises(openai.AuthenticationError) as caught:
-            stranger.models.list()
+    with (
+        openai.OpenAI(base_url=url + "v1", api_key="mellon") as stranger,
+        pytest.raises(openai.AuthenticationError) as caught,
+    ):
+        stranger.models.list()
     assert caught.value.code == "invalid_api_key"
     with openai.OpenAI(base_url=url + "v1", api_key="speak friend") as friend:
         assert create(friend).choices[0].text
@@ -311,9 +313,11 @@ def test_the_client_tries_again_when_it_asks_too_often(
     start_server: Callable[..., str], tiny_bundle: Path
 ) -> None:
     url = start_server(str(tiny_bundle), "--rate-limit", "1/second")
-    with openai.OpenAI(base_url=url + "v1", api_key="any", max_retries=0) as hasty:
-        with pytest.raises(openai.RateLimitError) as caught:
-            [create(hasty) for _ in range(4)]
+    with (
+        openai.OpenAI(base_url=url + "v1", api_key="any", max_retries=0) as hasty,
+        pytest.raises(openai.RateLimitError) as caught,
+    ):
+        [create(hasty) for _ in range(4)]
     assert caught.value.type == "rate_limit_error"
     with openai.OpenAI(base_url=url + "v1", api_key="any", max_retries=8) as patient:
         for _ in range(2):
@@ -330,9 +334,11 @@ def test_a_prompt_that_was_not_read_in_time_is_no_server_error(
             with pytest.raises(openai.APIStatusError) as caught:
                 create(hurried, max_tokens=max_tokens, **long)
             assert caught.value.status_code == 408
-            with create(hurried, max_tokens=max_tokens, stream=True, **long) as stream:
-                with pytest.raises(openai.APIError, match="before the prompt was read"):
-                    list(stream)
+            with (
+                create(hurried, max_tokens=max_tokens, stream=True, **long) as stream,
+                pytest.raises(openai.APIError, match="before the prompt was read"),
+            ):
+                list(stream)
 
 
 def test_more_samples_than_one_request_may_ask_for(ai: openai.OpenAI) -> None:
