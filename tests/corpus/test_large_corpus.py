@@ -174,9 +174,27 @@ def test_a_store_that_is_not_whole_is_not_used(path: Path, damage: str) -> None:
     elif damage == "half a record":
         record.write_bytes(record.read_bytes()[:100])
     else:
-        prepare(path, store=store, min_frequency=5)
+        prepare(path, store=store, min_frequency=99)
     assert prepare(path, store=store).train.stream.tolist() == whole
     assert len(list(store.iterdir())) == 2
+
+
+def test_documents_at_a_place(path: Path) -> None:
+    documents = prepare(path).train.documents
+    whole = list(documents)
+    assert [documents[0], documents[7], documents[-1]] == [whole[0], whole[7], whole[-1]]
+    assert documents[5:9] == whole[5:9]
+    assert documents[9:5:-2] == whole[9:5:-2]
+    for beyond in (len(documents), -len(documents) - 1):
+        with pytest.raises(IndexError):
+            documents[beyond]
+
+
+def test_documents_of_a_file_that_has_become_shorter_end_with_an_index_error(path: Path) -> None:
+    documents = prepare(path).train.documents
+    path.write_text("\n".join(LINES[:40]), encoding="utf-8")
+    with pytest.raises(IndexError):
+        documents[len(documents) - 1]
 
 
 def test_a_changed_file_has_other_ids(path: Path) -> None:

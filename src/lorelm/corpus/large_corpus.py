@@ -13,15 +13,14 @@ import json
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, Final, cast, overload
+from typing import BinaryIO, Final, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from lorelm.corpus.documents import Documents, TextDigest, fingerprint_of
-from lorelm.corpus.large_files import LargeFile
+from lorelm.corpus.large_files import LargeFile, ReadInOrder
 from lorelm.corpus.splits import HELD_OUT_LIMIT, HashedSplit, words_of
 from lorelm.corpus.tokenizer import Tokenizer
 from lorelm.corpus.vocabulary import EOS_ID, UNK_ID, Ids, Vocabulary
@@ -139,11 +138,8 @@ def number_large_corpus(
     return made
 
 
-class TrainingDocuments(Sequence[Sequence[str]]):
-    """The tokens of each training document of a large corpus, cut again whenever they are read.
-
-    Made to be read from its beginning; the document at a place takes a pass up to there.
-    """
+class TrainingDocuments(ReadInOrder[Sequence[str]]):
+    """The tokens of each training document of a large corpus, cut again whenever they are read."""
 
     def __init__(
         self, documents: Documents, tokenizer: Tokenizer, *, split_seed: int | None, length: int
@@ -164,17 +160,6 @@ class TrainingDocuments(Sequence[Sequence[str]]):
 
     def __len__(self) -> int:
         return self._length
-
-    @overload
-    def __getitem__(self, place: int) -> Sequence[str]: ...
-
-    @overload
-    def __getitem__(self, place: slice) -> Sequence[Sequence[str]]: ...
-
-    def __getitem__(self, place: int | slice) -> Sequence[str] | Sequence[Sequence[str]]:
-        if isinstance(place, slice):
-            return list(islice(self, *place.indices(self._length)))
-        return next(islice(self, range(self._length)[place], None))
 
 
 def split_texts(documents: Documents, *, seed: int) -> Iterator[tuple[str, int | None]]:
