@@ -179,6 +179,28 @@ def test_a_store_that_is_not_whole_is_not_used(path: Path, damage: str) -> None:
     assert len(list(store.iterdir())) == 2
 
 
+@pytest.mark.parametrize("num_renames", [0, 1])
+def test_ids_of_other_settings_are_not_taken_for_one_s_own_after_a_kill(
+    path: Path, monkeypatch: pytest.MonkeyPatch, num_renames: int
+) -> None:
+    """Killed before, or between, the two renames that put other ids in place."""
+    store = path.parent / "store"
+    whole = prepare(path, store=store).train.stream.tolist()
+    rename, renamed = Path.replace, []
+
+    def replace(source: Path, target: Path) -> Path:
+        if len(renamed) == num_renames:
+            raise KeyboardInterrupt
+        renamed.append(target)
+        return rename(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", replace)
+        with pytest.raises(KeyboardInterrupt):
+            prepare(path, store=store, min_frequency=99)
+    assert prepare(path, store=store).train.stream.tolist() == whole
+
+
 def test_documents_at_a_place(path: Path) -> None:
     documents = prepare(path).train.documents
     whole = list(documents)

@@ -5,11 +5,12 @@
     ids.HASH.STYLE.bin    the ids of the training part, int32, `<eos>` after each document
     ids.HASH.STYLE.json   the vocabulary, the held-out documents, and what the ids were made with
 
-HASH is of the content, STYLE the tokenizer's. The JSON is written last, so where it stands the ids
-are whole.
+HASH is of the content, STYLE the tokenizer's. The JSON is written last, and goes before other ids
+come, so where it stands the ids are whole and its own.
 """
 
 import json
+import os
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -112,6 +113,8 @@ def number_large_corpus(
                 numbering.flush()
             vocabulary = numbering.vocabulary(settings)
             _renumber(provisional, numbering.new_ids(vocabulary))
+            # Killed between the two renames, it must not leave these ids with an older record.
+            path.with_suffix(".json").unlink(missing_ok=True)
             provisional.replace(path)
             record = {
                 "settings": asdict(settings),
@@ -362,3 +365,4 @@ def _renumber(path: Path, new_ids: _Numbers) -> None:
             file.seek(-len(data), 1)
             file.write(new_ids[np.frombuffer(data, np.int32)].tobytes())
             file.flush()
+        os.fsync(file.fileno())  # a power cut would leave numbers for ids in a file of full length
