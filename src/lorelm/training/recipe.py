@@ -207,6 +207,9 @@ def _read(name_or_path: str) -> dict[str, Any]:
         raise RecipeError(
             f"recipe {path} is based on {base!r}, which is none of {', '.join(BUILT_IN_RECIPES)}"
         )
+    fitted = settings.get("by_corpus_size", [])
+    if not isinstance(fitted, list) or not all(isinstance(name, str) for name in fitted):
+        raise RecipeError(f"by_corpus_size must be a list of names of settings, not {fitted!r}")
     return _changed(_read(base), settings)
 
 
