@@ -148,6 +148,22 @@ def test_a_bundle_without_weights_is_not_begun_with(
     assert not (tmp_path / "tuned").exists()
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--init", "nowhere"], "bundle nowhere does not exist"),
+        (["--init", "shakespeare", "--hidden-size", "64"], "leave out hidden_size (--hidden-size)"),
+        (["--init", "shakespeare", "--recipe", "my.toml"], "leave out num_layers (--num-layers)"),
+    ],
+)
+def test_a_wrong_init_is_refused_before_the_corpus_is_read(
+    lorelm: Lorelm, tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    (tmp_path / "my.toml").write_text('base = "fine-tune"\nnum_layers = 2\n')
+    ended = lorelm("train", "nowhere.csv", "--out", "model", *arguments, code=2)
+    assert message in ended.stderr
+
+
 def test_a_time_budget_is_kept(lorelm: Lorelm, tales_csv: Path, tmp_path: Path) -> None:
     lorelm("train", tales_csv, "--out", "model", "--time-budget", "6s", "--min-frequency", "1")
     training = Bundle.load(tmp_path / "model").manifest.training

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from lorelm.errors import RecipeError
-from lorelm.training.recipe import BUILT_IN_RECIPES, Recipe
+from lorelm.training.recipe import BUILT_IN_RECIPES, Recipe, given_settings
 
 
 def test_the_classic_recipe_is_the_classic_one() -> None:
@@ -88,6 +88,13 @@ def test_a_wrong_recipe_is_refused(tmp_path: Path, content: str, message: str) -
     path.write_text(content)
     with pytest.raises(RecipeError, match=message):
         Recipe.load(str(path))
+
+
+def test_what_a_user_gives_is_told_from_what_a_recipe_has(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text('base = "classic"\nepochs = 3\n')
+    assert given_settings(str(path), bptt=7, seed=None) == {"epochs", "bptt"}
+    assert given_settings("classic") == set()
 
 
 def test_a_recipe_that_does_not_exist_is_refused() -> None:

@@ -19,8 +19,14 @@ from lorelm.cli.options import TIME, echo_notes, reading_options, take_reading_o
 from lorelm.corpus.documents import Documents
 from lorelm.corpus.readers import read_documents
 from lorelm.corpus.reading_options import ReadingOptions
-from lorelm.errors import CorpusError, MissingExtraError
-from lorelm.training.recipe import BUILT_IN_RECIPES, SCHEDULES, TRAINING_PRECISIONS, Recipe
+from lorelm.errors import CorpusError, MissingExtraError, RecipeError
+from lorelm.training.recipe import (
+    BUILT_IN_RECIPES,
+    SCHEDULES,
+    TRAINING_PRECISIONS,
+    Recipe,
+    given_settings,
+)
 
 if TYPE_CHECKING:
     from lorelm.training.checkpoint import Checkpoint
@@ -80,7 +86,8 @@ def _recipe_options(command: Any) -> Any:
 @click.option(
     "--init",
     metavar="BUNDLE|shakespeare",
-    help="Begin with the weights of a trained model; shakespeare is the embedded one.",
+    help="Begin with the weights, and the sizes, of a trained model; shakespeare is the embedded "
+    "one.",
 )
 @click.option(
     "--resume",
@@ -167,11 +174,15 @@ def train(
     if serving_only and compact:
         raise click.UsageError("--serving-only has no weights; leave out --compact.")
     reading = take_reading_options(flags)
-    settings = Recipe.load(recipe or ("fine-tune" if init else "default"), **flags)
+    recipe = recipe or ("fine-tune" if init else "default")
+    settings = Recipe.load(recipe, **flags)
+    if init is not None:
+        init = str(EMBEDDED_PATH) if init == "shakespeare" else init
+        _check_init(init, given_settings(recipe, **flags))
     parts = [read_documents(part, reading) if part else None for part in (path, valid, test)]
     options = _training_module().TrainingOptions(
         device=device,
-        init=str(EMBEDDED_PATH) if init == "shakespeare" else init,
+        init=init,
         serving_only=serving_only,
         compact=compact,
         time_budget_seconds=time_budget,
@@ -181,6 +192,24 @@ def train(
         tensorboard=tensorboard,
     )
     _run(parts, settings, out, options)
+
+
+def _check_init(init: str, given: set[str]) -> None:
+    """Refuses a model that cannot be begun with, and sizes beside it.
+
+    Raises:
+        BundleError: there is no such model, or it has no weights.
+        RecipeError: a size is given.
+    """
+    from lorelm.training.initial_weights import KNOWN_SIZES, known_model
+
+    known_model(init)
+    for name in KNOWN_SIZES:
+        if name in given:
+            raise RecipeError(
+                f"--init begins with a model of a size of its own: leave out {name} "
+                f"(--{name.replace('_', '-')})"
+            )
 
 
 def _refuse_other_options() -> None:

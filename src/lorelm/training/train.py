@@ -31,7 +31,7 @@ from lorelm.runtime.step_graph import PRECISIONS, Precision, Weights, build_step
 from lorelm.training.budget import Plan, plan
 from lorelm.training.checkpoint import Checkpoint
 from lorelm.training.device import resolve_device, resolve_precision
-from lorelm.training.initial_weights import initial_weights
+from lorelm.training.initial_weights import KNOWN_SIZES, initial_weights, known_model
 from lorelm.training.listener import EpochReport, TrainingListener
 from lorelm.training.loop import CheckpointSettings, fit
 from lorelm.training.metrics import MetricsLog, epoch_figures, metrics_lines
@@ -49,7 +49,7 @@ class TrainingOptions:
 
     Attributes:
         device: where to train: ``auto``, ``cpu``, ``cuda``.
-        init: the path of a bundle whose weights to begin with.
+        init: the path of a bundle whose weights to begin with; its sizes come before the recipe's.
         serving_only: leave the weights and the float32 graph out of the bundle.
         compact: leave the float32 graph out of the bundle, and write the weights in float16.
         with_ngram: put the n-gram model of the training part into the bundle, so that generating
@@ -115,7 +115,8 @@ def train(
     Raises:
         CorpusError: the corpus is too small, has no word for the tokenizer, or is too large for the
             n-gram model that is asked for.
-        BundleError: `out` holds something else, or cannot be written.
+        BundleError: `out` holds something else, or cannot be written; or there is no model to begin
+            with at `init`.
         CheckpointError: `out` holds an unfinished run and this is not its resumption, or `resume`
             is of another corpus.
         InputError: there is no such device, or no writing for TensorBoard.
@@ -128,6 +129,7 @@ def train(
     out = Path(out)
     processes.by_writer(partial(_check_folder, out, is_resumed=resume is not None))
     device = processes.own_device(resolve_device(options.device))
+    known = known_model(options.init) if options.init is not None and resume is None else None
     corpus = prepare_corpus(
         documents,
         tokenizer=make_tokenizer(recipe.tokenizer),
@@ -145,7 +147,6 @@ def train(
     initial = None
     _check_same_everywhere(corpus, recipe, processes)
     if resume is None:
-        known = Bundle.load(options.init) if options.init is not None else None
         planned = processes.by_writer(partial(_planned, recipe, corpus, options, device, known))
         if known is not None:
             initial = initial_weights(known, corpus.vocabulary, corpus.tokenizer)
@@ -326,13 +327,7 @@ def unfinished_run(out: Path) -> Checkpoint | None:
 def _sized_as(recipe: Recipe, known: Bundle) -> Recipe:
     """The recipe with the sizes of the model to begin with."""
     model = known.manifest.model
-    return dataclasses.replace(
-        recipe,
-        embedding_size=model.embedding_size,
-        hidden_size=model.hidden_size,
-        num_layers=model.num_layers,
-        tied=model.tied,
-    )
+    return dataclasses.replace(recipe, **{name: getattr(model, name) for name in KNOWN_SIZES})
 
 
 def _run_facts(planned: Plan, corpus: Corpus, options: TrainingOptions) -> dict[str, Any]:
