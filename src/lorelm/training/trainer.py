@@ -37,6 +37,11 @@ _STEPS_BETWEEN_LOOKS: Final = 20
 """At the loss; each look waits for the device."""
 
 
+_NO_MEMORY: Final = ("allocate memory", "not enough memory", "out of memory", "size calculation")
+"""What PyTorch says on Linux, Windows and graphics cards, and of more bytes than can be counted: it
+has no one exception for a lack of memory."""
+
+
 class LossExplodedError(Exception):
     """The loss is beyond all reason, or no number."""
 
@@ -332,7 +337,9 @@ def _new_model(corpus: Corpus, recipe: Recipe, device: torch.device) -> LSTMLang
     )
     try:
         return LSTMLanguageModel(config).to(device)
-    except RuntimeError as error:  # PyTorch has no one exception for a lack of memory
+    except RuntimeError as error:
+        if not any(phrase in str(error) for phrase in _NO_MEMORY):
+            raise
         raise RecipeError(
             f"there is no memory for {recipe.num_layers} layers of {recipe.hidden_size} and "
             f"{len(corpus.vocabulary):,} words: use a smaller --hidden-size"
