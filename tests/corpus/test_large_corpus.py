@@ -179,6 +179,15 @@ def test_a_store_that_is_not_whole_is_not_used(path: Path, damage: str) -> None:
     assert len(list(store.iterdir())) == 2
 
 
+def test_ids_that_another_process_is_to_have_stored_are_not_numbered_again(path: Path) -> None:
+    store = path.parent / "store"
+    with pytest.raises(CorpusError, match=r"tales\.txt that another process .*are not in .*store"):
+        prepare(path, store=store, is_stored=True)
+    assert not store.exists()
+    whole = prepare(path, store=store).train.stream.tolist()
+    assert prepare(path, store=store, is_stored=True).train.stream.tolist() == whole
+
+
 @pytest.mark.parametrize("num_renames", [0, 1])
 def test_ids_of_other_settings_are_not_taken_for_one_s_own_after_a_kill(
     path: Path, monkeypatch: pytest.MonkeyPatch, num_renames: int

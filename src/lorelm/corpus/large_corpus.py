@@ -86,20 +86,32 @@ def is_large(documents: Documents) -> bool:
 
 
 def number_large_corpus(
-    read: Sequence[Documents], tokenizer: Tokenizer, settings: LargeSettings, *, store: Path
+    read: Sequence[Documents],
+    tokenizer: Tokenizer,
+    settings: LargeSettings,
+    *,
+    store: Path,
+    is_stored: bool = False,
 ) -> LargeCorpus:
     """The ids of a corpus, from its files in the folder `store` or written there.
 
     Args:
         read: one corpus that is to be split (:class:`HashedSplit`), or the three parts.
+        is_stored: another process has written them there; nothing is to be written.
 
     Raises:
-        CorpusError: a file is damaged, a part has no word, or `store` cannot be written.
+        CorpusError: a file is damaged, a part has no word, or `store` cannot be written, or does
+            not hold what it is to hold.
     """
     path = store / f"ids.{_content_hash(read)[:16]}.{tokenizer.style}.bin"
     found = _load(path, settings)
     if found is not None:
         return found
+    if is_stored:
+        raise CorpusError(
+            f"the ids of {read[0].source} that another process of this run wrote are not in "
+            f"{store}: give --out a folder on a drive that all machines share"
+        )
     provisional = path.with_name(f".{path.name}.new")
     try:
         store.mkdir(parents=True, exist_ok=True)

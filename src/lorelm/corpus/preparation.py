@@ -85,6 +85,7 @@ def prepare_corpus(
     valid: Documents | None = None,
     test: Documents | None = None,
     store: Path | None = None,
+    is_stored: bool = False,
 ) -> Corpus:
     """Splits, tokenizes and numbers a corpus; the vocabulary comes from the training part alone.
 
@@ -93,16 +94,21 @@ def prepare_corpus(
     Args:
         store: the folder for the ids of a corpus that is larger than memory (`large_corpus.py`),
             which are used again where they are there; without one, they are gone with the corpus.
+        is_stored: another process has written such ids there; nothing is to be written.
 
     Raises:
         CorpusError: only one of `valid` and `test` is given, a part has no word left after
-            tokenizing, or the documents are too few to split.
+            tokenizing, the documents are too few to split, or `store` does not hold what it is to
+            hold.
     """
     if (valid is None) != (test is None):
         raise CorpusError("give --valid and --test together, or neither of them")
     read = [documents, *(part for part in (valid, test) if part is not None)]
     if any(map(is_large, read)):
-        return _prepare_large(read, tokenizer, min_frequency, split_seed, store)
+        settings = LargeSettings(
+            min_frequency=min_frequency, split_seed=split_seed, max_words=large_corpus.MAX_WORDS
+        )
+        return _prepare_large(read, tokenizer, settings, store=store, is_stored=is_stored)
     if len(read) == 1:
         parts = split_and_tokenize(documents, tokenizer, split_seed=split_seed)
         fingerprint = documents.fingerprint
@@ -138,21 +144,21 @@ def _require_words(vocabulary: Vocabulary, documents: Documents, min_frequency: 
 def _prepare_large(
     read: Sequence[Documents],
     tokenizer: Tokenizer,
-    min_frequency: int,
-    split_seed: int,
+    settings: LargeSettings,
+    *,
     store: Path | None,
+    is_stored: bool,
 ) -> Corpus:
-    settings = LargeSettings(
-        min_frequency=min_frequency, split_seed=split_seed, max_words=large_corpus.MAX_WORDS
-    )
     with TemporaryDirectory(ignore_cleanup_errors=True) as passing:
-        numbered = number_large_corpus(read, tokenizer, settings, store=store or Path(passing))
+        numbered = number_large_corpus(
+            read, tokenizer, settings, store=store or Path(passing), is_stored=is_stored
+        )
     vocabulary = numbered.vocabulary
-    _require_words(vocabulary, read[0], min_frequency)
+    _require_words(vocabulary, read[0], settings.min_frequency)
     train = TrainingDocuments(
         read[0],
         tokenizer,
-        split_seed=split_seed if len(read) == 1 else None,
+        split_seed=settings.split_seed if len(read) == 1 else None,
         length=numbered.num_train,
     )
     valid, test = (

@@ -16,6 +16,7 @@ from lorelm.bundle import Bundle
 from lorelm.bundle.bundle import CHECKPOINT, check_target, save_bundle
 from lorelm.bundle.manifest import CorpusFacts, Evaluation, TrainingFacts
 from lorelm.corpus.documents import Documents
+from lorelm.corpus.large_corpus import is_large
 from lorelm.corpus.preparation import Corpus, prepare_corpus
 from lorelm.corpus.token_keys import document_keys
 from lorelm.corpus.tokenizer import make_tokenizer
@@ -130,15 +131,7 @@ def train(
     processes.by_writer(partial(_check_folder, out, is_resumed=resume is not None))
     device = processes.own_device(resolve_device(options.device))
     known = known_model(options.init) if options.init is not None and resume is None else None
-    corpus = prepare_corpus(
-        documents,
-        tokenizer=make_tokenizer(recipe.tokenizer),
-        min_frequency=recipe.min_frequency,
-        split_seed=recipe.split_seed,
-        valid=valid,
-        test=test,
-        store=out if processes.is_writer else None,
-    )
+    corpus = _prepared(documents, valid, test, recipe=recipe, out=out, processes=processes)
     if options.with_ngram and not corpus.is_countable:
         raise CorpusError(
             f"{corpus.source} is too large for an n-gram model: leave out --ngram, or give a part "
@@ -178,6 +171,33 @@ def train(
     if not processes.is_writer:
         return None
     return _save(trained, corpus, recipe, out=out, options=options, device=device.type)
+
+
+def _prepared(
+    documents: Documents,
+    valid: Documents | None,
+    test: Documents | None,
+    *,
+    recipe: Recipe,
+    out: Path,
+    processes: Processes,
+) -> Corpus:
+    """The corpus; one that is larger than memory is numbered once, by the writer."""
+
+    def prepare() -> Corpus:
+        return prepare_corpus(
+            documents,
+            tokenizer=make_tokenizer(recipe.tokenizer),
+            min_frequency=recipe.min_frequency,
+            split_seed=recipe.split_seed,
+            valid=valid,
+            test=test,
+            store=out,
+            is_stored=not processes.is_writer,
+        )
+
+    is_one_large = any(is_large(part) for part in (documents, valid, test) if part is not None)
+    return processes.writer_first(prepare) if is_one_large else prepare()
 
 
 def _save(
