@@ -150,7 +150,7 @@ class _Keeper:
                 f"{_MAX_HALVINGS} times: use a lower --learning-rate"
             )
         self._listener.on_problem(f"the loss exploded: back to {where} with half the learning rate")
-        self._trainer.restore(self._last_good)
+        self._trainer.restore(self._last_good, seconds=self._trainer.seconds)
         self._trainer.num_halved = num_halved
 
     def finish(self) -> None:

@@ -23,7 +23,7 @@ from lorelm.training.checkpoint import Snapshot
 from lorelm.training.device import autocast, resolve_precision
 from lorelm.training.listener import EpochReport, TrainingListener
 from lorelm.training.output_loss import output_loss
-from lorelm.training.pace import CountedPace, Pace, TimedPace
+from lorelm.training.pace import Pace
 from lorelm.training.processes import ALONE, Processes
 from lorelm.training.recipe import Recipe
 from lorelm.training.regularisation import RegularisedModel
@@ -109,11 +109,11 @@ class Trainer:
         self._seconds_before = 0.0
         self._started = time.perf_counter()
         self._begin_epoch()
-        self._pace: Pace = (
-            CountedPace(recipe.epochs * self._windows_per_epoch)
-            if seconds is None
-            else TimedPace(seconds)
+        self._pace = Pace(
+            num_updates=recipe.epochs * self._windows_per_epoch if seconds is None else None,
+            seconds=seconds,
         )
+        self._progress = 0.0
         listener.on_start(corpus, recipe)
 
     @property
@@ -127,7 +127,7 @@ class Trainer:
 
     @property
     def is_over(self) -> bool:
-        return self._pace.is_over and self._window == 0
+        return self._progress >= 1 and self._window == 0 and bool(self.epochs)
 
     @property
     def seconds(self) -> float:
@@ -154,11 +154,11 @@ class Trainer:
         )
         self._update(inputs_TB, targets_TB)
         self._window += 1
-        self._pace.advance(seconds=self._processes.writers(self.seconds))
+        self._look_at_clock()
         if self._window % _STEPS_BETWEEN_LOOKS == 0:
             self._check_loss()
         self._listener.on_step(num_tokens=len(inputs_TB) * self._recipe.batch_size)
-        if self._window == self._windows_per_epoch or self._pace.is_over:
+        if self._window == self._windows_per_epoch or self._progress >= 1:
             self._check_loss()
             self._end_epoch()
             self._begin_epoch()
@@ -181,7 +181,6 @@ class Trainer:
                 "epochs": [dataclasses.asdict(report) for report in self.epochs],
                 "window": self._window,
                 "num_updates": self._num_updates,
-                "pace": self._pace.state,
                 "learning_rate": self._learning_rate.state,
                 "epoch_tokens": self._epoch_tokens,
                 "epoch_seconds": self._epoch_seconds + self.seconds,
@@ -189,18 +188,23 @@ class Trainer:
             },
         )
 
-    def restore(self, snapshot: Snapshot) -> None:
-        """Goes on where a run of the same corpus, recipe and device was."""
+    def restore(self, snapshot: Snapshot, *, seconds: float | None = None) -> None:
+        """Goes on where a run of the same corpus, recipe and device was.
+
+        Args:
+            seconds: since training began; None: as many as at the time of the snapshot, since what
+                came after it was an interruption.
+        """
         facts = snapshot.facts
         tensors = snapshot.tensors | {
             name: snapshot.tensors[name][:, self._columns] for name in ("state.h", "state.c")
         }
         self.epochs = [EpochReport(**report) for report in facts["epochs"]]
         self._num_updates = facts["num_updates"]
-        self._pace.restore(facts["pace"])
         self._learning_rate.restore(facts["learning_rate"])
-        self._seconds_before = facts["seconds"]
+        self._seconds_before = facts["seconds"] if seconds is None else seconds
         self._started = time.perf_counter()
+        self._look_at_clock()
         self._begin_epoch(window=facts["window"])
         self._epoch_tokens = facts["epoch_tokens"]
         self._epoch_seconds = facts["epoch_seconds"] - self.seconds
@@ -212,6 +216,12 @@ class Trainer:
         if "cuda_random" in tensors:
             torch.cuda.set_rng_state(tensors["cuda_random"], self._device)
         self._listener.on_restore(self.epochs, epoch_tokens=self._epoch_tokens)
+
+    def _look_at_clock(self) -> None:
+        """Takes down how far the run is, the same in all processes."""
+        self._progress = self._pace.progress(
+            num_updates=self._num_updates, seconds=self._processes.writers(self.seconds)
+        )
 
     def _tensors(self) -> dict[str, torch.Tensor]:
         """All that the run consists of, by name, to be read from or written to."""
@@ -264,7 +274,7 @@ class Trainer:
     def _update(self, inputs_TB: torch.Tensor, targets_TB: torch.Tensor) -> None:
         """One step of the optimizer; the state is carried on, cut off from its past."""
         for group in self._optimizer.param_groups:
-            group["lr"] = self._learning_rate.at(self._pace.progress)
+            group["lr"] = self._learning_rate.at(self._progress)
         self._model.train()
         with autocast(self._device, self._precision):
             outputs_TBH, state, penalty = self._regularised(inputs_TB, self._state)
