@@ -243,6 +243,18 @@ def test_a_corpus_without_a_word_for_the_tokenizer_is_refused(tmp_path: Path) ->
     assert not (tmp_path / "store").exists()
 
 
+@pytest.mark.parametrize("is_split", [True, False])
+def test_it_is_told_how_far_the_numbering_is(
+    path: Path, monkeypatch: pytest.MonkeyPatch, is_split: bool
+) -> None:
+    monkeypatch.setattr(large_corpus, "_DOCUMENTS_BETWEEN_WORDS", 500)
+    shares: list[float] = []
+    parts = {} if is_split else {"valid": read_documents(path), "test": read_documents(path)}
+    prepare(path, on_progress=shares.append, **parts)
+    num_documents = sum(line != "--" for line in LINES)
+    assert shares == pytest.approx([n / num_documents for n in range(500, 2700, 500)], rel=0.05)
+
+
 def test_too_many_tokens_to_count_are_said(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert prepare(path).is_countable
     monkeypatch.setattr(preparation, "MAX_COUNTED_TOKENS", 100)

@@ -179,8 +179,19 @@ def test_a_corpus_larger_than_memory_is_numbered_once_and_waited_for(
     lines = "\n".join(text.replace("\n", " ") for text in tales.texts)
     (tmp_path / "tales.txt").write_text(lines, encoding="utf-8")
     settings = ("--hidden-size", "8", "--epochs", "1", "--min-frequency", "1", "--device", "cpu")
+    budget = ("--time-budget", "2m")  # whose plan is made by both
     ended = subprocess.run(
-        [sys.executable, "-c", ON_A_LARGE_CORPUS, "train", "tales.txt", "--out", "m", *settings],
+        [
+            sys.executable,
+            "-c",
+            ON_A_LARGE_CORPUS,
+            "train",
+            "tales.txt",
+            "--out",
+            "m",
+            *settings,
+            *budget,
+        ],
         cwd=tmp_path,
         check=False,
         capture_output=True,
@@ -189,6 +200,7 @@ def test_a_corpus_larger_than_memory_is_numbered_once_and_waited_for(
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout == "numbering\n"
     assert "Saved to m." in ended.stderr
+    assert ended.stderr.count("Of the time budget of 2 min") == 1
     assert not list((tmp_path / "m").glob("ids.*"))
 
 

@@ -16,6 +16,7 @@ from lorelm.bundle import EMBEDDED_PATH, Bundle
 from lorelm.cli.evaluating import evaluate_bundle
 from lorelm.cli.figures_display import show_figures
 from lorelm.cli.options import TIME, echo_notes, reading_options, take_reading_options
+from lorelm.cli.process_start import process_started
 from lorelm.corpus.documents import Documents
 from lorelm.corpus.readers import read_documents
 from lorelm.corpus.reading_options import ReadingOptions
@@ -99,7 +100,8 @@ def _recipe_options(command: Any) -> Any:
     "--time-budget",
     type=TIME,
     metavar="2m|30m|4h",
-    help="Fit the width of the model, the epochs and the learning rate to this time.",
+    help="Be done in this time, judging included: the width of the model, the epochs and the "
+    "learning rate are fitted to it.",
 )
 @click.option("--valid", metavar="FILE", help="Validation part, instead of splitting PATH.")
 @click.option("--test", metavar="FILE", help="Test part, instead of splitting PATH.")
@@ -296,6 +298,7 @@ def _run(
             resume=resume,
             stop=stop,
             processes=processes,
+            started=process_started(),
         )
     if result is None:  # another process has it
         return

@@ -12,7 +12,7 @@ come, so where it stands the ids are whole and its own.
 import json
 import os
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import BinaryIO, Final, cast
@@ -41,6 +41,9 @@ _MAX_PIECES: Final = 200_000
 """Pieces between white space that are remembered, and as many that were before: about 120 MB."""
 
 _FLUSHED_IDS: Final = 1_000_000
+
+_DOCUMENTS_BETWEEN_WORDS: Final = 20_000
+"""On how far the reading is: a quarter of a second."""
 
 _Numbers = npt.NDArray[np.int32]
 _END: Final = np.int32(0).tobytes()
@@ -92,12 +95,14 @@ def number_large_corpus(
     *,
     store: Path,
     is_stored: bool = False,
+    on_progress: Callable[[float], None] | None = None,
 ) -> LargeCorpus:
     """The ids of a corpus, from its files in the folder `store` or written there.
 
     Args:
         read: one corpus that is to be split (:class:`HashedSplit`), or the three parts.
         is_stored: another process has written them there; nothing is to be written.
+        on_progress: told now and then which share of the corpus is read, about, from 0 to 1.
 
     Raises:
         CorpusError: a file is damaged, a part has no word, or `store` cannot be written, or does
@@ -117,7 +122,7 @@ def number_large_corpus(
         store.mkdir(parents=True, exist_ok=True)
         try:
             with provisional.open("wb") as file:
-                numbering = _Numbering(tokenizer, file)
+                numbering = _Numbering(tokenizer, file, on_progress)
                 if len(read) == 1:
                     numbering.add_split(read[0], seed=settings.split_seed)
                 else:
@@ -184,9 +189,15 @@ def split_texts(documents: Documents, *, seed: int) -> Iterator[tuple[str, int |
 
 
 def _split_of(documents: Documents, *, seed: int) -> HashedSplit:
+    return HashedSplit(seed=seed, num_documents=_num_documents(documents))
+
+
+def _num_documents(documents: Documents) -> float:
+    """How many they are; of a file that was not read yet, about."""
     texts = documents.texts
-    assert isinstance(texts, LargeFile)
-    return HashedSplit(seed=seed, num_documents=texts.num_bytes / texts.mean_line_bytes())
+    if isinstance(texts, LargeFile):
+        return texts.num_bytes / texts.mean_line_bytes()
+    return len(texts)
 
 
 def _content_hash(read: Sequence[Documents]) -> str:
@@ -260,9 +271,15 @@ class _Pieces(dict[str, tuple[bytes, str]]):
 class _Numbering:
     """The one pass: numbers words as they come, counts them, writes the numbers to a file."""
 
-    def __init__(self, tokenizer: Tokenizer, file: BinaryIO) -> None:
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        file: BinaryIO,
+        on_progress: Callable[[float], None] | None = None,
+    ) -> None:
         self._tokenizer = tokenizer
         self._file = file
+        self._on_progress = on_progress
         self._pieces = _Pieces(tokenizer)
         self._counts: Ids = np.zeros(1, np.int64)
         self._waiting: list[bytes] = []
@@ -280,7 +297,7 @@ class _Numbering:
             CorpusError: a part has no word.
         """
         split = _split_of(documents, seed=seed)
-        for text in documents.texts:
+        for text in self._texts_of(documents):
             self.digest.update(text)
             pieces = [self._pieces[piece] for piece in text.split()]
             part = split.part_of(" ".join([words for _, words in pieces if words]))
@@ -298,7 +315,7 @@ class _Numbering:
         Raises:
             CorpusError: a part has no word.
         """
-        for text in read[0].texts:
+        for text in self._texts_of(read[0]):
             self.digest.update(text)
             self._train([self._pieces[piece][0] for piece in text.split()])
         for part, documents in enumerate(read[1:], start=1):
@@ -333,6 +350,14 @@ class _Numbering:
             if word in self._pieces.numbers:
                 new_ids[self._pieces.numbers[word]] = id_
         return new_ids
+
+    def _texts_of(self, documents: Documents) -> Iterator[str]:
+        """The texts, with a word now and then on how far it is."""
+        num_expected = _num_documents(documents)
+        for number, text in enumerate(documents.texts, start=1):
+            yield text
+            if self._on_progress and number % _DOCUMENTS_BETWEEN_WORDS == 0:
+                self._on_progress(min(number / num_expected, 1.0))
 
     def _train(self, numbers: list[bytes]) -> None:
         data = b"".join(numbers)

@@ -46,6 +46,7 @@ def fit(
     listener: TrainingListener,
     initial_weights: Weights | None = None,
     seconds: float | None = None,
+    max_epochs: int | None = None,
     checkpoints: CheckpointSettings | None = None,
     resume: Snapshot | None = None,
     stop: threading.Event | None = None,
@@ -60,6 +61,7 @@ def fit(
     Args:
         initial_weights: to begin with, in place of random ones.
         seconds: how long to train; None trains the recipe's epochs.
+        max_epochs: to train in that time; None: as many as fit.
         checkpoints: where to save the run; None does not save it.
         resume: goes on from there.
         stop: ends training after the step in which it is set, with a checkpoint.
@@ -78,6 +80,7 @@ def fit(
         listener=listener,
         initial_weights=initial_weights,
         seconds=seconds,
+        max_epochs=max_epochs,
         processes=processes,
     )
     if resume is not None:

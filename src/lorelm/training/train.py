@@ -2,14 +2,14 @@
 
 import dataclasses
 import threading
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
 import torch
 
 from lorelm.bundle import Bundle
@@ -25,14 +25,14 @@ from lorelm.evaluation.cache import tune_cache
 from lorelm.evaluation.mixture import CountedModel
 from lorelm.evaluation.perplexity import perplexity, score_stream
 from lorelm.evaluation.spelling import SpellingModel
-from lorelm.model.lstm import LSTMLanguageModel
 from lorelm.ngrams.fingerprints import FingerprintIndex
 from lorelm.runtime.onnx_runtime import OnnxRuntime
-from lorelm.runtime.step_graph import PRECISIONS, Precision, Weights, build_step_graph
-from lorelm.training.budget import Plan, plan
+from lorelm.runtime.step_graph import PRECISIONS, Precision, build_step_graph
+from lorelm.training.budget import Plan, ThisMachine, TimeBudget, plan
 from lorelm.training.checkpoint import Checkpoint
 from lorelm.training.device import resolve_device, resolve_precision
 from lorelm.training.initial_weights import KNOWN_SIZES, initial_weights, known_model
+from lorelm.training.judging import numpy_weights
 from lorelm.training.listener import EpochReport, TrainingListener
 from lorelm.training.loop import CheckpointSettings, fit
 from lorelm.training.metrics import MetricsLog, epoch_figures, metrics_lines
@@ -55,8 +55,8 @@ class TrainingOptions:
         compact: leave the float32 graph out of the bundle, and write the weights in float16.
         with_ngram: put the n-gram model of the training part into the bundle, so that generating
             and scoring can use the mixture of both.
-        time_budget_seconds: how long the run may take, judging the model included; the width and
-            the epochs are fitted to it. None lets the recipe decide.
+        time_budget_seconds: how long the run may take, from its beginning to the saved and judged
+            model; the width and the epochs are fitted to it. None lets the recipe decide.
         checkpoint_seconds: between two checkpoints.
         checkpoint_steps: between two checkpoints, where they are to be counted in steps.
         tensorboard: the path of a folder to write the figures of each epoch to for TensorBoard.
@@ -98,6 +98,7 @@ def train(
     resume: Checkpoint | None = None,
     stop: threading.Event | None = None,
     processes: Processes = ALONE,
+    started: float | None = None,
 ) -> TrainingResult | None:
     """Trains a model, judges it on the test part and saves it as a bundle in the folder `out`.
 
@@ -112,6 +113,7 @@ def train(
         resume: the checkpoint to go on from, by its own recipe and options.
         stop: ends training with a checkpoint after the step in which it is set.
         processes: that train together; all of them are given the same arguments.
+        started: when the time budget began to run, by `time.perf_counter`; None: now.
 
     Raises:
         CorpusError: the corpus is too small, has no word for the tokenizer, or is too large for the
@@ -122,16 +124,20 @@ def train(
             is of another corpus.
         InputError: there is no such device, or no writing for TensorBoard.
         MissingExtraError: TensorBoard is asked for and not installed.
-        RecipeError: the loss exploded, again and again, or the batch is too small for so many
-            processes.
+        RecipeError: the loss exploded, again and again, the batch is too small for so many
+            processes, or the time budget for anything sensible.
         TrainingStoppedError: `stop` was set.
         WorkerLostError: another process ended.
     """
     out = Path(out)
+    budget = _budget(options, started) if resume is None else None
     processes.by_writer(partial(_check_folder, out, is_resumed=resume is not None))
     device = processes.own_device(resolve_device(options.device))
     known = known_model(options.init) if options.init is not None and resume is None else None
-    corpus = _prepared(documents, valid, test, recipe=recipe, out=out, processes=processes)
+    on_progress = budget.watch(f"preparing {documents.source}") if budget else None
+    corpus = _prepared(
+        documents, valid, test, recipe=recipe, out=out, processes=processes, on_progress=on_progress
+    )
     if options.with_ngram and not corpus.is_countable:
         raise CorpusError(
             f"{corpus.source} is too large for an n-gram model: leave out --ngram, or give a part "
@@ -140,17 +146,22 @@ def train(
     initial = None
     _check_same_everywhere(corpus, recipe, processes)
     if resume is None:
-        planned = processes.by_writer(partial(_planned, recipe, corpus, options, device, known))
+        planned = _planned(
+            recipe, corpus, options, budget, device=device, known=known, processes=processes
+        )
         if known is not None:
             initial = initial_weights(known, corpus.vocabulary, corpus.tokenizer)
     else:
-        planned = Plan(recipe=recipe, training_seconds=resume.run["training_seconds"])
+        planned = Plan.from_facts(resume.run)
         _check_same_corpus(resume, corpus, out)
     recipe = planned.recipe
+    corpus = planned.fitted(corpus)
     run = _run_facts(planned, corpus, options)
     epochs = resume.snapshot.facts["epochs"] if resume else ()
     reports = [EpochReport(**report) for report in epochs]
     with _told(listener, out, options, processes, reports) as told:
+        for warning in planned.warnings:
+            told.on_problem(warning)
         trained = fit(
             corpus,
             recipe,
@@ -158,6 +169,7 @@ def train(
             listener=told,
             initial_weights=initial,
             seconds=planned.training_seconds,
+            max_epochs=planned.max_epochs,
             checkpoints=CheckpointSettings(
                 out=out,
                 run=run,
@@ -181,6 +193,7 @@ def _prepared(
     recipe: Recipe,
     out: Path,
     processes: Processes,
+    on_progress: Callable[[float], None] | None,
 ) -> Corpus:
     """The corpus; one that is larger than memory is numbered once, by the writer."""
 
@@ -194,6 +207,7 @@ def _prepared(
             test=test,
             store=out,
             is_stored=not processes.is_writer,
+            on_progress=on_progress,
         )
 
     is_one_large = any(is_large(part) for part in (documents, valid, test) if part is not None)
@@ -210,7 +224,7 @@ def _save(
     device: str,
 ) -> TrainingResult:
     """Judges a trained model and makes a bundle of it."""
-    weights = _weights(trained.model)
+    weights = numpy_weights(trained.model)
     kept: tuple[Precision, ...] = (
         ("int8",) if options.serving_only or options.compact else PRECISIONS
     )
@@ -311,28 +325,51 @@ def refuse_unfinished(out: Path) -> None:
         )
 
 
+def _budget(options: TrainingOptions, started: float | None) -> TimeBudget | None:
+    if options.time_budget_seconds is None:
+        return None
+    started = time.perf_counter() if started is None else started
+    return TimeBudget(seconds=options.time_budget_seconds, started=started)
+
+
 def _planned(
     recipe: Recipe,
     corpus: Corpus,
     options: TrainingOptions,
+    budget: TimeBudget | None,
+    *,
     device: torch.device,
     known: Bundle | None,
+    processes: Processes,
 ) -> Plan:
-    """The recipe as it fits the machine, the corpus, the model to begin with, and the time."""
-    may_change_width = "hidden_size" in recipe.by_corpus_size and known is None
-    recipe = dataclasses.replace(recipe, precision=resolve_precision(recipe.precision, device))
-    recipe = sized_to(recipe, len(corpus.train.stream), is_fine_tuning=known is not None)
-    if known is not None:
-        recipe = _sized_as(recipe, known)
-    if options.time_budget_seconds is None:
-        return Plan(recipe=recipe, training_seconds=None)
+    """The recipe as it fits the machine, the corpus, the model to begin with, and the time.
+
+    Raises:
+        RecipeError: nothing sensible fits into the time.
+    """
+    sized = processes.by_writer(partial(_sized, recipe, corpus, device, known))
+    if budget is None:
+        return Plan(recipe=sized)
     return plan(
         corpus,
-        recipe,
-        options.time_budget_seconds,
-        device=device,
-        may_change_width=may_change_width,
+        sized,
+        budget,
+        ThisMachine(
+            device=device,
+            processes=processes,
+            measured_seconds=min(2.0, budget.seconds / 200),
+        ),
+        may_change_width="hidden_size" in recipe.by_corpus_size and known is None,
+        may_change_epochs="epochs" in recipe.by_corpus_size,
+        must_be_counted=options.with_ngram,
     )
+
+
+def _sized(recipe: Recipe, corpus: Corpus, device: torch.device, known: Bundle | None) -> Recipe:
+    """The recipe as it fits the machine, the corpus, and the model to begin with."""
+    recipe = dataclasses.replace(recipe, precision=resolve_precision(recipe.precision, device))
+    recipe = sized_to(recipe, len(corpus.train.stream), is_fine_tuning=known is not None)
+    return recipe if known is None else _sized_as(recipe, known)
 
 
 def unfinished_run(out: Path) -> Checkpoint | None:
@@ -353,8 +390,7 @@ def _sized_as(recipe: Recipe, known: Bundle) -> Recipe:
 def _run_facts(planned: Plan, corpus: Corpus, options: TrainingOptions) -> dict[str, Any]:
     """What a checkpoint says of its run."""
     return {
-        "recipe": planned.recipe.to_dict(),
-        "training_seconds": planned.training_seconds,
+        **planned.facts,
         "corpus_fingerprint": corpus.fingerprint,
         "files": [dataclasses.asdict(file) for file in corpus.files],
         "options": dataclasses.asdict(options),
@@ -389,13 +425,6 @@ def _check_same_corpus(resume: Checkpoint, corpus: Corpus, out: Path) -> None:
             f"the corpus has changed since the run in {out} began: bring back the file as it "
             "was, or begin anew in another folder"
         )
-
-
-def _weights(model: LSTMLanguageModel) -> Weights:
-    return {
-        name: np.asarray(tensor.detach().cpu().numpy(), dtype=np.float32)
-        for name, tensor in model.state_dict().items()
-    }
 
 
 def _evaluate(trained: TrainedModel, corpus: Corpus, served: OnnxRuntime) -> Evaluation:

@@ -61,6 +61,7 @@ class Trainer:
     Args:
         initial_weights: to begin with, in place of random ones.
         seconds: how long to train; None trains the recipe's epochs.
+        max_epochs: to train in that time; None: as many as fit.
         processes: that share each batch; all of them call the same methods.
 
     Raises:
@@ -77,6 +78,7 @@ class Trainer:
         listener: TrainingListener,
         initial_weights: Weights | None = None,
         seconds: float | None = None,
+        max_epochs: int | None = None,
         processes: Processes = ALONE,
     ) -> None:
         self.epochs: list[EpochReport] = []
@@ -89,7 +91,7 @@ class Trainer:
         self._num_columns: Final = self._columns.stop - self._columns.start
         self._precision: Final = resolve_precision(recipe.precision, device)
         torch.manual_seed(recipe.seed)
-        self._model = _new_model(corpus, recipe, device)
+        self._model = new_model(corpus, recipe, device)
         if initial_weights is not None:
             self._model.load_state_dict(
                 {name: torch.from_numpy(weight) for name, weight in initial_weights.items()}
@@ -109,8 +111,9 @@ class Trainer:
         self._seconds_before = 0.0
         self._started = time.perf_counter()
         self._begin_epoch()
+        num_epochs = recipe.epochs if seconds is None else max_epochs
         self._pace = Pace(
-            num_updates=recipe.epochs * self._windows_per_epoch if seconds is None else None,
+            num_updates=None if num_epochs is None else num_epochs * self.updates_per_epoch,
             seconds=seconds,
         )
         self._progress = 0.0
@@ -133,6 +136,11 @@ class Trainer:
     def seconds(self) -> float:
         """Since training began, interruptions not counted."""
         return self._seconds_before + time.perf_counter() - self._started
+
+    @property
+    def averaged_model(self) -> LSTMLanguageModel:
+        """What is validated and kept."""
+        return self._average.model
 
     @property
     def best_epoch(self) -> EpochReport:
@@ -158,7 +166,7 @@ class Trainer:
         if self._window % _STEPS_BETWEEN_LOOKS == 0:
             self._check_loss()
         self._listener.on_step(num_tokens=len(inputs_TB) * self._recipe.batch_size)
-        if self._window == self._windows_per_epoch or self._progress >= 1:
+        if self._window == self.updates_per_epoch or self._progress >= 1:
             self._check_loss()
             self._end_epoch()
             self._begin_epoch()
@@ -264,7 +272,7 @@ class Trainer:
             order = order.shuffled(np.random.default_rng(seeds))
         reading = Reading(stream, batch_size=recipe.batch_size, order=order, columns=self._columns)
         self._windows: Iterator[tuple[Ids, Ids]] = reading.windows(bptt=recipe.bptt, first=window)
-        self._windows_per_epoch = -(-reading.num_steps // recipe.bptt)
+        self.updates_per_epoch = -(-reading.num_steps // recipe.bptt)
         self._window = window
         self._state = self._model.initial_state(self._num_columns)
         self._epoch_nats = torch.zeros((), device=self._device)
@@ -337,7 +345,12 @@ def _cuda_random_state(device: torch.device) -> dict[str, torch.Tensor]:
     return {"cuda_random": torch.cuda.get_rng_state(device)} if device.type == "cuda" else {}
 
 
-def _new_model(corpus: Corpus, recipe: Recipe, device: torch.device) -> LSTMLanguageModel:
+def new_model(corpus: Corpus, recipe: Recipe, device: torch.device) -> LSTMLanguageModel:
+    """The model that a recipe trains on a corpus, with random weights.
+
+    Raises:
+        RecipeError: there is no memory for it.
+    """
     config = ModelConfig(
         vocabulary_size=len(corpus.vocabulary),
         embedding_size=recipe.embedding_size,
