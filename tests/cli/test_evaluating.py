@@ -49,3 +49,15 @@ def test_a_corpus_too_large_to_be_counted_is_judged_without_counting_and_copies(
     assert copies_table(result.figures) is None
     with pytest.raises(CorpusError, match="too large for an n-gram model"):
         evaluate_bundle(bundle, EvaluationSettings(interpolate=True), corpus=corpus)
+
+
+def test_what_was_judged_on_a_sample_says_so(tiny_bundle: Path, tales: Documents) -> None:
+    bundle = Bundle.load(tiny_bundle)
+    corpus = split_as_trained(bundle, [tales])
+    assert corpus is not None
+    settings = EvaluationSettings(num_samples=0)
+    whole = evaluate_bundle(bundle, settings, corpus=corpus).figures
+    sampled = evaluate_bundle(bundle, settings, corpus=corpus.with_samples(60)).figures
+    assert whole.text == "the test part of tales.txt"
+    assert sampled.text == "a sample of the test part of tales.txt"
+    assert sampled.tokens < whole.tokens

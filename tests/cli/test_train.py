@@ -223,15 +223,39 @@ def test_a_bundle_without_weights_is_not_begun_with(
     assert not (tmp_path / "tuned").exists()
 
 
-def test_a_time_budget_is_kept(lorelm: Lorelm, tales_csv: Path, tmp_path: Path) -> None:
-    lorelm("train", tales_csv, "--out", "model", "--time-budget", "6s", "--min-frequency", "1")
-    training = Bundle.load(tmp_path / "model").manifest.training
-    assert training.seconds < 12  # a wide margin: the machine is shared
-    rates = [
-        json.loads(line)["learning_rate"]
-        for line in (tmp_path / "model" / "metrics.jsonl").read_text().splitlines()
-    ]
-    assert rates[-1] < 0.1 * max(rates)
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--init", "nowhere"], "bundle nowhere does not exist"),
+        (["--init", "shakespeare", "--hidden-size", "64"], "leave out hidden_size (--hidden-size)"),
+        (["--init", "shakespeare", "--recipe", "my.toml"], "leave out num_layers (--num-layers)"),
+    ],
+)
+def test_a_wrong_init_is_refused_before_the_corpus_is_read(
+    lorelm: Lorelm, tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    (tmp_path / "my.toml").write_text('base = "fine-tune"\nnum_layers = 2\n')
+    ended = lorelm("train", "nowhere.csv", "--out", "model", *arguments, code=2)
+    assert message in ended.stderr
+
+
+def test_a_time_budget_keeps_to_the_epochs_that_are_given_and_says_what_it_does(
+    lorelm: Lorelm, tales_csv: Path, tmp_path: Path
+) -> None:
+    budget = ("--time-budget", "2m", "--epochs", "3")
+    ended = lorelm("train", tales_csv, "--out", "model", *SMALL, *budget)
+    assert "Of the time budget of 2 min, " in ended.stderr
+    assert "training: hidden size 8, about 3.0 epochs." in ended.stderr
+    assert (tmp_path / "model" / "metrics.jsonl").read_text().count("\n") == 3
+
+
+def test_a_time_budget_in_which_nothing_fits_is_refused(
+    lorelm: Lorelm, tales_csv: Path, tmp_path: Path
+) -> None:
+    ended = lorelm("train", tales_csv, "--out", "model", "--time-budget", "0.1s", code=2)
+    assert "lorelm: a time budget of 0.1 s is too short: reading tales.csv" in ended.stderr
+    assert "s; give --time-budget " in ended.stderr
+    assert not (tmp_path / "model").exists()
 
 
 def test_a_time_that_is_none_is_refused(lorelm: Lorelm, tales_csv: Path) -> None:

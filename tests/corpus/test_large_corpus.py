@@ -174,9 +174,58 @@ def test_a_store_that_is_not_whole_is_not_used(path: Path, damage: str) -> None:
     elif damage == "half a record":
         record.write_bytes(record.read_bytes()[:100])
     else:
-        prepare(path, store=store, min_frequency=5)
+        prepare(path, store=store, min_frequency=99)
     assert prepare(path, store=store).train.stream.tolist() == whole
     assert len(list(store.iterdir())) == 2
+
+
+def test_ids_that_another_process_is_to_have_stored_are_not_numbered_again(path: Path) -> None:
+    store = path.parent / "store"
+    with pytest.raises(CorpusError, match=r"tales\.txt that another process .*are not in .*store"):
+        prepare(path, store=store, is_stored=True)
+    assert not store.exists()
+    whole = prepare(path, store=store).train.stream.tolist()
+    assert prepare(path, store=store, is_stored=True).train.stream.tolist() == whole
+
+
+@pytest.mark.parametrize("num_renames", [0, 1])
+def test_ids_of_other_settings_are_not_taken_for_one_s_own_after_a_kill(
+    path: Path, monkeypatch: pytest.MonkeyPatch, num_renames: int
+) -> None:
+    """Killed before, or between, the two renames that put other ids in place."""
+    store = path.parent / "store"
+    whole = prepare(path, store=store).train.stream.tolist()
+    rename, renamed = Path.replace, []
+
+    def replace(source: Path, target: Path) -> Path:
+        if len(renamed) == num_renames:
+            raise KeyboardInterrupt
+        renamed.append(target)
+        return rename(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", replace)
+        with pytest.raises(KeyboardInterrupt):
+            prepare(path, store=store, min_frequency=99)
+    assert prepare(path, store=store).train.stream.tolist() == whole
+
+
+def test_documents_at_a_place(path: Path) -> None:
+    documents = prepare(path).train.documents
+    whole = list(documents)
+    assert [documents[0], documents[7], documents[-1]] == [whole[0], whole[7], whole[-1]]
+    assert documents[5:9] == whole[5:9]
+    assert documents[9:5:-2] == whole[9:5:-2]
+    for beyond in (len(documents), -len(documents) - 1):
+        with pytest.raises(IndexError):
+            documents[beyond]
+
+
+def test_documents_of_a_file_that_has_become_shorter_end_with_an_index_error(path: Path) -> None:
+    documents = prepare(path).train.documents
+    path.write_text("\n".join(LINES[:40]), encoding="utf-8")
+    with pytest.raises(IndexError):
+        documents[len(documents) - 1]
 
 
 def test_a_changed_file_has_other_ids(path: Path) -> None:
@@ -192,6 +241,18 @@ def test_a_corpus_without_a_word_for_the_tokenizer_is_refused(tmp_path: Path) ->
     with pytest.raises(CorpusError, match=r"tales\.txt has too few documents.*classic"):
         prepare(path, style="classic", store=tmp_path / "store")
     assert not (tmp_path / "store").exists()
+
+
+@pytest.mark.parametrize("is_split", [True, False])
+def test_it_is_told_how_far_the_numbering_is(
+    path: Path, monkeypatch: pytest.MonkeyPatch, is_split: bool
+) -> None:
+    monkeypatch.setattr(large_corpus, "_DOCUMENTS_BETWEEN_WORDS", 500)
+    shares: list[float] = []
+    parts = {} if is_split else {"valid": read_documents(path), "test": read_documents(path)}
+    prepare(path, on_progress=shares.append, **parts)
+    num_documents = sum(line != "--" for line in LINES)
+    assert shares == pytest.approx([n / num_documents for n in range(500, 2700, 500)], rel=0.05)
 
 
 def test_too_many_tokens_to_count_are_said(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -49,6 +49,21 @@ def test_damage_is_told_with_its_line(
         list(documents.texts)
 
 
+@pytest.mark.parametrize("line_break", ["\n", ""])
+def test_a_line_that_does_not_end_is_refused_before_it_fills_the_memory(
+    write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, line_break: str
+) -> None:
+    monkeypatch.setattr(large_files, "_MAX_LINE_BYTES", 1 << 20)
+    path = write("corpus.txt", TEXT + "fox " * (1 << 20) + line_break)
+    monkeypatch.setattr(large_files, "_BLOCK_BYTES", 64 << 10)
+    sizes = []
+    with pytest.raises(CorpusError, match=r"line 201 of .*corpus\.txt is longer than 1 MB"):
+        sizes.extend(map(len, LargeFile(path)))
+    assert max(sizes) < 100
+    monkeypatch.setattr(large_files, "_MAX_LINE_BYTES", 8 << 20)
+    assert len(LargeFile(path)) > len(sizes)
+
+
 @pytest.mark.parametrize(
     ("name", "options"),
     [

@@ -1,4 +1,5 @@
 import csv
+import itertools
 import random
 
 import pytest
@@ -145,3 +146,23 @@ def test_the_quality_split_of_the_film_dialogue_has_911_words(corpus_file):
     )
     assert len(corpus.vocabulary) == 911
     assert int((corpus.train.stream != EOS_ID).sum()) == 19_844
+
+
+@pytest.mark.parametrize("max_tokens", [1, 50, 333, 10_000])
+def test_samples_of_the_held_out_parts_are_whole_documents_from_all_over(max_tokens):
+    lengths = [1 + i % 7 for i in range(300)]
+    texts = documents(*(" ".join([f"word{i}"] * n) for i, n in enumerate(lengths)))
+    corpus = prepare(texts, valid=texts, test=documents("word1", "word2"))
+    sampled = corpus.with_samples(max_tokens)
+    kept = [corpus.valid.documents.index(tokens) for tokens in sampled.valid.documents]
+    assert kept == sorted(kept)
+    assert len(sampled.valid.stream) == pytest.approx(
+        min(max(max_tokens, 8), len(corpus.valid.stream)), abs=10
+    )
+    gaps = [after - before for before, after in itertools.pairwise([*kept, 300])]
+    assert max(gaps) - min(gaps) <= 1
+    words = [token for tokens in sampled.valid.documents for token in (*tokens, EOS)]
+    assert corpus.vocabulary.decode(sampled.valid.stream) == words
+    assert sampled.test.num_documents == 2, "from one document no interval can be told"
+    assert sampled.is_sampled == (max_tokens < 10_000)
+    assert sampled.train is corpus.train

@@ -2,79 +2,59 @@ from collections.abc import Callable
 
 import pytest
 
-from lorelm.training.pace import CountedPace, Pace, TimedPace
+from lorelm.training.pace import Pace
 
 BUDGET = 100.0
 
 
-def test_a_counted_run_is_as_far_as_its_updates() -> None:
-    pace = CountedPace(4)
-    progresses = []
-    while not pace.is_over:
-        progresses.append(pace.progress)
-        pace.advance(seconds=1e9)
-    assert progresses == [0.0, 0.25, 0.5, 0.75]
-    assert pace.progress == 1.0
+def test_a_run_of_so_many_updates_is_as_far_as_they_are() -> None:
+    pace = Pace(num_updates=4)
+    assert [pace.progress(num_updates=n, seconds=1e9) for n in range(6)] == [
+        0,
+        0.25,
+        0.5,
+        0.75,
+        1,
+        1,
+    ]
 
 
-def run(pace: Pace, seconds_per_update: Callable[[float], float]) -> list[tuple[float, float]]:
-    """The seconds and the progress after each update of a run on a simulated clock."""
-    now, course = 0.0, [(0.0, pace.progress)]
-    while not pace.is_over:
+def test_a_run_by_the_clock_is_as_far_as_its_time() -> None:
+    pace = Pace(seconds=4)
+    assert [pace.progress(num_updates=99, seconds=s) for s in range(6)] == [
+        0,
+        0.25,
+        0.5,
+        0.75,
+        1,
+        1,
+    ]
+    assert Pace(seconds=0).progress(num_updates=0, seconds=0) == 1
+
+
+@pytest.mark.parametrize(("num_updates", "seconds", "progress"), [(3, 1, 0.75), (1, 1.5, 0.375)])
+def test_of_updates_and_time_what_comes_first_ends_the_run(
+    num_updates: int, seconds: float, progress: float
+) -> None:
+    pace = Pace(num_updates=4, seconds=4)
+    assert pace.progress(num_updates=num_updates, seconds=seconds) == progress
+
+
+@pytest.mark.parametrize(
+    "seconds_per_update",
+    [
+        pytest.param(lambda now: 0.3 if now > BUDGET / 2 else 0.1, id="slower half way"),
+        pytest.param(lambda now: 0.1 if now > BUDGET / 2 else 0.3, id="faster half way"),
+        pytest.param(lambda now: 9.0 if 40 < now < 42 else 0.2, id="interrupted"),
+    ],
+)
+def test_the_learning_rate_has_come_down_when_the_time_is_over(
+    seconds_per_update: Callable[[float], float],
+) -> None:
+    pace, now, progresses = Pace(seconds=BUDGET), 0.0, [0.0]
+    while progresses[-1] < 1:
         now += seconds_per_update(now)
-        pace.advance(seconds=now)
-        course.append((now, pace.progress))
-        assert now < 10 * BUDGET
-    return course
-
-
-def constant(_now: float) -> float:
-    return 0.1
-
-
-def three_times_slower_half_way(now: float) -> float:
-    return 0.1 if now < BUDGET / 2 else 0.3
-
-
-def three_times_faster_half_way(now: float) -> float:
-    return 0.3 if now < BUDGET / 2 else 0.1
-
-
-MACHINES = [constant, three_times_slower_half_way, three_times_faster_half_way]
-
-
-@pytest.mark.parametrize("machine", MACHINES)
-def test_a_timed_run_is_over_when_its_time_is(machine: Callable[[float], float]) -> None:
-    *_, (_, before), (seconds, progress) = run(TimedPace(BUDGET), machine)
-    assert seconds == pytest.approx(BUDGET, rel=0.03)
-    assert progress == 1.0
-    assert before > 0.9, "the learning rate has come down"
-
-
-@pytest.mark.parametrize("machine", MACHINES)
-def test_the_progress_of_a_timed_run_never_goes_back(machine: Callable[[float], float]) -> None:
-    progresses = [progress for _, progress in run(TimedPace(BUDGET), machine)]
+        progresses.append(pace.progress(num_updates=len(progresses), seconds=now))
+    assert now == pytest.approx(BUDGET, abs=0.4)
+    assert progresses[-2] > 0.99
     assert progresses == sorted(progresses)
-    assert max(progresses) == 1.0
-
-
-def test_at_a_constant_speed_progress_is_the_share_of_the_time() -> None:
-    for seconds, progress in run(TimedPace(BUDGET), constant)[20:]:
-        assert progress == pytest.approx(seconds / BUDGET, abs=0.02)
-
-
-def test_an_update_that_takes_longer_than_the_whole_time_is_the_last() -> None:
-    course = run(TimedPace(BUDGET), lambda _now: 1.5 * BUDGET)
-    assert len(course) == 2
-
-
-@pytest.mark.parametrize("make", [lambda: CountedPace(500), lambda: TimedPace(BUDGET)])
-def test_what_is_restored_goes_on_as_it_was(make: Callable[[], Pace]) -> None:
-    pace, restored = make(), make()
-    for update in range(1, 326):
-        pace.advance(seconds=update / 10)
-    restored.restore(pace.state)
-    for update in range(326, 400):
-        for one in (pace, restored):
-            one.advance(seconds=update / 10)
-        assert restored.progress == pace.progress

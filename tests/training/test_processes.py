@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -138,6 +139,72 @@ def test_torchrun_starts_a_killed_process_again_and_stops_both_for_one_to_go_on(
         resume=checkpoint,
     )
     assert losses(out) == pytest.approx(losses(folder / "one"), rel=1e-3)
+
+
+# Trains in two processes, forked so that PyTorch is imported once, on a corpus that counts as large
+# and takes longer to be numbered than a process waits for another.
+ON_A_LARGE_CORPUS = """
+import datetime, os, socket, sys, time
+import lorelm.cli.train, lorelm.cli.training_display, lorelm.training.train
+from lorelm.cli.main import main
+from lorelm.corpus import large_corpus, large_files
+from lorelm.training import processes
+
+class SlowNumbering(large_corpus._Numbering):
+    def __init__(self, *arguments):
+        print("numbering", flush=True)
+        time.sleep(4)
+        super().__init__(*arguments)
+
+large_corpus._Numbering = SlowNumbering
+large_files.LARGE_FILE_BYTES = 1_000
+processes._TIMEOUT = datetime.timedelta(seconds=3)
+with socket.socket() as probe:
+    probe.bind(("127.0.0.1", 0))
+    port = probe.getsockname()[1]
+os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2"}
+runs = []
+for rank in "01":
+    runs.append(os.fork())
+    if runs[-1] == 0:
+        os.environ |= {"RANK": rank, "LOCAL_RANK": rank}
+        sys.argv = ["lorelm", *sys.argv[1:]]
+        main()
+        os._exit(0)
+sys.exit(max(os.waitstatus_to_exitcode(os.waitpid(run, 0)[1]) for run in runs))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the runs are forked")
+def test_a_corpus_larger_than_memory_is_numbered_once_and_waited_for(
+    tales: Documents, tmp_path: Path
+) -> None:
+    lines = "\n".join(text.replace("\n", " ") for text in tales.texts)
+    (tmp_path / "tales.txt").write_text(lines, encoding="utf-8")
+    settings = ("--hidden-size", "8", "--epochs", "1", "--min-frequency", "1", "--device", "cpu")
+    budget = ("--time-budget", "2m")  # whose plan is made by both
+    ended = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            ON_A_LARGE_CORPUS,
+            "train",
+            "tales.txt",
+            "--out",
+            "m",
+            *settings,
+            *budget,
+        ],
+        cwd=tmp_path,
+        check=False,
+        capture_output=True,
+        encoding="utf-8",
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout == "numbering\n"
+    assert "Saved to m." in ended.stderr
+    assert ended.stderr.count("Of the time budget of 2 min") == 1
+    assert not list((tmp_path / "m").glob("ids.*"))
 
 
 @pytest.mark.parametrize(("size", "batch_size"), [(1, 4), (2, 4), (3, 7), (5, 5)])

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from lorelm.errors import RecipeError
-from lorelm.training.recipe import BUILT_IN_RECIPES, Recipe
+from lorelm.training.recipe import BUILT_IN_RECIPES, Recipe, given_settings
 
 
 def test_the_classic_recipe_is_the_classic_one() -> None:
@@ -76,6 +76,9 @@ def test_without_a_base_the_rest_is_the_default(tmp_path: Path) -> None:
         ("seed = -1", "seed must be from 0"),
         ("tokenizer = 'letters'", "tokenizer must be one of words, classic"),
         ("by_corpus_size = ['bptt']", "by_corpus_size may name .* and not 'bptt'"),
+        ("by_corpus_size = 5", "by_corpus_size must be a list of names of settings, not 5"),
+        ("by_corpus_size = 'epochs'", "must be a list of names of settings, not 'epochs'"),
+        ("by_corpus_size = [['epochs']]", "must be a list of names of settings, not"),
         ("base = 'modern'", "based on 'modern', which is none of classic, default"),
         ("epochs =", "is not TOML"),
     ],
@@ -85,6 +88,13 @@ def test_a_wrong_recipe_is_refused(tmp_path: Path, content: str, message: str) -
     path.write_text(content)
     with pytest.raises(RecipeError, match=message):
         Recipe.load(str(path))
+
+
+def test_what_a_user_gives_is_told_from_what_a_recipe_has(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text('base = "classic"\nepochs = 3\n')
+    assert given_settings(str(path), bptt=7, seed=None) == {"epochs", "bptt"}
+    assert given_settings("classic") == set()
 
 
 def test_a_recipe_that_does_not_exist_is_refused() -> None:

@@ -1,9 +1,11 @@
 import dataclasses
+import itertools
 import json
 import os
 import shutil
 import sys
 import threading
+import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
@@ -241,6 +243,55 @@ def test_a_large_corpus_goes_on_from_its_stored_ids(
     recipe = Checkpoint.load(out).run["recipe"]
     train(large_tales, Recipe(**recipe), out=out, resume=Checkpoint.load(out))
     assert not list(out.glob("ids.*"))
+
+
+def test_a_large_corpus_that_would_take_all_of_the_time_is_refused_while_it_is_read(
+    large_tales: Documents, tiny_recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a clock that goes on by a second whenever it is looked at."""
+    ticks = itertools.count()
+    monkeypatch.setattr(time, "perf_counter", lambda: float(next(ticks)))
+    monkeypatch.setattr(large_corpus, "_DOCUMENTS_BETWEEN_WORDS", 10)
+    options = TrainingOptions(time_budget_seconds=10)
+    with pytest.raises(RecipeError, match=r"preparing tales\.txt alone takes about \d+ s; give"):
+        train(large_tales, tiny_recipe, out=tmp_path / "m", options=options)
+    assert not (tmp_path / "m").exists()
+
+
+def test_a_run_within_a_time_is_over_with_its_learning_rate_before_the_time_is(
+    tales: Documents, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a clock that goes on by a hundredth of a second whenever it is looked at."""
+    ticks = itertools.count()
+    monkeypatch.setattr(time, "perf_counter", lambda: next(ticks) / 100)
+    recipe = Recipe.load("default", min_frequency=1, hidden_size=8)
+    options = TrainingOptions(device="cpu", time_budget_seconds=10)
+    result = train(tales, recipe, out=tmp_path / "m", options=options, started=-2.0)
+    assert next(ticks) / 100 < 8
+    assert result is not None
+    assert result.training.seconds > 4
+    rates = [row["learning_rate"] for row in Bundle.load(tmp_path / "m").metrics()]
+    assert rates[-1] < 0.03 * max(rates)
+
+
+def test_a_stopped_run_within_a_time_goes_on_by_its_plan(tales: Documents, tmp_path: Path) -> None:
+    recipe = Recipe.load("default", min_frequency=1, hidden_size=8, epochs=2)
+    stop = threading.Event()
+    stop.set()
+    options = TrainingOptions(device="cpu", time_budget_seconds=100)
+    with pytest.raises(TrainingStoppedError):
+        train(tales, recipe, out=tmp_path / "m", options=options, stop=stop)
+    checkpoint = Checkpoint.load(tmp_path / "m")
+    assert 0 < checkpoint.run["training_seconds"] < 100
+    result = train(
+        tales,
+        Recipe.from_dict(checkpoint.run["recipe"]),
+        out=tmp_path / "m",
+        options=options,
+        resume=checkpoint,
+    )
+    assert result is not None
+    assert result.training.epochs == 2
 
 
 def test_an_ngram_model_of_a_corpus_too_large_to_count_is_refused(

@@ -87,9 +87,10 @@ def _text_and_corpus(
 
 
 def _test_part(bundle: Bundle, corpus: Corpus) -> HeldOutText:
+    what = "a sample of the test part" if corpus.is_sampled else "the test part"
     return HeldOutText.of(
         corpus.test.documents,
-        name=f"the test part of {corpus.source}",
+        name=f"{what} of {corpus.source}",
         tokenizer=bundle.tokenizer,
         vocabulary=bundle.vocabulary,
     )

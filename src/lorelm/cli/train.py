@@ -19,11 +19,18 @@ from lorelm.bundle.folder_lock import locked_folder
 from lorelm.cli.evaluating import evaluate_bundle
 from lorelm.cli.figures_display import show_figures
 from lorelm.cli.options import TIME, echo_notes, reading_options, take_reading_options
+from lorelm.cli.process_start import process_started
 from lorelm.corpus.documents import Documents
 from lorelm.corpus.readers import read_documents
 from lorelm.corpus.reading_options import CorpusFile, ReadingOptions
-from lorelm.errors import CorpusError, MissingExtraError, TrainingStoppedError
-from lorelm.training.recipe import BUILT_IN_RECIPES, SCHEDULES, TRAINING_PRECISIONS, Recipe
+from lorelm.errors import CorpusError, MissingExtraError, RecipeError, TrainingStoppedError
+from lorelm.training.recipe import (
+    BUILT_IN_RECIPES,
+    SCHEDULES,
+    TRAINING_PRECISIONS,
+    Recipe,
+    given_settings,
+)
 
 if TYPE_CHECKING:
     from lorelm.training.checkpoint import Checkpoint
@@ -83,7 +90,8 @@ def _recipe_options(command: Any) -> Any:
 @click.option(
     "--init",
     metavar="BUNDLE|shakespeare",
-    help="Begin with the weights of a trained model; shakespeare is the embedded one.",
+    help="Begin with the weights, and the sizes, of a trained model; shakespeare is the embedded "
+    "one.",
 )
 @click.option(
     "--resume",
@@ -95,7 +103,8 @@ def _recipe_options(command: Any) -> Any:
     "--time-budget",
     type=TIME,
     metavar="2m|30m|4h",
-    help="Fit the width of the model, the epochs and the learning rate to this time.",
+    help="Be done in this time, judging included: the width of the model, the epochs and the "
+    "learning rate are fitted to it.",
 )
 @click.option("--valid", metavar="FILE", help="Validation part, instead of splitting PATH.")
 @click.option("--test", metavar="FILE", help="Test part, instead of splitting PATH.")
@@ -171,11 +180,15 @@ def train(
     if serving_only and compact:
         raise click.UsageError("--serving-only has no weights; leave out --compact.")
     reading = take_reading_options(flags)
-    settings = Recipe.load(recipe or ("fine-tune" if init else "default"), **flags)
+    recipe = recipe or ("fine-tune" if init else "default")
+    settings = Recipe.load(recipe, **flags)
+    if init is not None:
+        init = str(EMBEDDED_PATH) if init == "shakespeare" else init
+        _check_init(init, given_settings(recipe, **flags))
     parts = [read_documents(part, reading) if part else None for part in (path, valid, test)]
     options = _training_module().TrainingOptions(
         device=device,
-        init=str(EMBEDDED_PATH) if init == "shakespeare" else init,
+        init=init,
         serving_only=serving_only,
         compact=compact,
         time_budget_seconds=time_budget,
@@ -185,6 +198,24 @@ def train(
         tensorboard=tensorboard,
     )
     _run(parts, settings, out, options)
+
+
+def _check_init(init: str, given: set[str]) -> None:
+    """Refuses a model that cannot be begun with, and sizes beside it.
+
+    Raises:
+        BundleError: there is no such model, or it has no weights.
+        RecipeError: a size is given.
+    """
+    from lorelm.training.initial_weights import KNOWN_SIZES, known_model
+
+    known_model(init)
+    for name in KNOWN_SIZES:
+        if name in given:
+            raise RecipeError(
+                f"--init begins with a model of a size of its own: leave out {name} "
+                f"(--{name.replace('_', '-')})"
+            )
 
 
 def _refuse_other_options() -> None:
@@ -292,6 +323,7 @@ def _run(
             resume=resume,
             stop=_stop_on_signal(),
             processes=processes,
+            started=process_started(),
         )
     if result is None:  # another process has it
         return

@@ -5,23 +5,23 @@
     ids.HASH.STYLE.bin    the ids of the training part, int32, `<eos>` after each document
     ids.HASH.STYLE.json   the vocabulary, the held-out documents, and what the ids were made with
 
-HASH is of the content, STYLE the tokenizer's. The JSON is written last, so where it stands the ids
-are whole.
+HASH is of the content, STYLE the tokenizer's. The JSON is written last, and goes before other ids
+come, so where it stands the ids are whole and its own.
 """
 
 import json
+import os
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, Final, cast, overload
+from typing import BinaryIO, Final, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from lorelm.corpus.documents import Documents, TextDigest, fingerprint_of
-from lorelm.corpus.large_files import LargeFile
+from lorelm.corpus.large_files import LargeFile, ReadInOrder
 from lorelm.corpus.splits import HELD_OUT_LIMIT, HashedSplit, words_of
 from lorelm.corpus.tokenizer import Tokenizer
 from lorelm.corpus.vocabulary import EOS_ID, UNK_ID, Ids, Vocabulary
@@ -41,6 +41,9 @@ _MAX_PIECES: Final = 200_000
 """Pieces between white space that are remembered, and as many that were before: about 120 MB."""
 
 _FLUSHED_IDS: Final = 1_000_000
+
+_DOCUMENTS_BETWEEN_WORDS: Final = 20_000
+"""On how far the reading is: a quarter of a second."""
 
 _Numbers = npt.NDArray[np.int32]
 _END: Final = np.int32(0).tobytes()
@@ -86,26 +89,40 @@ def is_large(documents: Documents) -> bool:
 
 
 def number_large_corpus(
-    read: Sequence[Documents], tokenizer: Tokenizer, settings: LargeSettings, *, store: Path
+    read: Sequence[Documents],
+    tokenizer: Tokenizer,
+    settings: LargeSettings,
+    *,
+    store: Path,
+    is_stored: bool = False,
+    on_progress: Callable[[float], None] | None = None,
 ) -> LargeCorpus:
     """The ids of a corpus, from its files in the folder `store` or written there.
 
     Args:
         read: one corpus that is to be split (:class:`HashedSplit`), or the three parts.
+        is_stored: another process has written them there; nothing is to be written.
+        on_progress: told now and then which share of the corpus is read, about, from 0 to 1.
 
     Raises:
-        CorpusError: a file is damaged, a part has no word, or `store` cannot be written.
+        CorpusError: a file is damaged, a part has no word, or `store` cannot be written, or does
+            not hold what it is to hold.
     """
     path = store / f"ids.{_content_hash(read)[:16]}.{tokenizer.style}.bin"
     found = _load(path, settings)
     if found is not None:
         return found
+    if is_stored:
+        raise CorpusError(
+            f"the ids of {read[0].source} that another process of this run wrote are not in "
+            f"{store}: give --out a folder on a drive that all machines share"
+        )
     provisional = path.with_name(f".{path.name}.new")
     try:
         store.mkdir(parents=True, exist_ok=True)
         try:
             with provisional.open("wb") as file:
-                numbering = _Numbering(tokenizer, file)
+                numbering = _Numbering(tokenizer, file, on_progress)
                 if len(read) == 1:
                     numbering.add_split(read[0], seed=settings.split_seed)
                 else:
@@ -113,6 +130,8 @@ def number_large_corpus(
                 numbering.flush()
             vocabulary = numbering.vocabulary(settings)
             _renumber(provisional, numbering.new_ids(vocabulary))
+            # Killed between the two renames, it must not leave these ids with an older record.
+            path.with_suffix(".json").unlink(missing_ok=True)
             provisional.replace(path)
             record = {
                 "settings": asdict(settings),
@@ -139,11 +158,8 @@ def number_large_corpus(
     return made
 
 
-class TrainingDocuments(Sequence[Sequence[str]]):
-    """The tokens of each training document of a large corpus, cut again whenever they are read.
-
-    Made to be read from its beginning; the document at a place takes a pass up to there.
-    """
+class TrainingDocuments(ReadInOrder[Sequence[str]]):
+    """The tokens of each training document of a large corpus, cut again whenever they are read."""
 
     def __init__(
         self, documents: Documents, tokenizer: Tokenizer, *, split_seed: int | None, length: int
@@ -165,17 +181,6 @@ class TrainingDocuments(Sequence[Sequence[str]]):
     def __len__(self) -> int:
         return self._length
 
-    @overload
-    def __getitem__(self, place: int) -> Sequence[str]: ...
-
-    @overload
-    def __getitem__(self, place: slice) -> Sequence[Sequence[str]]: ...
-
-    def __getitem__(self, place: int | slice) -> Sequence[str] | Sequence[Sequence[str]]:
-        if isinstance(place, slice):
-            return list(islice(self, *place.indices(self._length)))
-        return next(islice(self, range(self._length)[place], None))
-
 
 def split_texts(documents: Documents, *, seed: int) -> Iterator[tuple[str, int | None]]:
     """The texts of a large corpus, each with its part (see :class:`HashedSplit`)."""
@@ -184,9 +189,15 @@ def split_texts(documents: Documents, *, seed: int) -> Iterator[tuple[str, int |
 
 
 def _split_of(documents: Documents, *, seed: int) -> HashedSplit:
+    return HashedSplit(seed=seed, num_documents=_num_documents(documents))
+
+
+def _num_documents(documents: Documents) -> float:
+    """How many they are; of a file that was not read yet, about."""
     texts = documents.texts
-    assert isinstance(texts, LargeFile)
-    return HashedSplit(seed=seed, num_documents=texts.num_bytes / texts.mean_line_bytes())
+    if isinstance(texts, LargeFile):
+        return texts.num_bytes / texts.mean_line_bytes()
+    return len(texts)
 
 
 def _content_hash(read: Sequence[Documents]) -> str:
@@ -260,9 +271,15 @@ class _Pieces(dict[str, tuple[bytes, str]]):
 class _Numbering:
     """The one pass: numbers words as they come, counts them, writes the numbers to a file."""
 
-    def __init__(self, tokenizer: Tokenizer, file: BinaryIO) -> None:
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        file: BinaryIO,
+        on_progress: Callable[[float], None] | None = None,
+    ) -> None:
         self._tokenizer = tokenizer
         self._file = file
+        self._on_progress = on_progress
         self._pieces = _Pieces(tokenizer)
         self._counts: Ids = np.zeros(1, np.int64)
         self._waiting: list[bytes] = []
@@ -280,7 +297,7 @@ class _Numbering:
             CorpusError: a part has no word.
         """
         split = _split_of(documents, seed=seed)
-        for text in documents.texts:
+        for text in self._texts_of(documents):
             self.digest.update(text)
             pieces = [self._pieces[piece] for piece in text.split()]
             part = split.part_of(" ".join([words for _, words in pieces if words]))
@@ -298,7 +315,7 @@ class _Numbering:
         Raises:
             CorpusError: a part has no word.
         """
-        for text in read[0].texts:
+        for text in self._texts_of(read[0]):
             self.digest.update(text)
             self._train([self._pieces[piece][0] for piece in text.split()])
         for part, documents in enumerate(read[1:], start=1):
@@ -333,6 +350,14 @@ class _Numbering:
             if word in self._pieces.numbers:
                 new_ids[self._pieces.numbers[word]] = id_
         return new_ids
+
+    def _texts_of(self, documents: Documents) -> Iterator[str]:
+        """The texts, with a word now and then on how far it is."""
+        num_expected = _num_documents(documents)
+        for number, text in enumerate(documents.texts, start=1):
+            yield text
+            if self._on_progress and number % _DOCUMENTS_BETWEEN_WORDS == 0:
+                self._on_progress(min(number / num_expected, 1.0))
 
     def _train(self, numbers: list[bytes]) -> None:
         data = b"".join(numbers)
@@ -377,3 +402,4 @@ def _renumber(path: Path, new_ids: _Numbers) -> None:
             file.seek(-len(data), 1)
             file.write(new_ids[np.frombuffer(data, np.int32)].tobytes())
             file.flush()
+        os.fsync(file.fileno())  # a power cut would leave numbers for ids in a file of full length

@@ -5,7 +5,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Final, overload
+from typing import Final, TypeVar, overload
 
 from lorelm.corpus.documents import has_word
 from lorelm.corpus.text_files import decode
@@ -16,15 +16,42 @@ LARGE_FILE_BYTES: Final = 64 << 20
 
 _BLOCK_BYTES: Final = 4 << 20
 
+_MAX_LINE_BYTES: Final = 8 << 20
+"""A line is a document, and is held in memory cut into tokens: up to 50 times as much."""
 
-class LargeFile(Sequence[str]):
+_Item = TypeVar("_Item")
+
+
+class ReadInOrder(Sequence[_Item]):
+    """A sequence that is read from its beginning; an item at a place takes a pass up to there."""
+
+    @overload
+    def __getitem__(self, place: int) -> _Item: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> list[_Item]: ...
+
+    def __getitem__(self, place: int | slice) -> _Item | list[_Item]:
+        if isinstance(place, slice):
+            start, stop, step = place.indices(len(self))
+            wanted = range(start, stop, step)
+            return [self[i] for i in wanted] if step < 0 else list(islice(self, start, stop, step))
+        place = place + len(self) if place < 0 else place
+        if place >= 0:
+            for item in islice(self, place, None):
+                return item
+        raise IndexError(place)
+
+
+class LargeFile(ReadInOrder[str]):
     """The lines of a UTF-8 file that hold a word, each a document.
 
     Made to be read from its beginning, which takes a block of memory at a time. Its length, and
     the line at a place, take a pass over the file.
 
     Raises:
-        CorpusError: on reading: the file is gone, a line is not UTF-8 or holds a NUL character.
+        CorpusError: on reading: the file is gone, a line is not UTF-8, holds a NUL character, or is
+            longer than 8 MB.
     """
 
     def __init__(self, path: Path) -> None:
@@ -49,23 +76,6 @@ class LargeFile(Sequence[str]):
             self._length = sum(1 for _ in self)
         return self._length
 
-    @overload
-    def __getitem__(self, place: int) -> str: ...
-
-    @overload
-    def __getitem__(self, place: slice) -> list[str]: ...
-
-    def __getitem__(self, place: int | slice) -> str | list[str]:
-        if isinstance(place, slice):
-            start, stop, step = place.indices(len(self))
-            wanted = range(start, stop, step)
-            return [self[i] for i in wanted] if step < 0 else list(islice(self, start, stop, step))
-        place = place + len(self) if place < 0 else place
-        found = next(islice(self, place, None), None)
-        if found is None:
-            raise IndexError(place)
-        return found
-
     def mean_line_bytes(self) -> float:
         """The mean length of a document, line break included, by the first block of the file."""
         lines = next(self._blocks())
@@ -84,8 +94,7 @@ class LargeFile(Sequence[str]):
 
     def _blocks(self) -> Iterator[list[str]]:
         """The lines of the file, a few megabytes of them at a time."""
-        num_lines = 0
-        for block in self._whole_lines():
+        for num_lines, block in self._whole_lines():
             try:
                 text = block.decode()
             except UnicodeDecodeError:
@@ -94,10 +103,11 @@ class LargeFile(Sequence[str]):
                 decode(
                     self.path, block, "utf-8", lines_before=num_lines
                 )  # which says what is wrong
-            num_lines += block.count(b"\n")
             yield text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
 
-    def _whole_lines(self) -> Iterator[bytes]:
+    def _whole_lines(self) -> Iterator[tuple[int, bytes]]:
+        """Pieces of the file that end with a line, and how many lines are before each."""
+        num_lines = 0
         rest = b""
         try:
             with self.path.open("rb") as file:
@@ -108,8 +118,17 @@ class LargeFile(Sequence[str]):
                     end = max(block.rfind(b"\n"), block.rfind(b"\r")) + 1
                     rest = block[end:]
                     if end:
-                        yield block[:end]
+                        yield num_lines, block[:end]
+                        num_lines += block.count(b"\n")
+                    if len(rest) > _MAX_LINE_BYTES:
+                        raise self._too_long(num_lines + 1)
         except OSError as error:
             raise CorpusError(f"{self.path} cannot be read: {error.strerror}") from error
         if rest:
-            yield rest
+            yield num_lines, rest
+
+    def _too_long(self, line: int) -> CorpusError:
+        return CorpusError(
+            f"line {line} of {self.path} is longer than {_MAX_LINE_BYTES >> 20} MB, and a line is "
+            "a document: put line breaks into it"
+        )

@@ -1,10 +1,12 @@
 """Documents to a corpus that is ready to train on: split, tokenized, numbered."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import Final, Self
+
+import numpy as np
 
 from lorelm.corpus import large_corpus
 from lorelm.corpus.documents import Documents, fingerprint_of
@@ -47,6 +49,22 @@ class Part:
     def unknown_rate(self) -> float:
         return unknown_rate(self.stream)
 
+    def sample(self, max_tokens: int) -> Self:
+        """Documents taken evenly from all of them, about so many tokens; two documents at least."""
+        if len(self.stream) <= max_tokens:
+            return self
+        num_kept = max(2, self.num_documents * max_tokens // len(self.stream))
+        if num_kept >= self.num_documents:
+            return self
+        kept = [i * self.num_documents // num_kept for i in range(num_kept)]
+        ends = np.cumsum([len(tokens) + 1 for tokens in self.documents])
+        of_each = np.split(self.stream, ends[:-1])
+        return replace(
+            self,
+            documents=[self.documents[i] for i in kept],
+            stream=np.concatenate([of_each[i] for i in kept]),
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class Corpus:
@@ -58,6 +76,8 @@ class Corpus:
         files: what it was read from: one file that was split, three that were given as the parts,
             or none.
         notes: what was passed over, a sentence each, to be shown to the user.
+        is_sampled: whether the held-out parts are samples of what they were, to save time.
+        may_be_counted: whether there is time for n-gram models and indexes of the training part.
     """
 
     source: str
@@ -69,11 +89,19 @@ class Corpus:
     test: Part
     files: Sequence[CorpusFile] = ()
     notes: Sequence[str] = ()
+    is_sampled: bool = False
+    may_be_counted: bool = True
 
     @property
     def is_countable(self) -> bool:
-        """Whether n-gram models and indexes of the training part fit in memory."""
-        return len(self.train.stream) <= MAX_COUNTED_TOKENS
+        """Whether n-gram models and indexes of the training part fit in memory, and in time."""
+        return self.may_be_counted and len(self.train.stream) <= MAX_COUNTED_TOKENS
+
+    def with_samples(self, max_tokens: int) -> Self:
+        """The same with samples of the held-out parts, about so many tokens each."""
+        valid, test = self.valid.sample(max_tokens), self.test.sample(max_tokens)
+        is_sampled = valid is not self.valid or test is not self.test
+        return replace(self, valid=valid, test=test, is_sampled=is_sampled)
 
 
 def prepare_corpus(
@@ -85,6 +113,8 @@ def prepare_corpus(
     valid: Documents | None = None,
     test: Documents | None = None,
     store: Path | None = None,
+    is_stored: bool = False,
+    on_progress: Callable[[float], None] | None = None,
 ) -> Corpus:
     """Splits, tokenizes and numbers a corpus; the vocabulary comes from the training part alone.
 
@@ -93,16 +123,24 @@ def prepare_corpus(
     Args:
         store: the folder for the ids of a corpus that is larger than memory (`large_corpus.py`),
             which are used again where they are there; without one, they are gone with the corpus.
+        is_stored: another process has written such ids there; nothing is to be written.
+        on_progress: told, while such ids are made, the share of the corpus that is done.
 
     Raises:
         CorpusError: only one of `valid` and `test` is given, a part has no word left after
-            tokenizing, or the documents are too few to split.
+            tokenizing, the documents are too few to split, or `store` does not hold what it is to
+            hold.
     """
     if (valid is None) != (test is None):
         raise CorpusError("give --valid and --test together, or neither of them")
     read = [documents, *(part for part in (valid, test) if part is not None)]
     if any(map(is_large, read)):
-        return _prepare_large(read, tokenizer, min_frequency, split_seed, store)
+        settings = LargeSettings(
+            min_frequency=min_frequency, split_seed=split_seed, max_words=large_corpus.MAX_WORDS
+        )
+        return _prepare_large(
+            read, tokenizer, settings, store=store, is_stored=is_stored, on_progress=on_progress
+        )
     if len(read) == 1:
         parts = split_and_tokenize(documents, tokenizer, split_seed=split_seed)
         fingerprint = documents.fingerprint
@@ -138,21 +176,27 @@ def _require_words(vocabulary: Vocabulary, documents: Documents, min_frequency: 
 def _prepare_large(
     read: Sequence[Documents],
     tokenizer: Tokenizer,
-    min_frequency: int,
-    split_seed: int,
+    settings: LargeSettings,
+    *,
     store: Path | None,
+    is_stored: bool,
+    on_progress: Callable[[float], None] | None,
 ) -> Corpus:
-    settings = LargeSettings(
-        min_frequency=min_frequency, split_seed=split_seed, max_words=large_corpus.MAX_WORDS
-    )
     with TemporaryDirectory(ignore_cleanup_errors=True) as passing:
-        numbered = number_large_corpus(read, tokenizer, settings, store=store or Path(passing))
+        numbered = number_large_corpus(
+            read,
+            tokenizer,
+            settings,
+            store=store or Path(passing),
+            is_stored=is_stored,
+            on_progress=on_progress,
+        )
     vocabulary = numbered.vocabulary
-    _require_words(vocabulary, read[0], min_frequency)
+    _require_words(vocabulary, read[0], settings.min_frequency)
     train = TrainingDocuments(
         read[0],
         tokenizer,
-        split_seed=split_seed if len(read) == 1 else None,
+        split_seed=settings.split_seed if len(read) == 1 else None,
         length=numbered.num_train,
     )
     valid, test = (

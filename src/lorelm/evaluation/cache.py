@@ -13,7 +13,7 @@ from lorelm.runtime.base import FloatArray, Runtime
 SIZES: Final = (100, 500, 2000)
 SHARPNESSES: Final = (0.3, 0.5, 0.8, 1.2, 2.0, 3.0)
 
-_MAX_EVENTS: Final = 20_000
+MAX_EVENTS: Final = 20_000
 """More of the validation part would not change the choice, and take minutes."""
 
 _EVENTS_AT_ONCE: Final = 1_000
@@ -27,7 +27,7 @@ def tune_cache(network: Runtime, stream: Ids, counted: CountedModel | None = Non
     Args:
         counted: the n-gram model with which both are to be mixed.
     """
-    stream = stream[:_MAX_EVENTS]
+    stream = stream[:MAX_EVENTS]
     h_NH, logs = _read(network, stream)
     choices = []
     for size in SIZES:

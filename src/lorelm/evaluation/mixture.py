@@ -35,7 +35,7 @@ class CountedModel:
     @classmethod
     def fit(cls, corpus: Corpus, network: Runtime) -> Self:
         """Counts the training part; order and weight are chosen on the validation part."""
-        by_order = _by_order(corpus)
+        by_order = fit_orders(corpus)
         valid = corpus.valid.stream
         logs = [ngram_log_probabilities(model, valid) for model in by_order]
         best = max(range(len(logs)), key=lambda n: logs[n].sum())
@@ -47,7 +47,7 @@ class CountedModel:
         cls, corpus: Corpus, facts: NGramFacts, cache: CacheFacts | None = None
     ) -> Self:
         """Counts the training part again; order and weight are those that training found."""
-        by_order = _by_order(corpus)
+        by_order = fit_orders(corpus)
         return cls(
             model=by_order[facts.order - 1],
             mixture_weight=facts.mixture_weight,
@@ -117,7 +117,8 @@ def best_weight(network: Floats, ngram: Floats) -> float:
     return (low + high) / 2
 
 
-def _by_order(corpus: Corpus) -> Sequence[KneserNey]:
+def fit_orders(corpus: Corpus) -> Sequence[KneserNey]:
+    """The n-gram models of order 1, 2, and so on, of a training part."""
     return KneserNey.fit_orders(
         _with_context(corpus.train.stream),
         max_order=MAX_ORDER,

@@ -14,7 +14,8 @@ from lorelm.ngrams.kneser_ney import MAX_ORDER, Ints, KneserNey
 
 _WORD_END: Final = 0
 _NUM_CODE_POINTS: Final = 0x110000
-_MAX_DOCUMENTS: Final = 100_000
+MAX_DOCUMENTS: Final = 100_000
+"""Of a training part that is not counted."""
 
 
 class SpellingModel:
@@ -46,7 +47,7 @@ class SpellingModel:
 
         Of one too large to be counted, from its first 100,000 documents.
         """
-        documents = islice(corpus.train.documents, None if corpus.is_countable else _MAX_DOCUMENTS)
+        documents = islice(corpus.train.documents, None if corpus.is_countable else MAX_DOCUMENTS)
         distinct = {token for tokens in documents for token in tokens}
         return cls.fit(corpus.tokenizer.piece(token, None) for token in distinct)
 

@@ -1,6 +1,8 @@
 """Weights to begin with from a model that was trained on another text."""
 
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
 
 import numpy as np
 
@@ -9,6 +11,21 @@ from lorelm.corpus.tokenizer import Tokenizer
 from lorelm.corpus.vocabulary import EOS_ID, UNK_ID, Vocabulary
 from lorelm.runtime.base import FloatArray
 from lorelm.runtime.step_graph import Weights
+
+KNOWN_SIZES: Final = ("embedding_size", "hidden_size", "num_layers", "tied")
+"""The settings of a recipe that come with the weights."""
+
+
+def known_model(path: str | Path) -> Bundle:
+    """The bundle of a model to begin with.
+
+    Raises:
+        BundleError: it is missing or damaged, or has no weights.
+        MissingExtraError: the package ``safetensors`` is not installed.
+    """
+    bundle = Bundle.load(path)
+    bundle.weights()  # now, and not after the corpus was read
+    return bundle
 
 
 def initial_weights(bundle: Bundle, vocabulary: Vocabulary, tokenizer: Tokenizer) -> Weights:

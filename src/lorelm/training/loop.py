@@ -45,6 +45,7 @@ def fit(
     listener: TrainingListener,
     initial_weights: Weights | None = None,
     seconds: float | None = None,
+    max_epochs: int | None = None,
     checkpoints: CheckpointSettings | None = None,
     resume: Snapshot | None = None,
     stop: threading.Event | None = None,
@@ -59,6 +60,7 @@ def fit(
     Args:
         initial_weights: to begin with, in place of random ones.
         seconds: how long to train; None trains the recipe's epochs.
+        max_epochs: to train in that time; None: as many as fit.
         checkpoints: where to save the run; None does not save it.
         resume: goes on from there.
         stop: ends training after the step in which it is set, with a checkpoint.
@@ -78,6 +80,7 @@ def fit(
         listener=listener,
         initial_weights=initial_weights,
         seconds=seconds,
+        max_epochs=max_epochs,
         processes=processes,
     )
     if resume is not None:
@@ -167,7 +170,7 @@ class _Keeper:
                 f"{_MAX_HALVINGS} times: use a lower --learning-rate"
             )
         self._listener.on_problem(f"the loss exploded: back to {where} with half the learning rate")
-        self._trainer.restore(self._last_good)
+        self._trainer.restore(self._last_good, seconds=self._trainer.seconds)
         self._trainer.num_halved = num_halved
 
     def how_to_go_on(self) -> str:

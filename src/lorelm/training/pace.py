@@ -1,97 +1,31 @@
-"""How far a training run is, from 0 to 1: by counting its updates, or by the clock."""
+"""How far a training run is, from 0 to 1: by its updates, by the clock, or by both."""
 
-from typing import Any, Final, Protocol
+from dataclasses import dataclass
 
 
-class Pace(Protocol):
-    """How far a run is.
+@dataclass(frozen=True, kw_only=True)
+class Pace:
+    """What a run ends with: so many updates, so many seconds, or whichever of them comes first.
+
+    By the clock, progress is the share of the time that is over. On a machine that becomes slower,
+    or after a way back to a checkpoint, the updates that are left are each a larger part of the
+    run, so that the learning rate has come down when the time is over.
 
     Attributes:
-        progress: from 0 to 1.
-        state: what is needed to go on after an interruption.
+        num_updates: None: as many as there is time for.
+        seconds: since training began; None: as long as the updates take.
     """
 
-    @property
-    def progress(self) -> float: ...
+    num_updates: int | None = None
+    seconds: float | None = None
 
-    @property
-    def is_over(self) -> bool: ...
-
-    def advance(self, *, seconds: float) -> None:
-        """One more update is made, so many seconds after the start of the run."""
-        ...
-
-    @property
-    def state(self) -> dict[str, Any]: ...
-
-    def restore(self, state: dict[str, Any]) -> None: ...
+    def progress(self, *, num_updates: int, seconds: float) -> float:
+        """The share of the run that is over after so many updates and so many seconds."""
+        return max(_share(num_updates, self.num_updates), _share(seconds, self.seconds))
 
 
-class CountedPace:
-    """A run of a known number of updates."""
-
-    def __init__(self, num_updates: int) -> None:
-        self._num_updates: Final = num_updates
-        self._done = 0
-
-    @property
-    def progress(self) -> float:
-        return self._done / self._num_updates
-
-    @property
-    def is_over(self) -> bool:
-        return self._done >= self._num_updates
-
-    def advance(self, *, seconds: float) -> None:
-        self._done += 1
-
-    @property
-    def state(self) -> dict[str, Any]:
-        return {"done": self._done}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        self._done = state["done"]
-
-
-class TimedPace:
-    """A run of a known number of seconds.
-
-    It goes at the pace that fills what is left of the time, measured anew every few updates: a
-    machine that becomes slower makes fewer updates, each a larger part of the run, so that the
-    learning rate has come down when the time is over.
-    """
-
-    _UPDATES_BETWEEN_LOOKS: Final = 10
-
-    def __init__(self, budget_seconds: float) -> None:
-        self._budget_seconds: Final = budget_seconds
-        self._done = 0
-        self._progress = 0.0
-        self._per_update = 0.0
-
-    @property
-    def progress(self) -> float:
-        return min(self._progress, 1.0)
-
-    @property
-    def is_over(self) -> bool:
-        return self._progress >= 1
-
-    def advance(self, *, seconds: float) -> None:
-        self._done += 1
-        self._progress += self._per_update
-        if self._done % self._UPDATES_BETWEEN_LOOKS == 0:
-            seconds_per_update = seconds / self._done
-            updates_left = (self._budget_seconds - seconds) / seconds_per_update
-            self._per_update = (1 - self._progress) / max(updates_left, 1)
-        if seconds >= self._budget_seconds:  # a few updates may take longer than all of the time
-            self._progress = 1.0
-
-    @property
-    def state(self) -> dict[str, Any]:
-        return {"done": self._done, "progress": self._progress, "per_update": self._per_update}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        self._done = state["done"]
-        self._progress = state["progress"]
-        self._per_update = state["per_update"]
+def _share(done: float, whole: float | None) -> float:
+    """From 0 to 1; 0 of what has no end."""
+    if whole is None:
+        return 0.0
+    return done / whole if done < whole else 1.0

@@ -19,6 +19,10 @@ _Result = TypeVar("_Result")
 _TIMEOUT: Final = datetime.timedelta(seconds=60)
 """A process that does not come to a meeting for so long is given up."""
 
+_WRITER_TIMEOUT: Final = datetime.timedelta(days=1)
+"""For what the writer does alone: numbering 2 GB takes a quarter of an hour. One that has ended is
+missed at once all the same, since its connections close."""
+
 
 class Processes:
     """The processes that train one model, seen from one of them.
@@ -39,6 +43,15 @@ class Processes:
         self.rank: Final = rank
         self.size: Final = size
         self._local_rank: Final = local_rank
+        self._waiting_for_writer: distributed.ProcessGroup | None = None
+
+    def meet(self, backend: str) -> None:
+        """Finds the others; before that, no process can do anything together with them.
+
+        Args:
+            backend: what tensors are sent with.
+        """
+        _meet(self._make_groups, backend)
 
     @property
     def is_writer(self) -> bool:
@@ -95,6 +108,8 @@ class Processes:
     def by_writer(self, work: Callable[[], _Result]) -> _Result:
         """What the work returns when the writer does it: something small that can be pickled.
 
+        The work may take hours.
+
         Raises:
             LoreLMError: the work raised it, in all processes.
         """
@@ -106,11 +121,32 @@ class Processes:
                 answer = [work()]
             except LoreLMError as error:
                 answer = [error]
-        _meet(distributed.broadcast_object_list, answer, device=torch.device("cpu"))
+        _meet(distributed.broadcast_object_list, answer, group=self._waiting_for_writer)
         if isinstance(answer[0], LoreLMError):
             raise answer[0]
         result: _Result = answer[0]
         return result
+
+    def writer_first(self, work: Callable[[], _Result]) -> _Result:
+        """What the work returns in this process; the others begin when the writer is done.
+
+        Raises:
+            LoreLMError: the work raised it in the writer, in all processes.
+        """
+        done: list[_Result] = []
+        self.by_writer(lambda: done.append(work()))
+        return done[0] if done else work()
+
+    def _make_groups(self, backend: str) -> None:
+        store, _, _ = next(rendezvous("env://", timeout=_TIMEOUT))
+        if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True":
+            # PyTorch 2.13 keeps this store over a restart, with the addresses of the dead in it
+            # (pytorch/pytorch#135712); TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1 has it make a new one.
+            store = PrefixStore(f"restart-{_num_restarts()}", store)
+        distributed.init_process_group(
+            backend, store=store, rank=self.rank, world_size=self.size, timeout=_TIMEOUT
+        )
+        self._waiting_for_writer = distributed.new_group(backend="gloo", timeout=_WRITER_TIMEOUT)
 
 
 ALONE: Final = Processes(rank=0, size=1, local_rank=0)
@@ -135,7 +171,7 @@ def join_processes(device: str) -> Iterator[Processes]:
     processes = Processes(
         rank=int(os.environ["RANK"]), size=size, local_rank=int(os.environ["LOCAL_RANK"])
     )
-    _meet(_make_group, processes, _backend(processes.own_device(resolve_device(device))))
+    processes.meet(_backend(processes.own_device(resolve_device(device))))
     yield processes
     # Not after an error: with another process lost, NCCL would wait for it here.
     distributed.destroy_process_group()
@@ -151,17 +187,6 @@ def was_restarted(processes: Processes) -> bool:
 
 def _num_restarts() -> int:
     return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
-
-
-def _make_group(processes: Processes, backend: str) -> None:
-    store, _, _ = next(rendezvous("env://", timeout=_TIMEOUT))
-    if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True":
-        # PyTorch 2.13 keeps this store over a restart, with the addresses of the dead in it
-        # (pytorch/pytorch#135712); TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1 has it make a new one.
-        store = PrefixStore(f"restart-{_num_restarts()}", store)
-    distributed.init_process_group(
-        backend, store=store, rank=processes.rank, world_size=processes.size, timeout=_TIMEOUT
-    )
 
 
 def _backend(device: torch.device) -> str:

@@ -186,28 +186,46 @@ class Recipe:
         return cls(**{**settings, "by_corpus_size": tuple(settings["by_corpus_size"])})
 
 
+def given_settings(name_or_path: str, **overrides: Any) -> set[str]:
+    """The names of the settings that a user gives: in a TOML file, or by an override.
+
+    Raises:
+        RecipeError: there is no such recipe, or the file is not TOML.
+    """
+    in_file = {} if name_or_path in BUILT_IN_RECIPES else _read_file(Path(name_or_path))
+    given = {name for name, value in overrides.items() if value is not None}
+    return given | (in_file.keys() - {"base"})
+
+
 def _read(name_or_path: str) -> dict[str, Any]:
     if name_or_path in BUILT_IN_RECIPES:
         text = (_BUILT_IN / f"{name_or_path}.toml").read_text(encoding="utf-8")
         return {"by_corpus_size": []} | tomllib.loads(text)
-    path = Path(name_or_path)
+    settings = _read_file(Path(name_or_path))
+    base = settings.pop("base", "default")
+    if base not in BUILT_IN_RECIPES:
+        raise RecipeError(
+            f"recipe {name_or_path} is based on {base!r}, which is none of "
+            f"{', '.join(BUILT_IN_RECIPES)}"
+        )
+    fitted = settings.get("by_corpus_size", [])
+    if not isinstance(fitted, list) or not all(isinstance(name, str) for name in fitted):
+        raise RecipeError(f"by_corpus_size must be a list of names of settings, not {fitted!r}")
+    return _changed(_read(base), settings)
+
+
+def _read_file(path: Path) -> dict[str, Any]:
     try:
-        settings = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError as error:
         raise RecipeError(
-            f"there is no recipe {name_or_path!r}: name one of {', '.join(BUILT_IN_RECIPES)}, or "
+            f"there is no recipe {str(path)!r}: name one of {', '.join(BUILT_IN_RECIPES)}, or "
             "a TOML file"
         ) from error
     except OSError as error:
         raise RecipeError(f"recipe {path} cannot be read: {error.strerror or error}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RecipeError(f"recipe {path} is not TOML: {error}") from error
-    base = settings.pop("base", "default")
-    if base not in BUILT_IN_RECIPES:
-        raise RecipeError(
-            f"recipe {path} is based on {base!r}, which is none of {', '.join(BUILT_IN_RECIPES)}"
-        )
-    return _changed(_read(base), settings)
 
 
 def _changed(settings: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:

@@ -2,20 +2,21 @@
 
 import dataclasses
 import threading
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
 import torch
 
 from lorelm.bundle import Bundle
 from lorelm.bundle.bundle import save_bundle
 from lorelm.bundle.manifest import CorpusFacts, Evaluation, TrainingFacts
 from lorelm.corpus.documents import Documents
+from lorelm.corpus.large_corpus import is_large
 from lorelm.corpus.preparation import Corpus, prepare_corpus
 from lorelm.corpus.token_keys import document_keys
 from lorelm.corpus.tokenizer import make_tokenizer
@@ -24,14 +25,14 @@ from lorelm.evaluation.cache import tune_cache
 from lorelm.evaluation.mixture import CountedModel
 from lorelm.evaluation.perplexity import perplexity, score_stream
 from lorelm.evaluation.spelling import SpellingModel
-from lorelm.model.lstm import LSTMLanguageModel
 from lorelm.ngrams.fingerprints import FingerprintIndex
 from lorelm.runtime.onnx_runtime import OnnxRuntime
-from lorelm.runtime.step_graph import PRECISIONS, Precision, Weights, build_step_graph
-from lorelm.training.budget import Plan, plan
+from lorelm.runtime.step_graph import PRECISIONS, Precision, build_step_graph
+from lorelm.training.budget import Plan, ThisMachine, TimeBudget, plan
 from lorelm.training.checkpoint import Checkpoint
 from lorelm.training.device import precision_to_go_on, resolve_device, resolve_precision
-from lorelm.training.initial_weights import initial_weights
+from lorelm.training.initial_weights import KNOWN_SIZES, initial_weights, known_model
+from lorelm.training.judging import numpy_weights
 from lorelm.training.listener import EpochReport, TrainingListener
 from lorelm.training.loop import CheckpointSettings, fit
 from lorelm.training.metrics import MetricsLog, epoch_figures, metrics_lines
@@ -50,13 +51,13 @@ class TrainingOptions:
 
     Attributes:
         device: where to train: ``auto``, ``cpu``, ``cuda``.
-        init: the path of a bundle whose weights to begin with.
+        init: the path of a bundle whose weights to begin with; its sizes come before the recipe's.
         serving_only: leave the weights and the float32 graph out of the bundle.
         compact: leave the float32 graph out of the bundle, and write the weights in float16.
         with_ngram: put the n-gram model of the training part into the bundle, so that generating
             and scoring can use the mixture of both.
-        time_budget_seconds: how long the run may take, judging the model included; the width and
-            the epochs are fitted to it. None lets the recipe decide.
+        time_budget_seconds: how long the run may take, from its beginning to the saved and judged
+            model; the width and the epochs are fitted to it. None lets the recipe decide.
         checkpoint_seconds: between two checkpoints.
         checkpoint_steps: between two checkpoints, where they are to be counted in steps.
         tensorboard: the path of a folder to write the figures of each epoch to for TensorBoard.
@@ -107,6 +108,7 @@ def train(
     resume: Checkpoint | None = None,
     stop: AbstractContextManager[threading.Event] | None = None,
     processes: Processes = ALONE,
+    started: float | None = None,
 ) -> TrainingResult | None:
     """Trains a model, judges it on the test part and saves it as a bundle in the folder `out`.
 
@@ -123,21 +125,24 @@ def train(
         stop: entered while steps are made; its event ends training with a checkpoint after the step
             in which it is set.
         processes: that train together; all of them are given the same arguments.
+        started: when the time budget began to run, by `time.perf_counter`; None: now.
 
     Raises:
         CorpusError: the corpus is too small, has no word for the tokenizer, or is too large for the
             n-gram model that is asked for.
-        BundleError: `out` holds something else, cannot be written, or another run writes to it.
+        BundleError: `out` holds something else, cannot be written, or another run writes to it; or
+            there is no model to begin with at `init`.
         CheckpointError: `out` holds an unfinished run and this is not its resumption, `resume` is
             of another corpus, or the first checkpoint cannot be written.
         InputError: there is no such device, or no writing for TensorBoard.
         MissingExtraError: TensorBoard is asked for and not installed.
-        RecipeError: the loss exploded, again and again, or the batch is too small for so many
-            processes.
+        RecipeError: the loss exploded, again and again, the batch is too small for so many
+            processes, or the time budget for anything sensible.
         TrainingStoppedError: `stop` was set, or Ctrl-C elsewhere.
         WorkerLostError: another process ended.
     """
     out = Path(out)
+    budget = _budget(options, started) if resume is None else None
     with held_run_folder(out, processes, is_resumed=resume is not None):
         return _train_in_held_folder(
             documents,
@@ -150,6 +155,7 @@ def train(
             resume=resume,
             stop=stop,
             processes=processes,
+            budget=budget,
         )
 
 
@@ -165,16 +171,13 @@ def _train_in_held_folder(
     resume: Checkpoint | None,
     stop: AbstractContextManager[threading.Event] | None,
     processes: Processes,
+    budget: TimeBudget | None,
 ) -> TrainingResult | None:
     device = processes.own_device(resolve_device(options.device))
-    corpus = prepare_corpus(
-        documents,
-        tokenizer=make_tokenizer(recipe.tokenizer),
-        min_frequency=recipe.min_frequency,
-        split_seed=recipe.split_seed,
-        valid=valid,
-        test=test,
-        store=out if processes.is_writer else None,
+    known = known_model(options.init) if options.init is not None and resume is None else None
+    on_progress = budget.watch(f"preparing {documents.source}") if budget else None
+    corpus = _prepared(
+        documents, valid, test, recipe=recipe, out=out, processes=processes, on_progress=on_progress
     )
     if options.with_ngram and not corpus.is_countable:
         raise CorpusError(
@@ -184,22 +187,25 @@ def _train_in_held_folder(
     initial = None
     _check_same_everywhere(corpus, recipe, processes)
     if resume is None:
-        known = Bundle.load(options.init) if options.init is not None else None
-        planned = processes.by_writer(partial(_planned, recipe, corpus, options, device, known))
+        planned = _planned(
+            recipe, corpus, options, budget, device=device, known=known, processes=processes
+        )
         if known is not None:
             initial = initial_weights(known, corpus.vocabulary, corpus.tokenizer)
     else:
         precision = precision_to_go_on(recipe.precision, device)
-        planned = Plan(
-            recipe=dataclasses.replace(recipe, precision=precision),
-            training_seconds=resume.run["training_seconds"],
+        planned = dataclasses.replace(
+            Plan.from_facts(resume.run), recipe=dataclasses.replace(recipe, precision=precision)
         )
         _check_same_corpus(resume, corpus, out)
     recipe = planned.recipe
+    corpus = planned.fitted(corpus)
     run = resume.run if resume else _run_facts(planned, corpus, options)
     epochs = resume.snapshot.facts["epochs"] if resume else ()
     reports = [EpochReport(**report) for report in epochs]
     with _told(listener, out, options, processes, reports) as told, stop or nullcontext() as event:
+        for warning in planned.warnings:
+            told.on_problem(warning)
         if resume and recipe.precision != resume.run["recipe"]["precision"]:
             told.on_problem(
                 "this processor has no bfloat16 arithmetic, with which the run was begun: it goes "
@@ -212,6 +218,7 @@ def _train_in_held_folder(
             listener=told,
             initial_weights=initial,
             seconds=planned.training_seconds,
+            max_epochs=planned.max_epochs,
             checkpoints=CheckpointSettings(
                 out=out,
                 run=run,
@@ -227,6 +234,35 @@ def _train_in_held_folder(
     return _save(trained, corpus, recipe, out=out, options=options, device=device.type)
 
 
+def _prepared(
+    documents: Documents,
+    valid: Documents | None,
+    test: Documents | None,
+    *,
+    recipe: Recipe,
+    out: Path,
+    processes: Processes,
+    on_progress: Callable[[float], None] | None,
+) -> Corpus:
+    """The corpus; one that is larger than memory is numbered once, by the writer."""
+
+    def prepare() -> Corpus:
+        return prepare_corpus(
+            documents,
+            tokenizer=make_tokenizer(recipe.tokenizer),
+            min_frequency=recipe.min_frequency,
+            split_seed=recipe.split_seed,
+            valid=valid,
+            test=test,
+            store=out,
+            is_stored=not processes.is_writer,
+            on_progress=on_progress,
+        )
+
+    is_one_large = any(is_large(part) for part in (documents, valid, test) if part is not None)
+    return processes.writer_first(prepare) if is_one_large else prepare()
+
+
 def _save(
     trained: TrainedModel,
     corpus: Corpus,
@@ -237,7 +273,7 @@ def _save(
     device: str,
 ) -> TrainingResult:
     """Judges a trained model and makes a bundle of it."""
-    weights = _weights(trained.model)
+    weights = numpy_weights(trained.model)
     kept: tuple[Precision, ...] = (
         ("int8",) if options.serving_only or options.compact else PRECISIONS
     )
@@ -311,47 +347,63 @@ def _copies(corpus: Corpus) -> FingerprintIndex | None:
     return FingerprintIndex.build(document_keys(corpus.train.documents, corpus.tokenizer))
 
 
+def _budget(options: TrainingOptions, started: float | None) -> TimeBudget | None:
+    if options.time_budget_seconds is None:
+        return None
+    started = time.perf_counter() if started is None else started
+    return TimeBudget(seconds=options.time_budget_seconds, started=started)
+
+
 def _planned(
     recipe: Recipe,
     corpus: Corpus,
     options: TrainingOptions,
+    budget: TimeBudget | None,
+    *,
     device: torch.device,
     known: Bundle | None,
+    processes: Processes,
 ) -> Plan:
-    """The recipe as it fits the machine, the corpus, the model to begin with, and the time."""
-    may_change_width = "hidden_size" in recipe.by_corpus_size and known is None
-    recipe = dataclasses.replace(recipe, precision=resolve_precision(recipe.precision, device))
-    recipe = sized_to(recipe, len(corpus.train.stream), is_fine_tuning=known is not None)
-    if known is not None:
-        recipe = _sized_as(recipe, known)
-    if options.time_budget_seconds is None:
-        return Plan(recipe=recipe, training_seconds=None)
+    """The recipe as it fits the machine, the corpus, the model to begin with, and the time.
+
+    Raises:
+        RecipeError: nothing sensible fits into the time.
+    """
+    sized = processes.by_writer(partial(_sized, recipe, corpus, device, known))
+    if budget is None:
+        return Plan(recipe=sized)
     return plan(
         corpus,
-        recipe,
-        options.time_budget_seconds,
-        device=device,
-        may_change_width=may_change_width,
+        sized,
+        budget,
+        ThisMachine(
+            device=device,
+            processes=processes,
+            measured_seconds=min(2.0, budget.seconds / 200),
+        ),
+        may_change_width="hidden_size" in recipe.by_corpus_size and known is None,
+        may_change_epochs="epochs" in recipe.by_corpus_size,
+        must_be_counted=options.with_ngram,
     )
+
+
+def _sized(recipe: Recipe, corpus: Corpus, device: torch.device, known: Bundle | None) -> Recipe:
+    """The recipe as it fits the machine, the corpus, and the model to begin with."""
+    recipe = dataclasses.replace(recipe, precision=resolve_precision(recipe.precision, device))
+    recipe = sized_to(recipe, len(corpus.train.stream), is_fine_tuning=known is not None)
+    return recipe if known is None else _sized_as(recipe, known)
 
 
 def _sized_as(recipe: Recipe, known: Bundle) -> Recipe:
     """The recipe with the sizes of the model to begin with."""
     model = known.manifest.model
-    return dataclasses.replace(
-        recipe,
-        embedding_size=model.embedding_size,
-        hidden_size=model.hidden_size,
-        num_layers=model.num_layers,
-        tied=model.tied,
-    )
+    return dataclasses.replace(recipe, **{name: getattr(model, name) for name in KNOWN_SIZES})
 
 
 def _run_facts(planned: Plan, corpus: Corpus, options: TrainingOptions) -> dict[str, Any]:
     """What a checkpoint says of its run."""
     return {
-        "recipe": planned.recipe.to_dict(),
-        "training_seconds": planned.training_seconds,
+        **planned.facts,
         "corpus_fingerprint": corpus.fingerprint,
         "folder": str(Path.cwd()),  # which the paths in files and options may be relative to
         "files": [dataclasses.asdict(file) for file in corpus.files],
@@ -387,13 +439,6 @@ def _check_same_corpus(resume: Checkpoint, corpus: Corpus, out: Path) -> None:
             f"the corpus has changed since the run in {out} began: bring back the file as it "
             "was, or begin anew in another folder"
         )
-
-
-def _weights(model: LSTMLanguageModel) -> Weights:
-    return {
-        name: np.asarray(tensor.detach().cpu().numpy(), dtype=np.float32)
-        for name, tensor in model.state_dict().items()
-    }
 
 
 def _evaluate(trained: TrainedModel, corpus: Corpus, served: OnnxRuntime) -> Evaluation:

@@ -23,7 +23,7 @@ from lorelm.training.checkpoint import Snapshot
 from lorelm.training.device import autocast, resolve_precision
 from lorelm.training.listener import EpochReport, TrainingListener
 from lorelm.training.output_loss import output_loss
-from lorelm.training.pace import CountedPace, Pace, TimedPace
+from lorelm.training.pace import Pace
 from lorelm.training.processes import ALONE, Processes
 from lorelm.training.recipe import Recipe
 from lorelm.training.regularisation import RegularisedModel
@@ -41,6 +41,11 @@ Not in validation alone: a text learned by heart, or one with many unknown words
 
 _STEPS_BETWEEN_LOOKS: Final = 20
 """At the loss; each look waits for the device."""
+
+
+_NO_MEMORY: Final = ("allocate memory", "not enough memory", "out of memory", "size calculation")
+"""What PyTorch says on Linux, Windows and graphics cards, and of more bytes than can be counted: it
+has no one exception for a lack of memory."""
 
 
 class LossExplodedError(Exception):
@@ -62,6 +67,7 @@ class Trainer:
     Args:
         initial_weights: to begin with, in place of random ones.
         seconds: how long to train; None trains the recipe's epochs.
+        max_epochs: to train in that time; None: as many as fit.
         processes: that share each batch; all of them call the same methods.
 
     Raises:
@@ -78,6 +84,7 @@ class Trainer:
         listener: TrainingListener,
         initial_weights: Weights | None = None,
         seconds: float | None = None,
+        max_epochs: int | None = None,
         processes: Processes = ALONE,
     ) -> None:
         self.epochs: list[EpochReport] = []
@@ -90,7 +97,7 @@ class Trainer:
         self._num_columns: Final = self._columns.stop - self._columns.start
         self._precision: Final = resolve_precision(recipe.precision, device)
         torch.manual_seed(recipe.seed)
-        self._model = _new_model(corpus, recipe, device)
+        self._model = new_model(corpus, recipe, device)
         if initial_weights is not None:
             self._model.load_state_dict(
                 {name: torch.from_numpy(weight) for name, weight in initial_weights.items()}
@@ -111,11 +118,12 @@ class Trainer:
         self._seconds_before = 0.0
         self._started = time.perf_counter()
         self._begin_epoch()
-        self._pace: Pace = (
-            CountedPace(recipe.epochs * self._windows_per_epoch)
-            if seconds is None
-            else TimedPace(seconds)
+        num_epochs = recipe.epochs if seconds is None else max_epochs
+        self._pace = Pace(
+            num_updates=None if num_epochs is None else num_epochs * self.updates_per_epoch,
+            seconds=seconds,
         )
+        self._progress = 0.0
         listener.on_start(corpus, recipe)
 
     @property
@@ -129,12 +137,17 @@ class Trainer:
 
     @property
     def is_over(self) -> bool:
-        return self._pace.is_over and self._window == 0
+        return self._progress >= 1 and self._window == 0 and bool(self.epochs)
 
     @property
     def seconds(self) -> float:
         """Since training began, interruptions not counted."""
         return self._seconds_before + time.perf_counter() - self._started
+
+    @property
+    def averaged_model(self) -> LSTMLanguageModel:
+        """What is validated and kept."""
+        return self._average.model
 
     @property
     def best_epoch(self) -> EpochReport:
@@ -156,11 +169,11 @@ class Trainer:
         )
         self._update(inputs_TB, targets_TB)
         self._window += 1
-        self._pace.advance(seconds=self._processes.writers(self.seconds))
+        self._look_at_clock()
         if self._window % _STEPS_BETWEEN_LOOKS == 0:
             self._check_loss()
         self._listener.on_step(num_tokens=len(inputs_TB) * self._recipe.batch_size)
-        if self._window == self._windows_per_epoch or self._pace.is_over:
+        if self._window == self.updates_per_epoch or self._progress >= 1:
             self._check_loss()
             self._end_epoch()
             self._begin_epoch()
@@ -183,7 +196,6 @@ class Trainer:
                 "epochs": [dataclasses.asdict(report) for report in self.epochs],
                 "window": self._window,
                 "num_updates": self._num_updates,
-                "pace": self._pace.state,
                 "learning_rate": self._learning_rate.state,
                 "epoch_tokens": self._epoch_tokens,
                 "epoch_seconds": self._epoch_seconds + self.seconds,
@@ -192,18 +204,23 @@ class Trainer:
             },
         )
 
-    def restore(self, snapshot: Snapshot) -> None:
-        """Goes on where a run of the same corpus, recipe and device was."""
+    def restore(self, snapshot: Snapshot, *, seconds: float | None = None) -> None:
+        """Goes on where a run of the same corpus, recipe and device was.
+
+        Args:
+            seconds: since training began; None: as many as at the time of the snapshot, since what
+                came after it was an interruption.
+        """
         facts = snapshot.facts
         tensors = snapshot.tensors | {
             name: snapshot.tensors[name][:, self._columns] for name in ("state.h", "state.c")
         }
         self.epochs = [EpochReport(**report) for report in facts["epochs"]]
         self._num_updates = facts["num_updates"]
-        self._pace.restore(facts["pace"])
         self._learning_rate.restore(facts["learning_rate"])
-        self._seconds_before = facts["seconds"]
+        self._seconds_before = facts["seconds"] if seconds is None else seconds
         self._started = time.perf_counter()
+        self._look_at_clock()
         self._begin_epoch(window=facts["window"])
         self._epoch_tokens = facts["epoch_tokens"]
         self._epoch_seconds = facts["epoch_seconds"] - self.seconds
@@ -216,6 +233,12 @@ class Trainer:
         if "cuda_random" in tensors:
             torch.cuda.set_rng_state(tensors["cuda_random"], self._device)
         self._listener.on_restore(self.epochs, epoch_tokens=self._epoch_tokens)
+
+    def _look_at_clock(self) -> None:
+        """Takes down how far the run is, the same in all processes."""
+        self._progress = self._pace.progress(
+            num_updates=self._num_updates, seconds=self._processes.writers(self.seconds)
+        )
 
     def _tensors(self) -> dict[str, torch.Tensor]:
         """All that the run consists of, by name, to be read from or written to."""
@@ -258,7 +281,7 @@ class Trainer:
             order = order.shuffled(np.random.default_rng(seeds))
         reading = Reading(stream, batch_size=recipe.batch_size, order=order, columns=self._columns)
         self._windows: Iterator[tuple[Ids, Ids]] = reading.windows(bptt=recipe.bptt, first=window)
-        self._windows_per_epoch = -(-reading.num_steps // recipe.bptt)
+        self.updates_per_epoch = -(-reading.num_steps // recipe.bptt)
         self._window = window
         self._state = self._model.initial_state(self._num_columns)
         self._epoch_nats = torch.zeros((), device=self._device)
@@ -269,7 +292,7 @@ class Trainer:
     def _update(self, inputs_TB: torch.Tensor, targets_TB: torch.Tensor) -> None:
         """One step of the optimizer; the state is carried on, cut off from its past."""
         for group in self._optimizer.param_groups:
-            group["lr"] = self._learning_rate.at(self._pace.progress)
+            group["lr"] = self._learning_rate.at(self._progress)
         self._model.train()
         with autocast(self._device, self._precision):
             outputs_TBH, state, penalty = self._regularised(inputs_TB, self._state)
@@ -351,7 +374,12 @@ def _cuda_random_state(device: torch.device) -> dict[str, torch.Tensor]:
     return {"cuda_random": torch.cuda.get_rng_state(device)} if device.type == "cuda" else {}
 
 
-def _new_model(corpus: Corpus, recipe: Recipe, device: torch.device) -> LSTMLanguageModel:
+def new_model(corpus: Corpus, recipe: Recipe, device: torch.device) -> LSTMLanguageModel:
+    """The model that a recipe trains on a corpus, with random weights.
+
+    Raises:
+        RecipeError: there is no memory for it.
+    """
     config = ModelConfig(
         vocabulary_size=len(corpus.vocabulary),
         embedding_size=recipe.embedding_size,
@@ -361,7 +389,9 @@ def _new_model(corpus: Corpus, recipe: Recipe, device: torch.device) -> LSTMLang
     )
     try:
         return LSTMLanguageModel(config).to(device)
-    except RuntimeError as error:  # PyTorch has no one exception for a lack of memory
+    except RuntimeError as error:
+        if not any(phrase in str(error) for phrase in _NO_MEMORY):
+            raise
         raise RecipeError(
             f"there is no memory for {recipe.num_layers} layers of {recipe.hidden_size} and "
             f"{len(corpus.vocabulary):,} words: use a smaller --hidden-size"
