@@ -92,7 +92,7 @@ def test_the_openai_client_of_the_readme_is_answered(start_server: Callable[...,
     [block] = re.findall(r"^    from openai import OpenAI\n(?:(?:    .*)?\n)+", README, re.M)
     code = textwrap.dedent(block).replace("http://127.0.0.1:5000/", start_server())
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert len(ended.stdout.split()) > 5
+    assert ended.stdout.strip()
 
 
 def test_the_model_card_states_the_figures_of_the_manifest() -> None:

@@ -280,7 +280,7 @@ def test_a_stopped_run_within_a_time_goes_on_by_its_plan(tales: Documents, tmp_p
     stop.set()
     options = TrainingOptions(device="cpu", time_budget_seconds=100)
     with pytest.raises(TrainingStoppedError):
-        train(tales, recipe, out=tmp_path / "m", options=options, stop=stop)
+        train(tales, recipe, out=tmp_path / "m", options=options, stop=nullcontext(stop))
     checkpoint = Checkpoint.load(tmp_path / "m")
     assert 0 < checkpoint.run["training_seconds"] < 100
     result = train(
