@@ -39,8 +39,8 @@ def test_train_generate_and_score_go_together(lorelm: Lorelm, tales_csv: Path) -
     assert re.search(r"test perplexity +\d+\.\d", trained.stderr)
     assert 'lorelm generate model "your words"' in trained.stderr
 
-    # What follows may be a comma.
-    assert re.match(r"The fox\b.+", lorelm("generate", "model", "The fox").stdout)
+    # What follows may be a comma, or a line break.
+    assert re.fullmatch(r"The fox\b.+\n", lorelm("generate", "model", "The fox").stdout, re.DOTALL)
 
     scored = json.loads(lorelm("score", "model", tales_csv, "--json").stdout)
     assert set(scored) == {"tokens", "perplexity", "unknown_rate"}
