@@ -23,9 +23,14 @@ class TrainingTextIndex:
         self._tokenizer = tokenizer
         self._vocabulary_keys = token_keys(vocabulary.words, tokenizer)
 
-    def copied_spans(self, tokens: Sequence[str]) -> list[Span]:
-        """The spans of at least `TELLING_LENGTH` tokens that stand in the training text."""
-        keys = token_keys(tokens, self._tokenizer)
+    def copied_spans(self, prompt_tokens: Sequence[str], ids: Sequence[int]) -> list[Span]:
+        """The spans of at least `TELLING_LENGTH` tokens that stand in the training text.
+
+        Args:
+            ids: what was generated behind the prompt.
+        """
+        generated_keys = self._vocabulary_keys[np.array(ids, dtype=np.int64)]
+        keys = np.concatenate([token_keys(prompt_tokens, self._tokenizer), generated_keys])
         if not self._fingerprints.may_hold_run(keys, TELLING_LENGTH):
             return []
         matches = self._fingerprints.longest_matches(keys)

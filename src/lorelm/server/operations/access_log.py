@@ -6,9 +6,8 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from flask import Flask, Response, g, request
 
@@ -41,21 +40,17 @@ def note_requests(app: Flask, metrics: Metrics, *, access_log: str | None) -> No
     def note(response: Response) -> Response:
         # The pattern, not the path, which anybody may invent.
         endpoint = request.url_rule.rule if request.url_rule else "other"
-        seconds = partial(_seconds_since, g.get("started", time.perf_counter()))
-        line = {
-            "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
-            "client": request.remote_addr,
-            "method": request.method,
-            "path": request.path,
-        }
-        metrics.note_first_byte(endpoint, seconds())
+        started = g.get("started", time.perf_counter())
+        metrics.note_first_byte(endpoint, time.perf_counter() - started)
+        who = {"client": request.remote_addr, "method": request.method, "path": request.path}
 
         def note_end() -> None:
             status, num_bytes, error = _outcome(response)
             metrics.note_request(endpoint, status)
             if log is not None:
-                end = {"status": status, "seconds": round(seconds(), 6), "bytes": num_bytes}
-                log(json.dumps(line | end | {"error": error}) + "\n")
+                seconds = round(time.perf_counter() - started, 6)
+                end = {"status": status, "seconds": seconds, "bytes": num_bytes, "error": error}
+                log(_line(who | end))
 
         if isinstance(response, EventStream):
             response.call_on_close(note_end)
@@ -73,8 +68,9 @@ def _outcome(response: Response) -> tuple[int, int | None, str | None]:
     return status_of(response.failure), response.num_bytes, str(response.failure)
 
 
-def _seconds_since(started: float) -> float:
-    return time.perf_counter() - started
+def _line(facts: dict[str, Any]) -> str:
+    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    return json.dumps({"time": now} | facts) + "\n"
 
 
 def _log_to(access_log: str) -> Callable[[str], object]:
