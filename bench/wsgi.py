@@ -6,4 +6,4 @@ from pathlib import Path
 from lorelm.server.app import create_app
 from lorelm.server.settings import ServerSettings
 
-app = create_app(ServerSettings(bundle=Path(os.environ["LORELM_BENCH_BUNDLE"])))
+app = create_app(ServerSettings(bundles=[Path(os.environ["LORELM_BENCH_BUNDLE"])]))

@@ -25,6 +25,8 @@ A message is one line that says what is wrong, where, and what to do about it. T
 prints it after ``lorelm:`` and exits with 2; the server answers with a status in the 4xx range.
 """
 
+from collections.abc import Sequence
+
 
 class LoreLMError(Exception):
     """Base of all errors raised by LoreLM."""
@@ -61,8 +63,9 @@ class SamplingError(InputError):
 class UnknownModelError(SamplingError):
     """A request is for a model that is not served."""
 
-    def __init__(self, name: str, served: str) -> None:
-        super().__init__("model", f"there is no {name!r} here, only {served!r}")
+    def __init__(self, name: str, served: Sequence[str]) -> None:
+        names = " and ".join(repr(each) for each in served)
+        super().__init__("model", f"there is no {name!r} here, only {names}")
 
 
 class BundleError(InputError):

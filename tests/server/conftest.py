@@ -4,12 +4,12 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
-from lorelm.server.app import SERVED_MODEL, create_app
+from lorelm.server.app import SERVED_MODELS, create_app
 from lorelm.server.settings import ServerSettings
 
 
 @pytest.fixture(scope="session")
 def client(tiny_bundle: Path) -> Iterator[FlaskClient]:
-    app = create_app(ServerSettings(bundle=tiny_bundle))
+    app = create_app(ServerSettings(bundles=[tiny_bundle]))
     yield app.test_client()
-    app.extensions[SERVED_MODEL].engine.stop(grace_seconds=0)
+    app.extensions[SERVED_MODELS].stop(grace_seconds=0)

@@ -297,7 +297,7 @@ def test_the_address_to_open_is_one_that_a_browser_can_open() -> None:
 def test_exactly_so_many_proxies_are_believed(
     tiny_bundle: Path, proxy_hops: int, client: str, host: str
 ) -> None:
-    app = create_app(ServerSettings(bundle=tiny_bundle, proxy_hops=proxy_hops))
+    app = create_app(ServerSettings(bundles=[tiny_bundle], proxy_hops=proxy_hops))
     app.add_url_rule("/who", view_func=lambda: f"{request.remote_addr} {request.host}")
     response = app.test_client().get(
         "/who",

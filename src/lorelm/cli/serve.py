@@ -1,6 +1,7 @@
 """``lorelm serve``: a web page and an API for a model."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ _API_KEY_VARIABLE = "LORELM_API_KEY"
 
 
 @click.command()
-@click.argument("bundle", type=click.Path(path_type=Path), default=EMBEDDED_PATH, required=False)
+@click.argument("bundles", type=click.Path(path_type=Path), nargs=-1, metavar="[BUNDLE]...")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
 @click.option(
     "--port",
@@ -98,14 +99,14 @@ _API_KEY_VARIABLE = "LORELM_API_KEY"
 @click.option(
     "--access-log", metavar="FILE", help="Add a line of JSON a request; - writes to stderr."
 )
-def serve(*, host: str, port: int, **flags: Any) -> None:
-    """Serves the model in the folder BUNDLE (the embedded one if there is none) as a web page.
+def serve(*, bundles: Sequence[Path], host: str, port: int, **flags: Any) -> None:
+    """Serves the models in the folders BUNDLE (without any, the embedded one) as a web page.
 
     The same port answers programs: /docs says how.
     """
     if os.environ.get(_API_KEY_VARIABLE) == "":  # which click takes for none: a secret got lost
         raise click.UsageError(f"{_API_KEY_VARIABLE} is empty: set it to the key, or unset it.")
-    settings = ServerSettings(**flags)
+    settings = ServerSettings(bundles=bundles or (EMBEDDED_PATH,), **flags)
     app = create_app(settings)
     listening = open_port(host, port)
     ready = f"LoreLM serves {url_of(listening)} (Ctrl-C ends it)"

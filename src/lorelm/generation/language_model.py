@@ -16,6 +16,7 @@ from lorelm.errors import SamplingError
 from lorelm.generation.draft import Adjustment, Draft
 from lorelm.generation.generator import write
 from lorelm.generation.mixture import Mixture
+from lorelm.generation.nearest_words import NearestWords
 from lorelm.generation.novelty import TrainingTextIndex
 from lorelm.generation.reply import Reply, Token
 from lorelm.generation.settings import GenerationSettings
@@ -241,6 +242,11 @@ class LanguageModel:
             for _ in range(num_samples)
         ]
         return Task(prompt=prompt, settings=settings, drafts=drafts)
+
+    @cached_property
+    def nearest_words(self) -> NearestWords:
+        """Finds known words by their spelling."""
+        return NearestWords(self.tokenizer, self.vocabulary)
 
     @cached_property
     def _wishes(self) -> WordWishes:

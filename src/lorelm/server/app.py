@@ -19,28 +19,32 @@ from lorelm.server.operations.access import limit_rate, require_api_key
 from lorelm.server.operations.access_log import note_requests
 from lorelm.server.operations.health import make_operations
 from lorelm.server.operations.metrics import Metrics
-from lorelm.server.pages import make_pages
+from lorelm.server.pages.views import make_pages
 from lorelm.server.served_model import ServedModel
+from lorelm.server.served_models import ServedModels
 from lorelm.server.settings import ServerSettings
 
-SERVED_MODEL: Final = "lorelm"
-"""The key of `app.extensions` under which the :class:`ServedModel` is found."""
+SERVED_MODELS: Final = "lorelm"
+"""The key of `app.extensions` under which the :class:`ServedModels` are found."""
 
 _SECURITY_HEADERS: Final = {
     "Content-Security-Policy": (
-        "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'"
+        "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; "
+        "img-src 'self'; form-action 'self'; frame-ancestors 'self'; base-uri 'none'"
     ),
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
 }
 
 
 def create_app(settings: ServerSettings) -> Flask:
-    """Loads the model, starts its engine and puts together the application that serves it.
+    """Loads the models, starts their engines and puts together the application that serves it.
 
     Raises:
-        BundleError: the bundle is missing or damaged, or lacks the n-gram model or the cache.
-        InputError: the rate limit or the access log is of no use.
+        BundleError: a bundle is missing or damaged, or lacks the n-gram model or the cache.
+        InputError: two bundles have one name, or the rate limit or the access log is of no use.
     """
     metrics = Metrics()
     app = Flask("lorelm.server")
@@ -59,14 +63,19 @@ def create_app(settings: ServerSettings) -> Flask:
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
             app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops, x_port=hops, x_prefix=hops
         )
-    served = ServedModel.of_bundle(Bundle.load(settings.bundle), settings=settings, metrics=metrics)
-    app.extensions[SERVED_MODEL] = served
-    app.register_blueprint(make_pages(served))
-    app.register_blueprint(make_api(served))
-    app.register_blueprint(make_openai_api(served, started_at=int(time.time())))
-    app.register_blueprint(make_tokenizer_api(served))
-    app.register_blueprint(make_operations(served, metrics))
-    app.register_blueprint(make_docs(served))
+    models = ServedModels(
+        [
+            ServedModel.of_bundle(Bundle.load(path), settings=settings, metrics=metrics)
+            for path in settings.bundles
+        ]
+    )
+    app.extensions[SERVED_MODELS] = models
+    app.register_blueprint(make_pages(models, settings))
+    app.register_blueprint(make_api(models))
+    app.register_blueprint(make_openai_api(models, started_at=int(time.time())))
+    app.register_blueprint(make_tokenizer_api(models))
+    app.register_blueprint(make_operations(models, metrics))
+    app.register_blueprint(make_docs(models))
     return app
 
 

@@ -6,7 +6,6 @@ from typing import Self
 
 from lorelm.bundle import EMBEDDED_PATH, Bundle
 from lorelm.bundle.manifest import Manifest
-from lorelm.errors import UnknownModelError
 from lorelm.generation.engine.engine import Engine
 from lorelm.generation.engine.thread import EngineThread
 from lorelm.generation.generation import Generation
@@ -19,7 +18,7 @@ EMBEDDED_NAME = "shakespeare"
 
 
 class ServedModel:
-    """A model that all requests share.
+    """A model that requests share.
 
     Attributes:
         name: what requests call it.
@@ -72,15 +71,6 @@ class ServedModel:
             settings=settings,
             metrics=metrics,
         )
-
-    def require_name(self, name: str | None) -> None:
-        """Refuses a request for another model; None is this one.
-
-        Raises:
-            UnknownModelError: it is for another.
-        """
-        if name not in (None, self.name):
-            raise UnknownModelError(str(name), self.name)
 
     def deadline(self, timeout_seconds: float | None) -> float:
         """When a request that asks for so much time ends, on the clock `time.monotonic`."""

@@ -16,9 +16,9 @@ import waitress
 from flask import Flask
 
 from lorelm.errors import ServerError
-from lorelm.server.app import SERVED_MODEL
+from lorelm.server.app import SERVED_MODELS
 from lorelm.server.in_flight import InFlight
-from lorelm.server.served_model import ServedModel
+from lorelm.server.served_models import ServedModels
 from lorelm.server.settings import ServerSettings
 
 _SPARE_THREADS: Final = 16
@@ -77,7 +77,7 @@ def serve_until_stopped(
         app,
         sockets=[listening],
         # A request holds a thread until it is answered, also while it waits for a slot.
-        threads=settings.num_slots + settings.max_waiting + _SPARE_THREADS,
+        threads=_num_busy(settings) + _SPARE_THREADS,
         connection_limit=_connection_limit(settings),
         # select(), its usual choice, falls over a file descriptor above 1,023.
         asyncore_use_poll=hasattr(select, "poll"),
@@ -89,15 +89,15 @@ def serve_until_stopped(
         # ProxyFix decides how many of them to believe.
         clear_untrusted_proxy_headers=settings.proxy_hops == 0,
     )
-    served: ServedModel = app.extensions[SERVED_MODEL]
+    models: ServedModels = app.extensions[SERVED_MODELS]
 
     def finish() -> None:
-        served.engine.stop(settings.grace_seconds)
+        models.stop(settings.grace_seconds)
         in_flight.wait_for_none(timeout_seconds=_SECONDS_TO_SEND)
         _thread.interrupt_main()
         server.pull_trigger()  # the main thread waits for the network: it is to look up
 
-    stop = _Stop(finish, hurry=served.engine.hurry)
+    stop = _Stop(finish, hurry=models.hurry)
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
     with contextlib.suppress(KeyboardInterrupt):
@@ -105,9 +105,14 @@ def serve_until_stopped(
         server.run()
 
 
+def _num_busy(settings: ServerSettings) -> int:
+    """How many requests may be under way."""
+    return len(settings.bundles) * (settings.num_slots + settings.max_waiting)
+
+
 def _connection_limit(settings: ServerSettings) -> int:
     """How many connections may be open: those that may be busy, and some, if there is room."""
-    wanted = settings.num_slots + settings.max_waiting + _SPARE_CONNECTIONS
+    wanted = _num_busy(settings) + _SPARE_CONNECTIONS
     if not hasattr(select, "poll"):
         return min(wanted, _CONNECTIONS_OF_SELECT)
     import resource  # which Windows does not have

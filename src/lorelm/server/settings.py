@@ -1,5 +1,6 @@
 """How the server is set up."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,9 +15,9 @@ class ServerSettings:
     """All settings of :func:`lorelm.server.app.create_app`.
 
     Attributes:
-        bundle: folder of the model to serve.
-        mixture: mix it with the n-gram model that the bundle carries.
-        cache: give it a neural cache.
+        bundles: folders of the models to serve; a request that names none gets the first.
+        mixture: mix each with the n-gram model that its bundle carries.
+        cache: give each a neural cache.
         proxy_hops: how many proxies stand in front; that many entries of the X-Forwarded headers
             are believed. With 0 none is, since anybody could have written them.
         num_slots: how many samples are written at the same time.
@@ -37,7 +38,7 @@ class ServerSettings:
         InputError: a number is out of range.
     """
 
-    bundle: Path = EMBEDDED_PATH
+    bundles: Sequence[Path] = (EMBEDDED_PATH,)
     mixture: bool = False
     cache: bool = False
     proxy_hops: int = 0

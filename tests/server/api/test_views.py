@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 import lorelm
 from lorelm.bundle import Bundle
 from lorelm.generation.engine.engine import Engine
-from lorelm.server.app import SERVED_MODEL, create_app
-from lorelm.server.served_model import ServedModel
+from lorelm.server.app import SERVED_MODELS, create_app
+from lorelm.server.served_models import ServedModels
 from lorelm.server.settings import ServerSettings
 
 
@@ -305,18 +305,18 @@ def test_another_model_is_not_found(client: FlaskClient) -> None:
 def narrow(tiny_bundle: Path) -> Iterator[FlaskClient]:
     """A server that writes one sample at a time and lets one more wait."""
     app = create_app(
-        ServerSettings(bundle=tiny_bundle, num_slots=1, max_waiting=1, max_tokens_limit=10_000)
+        ServerSettings(bundles=[tiny_bundle], num_slots=1, max_waiting=1, max_tokens_limit=10_000)
     )
     yield app.test_client()
-    app.extensions[SERVED_MODEL].engine.stop(grace_seconds=0)
+    app.extensions[SERVED_MODELS].stop(grace_seconds=0)
 
 
 ENDLESS = {"prompt": "", "max_len": 10_000, "min_len": 10_000}
 
 
 def engine_of(client: FlaskClient) -> Engine:
-    served: ServedModel = client.application.extensions[SERVED_MODEL]
-    return served.engine.engine
+    models: ServedModels = client.application.extensions[SERVED_MODELS]
+    return models.default.engine.engine
 
 
 def wait_until(is_true: Callable[[], bool]) -> None:
@@ -367,7 +367,7 @@ def test_a_text_that_was_not_read_in_time_has_no_score(narrow: FlaskClient) -> N
 
 
 def test_a_server_that_stops_takes_nothing_more(narrow: FlaskClient) -> None:
-    narrow.application.extensions[SERVED_MODEL].engine.stop(grace_seconds=0)
+    narrow.application.extensions[SERVED_MODELS].stop(grace_seconds=0)
     for path, body in (("generate", {"prompt": "The"}), ("score", {"text": "The"})):
         response = narrow.post(f"/api/{path}", json=body)
         assert response.status_code == 503
@@ -383,7 +383,7 @@ def test_a_server_that_stops_takes_nothing_more(narrow: FlaskClient) -> None:
 def test_what_is_cut_off_by_the_end_says_so_in_its_stream(narrow: FlaskClient) -> None:
     response = narrow.post("/api/generate", json=ENDLESS | {"stream": True})
     wait_until(lambda: engine_of(narrow).num_live == 1)
-    narrow.application.extensions[SERVED_MODEL].engine.stop(grace_seconds=0)
+    narrow.application.extensions[SERVED_MODELS].stop(grace_seconds=0)
     name, data = events(response)[-1]
     assert name == "error"
     assert data["status"] == 503

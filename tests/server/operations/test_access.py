@@ -10,7 +10,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from lorelm.errors import InputError
-from lorelm.server.app import SERVED_MODEL, create_app
+from lorelm.server.app import SERVED_MODELS, create_app
 from lorelm.server.settings import ServerSettings
 
 MakeClient = Callable[..., FlaskClient]
@@ -21,13 +21,13 @@ def make_client(tiny_bundle: Path) -> Iterator[MakeClient]:
     apps = []
 
     def make(**settings: object) -> FlaskClient:
-        app = create_app(ServerSettings(bundle=tiny_bundle, **settings))
+        app = create_app(ServerSettings(bundles=[tiny_bundle], **settings))
         apps.append(app)
         return app.test_client()
 
     yield make
     for app in apps:
-        app.extensions[SERVED_MODEL].engine.stop(grace_seconds=0)
+        app.extensions[SERVED_MODELS].stop(grace_seconds=0)
 
 
 def basic(name: str, password: str) -> str:

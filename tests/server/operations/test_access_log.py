@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from lorelm.errors import InputError
-from lorelm.server.app import SERVED_MODEL, create_app
+from lorelm.server.app import SERVED_MODELS, create_app
 from lorelm.server.settings import ServerSettings
 
 ENDLESS = {"prompt": "", "max_len": 1000, "min_len": 1000}
@@ -14,7 +14,7 @@ def test_each_request_is_a_line_that_does_not_say_what_was_written(
     tiny_bundle: Path, tmp_path: Path
 ) -> None:
     log = tmp_path / "access.jsonl"
-    app = create_app(ServerSettings(bundle=tiny_bundle, access_log=str(log)))
+    app = create_app(ServerSettings(bundles=[tiny_bundle], access_log=str(log)))
     client = app.test_client()
     client.post("/api/generate", json={"prompt": "The secret fox"})
     with client.post("/api/generate", json={"prompt": "The secret fox", "stream": True}) as stream:
@@ -22,7 +22,7 @@ def test_each_request_is_a_line_that_does_not_say_what_was_written(
         assert len(log.read_text().splitlines()) == 1  # a stream is noted when it ends
     client.get("/nothing")
     with client.post("/api/generate", json=ENDLESS | {"stream": True, "num_samples": 9}) as stream:
-        app.extensions[SERVED_MODEL].engine.stop(grace_seconds=0)
+        app.extensions[SERVED_MODELS].stop(grace_seconds=0)
         stream.get_data()
     lines = [json.loads(line) for line in log.read_text().splitlines()]
     assert [(line["method"], line["path"], line["status"]) for line in lines] == [
@@ -44,14 +44,16 @@ def test_a_log_that_can_be_written_no_more_stops_nobody(
 ) -> None:
     (tmp_path / "log").mkdir()
     log = tmp_path / "log" / "access.jsonl"
-    app = create_app(ServerSettings(bundle=tiny_bundle, access_log=str(log)))
+    app = create_app(ServerSettings(bundles=[tiny_bundle], access_log=str(log)))
     log.unlink()
     (tmp_path / "log").rmdir()
     assert app.test_client().get("/").status_code == 200
     assert "cannot be written" in caplog.text
-    app.extensions[SERVED_MODEL].engine.stop(grace_seconds=0)
+    app.extensions[SERVED_MODELS].stop(grace_seconds=0)
 
 
 def test_a_log_that_cannot_be_written_is_one_line(tiny_bundle: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"the access log .*nowhere.* cannot be written"):
-        create_app(ServerSettings(bundle=tiny_bundle, access_log=str(tmp_path / "nowhere" / "log")))
+        create_app(
+            ServerSettings(bundles=[tiny_bundle], access_log=str(tmp_path / "nowhere" / "log"))
+        )

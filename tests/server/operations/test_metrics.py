@@ -3,7 +3,7 @@ from pathlib import Path
 from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
 
-from lorelm.server.app import SERVED_MODEL, create_app
+from lorelm.server.app import SERVED_MODELS, create_app
 from lorelm.server.settings import ServerSettings
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
@@ -25,7 +25,7 @@ def value(samples: Samples, name: str, **labels: str) -> float:
 
 
 def test_what_happens_is_counted(tiny_bundle: Path) -> None:
-    app = create_app(ServerSettings(bundle=tiny_bundle, num_slots=7))
+    app = create_app(ServerSettings(bundles=[tiny_bundle], num_slots=7))
     client = app.test_client()
     asked = {"prompt": "The fox", "num_samples": 3, "max_len": 9, "min_len": 9}
     for _ in range(2):
@@ -35,7 +35,7 @@ def test_what_happens_is_counted(tiny_bundle: Path) -> None:
     client.post("/api/generate", json=asked | {"max_len": 0})
     client.get("/nothing/at/all")
     samples = scrape(client)
-    app.extensions[SERVED_MODEL].engine.stop(grace_seconds=0)
+    app.extensions[SERVED_MODELS].stop(grace_seconds=0)
     assert value(samples, "lorelm_generated_tokens_total") == 3 * 3 * 9
     assert value(samples, "lorelm_prompt_tokens_total") == 3 * 2
     assert value(samples, "lorelm_samples_total", finish_reason="length") == 9

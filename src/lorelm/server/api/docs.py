@@ -9,9 +9,9 @@ from flask import Blueprint, Response, jsonify, render_template
 from pydantic import BaseModel, TypeAdapter
 
 from lorelm.generation.reply import Reply, Sample, Token
-from lorelm.server.api.requests import GenerateRequest, ScoreRequest
+from lorelm.server.api.requests import CheckRequest, GenerateRequest, ScoreRequest
 from lorelm.server.openai.requests import CompletionRequest, DetokenizeRequest, TokenizeRequest
-from lorelm.server.served_model import ServedModel
+from lorelm.server.served_models import ServedModels
 from lorelm.version import VERSION
 
 Json = dict[str, Any]
@@ -49,6 +49,9 @@ _ANSWERS: Final[dict[str, Json]] = {
         log_probability=_NUMBER,
         tokens=_list(_reference("Token")),
         **_ORIGIN,
+    ),
+    "CheckReply": _object(
+        unknown_words=_list(_object(word=_TEXT, nearest=_list(_TEXT))), **_ORIGIN
     ),
     "ModelFacts": _object(
         **_ORIGIN,
@@ -110,6 +113,7 @@ class _Endpoint:
     Attributes:
         answer: the name of its schema; None for plain text.
         error: the name of the schema of its errors.
+        is_of_model: whether it may be asked of a model by its name, in the query.
     """
 
     method: str
@@ -119,6 +123,7 @@ class _Endpoint:
     body: type[BaseModel] | None = None
     is_streamed: bool = False
     error: str = "OpenAIError"
+    is_of_model: bool = False
 
 
 _ENDPOINTS: Final = (
@@ -133,8 +138,14 @@ _ENDPOINTS: Final = (
         error="Error",
     ),
     _Endpoint(
+        *("post", "/api/check", "Which words of a text the model does not know."),
+        *("CheckReply", CheckRequest),
+        error="Error",
+    ),
+    _Endpoint(
         *("get", "/api/model", "What the model is, and what it is worth.", "ModelFacts"),
         error="Error",
+        is_of_model=True,
     ),
     _Endpoint(
         *("post", "/v1/completions", "The same as OpenAI's legacy completions API."),
@@ -145,14 +156,16 @@ _ENDPOINTS: Final = (
     _Endpoint("get", "/v1/models/{name}", "One of them.", "Model"),
     _Endpoint("post", "/tokenize", "The ids of a text.", "Ids", TokenizeRequest),
     _Endpoint("post", "/detokenize", "The text of ids.", "Text", DetokenizeRequest),
-    _Endpoint("get", "/tokenizer_info", "What cuts the text.", "TokenizerInfo"),
+    _Endpoint(
+        *("get", "/tokenizer_info", "What cuts the text.", "TokenizerInfo"), is_of_model=True
+    ),
     _Endpoint("get", "/healthz", "Whether the process lives.", "Status"),
     _Endpoint("get", "/readyz", "Whether it takes requests.", "Status"),
     _Endpoint("get", "/metrics", "What it has counted, for Prometheus.", None),
 )
 
 
-def make_docs(served: ServedModel) -> Blueprint:
+def make_docs(models: ServedModels) -> Blueprint:
     """The views that describe the others."""
     docs = Blueprint("docs", __name__)
 
@@ -162,7 +175,7 @@ def make_docs(served: ServedModel) -> Blueprint:
 
     @docs.get("/docs")
     def page() -> str:
-        return render_template("docs.html", document=openapi_document(), name=served.name)
+        return render_template("docs.html", document=openapi_document(), name=models.default.name)
 
     return docs
 
@@ -195,6 +208,10 @@ def openapi_document() -> Json:
     }
 
 
+def _parameter(name: str, place: str) -> Json:
+    return {"name": name, "in": place, "required": place == "path", "schema": _TEXT}
+
+
 def _add_schema(kind: type, schemas: Json) -> None:
     schema = TypeAdapter(kind).json_schema(ref_template="#/components/schemas/{model}")
     found = {**schema.pop("$defs", {}), kind.__name__: schema}
@@ -225,7 +242,7 @@ def _operation(endpoint: _Endpoint) -> Json:
         body = {"application/json": {"schema": _reference(endpoint.body.__name__)}}
         operation["requestBody"] = {"required": True, "content": body}
     if "{name}" in endpoint.path:
-        operation["parameters"] = [
-            {"name": "name", "in": "path", "required": True, "schema": {"type": "string"}}
-        ]
+        operation["parameters"] = [_parameter("name", "path")]
+    elif endpoint.is_of_model:
+        operation["parameters"] = [_parameter("model", "query")]
     return operation

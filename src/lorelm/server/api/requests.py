@@ -6,12 +6,14 @@ from pydantic import Field
 
 from lorelm.errors import SamplingError
 from lorelm.generation.settings import GenerationSettings
+from lorelm.generation.task import Task
 from lorelm.server.request_model import (
     MAX_TEXT_CHARACTERS,
     ONE_OR_MORE_TEXTS,
     RequestModel,
     as_list,
 )
+from lorelm.server.served_model import ServedModel
 from lorelm.server.settings import ServerSettings
 
 _STREAMED_ALTERNATIVES: Final = 3
@@ -25,7 +27,7 @@ class GenerateRequest(RequestModel):
     prompt: str = Field(
         max_length=MAX_TEXT_CHARACTERS, description="The text to go on with; empty: a new one."
     )
-    model: str | None = Field(None, description="The name of the model; by default the served one.")
+    model: str | None = Field(None, description="The name of the model; by default the first.")
     max_len: int | None = Field(
         None, description="A sample ends after so many tokens; 40 by default."
     )
@@ -79,6 +81,18 @@ class GenerateRequest(RequestModel):
         description="End after so long, with what there is; the server's own limit otherwise.",
     )
 
+    def task(self, served: ServedModel) -> Task:
+        """What the model has to do.
+
+        Raises:
+            SamplingError: a setting is out of its range or cannot be honoured; it names the field.
+        """
+        return served.model.task(
+            served.model.read_prompt(self.prompt),
+            self.settings(served.settings),
+            deadline=served.deadline(self.timeout_seconds),
+        )
+
     def settings(self, limits: ServerSettings) -> GenerationSettings:
         """The settings asked for.
 
@@ -104,13 +118,20 @@ class ScoreRequest(RequestModel):
     text: str = Field(
         max_length=MAX_TEXT_CHARACTERS, description="Read as the beginning of a document."
     )
-    model: str | None = Field(None, description="The name of the model; by default the served one.")
+    model: str | None = Field(None, description="The name of the model; by default the first.")
     num_alternatives: int | None = Field(
         None, description="How many of the likeliest tokens to give in each place; none by default."
     )
     timeout_seconds: float | None = Field(
         None, gt=0, allow_inf_nan=False, description="Give up after so long."
     )
+
+
+class CheckRequest(RequestModel):
+    """A text whose unknown words are to be found."""
+
+    text: str = Field(max_length=MAX_TEXT_CHARACTERS, description="Read as a prompt is.")
+    model: str | None = Field(None, description="The name of the model; by default the first.")
 
 
 def require_within_limits(settings: GenerationSettings, limits: ServerSettings) -> None:

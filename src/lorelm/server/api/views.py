@@ -2,32 +2,32 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
-from typing import Any
+from typing import Any, Final
 
 from flask import Blueprint, Response, jsonify, request
 
 from lorelm.errors import LoreLMError
 from lorelm.generation.generation import Generation, StreamedToken
 from lorelm.generation.task import Task
-from lorelm.server.api.requests import GenerateRequest, ScoreRequest
+from lorelm.server.api.requests import CheckRequest, GenerateRequest, ScoreRequest
 from lorelm.server.errors import status_of
 from lorelm.server.events import EventStream, event
 from lorelm.server.served_model import ServedModel
+from lorelm.server.served_models import ServedModels
+
+_MAX_UNKNOWN_WORDS: Final = 50
+"""More than these nobody wants to mend; the search for each takes a millisecond."""
 
 
-def make_api(served: ServedModel) -> Blueprint:
+def make_api(models: ServedModels) -> Blueprint:
     """The views below ``/api``. Errors are ``{"error": {"message": …, "field": …}}``."""
     api = Blueprint("api", __name__, url_prefix="/api")
 
     @api.post("/generate")
     def generate() -> Response:
         asked = GenerateRequest.from_request()
-        served.require_name(asked.model)
-        task = served.model.task(
-            served.model.read_prompt(asked.prompt),
-            asked.settings(served.settings),
-            deadline=served.deadline(asked.timeout_seconds),
-        )
+        served = models.find(asked.model)
+        task = asked.task(served)
         generation = served.begin(
             [task], is_streamed=bool(asked.stream), is_abandoned=client_is_gone()
         )
@@ -44,7 +44,7 @@ def make_api(served: ServedModel) -> Blueprint:
     @api.post("/score")
     def score() -> Response:
         asked = ScoreRequest.from_request()
-        served.require_name(asked.model)
+        served = models.find(asked.model)
         task = served.model.scoring_task(
             served.model.read_prompt(asked.text),
             num_alternatives=asked.num_alternatives or 0,
@@ -62,8 +62,20 @@ def make_api(served: ServedModel) -> Blueprint:
             | _origin(served)
         )
 
+    @api.post("/check")
+    def check() -> Response:
+        asked = CheckRequest.from_request()
+        served = models.find(asked.model)
+        unknown_words = served.model.read_prompt(asked.text).unknown_words
+        found = [
+            {"word": word, "nearest": served.model.nearest_words.find(word)}
+            for word in unknown_words[:_MAX_UNKNOWN_WORDS]
+        ]
+        return jsonify({"unknown_words": found} | _origin(served))
+
     @api.get("/model")
     def model() -> Response:
+        served = models.find(request.args.get("model"))
         manifest, settings = served.manifest, served.settings
         return jsonify(
             _origin(served)

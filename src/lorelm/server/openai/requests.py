@@ -193,7 +193,7 @@ class TokenizeRequest(RequestModel):
         max_length=MAX_TEXT_CHARACTERS,
         description="The text; a written <eos> is the end of a document.",
     )
-    model: str | None = Field(None, description="Is not looked at: one model is served.")
+    model: str | None = Field(None, description="The name of the model; by default the first.")
     add_special_tokens: bool | None = Field(
         None, description="Is not looked at: nothing is ever added."
     )
@@ -204,4 +204,4 @@ class DetokenizeRequest(RequestModel):
     """Ids whose text is wanted."""
 
     tokens: list[StrictInt] = Field(max_length=MAX_TEXT_CHARACTERS, description="The ids.")
-    model: str | None = Field(None, description="Is not looked at: one model is served.")
+    model: str | None = Field(None, description="The name of the model; by default the first.")

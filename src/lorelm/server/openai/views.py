@@ -9,9 +9,10 @@ from lorelm.server.events import EventStream
 from lorelm.server.openai.completions import Completion, error_event
 from lorelm.server.openai.requests import CompletionRequest
 from lorelm.server.served_model import ServedModel
+from lorelm.server.served_models import ServedModels
 
 
-def make_openai_api(served: ServedModel, *, started_at: int) -> Blueprint:
+def make_openai_api(models: ServedModels, *, started_at: int) -> Blueprint:
     """The views below ``/v1``.
 
     Args:
@@ -22,7 +23,7 @@ def make_openai_api(served: ServedModel, *, started_at: int) -> Blueprint:
     @openai.post("/v1/completions")
     def completions() -> Response:
         asked = CompletionRequest.from_request()
-        served.require_name(asked.model)
+        served = models.find(asked.model)
         completion = Completion(asked, served)
         generation = served.begin(
             completion.tasks, is_streamed=bool(asked.stream), is_abandoned=client_is_gone()
@@ -35,15 +36,14 @@ def make_openai_api(served: ServedModel, *, started_at: int) -> Blueprint:
         return jsonify(completion.body())
 
     @openai.get("/v1/models")
-    def models() -> Response:
-        return jsonify({"object": "list", "data": [_model()]})
+    def list_models() -> Response:
+        return jsonify({"object": "list", "data": [_facts(served) for served in models]})
 
     @openai.get("/v1/models/<path:name>")
     def model(name: str) -> Response:
-        served.require_name(name)
-        return jsonify(_model())
+        return jsonify(_facts(models.find(name)))
 
-    def _model() -> dict[str, Any]:
+    def _facts(served: ServedModel) -> dict[str, Any]:
         return {
             "id": served.name,
             "object": "model",

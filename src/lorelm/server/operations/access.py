@@ -77,7 +77,8 @@ def limit_rate(app: Flask, settings: ServerSettings) -> None:
 
 def _is_free() -> bool:
     """Whether a request costs nothing worth counting."""
-    return request.method != "POST" or request.blueprint == "tokenizing"
+    reads_only = request.blueprint == "tokenizing" or request.endpoint == "api.check"
+    return request.method != "POST" or reads_only
 
 
 def _given_key() -> str:

@@ -4,10 +4,10 @@ from flask import Blueprint, Response, jsonify
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from lorelm.server.operations.metrics import Metrics
-from lorelm.server.served_model import ServedModel
+from lorelm.server.served_models import ServedModels
 
 
-def make_operations(served: ServedModel, metrics: Metrics) -> Blueprint:
+def make_operations(models: ServedModels, metrics: Metrics) -> Blueprint:
     """The views for who runs the server."""
     operations = Blueprint("operations", __name__)
 
@@ -19,7 +19,7 @@ def make_operations(served: ServedModel, metrics: Metrics) -> Blueprint:
     @operations.get("/readyz")
     def readyz() -> tuple[Response, int]:
         """It takes requests; no longer, once it is about to stop."""
-        if served.engine.is_accepting:
+        if models.are_accepting:
             return jsonify({"status": "ready"}), 200
         return jsonify({"status": "shutting down"}), 503
 

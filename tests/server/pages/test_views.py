@@ -12,9 +12,7 @@ from lorelm.cli.evaluating import evaluate_bundle
 from lorelm.corpus.readers import read_documents
 from lorelm.evaluation.tables import copies_table, foretelling_table
 from lorelm.evaluation.verdicts import verdicts
-from lorelm.generation.reply import CopiedSpan, Sample
 from lorelm.server.app import create_app
-from lorelm.server.pages import marked_pieces
 from lorelm.server.settings import ServerSettings
 
 
@@ -34,21 +32,48 @@ def test_the_form_continues_a_prompt_and_keeps_its_values(client: FlaskClient) -
     response = client.post("/", data={"prompt": "The fox", "max_len": "7", "temperature": "0.3"})
     page = response.get_data(as_text=True)
     assert response.status_code == 200
-    assert '<span class="prompt">The fox</span><span class="generated">' in page
+    assert re.search('<span class="prompt">The fox</span> <span class="word p[0-4]', page)
     inputs = {a.get("name"): a.get("value") for tag, a in Elements(page).found if tag == "input"}
-    assert inputs == {"max_len": "7", "temperature": "0.3", "novel_span": "6"}
+    assert (inputs["max_len"], inputs["temperature"], inputs["top_p"]) == ("7", "0.3", "1")
     assert "The fox</textarea>" in page
+
+
+def test_the_form_goes_on_from_what_was_written(client: FlaskClient) -> None:
+    asked = {"prompt": "The fox", "max_len": "4", "min_p": "0.01", "seed": "5"}
+    page = Elements(client.post("/", data=asked).get_data(as_text=True)).found
+    hidden = {a["name"]: a["value"] for tag, a in page if a.get("type") == "hidden"}
+    reply = client.post(
+        "/api/generate", json={"prompt": "The fox", "max_len": 4, "min_p": 0.01, "seed": 5}
+    )
+    text = reply.get_json()["samples"][0]["text"]
+    assert hidden == asked | {"prompt": "The fox" + text}
+
+
+def test_two_are_written_beside_each_other_with_one_seed(client: FlaskClient) -> None:
+    form = {"prompt": "The", "compare": "true", "temperature": "0.8", "temperature_b": "0.8"}
+    page = client.post("/", data=form).get_data(as_text=True)
+    texts = re.findall('<p class="sample">(.*?)</p>', page, re.DOTALL)
+    assert len(texts) == 2
+    assert texts[0] == texts[1]
+    assert page.count("tales, temperature 0.8</h2>") == 2
+    other = client.post("/", data=form | {"temperature_b": "0"}).get_data(as_text=True)
+    assert "tales, temperature 0.0</h2>" in other
+
+
+def test_as_many_samples_as_were_asked_for(client: FlaskClient) -> None:
+    page = client.post("/", data={"prompt": "The", "num_samples": "3"}).get_data(as_text=True)
+    assert page.count('<p class="sample">') == 3
 
 
 def test_an_empty_prompt_begins_a_document(client: FlaskClient) -> None:
     response = client.post("/", data={"prompt": "", "max_len": "7", "temperature": "0.3"})
     assert response.status_code == 200
-    assert 'class="generated"' in response.get_data(as_text=True)
+    assert '<span class="prompt"></span><span class="word' in response.get_data(as_text=True)
 
 
 def test_what_a_person_writes_is_escaped(client: FlaskClient) -> None:
     page = client.post("/", data={"prompt": "<script>alert(1)</script>"}).get_data(as_text=True)
-    assert "<script" not in page
+    assert "<script>" not in page
     assert "&lt;script&gt;" in page
 
 
@@ -89,8 +114,9 @@ def test_every_address_on_the_page_is_relative(client: FlaskClient) -> None:
 def test_the_page_works_under_any_prefix(client: FlaskClient) -> None:
     page = Elements(client.get("/").get_data(as_text=True)).found
     for tag, attributes in page:
-        if tag == "link":
-            with client.get("/" + (attributes["href"] or "")) as response:
+        if tag in ("link", "script"):
+            address = attributes.get("href") or attributes.get("src") or ""
+            with client.get("/" + address) as response:
                 assert response.status_code == 200
 
 
@@ -102,9 +128,11 @@ def test_a_page_that_is_not_there_says_so_in_html(client: FlaskClient) -> None:
     assert "<h1>Not Found</h1>" in response.get_data(as_text=True)
 
 
-def test_no_script_and_no_other_site_is_allowed(client: FlaskClient) -> None:
+def test_no_other_site_and_no_script_within_a_page_is_allowed(client: FlaskClient) -> None:
     for response in (client.get("/"), client.get("/nothing"), client.get("/api/x")):
-        assert "default-src 'none'" in response.headers["Content-Security-Policy"]
+        policy = response.headers["Content-Security-Policy"]
+        assert "default-src 'none'; script-src 'self';" in policy
+        assert "unsafe" not in policy
         assert response.headers["X-Content-Type-Options"] == "nosniff"
 
 
@@ -113,11 +141,9 @@ def test_copied_words_are_marked(client: FlaskClient) -> None:
     for _ in range(30):
         form = {"prompt": "The", "max_len": "20", "temperature": "0.3"}
         page = client.post("/", data=form).get_data(as_text=True)
-        marks = re.findall(
-            r'<mark title="Part of (\d+) words and marks in a row[^"]*">[^<]+</mark>', page
-        )
-        assert all(int(length) >= 6 for length in marks)
-        assert bool(marks) == ("What is marked stands word for word" in page)
+        marks = re.findall('<span class="word p. copied" title="([^"]*)"', page)
+        assert all("stand in the training text" in title for title in marks)
+        assert bool(marks) == ("What is underlined stands word for word" in page)
         marked += len(marks)
     assert marked > 3
 
@@ -126,30 +152,17 @@ def test_nothing_is_marked_where_copies_are_forbidden(client: FlaskClient) -> No
     for _ in range(20):
         form = {"prompt": "The", "max_len": "20", "temperature": "0.3", "novel_span": "6"}
         page = client.post("/", data=form).get_data(as_text=True)
-        assert "<mark" not in page
+        assert not re.search('<span class="word p. copied" title', page)
         assert re.search(r'<input id="novel_span"[^>]*checked', page)
 
 
 def test_a_model_without_an_index_offers_no_such_choice(older_bundle: Path) -> None:
-    client = create_app(ServerSettings(bundle=older_bundle)).test_client()
+    client = create_app(ServerSettings(bundles=[older_bundle])).test_client()
     assert "novel_span" not in client.get("/").get_data(as_text=True)
     assert "It has not been evaluated" in client.get("/model").get_data(as_text=True)
     response = client.post("/", data={"prompt": "The", "novel_span": "6"})
     assert response.status_code == 422
     assert "needs an index of the training text" in response.get_data(as_text=True)
-
-
-def test_the_text_of_a_sample_is_cut_at_its_copied_spans() -> None:
-    spans = [CopiedSpan(start=2, end=6, num_tokens=7), CopiedSpan(start=4, end=8, num_tokens=9)]
-    sample = Sample(
-        text="0123456789",
-        finish_reason="eos",
-        seed=1,
-        num_tokens=9,
-        tokens=None,
-        copied_spans=spans,
-    )
-    assert marked_pieces(sample) == [("01", 0), ("2345", 7), ("67", 9), ("89", 0)]
 
 
 def test_the_model_page_shows_what_the_manifest_says(tiny_bundle: Path, tmp_path: Path) -> None:
@@ -159,7 +172,7 @@ def test_the_model_page_shows_what_the_manifest_says(tiny_bundle: Path, tmp_path
     documents = read_documents(tmp_path / "other.txt")
     figures = evaluate_bundle(bundle, documents=documents).figures
     bundle.record_figures(figures)
-    client = create_app(ServerSettings(bundle=path)).test_client()
+    client = create_app(ServerSettings(bundles=[path])).test_client()
     page = html.unescape(client.get("/model").get_data(as_text=True))
     for verdict in verdicts(figures):
         assert verdict in page

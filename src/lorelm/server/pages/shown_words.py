@@ -1,0 +1,74 @@
+"""A sample as the page shows it: word by word, each tinted by how likely the model held it."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Final
+
+from lorelm.generation.reply import Alternative, Sample, Token
+
+_LEVEL_BORDERS: Final = (0.5, 0.2, 0.05, 0.01)
+"""A word is of the level whose border its probability reaches; static/words.js has the same."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShownWord:
+    """A token on the page.
+
+    Attributes:
+        space: the white space before it.
+        level: from 0, likely, to 4, surprising.
+        title: its probability and what else might have stood there.
+        is_copied: whether it is part of a span of the training text.
+    """
+
+    space: str
+    text: str
+    level: int
+    title: str
+    is_copied: bool
+
+
+def shown_words(sample: Sample) -> list[ShownWord]:
+    """The words of a sample whose tokens are scored."""
+    assert sample.tokens is not None
+    ends = accumulate(len(token.text) for token in sample.tokens)
+    return [
+        _shown(token, is_copied=_is_copied(sample, end - 1))
+        for token, end in zip(sample.tokens, ends, strict=True)
+    ]
+
+
+def _shown(token: Token, *, is_copied: bool) -> ShownWord:
+    assert token.log_probability is not None
+    text = token.text.lstrip()
+    probability = math.exp(token.log_probability)
+    return ShownWord(
+        space=token.text[: len(token.text) - len(text)],
+        text=text,
+        level=sum(probability < border for border in _LEVEL_BORDERS),
+        title=_title(probability, token.alternatives, text, is_copied=is_copied),
+        is_copied=is_copied,
+    )
+
+
+def _title(
+    probability: float, alternatives: Sequence[Alternative], text: str, *, is_copied: bool
+) -> str:
+    others = [
+        f"{other.text.strip() or '(end)'} {_percent(math.exp(other.log_probability))}"
+        for other in alternatives
+        if other.text.strip() != text
+    ]
+    note = ". Part of words in a row that stand in the training text" if is_copied else ""
+    return f"{_percent(probability)}; or: {', '.join(others)}{note}"
+
+
+def _is_copied(sample: Sample, place: int) -> bool:
+    return any(span.start <= place < span.end for span in sample.copied_spans or ())
+
+
+def _percent(probability: float) -> str:
+    """A share as people read it: 42 %, 0.3 %."""
+    return f"{100 * probability:.0f} %" if probability >= 0.01 else f"{100 * probability:.1g} %"

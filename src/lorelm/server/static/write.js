@@ -1,0 +1,470 @@
+// The page: a person's text, which the model goes on with. Without this script it is a form.
+
+import { generate, Refusal, unknownWords } from "./api.js";
+import { Surface } from "./surface.js";
+import { button, Card, markCopied, nodesOf, tokenOf } from "./words.js";
+
+const NUM_ALTERNATIVES = 5;
+const PROMPT_LIMIT = 20000; // characters that the server reads
+const CHECK_AFTER_MS = 500;
+const SETTINGS_KEY = "lorelm.settings";
+const TEXT_KEY = "lorelm.text";
+
+const $ = (id) => document.getElementById(id);
+const form = $("write");
+const given = JSON.parse($("given")?.textContent ?? "null");
+
+const surface = new Surface($("prompt"), $("prompt_label"), onChange);
+const card = new Card($("card"), form, { onChoice: rewrite, onContinue: continueFrom });
+
+/** What is being written; null when nothing is. */
+let writing = null;
+
+/** What Again writes anew: the text that it goes on from, and how. */
+let last = null;
+
+/** Samples beside each other, from which to choose one. */
+let samples = [];
+
+// ---- Writing
+
+async function write({ isAgain = false } = {}) {
+  if (writing || !form.reportValidity()) return;
+  const requests = requestsOf(form, { isAgain });
+  const before = surface.content();
+  surface.record(before);
+  last = { content: before };
+  begin();
+  try {
+    if (requests.length > 1 || requests[0].num_samples > 1) await writeBeside(requests);
+    else await writeOn(requests[0]);
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    refuse(error);
+  } finally {
+    end();
+  }
+}
+
+/** Goes on with the text itself. */
+async function writeOn(asked) {
+  const target = { tokens: [], elements: [], add: (token) => surface.append(token) };
+  const { samples: ended, seed } = await follow(asked, [target]);
+  say(ended[0], target.tokens.length, seed);
+}
+
+/** Writes several samples, or with several models, to choose from. */
+async function writeBeside(requests) {
+  const columns = requests.map((asked) => panelsOf(asked, requests.length > 1));
+  samples = columns.flat();
+  $("samples").replaceChildren(...samples.map((sample) => sample.panel));
+  $("samples").scrollIntoView({ block: "nearest" });
+  const ends = await Promise.all(requests.map((asked, i) => follow(asked, columns[i])));
+  for (const [i, { samples: ended, seed }] of ends.entries()) {
+    for (const [place, sample] of columns[i].entries()) {
+      sample.note.textContent = ending(ended[place], sample.tokens.length, seed + place);
+    }
+  }
+  status("Choose one, and it becomes part of the text.");
+}
+
+/** Hands the tokens of a request out to its samples as they come. */
+async function follow(asked, targets) {
+  const ended = [];
+  let seed = null;
+  try {
+    for await (const { name, data } of generate(asked, writing.controller.signal)) {
+      if (name === "start") seed = data.seeds[0];
+      if (name === "token") add(targets[data.sample], data);
+      if (name === "sample") {
+        const { tokens, elements } = targets[data.sample];
+        markCopied(tokens, data.copied_spans ?? [], elements);
+        ended[data.sample] = data;
+      }
+    }
+  } catch (error) {
+    if (!writing.controller.signal.aborted) throw error;
+  }
+  return { samples: ended, seed };
+}
+
+function add(target, token) {
+  target.tokens.push(token);
+  const element = target.add(token);
+  if (element) target.elements.push(element);
+}
+
+function begin() {
+  writing = { controller: new AbortController(), hadFocus: document.activeElement };
+  surface.isLocked = true;
+  surface.element.setAttribute("aria-busy", "true");
+  card.hide();
+  dismissSamples();
+  $("written")?.remove();
+  $("error").hidden = true;
+  status("Writing…");
+  $("stop").hidden = false;
+  $("generate").hidden = true;
+  if (!surface.hasCaret) $("stop").focus({ preventScroll: true });
+}
+
+function end() {
+  const { hadFocus } = writing;
+  writing = null;
+  surface.isLocked = false;
+  surface.element.removeAttribute("aria-busy");
+  $("generate").hidden = false;
+  surface.changed();
+  const isHere = hadFocus.isConnected && form.contains(hadFocus) && !$("card").contains(hadFocus);
+  if (isHere && hadFocus !== surface.element) hadFocus.focus({ preventScroll: true });
+  else surface.moveCaretToEnd();
+  $("stop").hidden = true;
+}
+
+function stop() {
+  writing?.controller.abort();
+}
+
+function again() {
+  if (!last || writing) return;
+  surface.restore(last.content);
+  write({ isAgain: true });
+}
+
+/** Puts another word in the place of one of the model's and goes on behind it. */
+function rewrite(word, alternative) {
+  if (writing) return;
+  if (!surface.element.contains(word)) word = keepUpTo(word);
+  else surface.record();
+  surface.cutAt(word, { keepsWord: false });
+  if (alternative.text === "") return surface.changed(); // the end
+  surface.append({ ...tokenOf(word), ...alternative, copied: 0 });
+  write();
+}
+
+function continueFrom(word) {
+  if (writing) return;
+  if (!surface.element.contains(word)) word = keepUpTo(word);
+  else surface.record();
+  surface.cutAt(word, { keepsWord: true });
+  write();
+}
+
+// ---- Samples to choose from
+
+function panelsOf(asked, isCompared) {
+  return Array.from({ length: asked.num_samples }, (_, place) => {
+    const panel = document.createElement("article");
+    const heading = document.createElement("h2");
+    const name = isCompared ? asked.title : "Sample";
+    heading.textContent = asked.num_samples > 1 ? `${name} ${place + 1}` : name;
+    const text = document.createElement("p");
+    text.className = "sample";
+    text.tabIndex = 0;
+    const note = document.createElement("p");
+    note.className = "note";
+    const sample = { panel, note, text, tokens: [], elements: [] };
+    sample.add = (token) => {
+      const nodes = nodesOf(token);
+      text.append(...nodes);
+      return nodes.find((node) => tokenOf(node));
+    };
+    text.addEventListener("keydown", (event) => walk(event, sample));
+    panel.append(heading, text, note, button("Keep this one", () => keep(sample)));
+    return sample;
+  });
+}
+
+function keep(sample) {
+  if (writing) return;
+  surface.record();
+  for (const token of sample.tokens) surface.append(token);
+  dismissSamples();
+  surface.changed();
+  surface.moveCaretToEnd();
+}
+
+/** Keeps the sample of a word; returns the word as it stands in the text. */
+function keepUpTo(word) {
+  const sample = samples.find((each) => each.elements.includes(word));
+  surface.record();
+  const kept = sample.tokens.map((token) => surface.append(token)).filter(Boolean);
+  dismissSamples();
+  return kept[sample.elements.indexOf(word)];
+}
+
+function dismissSamples() {
+  samples = [];
+  $("samples").replaceChildren();
+}
+
+/** Arrow keys go from word to word of a sample. */
+function walk(event, { elements }) {
+  const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+  if (!step || !elements.length) return;
+  event.preventDefault();
+  const shown = elements.findIndex((element) => element.classList.contains("shown"));
+  const next = shown < 0 && step < 0 ? elements.length - 1 : shown + step;
+  card.show(elements[(next + elements.length) % elements.length], { isPinned: true });
+}
+
+// ---- Settings
+
+/** What the form asks for: a request, or two to compare. */
+function requestsOf(form, { isAgain }) {
+  const fields = new FormData(form);
+  const text = (name) => fields.get(name)?.trim() || undefined;
+  const number = (name) => (text(name) === undefined ? undefined : Number(text(name)));
+  const isCompared = fields.has("compare");
+  const isSeedFree = isAgain || isCompared;
+  const seed = isAgain ? undefined : number("seed");
+  const asked = {
+    prompt: surface.text.slice(-PROMPT_LIMIT),
+    model: text("model"),
+    num_alternatives: NUM_ALTERNATIVES,
+    seed: seed ?? (isSeedFree ? randomSeed() : undefined),
+    novel_span: number("novel_span"),
+  };
+  for (const name of [
+    ...["max_len", "temperature", "num_samples", "top_k", "top_p", "min_p"],
+    "repetition_penalty",
+  ]) {
+    asked[name] = number(name);
+  }
+  if (!isCompared) return [asked];
+  const other = { ...asked, temperature: number("temperature_b") };
+  other.model = text("model_b") ?? asked.model;
+  for (const each of [asked, other]) {
+    const title = `temperature ${each.temperature}`;
+    // The server refuses what it does not know, so the title is not sent.
+    Object.defineProperty(each, "title", { value: each.model ? `${each.model}, ${title}` : title });
+  }
+  return [asked, other];
+}
+
+function randomSeed() {
+  return crypto.getRandomValues(new Uint32Array(1))[0];
+}
+
+function settingInputs() {
+  return [...form.elements].filter((each) => each.name && each.id !== "seed");
+}
+
+function rememberSettings() {
+  const values = settingInputs().map((each) => [
+    each.name,
+    each.type === "checkbox" ? each.checked : each.value,
+  ]);
+  remember(localStorage, SETTINGS_KEY, Object.fromEntries(values));
+  showFacts();
+}
+
+function restoreSettings() {
+  const values = recall(localStorage, SETTINGS_KEY) ?? {};
+  for (const each of settingInputs()) {
+    const value = values[each.name];
+    if (value === undefined) continue;
+    const isOffered = each.tagName !== "SELECT" || [...each.options].some((o) => o.value === value);
+    if (each.type === "checkbox") each.checked = value;
+    else if (isOffered) each.value = value;
+  }
+  $("compare").closest("details").open ||= $("compare").checked;
+}
+
+function resetSettings() {
+  for (const each of form.querySelectorAll("[data-usual]")) each.value = each.dataset.usual;
+  for (const each of form.querySelectorAll("input[type=checkbox]")) each.checked = false;
+  form.elements.seed.value = "";
+  rememberSettings();
+}
+
+/** Shows the facts of the model that writes. */
+function showFacts() {
+  const name = form.elements.model?.value;
+  for (const facts of document.querySelectorAll("[data-model]")) {
+    facts.hidden = name !== undefined && facts.dataset.model !== name;
+  }
+}
+
+function remember(storage, key, value) {
+  try {
+    storage.setItem(key, JSON.stringify(value));
+  } catch {
+    // A browser that is told to keep nothing keeps nothing.
+  }
+}
+
+function recall(storage, key) {
+  try {
+    return JSON.parse(storage.getItem(key));
+  } catch {
+    return null;
+  }
+}
+
+// ---- What the page says
+
+function status(text) {
+  $("status").textContent = text;
+}
+
+function say(sample, numTokens, seed) {
+  status(ending(sample, numTokens, seed));
+}
+
+function ending(sample, numTokens, seed) {
+  const count = `${numTokens} tokens, seed ${seed}.`;
+  if (!sample) return `Stopped: ${count}`;
+  const late = sample.finish_reason === "timeout" ? " The time was over." : "";
+  return (sample.finish_reason === "eos" ? "The model ended here: " : "") + count + late;
+}
+
+function refuse(refusal) {
+  const label = refusal.field && form.querySelector(`label[for="${refusal.field}"]`);
+  const text = label
+    ? refusal.message.replace(`${refusal.field}:`, `${label.textContent}:`)
+    : refusal.message;
+  status("");
+  $("error").textContent = text;
+  $("error").hidden = false;
+}
+
+// ---- Words that the model does not know
+
+let check = { timer: 0, text: null, controller: new AbortController() };
+
+function checkSoon() {
+  clearTimeout(check.timer);
+  check.timer = setTimeout(checkWords, CHECK_AFTER_MS);
+}
+
+async function checkWords() {
+  const text = surface.text.slice(-PROMPT_LIMIT);
+  const model = form.elements.model?.value;
+  check.controller.abort();
+  check.controller = new AbortController();
+  try {
+    const found = text ? await unknownWords(text, model, check.controller.signal) : [];
+    if (text === surface.text.slice(-PROMPT_LIMIT)) showUnknown(found);
+  } catch {
+    // Nobody asked for it; what a person does ask for says that the server is away.
+  }
+}
+
+function showUnknown(found) {
+  const ranges = found.map(({ word }) => rangesOf(word));
+  // Without this part of the browser, the words are named below all the same.
+  globalThis.CSS?.highlights?.set("unknown", new Highlight(...ranges.flat()));
+  const parts = found.map(({ word, nearest }, i) => {
+    const part = document.createElement("span");
+    const name = document.createElement("u");
+    name.textContent = word;
+    part.append(name, nearest.length ? " → " : "");
+    for (const other of nearest) {
+      const act = () => {
+        surface.record();
+        for (const range of rangesOf(word)) surface.replaceWord(range, other);
+      };
+      const choice = button(other, act);
+      choice.className = "quiet";
+      choice.setAttribute("aria-label", `Write ${other} in place of ${word}`);
+      part.append(choice);
+    }
+    return part;
+  });
+  $("unknown").replaceChildren(...(parts.length ? ["Not known: ", ...parts] : []));
+}
+
+/** Where a person has written a word. */
+function rangesOf(word) {
+  const escaped = word.replace(/[.*+?^${}()|[\]\\/-]/g, "\\$&");
+  const isWord = /[\p{L}\p{N}]/u.test(word);
+  const border = ["(?<![\\p{L}\\p{N}])", "(?![\\p{L}\\p{N}])"];
+  const pattern = isWord ? `${border[0]}${escaped}${border[1]}` : escaped;
+  const ranges = [];
+  for (const node of surface.element.childNodes) {
+    if (node.nodeType !== Node.TEXT_NODE) continue;
+    for (const match of node.data.matchAll(new RegExp(pattern, "giu"))) {
+      const range = document.createRange();
+      range.setStart(node, match.index);
+      range.setEnd(node, match.index + match[0].length);
+      ranges.push(range);
+    }
+  }
+  return ranges.reverse(); // the last first, so that what is replaced moves none of the others
+}
+
+// ---- Events
+
+function onChange() {
+  $("undo").disabled = !surface.canUndo || Boolean(writing);
+  $("redo").disabled = !surface.canRedo || Boolean(writing);
+  $("clear").disabled = surface.text === "" || Boolean(writing);
+  $("again").disabled = !last || Boolean(writing);
+  if (writing) return;
+  remember(sessionStorage, TEXT_KEY, surface.content());
+  checkSoon();
+}
+
+function onKey(event) {
+  const isCommand = event.ctrlKey || event.metaKey;
+  const key = event.key.toLowerCase();
+  if (event.key === "Enter" && isCommand) {
+    event.preventDefault();
+    write();
+  } else if (event.key === "Escape") {
+    if (writing) stop();
+    else if (card.isShown) {
+      const isInCard = $("card").contains(document.activeElement);
+      card.hide();
+      if (isInCard) surface.element.focus();
+    }
+  } else if (isCommand && surface.hasCaret && (key === "z" || key === "y")) {
+    event.preventDefault();
+    if (key === "y" || event.shiftKey) surface.redo();
+    else surface.undo();
+  }
+}
+
+function onCaret() {
+  if (writing || document.activeElement !== surface.element) return;
+  const word = surface.wordAtCaret;
+  if (word) card.show(word, { isPinned: true });
+  else card.hide();
+}
+
+function start() {
+  for (const each of document.querySelectorAll(".with-script")) each.hidden = false;
+  if (!given) restoreSettings();
+  const kept = recall(sessionStorage, TEXT_KEY);
+  if (given) surface.restore(given);
+  else if (kept && !surface.text) surface.restore(kept);
+  showFacts();
+  surface.changed();
+  surface.moveCaretToEnd();
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    write();
+  });
+  form.addEventListener("change", rememberSettings);
+  document.addEventListener("keydown", onKey);
+  document.addEventListener("selectionchange", onCaret);
+  for (const id of ["actions", "unknown", "samples"]) {
+    // A click there leaves the caret where it is: who goes on typing types into the text.
+    $(id).addEventListener("mousedown", (event) => {
+      if (surface.hasCaret && event.target.closest("button")) event.preventDefault();
+    });
+  }
+  $("stop").addEventListener("click", stop);
+  $("again").addEventListener("click", again);
+  $("undo").addEventListener("click", () => surface.undo());
+  $("redo").addEventListener("click", () => surface.redo());
+  $("reset").addEventListener("click", resetSettings);
+  $("clear").addEventListener("click", () => {
+    surface.record();
+    surface.clear();
+    surface.moveCaretToEnd();
+  });
+}
+
+start();

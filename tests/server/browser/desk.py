@@ -1,0 +1,88 @@
+"""The page as a person handles it, in Debian's Chromium."""
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, expect
+
+
+class Desk:
+    """The page, and a person at it."""
+
+    def __init__(self, page: Page, url: str) -> None:
+        self.page = page
+        self.url = url
+        page.goto(url)
+
+    @property
+    def surface(self) -> Locator:
+        return self.page.get_by_role("textbox", name="Your text")
+
+    @property
+    def words(self) -> Locator:
+        """The words of the text that the model wrote."""
+        return self.surface.locator(".word")
+
+    @property
+    def text(self) -> str:
+        return self.surface.evaluate("element => element.textContent")
+
+    @property
+    def status(self) -> str:
+        return self.page.get_by_role("status").inner_text()
+
+    @property
+    def seed(self) -> int:
+        return int(re.findall(r"seed (\d+)", self.status)[-1])
+
+    @property
+    def card(self) -> Locator:
+        return self.page.locator("#card")
+
+    def press(self, name: str) -> None:
+        self.page.get_by_role("button", name=name, exact=True).click()
+
+    def set(self, **settings: object) -> None:
+        """Fills in settings by their labels."""
+        details = self.page.locator("details")
+        if details.get_attribute("open") is None:
+            self.page.get_by_text("More settings").click()
+        for label, value in settings.items():
+            field = self.page.get_by_label(label.replace("_", " "), exact=True)
+            field.fill(str(value))
+
+    def generate(self) -> None:
+        self.press("Generate")
+        self.wait()
+
+    def wait(self) -> None:
+        """Waits until all is written."""
+        expect(self.page.get_by_role("status")).not_to_have_text(re.compile("^$|Writing"))
+
+    def ask(self, path: str, **body: object) -> Any:
+        """Asks the server what the page would."""
+        response = self.page.request.post(self.url + path, data=body)
+        assert response.ok, response.text()
+        return response.json()
+
+
+NewDesk = Callable[..., Desk]
+
+
+@contextmanager
+def watched(browser: Browser, **options: Any) -> Iterator[BrowserContext]:
+    """A browser of its own, in which nothing goes wrong unseen."""
+    context = browser.new_context(**options)
+    complaints: list[str] = []  # the security policy, for one, complains on the console
+
+    def note(message: ConsoleMessage) -> None:
+        if "/api/" not in message.location["url"]:  # what the API refuses, the page itself says
+            complaints.append(f"{message.location['url']}: {message.text}")
+
+    context.on("console", note)
+    context.on("weberror", lambda error: complaints.append(str(error.error)))
+    yield context
+    context.close()
+    assert complaints == [], complaints

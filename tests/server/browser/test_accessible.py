@@ -1,0 +1,124 @@
+"""For everybody: axe's rules, the keyboard alone, small screens, and no script at all."""
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
+from tests.server.browser.desk import Desk, watched
+
+RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+
+
+def violations(page: Page, part: str = "html") -> list[Any]:
+    """What axe has to say of a part of the page, but for trifles."""
+    found = Axe().run(page, part, options=RULES).response["violations"]
+    return [
+        (each["id"], [node["html"] for node in each["nodes"]])
+        for each in found
+        if each["impact"] != "minor"
+    ]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing(browser: Browser, url: str, scheme: Literal["light", "dark"]) -> None:
+    # The policy would not let axe in.
+    with watched(browser, bypass_csp=True, color_scheme=scheme) as context:
+        desk = Desk(context.new_page(), url)
+        desk.page.keyboard.type("The foxe")
+        assert violations(desk.page) == []
+        desk.set(Temperature=2, Samples=2)
+        desk.page.get_by_label("Compare").check()
+        expect(desk.page.locator("#unknown button").first).to_be_visible()
+        desk.generate()
+        desk.page.locator("#samples article").first.get_by_role("button").click()
+        desk.page.get_by_label("Compare").uncheck()
+        desk.set(Samples=1)
+        desk.generate()
+        assert violations(desk.page) == []
+        desk.words.first.click()
+        expect(desk.card).to_be_visible()
+        assert violations(desk.page, "#card") == []  # it may cover half a button elsewhere
+        for path in ("model", "docs"):
+            desk.page.goto(url + path)
+            assert violations(desk.page) == []
+
+
+def test_all_can_be_done_with_the_keyboard_alone(desk: Desk) -> None:
+    keyboard = desk.page.keyboard
+    expect(desk.surface).to_be_focused()
+    keyboard.type("The hare")
+    keyboard.press("Tab")
+    expect(desk.page.get_by_role("button", name="Generate")).to_be_focused()
+    keyboard.press("Enter")
+    desk.wait()
+    expect(desk.page.get_by_role("button", name="Generate")).to_be_focused()
+    first = desk.text
+    keyboard.press("Tab")
+    expect(desk.page.get_by_role("button", name="Again")).to_be_focused()
+    keyboard.press("Space")
+    desk.wait()
+    keyboard.press("Tab")
+    expect(desk.page.get_by_role("button", name="Undo")).to_be_focused()
+    keyboard.press("Enter")
+    assert desk.text == "The hare"
+    assert first.startswith("The hare ")
+    reached = []
+    for _ in range(20):
+        keyboard.press("Tab")
+        reached.append(
+            desk.page.evaluate("document.activeElement.id || document.activeElement.tagName")
+        )
+    for control in ("max_len", "temperature", "num_samples", "novel_span", "SUMMARY"):
+        assert control in reached
+
+
+@pytest.mark.parametrize("width", [360, 1200])
+def test_nothing_is_cut_off_at_the_side(browser: Browser, url: str, width: int) -> None:
+    with watched(browser, viewport={"width": width, "height": 700}) as context:
+        desk = Desk(context.new_page(), url)
+        desk.page.keyboard.type("The fox " + "x" * 200)
+        desk.set(Samples=2)
+        desk.generate()
+        desk.page.locator("#samples .word").last.hover()
+        expect(desk.card).to_be_visible()
+        overflow = desk.page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+        smallest = desk.page.evaluate(
+            "Math.min(...[...document.querySelectorAll('p, label, input, button, li')]"
+            ".map(e => parseFloat(getComputedStyle(e).fontSize)))"
+        )
+        assert overflow <= 0
+        assert smallest >= 13
+
+
+def test_without_a_script_it_is_a_form(browser: Browser, url: str) -> None:
+    with watched(browser, java_script_enabled=False) as context:
+        page = context.new_page()
+        page.goto(url)
+        page.get_by_label("Your text").fill("The fox")
+        page.get_by_label("Length").fill("9")
+        page.get_by_label("Temperature", exact=True).fill("2")
+        page.get_by_role("button", name="Generate").click()
+        sample = page.locator(".sample")
+        assert sample.inner_text().startswith("The fox ")
+        assert page.get_by_label("Your text").input_value() == "The fox"
+        assert page.get_by_label("Length").input_value() == "9"
+        assert "%; or: " in (sample.locator(".word").first.get_attribute("title") or "")
+        text = sample.inner_text()
+        page.get_by_role("button", name="Go on from here").click()
+        assert sample.inner_text().startswith(text)
+        for name in ("Again", "Undo", "Stop"):
+            assert page.get_by_role("button", name=name).count() == 0
+
+
+@pytest.mark.parametrize("has_script", [True, False], ids=["with script", "without"])
+def test_the_embedded_model_writes_in_the_browser(
+    browser: Browser, start_server: Callable[..., str], has_script: bool
+) -> None:
+    with watched(browser, java_script_enabled=has_script) as context:
+        page = context.new_page()
+        page.goto(start_server())
+        page.get_by_label("Your text").fill("My lord, the")
+        page.get_by_role("button", name="Generate").click()
+        expect(page.locator(".word").nth(8)).to_be_visible()

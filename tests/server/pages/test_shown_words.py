@@ -1,0 +1,64 @@
+import math
+
+import pytest
+
+from lorelm.generation.reply import Alternative, CopiedSpan, Sample, Token
+from lorelm.server.pages.shown_words import shown_words
+
+
+def sample(tokens: list[Token], *spans: CopiedSpan) -> Sample:
+    return Sample(
+        text="".join(token.text for token in tokens),
+        finish_reason="eos",
+        seed=1,
+        num_tokens=len(tokens),
+        tokens=tokens,
+        copied_spans=spans,
+    )
+
+
+def token(text: str, probability: float = 0.5) -> Token:
+    return Token(text=text, log_probability=math.log(probability))
+
+
+@pytest.mark.parametrize(
+    ("probability", "level"),
+    [
+        (0.9, 0),
+        (0.5, 0),
+        (0.49, 1),
+        (0.2, 1),
+        (0.19, 2),
+        (0.05, 2),
+        (0.04, 3),
+        (0.01, 3),
+        (0.009, 4),
+    ],
+)
+def test_the_less_likely_a_word_the_higher_its_level(probability: float, level: int) -> None:
+    [word] = shown_words(sample([token(" moon", probability)]))
+    assert (word.space, word.text, word.level) == (" ", "moon", level)
+
+
+def test_the_words_are_the_text() -> None:
+    tokens = [token(" one"), token(","), token("\n"), token("two")]
+    words = shown_words(sample(tokens))
+    assert "".join(word.space + word.text for word in words) == " one,\ntwo"
+
+
+def test_words_within_a_copied_span_are_marked() -> None:
+    tokens = [token(" one"), token(" two"), token(" three"), token(" four")]
+    span = CopiedSpan(start=5, end=14, num_tokens=6)  # "two three"
+    words = shown_words(sample(tokens, span))
+    assert [word.is_copied for word in words] == [False, True, True, False]
+
+
+def test_the_title_says_how_likely_it_was_and_what_else_might_have_stood_there() -> None:
+    others = [
+        Alternative(text=" sun", log_probability=math.log(0.6)),
+        Alternative(text=" moon", log_probability=math.log(0.3)),
+        Alternative(text="", log_probability=math.log(0.004)),
+    ]
+    shown = Token(text=" moon", log_probability=math.log(0.3), alternatives=others)
+    [word] = shown_words(sample([shown]))
+    assert word.title == "30 %; or: sun 60 %, (end) 0.4 %"
