@@ -38,7 +38,8 @@ def test_the_options_page_is_what_help_says() -> None:
 
 
 def test_every_link_and_picture_is_there() -> None:
-    pages = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "ARCHITECTURE.md")]
+    names = ("README.md", "CONTRIBUTING.md", "ARCHITECTURE.md", "docs/proxies.md")
+    pages = [ROOT / name for name in names]
     for page in pages:
         for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
             assert target.startswith("http") or (page.parent / target).exists(), target

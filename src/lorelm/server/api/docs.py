@@ -199,6 +199,8 @@ def openapi_document() -> Json:
             "version": VERSION,
             "description": "A small language model of a person's own text.",
         },
+        # Beside this document, below whatever path; without it, tools take the host's root.
+        "servers": [{"url": "."}],
         "paths": paths,
         "components": {
             "schemas": schemas,
