@@ -2,11 +2,14 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 import torch
 from hypothesis import settings
@@ -134,6 +137,104 @@ def start_server() -> Iterator[Callable[..., str]]:
         assert server.wait(timeout=20) == 0
         assert server.stderr
         server.stderr.close()
+
+
+class PostgresServer:
+    """A real PostgreSQL server of our own on a free port, which tests may kill and start again.
+
+    Attributes:
+        password_user, password: a role that has to give its password; the others are trusted.
+    """
+
+    password_user = "careful"
+    password = "speak friend"
+
+    def __init__(self, programs: Path, folder: Path) -> None:
+        self._programs = programs
+        self._folder = folder
+        self._num_databases = 0
+        self._become: dict[str, int] = {}
+        if os.geteuid() == 0:  # PostgreSQL refuses to run as root
+            import pwd  # which Windows does not have
+
+            user = pwd.getpwnam("postgres")
+            self._become = {"user": user.pw_uid, "group": user.pw_gid}
+            os.chown(folder, user.pw_uid, user.pw_gid)
+        self._run(
+            "initdb", "--no-sync", "--auth=trust", "--username=tests", "--encoding=UTF8",
+            "--locale=C", "--pgdata", folder / "data",
+        )  # fmt: skip
+        access = folder / "data" / "pg_hba.conf"
+        access.write_text(f"host all {self.password_user} all scram-sha-256\n" + access.read_text())
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = free.getsockname()[1]
+        self.start()
+        self.execute(f"CREATE ROLE {self.password_user} LOGIN PASSWORD '{self.password}'")
+
+    def _run(self, program: str, *arguments: str | Path) -> None:
+        ended = subprocess.run(
+            [self._programs / program, *arguments],
+            cwd=self._folder,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            **self._become,
+        )
+        assert ended.returncode == 0, ended.stderr
+
+    def start(self) -> None:
+        settings = (
+            f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' "
+            "-c max_connections=30 -c shared_buffers=32MB -c fsync=off"  # the machine does not fall
+        )
+        self._run(
+            "pg_ctl", "start", "--wait", "--silent", "--pgdata", self._folder / "data",
+            "--log", self._folder / "log", "--options", settings,
+        )  # fmt: skip
+
+    def kill(self) -> None:
+        """Ends all connections at once, with no goodbye to the disk: what it lost it recovers."""
+        self._run(
+            "pg_ctl", "stop", "--mode=immediate", "--silent", "--pgdata", self._folder / "data"
+        )
+
+    def execute(self, statement: str, database: str = "postgres") -> None:
+        with psycopg.connect(
+            host="127.0.0.1", port=self.port, user="tests", dbname=database, autocommit=True
+        ) as connection:
+            connection.execute(statement)
+
+    def new_database(self, options: str = "") -> str:
+        """Makes an empty database and returns its URL, as `--history` takes it."""
+        self._num_databases += 1
+        name = f"history_{self._num_databases}"
+        self.execute(f"CREATE DATABASE {name} {options}")
+        return self.url(f"tests@127.0.0.1:{self.port}/{name}")
+
+    def url(self, rest: str) -> str:
+        return f"postgresql+psycopg://{rest}"
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    """A PostgreSQL server for the tests; skips them where its programs are not installed."""
+    places = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda place: place.parent.name)
+    found = shutil.which("initdb")
+    programs = Path(found).parent if found else places[-1] if places else None
+    if programs is None or not (programs / "initdb").exists():
+        pytest.skip("no PostgreSQL server: apt-get install postgresql (.ci/run does)")
+    # Not in pytest's own folder, which the server's user could not enter.
+    with tempfile.TemporaryDirectory(prefix="lorelm-postgresql-") as folder:
+        server = PostgresServer(programs, Path(folder))
+        yield server
+        server.kill()
+
+
+@pytest.fixture
+def postgres_url(postgres_server: PostgresServer) -> str:
+    """The URL of an empty database in PostgreSQL."""
+    return postgres_server.new_database()
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,9 @@ The tree::
     ├── WorkerLostError          another process of the same training run ended
     ├── MissingExtraError        a part of LoreLM that is not installed (also an ImportError)
     ├── ServerError              the server cannot start
+    ├── HistoryError             the log of generations cannot be opened, read or written
+    │   ├── HistoryURLError      what names it is of no use (an InputError too)
+    │   └── UnwritableRecordError    one record can never be written
     ├── UnavailableError         the engine cannot do it now; later, it may
     │   ├── OverloadedError      too many requests are waiting
     │   ├── DeadlineError        the time was over before anything was written
@@ -99,6 +102,18 @@ class MissingExtraError(LoreLMError, ImportError):
 
 class ServerError(LoreLMError):
     """The server cannot start."""
+
+
+class HistoryError(LoreLMError):
+    """The log of generations cannot be opened, read or written; no message holds a password."""
+
+
+class HistoryURLError(HistoryError, InputError):
+    """What is to name a log of generations does not, or names an unsupported kind of database."""
+
+
+class UnwritableRecordError(HistoryError):
+    """A record of a generation can never be written, however often it is tried."""
 
 
 class UnavailableError(LoreLMError):

@@ -9,11 +9,11 @@ Lorelm = Callable[..., object]
 
 def test_help_lists_every_command(lorelm: Lorelm) -> None:
     listed = lorelm("--help").stdout
-    for command in ("serve", "generate", "train", "inspect", "score"):
+    for command in ("serve", "generate", "train", "inspect", "score", "history"):
         assert f"\n  {command} " in listed
 
 
-@pytest.mark.parametrize("command", ["serve", "generate", "train", "inspect", "score"])
+@pytest.mark.parametrize("command", ["serve", "generate", "train", "inspect", "score", "history"])
 def test_every_command_explains_itself(lorelm: Lorelm, command: str) -> None:
     assert f"lorelm {command} " in lorelm(command, "--help").stdout.replace("python -m ", "")
 

@@ -18,7 +18,10 @@ from lorelm.training.recipe import Recipe
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-COMMANDS = ("serve", "generate", "train", "inspect", "evaluate", "compare", "score")
+COMMANDS = (
+    *("serve", "generate", "train", "inspect", "evaluate", "compare", "score"),
+    *("history list", "history export", "history stats", "history prune"),
+)
 
 
 def options_page() -> str:
@@ -26,7 +29,7 @@ def options_page() -> str:
     sections = []
     for command in COMMANDS:
         shown = CliRunner(env={"COLUMNS": "100"}).invoke(
-            lorelm, [command, "--help"], prog_name="lorelm", terminal_width=100
+            lorelm, [*command.split(), "--help"], prog_name="lorelm", terminal_width=100
         )
         sections.append(f"## lorelm {command}\n\n```text\n{shown.output.rstrip()}\n```\n")
     return "# Options\n\nWhat `lorelm COMMAND --help` says.\n\n" + "\n".join(sections)

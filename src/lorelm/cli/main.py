@@ -10,7 +10,16 @@ import click
 from lorelm.errors import LoreLMError, TrainingStoppedError, WorkerLostError
 from lorelm.version import VERSION
 
-_COMMANDS: Final = ("serve", "generate", "train", "inspect", "evaluate", "compare", "score")
+_COMMANDS: Final = (
+    "serve",
+    "generate",
+    "train",
+    "inspect",
+    "evaluate",
+    "compare",
+    "score",
+    "history",
+)
 
 
 class _LazyGroup(click.Group):

@@ -79,19 +79,38 @@ cache_option = click.option(
 )
 
 
+history_option = click.option(
+    "--history",
+    envvar="LORELM_HISTORY",
+    show_envvar=True,
+    metavar="URL",
+    help="sqlite:///PATH or postgresql+psycopg://USER@HOST/DATABASE.  "
+    "[default: a file in your data folder]",
+)
+
+
 class _Time(click.ParamType[float]):
-    """A time in the words of a person: 90s, 2m, 1.5h; the value is in seconds."""
+    """A time in the words of a person, such as 1.5h; the value is in seconds."""
 
     name = "time"
 
+    def __init__(self, units: tuple[str, str, str], example: str) -> None:
+        self._units = units
+        self._example = example
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", str(value).strip())
+        match = re.fullmatch(rf"(\d+(?:\.\d+)?)([{''.join(self._units)}])", str(value).strip())
         if match is None or float(match[1]) == 0:
-            self.fail(f"{value!r} is not a time: write a number and s, m or h, such as 2m")
-        return float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]]
+            first, second, third = self._units
+            self.fail(
+                f"{value!r} is not a time: write a number and {first}, {second} or {third}, such "
+                f"as {self._example}"
+            )
+        return float(match[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86_400}[match[2]]
 
 
-TIME = _Time()
+TIME = _Time(("s", "m", "h"), "2m")
+AGE = _Time(("m", "h", "d"), "30d")
 
 
 def echo_notes(notes: Iterable[str]) -> None:

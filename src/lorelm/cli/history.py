@@ -1,0 +1,248 @@
+"""``lorelm history``: what was generated, by whom it may concern."""
+
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from lorelm.cli.options import AGE, history_option
+from lorelm.errors import InputError
+
+if TYPE_CHECKING:
+    from lorelm.history.record import Record
+    from lorelm.history.statistics import HistoryStats
+    from lorelm.history.store import HistoryStore
+
+_FORMATS: Final = ("json", "csv")
+_SHOWN_CHARACTERS: Final = 500
+
+
+@click.group()
+def history() -> None:
+    """Lists, exports, counts and prunes what was generated.
+
+    lorelm serve keeps each prompt and its continuations, for the person who asked and for whoever
+    runs it.
+    """
+
+
+_search_options: Final = (
+    click.option(
+        "--search", metavar="TEXT", help="Only where this stands in prompt and continuation."
+    ),
+    click.option("--model", metavar="NAME", help="Only of the model served under this name."),
+)
+
+
+def _search(command: Any) -> Any:
+    for option in reversed(_search_options):
+        command = option(command)
+    return command
+
+
+@history.command("list")
+@history_option
+@_search
+@click.option(
+    "--limit", type=click.IntRange(min=1), default=20, show_default=True, help="So many at most."
+)
+def list_records(*, history: str | None, limit: int, **wanted: Any) -> None:
+    """Prints the newest generations, the newest first."""
+    with _existing(history) as store:
+        records = store.find(limit=limit, **wanted)
+        if not records:
+            click.echo(f"nothing was found in {store.place}", err=True)
+            return
+    Console(highlight=False).print(_records_table(records))
+
+
+@history.command()
+@history_option
+@_search
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(_FORMATS),
+    default="json",
+    show_default=True,
+    help="json is exact; csv is for spreadsheets.",
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Write to this file, not to the terminal."
+)
+def export(*, history: str | None, format_: str, out: Path | None, **wanted: Any) -> None:
+    """Writes generations with all that it takes to make them again, the newest first."""
+    from lorelm.history.export import FORMATS
+
+    if out is not None:
+        _check_file(out)
+    with _existing(history) as store:
+        chunks = FORMATS[format_](store.iterate(**wanted))
+        if out is not None:
+            _write_whole(out, chunks)
+            return
+        for chunk in chunks:  # as bytes: neither file nor pipe is to depend on the terminal
+            sys.stdout.buffer.write(chunk.encode())
+        sys.stdout.buffer.flush()
+
+
+@history.command()
+@history_option
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def stats(*, history: str | None, as_json: bool) -> None:
+    """Prints how much there is, of which model, from where, and since when."""
+    with _existing(history) as store:
+        found = store.stats()
+        place = store.place
+    if as_json:
+        click.echo(json.dumps(_stats_json(found), indent=2))
+        return
+    console = Console(highlight=False)
+    console.print(_overview_table(place, found))
+    for table in _counts_tables(found):
+        console.print(table)
+
+
+@history.command()
+@history_option
+@click.option("--older-than", type=AGE, help="Delete what is older, such as 12h or 30d.")
+@click.option("--keep", type=click.IntRange(min=0), help="Delete all but the newest so many.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def prune(*, history: str | None, older_than: float | None, keep: int | None, yes: bool) -> None:
+    """Deletes generations for ever: those that --older-than or --keep names."""
+    if older_than is None and keep is None:
+        raise click.UsageError("Say what is to go: --older-than, --keep or both.")
+    before = _moment_before(older_than)
+    with _existing(history) as store:
+        if not yes:
+            num_records = store.num_to_prune(before, keep)
+            click.confirm(
+                f"Delete {num_records:,} records in {store.place} for ever?", abort=True, err=True
+            )
+        click.echo(f"deleted {store.prune(before, keep):,} records", err=True)
+
+
+def _existing(url: str | None) -> "HistoryStore":
+    from lorelm.history.store import HistoryStore
+
+    return HistoryStore(url, create=False)
+
+
+def _moment_before(seconds: float | None) -> datetime | None:
+    if seconds is None:
+        return None
+    try:
+        return datetime.now(UTC) - timedelta(seconds=seconds)
+    except OverflowError as error:
+        raise click.UsageError("--older-than: there was nothing so long ago.") from error
+
+
+def _check_file(path: Path) -> None:
+    """Refuses a place where no file can be, before the database is asked.
+
+    Raises:
+        InputError: it is a folder, or its folder cannot be one.
+    """
+    from lorelm.evaluation.report.files import check_file  # which brings what models need
+
+    check_file(path, what="export")
+
+
+def _write_whole(path: Path, chunks: Iterable[str]) -> None:
+    """Writes a file that is in its place only when it is whole.
+
+    Raises:
+        InputError: it cannot be written (an old file is as it was).
+    """
+    with _replaced(path) as new, new.open("wb") as file:
+        for chunk in chunks:
+            file.write(chunk.encode())
+
+
+@contextmanager
+def _replaced(path: Path) -> Iterator[Path]:
+    from lorelm.bundle.folder import name_while_written
+
+    new = path.with_name(name_while_written(path.name))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield new
+        new.replace(path)
+    except OSError as error:
+        reason = error.strerror or error
+        raise InputError(f"export {path} cannot be written: {reason}") from error
+    finally:
+        new.unlink(missing_ok=True)
+
+
+def _records_table(records: "Iterable[Record]") -> Table:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("asked at", no_wrap=True)
+    table.add_column("model", overflow="fold")
+    table.add_column("prompt", ratio=1)
+    table.add_column("continuation", ratio=2)
+    for record in records:
+        table.add_row(
+            f"{record.created_at.astimezone():%Y-%m-%d %H:%M}",
+            _shown(record.model),
+            _shown(record.prompt),
+            _shown(record.text),
+        )
+    return table
+
+
+def _shown(text: str) -> Text:
+    """A text on a few lines, with nothing in it that a terminal would obey: anybody wrote it."""
+    words = " ".join(text.split())
+    shown = words[:_SHOWN_CHARACTERS] + ("…" if len(words) > _SHOWN_CHARACTERS else "")
+    return Text("".join(one if one.isprintable() else "\ufffd" for one in shown))
+
+
+def _overview_table(place: str, found: "HistoryStats") -> Table:
+    table = Table(title=Text(place), title_justify="left", show_header=False)
+    table.add_column()
+    table.add_column(justify="right")
+    table.add_row("records", f"{found.num_records:,}")
+    table.add_row("tokens", f"{found.num_tokens:,}")
+    if found.first_at is not None and found.last_at is not None:
+        table.add_row("first", f"{found.first_at.astimezone():%Y-%m-%d %H:%M}")
+        table.add_row("last", f"{found.last_at.astimezone():%Y-%m-%d %H:%M}")
+        table.add_row("mean duration", f"{found.mean_duration_seconds:.3f} s")
+    table.add_row("size", f"{found.size_bytes / 1e6:,.1f} MB")
+    return table
+
+
+def _counts_tables(found: "HistoryStats") -> Iterator[Table]:
+    models = {
+        f"{_shown(one.model)} {_shown(one.fingerprint)}": one.num_records for one in found.by_model
+    }
+    days = {f"{day}": count for day, count in found.by_day.items() if count}
+    for name, counts in (
+        ("model", models),
+        ("source", found.by_source),
+        ("finish reason", found.by_finish_reason),
+        ("day (UTC, of the last 30)", days),
+    ):
+        if counts:
+            table = Table(name, "records")
+            table.columns[1].justify = "right"
+            for key, count in counts.items():
+                table.add_row(_shown(key), f"{count:,}")
+            yield table
+
+
+def _stats_json(found: "HistoryStats") -> dict[str, Any]:
+    return asdict(found) | {
+        "by_day": {day.isoformat(): count for day, count in found.by_day.items()},
+        "first_at": found.first_at and found.first_at.isoformat(),
+        "last_at": found.last_at and found.last_at.isoformat(),
+    }

@@ -1,0 +1,182 @@
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import text
+
+from lorelm.errors import HistoryError, HistoryURLError, InputError, MissingExtraError
+from lorelm.history import database
+from lorelm.history.database import open_database
+from lorelm.history.store import HistoryStore
+from lorelm.history.tables import METADATA, REVISIONS, VERSION_TABLE
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("history.db", "named by a URL, not by a path: sqlite:///history.db or"),
+        ("mysql://me:mellon@host/db", "in SQLite or PostgreSQL, not in mysql: write sqlite"),
+        ("postgresql+psycopg2://me:mellon@host/db", "not in postgresql+psycopg2"),
+        ("sqlite+aiosqlite:///history.db", "not in sqlite+aiosqlite"),
+        ("sqlite://", "names no file"),
+        ("sqlite:///:memory:", "names no file"),
+        ("sqlite:///history.db?mode=ro", "nothing after the path"),
+        ("sqlite://history.db", "names no file"),
+        ("postgresql+psycopg://me:mellon@host:port/db", "cannot be read"),
+        ("postgresql+psycopg://me:mellon@friend@host/db", "write it as %40"),
+        ("://mellon", "cannot be read"),
+    ],
+)
+def test_a_url_of_no_use_is_refused_without_its_password(url: str, said: str) -> None:
+    with pytest.raises(HistoryURLError) as told:
+        HistoryStore(url)
+    assert isinstance(told.value, InputError)
+    assert said in str(told.value)
+    assert "mellon" not in str(told.value)
+    assert "\n" not in str(told.value)
+
+
+def cause_of(url: str) -> str:
+    with pytest.raises(HistoryError) as told:
+        HistoryStore(url)
+    assert "\n" not in str(told.value)
+    return str(told.value)
+
+
+def test_what_is_no_database_is_left_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "letters.txt"
+    path.write_text("Speak, friend, and enter. " * 100)
+    assert "file is not a database" in cause_of(f"sqlite:///{path}")
+    assert path.read_text() == "Speak, friend, and enter. " * 100
+    assert "is not a file" in cause_of(f"sqlite:///{tmp_path}")
+    assert f"{path}/history.db cannot be made" in cause_of(f"sqlite:///{path}/history.db")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="no folder that even root cannot write to")
+def test_a_folder_that_cannot_be_written_is_told() -> None:
+    assert "/proc/history/history.db cannot be made" in cause_of(
+        "sqlite:////proc/history/history.db"
+    )
+
+
+@pytest.mark.skipif(os.name != "posix", reason="POSIX has file modes")
+def test_only_the_owner_can_read_what_people_wrote(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    with HistoryStore() as store:
+        assert store.place == str(tmp_path / "data" / "lorelm" / "history.db")
+        store.signing_key()
+        folder = Path(store.place).parent
+        modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
+        assert modes["history.db"] == 0o600
+        assert set(modes.values()) == {0o600}  # of the log beside it, too
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+def test_a_history_that_is_only_asked_is_not_made(history_url: str, tmp_path: Path) -> None:
+    for _ in range(2):
+        with pytest.raises(HistoryError, match=r"no history in .* lorelm serve begins one"):
+            HistoryStore(history_url, create=False)
+    assert not [*tmp_path.iterdir()]
+    HistoryStore(history_url).close()
+    HistoryStore(history_url, create=False).close()
+
+
+def test_migrations_make_the_tables_that_are_written_down(history_url: str) -> None:
+    opened = open_database(history_url, create=True)
+    with opened.engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
+        assert compare_metadata(context, METADATA) == []
+    opened.engine.dispose()
+
+
+def test_every_migration_is_in_the_list() -> None:
+    scripts = ScriptDirectory(str(Path(database.__file__).with_name("migrations")))
+    assert [script.revision for script in scripts.walk_revisions()] == [*REVISIONS][::-1]
+
+
+def test_a_history_of_a_later_version_is_left_alone(history_url: str) -> None:
+    opened = open_database(history_url, create=True)
+    with opened.engine.begin() as connection:
+        connection.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = '9999'"))
+    opened.engine.dispose()
+    assert "made by a later version of LoreLM" in cause_of(history_url)
+
+
+def test_opening_an_up_to_date_history_needs_neither_alembic_nor_an_orm(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/history.db"
+    HistoryStore(url).close()
+    code = """
+import sys
+import lorelm.history.writer, lorelm.history.export
+assert "sqlalchemy" not in sys.modules
+from lorelm.history.store import HistoryStore
+HistoryStore(sys.argv[1]).close()
+print({"alembic", "sqlalchemy.orm", "platformdirs"} & set(sys.modules))
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", code, url], capture_output=True, text=True, check=True
+    )
+    assert ended.stdout == "set()\n"
+
+
+def test_tables_of_others_in_the_same_database_are_left_alone(history_url: str) -> None:
+    opened = open_database(history_url, create=True)
+    with opened.engine.begin() as connection:
+        for table in (*METADATA.tables, VERSION_TABLE):
+            connection.execute(text(f"DROP TABLE {table}"))
+        connection.execute(text("CREATE TABLE alembic_version (version_num VARCHAR(32))"))
+        connection.execute(text("INSERT INTO alembic_version VALUES ('of another program')"))
+    opened.engine.dispose()
+    HistoryStore(history_url).close()
+    opened = open_database(history_url, create=False)
+    with opened.engine.begin() as connection:
+        version = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one()
+    opened.engine.dispose()
+    assert version == "of another program"
+
+
+def test_a_server_that_is_not_there_is_told(postgres_server: Any) -> None:
+    where = postgres_server.url("me:mellon@127.0.0.1:1/history")
+    told = cause_of(where)
+    assert "postgresql+psycopg://me@127.0.0.1:1/history cannot be opened" in told
+    assert "see to host and port" in told
+    assert "mellon" not in told
+
+
+def test_a_wrong_password_is_told_and_not_repeated(postgres_server: Any) -> None:
+    user, right = postgres_server.password_user, postgres_server.password.replace(" ", "%20")
+    rest = f"127.0.0.1:{postgres_server.port}/postgres"
+    for url in (
+        postgres_server.url(f"{user}:mellon@{rest}"),
+        postgres_server.url(f"{user}@{rest}?password=mellon"),
+    ):
+        told = cause_of(url)
+        assert "password authentication failed" in told
+        assert "mellon" not in told
+    # It may go in with the right one, but not make tables there.
+    assert "permission denied" in cause_of(postgres_server.url(f"{user}:{right}@{rest}"))
+
+
+def test_a_database_that_cannot_hold_all_texts_is_refused(postgres_server: Any) -> None:
+    url = postgres_server.new_database("ENCODING 'SQL_ASCII' TEMPLATE template0")
+    assert "has the encoding SQL_ASCII" in cause_of(url)
+
+
+def test_the_shorter_name_of_postgresql_will_do(postgres_url: str) -> None:
+    HistoryStore(postgres_url).close()
+    HistoryStore(postgres_url.replace("+psycopg", ""), create=False).close()
+
+
+def test_without_its_driver_postgresql_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(MissingExtraError, match=r"history in PostgreSQL .*lorelm\[postgresql\]"):
+        HistoryStore("postgresql+psycopg://me@host/db")
