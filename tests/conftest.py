@@ -27,6 +27,10 @@ settings.load_profile("lorelm")
 torch.set_num_threads(1)
 os.environ["OMP_NUM_THREADS"] = "1"
 
+# The history of a server that a test starts must not get into that of the person who runs it.
+_data_folder = tempfile.TemporaryDirectory(prefix="lorelm-data-")
+os.environ["XDG_DATA_HOME"] = _data_folder.name
+
 
 @pytest.fixture(scope="session")
 def data_dir() -> Path:

@@ -2,19 +2,23 @@
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
+from flask import Flask
 
 from lorelm.bundle import EMBEDDED_PATH
-from lorelm.cli.options import cache_option, mixture_option
+from lorelm.cli.options import cache_option, history_option, mixture_option
+from lorelm.errors import HistoryError
+from lorelm.history.database import default_url
 from lorelm.server.app import create_app
 from lorelm.server.serving import open_port, serve_until_stopped, url_of
 from lorelm.server.settings import ServerSettings
 
 _DEFAULTS = ServerSettings()
-_API_KEY_VARIABLE = "LORELM_API_KEY"
+_API_KEY_VARIABLE, _ADMIN_KEY_VARIABLE = _KEY_VARIABLES = ("LORELM_API_KEY", "LORELM_ADMIN_KEY")
 
 
 @click.command()
@@ -42,6 +46,15 @@ _API_KEY_VARIABLE = "LORELM_API_KEY"
     metavar="KEY",
     help="Answer only who knows it: as a Bearer token, or as the password in a browser.",
 )
+@click.option(
+    "--admin-key",
+    envvar=_ADMIN_KEY_VARIABLE,
+    show_envvar=True,
+    metavar="KEY",
+    help="Show the whole history at /history/whole to who knows it.",
+)
+@history_option
+@click.option("--no-history", is_flag=True, help="Keep nothing of what is generated.")
 @click.option(
     "--rate-limit",
     metavar="LIMIT",
@@ -99,18 +112,44 @@ _API_KEY_VARIABLE = "LORELM_API_KEY"
 @click.option(
     "--access-log", metavar="FILE", help="Add a line of JSON a request; - writes to stderr."
 )
-def serve(*, bundles: Sequence[Path], host: str, port: int, **flags: Any) -> None:
+def serve(
+    *,
+    bundles: Sequence[Path],
+    host: str,
+    port: int,
+    history: str | None,
+    no_history: bool,
+    **flags: Any,
+) -> None:
     """Serves the models in the folders BUNDLE (without any, the embedded one) as a web page.
 
     The same port answers programs: /docs says how.
     """
-    if os.environ.get(_API_KEY_VARIABLE) == "":  # which click takes for none: a secret got lost
-        raise click.UsageError(f"{_API_KEY_VARIABLE} is empty: set it to the key, or unset it.")
-    settings = ServerSettings(bundles=bundles or (EMBEDDED_PATH,), **flags)
-    app = create_app(settings)
+    for variable in _KEY_VARIABLES:
+        if os.environ.get(variable) == "":  # which click takes for none: a secret got lost
+            raise click.UsageError(f"{variable} is empty: set it to the key, or unset it.")
+    if history and no_history:
+        raise click.UsageError("--history and --no-history exclude each other.")
+    settings = ServerSettings(
+        bundles=bundles or (EMBEDDED_PATH,),
+        history=None if no_history else history or default_url(),
+        **flags,
+    )
+    app = _create_app(settings, needs_history=history is not None)
     listening = open_port(host, port)
     ready = f"LoreLM serves {url_of(listening)} (Ctrl-C ends it)"
     serve_until_stopped(
         app, listening, settings=settings, on_ready=lambda: click.echo(ready, err=True)
     )
     click.echo("lorelm: stopped", err=True)
+
+
+def _create_app(settings: ServerSettings, *, needs_history: bool) -> Flask:
+    """The application; without a history where it has none to write to and was not told to."""
+    try:
+        return create_app(settings)
+    except HistoryError as error:
+        if needs_history:
+            raise
+        click.echo(f"lorelm: {error}; serving without a history (--no-history says so)", err=True)
+        return create_app(replace(settings, history=None))

@@ -157,6 +157,7 @@ class LanguageModel:
             tokens=tokens,
             ids=np.array(ids, dtype=np.int64),
             unknown_words=(),
+            is_in_ids=True,
             has_eos=has_eos,
         )
 

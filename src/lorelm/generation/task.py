@@ -16,6 +16,7 @@ class Prompt:
         text: as it was written.
         tokens: of it; one that the model does not know has the id of `<unk>`.
         unknown_words: the words that it does not know, each once, as they are written.
+        is_in_ids: whether it was given as ids; the text is then made of them.
         has_eos: whether it was given with the `<eos>` in front that every prompt is read after.
     """
 
@@ -23,6 +24,7 @@ class Prompt:
     tokens: Sequence[str]
     ids: Ids
     unknown_words: Sequence[str]
+    is_in_ids: bool = False
     has_eos: bool = False
 
     @property

@@ -78,7 +78,7 @@ def parse_address(address: str | None) -> URL:
         HistoryURLError: it is something else. It is not quoted, as there may be a password in it.
     """
     if address is None:
-        return URL.create("sqlite", database=str(default_path()))
+        address = default_url()
     if "://" not in address:
         raise HistoryURLError(
             f"a history is named by a URL, not by a path: {_EXAMPLES} (sqlite:////… for a path "
@@ -120,6 +120,11 @@ def default_path() -> Path:
     from platformdirs import user_data_path
 
     return user_data_path("lorelm", appauthor=False) / "history.db"
+
+
+def default_url() -> str:
+    """The URL of that file."""
+    return f"sqlite:///{default_path()}"
 
 
 def place_of(url: URL) -> str:

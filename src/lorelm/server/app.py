@@ -13,9 +13,11 @@ from lorelm.errors import LoreLMError
 from lorelm.server.api.docs import make_docs
 from lorelm.server.api.views import make_api
 from lorelm.server.errors import answer
+from lorelm.server.history.log import HistoryLog
+from lorelm.server.history.views import make_history_pages
 from lorelm.server.openai.tokenizing import make_tokenizer_api
 from lorelm.server.openai.views import make_openai_api
-from lorelm.server.operations.access import limit_rate, require_api_key
+from lorelm.server.operations.access import limit_rate, refuse_other_sites, require_api_key
 from lorelm.server.operations.access_log import note_requests
 from lorelm.server.operations.health import make_operations
 from lorelm.server.operations.metrics import Metrics
@@ -26,6 +28,9 @@ from lorelm.server.settings import ServerSettings
 
 SERVED_MODELS: Final = "lorelm"
 """The key of `app.extensions` under which the :class:`ServedModels` are found."""
+
+HISTORY: Final = "lorelm-history"
+"""The key of the :class:`HistoryLog`; None where no history is kept."""
 
 _SECURITY_HEADERS: Final = {
     "Content-Security-Policy": (
@@ -43,10 +48,14 @@ def create_app(settings: ServerSettings) -> Flask:
     """Loads the models, starts their engines and puts together the application that serves it.
 
     Raises:
+        HistoryError: the history cannot be opened.
         BundleError: a bundle is missing or damaged, or lacks the n-gram model or the cache.
         InputError: two bundles have one name, or the rate limit or the access log is of no use.
     """
+    history = HistoryLog.open(settings.history) if settings.history is not None else None
     metrics = Metrics()
+    if history is not None:
+        metrics.watch_history(history.writer)
     app = Flask("lorelm.server")
     app.json.ensure_ascii = False  # type: ignore[attr-defined]
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
@@ -55,7 +64,8 @@ def create_app(settings: ServerSettings) -> Flask:
     if settings.rate_limit is not None:
         limit_rate(app, settings)  # before the key: guesses count
     if settings.api_key is not None:
-        require_api_key(app, settings.api_key)
+        require_api_key(app, settings)
+    refuse_other_sites(app)
     _answer_errors(app, settings)
     _add_security_headers(app)
     if settings.proxy_hops:
@@ -65,13 +75,18 @@ def create_app(settings: ServerSettings) -> Flask:
         )
     models = ServedModels(
         [
-            ServedModel.of_bundle(Bundle.load(path), settings=settings, metrics=metrics)
+            ServedModel.of_bundle(
+                Bundle.load(path), settings=settings, metrics=metrics, history=history
+            )
             for path in settings.bundles
         ]
     )
     app.extensions[SERVED_MODELS] = models
-    app.register_blueprint(make_pages(models, settings))
-    app.register_blueprint(make_api(models))
+    app.extensions[HISTORY] = history
+    app.register_blueprint(make_pages(models, settings, history))
+    if history is not None:
+        app.register_blueprint(make_history_pages(history, settings))
+    app.register_blueprint(make_api(models, history))
     app.register_blueprint(make_openai_api(models, started_at=int(time.time())))
     app.register_blueprint(make_tokenizer_api(models))
     app.register_blueprint(make_operations(models, metrics))

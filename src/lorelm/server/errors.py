@@ -11,6 +11,7 @@ from werkzeug.wrappers import Response
 from lorelm.errors import (
     AbandonedError,
     DeadlineError,
+    HistoryError,
     LoreLMError,
     OverloadedError,
     SamplingError,
@@ -32,6 +33,7 @@ _STATUSES: Final[tuple[tuple[type[LoreLMError], int], ...]] = (
     (OverloadedError, 429),
     (DeadlineError, 408),
     (UnavailableError, 503),
+    (HistoryError, 503),
     (AbandonedError, _CLIENT_CLOSED_REQUEST),
     (LoreLMError, 500),
 )

@@ -11,6 +11,7 @@ from lorelm.generation.engine.thread import EngineThread
 from lorelm.generation.generation import Generation
 from lorelm.generation.language_model import LanguageModel
 from lorelm.generation.task import Task
+from lorelm.server.history.log import Asker, HistoryLog
 from lorelm.server.operations.metrics import Metrics
 from lorelm.server.settings import ServerSettings
 
@@ -36,6 +37,7 @@ class ServedModel:
         manifest: Manifest,
         settings: ServerSettings,
         metrics: Metrics,
+        history: HistoryLog | None,
     ) -> None:
         self.model = model
         self.engine = engine
@@ -44,9 +46,17 @@ class ServedModel:
         self.manifest = manifest
         self.settings = settings
         self._metrics = metrics
+        self._history = history
 
     @classmethod
-    def of_bundle(cls, bundle: Bundle, *, settings: ServerSettings, metrics: Metrics) -> Self:
+    def of_bundle(
+        cls,
+        bundle: Bundle,
+        *,
+        settings: ServerSettings,
+        metrics: Metrics,
+        history: HistoryLog | None,
+    ) -> Self:
         """Loads the model and starts its engine.
 
         Raises:
@@ -70,6 +80,7 @@ class ServedModel:
             manifest=bundle.manifest,
             settings=settings,
             metrics=metrics,
+            history=history,
         )
 
     def deadline(self, timeout_seconds: float | None) -> float:
@@ -80,11 +91,12 @@ class ServedModel:
     def begin(
         self,
         tasks: Sequence[Task],
+        asker: Asker,
         *,
         is_streamed: bool = False,
         is_abandoned: Callable[[], bool] = lambda: False,
     ) -> Generation:
-        """Has the engine do the tasks.
+        """Has the engine do the tasks, counts them, and keeps what was generated in the history.
 
         Raises:
             OverloadedError: too many requests are waiting.
@@ -96,8 +108,19 @@ class ServedModel:
             tasks,
             is_streamed=is_streamed,
             is_abandoned=is_abandoned,
-            on_close=self._metrics.note_generation,
+            on_close=self._noting(asker),
         )
+
+    def _noting(self, asker: Asker) -> Callable[[Generation], None]:
+        if self._history is None:
+            return self._metrics.note_generation
+        keep = self._history.note(self, asker)
+
+        def note(generation: Generation) -> None:
+            self._metrics.note_generation(generation)
+            keep(generation)
+
+        return note
 
 
 def _name_of(bundle: Bundle) -> str:

@@ -16,7 +16,8 @@ import waitress
 from flask import Flask
 
 from lorelm.errors import ServerError
-from lorelm.server.app import SERVED_MODELS
+from lorelm.server.app import HISTORY, SERVED_MODELS
+from lorelm.server.history.log import HistoryLog
 from lorelm.server.in_flight import InFlight
 from lorelm.server.served_models import ServedModels
 from lorelm.server.settings import ServerSettings
@@ -35,6 +36,9 @@ _OWN_FILES: Final = 64
 
 _SECONDS_TO_SEND: Final = 5.0
 """How long answers may take on their way when the server stops."""
+
+_SECONDS_TO_WRITE: Final = 5.0
+"""How long the rest of the history may take."""
 
 _PORTS_TO_TRY: Final = 20
 
@@ -103,6 +107,9 @@ def serve_until_stopped(
     with contextlib.suppress(KeyboardInterrupt):
         on_ready()
         server.run()
+    history: HistoryLog | None = app.extensions[HISTORY]
+    if history is not None:
+        history.close(_SECONDS_TO_WRITE)
 
 
 def _num_busy(settings: ServerSettings) -> int:

@@ -32,6 +32,9 @@ class ServerSettings:
         rate_limit: how many requests an address may make, such as "60/minute"; None is no limit.
         rate_limit_storage: where they are counted: "memory://" in this process, or the address of
             a Redis server that several share.
+        admin_key: what one has to know to see the whole history; it opens all else, too. With None,
+            nobody may.
+        history: the URL of the database in which is kept what was generated; None: nothing is.
         access_log: the file that gets a line of JSON a request, "-" for stderr; None for no log.
 
     Raises:
@@ -53,6 +56,8 @@ class ServerSettings:
     api_key: str | None = None
     rate_limit: str | None = None
     rate_limit_storage: str = "memory://"
+    admin_key: str | None = None
+    history: str | None = None
     access_log: str | None = None
 
     def __post_init__(self) -> None:
@@ -71,5 +76,6 @@ class ServerSettings:
             if not value >= least or (most is not None and value > most):
                 allowed = f"at least {least}" if most is None else f"from {least} to {most}"
                 raise InputError(f"{name} is {allowed}, not {value}")
-        if self.api_key == "":
-            raise InputError("the API key is empty: give one that cannot be guessed, or none")
+        for name, key in (("API key", self.api_key), ("admin key", self.admin_key)):
+            if key == "":
+                raise InputError(f"the {name} is empty: give one that cannot be guessed, or none")

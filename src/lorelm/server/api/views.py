@@ -12,6 +12,7 @@ from lorelm.generation.task import Task
 from lorelm.server.api.requests import CheckRequest, GenerateRequest, ScoreRequest
 from lorelm.server.errors import status_of
 from lorelm.server.events import EventStream, event
+from lorelm.server.history.log import Asker, HistoryLog
 from lorelm.server.served_model import ServedModel
 from lorelm.server.served_models import ServedModels
 
@@ -19,7 +20,7 @@ _MAX_UNKNOWN_WORDS: Final = 50
 """More than these nobody wants to mend; the search for each takes a millisecond."""
 
 
-def make_api(models: ServedModels) -> Blueprint:
+def make_api(models: ServedModels, history: HistoryLog | None) -> Blueprint:
     """The views below ``/api``. Errors are ``{"error": {"message": …, "field": …}}``."""
     api = Blueprint("api", __name__, url_prefix="/api")
 
@@ -29,7 +30,7 @@ def make_api(models: ServedModels) -> Blueprint:
         served = models.find(asked.model)
         task = asked.task(served)
         generation = served.begin(
-            [task], is_streamed=bool(asked.stream), is_abandoned=client_is_gone()
+            [task], asker(), is_streamed=bool(asked.stream), is_abandoned=client_is_gone()
         )
         if asked.stream:
             return EventStream(
@@ -50,7 +51,7 @@ def make_api(models: ServedModels) -> Blueprint:
             num_alternatives=asked.num_alternatives or 0,
             deadline=served.deadline(asked.timeout_seconds),
         )
-        served.begin([task], is_abandoned=client_is_gone()).wait()
+        served.begin([task], asker(), is_abandoned=client_is_gone()).wait()
         tokens = served.model.wording.prompt_tokens(task, task.drafts[0])
         return jsonify(
             {
@@ -95,6 +96,11 @@ def make_api(models: ServedModels) -> Blueprint:
                 },
             }
         )
+
+    def asker() -> Asker:
+        """A person at the page, which asks here, or a program."""
+        browser = history.browsers.current() if history else None
+        return Asker(source="page" if browser else "api", browser=browser)
 
     return api
 

@@ -6,6 +6,7 @@ from flask import Blueprint, Response, jsonify
 
 from lorelm.server.api.views import client_is_gone
 from lorelm.server.events import EventStream
+from lorelm.server.history.log import Asker
 from lorelm.server.openai.completions import Completion, error_event
 from lorelm.server.openai.requests import CompletionRequest
 from lorelm.server.served_model import ServedModel
@@ -26,7 +27,10 @@ def make_openai_api(models: ServedModels, *, started_at: int) -> Blueprint:
         served = models.find(asked.model)
         completion = Completion(asked, served)
         generation = served.begin(
-            completion.tasks, is_streamed=bool(asked.stream), is_abandoned=client_is_gone()
+            completion.tasks,
+            Asker(source="openai"),
+            is_streamed=bool(asked.stream),
+            is_abandoned=client_is_gone(),
         )
         if asked.stream:
             return EventStream(

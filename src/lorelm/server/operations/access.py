@@ -6,7 +6,7 @@ from typing import Final
 
 from flask import Flask, request
 from werkzeug.datastructures import WWWAuthenticate
-from werkzeug.exceptions import Unauthorized
+from werkzeug.exceptions import Forbidden, Unauthorized
 
 from lorelm.errors import InputError, MissingExtraError
 from lorelm.server.settings import ServerSettings
@@ -15,24 +15,42 @@ OPEN_ENDPOINTS: Final = ("operations.healthz", "operations.readyz", "static")
 """What answers without a key and does not count towards the rate limit."""
 
 
-def require_api_key(app: Flask, api_key: str) -> None:
-    """Lets in only who knows the key.
+def require_api_key(app: Flask, settings: ServerSettings) -> None:
+    """Lets in only who knows the API key, or the admin key.
 
     A program sends it as ``Authorization: Bearer KEY``; a browser asks for a name, which may be
     anything, and a password, which is the key.
     """
-    expected = api_key.encode()
 
     @app.before_request
     def check() -> None:
-        if request.endpoint in OPEN_ENDPOINTS:
-            return
-        # compare_digest takes as long wherever the first difference is.
-        if not hmac.compare_digest(_given_key().encode(), expected):
-            raise Unauthorized(
-                "this server wants its API key: send it as 'Authorization: Bearer KEY'",
-                www_authenticate=WWWAuthenticate("basic", {"realm": "LoreLM"}),
-            )
+        is_open = request.endpoint in OPEN_ENDPOINTS
+        if not is_open and not _knows_one_of(settings.api_key, settings.admin_key):
+            raise _unauthorized("API key")
+
+
+def require_admin_key(settings: ServerSettings) -> None:
+    """Lets the current request pass only if it has the admin key.
+
+    Raises:
+        Unauthorized: it has not.
+        Forbidden: there is none.
+    """
+    if settings.admin_key is None:
+        raise Forbidden("this is for the admin key, and the server was started without --admin-key")
+    if not _knows_one_of(settings.admin_key):
+        raise _unauthorized("admin key")
+
+
+def refuse_other_sites(app: Flask) -> None:
+    """Refuses what pages of other sites would have a person's browser do here."""
+
+    @app.before_request
+    def check() -> None:
+        # The browser itself says so, whatever a proxy makes of the address.
+        is_foreign = request.headers.get("Sec-Fetch-Site") == "cross-site"
+        if is_foreign and request.method not in ("GET", "HEAD", "OPTIONS"):
+            raise Forbidden("this was asked for by a page of another site")
 
 
 def limit_rate(app: Flask, settings: ServerSettings) -> None:
@@ -79,6 +97,20 @@ def _is_free() -> bool:
     """Whether a request costs nothing worth counting."""
     reads_only = request.blueprint == "tokenizing" or request.endpoint == "api.check"
     return request.method != "POST" or reads_only
+
+
+def _knows_one_of(*keys: str | None) -> bool:
+    """Whether the current request has one of the keys."""
+    given = _given_key().encode()
+    # compare_digest takes as long wherever the first difference is.
+    return any(hmac.compare_digest(given, key.encode()) for key in keys if key is not None)
+
+
+def _unauthorized(key_name: str) -> Unauthorized:
+    return Unauthorized(
+        f"this server wants its {key_name}: send it as 'Authorization: Bearer KEY'",
+        www_authenticate=WWWAuthenticate("basic", {"realm": "LoreLM"}),
+    )
 
 
 def _given_key() -> str:

@@ -1,5 +1,6 @@
 """What the server counts, in the format of Prometheus: :class:`Metrics`."""
 
+from collections.abc import Iterator
 from typing import Final
 
 from prometheus_client import (
@@ -10,9 +11,12 @@ from prometheus_client import (
     disable_created_metrics,
     generate_latest,
 )
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 from lorelm.generation.engine.engine import Engine
 from lorelm.generation.generation import Generation
+from lorelm.history.writer import HistoryWriter
 
 _STEP_SECONDS: Final = (
     *(0.0001, 0.0002, 0.0003, 0.0005, 0.001, 0.002, 0.003, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5),
@@ -24,6 +28,25 @@ _ROWS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a series more for each, of when it was made
+
+
+class _HistoryCollector(Collector):
+    """What a writer counts itself."""
+
+    def __init__(self, writer: HistoryWriter) -> None:
+        self._writer = writer
+
+    def collect(self) -> Iterator[Metric]:
+        yield GaugeMetricFamily(
+            "lorelm_history_queue_depth",
+            "Records that wait to be written.",
+            self._writer.num_queued,
+        )
+        for name, text, count in (
+            ("written", "Records that were written.", self._writer.num_written),
+            ("lost", "Records that never will be written.", self._writer.num_lost),
+        ):
+            yield CounterMetricFamily(f"lorelm_history_records_{name}", text, count)
 
 
 class Metrics:
@@ -85,6 +108,10 @@ class Metrics:
         self._slots.labels(model_name).set_function(lambda: engine.num_slots)
         self._slots_in_use.labels(model_name).set_function(lambda: engine.num_live)
         self._queue_depth.labels(model_name).set_function(lambda: engine.num_waiting)
+
+    def watch_history(self, writer: HistoryWriter) -> None:
+        """Shows what becomes of the records of the history."""
+        self._registry.register(_HistoryCollector(writer))
 
     def note_step(self, seconds: float, num_rows: int) -> None:
         """Counts a step of the engine."""

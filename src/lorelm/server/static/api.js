@@ -1,5 +1,7 @@
 // Asks the server. All addresses are relative, so the page works under any path prefix.
 
+const ROOT = new URL("..", import.meta.url);
+
 /** What the server, or the lack of one, has to say to a person. */
 export class Refusal extends Error {}
 
@@ -31,7 +33,7 @@ export async function unknownWords(text, model, signal) {
 }
 
 async function post(address, body, signal, accept = "application/json") {
-  const response = await fetch(address, {
+  const response = await fetch(new URL(address, ROOT), {
     method: "POST",
     headers: { "Content-Type": "application/json", Accept: accept },
     body: JSON.stringify(body),

@@ -433,11 +433,19 @@ function onCaret() {
   else card.hide();
 }
 
+/** Puts what the server has written into the text. */
+function showGiven() {
+  surface.restore([given.prompt]);
+  const elements = given.tokens.map((token) => surface.append(token)).filter(Boolean);
+  markCopied(given.tokens, given.copied_spans ?? [], elements);
+  $("written")?.remove();
+}
+
 function start() {
   for (const each of document.querySelectorAll(".with-script")) each.hidden = false;
   if (!given) restoreSettings();
   const kept = recall(sessionStorage, TEXT_KEY);
-  if (given) surface.restore(given);
+  if (given) showGiven();
   else if (kept && !surface.text) surface.restore(kept);
   showFacts();
   surface.changed();

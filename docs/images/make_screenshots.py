@@ -1,0 +1,72 @@
+"""Takes the screenshots of the page anew: python docs/images/make_screenshots.py."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from playwright.sync_api import Page, expect, sync_playwright
+
+HERE = Path(__file__).parent
+
+
+def write(page: Page, text: str, *, seed: int) -> None:
+    page.keyboard.type(text)
+    page.evaluate("seed => { document.getElementById('seed').value = seed; }", seed)
+    page.keyboard.press("Control+Enter")
+    expect(page.locator("#surface:not([aria-busy]) .word").nth(3)).to_be_visible()
+
+
+def writing(page: Page) -> None:
+    write(page, "My lord, the dragoon", seed=11)
+    page.locator("#surface .word").nth(1).hover()
+    expect(page.locator("#card")).to_be_visible()
+
+
+def comparing(page: Page) -> None:
+    page.get_by_text("More settings").click()
+    page.get_by_label("Compare").check()
+    page.get_by_label("Second temperature").fill("1.3")
+    page.keyboard.press("Tab")
+    page.locator("#surface").click()
+    page.keyboard.type("Now is the winter")
+    page.locator("#seed").fill("7")
+    page.get_by_role("button", name="Generate").click()
+    expect(page.locator("article button").nth(1)).to_be_visible()
+    expect(page.get_by_text("Choose one")).to_be_visible()
+    page.evaluate("scrollTo(0, 0)")
+
+
+def main() -> None:
+    server = subprocess.Popen(
+        [sys.executable, "-m", "lorelm", "serve", "--port", "0"], stderr=subprocess.PIPE, text=True
+    )
+    assert server.stderr
+    url = server.stderr.readline().split()[2]
+    try:
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(
+                executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"]
+            )
+            for name, scheme, size, act in (
+                ("page-light", "light", (900, 680), writing),
+                ("page-dark", "dark", (900, 680), comparing),
+                ("page-phone", "light", (360, 720), writing),
+            ):
+                context = browser.new_context(
+                    color_scheme=scheme, viewport={"width": size[0], "height": size[1]}
+                )
+                page = context.new_page()
+                page.goto(url)
+                act(page)
+                page.wait_for_timeout(800)  # the unknown words are looked up after a pause
+                page.screenshot(path=HERE / f"{name}.png")
+                context.close()
+            browser.close()
+    finally:
+        server.terminate()
+        server.wait()
+
+
+if __name__ == "__main__":
+    main()

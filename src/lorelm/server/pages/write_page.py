@@ -1,0 +1,87 @@
+"""The page on which to write, as the server makes it: :class:`WritePage`."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from flask import render_template
+from werkzeug.exceptions import NotFound
+
+from lorelm.errors import LoreLMError
+from lorelm.generation.settings import NOVEL_SPAN_USUAL
+from lorelm.history.record import Record
+from lorelm.server.history.log import Asker, HistoryLog
+from lorelm.server.pages.form import controls, explained
+from lorelm.server.pages.shown_words import shown_words
+from lorelm.server.pages.written import Written, given_to_script
+from lorelm.server.served_models import ServedModels
+from lorelm.server.settings import ServerSettings
+
+
+class WritePage:
+    """What all views of the page have in common."""
+
+    def __init__(
+        self, models: ServedModels, settings: ServerSettings, history: HistoryLog | None
+    ) -> None:
+        self._models = models
+        self._history = history
+        self._controls = controls(settings)
+        self._labels = {control.name: control.label for control in self._controls} | {
+            "prompt": "Your text",
+            "temperature_b": "Second temperature",
+        }
+
+    def asker(self) -> Asker:
+        """The person who asks now."""
+        if self._history is None:
+            return Asker(source="page")
+        return Asker(source="page", browser=self._history.browsers.welcome())
+
+    def record(self, record_id: str) -> Record:
+        """A record of the browser that asks now.
+
+        Raises:
+            NotFound: it has none of this id.
+            HistoryError: the database fails.
+        """
+        record = None
+        if self._history is not None:
+            record = self._history.store.get(record_id, self.asker().browser)
+        if record is None:
+            raise NotFound("this browser has no such text in its history")
+        return record
+
+    def render(
+        self,
+        *,
+        form: Mapping[str, str],
+        written: Sequence[Written] | None = None,
+        given: Mapping[str, Any] | None = None,
+        note: str = "",
+        error: LoreLMError | None = None,
+    ) -> str:
+        """The page.
+
+        Args:
+            form: as it is to be filled in; what is missing is as usual.
+            written: what is to be seen below the form.
+            given: what the script puts into the text; that of `written` by default.
+            note: how it went.
+        """
+        self.asker()  # so that what this browser has written is its own from the beginning
+        chosen = [model for model in self._models if model.name == form.get("model")]
+        return render_template(
+            "write.html",
+            models=self._models,
+            chosen=chosen[0] if chosen else self._models.default,
+            controls=self._controls,
+            can_forbid_copies=any(served.model.can_forbid_copies for served in self._models),
+            novel_span=NOVEL_SPAN_USUAL,
+            shown_words=shown_words,
+            history=self._history,
+            form=form,
+            written=written,
+            given=given or given_to_script(written),
+            note=note,
+            error=explained(error, self._labels) if error else "",
+        )

@@ -1,0 +1,131 @@
+"""Whatever was generated can be generated again from its record, exactly."""
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lorelm.bundle import Bundle
+from lorelm.generation.generator import write
+from lorelm.generation.settings import GenerationSettings
+from lorelm.generation.task import Task
+from lorelm.history.record import Record
+from lorelm.server.history.log import Asker
+from lorelm.server.history.records import is_served_by, records_of, task_again
+from lorelm.server.operations.metrics import Metrics
+from lorelm.server.served_model import ServedModel
+from lorelm.server.settings import ServerSettings
+
+
+@pytest.fixture(scope="module")
+def served(tiny_bundle: Path) -> Iterator[ServedModel]:
+    model = ServedModel.of_bundle(
+        Bundle.load(tiny_bundle), settings=ServerSettings(), metrics=Metrics(), history=None
+    )
+    yield model
+    model.engine.stop(grace_seconds=0)
+
+
+def done(task: Task, served: ServedModel, num_tokens: int | None = None) -> Task:
+    """The task, with its samples written to the end, or to so many tokens."""
+    for draft in task.drafts:
+        write(served.model.runtime, draft)
+        if num_tokens is not None:
+            del draft.ids[num_tokens:]
+            draft.finish_reason = None
+    return task
+
+
+def recorded(task: Task, served: ServedModel) -> list[Record]:
+    """The records of a task, as they come out of a database."""
+    records = records_of(
+        task,
+        served,
+        Asker(source="api"),
+        created_at=datetime.now(UTC),
+        duration_seconds=0.1,
+    )
+    return [
+        dataclasses.replace(record, settings=json.loads(json.dumps(record.settings)))
+        for record in records
+    ]
+
+
+def text_again(record: Record, served: ServedModel) -> str:
+    [sample] = served.model.wording.reply(
+        done(task_again(record, served, num_alternatives=2), served)
+    ).samples
+    return sample.text
+
+
+WORDS = st.sampled_from(["The", "fox", "owl", "mill", "dragon", '"', ".", "\n", "went"])
+SETTINGS: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
+    {
+        "seed": st.integers(0, 2**53 - 5),
+        "num_samples": st.integers(1, 3),
+        "max_len": st.integers(5, 12),
+        "min_len": st.integers(1, 5),
+        "temperature": st.sampled_from([0, 0.5, 1, 3.5]),
+        "top_p": st.sampled_from([1.0, 0.7]),
+        "repetition_penalty": st.sampled_from([1.0, 1.5]),
+        "stop": st.sampled_from([(), ("he", "ow"), (" the",)]),
+        "banned_words": st.sampled_from([(), ("fox",)]),
+        "logit_bias": st.sampled_from([{}, {"owl": 3.5}, {5: 2.0, "mill": -1}]),
+        "novel_span": st.sampled_from([0, 4]),
+    }
+)
+
+
+@settings(max_examples=40)
+@given(words=st.lists(WORDS, max_size=5), wanted=SETTINGS, gives_ids=st.booleans())
+def test_a_record_is_all_that_it_takes(
+    served: ServedModel, words: list[str], wanted: dict[str, Any], gives_ids: bool
+) -> None:
+    prompt = served.model.read_prompt(" ".join(words))
+    if gives_ids:
+        prompt = served.model.prompt_of_ids([1, *prompt.ids.tolist()])
+    task = done(served.model.task(prompt, GenerationSettings(**wanted)), served)
+    samples = served.model.wording.reply(task).samples
+    records = recorded(task, served)
+    assert [record.text for record in records] == [sample.text for sample in samples]
+    for record, sample in zip(records, samples, strict=True):
+        assert (record.seed, record.finish_reason) == (sample.seed, sample.finish_reason)
+        assert text_again(record, served) == sample.text
+
+
+@given(num_tokens=st.integers(1, 6), seed=st.integers(0, 1000))
+@settings(max_examples=20)
+def test_what_was_cut_short_is_made_again_as_far_as_it_went(
+    served: ServedModel, num_tokens: int, seed: int
+) -> None:
+    wanted = GenerationSettings(seed=seed, temperature=2, min_len=10, max_len=20)
+    task = served.model.task(served.model.read_prompt("The fox"), wanted)
+    [record] = recorded(done(task, served, num_tokens), served)
+    assert record.finish_reason == "cancelled"
+    assert record.num_tokens == num_tokens
+    assert text_again(record, served) == record.text
+
+
+def test_nothing_is_recorded_where_nothing_was_generated(served: ServedModel) -> None:
+    scoring = served.model.scoring_task(served.model.read_prompt("The fox"), num_alternatives=0)
+    assert recorded(done(scoring, served), served) == []
+    task = served.model.task(served.model.read_prompt("The"), GenerationSettings())
+    assert recorded(task, served) == []
+
+
+@pytest.mark.parametrize(
+    "change", [{"fingerprint": "0" * 16}, {"has_mixture": True}, {"has_cache": True}]
+)
+def test_another_model_would_not_write_the_same(
+    served: ServedModel, change: dict[str, Any]
+) -> None:
+    task = served.model.task(served.model.read_prompt("The"), GenerationSettings())
+    [record] = recorded(done(task, served), served)
+    assert is_served_by(record, served)
+    assert not is_served_by(dataclasses.replace(record, **change), served)

@@ -1,0 +1,263 @@
+import csv
+import io
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+NewApp = Callable[..., Flask]
+
+
+@pytest.fixture
+def person(new_app: NewApp) -> FlaskClient:
+    """A browser with a cookie of its own."""
+    client = new_app().test_client()
+    client.get("/")
+    return client
+
+
+def generate(client: FlaskClient, prompt: str, **asked: object) -> str:
+    reply = client.post("/api/generate", json={"prompt": prompt, "max_len": 5} | asked)
+    assert reply.status_code == 200
+    return prompt + reply.get_json()["samples"][0]["text"]
+
+
+def page(client: FlaskClient, address: str = "/history") -> str:
+    response = client.get(address)
+    assert response.status_code == 200, response.get_data(as_text=True)
+    return response.get_data(as_text=True)
+
+
+def exported(client: FlaskClient, address: str = "/history/export.json", **options: Any) -> Any:
+    with client.get(address, **options) as response:
+        assert response.status_code == 200
+        return json.loads(response.get_data(as_text=True))
+
+
+def ids_of(client: FlaskClient) -> list[str]:
+    return re.findall(r'name="again" value="(\w+)"', page(client))
+
+
+def token_of(client: FlaskClient) -> str:
+    return re.findall(r'name="token" value="([^"]+)"', page(client))[0]
+
+
+def test_a_person_sees_their_own_texts_and_no_others(person: FlaskClient) -> None:
+    mine = generate(person, "The fox", seed=1)
+    other = person.application.test_client()
+    other.get("/")
+    others = generate(other, "The owl", seed=2)
+    generate(person.application.test_client(), "The hare")  # a program, without a cookie
+    [record] = exported(person)
+    assert record["prompt"] + record["text"] == mine
+    assert (record["source"], record["seed"]) == ("page", 1)
+    [record] = exported(other)
+    assert record["prompt"] + record["text"] == others
+    assert "The owl" not in page(person)
+
+
+def test_what_the_form_writes_is_kept_too(person: FlaskClient) -> None:
+    person.post("/", data={"prompt": "The fox", "num_samples": "2"})
+    person.post("/", data={"prompt": "The owl", "compare": "true", "temperature_b": "2"})
+    assert [record["prompt"] for record in exported(person)] == ["The owl"] * 2 + ["The fox"] * 2
+
+
+def test_what_openai_clients_generate_is_kept_for_who_runs_the_server(new_app: NewApp) -> None:
+    client = new_app(admin_key="secret").test_client()
+    asked = {"model": "tales", "prompt": "The fox", "max_tokens": 3, "seed": 1}
+    client.post("/v1/completions", json=asked)
+    client.post("/v1/completions", json=asked | {"max_tokens": 0, "echo": True})  # only scored
+    whole = exported(
+        client, "/history/whole/export.json", headers={"Authorization": "Bearer secret"}
+    )
+    assert [(r["source"], r["browser"], r["num_tokens"]) for r in whole] == [("openai", None, 3)]
+
+
+def test_a_forged_cookie_is_nobodys(person: FlaskClient) -> None:
+    generate(person, "The fox")
+    cookie = next(iter(person._cookies.values()))
+    for value in (cookie.value[:-1] + "x", "", "IjAi.x", cookie.value.split(".")[0]):
+        forger = person.application.test_client()
+        forger.set_cookie(cookie.key, value)
+        assert exported(forger) == []
+
+
+def test_the_cookie_is_for_the_server_alone(new_app: NewApp) -> None:
+    client = new_app(proxy_hops=1).test_client()
+    headers = {"X-Forwarded-Proto": "https", "X-Forwarded-Prefix": "/some/prefix"}
+    [cookie] = client.get("/", headers=headers).headers.getlist("Set-Cookie")
+    for part in ("HttpOnly", "SameSite=Lax", "Secure", "Path=/some/prefix"):
+        assert part in cookie
+    [plain] = new_app().test_client().get("/").headers.getlist("Set-Cookie")
+    assert "HttpOnly" in plain
+    assert "Secure" not in plain
+    assert client.get("/api/model").headers.getlist("Set-Cookie") == []
+
+
+def test_search_finds_what_was_asked_and_what_was_written(person: FlaskClient) -> None:
+    generate(person, "The fox")
+    text = generate(person, "No owl ever")
+    assert "The fox" not in page(person, "/history?q=OWL")
+    assert "No owl ever" in page(person, "/history?q=OWL")
+    found = exported(person, "/history/export.json?q=owl+EVER")
+    assert [record["prompt"] + record["text"] for record in found] == [text]
+    assert "Nothing has" in page(person, "/history?q=%25<b>")
+    assert "<b>" not in page(person, "/history?q=%25<b>")
+
+
+def test_pages_lead_to_older_ones(person: FlaskClient) -> None:
+    for i in range(45):
+        generate(person, "The", seed=i)
+    seen: list[str] = []
+    address: str | None = "/history"
+    while address:
+        content = page(person, address)
+        seen += re.findall(r"seed (\d+),", content)
+        older = re.search(r'href="(history\?before=\w+)"', content)
+        address = "/" + older[1] if older else None
+    assert seen == [str(i) for i in reversed(range(45))]
+
+
+def test_one_click_makes_a_text_again(person: FlaskClient) -> None:
+    text = generate(person, "The fox", temperature=2.5, top_p=0.9, max_len=12)
+    [record_id] = ids_of(person)
+    answer = person.post("/", data={"again": record_id}).get_data(as_text=True)
+    assert "Made again, word for word." in answer
+    words = re.findall(r'(\s*)<span class="word p[^>]*title[^>]*>([^<]*)</span>', answer)
+    shown = "The fox" + "".join(space + word for space, word in words)
+    assert shown.replace("&#34;", '"') == text
+    assert 'value="2.5"' in answer  # the form has its settings
+
+
+def test_prompt_and_settings_are_used_again(person: FlaskClient) -> None:
+    generate(person, "The fox & the owl", temperature=1.5, seed=77, novel_span=6)
+    content = page(person, f"/?from={ids_of(person)[0]}")
+    assert "The fox &amp; the owl</textarea>" in content
+    assert re.search(r'name="temperature"[^>]*value="1.5"', content)
+    assert re.search(r'name="seed"[^>]*value="77"', content)
+    assert re.search(r'name="novel_span"[^>]* checked', content)
+
+
+def test_others_cannot_make_or_use_or_delete_what_is_mine(person: FlaskClient) -> None:
+    generate(person, "The fox")
+    [record_id] = ids_of(person)
+    other = person.application.test_client()
+    other.get("/")
+    generate(other, "The owl")
+    assert other.get(f"/?from={record_id}").status_code == 404
+    assert other.post("/", data={"again": record_id}).status_code == 404
+    other.post("/history/delete", data={"id": record_id, "token": token_of(other)})
+    assert ids_of(person) == [record_id]
+
+
+def test_one_or_all_can_be_deleted(person: FlaskClient) -> None:
+    other = person.application.test_client()
+    other.get("/")
+    generate(other, "The owl")
+    for i in range(3):
+        generate(person, "The fox", seed=i)
+    ids = ids_of(person)
+    answer = person.post("/history/delete", data={"id": ids[1], "token": token_of(person)})
+    assert (answer.status_code, answer.headers["Location"]) == (303, "../history")
+    assert ids_of(person) == [ids[0], ids[2]]
+    generate(person, "The hare")  # still in the queue, perhaps, when all is to go
+    person.post("/history/delete-all", data={"token": token_of(person)})
+    assert exported(person) == []
+    assert len(exported(other)) == 1
+
+
+@pytest.mark.parametrize("address", ["/history/delete", "/history/delete-all"])
+def test_a_form_that_is_not_ours_deletes_nothing(person: FlaskClient, address: str) -> None:
+    generate(person, "The fox")
+    other = person.application.test_client()
+    other.get("/")
+    generate(other, "The owl")
+    for token in ({}, {"token": ""}, {"token": token_of(other)}, {"token": "x.y"}):
+        answer = person.post(address, data={"id": ids_of(person)[0]} | token)
+        assert answer.status_code == 403
+        assert "open the page again" in answer.get_data(as_text=True)
+    assert len(ids_of(person)) == 1
+
+
+def test_pages_of_other_sites_can_do_nothing_here(person: FlaskClient) -> None:
+    headers = {"Sec-Fetch-Site": "cross-site"}
+    for address in ("/", "/api/generate", "/history/delete-all", "/v1/completions"):
+        answer = person.post(address, data={"prompt": "The"}, headers=headers)
+        assert answer.status_code == 403
+        assert "another site" in answer.get_data(as_text=True)
+    assert person.get("/", headers=headers).status_code == 200  # a link leads here
+    same = {"Sec-Fetch-Site": "same-origin"}
+    assert person.post("/", data={"prompt": "The"}, headers=same).status_code == 200
+
+
+def test_a_model_that_is_served_no_more_is_named(person: FlaskClient, new_app: NewApp) -> None:
+    generate(person, "The fox")
+    mixed = new_app(mixture=True).test_client()  # another model, in effect
+    for cookie in person._cookies.values():
+        mixed.set_cookie(cookie.key, cookie.value)
+    answer = mixed.post("/", data={"again": ids_of(person)[0]})
+    assert answer.status_code == 422
+    assert "cannot be made again" in answer.get_data(as_text=True)
+
+
+def test_exports_are_files_that_programs_read(person: FlaskClient) -> None:
+    text = generate(person, 'The "fox",\nsaid', seed=3)
+    with person.get("/history/export.csv") as response:
+        assert response.headers["Content-Disposition"].startswith("attachment; filename=")
+        [row] = csv.DictReader(io.StringIO(response.get_data(as_text=True), newline=""))
+    assert row["prompt"] + row["text"] == text
+    assert person.get("/history/export.xml").status_code == 404
+
+
+def test_the_whole_log_is_for_the_admin_key(new_app: NewApp) -> None:
+    app = new_app(admin_key="secret", api_key="open")
+    client = app.test_client()
+    client.post(
+        "/api/generate", json={"prompt": "The fox"}, headers={"Authorization": "Bearer open"}
+    )
+    for address in ("/history/whole", "/history/whole/export.json", "/history/whole/export.csv"):
+        assert client.get(address).status_code == 401
+        assert client.get(address, headers={"Authorization": "Bearer open"}).status_code == 401
+        as_admin = client.get(address, auth=("any", "secret"))
+        assert as_admin.status_code == 200
+        assert "The fox" in as_admin.get_data(as_text=True)
+    assert client.get("/", auth=("any", "secret")).status_code == 200
+
+
+def test_without_an_admin_key_nobody_sees_the_whole_log(person: FlaskClient) -> None:
+    answer = person.get("/history/whole")
+    assert answer.status_code == 403
+    assert "--admin-key" in answer.get_data(as_text=True)
+
+
+def test_the_page_says_whether_a_history_is_kept(new_app: NewApp, postgres_url: str) -> None:
+    assert "in a file on the computer" in page(new_app().test_client(), "/")
+    assert "in a database on the server" in page(new_app(history=postgres_url).test_client(), "/")
+    without = new_app(history=None).test_client()
+    assert "is not kept" in page(without, "/")
+    assert without.get("/history").status_code == 404
+    assert without.get("/").headers.getlist("Set-Cookie") == []
+
+
+def test_two_servers_with_one_history_know_each_others_browsers(new_app: NewApp) -> None:
+    first, second = new_app().test_client(), new_app().test_client()
+    first.get("/")
+    for cookie in first._cookies.values():
+        second.set_cookie(cookie.key, cookie.value)
+    generate(first, "The fox")
+    generate(second, "The owl")
+    first.get("/history")  # what it has not written yet is written now
+    assert [record["prompt"] for record in exported(second)] == ["The owl", "The fox"]
+
+
+def test_what_is_kept_is_counted(person: FlaskClient) -> None:
+    generate(person, "The fox", num_samples=3)
+    exported(person)
+    metrics = person.get("/metrics").get_data(as_text=True)
+    assert "lorelm_history_records_written_total 3.0" in metrics
+    assert "lorelm_history_records_lost_total 0.0" in metrics
+    assert "lorelm_history_queue_depth 0.0" in metrics
