@@ -1,6 +1,7 @@
 """The server under load, against a tutorial's, in one run; and the engine alone.
 
     python bench/serving.py [--seconds 5] [--requests 20000] [--servers waitress gunicorn granian]
+        [--history URL]
 
 The model has the sizes of the classic recipe and random weights; a request asks for 40 tokens. The
 load comes from a second process on this machine (bench/load.py), so the server does not have both
@@ -11,12 +12,14 @@ import argparse
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -158,11 +161,14 @@ def show(what: str, figures: dict[str, Any], baseline: dict[str, Any] | None = N
     )
 
 
-def serve_command(kind: str, bundle: Path, port: int) -> list[str]:
-    """The command that serves the bundle with a server."""
+def serve_command(kind: str, bundle: Path, port: int, *, history: str | None = None) -> list[str]:
+    """The command that serves the bundle with a server; waitress keeps a history if named."""
     threads = str(64 + 256 + 16)
-    return {
-        "waitress": [sys.executable, "-m", "lorelm", "serve", str(bundle), "--port", str(port)],
+    commands = {
+        "waitress": [
+            *(sys.executable, "-m", "lorelm", "serve", str(bundle), "--port", str(port)),
+            *(("--history", history) if history else ("--no-history",)),
+        ],
         "gunicorn": [
             *(sys.executable, "-m", "gunicorn", "--bind", f"127.0.0.1:{port}", "--workers", "1"),
             *("--worker-class", "gthread", "--threads", threads, "--keep-alive", "60"),
@@ -173,7 +179,8 @@ def serve_command(kind: str, bundle: Path, port: int) -> list[str]:
             *("--workers", "1", "--blocking-threads", threads, "--backlog", "1024"),
             *("--working-dir", str(HERE), "wsgi:app"),
         ],
-    }[kind]
+    }
+    return commands.get(kind, commands["waitress"])
 
 
 def measure_baseline(seconds: float) -> dict[str, Any]:
@@ -183,9 +190,11 @@ def measure_baseline(seconds: float) -> dict[str, Any]:
         return load(port, "--seconds", str(seconds))
 
 
-def measure_server(kind: str, bundle: Path, baseline: dict[str, Any], seconds: float) -> None:
+def measure_server(
+    kind: str, bundle: Path, baseline: dict[str, Any], seconds: float, history: str | None
+) -> None:
     port = free_port()
-    command = serve_command(kind, bundle, port)
+    command = serve_command(kind, bundle, port, history=history)
     with running(command, port, LORELM_BENCH_BUNDLE=str(bundle)):
         load(port, "--requests", "20")
         for clients in (1, 8, 64):
@@ -199,18 +208,21 @@ def measure_server(kind: str, bundle: Path, baseline: dict[str, Any], seconds: f
             show(f"{kind}, {clients} streaming clients", figures, baseline)
 
 
-def measure_memory(bundle: Path, num_requests: int) -> None:
-    """How much the server grows over many requests, after the first thousands."""
+def measure_memory(bundle: Path, num_requests: int, history: str) -> None:
+    """How much the server grows over many requests, and whether its history has all of them."""
     port = free_port()
-    with running(serve_command("waitress", bundle, port), port) as server:
+    with running(serve_command("waitress", bundle, port, history=history), port) as server:
         options = ("--clients", "64", "--seconds", "600")
         load(port, *options, "--requests", "3000")
         before = server.memory_info().rss
         load(port, *options, "--requests", str(num_requests))
         after = server.memory_info().rss
+        time.sleep(1)  # the last ones are on their way to the disk
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as metrics:
+            kept = re.findall(r"^lorelm_history_\w+ .*$", metrics.read().decode(), re.M)
     print(
         f"memory: {before / MB:.0f} MB after 3,000 requests, {after / MB:.0f} MB after"
-        f" {num_requests:,} more: {(after - before) / MB:+.1f} MB"
+        f" {num_requests:,} more: {(after - before) / MB:+.1f} MB; {', '.join(kept)}"
     )
 
 
@@ -281,6 +293,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=5, help="a measurement")
     parser.add_argument("--requests", type=int, default=20_000, help="for the growth of memory")
+    parser.add_argument("--history", help="where waitress keeps one; by default in a new file")
     parser.add_argument("--servers", nargs="+", default=["waitress"])
     asked = parser.parse_args()
     torch.set_num_threads(1)
@@ -288,15 +301,17 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         bundle = Path(folder) / "classic"
         write_bundle(bundle)
+        history = asked.history or f"sqlite:///{folder}/history.db"
         columns = ("tokens/s", 9), ("times", 7), ("median ms", 9), ("p99 ms", 9), ("requests", 8)
         print(" " * 34, *(f"{name:>{width}}" for name, width in columns), "errors")
         baseline = measure_baseline(asked.seconds)
         show("tutorial, 1 client", baseline, baseline)
         for kind in asked.servers:
-            measure_server(kind, bundle, baseline, asked.seconds)
+            measure_server(kind, bundle, baseline, asked.seconds, history)
+        measure_server("no history", bundle, baseline, asked.seconds, None)
         measure_state_cache(bundle)
         if asked.requests:
-            measure_memory(bundle, asked.requests)
+            measure_memory(bundle, asked.requests, history)
 
 
 if __name__ == "__main__":

@@ -98,6 +98,13 @@ def test_the_cookie_is_for_the_server_alone(new_app: NewApp) -> None:
     assert client.get("/api/model").headers.getlist("Set-Cookie") == []
 
 
+def test_personal_pages_stay_out_of_shared_caches(person: FlaskClient) -> None:
+    for address in ("/history", "/history/export.json"):
+        with person.get(address) as response:
+            assert response.headers["Cache-Control"] == "no-store"
+    assert person.get("/").headers["Cache-Control"] == "private, no-cache"
+
+
 def test_search_finds_what_was_asked_and_what_was_written(person: FlaskClient) -> None:
     generate(person, "The fox")
     text = generate(person, "No owl ever")

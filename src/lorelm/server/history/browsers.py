@@ -42,7 +42,8 @@ class Browsers:
         return browser
 
     def remember(self, response: Response) -> Response:
-        """Sends a new browser its cookie."""
+        """Sends a new browser its cookie, and keeps its pages out of caches that others use."""
+        response.headers.setdefault("Cache-Control", "private, no-cache")
         if g.get("is_new_browser"):
             response.set_cookie(
                 self._cookie_name,

@@ -27,6 +27,11 @@ def make_history_pages(history: HistoryLog, settings: ServerSettings) -> Bluepri
     pages = Blueprint("history", __name__, url_prefix="/history")
     pages.after_request(history.browsers.remember)
 
+    @pages.after_request
+    def keep_out_of_caches(response: Response) -> Response:
+        response.headers["Cache-Control"] = "no-store"
+        return response
+
     @pages.get("")
     def own() -> str:
         return _page(history.browsers.welcome(), token=history.browsers.form_token())
@@ -85,7 +90,7 @@ def make_history_pages(history: HistoryLog, settings: ServerSettings) -> Bluepri
         chunks = (chunk.encode() for chunk in _begun(FORMATS[name](records)))
         today = datetime.now(UTC).date().isoformat()
         disposition = f'attachment; filename="lorelm-history-{today}.{name}"'
-        headers = {"Content-Disposition": disposition, "Cache-Control": "no-store"}
+        headers = {"Content-Disposition": disposition}
         return Response(chunks, content_type=_MEDIA_TYPES[name], headers=headers)
 
     return pages
