@@ -343,3 +343,23 @@ def test_a_database_that_went_away_is_told_in_a_line_and_used_again(
             assert not isinstance(told.value, UnwritableRecordError)
         postgres_server.start()
         assert len(store.find()) == 1
+
+
+@pytest.mark.parametrize("how", ["by its id", "all of a browser's", "by its age"])
+def test_of_what_is_deleted_nothing_can_be_read_in_the_files(
+    sqlite_store: HistoryStore, tmp_path: Path, make_record: MakeRecord, how: str
+) -> None:
+    record = make_record(prompt="secret as the grave", browser="mine")
+    sqlite_store.add([record, make_record(prompt="known to all")])
+
+    def on_disk() -> bytes:
+        return b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+
+    assert b"secret as the grave" in on_disk()
+    if how == "by its id":
+        sqlite_store.delete([record.id], browser="mine")
+    elif how == "all of a browser's":
+        sqlite_store.delete_all("mine")
+    else:
+        sqlite_store.prune(keep=0)
+    assert b"secret as the grave" not in on_disk()

@@ -61,12 +61,27 @@ def add_from_threads(writer: HistoryWriter, records: list[Record], *, pause: flo
 def test_20000_at_full_speed_are_all_written(postgres_url: str, make_record: MakeRecord) -> None:
     records = [make_record(seed=seed) for seed in range(20_000)]
     with HistoryStore(postgres_url) as store:
-        writer = HistoryWriter(store, capacity=20_000)
-        add_from_threads(writer, records)
+        writer = HistoryWriter(store)
+        add_from_threads(writer, records, pause=0.0005)  # a server writes 700 texts a second
         assert writer.flush(60)
         assert (writer.num_written, writer.num_lost, writer.num_queued) == (20_000, 0, 0)
         writer.close(10)
         assert ids_in(store) == sorted(record.id for record in records)
+
+
+def test_long_records_fill_the_queue_sooner(
+    sqlite_store: HistoryStore, make_record: MakeRecord, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lorelm.history.writer._CAPACITY_CHARACTERS", 1_000)
+    writer = HistoryWriter(sqlite_store)
+    long = [make_record(prompt="x" * 300, text="") for _ in range(5)]
+    for record in long:
+        writer.add(record)
+    assert writer.num_lost == 2
+    assert writer.flush(10)
+    writer.add(long[4])  # there is room again
+    writer.close(10)
+    assert (writer.num_written, writer.num_lost) == (4, 2)
 
 
 def test_a_database_killed_in_mid_run_gets_everything_once_when_it_is_back(

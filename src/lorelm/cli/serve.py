@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 from flask import Flask
 
 from lorelm.bundle import EMBEDDED_PATH
@@ -128,7 +129,10 @@ def serve(
     for variable in _KEY_VARIABLES:
         if os.environ.get(variable) == "":  # which click takes for none: a secret got lost
             raise click.UsageError(f"{variable} is empty: set it to the key, or unset it.")
-    if history and no_history:
+    is_history_given = (
+        click.get_current_context().get_parameter_source("history") is ParameterSource.COMMANDLINE
+    )
+    if is_history_given and no_history:
         raise click.UsageError("--history and --no-history exclude each other.")
     settings = ServerSettings(
         bundles=bundles or (EMBEDDED_PATH,),

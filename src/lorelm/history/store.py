@@ -178,14 +178,17 @@ class HistoryStore:
             for i in range(0, len(written), _IDS_AT_ONCE):
                 some = RECORDS.c.id.in_(written[i : i + _IDS_AT_ONCE])
                 num_deleted += connection.execute(delete(RECORDS).where(some, *of_browser)).rowcount
+        self._forget()
         return num_deleted
 
     def delete_all(self, browser: str) -> int:
         """Deletes all records of one browser, and says how many there were."""
         with self._writing() as connection:
-            return connection.execute(
+            num_deleted = connection.execute(
                 delete(RECORDS).where(RECORDS.c.browser == writable(browser))
             ).rowcount
+        self._forget()
+        return num_deleted
 
     def prune(self, older_than: datetime | None = None, keep: int | None = None) -> int:
         """Deletes records that are older, and those beyond the newest `keep`; says how many.
@@ -195,7 +198,9 @@ class HistoryStore:
         """
         pruned = _pruned(older_than, keep)
         with self._writing() as connection:
-            return connection.execute(delete(RECORDS).where(pruned)).rowcount
+            num_deleted = connection.execute(delete(RECORDS).where(pruned)).rowcount
+        self._forget()
+        return num_deleted
 
     def num_to_prune(self, older_than: datetime | None = None, keep: int | None = None) -> int:
         """How many records :meth:`prune` would delete now."""
@@ -244,6 +249,20 @@ class HistoryStore:
     def _writing(self) -> Iterator[Connection]:
         with telling(f"the history in {self.place} cannot be written"), self._writer.begin() as it:
             yield it
+
+    def _forget(self) -> None:
+        """Empties SQLite's write-ahead log, in which what was deleted can still be read.
+
+        Where somebody reads just then, the rest of it goes with the next deletion, or at the end.
+        """
+        if self._reader.dialect.name != "sqlite":
+            return
+        with telling(f"the history in {self.place} cannot be written"):
+            connection = self._reader.raw_connection()
+            try:
+                connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            finally:
+                connection.close()
 
     def _insert_new(self, table: Table) -> Insert:
         """Inserts rows, but for those whose primary key is there."""

@@ -22,6 +22,9 @@ _BATCH: Final = 500
 _GATHERING_SECONDS: Final = 0.1
 """How long the first record waits for others, so that a busy server does not sync for each."""
 
+_CAPACITY_CHARACTERS: Final = 64_000_000
+"""Of the prompts and texts that wait: 10,000 of the longest would take gigabytes."""
+
 _FIRST_PAUSE_SECONDS: Final = 0.1
 _LONGEST_PAUSE_SECONDS: Final = 5.0
 _LONGEST_PAUSE_CLOSING_SECONDS: Final = 0.2
@@ -45,13 +48,15 @@ class HistoryWriter:
 
         Args:
             store: is not closed by the writer.
-            capacity: so many records wait at most; what comes then is lost.
+            capacity: so many records wait at most (fewer, if they are very long); what comes
+                then is lost.
         """
         self.num_written = 0
         self.num_lost = 0
         self._store = store
         self._capacity = capacity
         self._queue: deque[Record] = deque()  # what is being written stays until it is
+        self._num_characters = 0  # of what is in the queue
         self._num_taken = 0
         self._num_settled = 0  # of those that were taken: written, or given up
         self._num_flushing = 0
@@ -72,10 +77,13 @@ class HistoryWriter:
         """Has a record written, soon; never waits for the database, and never raises."""
         with self._lock:
             num_queued = len(self._queue)
-            if num_queued >= self._capacity or self._is_closing:
+            num_characters = self._num_characters + _length(record)
+            is_full = num_queued >= self._capacity or num_characters > _CAPACITY_CHARACTERS
+            if is_full or self._is_closing:
                 self.num_lost += 1
                 return
             self._queue.append(record)
+            self._num_characters = num_characters
             self._num_taken += 1
             if num_queued in (0, _BATCH - 1):  # what the thread may be waiting for
                 self._called.notify()
@@ -155,7 +163,7 @@ class HistoryWriter:
         with self._lock:
             num_settled = min(num_records, len(self._queue))
             for _ in range(num_settled):
-                self._queue.popleft()
+                self._num_characters -= _length(self._queue.popleft())
             self._num_settled += num_settled
             if written:
                 self.num_written += num_settled
@@ -171,6 +179,10 @@ class HistoryWriter:
             if was_closing:
                 seconds = min(seconds, _LONGEST_PAUSE_CLOSING_SECONDS)
             self._called.wait_for(lambda: self._is_closing and not was_closing, seconds)
+
+
+def _length(record: Record) -> int:
+    return len(record.prompt) + len(record.text)
 
 
 class _Outage:

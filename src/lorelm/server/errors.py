@@ -1,6 +1,7 @@
 """Errors as an answer: their status, and their form by who asked."""
 
 import json
+import logging
 from typing import Final
 
 from flask import render_template, request
@@ -19,6 +20,8 @@ from lorelm.errors import (
     UnknownModelError,
 )
 from lorelm.server.openai.errors import openai_error
+
+_log: Final = logging.getLogger(__name__)
 
 _RETRY_AFTER_SECONDS: Final = 1
 
@@ -44,6 +47,14 @@ def status_of(error: LoreLMError) -> int:
     return next(status for kind, status in _STATUSES if isinstance(error, kind))
 
 
+def _shown(error: LoreLMError) -> str:
+    """What is told of an error; where the history lies is no business of who visits."""
+    if not isinstance(error, HistoryError):
+        return str(error)
+    _log.warning("%s", error)
+    return "the history cannot be had now; the log of the server says why"
+
+
 def answer(error: HTTPException | LoreLMError) -> Response:
     """What answers a request that went wrong: JSON for programs, a page for people."""
     if isinstance(error, HTTPException):
@@ -52,7 +63,7 @@ def answer(error: HTTPException | LoreLMError) -> Response:
         status, message, field = response.status_code, error.description or error.name, None
     else:
         response = Response()
-        status, message = status_of(error), str(error)
+        status, message = status_of(error), _shown(error)
         field = error.field if isinstance(error, SamplingError) else None
     if status in (429, 503):
         response.headers.setdefault("Retry-After", str(_RETRY_AFTER_SECONDS))

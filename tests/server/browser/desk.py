@@ -1,11 +1,20 @@
 """The page as a person handles it, in Debian's Chromium."""
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, expect
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Locator,
+    Page,
+    Route,
+    expect,
+)
 
 
 class Desk:
@@ -52,6 +61,16 @@ class Desk:
         for label, value in settings.items():
             field = self.page.get_by_label(label.replace("_", " "), exact=True)
             field.fill(str(value))
+
+    def lengthen(self, num_tokens: int) -> None:
+        """Gives the next texts this length, which a small model would end after a sentence."""
+
+        def change(route: Route) -> None:
+            body = json.loads(route.request.post_data or "")
+            lengths = {"min_len": num_tokens, "max_len": num_tokens}
+            route.continue_(post_data=json.dumps(body | lengths))
+
+        self.page.route("**/api/generate", change)
 
     def generate(self) -> None:
         self.press("Generate")

@@ -30,6 +30,34 @@ def test_two_temperatures_stand_side_by_side_with_one_seed(desk: Desk) -> None:
         assert text == reply["samples"][0]["text"]
 
 
+def test_where_one_of_two_is_refused_the_other_ends(desk: Desk) -> None:
+    desk.page.keyboard.type("The fox")
+    desk.set(Second_temperature=0.0001)  # which the browser takes for a number like others
+    desk.page.get_by_label("Compare").check()
+    desk.press("Generate")
+    alert = desk.page.get_by_role("alert")
+    expect(alert).to_contain_text("emperature: must be a number from 0.001 to 100, or 0")
+    expect(desk.page.get_by_role("button", name="Generate")).to_be_visible()
+    num_words = desk.page.locator("#samples .word").count()
+    desk.page.wait_for_timeout(300)
+    assert desk.page.locator("#samples .word").count() == num_words
+    assert desk.page.locator("#samples article").count() == (num_words > 0)
+
+
+def test_the_keyboard_gets_into_the_card_of_a_sample_and_back(desk: Desk) -> None:
+    desk.page.keyboard.type("The fox")
+    desk.set(Samples=2)
+    desk.generate()
+    sample = desk.page.locator("#samples .sample").nth(1)
+    sample.focus()
+    desk.page.keyboard.press("ArrowRight")
+    desk.page.keyboard.press("ArrowDown")
+    expect(desk.card.get_by_role("button").first).to_be_focused()
+    desk.page.keyboard.press("Escape")
+    expect(desk.card).to_be_hidden()
+    expect(sample).to_be_focused()
+
+
 def test_one_of_several_samples_is_kept(desk: Desk) -> None:
     desk.page.keyboard.type("The fox")
     desk.set(Samples=3, Temperature=2)

@@ -62,11 +62,32 @@ def test_prompt_and_settings_are_used_again(desk: Desk) -> None:
     desk.page.get_by_text("More settings").click()
     desk.set(Temperature=0.5)
     desk.page.get_by_role("link", name="your history").click()
-    desk.page.get_by_role("button", name="Use its prompt and settings").first.click()
+    desk.page.get_by_role("link", name="Use its prompt and settings").first.click()
     expect(desk.surface).to_have_text("The wren")
     expect(desk.page.get_by_label("Temperature", exact=True)).to_have_value("1.5")
     expect(desk.page.locator("#top_k")).to_have_value("7")
     expect(desk.page.locator("#seed")).to_have_value(str(seed))
+
+
+def test_what_is_being_written_is_not_lost_to_what_is_looked_at_again(desk: Desk) -> None:
+    desk.page.keyboard.type("The wren")
+    desk.generate()
+    desk.press("Clear")
+    desk.page.keyboard.type("No owl")
+    for role, act in (("link", "Use its prompt and settings"), ("button", "Make it again")):
+        written = desk.text
+        desk.page.get_by_role("link", name="your history").click()
+        desk.page.get_by_role(role, name=act).last.click()  # type: ignore[arg-type]
+        expect(desk.surface).to_contain_text("The wren")
+        desk.page.keyboard.type("!")
+        changed = desk.text
+        desk.page.reload()
+        assert desk.text == changed
+        desk.page.go_back()
+        desk.page.goto(desk.url + "history")
+        desk.page.get_by_role(role, name=act).last.click()  # type: ignore[arg-type]
+        desk.press("Undo")
+        assert desk.text in (changed, written)
 
 
 def test_without_a_script_the_history_works_too(browser: Browser, url: str) -> None:
@@ -80,6 +101,8 @@ def test_without_a_script_the_history_works_too(browser: Browser, url: str) -> N
         page.get_by_role("button", name="Make it again").click()
         expect(page.get_by_role("status")).to_have_text("Made again, word for word.")
         assert page.locator(".sample").inner_text() == text
+        page.get_by_role("button", name="Go on from here").click()
+        assert page.locator(".sample").inner_text().startswith(text)
 
 
 def test_another_browser_sees_nothing_of_it(new_desk: NewDesk, browser: Browser, url: str) -> None:

@@ -1,11 +1,10 @@
 """Writing with the model: 'Generate', 'Stop', 'Undo', 'Again', and going on from a word."""
 
-import json
 import re
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import expect
 from tests.server.browser.desk import Desk, NewDesk
 
 
@@ -32,19 +31,9 @@ def test_what_the_page_shows_is_what_the_api_says(desk: Desk) -> None:
     assert desk.text == "The hare" + reply["samples"][0]["text"]
 
 
-def lengthen(page: Page, num_tokens: int) -> None:
-    """Makes the next texts long, which this small model would end after a sentence."""
-
-    def change(route: Route) -> None:
-        body = json.loads(route.request.post_data or "")
-        route.continue_(post_data=json.dumps(body | {"min_len": num_tokens, "max_len": num_tokens}))
-
-    page.route("**/api/generate", change)
-
-
 @pytest.mark.parametrize("how", ["button", "key"])
 def test_words_come_one_by_one_until_stop(desk: Desk, how: str) -> None:
-    lengthen(desk.page, 10_000)
+    desk.lengthen(10_000)
     desk.press("Generate")
     expect(desk.words.nth(20)).to_be_attached()
     expect(desk.surface).to_have_attribute("aria-busy", "true")
@@ -56,7 +45,9 @@ def test_words_come_one_by_one_until_stop(desk: Desk, how: str) -> None:
     expect(desk.page.get_by_role("button", name="Generate")).to_be_visible()
     num_words = desk.words.count()
     assert 20 < num_words < 10_000
-    assert desk.status.startswith(f"Stopped: {num_words} tokens") or num_words > 20
+    stopped = re.fullmatch(r"Stopped: (\d+) tokens, seed \d+\.", desk.status)
+    assert stopped
+    assert int(stopped[1]) >= num_words  # line breaks are tokens, and no words
     assert "x" not in desk.text.split()
     desk.page.wait_for_timeout(300)
     assert desk.words.count() == num_words
@@ -96,13 +87,66 @@ def test_again_writes_another_text_from_the_same_place(desk: Desk) -> None:
         seeds.add(desk.seed)
     assert len(texts) == len(seeds) == 4
     assert all(text.startswith("No") for text in texts)
+
+
+def test_undo_takes_back_each_thing_at_once(desk: Desk) -> None:
+    desk.page.keyboard.type("The owl")
+    desk.set(Temperature=2)
+    desk.lengthen(12)
+    desk.generate()
+    desk.page.keyboard.press("Control+End")
+    desk.page.keyboard.type(" and more")
+    text = desk.text
+    desk.press("Again")
+    desk.wait()
+    assert desk.text != text
     desk.press("Undo")
-    assert desk.text == "No"
+    assert desk.text == text
+    for act in ("Go on from here", 0):
+        desk.words.nth(1).click()
+        buttons = desk.card.get_by_role("button")
+        (buttons.nth(act) if act == 0 else desk.card.get_by_role("button", name=act)).click()
+        expect(desk.page.get_by_role("button", name="Generate")).to_be_visible()
+        expect(desk.page.get_by_role("button", name="Undo")).to_be_enabled()
+        assert desk.text != text
+        desk.press("Undo")
+        assert desk.text == text
+
+
+def test_the_second_click_of_a_double_one_stops_nothing(desk: Desk) -> None:
+    desk.lengthen(2_000)
+    desk.page.get_by_role("button", name="Generate").dblclick()
+    expect(desk.words.nth(100)).to_be_attached()
+    desk.page.keyboard.press("Escape")
+    expect(desk.page.get_by_role("button", name="Generate")).to_be_visible()
+
+
+def test_a_prompt_that_is_too_long_is_cut_between_characters(desk: Desk) -> None:
+    desk.page.keyboard.insert_text("😀" * 10_000 + "a")
+    desk.generate()
+    assert desk.words.count() > 0
+    expect(desk.page.get_by_role("alert")).to_be_hidden()
+
+
+def test_a_double_click_selects_a_word_of_the_models(desk: Desk) -> None:
+    desk.page.keyboard.type("The owl")
+    desk.generate()
+    word = next(word for word in desk.words.all() if len(word.inner_text()) > 1)
+    word.dblclick()
+    name = word.inner_text()
+    assert desk.page.evaluate("() => getSelection().toString().trim()") in name
+    box = word.bounding_box()
+    assert box
+    desk.page.mouse.click(box["x"] + box["width"] - 1, box["y"] + box["height"] / 2)
+    expect(desk.card).to_be_visible()
+    desk.page.keyboard.type("zz")
+    assert f"{name}zz" in desk.text
 
 
 def test_a_click_on_a_word_goes_on_from_there(desk: Desk) -> None:
     desk.page.keyboard.type("So the owl")
     desk.set(Temperature=2)
+    desk.lengthen(12)
     desk.generate()
     prompt = desk.words.nth(1).evaluate(
         """word => {
@@ -115,7 +159,8 @@ def test_a_click_on_a_word_goes_on_from_there(desk: Desk) -> None:
     desk.words.nth(1).click()
     desk.card.get_by_role("button", name="Go on from here").click()
     desk.wait()
-    reply = desk.ask("api/generate", prompt=prompt, temperature=2, seed=desk.seed)
+    settings = {"temperature": 2, "seed": desk.seed, "min_len": 12, "max_len": 12}
+    reply = desk.ask("api/generate", prompt=prompt, **settings)
     assert desk.text == prompt + reply["samples"][0]["text"]
 
 
@@ -194,6 +239,28 @@ def test_a_wrong_number_is_not_sent(desk: Desk) -> None:
     desk.press("Generate")
     assert desk.words.count() == 0
     assert desk.page.locator("input:invalid").count() == 1
+
+
+def test_a_wrong_number_that_is_folded_away_is_shown(desk: Desk) -> None:
+    desk.page.keyboard.type("The owl")
+    desk.set(Top_p=0.9)
+    desk.generate()
+    text = desk.text
+    details = desk.page.locator("details")
+
+    def go_on() -> None:
+        desk.words.first.click()
+        desk.card.get_by_role("button", name="Go on from here").click()
+
+    for act in (lambda: desk.press("Generate"), lambda: desk.press("Again"), go_on):
+        desk.set(Top_p=7)
+        details.evaluate("details => { details.open = false; }")
+        act()
+        expect(details).to_have_attribute("open", "")
+        assert desk.text == text
+    desk.page.reload()
+    expect(desk.page.locator("#top_p")).to_have_value("0.9")  # nonsense is not remembered
+    assert desk.text == text
 
 
 def test_what_the_server_refuses_is_said_and_the_text_stays(desk: Desk) -> None:

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -73,7 +74,10 @@ def test_generation_goes_on_while_the_database_is_dead_and_nothing_is_lost(
 
 
 def test_the_pages_say_that_the_history_is_away(
-    new_app: Callable[..., Flask], postgres_server: PostgresServer, postgres_url: str
+    new_app: Callable[..., Flask],
+    postgres_server: PostgresServer,
+    postgres_url: str,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     client = new_app(history=postgres_url).test_client()
     postgres_server.kill()
@@ -82,7 +86,9 @@ def test_the_pages_say_that_the_history_is_away(
         assert client.post("/", data={"prompt": "The"}).status_code == 200
         answer = client.get("/history")
         assert answer.status_code == 503
-        assert "cannot be read" in answer.get_data(as_text=True)
+        assert "the history cannot be had now" in answer.get_data(as_text=True)
+        assert "postgresql" not in answer.get_data(as_text=True)
+        assert "cannot be read" in caplog.text  # to who runs the server
         assert client.get("/history/export.json").status_code == 503
     finally:
         postgres_server.start()
@@ -147,6 +153,26 @@ def test_without_room_for_the_usual_one_it_serves_without(
     server.stderr.close()
 
 
+def test_nothing_that_is_still_to_be_written_escapes_a_deletion(
+    new_app: Callable[..., Flask], tmp_path: Path
+) -> None:
+    client = new_app().test_client()
+    client.get("/")
+    client.post("/", data={"prompt": "The"})
+    [token] = re.findall(r'name="token" value="([^"]+)"', client.get("/history").text)[:1]
+    with sqlite3.connect(tmp_path / "history.db") as other:
+        other.execute("BEGIN IMMEDIATE")
+        client.post("/", data={"prompt": "The"})
+        assert "The newest are not here yet" in client.get("/history").text
+        answer = client.post("/history/delete-all", data={"token": token})
+        assert answer.status_code == 503
+        assert "nothing was deleted" in answer.text
+    other.close()
+    assert client.get("/history").text.count("<article>") == 2
+    assert client.post("/history/delete-all", data={"token": token}).status_code == 303
+    assert client.get("/history").text.count("<article>") == 0
+
+
 def test_a_history_and_none_exclude_each_other(tiny_bundle: Path) -> None:
     ended = subprocess.run(
         [*LORELM, "serve", str(tiny_bundle), "--no-history", "--history", "sqlite:///x.db"],
@@ -156,3 +182,11 @@ def test_a_history_and_none_exclude_each_other(tiny_bundle: Path) -> None:
     )
     assert ended.returncode == 2
     assert "exclude each other" in ended.stderr
+
+
+def test_no_history_is_kept_whatever_the_environment_says(
+    start_server: Callable[..., str], tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LORELM_HISTORY", "sqlite:///nowhere/history.db")
+    with urllib.request.urlopen(start_server(str(tiny_bundle), "--no-history")) as response:
+        assert "is not kept" in response.read().decode()

@@ -1,4 +1,5 @@
 import csv
+import html
 import io
 import json
 import re
@@ -10,6 +11,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 NewApp = Callable[..., Flask]
+
+ADMIN = {"Authorization": "Bearer secret"}
 
 
 @pytest.fixture
@@ -75,6 +78,44 @@ def test_what_openai_clients_generate_is_kept_for_who_runs_the_server(new_app: N
         client, "/history/whole/export.json", headers={"Authorization": "Bearer secret"}
     )
     assert [(r["source"], r["browser"], r["num_tokens"]) for r in whole] == [("openai", None, 3)]
+
+
+def test_an_answer_to_another_site_gives_no_new_cookie(new_app: NewApp) -> None:
+    # Over plain HTTP a browser does not say which site asks, but leaves out the cookie.
+    client = new_app().test_client()
+    assert "Set-Cookie" not in client.post("/", data={"prompt": "The"}).headers
+    assert "Set-Cookie" in client.get("/").headers
+
+
+def test_a_page_whose_cookie_is_gone_gets_another(new_app: NewApp) -> None:
+    client = new_app().test_client()
+    asked = {"prompt": "The owl", "max_len": 3}
+    assert "Set-Cookie" not in client.post("/api/generate", json=asked).headers  # a program
+    reply = client.post("/api/generate", json=asked, headers={"Lorelm-Page": "1"})
+    assert "Set-Cookie" in reply.headers
+    [record] = exported(client)
+    assert record["source"] == "page"
+
+
+def test_who_runs_the_server_makes_any_text_again(new_app: NewApp) -> None:
+    client = new_app(admin_key="secret").test_client()
+    text = generate(client, "The owl", seed=3)
+    [record] = exported(client, "/history/whole/export.json", headers=ADMIN)
+    assert f'value="{record["id"]}"' in client.get("/history/whole", headers=ADMIN).text
+    again = {"data": {"again": record["id"]}}
+    assert client.post("/history/whole/again", **again).status_code == 401
+    made = client.post("/history/whole/again", headers=ADMIN, **again).text
+    assert "Made again, word for word." in made
+    assert text in html.unescape(re.sub(r"<[^>]+>", "", made))
+    assert 'src="../../static/write.js"' in made
+    missing = client.post("/history/whole/again", headers=ADMIN, data={"again": "x"})
+    assert missing.status_code == 404
+
+
+def test_a_place_in_the_history_that_is_none_is_told(person: FlaskClient) -> None:
+    answer = person.get("/history?before=xyz")
+    assert answer.status_code == 404
+    assert "there is no record" in answer.get_data(as_text=True)
 
 
 def test_a_forged_cookie_is_nobodys(person: FlaskClient) -> None:

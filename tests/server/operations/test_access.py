@@ -104,6 +104,21 @@ def test_who_asks_too_often_is_told_when_to_come_again(make_client: MakeClient) 
     assert other.status_code == 200
 
 
+def test_guesses_at_the_key_count_and_the_history_does_not(
+    make_client: MakeClient, tmp_path: Path
+) -> None:
+    client = make_client(
+        api_key="mellon", rate_limit="3/minute", history=f"sqlite:///{tmp_path}/history.db"
+    )
+    knows = {"Authorization": "Bearer mellon"}
+    for _ in range(5):
+        client.post("/history/delete", headers=knows)
+    for guess in ("a", "b", "c"):
+        refused = client.get("/api/model", headers={"Authorization": f"Bearer {guess}"})
+        assert refused.status_code == 401
+    assert client.get("/", headers={"Authorization": "Bearer d"}).status_code == 429
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

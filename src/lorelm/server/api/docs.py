@@ -51,7 +51,9 @@ _ANSWERS: Final[dict[str, Json]] = {
         **_ORIGIN,
     ),
     "CheckReply": _object(
-        unknown_words=_list(_object(word=_TEXT, nearest=_list(_TEXT))), **_ORIGIN
+        unknown_words=_list(_object(word=_TEXT, nearest=_list(_TEXT))),
+        num_unknown_words=_WHOLE,
+        **_ORIGIN,
     ),
     "ModelFacts": _object(
         **_ORIGIN,

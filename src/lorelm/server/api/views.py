@@ -23,6 +23,8 @@ _MAX_UNKNOWN_WORDS: Final = 50
 def make_api(models: ServedModels, history: HistoryLog | None) -> Blueprint:
     """The views below ``/api``. Errors are ``{"error": {"message": …, "field": …}}``."""
     api = Blueprint("api", __name__, url_prefix="/api")
+    if history is not None:
+        api.after_request(history.browsers.remember)
 
     @api.post("/generate")
     def generate() -> Response:
@@ -72,7 +74,8 @@ def make_api(models: ServedModels, history: HistoryLog | None) -> Blueprint:
             {"word": word, "nearest": served.model.nearest_words.find(word)}
             for word in unknown_words[:_MAX_UNKNOWN_WORDS]
         ]
-        return jsonify({"unknown_words": found} | _origin(served))
+        counted = {"unknown_words": found, "num_unknown_words": len(unknown_words)}
+        return jsonify(counted | _origin(served))
 
     @api.get("/model")
     def model() -> Response:
@@ -98,9 +101,7 @@ def make_api(models: ServedModels, history: HistoryLog | None) -> Blueprint:
         )
 
     def asker() -> Asker:
-        """A person at the page, which asks here, or a program."""
-        browser = history.browsers.current() if history else None
-        return Asker(source="page" if browser else "api", browser=browser)
+        return Asker(source="api") if history is None else history.api_asker()
 
     return api
 

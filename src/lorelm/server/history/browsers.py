@@ -34,7 +34,11 @@ class Browsers:
         return browser
 
     def welcome(self) -> str:
-        """The id of the browser that asks, a new one if it has none; :meth:`remember` sends it."""
+        """The id of the browser that asks, a new one if it has none; :meth:`remember` sends it.
+
+        Not for what a page of another site may send: a browser leaves the cookie out there, and a
+        new one would take the place of its own.
+        """
         if self.current() is None:
             g.browser = secrets.token_hex(16)
             g.is_new_browser = True

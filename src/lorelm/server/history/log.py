@@ -4,7 +4,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
+
+from flask import request
 
 from lorelm.generation.generation import Generation
 from lorelm.history.writer import HistoryWriter
@@ -15,7 +17,10 @@ if TYPE_CHECKING:
     from lorelm.history.store import HistoryStore
     from lorelm.server.served_model import ServedModel
 
-_SECONDS_TO_WRITE = 1.0
+PAGE_HEADER: Final = "Lorelm-Page"
+"""Our page sends it along when it asks the API. Pages of other sites cannot send headers."""
+
+_SECONDS_TO_WRITE: Final = 1.0
 """How long a look at the history waits for what is not written yet."""
 
 
@@ -72,9 +77,19 @@ class HistoryLog:
 
         return add
 
-    def catch_up(self) -> None:
-        """Waits a moment for what was generated just now: who looks at the history wants it."""
-        self.writer.flush(_SECONDS_TO_WRITE)
+    def api_asker(self) -> Asker:
+        """Who asks the API now: a person at the page, or a program."""
+        is_page = PAGE_HEADER in request.headers
+        browser = self.browsers.welcome() if is_page else self.browsers.current()
+        return Asker(source="page" if browser else "api", browser=browser)
+
+    def catch_up(self) -> bool:
+        """Waits a moment for what was generated just now: who looks at the history wants it.
+
+        Returns:
+            Whether all of it is written.
+        """
+        return self.writer.flush(_SECONDS_TO_WRITE)
 
     def close(self, timeout_seconds: float) -> None:
         """Writes what is not written yet."""

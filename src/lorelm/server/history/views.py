@@ -4,12 +4,15 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import chain
 from typing import Final
+from urllib.parse import urlencode
 
 from flask import Blueprint, Response, redirect, render_template, request
-from werkzeug.exceptions import NotFound
+from werkzeug.exceptions import NotFound, ServiceUnavailable
 from werkzeug.wrappers import Response as BaseResponse
 
+from lorelm.errors import InputError
 from lorelm.history.export import FORMATS
+from lorelm.history.record import Record
 from lorelm.server.history.log import HistoryLog
 from lorelm.server.operations.access import require_admin_key
 from lorelm.server.settings import ServerSettings
@@ -34,66 +37,96 @@ def make_history_pages(history: HistoryLog, settings: ServerSettings) -> Bluepri
 
     @pages.get("")
     def own() -> str:
-        return _page(history.browsers.welcome(), token=history.browsers.form_token())
+        return _page(history, history.browsers.welcome(), token=history.browsers.form_token())
 
     @pages.get("/export.<name>")
     def export_own(name: str) -> Response:
-        return _export(name, history.browsers.welcome())
+        return _export(history, name, history.browsers.welcome())
 
     @pages.post("/delete")
     def delete() -> BaseResponse:
         browser = history.browsers.require_form_token()
-        history.catch_up()
+        _catch_up_to_delete(history)
         history.store.delete(request.form.getlist("id"), browser=browser)
-        return redirect("../history", code=303)
+        return _back()
 
     @pages.post("/delete-all")
     def delete_all() -> BaseResponse:
         browser = history.browsers.require_form_token()
-        history.catch_up()
+        _catch_up_to_delete(history)
         history.store.delete_all(browser)
         return redirect("../history", code=303)
 
     @pages.get("/whole")
     def whole() -> str:
         require_admin_key(settings)
-        return _page(None)
+        return _page(history, None)
 
     @pages.get("/whole/export.<name>")
     def export_whole(name: str) -> Response:
         require_admin_key(settings)
-        return _export(name, None)
+        return _export(history, name, None)
 
-    def _page(browser: str | None, *, token: str = "") -> str:
-        history.catch_up()
-        search = request.args.get("q", "")
-        found = history.store.find(
+    return pages
+
+
+def _catch_up_to_delete(history: HistoryLog) -> None:
+    if not history.catch_up():  # what is written later would be there again
+        raise ServiceUnavailable(
+            "nothing was deleted: the newest texts are still to be written, which takes long; "
+            "try again in a moment"
+        )
+
+
+def _page(history: HistoryLog, browser: str | None, *, token: str = "") -> str:
+    is_complete = history.catch_up()
+    found = _found(history, browser)
+    return render_template(
+        "history.html",
+        records=found[:_PAGE],
+        older=found[_PAGE - 1].id if len(found) > _PAGE else None,
+        search=request.args.get("q", ""),
+        before=request.args.get("before", ""),
+        is_whole=browser is None,
+        is_complete=is_complete,
+        token=token,
+    )
+
+
+def _export(history: HistoryLog, name: str, browser: str | None) -> Response:
+    if name not in FORMATS:
+        raise NotFound(f"the history can be had as {' or '.join(FORMATS)}, not as {name}")
+    history.catch_up()
+    records = history.store.iterate(browser=browser, search=request.args.get("q") or None)
+    chunks = (chunk.encode() for chunk in _begun(FORMATS[name](records)))
+    today = datetime.now(UTC).date().isoformat()
+    disposition = f'attachment; filename="lorelm-history-{today}.{name}"'
+    headers = {"Content-Disposition": disposition}
+    return Response(chunks, content_type=_MEDIA_TYPES[name], headers=headers)
+
+
+def _found(history: HistoryLog, browser: str | None) -> list[Record]:
+    """The records of the page that is asked for, and one more if there are more.
+
+    Raises:
+        NotFound: it is to begin at a record that never was.
+        HistoryError: the database fails.
+    """
+    try:
+        return history.store.find(
             browser=browser,
-            search=search or None,
+            search=request.args.get("q") or None,
             before=request.args.get("before") or None,
             limit=_PAGE + 1,
         )
-        return render_template(
-            "history.html",
-            records=found[:_PAGE],
-            older=found[_PAGE - 1].id if len(found) > _PAGE else None,
-            search=search,
-            is_whole=browser is None,
-            token=token,
-        )
+    except InputError as error:
+        raise NotFound(f"{error}: begin with the newest") from error
 
-    def _export(name: str, browser: str | None) -> Response:
-        if name not in FORMATS:
-            raise NotFound(f"the history can be had as {' or '.join(FORMATS)}, not as {name}")
-        history.catch_up()
-        records = history.store.iterate(browser=browser, search=request.args.get("q") or None)
-        chunks = (chunk.encode() for chunk in _begun(FORMATS[name](records)))
-        today = datetime.now(UTC).date().isoformat()
-        disposition = f'attachment; filename="lorelm-history-{today}.{name}"'
-        headers = {"Content-Disposition": disposition}
-        return Response(chunks, content_type=_MEDIA_TYPES[name], headers=headers)
 
-    return pages
+def _back() -> BaseResponse:
+    """To where a record was deleted."""
+    place = {name: request.form[name] for name in ("q", "before") if request.form.get(name)}
+    return redirect(f"../history?{urlencode(place)}" if place else "../history", code=303)
 
 
 def _begun(chunks: Iterator[str]) -> Iterator[str]:

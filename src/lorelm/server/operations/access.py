@@ -54,7 +54,7 @@ def refuse_other_sites(app: Flask) -> None:
 
 
 def limit_rate(app: Flask, settings: ServerSettings) -> None:
-    """Refuses addresses that ask too often; only what makes the model work counts.
+    """Refuses addresses that ask too often: what makes the model work counts, and wrong keys do.
 
     Raises:
         InputError: the limit or the address of the storage cannot be read.
@@ -78,7 +78,7 @@ def limit_rate(app: Flask, settings: ServerSettings) -> None:
             get_remote_address,
             app=app,
             application_limits=[settings.rate_limit],
-            application_limits_exempt_when=_is_free,
+            application_limits_exempt_when=lambda: _is_free() and not _is_guess(settings),
             storage_uri=settings.rate_limit_storage,
             headers_enabled=True,
             # A storage that is away must not stop the model: each process counts for itself then.
@@ -95,8 +95,13 @@ def limit_rate(app: Flask, settings: ServerSettings) -> None:
 
 def _is_free() -> bool:
     """Whether a request costs nothing worth counting."""
-    reads_only = request.blueprint == "tokenizing" or request.endpoint == "api.check"
-    return request.method != "POST" or reads_only
+    is_light = request.blueprint in ("tokenizing", "history") or request.endpoint == "api.check"
+    return request.method != "POST" or is_light
+
+
+def _is_guess(settings: ServerSettings) -> bool:
+    """Whether a request comes with a key that is none."""
+    return bool(_given_key()) and not _knows_one_of(settings.api_key, settings.admin_key)
 
 
 def _knows_one_of(*keys: str | None) -> bool:

@@ -134,6 +134,13 @@ def controls(limits: ServerSettings) -> list[Control]:
     ]
 
 
+FORM_FIELDS: Final = (
+    *("prompt", "model", "novel_span"),
+    *(control.name for control in controls(ServerSettings())),
+)
+"""What the form says of one text."""
+
+
 def explained(error: Exception, labels: Mapping[str, str]) -> str:
     """What a person is told who has filled in the form."""
     if isinstance(error, SamplingError):

@@ -12,6 +12,7 @@ from lorelm.history.record import Record
 from lorelm.server.api.views import client_is_gone
 from lorelm.server.errors import status_of
 from lorelm.server.history.log import Asker, HistoryLog
+from lorelm.server.operations.access import require_admin_key
 from lorelm.server.pages.form import WriteForm
 from lorelm.server.pages.from_history import form_of, write_again
 from lorelm.server.pages.write_page import WritePage
@@ -28,8 +29,6 @@ def make_pages(
     The page does its work by the API where scripts run; the form is for where they do not.
     """
     pages = Blueprint("pages", __name__)
-    if history is not None:
-        pages.after_request(history.browsers.remember)
     page = WritePage(models, settings, history)
 
     @pages.get("/")
@@ -55,19 +54,17 @@ def make_pages(
         written, note = write_again(record, models, page.asker())
         return page.render(form=form_of(record), written=written, note=note)
 
+    def write_any_again() -> str:
+        require_admin_key(settings)
+        return _again(page.record(request.form.get("again", ""), of_whole=True))
+
+    if history is not None:
+        pages.after_request(history.browsers.remember)
+        pages.post("/history/whole/again")(write_any_again)
+
     @pages.get("/model")
     def model_page() -> str:
-        served = models.find(request.args.get("name"))
-        figures = served.manifest.figures
-        return render_template(
-            "model.html",
-            served=served,
-            models=models,
-            manifest=served.manifest,
-            tables=_tables(figures),
-            verdicts=verdicts(figures) if figures else [],
-            text=describe_text(figures) if figures else "",
-        )
+        return _model_page(models)
 
     return pages
 
@@ -85,6 +82,21 @@ def _write(models: ServedModels, form: WriteForm, asker: Asker) -> list[Written]
         for _, _, generation in parts:
             generation.wait()
     return [Written.of(served, task) for served, task, _ in parts]
+
+
+def _model_page(models: ServedModels) -> str:
+    """What the model is worth of which the query gives the name."""
+    served = models.find(request.args.get("name"))
+    figures = served.manifest.figures
+    return render_template(
+        "model.html",
+        served=served,
+        models=models,
+        manifest=served.manifest,
+        tables=_tables(figures),
+        verdicts=verdicts(figures) if figures else [],
+        text=describe_text(figures) if figures else "",
+    )
 
 
 def _tables(figures: Figures | None) -> list[FiguresTable]:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from flask import render_template
+from flask import render_template, request
 from werkzeug.exceptions import NotFound
 
 from lorelm.errors import LoreLMError
@@ -32,23 +32,27 @@ class WritePage:
         }
 
     def asker(self) -> Asker:
-        """The person who asks now."""
-        if self._history is None:
-            return Asker(source="page")
-        return Asker(source="page", browser=self._history.browsers.welcome())
+        """The person who asks now; one whose browser sends no cookie has no history."""
+        browsers = self._history.browsers if self._history else None
+        return Asker(source="page", browser=browsers.current() if browsers else None)
 
-    def record(self, record_id: str) -> Record:
+    def record(self, record_id: str, *, of_whole: bool = False) -> Record:
         """A record of the browser that asks now.
 
+        Args:
+            of_whole: it may be of another browser, or of a program.
+
         Raises:
-            NotFound: it has none of this id.
+            NotFound: there is none of this id.
             HistoryError: the database fails.
         """
         record = None
-        if self._history is not None:
-            record = self._history.store.get(record_id, self.asker().browser)
+        browser = self.asker().browser
+        if self._history is not None and (of_whole or browser is not None):
+            record = self._history.store.get(record_id, None if of_whole else browser)
         if record is None:
-            raise NotFound("this browser has no such text in its history")
+            where = "the" if of_whole else "this browser's"
+            raise NotFound(f"there is no such text in {where} history")
         return record
 
     def render(
@@ -68,7 +72,8 @@ class WritePage:
             given: what the script puts into the text; that of `written` by default.
             note: how it went.
         """
-        self.asker()  # so that what this browser has written is its own from the beginning
+        if self._history is not None and request.method == "GET":
+            self._history.browsers.welcome()  # what it has written is its own from the beginning
         chosen = [model for model in self._models if model.name == form.get("model")]
         return render_template(
             "write.html",

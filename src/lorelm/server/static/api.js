@@ -1,6 +1,7 @@
 // Asks the server. All addresses are relative, so the page works under any path prefix.
 
-const ROOT = new URL("..", import.meta.url);
+/** Where the page lies. */
+export const ROOT = new URL("..", import.meta.url);
 
 /** What the server, or the lack of one, has to say to a person. */
 export class Refusal extends Error {}
@@ -26,16 +27,19 @@ export async function* generate(asked, signal) {
   }
 }
 
-/** The words of a text that the model does not know: `[{word, nearest}]`. */
+/**
+ * The words of a text that the model does not know: `{unknown_words: [{word, nearest}],
+ * num_unknown_words}`; of very many, only the first are named.
+ */
 export async function unknownWords(text, model, signal) {
   const response = await post("api/check", { text, model }, signal);
-  return (await response.json()).unknown_words;
+  return response.json();
 }
 
 async function post(address, body, signal, accept = "application/json") {
   const response = await fetch(new URL(address, ROOT), {
     method: "POST",
-    headers: { "Content-Type": "application/json", Accept: accept },
+    headers: { "Content-Type": "application/json", "Lorelm-Page": "1", Accept: accept },
     body: JSON.stringify(body),
     signal,
   }).catch((error) => broken(error, signal));

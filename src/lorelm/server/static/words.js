@@ -58,6 +58,7 @@ function levelOf(token) {
 export class Card {
   #card;
   #word = null;
+  #cameFrom = null;
   #timer = 0;
   #isPinned = false;
 
@@ -72,10 +73,7 @@ export class Card {
     });
     area.addEventListener("click", (event) => {
       const word = event.target.closest(".word");
-      if (!word || !tokenOf(word)) return;
-      // The caret may be at its end, where it does not count as within.
-      document.getSelection().collapse(word.firstChild, 0);
-      this.show(word, { isPinned: true });
+      if (word && tokenOf(word)) this.show(word, { isPinned: true });
     });
     area.addEventListener("mouseout", (event) => {
       const isOf = event.target.closest(".word") || card.contains(event.target);
@@ -87,6 +85,11 @@ export class Card {
 
   get isShown() {
     return this.#word !== null;
+  }
+
+  /** Whether the caret, or what is selected, begins in its word. */
+  get isOfSelection() {
+    return this.#word !== null && this.#word.contains(document.getSelection().anchorNode);
   }
 
   /** Shows the card of a word; a pinned one stays when the pointer leaves. */
@@ -107,12 +110,22 @@ export class Card {
     clearTimeout(this.#timer);
     this.#word?.classList.remove("shown");
     this.#word = null;
+    this.#cameFrom = null;
     this.#isPinned = false;
     this.#card.hidden = true;
   }
 
   focus() {
+    this.#cameFrom = document.activeElement;
     this.#card.querySelector("button")?.focus();
+  }
+
+  /** Hides it; who was in it goes back to where they came from, or to another element. */
+  leave(other) {
+    const wasInside = this.#card.contains(document.activeElement);
+    const cameFrom = this.#cameFrom?.isConnected ? this.#cameFrom : other;
+    this.hide();
+    if (wasInside) cameFrom.focus();
   }
 
   #later(milliseconds, act) {

@@ -1,12 +1,14 @@
 // The page: a person's text, which the model goes on with. Without this script it is a form.
 
-import { generate, Refusal, unknownWords } from "./api.js";
+import { generate, Refusal, ROOT, unknownWords } from "./api.js";
 import { Surface } from "./surface.js";
 import { button, Card, markCopied, nodesOf, tokenOf } from "./words.js";
 
 const NUM_ALTERNATIVES = 5;
 const PROMPT_LIMIT = 20000; // characters that the server reads
 const CHECK_AFTER_MS = 500;
+const UNKNOWN_LIMIT = 8; // of a text in another language, all would fill the page
+const REMEMBER_AFTER_MS = 500; // a long text is a megabyte, too much for every key
 const SETTINGS_KEY = "lorelm.settings";
 const TEXT_KEY = "lorelm.text";
 
@@ -28,12 +30,12 @@ let samples = [];
 
 // ---- Writing
 
-async function write({ isAgain = false } = {}) {
-  if (writing || !form.reportValidity()) return;
+/** Goes on with the text; Undo then comes back to `undoTo`. */
+async function write({ isAgain = false, undoTo = surface.content() } = {}) {
+  if (!isReady()) return;
   const requests = requestsOf(form, { isAgain });
-  const before = surface.content();
-  surface.record(before);
-  last = { content: before };
+  surface.record(undoTo);
+  last = { content: surface.content() };
   begin();
   try {
     if (requests.length > 1 || requests[0].num_samples > 1) await writeBeside(requests);
@@ -44,6 +46,11 @@ async function write({ isAgain = false } = {}) {
   } finally {
     end();
   }
+}
+
+/** Whether it can be written now; what is wrong in the form, the browser says. */
+function isReady() {
+  return !writing && form.reportValidity();
 }
 
 /** Goes on with the text itself. */
@@ -59,13 +66,29 @@ async function writeBeside(requests) {
   samples = columns.flat();
   $("samples").replaceChildren(...samples.map((sample) => sample.panel));
   $("samples").scrollIntoView({ block: "nearest" });
-  const ends = await Promise.all(requests.map((asked, i) => follow(asked, columns[i])));
-  for (const [i, { samples: ended, seed }] of ends.entries()) {
-    for (const [place, sample] of columns[i].entries()) {
-      sample.note.textContent = ending(ended[place], sample.tokens.length, seed + place);
-    }
+  const { controller } = writing;
+  const ends = await Promise.allSettled(
+    requests.map(async (asked, i) => {
+      try {
+        showEnds(columns[i], await follow(asked, columns[i]));
+      } catch (error) {
+        controller.abort(); // what it was to be compared with is of no use alone
+        throw error;
+      }
+    }),
+  );
+  const failed = ends.find((each) => each.status === "rejected");
+  if (failed) {
+    for (const { panel, tokens } of samples) if (!tokens.length) panel.remove();
+    throw failed.reason;
   }
   status("Choose one, and it becomes part of the text.");
+}
+
+function showEnds(column, { samples: ended, seed }) {
+  for (const [place, sample] of column.entries()) {
+    sample.note.textContent = ending(ended[place], sample.tokens.length, seed + place);
+  }
 }
 
 /** Hands the tokens of a request out to its samples as they come. */
@@ -125,29 +148,37 @@ function stop() {
   writing?.controller.abort();
 }
 
+/** Stop takes the place of Generate, where the second click of a double one would hit it. */
+function onStopClick(event) {
+  if (event.detail < 2) stop();
+}
+
 function again() {
-  if (!last || writing) return;
+  if (!last || !isReady()) return;
+  const undoTo = surface.content();
   surface.restore(last.content);
-  write({ isAgain: true });
+  write({ isAgain: true, undoTo });
 }
 
 /** Puts another word in the place of one of the model's and goes on behind it. */
 function rewrite(word, alternative) {
-  if (writing) return;
-  if (!surface.element.contains(word)) word = keepUpTo(word);
-  else surface.record();
+  if (!isReady()) return;
+  const undoTo = surface.content();
+  word = inText(word);
   surface.cutAt(word, { keepsWord: false });
-  if (alternative.text === "") return surface.changed(); // the end
+  if (alternative.text === "") {
+    surface.record(undoTo); // the text ends there
+    return surface.changed();
+  }
   surface.append({ ...tokenOf(word), ...alternative, copied: 0 });
-  write();
+  write({ undoTo });
 }
 
 function continueFrom(word) {
-  if (writing) return;
-  if (!surface.element.contains(word)) word = keepUpTo(word);
-  else surface.record();
-  surface.cutAt(word, { keepsWord: true });
-  write();
+  if (!isReady()) return;
+  const undoTo = surface.content();
+  surface.cutAt(inText(word), { keepsWord: true });
+  write({ undoTo });
 }
 
 // ---- Samples to choose from
@@ -178,19 +209,22 @@ function panelsOf(asked, isCompared) {
 function keep(sample) {
   if (writing) return;
   surface.record();
-  for (const token of sample.tokens) surface.append(token);
-  dismissSamples();
+  appendSample(sample);
   surface.changed();
   surface.moveCaretToEnd();
 }
 
-/** Keeps the sample of a word; returns the word as it stands in the text. */
-function keepUpTo(word) {
+/** A word as it stands in the text; that of a sample brings the sample there. */
+function inText(word) {
+  if (surface.element.contains(word)) return word;
   const sample = samples.find((each) => each.elements.includes(word));
-  surface.record();
-  const kept = sample.tokens.map((token) => surface.append(token)).filter(Boolean);
+  return appendSample(sample)[sample.elements.indexOf(word)];
+}
+
+/** Makes a sample part of the text; returns its words there. */
+function appendSample({ tokens }) {
   dismissSamples();
-  return kept[sample.elements.indexOf(word)];
+  return tokens.map((token) => surface.append(token)).filter(Boolean);
 }
 
 function dismissSamples() {
@@ -198,8 +232,12 @@ function dismissSamples() {
   $("samples").replaceChildren();
 }
 
-/** Arrow keys go from word to word of a sample. */
+/** Arrow keys go from word to word of a sample, and down into the card of one. */
 function walk(event, { elements }) {
+  if (event.key === "ArrowDown" && card.isShown) {
+    event.preventDefault();
+    return card.focus();
+  }
   const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
   if (!step || !elements.length) return;
   event.preventDefault();
@@ -219,7 +257,7 @@ function requestsOf(form, { isAgain }) {
   const isSeedFree = isAgain || isCompared;
   const seed = isAgain ? undefined : number("seed");
   const asked = {
-    prompt: surface.text.slice(-PROMPT_LIMIT),
+    prompt: promptOf(surface.text),
     model: text("model"),
     num_alternatives: NUM_ALTERNATIVES,
     seed: seed ?? (isSeedFree ? randomSeed() : undefined),
@@ -242,20 +280,25 @@ function requestsOf(form, { isAgain }) {
   return [asked, other];
 }
 
+/** The end of a text that the server reads, with no half of a character in it. */
+function promptOf(text) {
+  return text.slice(-PROMPT_LIMIT).replace(/^[\uDC00-\uDFFF]/, "").toWellFormed();
+}
+
 function randomSeed() {
   return crypto.getRandomValues(new Uint32Array(1))[0];
 }
 
 function settingInputs() {
-  return [...form.elements].filter((each) => each.name && each.id !== "seed");
+  return [...form.elements].filter((each) => each.name);
 }
 
 function rememberSettings() {
-  const values = settingInputs().map((each) => [
-    each.name,
-    each.type === "checkbox" ? each.checked : each.value,
-  ]);
-  remember(localStorage, SETTINGS_KEY, Object.fromEntries(values));
+  const values = settingInputs()
+    .filter((each) => each.validity.valid)
+    .map((each) => [each.name, each.type === "checkbox" ? each.checked : each.value]);
+  const before = recall(localStorage, SETTINGS_KEY);
+  remember(localStorage, SETTINGS_KEY, { ...before, ...Object.fromEntries(values) });
   showFacts();
 }
 
@@ -286,12 +329,27 @@ function showFacts() {
   }
 }
 
+/** Whether it is kept: a browser may be told to keep nothing, and keeps no more than 5 MB. */
 function remember(storage, key, value) {
   try {
     storage.setItem(key, JSON.stringify(value));
+    return true;
   } catch {
-    // A browser that is told to keep nothing keeps nothing.
+    return false;
   }
+}
+
+let rememberTimer = 0;
+
+function rememberTextSoon() {
+  clearTimeout(rememberTimer);
+  rememberTimer = setTimeout(rememberText, REMEMBER_AFTER_MS);
+}
+
+function rememberText() {
+  clearTimeout(rememberTimer);
+  const isKept = remember(sessionStorage, TEXT_KEY, surface.content());
+  if (!isKept) remember(sessionStorage, TEXT_KEY, [surface.text]); // without what else was likely
 }
 
 function recall(storage, key) {
@@ -314,7 +372,7 @@ function say(sample, numTokens, seed) {
 
 function ending(sample, numTokens, seed) {
   const count = `${numTokens} tokens, seed ${seed}.`;
-  if (!sample) return `Stopped: ${count}`;
+  if (!sample) return numTokens ? `Stopped: ${count}` : "Stopped.";
   const late = sample.finish_reason === "timeout" ? " The time was over." : "";
   return (sample.finish_reason === "eos" ? "The model ended here: " : "") + count + late;
 }
@@ -339,23 +397,24 @@ function checkSoon() {
 }
 
 async function checkWords() {
-  const text = surface.text.slice(-PROMPT_LIMIT);
+  const text = promptOf(surface.text);
   const model = form.elements.model?.value;
   check.controller.abort();
   check.controller = new AbortController();
   try {
-    const found = text ? await unknownWords(text, model, check.controller.signal) : [];
-    if (text === surface.text.slice(-PROMPT_LIMIT)) showUnknown(found);
+    const none = { unknown_words: [], num_unknown_words: 0 };
+    const found = text ? await unknownWords(text, model, check.controller.signal) : none;
+    if (text === promptOf(surface.text)) showUnknown(found);
   } catch {
     // Nobody asked for it; what a person does ask for says that the server is away.
   }
 }
 
-function showUnknown(found) {
+function showUnknown({ unknown_words: found, num_unknown_words: count }) {
   const ranges = found.map(({ word }) => rangesOf(word));
   // Without this part of the browser, the words are named below all the same.
   globalThis.CSS?.highlights?.set("unknown", new Highlight(...ranges.flat()));
-  const parts = found.map(({ word, nearest }, i) => {
+  const parts = found.slice(0, UNKNOWN_LIMIT).map(({ word, nearest }) => {
     const part = document.createElement("span");
     const name = document.createElement("u");
     name.textContent = word;
@@ -372,11 +431,18 @@ function showUnknown(found) {
     }
     return part;
   });
-  $("unknown").replaceChildren(...(parts.length ? ["Not known: ", ...parts] : []));
+  const more = count > parts.length ? `and ${count - parts.length} more` : "";
+  $("unknown").replaceChildren(...(parts.length ? ["Not known: ", ...parts, more] : []));
 }
 
-/** Where a person has written a word. */
+/** Where a person has written a word: in this spelling, or else with other capitals. */
 function rangesOf(word) {
+  const ranges = rangesOfSpelling(word, "gu");
+  // A tokenizer without capitals names its words without.
+  return ranges.length ? ranges : rangesOfSpelling(word, "giu");
+}
+
+function rangesOfSpelling(word, flags) {
   const escaped = word.replace(/[.*+?^${}()|[\]\\/-]/g, "\\$&");
   const isWord = /[\p{L}\p{N}]/u.test(word);
   const border = ["(?<![\\p{L}\\p{N}])", "(?![\\p{L}\\p{N}])"];
@@ -384,7 +450,7 @@ function rangesOf(word) {
   const ranges = [];
   for (const node of surface.element.childNodes) {
     if (node.nodeType !== Node.TEXT_NODE) continue;
-    for (const match of node.data.matchAll(new RegExp(pattern, "giu"))) {
+    for (const match of node.data.matchAll(new RegExp(pattern, flags))) {
       const range = document.createRange();
       range.setStart(node, match.index);
       range.setEnd(node, match.index + match[0].length);
@@ -402,11 +468,12 @@ function onChange() {
   $("clear").disabled = surface.text === "" || Boolean(writing);
   $("again").disabled = !last || Boolean(writing);
   if (writing) return;
-  remember(sessionStorage, TEXT_KEY, surface.content());
+  rememberTextSoon();
   checkSoon();
 }
 
 function onKey(event) {
+  if (event.isComposing) return;
   const isCommand = event.ctrlKey || event.metaKey;
   const key = event.key.toLowerCase();
   if (event.key === "Enter" && isCommand) {
@@ -415,9 +482,8 @@ function onKey(event) {
   } else if (event.key === "Escape") {
     if (writing) stop();
     else if (card.isShown) {
-      const isInCard = $("card").contains(document.activeElement);
-      card.hide();
-      if (isInCard) surface.element.focus();
+      card.leave(surface.element);
+      closedAt = caret();
     }
   } else if (isCommand && surface.hasCaret && (key === "z" || key === "y")) {
     event.preventDefault();
@@ -426,26 +492,46 @@ function onKey(event) {
   }
 }
 
-function onCaret() {
-  if (writing || document.activeElement !== surface.element) return;
-  const word = surface.wordAtCaret;
-  if (word) card.show(word, { isPinned: true });
-  else card.hide();
+/** Where the caret was when a person closed the card: it stays closed until the caret moves. */
+let closedAt = null;
+
+function caret() {
+  const { anchorNode, anchorOffset } = document.getSelection();
+  return { anchorNode, anchorOffset };
 }
 
-/** Puts what the server has written into the text. */
-function showGiven() {
+function onCaret() {
+  if (writing || document.activeElement !== surface.element) return;
+  const { anchorNode, anchorOffset } = caret();
+  if (closedAt?.anchorNode === anchorNode && closedAt.anchorOffset === anchorOffset) return;
+  closedAt = null;
+  const word = surface.wordAtCaret;
+  if (word) card.show(word, { isPinned: true });
+  else if (!card.isOfSelection) card.hide(); // a click at a word's end shows its card, too
+}
+
+/** Puts what the server has written into the text; Undo comes back to what was there. */
+function showGiven(kept) {
+  if (kept?.length) surface.record(kept);
   surface.restore([given.prompt]);
   const elements = given.tokens.map((token) => surface.append(token)).filter(Boolean);
   markCopied(given.tokens, given.copied_spans ?? [], elements);
   $("written")?.remove();
+  // Loading the page again is to bring back what has become of it.
+  history.replaceState(null, "", ROOT);
+  rememberSettings();
+}
+
+function openAround({ target }) {
+  const details = target.closest("details");
+  if (details) details.open = true;
 }
 
 function start() {
   for (const each of document.querySelectorAll(".with-script")) each.hidden = false;
   if (!given) restoreSettings();
   const kept = recall(sessionStorage, TEXT_KEY);
-  if (given) showGiven();
+  if (given) showGiven(kept);
   else if (kept && !surface.text) surface.restore(kept);
   showFacts();
   surface.changed();
@@ -455,6 +541,9 @@ function start() {
     write();
   });
   form.addEventListener("change", rememberSettings);
+  // What the browser complains of has to be seen.
+  form.addEventListener("invalid", openAround, { capture: true });
+  addEventListener("pagehide", rememberText);
   document.addEventListener("keydown", onKey);
   document.addEventListener("selectionchange", onCaret);
   for (const id of ["actions", "unknown", "samples"]) {
@@ -463,7 +552,7 @@ function start() {
       if (surface.hasCaret && event.target.closest("button")) event.preventDefault();
     });
   }
-  $("stop").addEventListener("click", stop);
+  $("stop").addEventListener("click", onStopClick);
   $("again").addEventListener("click", again);
   $("undo").addEventListener("click", () => surface.undo());
   $("redo").addEventListener("click", () => surface.redo());
