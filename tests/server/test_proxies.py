@@ -187,6 +187,25 @@ def test_the_page_goes_on_with_a_prompt(page: Page, proxied: Proxied) -> None:
     assert page.url == proxied.url
 
 
+def test_the_history_keeps_makes_again_and_forgets(page: Page, proxied: Proxied) -> None:
+    page.goto(proxied.url)
+    go_on(page, "The fox")
+    kept = page.locator("article")
+    page.get_by_role("link", name="your history").click()
+    assert page.url == proxied.url + "history"
+    page.get_by_role("button", name="Make it again").click()
+    expect(page.get_by_role("status")).to_have_text("Made again, word for word.")
+    assert page.url == proxied.url
+    page.goto(proxied.url + "history")
+    expect(kept).to_have_count(2)
+    page.get_by_role("button", name="Delete").first.click()
+    expect(kept).to_have_count(1)
+    page.get_by_text("Delete all", exact=True).click()
+    page.get_by_role("button", name="Yes, delete all of it").click()
+    expect(kept).to_have_count(0)
+    assert page.url == proxied.url + "history"
+
+
 def test_the_page_of_an_error_finds_its_parts(browser: Browser, proxied: Proxied) -> None:
     statuses: dict[str, int] = {}
     with closing(browser.new_context()) as context:
