@@ -1,12 +1,13 @@
 import json
 import os
+import pickle
 import re
 import shutil
 import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import psycopg
@@ -14,7 +15,9 @@ import pytest
 import torch
 from hypothesis import settings
 from playwright.sync_api import Browser, sync_playwright
+from tests.bundle.importing.foreign import WORDS, ForeignModel
 
+from lorelm.bundle.importing.imported_model import import_model
 from lorelm.corpus.documents import Documents
 from lorelm.training.recipe import Recipe
 from lorelm.training.train import TrainingOptions, train
@@ -114,6 +117,28 @@ def older_bundle(tiny_bundle: Path, tmp_path: Path) -> Path:
     del manifest["ngram"], manifest["cache"], manifest["figures"], manifest["corpus"]["files"]
     (path / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
     return path
+
+
+@pytest.fixture(scope="session")
+def new_imported_bundle(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Callable[[Sequence[str]], Path]:
+    """Makes a bundle of a model that was trained elsewhere: :class:`ForeignModel` of any words."""
+
+    def make(words: Sequence[str]) -> Path:
+        folder = tmp_path_factory.mktemp("imported")
+        torch.save(ForeignModel().state_dict(), folder / "old.pt")
+        (folder / "vocab.pkl").write_bytes(pickle.dumps(words))
+        import_model(folder / "old.pt", folder / "vocab.pkl").save(folder / "old")
+        return folder / "old"
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def imported_bundle(new_imported_bundle: Callable[[Sequence[str]], Path]) -> Path:
+    """Such a bundle of `WORDS`."""
+    return new_imported_bundle(WORDS)
 
 
 @pytest.fixture(scope="session")

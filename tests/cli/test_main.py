@@ -9,11 +9,11 @@ Lorelm = Callable[..., object]
 
 def test_help_lists_every_command(lorelm: Lorelm) -> None:
     listed = lorelm("--help").stdout
-    for command in ("serve", "generate", "train", "inspect", "score", "history"):
+    for command in ("serve", "generate", "train", "import", "inspect", "score", "history"):
         assert f"\n  {command} " in listed
 
 
-@pytest.mark.parametrize("command", ["serve", "generate", "train", "inspect", "score", "history"])
+@pytest.mark.parametrize("command", ["serve", "generate", "train", "import", "inspect", "score"])
 def test_every_command_explains_itself(lorelm: Lorelm, command: str) -> None:
     assert f"lorelm {command} " in lorelm(command, "--help").stdout.replace("python -m ", "")
 

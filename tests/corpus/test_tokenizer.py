@@ -11,6 +11,7 @@ from lorelm.corpus.tokenizer import (
     NEWLINE,
     TOKENIZER_STYLES,
     UNK,
+    BasicEnglishTokenizer,
     ClassicTokenizer,
     WordsTokenizer,
     make_tokenizer,
@@ -19,6 +20,7 @@ from lorelm.errors import CorpusError
 
 WORDS = WordsTokenizer()
 CLASSIC = ClassicTokenizer()
+ENGLISH = BasicEnglishTokenizer()
 M = WordsTokenizer.MARK
 
 FRAGMENTS = [
@@ -167,6 +169,87 @@ def test_classic_loses_case_and_punctuation():
     assert CLASSIC.tokenize("You shall NOT pass... 'tis\nnaïve!") == [
         *("you", "shall", "not", "pass", "'tis", "na", "ve")
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [
+        # The example of torchtext's documentation (torchtext.data.utils.get_tokenizer).
+        (
+            "You can now install TorchText using pip!",
+            ["you", "can", "now", "install", "torchtext", "using", "pip", "!"],
+        ),
+        # The rules of its documentation, one by one: lower case; spaces around ' . , ( ) ! ?; no
+        # double quotes; a space for <br />, semicolons, colons and runs of white space.
+        ("ABC Äß", ["abc", "äß"]),
+        ("don't 'tis", ["don", "'", "t", "'", "tis"]),
+        ('"a"b "c"', ["ab", "c"]),
+        ("a.b...", ["a", ".", "b", ".", ".", "."]),
+        ("a<br />b<br/>", ["a", "b<br/>"]),
+        ("a,b(c)d!e?f", ["a", ",", "b", "(", "c", ")", "d", "!", "e", "?", "f"]),
+        ("a;b:c", ["a", "b", "c"]),
+        (" a \t\n\u00a0b\u2028", ["a", "b"]),
+        ("a-b_c/d 1,000 <unk>", ["a-b_c/d", "1", ",", "000", "<unk>"]),
+        ("", []),
+        # The line of torchtext's own test of it.
+        (
+            "'\".<br />,()!?;:   Basic English Normalization for a Line of Text   "
+            "'\".<br />,()!?;:",
+            [
+                *("'", ".", ",", "(", ")", "!", "?", "basic", "english", "normalization"),
+                *("for", "a", "line", "of", "text", "'", ".", ",", "(", ")", "!", "?"),
+            ],
+        ),
+    ],
+)
+def test_basic_english_cuts_as_torchtext_does(text, tokens):
+    assert ENGLISH.tokenize(text) == tokens
+
+
+_TORCHTEXTS = [
+    *((r"\'", " '  "), (r"\"", ""), (r"\.", " . "), (r"<br \/>", " "), (r",", " , ")),
+    *((r"\(", " ( "), (r"\)", " ) "), (r"\!", " ! "), (r"\?", " ? "), (r"\;", " "), (r"\:", " ")),
+    (r"\s+", " "),
+]
+
+
+def torchtexts_basic_english(line: str) -> list[str]:
+    """The function of torchtext 0.18 with its regular expressions."""
+    line = line.lower()
+    for pattern, replacement in _TORCHTEXTS:
+        line = re.sub(pattern, replacement, line)
+    return line.split()
+
+
+@given(
+    st.one_of(texts, st.lists(st.sampled_from([*FRAGMENTS, "<br />", ";", ":", "."])).map("".join))
+)
+@example('<br />a<b"r />b')
+def test_basic_english_is_torchtexts_function(text):
+    assert ENGLISH.tokenize(text) == torchtexts_basic_english(text)
+
+
+@given(texts.filter(lambda text: "<br" not in text.replace('"', "").lower()))
+@example("they're (said he), don't ' and 's ''")
+def test_a_text_of_basic_english_has_its_tokens_again(text):
+    tokens = ENGLISH.tokenize(text)
+    assert ENGLISH.tokenize(ENGLISH.detokenize(tokens)) == tokens
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "they're late, it's cold (so he said), don't go! why?",
+        "frodo's ring... lost.",
+        "we'll go and i'd stay",
+    ],
+)
+def test_basic_english_reads_as_people_write(text):
+    assert ENGLISH.detokenize(ENGLISH.tokenize(text)) == text
+
+
+def test_a_quotation_in_basic_english_has_its_spaces():
+    assert ENGLISH.detokenize(ENGLISH.tokenize("he said, 'go on'")) == "he said, ' go on'"
 
 
 @pytest.mark.parametrize("style", TOKENIZER_STYLES)

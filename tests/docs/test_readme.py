@@ -19,7 +19,7 @@ from lorelm.training.recipe import Recipe
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMANDS = (
-    *("serve", "generate", "train", "inspect", "evaluate", "compare", "score"),
+    *("serve", "generate", "train", "import", "inspect", "evaluate", "compare", "score"),
     *("history list", "history export", "history stats", "history prune"),
 )
 
@@ -41,7 +41,7 @@ def test_the_options_page_is_what_help_says() -> None:
 
 
 def test_every_link_and_picture_is_there() -> None:
-    names = ("README.md", "CONTRIBUTING.md", "ARCHITECTURE.md", "docs/proxies.md")
+    names = ("README.md", "CONTRIBUTING.md", "ARCHITECTURE.md", "docs/proxies.md", "app/README.md")
     pages = [ROOT / name for name in names]
     for page in pages:
         for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):

@@ -1,10 +1,14 @@
+from collections.abc import Callable
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from lorelm.bundle import Bundle
 from lorelm.corpus.tokenizer import EOS, UNK, make_tokenizer
 from lorelm.corpus.vocabulary import EOS_ID, UNK_ID, Vocabulary
-from lorelm.errors import CorpusError
-from lorelm.evaluation.text import HeldOutText
+from lorelm.errors import BundleError, CorpusError
+from lorelm.evaluation.text import HeldOutText, require_foretold
 
 VOCABULARY = Vocabulary([UNK, EOS, "the", "ring", "￭,"])
 
@@ -57,3 +61,16 @@ def test_characters_that_the_tokenizer_drops_do_not_count() -> None:
 def test_a_text_that_cannot_be_judged_is_refused(documents: list[str], message: str) -> None:
     with pytest.raises(CorpusError, match=message):
         text(*documents)
+
+
+def test_an_imported_model_is_not_judged_on_what_it_holds_impossible(
+    new_imported_bundle: Callable[[list[str]], Path],
+) -> None:
+    words = [f"w{number}" for number in range(28)]
+    for special, lacking in (("<unk>", "<eos>"), ("<eos>", "<unk>")):
+        bundle = Bundle.load(new_imported_bundle([*words, special, "more"]))
+        known, unknown = bundle.vocabulary.encode(["w1", "w2"]), np.array([UNK_ID])
+        end = np.array([EOS_ID])
+        require_foretold(np.concatenate([known, end if lacking == "<unk>" else unknown]), bundle)
+        with pytest.raises(BundleError, match=f"a vocabulary without {lacking}"):
+            require_foretold(np.concatenate([known, unknown, end]), bundle)

@@ -35,9 +35,9 @@ def written(
     return draft
 
 
-def logits_after(runtime: Runtime, ids: list[int]) -> np.ndarray:
+def logits_after(runtime: Runtime, ids: list[int], *, first: int = EOS_ID) -> np.ndarray:
     state = State.zeros(runtime.config, 1)
-    for id_ in (EOS_ID, *ids):
+    for id_ in (first, *ids):
         logits_BV, state = runtime.step(np.array([id_]), state)
     return logits_BV[0]
 
@@ -150,3 +150,55 @@ def test_a_prompt_may_only_be_read(runtime: Runtime) -> None:
     assert (draft.ids, draft.finish_reason) == ([], "length")
     assert len(draft.prompt_scores) == 3
     assert draft.prompt_scores[0].alternatives == ()
+
+
+def test_a_prompt_may_be_read_without_an_eos_before_it(runtime: Runtime) -> None:
+    asked = {"max_len": 12, "min_len": 12, "sampling": {"temperature": 0}}
+    draft = written(runtime, prompt=[4, 9, 7], reads_eos_first=False, **asked)
+    for place, id_ in enumerate(draft.ids):
+        logits_V = logits_after(runtime, [9, 7, *draft.ids[:place]], first=4)
+        logits_V[[UNK_ID, EOS_ID]] = -np.inf
+        assert id_ == int(logits_V.argmax())
+    assert list(draft.known_ids) == [4, 9, 7, *draft.ids]
+    assert draft.ids != written(runtime, prompt=[4, 9, 7], **asked).ids
+
+
+def test_an_empty_prompt_is_read_as_an_eos_in_any_case(runtime: Runtime) -> None:
+    one, two = (written(runtime, 5, reads_eos_first=reads) for reads in (True, False))
+    assert one.ids == two.ids
+    assert list(two.known_ids[:1]) == [EOS_ID]
+    assert two.num_not_foretold == 0
+
+
+@pytest.mark.parametrize("prompt", [[4], [4, 9, 7]])
+def test_what_nothing_was_read_before_has_no_score(runtime: Runtime, prompt: list[int]) -> None:
+    asked = {"reads_eos_first": False, "max_len": 5, "num_alternatives": 0}
+    plain = written(runtime, 1, prompt=prompt, **asked)
+    draft = written(runtime, 1, prompt=prompt, scores_prompt=True, **asked)
+    assert draft.num_not_foretold == 1
+    assert draft.ids == plain.ids
+    assert not draft.lacks_scores
+    scores = [*draft.prompt_scores, *draft.scores]
+    ids = [*prompt[1:], *draft.ids]
+    assert len(scores) == len(ids)
+    for place, (id_, score) in enumerate(zip(ids, scores, strict=True)):
+        logits_V = logits_after(runtime, ids[:place], first=prompt[0]).astype(np.float64)
+        expected_V = logits_V - np.log(np.exp(logits_V).sum())
+        assert score.log_probability == pytest.approx(expected_V[id_], abs=1e-6)
+
+
+def test_a_penalty_counts_the_whole_prompt_and_nothing_else(runtime: Runtime) -> None:
+    sampling = {"temperature": 0, "repetition_penalty": 0.5}  # what is there becomes likelier
+    asked = {"reads_eos_first": False, "max_len": 1, "sampling": sampling}
+    written_ids = set()
+    for first in range(2, runtime.config.vocabulary_size):
+        for prompt in ([first, second] for second in range(2, 12)):
+            [id_] = written(runtime, prompt=prompt, **asked).ids
+            logits_V = logits_after(runtime, prompt[1:], first=first)
+            logits_V[[UNK_ID, EOS_ID]] = -np.inf
+            is_free = id_ == int(logits_V.argmax())
+            factors = np.where(logits_V[prompt] > 0, np.float32(2), np.float32(0.5))
+            logits_V[prompt] *= factors
+            assert id_ == int(logits_V.argmax())
+            written_ids.add("free" if is_free else "first" if id_ == first else "second")
+    assert written_ids == {"free", "first", "second"}

@@ -1,11 +1,14 @@
 from pathlib import Path
 
 import pytest
+from tests.bundle.importing.foreign import UNK, WORDS, ForeignModel, greedy
 
 import lorelm
 from lorelm.bundle import Bundle
 from lorelm.errors import SamplingError
 from lorelm.evaluation.perplexity import foretell
+from lorelm.generation.generator import write
+from lorelm.generation.settings import GenerationSettings
 
 
 @pytest.fixture(scope="module")
@@ -125,3 +128,67 @@ def test_ids_and_documents_are_two_ways_of_writing_one_thing(model: lorelm.Langu
     prompt = model.prompt_of_ids(ids[:2])
     assert (prompt.text, prompt.has_eos) == ("The fox", False)
     assert model.prompt_of_ids([1, *ids[:2]]).has_eos
+
+
+@pytest.fixture(scope="module")
+def imported(imported_bundle: Path) -> lorelm.LanguageModel:
+    return lorelm.load(imported_bundle)
+
+
+def test_an_imported_model_writes_in_float32_what_it_wrote_elsewhere(
+    imported: lorelm.LanguageModel, imported_bundle: Path
+) -> None:
+    for prompt in ("the fox ran to", "w3", "a dragon ran"):
+        ids = [WORDS.index(w) if w in WORDS else UNK for w in prompt.split()]
+        expected = [WORDS[id_] for id_ in greedy(ForeignModel(), ids, max_len=30)]
+        for asked in ({}, {"precision": "float32"}):
+            model = lorelm.load(imported_bundle, **asked)
+            assert model.generate(prompt, temperature=0, max_len=30).text.split() == expected
+    assert lorelm.load(imported_bundle, precision="int8").generate(prompt, seed=1).text
+
+
+def test_scores_of_an_imported_model_leave_its_texts_as_they_are(
+    imported: lorelm.LanguageModel,
+) -> None:
+    settings = GenerationSettings(seed=4, num_alternatives=2)
+    prompt = imported.read_prompt("the fox ran")
+    replies = []
+    for scores_prompt in (True, False):
+        task = imported.task(prompt, settings, scores_prompt=scores_prompt)
+        write(imported.runtime, task.drafts[0])
+        replies.append(imported.wording.reply(task))
+        if scores_prompt:
+            tokens = imported.wording.prompt_tokens(task, task.drafts[0])
+    assert replies[0] == replies[1]
+    assert [token.text for token in tokens] == ["the", " fox", " ran"]
+    assert tokens[0].log_probability is None
+    assert all(token.log_probability is not None for token in tokens[1:])
+
+
+def test_an_imported_model_scores_a_text_from_an_eos_on(
+    imported: lorelm.LanguageModel, imported_bundle: Path
+) -> None:
+    tokens = imported.score("the fox ran")
+    bundle = Bundle.load(imported_bundle)
+    stream = bundle.vocabulary.encode(["the", "fox", "ran"])
+    expected = foretell(bundle.runtime(), stream).log_probabilities
+    assert [token.log_probability for token in tokens] == pytest.approx(expected, abs=1e-6)
+
+
+def test_an_eos_that_is_given_is_read(imported: lorelm.LanguageModel) -> None:
+    settings = GenerationSettings(seed=4)
+    ids = imported.vocabulary.encode(["the", "fox"]).tolist()
+    for given in (ids, [1, *ids]):
+        [draft] = imported.task(imported.prompt_of_ids(given), settings).drafts
+        assert list(draft.known_ids) == given
+
+
+def test_what_is_never_written_is_not_even_when_it_is_wished_for(
+    imported: lorelm.LanguageModel,
+) -> None:
+    wished = {"logit_bias": {"<pad>": 100.0, "fox": 50.0}, "max_len": 3}
+    for settings in (wished, {"max_len": 1000, "min_len": 1000, "temperature": 5.0}):
+        reply = imported.generate("the", seed=1, num_samples=4, **settings)
+        for sample in reply.samples:
+            assert sample.text
+            assert not {"<pad>", "<unk>", "pad"} & set(sample.text.split())

@@ -1,4 +1,5 @@
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -124,3 +125,19 @@ def test_a_bundle_without_weights_is_refused(
     with pytest.raises(BundleError, match=r"has no weights\.safetensors: it is a serving bundle"):
         train(tales, recipe, out=tmp_path / "m", options=options)
     assert not (tmp_path / "m").exists()
+
+
+def test_what_an_imported_model_never_saw_is_new_to_it(
+    new_imported_bundle: Callable[[list[str]], Path],
+) -> None:
+    words = [f"w{number}" for number in range(30)]
+    bundle = Bundle.load(new_imported_bundle(words))
+    weights = initial_weights(bundle, vocabulary("w3", "w5"), CLASSIC)
+    known = bundle.weights()
+    rows = bundle.vocabulary.encode(["w3", "w5"])
+    for name in BY_WORD:
+        np.testing.assert_array_equal(weights[name][2:], known[name][rows])
+        for new in (UNK_ID, EOS_ID):
+            np.testing.assert_allclose(
+                weights[name][new], known[name][rows].mean(axis=0), rtol=1e-5
+            )

@@ -17,7 +17,7 @@
 import errno
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +39,7 @@ from lorelm.bundle.manifest import (
     CorpusFacts,
     Evaluation,
     Figures,
+    ImportedFacts,
     Manifest,
     NGramFacts,
     TrainingFacts,
@@ -153,8 +154,11 @@ class Bundle:
 
         The same fingerprint, prompt, settings and seed give the same text.
         """
-        files = sorted(self.manifest.files.items())
-        digest = hashlib.sha256(json.dumps([self.manifest.tokenizer, files]).encode())
+        manifest = self.manifest
+        facts: list[object] = [manifest.tokenizer, sorted(manifest.files.items())]
+        if manifest.imported is not None:
+            facts.append([manifest.reads_eos_first, manifest.never_written, manifest.precision])
+        digest = hashlib.sha256(json.dumps(facts).encode())
         return digest.hexdigest()[:16]
 
     @property
@@ -163,24 +167,25 @@ class Bundle:
         return tuple(p for p in PRECISIONS if graph_name(p) in self.manifest.files)
 
     def runtime(
-        self, precision: Precision = "int8", *, num_threads: int = 1, cache: bool = False
+        self, precision: Precision | None = None, *, num_threads: int = 1, cache: bool = False
     ) -> Runtime:
         """What executes the model.
 
         Args:
+            precision: None takes that of the manifest.
             cache: with the neural cache.
 
         Raises:
             BundleError: there is no graph of this precision, or it does not fit the vocabulary; or
                 no cache was tuned.
         """
-        network = self._network(precision, num_threads=num_threads)
+        network = self._network(precision or self.manifest.precision, num_threads=num_threads)
         if not cache:
             return network
         facts = self.manifest.cache
         if facts is None:
             raise BundleError(
-                f"bundle {self.path} has no settings of a neural cache: train it again"
+                f"bundle {self.path} has no settings of a neural cache{self._why_not()}"
             )
         return CachedRuntime(network, CacheSettings(facts.size, facts.sharpness, facts.weight))
 
@@ -222,7 +227,7 @@ class Bundle:
         model = self._parsed(NGRAM, KneserNey.from_bytes)
         if model is None or self.manifest.ngram is None:
             raise BundleError(
-                f"bundle {self.path} carries no n-gram model: train it again with --ngram"
+                f"bundle {self.path} carries no n-gram model{self._why_not(' with --ngram')}"
             )
         if model.vocabulary_size != len(self.vocabulary):
             raise BundleError(
@@ -233,6 +238,11 @@ class Bundle:
         if cache and facts is not None and facts.mixture_weight is not None:
             return model, facts.mixture_weight
         return model, self.manifest.ngram.mixture_weight
+
+    def _why_not(self, how: str = "") -> str:
+        if self.manifest.imported is not None:
+            return ", for it was imported, and that is learned from the training text"
+        return f": train it again{how}"
 
     def copies(self) -> FingerprintIndex | None:
         """The fingerprints of the training text; None where there are none.
@@ -320,22 +330,27 @@ def save_bundle(
     graphs: Mapping[Precision, bytes],
     weights: Weights | None,
     weight_type: WeightType = "float32",
-    recipe: Mapping[str, object],
-    corpus: CorpusFacts,
-    evaluation: Evaluation,
-    training: TrainingFacts,
-    spelling: KneserNey,
-    copies: FingerprintIndex | None,
-    ngram: KneserNey | None,
-    ngram_facts: NGramFacts | None,
+    reads_eos_first: bool = True,
+    never_written: Sequence[str] = (),
+    precision: Precision = "int8",
+    imported: ImportedFacts | None = None,
+    recipe: Mapping[str, object] | None = None,
+    corpus: CorpusFacts | None = None,
+    evaluation: Evaluation | None = None,
+    training: TrainingFacts | None = None,
+    spelling: KneserNey | None = None,
+    copies: FingerprintIndex | None = None,
+    ngram: KneserNey | None = None,
+    ngram_facts: NGramFacts | None = None,
     cache: CacheFacts | None = None,
-    metrics: bytes,
+    metrics: bytes = b"",
     curves: bytes | None = None,
 ) -> None:
     """Writes a bundle in place of the one that may be there, all of it or nothing.
 
     Without `weights` it is a serving bundle; without `ngram` it cannot give the mixture, without
-    `copies` neither tell nor forbid copied spans. Files of other names in the folder stay.
+    `copies` neither tell nor forbid copied spans. Of a model that is `imported`, what is not known
+    is left out. Files of other names in the folder stay.
 
     Args:
         weight_type: the numbers that the weights are written in.
@@ -348,7 +363,8 @@ def save_bundle(
     """
     files = {VOCABULARY: vocabulary.to_json().encode()}
     files |= {graph_name(precision): graph for precision, graph in graphs.items()}
-    files[SPELLING] = spelling.to_bytes()
+    if spelling is not None:
+        files[SPELLING] = spelling.to_bytes()
     if copies is not None:
         files[COPIES] = copies.to_bytes()
     if ngram is not None:
@@ -359,7 +375,11 @@ def save_bundle(
         created_by=f"lorelm {VERSION}",
         tokenizer=tokenizer.style,
         model=model,
-        recipe=dict(recipe),
+        reads_eos_first=reads_eos_first,
+        never_written=tuple(never_written),
+        precision=precision,
+        imported=imported,
+        recipe=None if recipe is None else dict(recipe),
         corpus=corpus,
         evaluation=evaluation,
         training=training,
@@ -367,7 +387,9 @@ def save_bundle(
         cache=cache,
         files={name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
     )
-    files |= {MANIFEST: manifest.to_json(), METRICS: metrics}
+    files[MANIFEST] = manifest.to_json()
+    if metrics:
+        files[METRICS] = metrics
     if curves is not None:
         files[CURVES] = curves
     try:
@@ -379,6 +401,20 @@ def save_bundle(
         raise BundleError(
             f"bundle {path} cannot be written: {error.strerror or error}{remedy}"
         ) from error
+
+
+def check_target(path: str | Path) -> None:
+    """Refuses what :func:`held_target` would refuse, and leaves no trace.
+
+    Raises:
+        BundleError: see there.
+    """
+    path = Path(path)
+    if path.is_dir():
+        with held_target(path):
+            pass
+    else:
+        check_place(path)
 
 
 @contextmanager

@@ -3,12 +3,13 @@
 import json
 from typing import Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from lorelm.corpus.reading_options import CorpusFile
 from lorelm.errors import BundleError
 from lorelm.model.config import ModelConfig
 from lorelm.ngrams.kneser_ney import MAX_ORDER
+from lorelm.runtime.step_graph import Precision
 
 FORMAT_VERSION: Final = 1
 
@@ -187,6 +188,22 @@ class TrainingFacts(_Section):
     device: str
 
 
+class ImportedFacts(_Section):
+    """Where a model comes from that was not trained here.
+
+    Attributes:
+        checkpoint: the name of the file with its weights.
+        vocabulary: the name of the file with its words; null where there was none.
+        never_seen: of `<unk>` and `<eos>`, those that its vocabulary lacked.
+        notices: what was guessed, cut or filled, in sentences fit to be shown.
+    """
+
+    checkpoint: str
+    vocabulary: str | None
+    never_seen: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
+
+
 class Manifest(_Section):
     """Everything about a bundle but its tensors and words.
 
@@ -194,6 +211,12 @@ class Manifest(_Section):
         created_by: the version of LoreLM that wrote it.
         tokenizer: style of the tokenizer.
         model: the sizes of the model.
+        reads_eos_first: whether a prompt is read after an `<eos>`, as training does; a model that
+            was trained elsewhere reads the prompt alone.
+        never_written: words that are not generated, such as `<pad>`.
+        precision: of the numbers that it serves with if nothing else is asked for.
+        imported: of a model that was trained elsewhere; null of one that was trained here. What is
+            not known of such a model is null.
         recipe: all settings of the training run.
         ngram: of the n-gram model beside it; null in a bundle of an older version, and
             where the training part was too large to be counted.
@@ -206,14 +229,40 @@ class Manifest(_Section):
     created_by: str
     tokenizer: str
     model: ModelConfig
-    recipe: dict[str, Any]
-    corpus: CorpusFacts
-    evaluation: Evaluation
-    training: TrainingFacts
+    reads_eos_first: bool = True
+    never_written: tuple[str, ...] = ()
+    precision: Precision = "int8"
+    imported: ImportedFacts | None = None
+    recipe: dict[str, Any] | None = None
+    corpus: CorpusFacts | None = None
+    evaluation: Evaluation | None = None
+    training: TrainingFacts | None = None
     ngram: NGramFacts | None = None
     cache: CacheFacts | None = None
     figures: Figures | None = None
     files: dict[str, str]
+
+    @model_validator(mode="after")
+    def _has_an_origin(self) -> Self:
+        if self.imported is None:
+            for name in ("recipe", "corpus", "evaluation", "training"):
+                if getattr(self, name) is None:
+                    raise ValueError(f"{name} is missing")
+        return self
+
+    @property
+    def source(self) -> str:
+        """The name of the file that the model is made of: its corpus, or a foreign checkpoint."""
+        if self.corpus is not None:
+            return self.corpus.source
+        assert self.imported is not None
+        return self.imported.checkpoint
+
+    @property
+    def num_words(self) -> int:
+        """How many words the model knows, `<unk>` and `<eos>` included where it has seen them."""
+        never_seen = () if self.imported is None else self.imported.never_seen
+        return self.model.vocabulary_size - len(never_seen)
 
     def to_json(self) -> bytes:
         text = json.dumps(self.model_dump(mode="json"), indent=2, ensure_ascii=False)

@@ -57,7 +57,8 @@ def compare(
         ]
         click.echo(json.dumps(found, indent=2))
         return
-    click.echo(f"{name}, {precision}; 95 % intervals in brackets\n")
+    computed = precision or " and ".join(sorted({each.manifest.precision for each in loaded}))
+    click.echo(f"{name}, {computed}; 95 % intervals in brackets\n")
     for line in aligned(comparison_table(bundles, models)):
         click.echo(line)
     click.echo()

@@ -75,7 +75,13 @@ def evaluate(
         click.echo(result.figures.model_dump_json(indent=2))
     else:
         show_figures(result.figures, click.echo)
-    if result.figures.ngram_perplexity is None and interpolate is None:
+    if loaded.manifest.imported is not None:
+        click.echo(
+            "Not compared with counting, not looked for copies, and no bits per character: the "
+            "training text of an imported model is not known.",
+            err=True,
+        )
+    elif result.figures.ngram_perplexity is None and interpolate is None:
         click.echo(
             "Not compared with counting: the bundle carries no n-gram model, and its corpus is not "
             "where it was, or too large to be counted.",

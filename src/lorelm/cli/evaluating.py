@@ -24,13 +24,13 @@ class EvaluationSettings:
     Attributes:
         interpolate: compare with the n-gram model and the mixture; None does where it is possible.
         num_samples: texts to generate and look up in the training text.
-        precision: of the network.
+        precision: of the network; None takes that of the manifest.
         cache: judge the network with its neural cache too.
     """
 
     interpolate: bool | None = None
     num_samples: int = 100
-    precision: Precision = "int8"
+    precision: Precision | None = None
     cache: bool = False
 
 
@@ -132,7 +132,8 @@ def _index(bundle: Bundle, corpus: Corpus | None, settings: EvaluationSettings) 
     if corpus is not None:
         return TrainingText(corpus.train.documents, corpus.tokenizer)
     copies = bundle.copies()
-    if copies is None and settings.num_samples:
+    is_known = bundle.manifest.imported is None
+    if copies is None and settings.num_samples and is_known:
         raise BundleError(
             f"bundle {bundle.path} has no index of its training text: train it again, or give "
             "--samples 0 to look for no copies"

@@ -7,6 +7,7 @@ from typing import Final
 
 import click
 
+from lorelm.cli.printable import printable
 from lorelm.errors import LoreLMError, TrainingStoppedError, WorkerLostError
 from lorelm.version import VERSION
 
@@ -14,6 +15,7 @@ _COMMANDS: Final = (
     "serve",
     "generate",
     "train",
+    "import",
     "inspect",
     "evaluate",
     "compare",
@@ -31,7 +33,8 @@ class _LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        command = getattr(importlib.import_module(f"lorelm.cli.{cmd_name}"), cmd_name)
+        name = "import_" if cmd_name == "import" else cmd_name  # a keyword of Python
+        command = getattr(importlib.import_module(f"lorelm.cli.{name}"), name)
         assert isinstance(command, click.Command)
         return command
 
@@ -48,11 +51,18 @@ def lorelm() -> None:
     lorelm serve                          a web page for the model that comes with LoreLM
     lorelm train my.csv --out my-model    a model of your own text
     lorelm serve my-model                 a web page for it
+    lorelm import old.pt --vocab vocab.pkl --out my-model
+                                          the same for a model that you have
     """
 
 
 def main() -> None:
-    """Runs the command line.
+    """Runs the command line."""
+    run(lorelm)
+
+
+def run(command: click.Command) -> None:
+    """Runs a command with the arguments of this process.
 
     Exit codes: 0, all is well; 1, something on this machine is missing or in the way; 2, the
     input is wrong; 130, Ctrl-C.
@@ -61,7 +71,7 @@ def main() -> None:
         # A corpus may hold any character; a Windows console may not have it. Show what it has.
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]
     try:
-        lorelm.main(standalone_mode=False)
+        command.main(standalone_mode=False)
     except TrainingStoppedError as error:
         _say(error)
         sys.exit(130)
@@ -82,4 +92,4 @@ def _say(error: LoreLMError) -> None:
     They fail alike. When one is lost, it may be the one that would speak.
     """
     if os.environ.get("LOCAL_RANK", "0") == "0" or isinstance(error, WorkerLostError):
-        click.echo(f"lorelm: {error}", err=True)
+        click.echo(f"lorelm: {printable(str(error))}", err=True)

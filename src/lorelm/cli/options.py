@@ -61,9 +61,8 @@ def refuse_reading_options(reason: str) -> None:
 precision_option = click.option(
     "--precision",
     type=click.Choice(PRECISIONS),
-    default="int8",
-    show_default=True,
-    help="Numbers to compute with: int8 is faster and what the server uses.",
+    help="Numbers to compute with: int8 is faster.  [default: what the server uses: int8, and "
+    "float32 for an imported model]",
 )
 
 

@@ -19,7 +19,7 @@ from lorelm.corpus.readers import read_documents
 from lorelm.corpus.windows import encode_stream
 from lorelm.evaluation.mixture import CountedModel
 from lorelm.evaluation.perplexity import StreamScore, foretell
-from lorelm.evaluation.text import require_known_word
+from lorelm.evaluation.text import require_foretold, require_known_word
 
 
 @click.command()
@@ -50,6 +50,7 @@ def score(
     tokens = tokenize_documents(documents, loaded.tokenizer)
     require_known_word(tokens, loaded.vocabulary, name=file)
     stream = encode_stream(tokens, loaded.vocabulary)
+    require_foretold(stream, loaded)
     logs = foretell(loaded.runtime(precision, cache=cache), stream).log_probabilities
     if mixture:
         logs = CountedModel.of_bundle(loaded).mixed(logs, stream, cache=cache)

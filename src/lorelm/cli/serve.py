@@ -12,9 +12,11 @@ from flask import Flask
 
 from lorelm.bundle import EMBEDDED_PATH
 from lorelm.cli.options import cache_option, history_option, mixture_option
+from lorelm.cli.printable import printable
 from lorelm.errors import HistoryError
 from lorelm.history.database import default_url
-from lorelm.server.app import create_app
+from lorelm.server.app import SERVED_MODELS, create_app
+from lorelm.server.served_models import ServedModels
 from lorelm.server.serving import open_port, serve_until_stopped, url_of
 from lorelm.server.settings import ServerSettings
 
@@ -113,18 +115,32 @@ _API_KEY_VARIABLE, _ADMIN_KEY_VARIABLE = _KEY_VARIABLES = ("LORELM_API_KEY", "LO
 @click.option(
     "--access-log", metavar="FILE", help="Add a line of JSON a request; - writes to stderr."
 )
-def serve(
-    *,
+def serve(*, bundles: Sequence[Path], **flags: Any) -> None:
+    """Serves the models in the folders BUNDLE (without any, the embedded one) as a web page.
+
+    The same port answers programs: /docs says how.
+    """
+    serve_bundles(bundles or (EMBEDDED_PATH,), **flags)
+
+
+def serve_bundles(
     bundles: Sequence[Path],
+    *,
+    notices: Sequence[str] = (),
     host: str,
     port: int,
     history: str | None,
     no_history: bool,
     **flags: Any,
 ) -> None:
-    """Serves the models in the folders BUNDLE (without any, the embedded one) as a web page.
+    """Serves until it is stopped, by the options of the command that runs now.
 
-    The same port answers programs: /docs says how.
+    Args:
+        notices: sentences for the page and the terminal.
+
+    Raises:
+        LoreLMError: the server cannot start, or cannot have the models or the history.
+        click.UsageError: two options exclude each other.
     """
     for variable in _KEY_VARIABLES:
         if os.environ.get(variable) == "":  # which click takes for none: a secret got lost
@@ -135,13 +151,20 @@ def serve(
     if is_history_given and no_history:
         raise click.UsageError("--history and --no-history exclude each other.")
     settings = ServerSettings(
-        bundles=bundles or (EMBEDDED_PATH,),
+        bundles=bundles,
+        notices=notices,
         history=None if no_history else history or default_url(),
         **flags,
     )
     app = _create_app(settings, needs_history=history is not None)
     listening = open_port(host, port)
-    ready = f"LoreLM serves {url_of(listening)} (Ctrl-C ends it)"
+    models: ServedModels = app.extensions[SERVED_MODELS]
+    ready = "\n".join(
+        [
+            f"LoreLM serves {url_of(listening)} (Ctrl-C ends it)",
+            *(f"lorelm: {printable(notice)}" for notice in (*notices, *models.notices)),
+        ]
+    )
     serve_until_stopped(
         app, listening, settings=settings, on_ready=lambda: click.echo(ready, err=True)
     )

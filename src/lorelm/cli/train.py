@@ -338,7 +338,7 @@ def _say_beginning(documents: Documents, out: Path, resume: "Checkpoint | None")
     replaced = manifest_in(out)
     if replaced is not None:
         click.echo(
-            f"{out} holds a model of {replaced.corpus.source}, which the new one will replace.",
+            f"{out} holds a model of {replaced.source}, which the new one will replace.",
             err=True,
         )
     echo_notes(documents.notes)

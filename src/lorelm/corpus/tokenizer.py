@@ -68,6 +68,51 @@ class ClassicTokenizer(Tokenizer):
         return token if previous is None else " " + token
 
 
+class BasicEnglishTokenizer(Tokenizer):
+    """Lower-case words and the punctuation of sentences, as torchtext's ``basic_english`` cuts.
+
+    Restated from torchtext 0.18, ``torchtext.data.utils._basic_english_normalize``: the text is
+    lower-cased, the replacements below are made in this order, and the rest is split on white
+    space. Double quotation marks, semicolons and colons are lost. Many models that were trained
+    elsewhere read this.
+    """
+
+    style = "basic_english"
+
+    _REPLACEMENTS = (
+        ("'", " '  "),
+        ('"', ""),
+        (".", " . "),
+        ("<br />", " "),
+        (",", " , "),
+        ("(", " ( "),
+        (")", " ) "),
+        ("!", " ! "),
+        ("?", " ? "),
+        (";", " "),
+        (":", " "),
+    )
+    _CLOSING = frozenset(".,)!?")
+    _APOSTROPHE = "'"
+    _CONTRACTED = frozenset(("s", "t", "m", "d", "ll", "re", "ve", "em"))
+    """What follows the apostrophe of it's, don't, I'm, he'd, we'll, they're, I've, get 'em."""
+
+    def tokenize(self, text: str) -> list[str]:
+        text = text.lower()
+        for old, new in self._REPLACEMENTS:
+            text = text.replace(old, new)
+        return text.split()
+
+    def piece(self, token: str, previous: str | None) -> str:
+        if previous is None or token in self._CLOSING or previous == "(":
+            return token
+        if token == self._APOSTROPHE and previous not in self._CLOSING:
+            return token
+        if previous == self._APOSTROPHE and token in self._CONTRACTED:
+            return token
+        return " " + token
+
+
 class WordsTokenizer(Tokenizer):
     """Words with their case, punctuation and line breaks, and the spacing between them.
 
@@ -153,7 +198,8 @@ def _shortest(space: str) -> str:
 
 
 _TOKENIZERS: Final[dict[str, type[Tokenizer]]] = {
-    tokenizer.style: tokenizer for tokenizer in (WordsTokenizer, ClassicTokenizer)
+    tokenizer.style: tokenizer
+    for tokenizer in (WordsTokenizer, ClassicTokenizer, BasicEnglishTokenizer)
 }
 
 TOKENIZER_STYLES: Final = tuple(_TOKENIZERS)

@@ -18,7 +18,7 @@ from lorelm.evaluation.scores import (
     score,
 )
 from lorelm.evaluation.spelling import SpellingModel
-from lorelm.evaluation.text import HeldOutText
+from lorelm.evaluation.text import HeldOutText, require_foretold
 from lorelm.runtime.step_graph import Precision
 
 
@@ -55,7 +55,11 @@ class ComparedModel:
 
 
 def compare(
-    bundles: Sequence[Bundle], texts: Sequence[str], *, name: str, precision: Precision = "int8"
+    bundles: Sequence[Bundle],
+    texts: Sequence[str],
+    *,
+    name: str,
+    precision: Precision | None = None,
 ) -> list[ComparedModel]:
     """Judges each model on the same documents.
 
@@ -63,6 +67,7 @@ def compare(
 
     Args:
         name: the texts in words fit to be shown.
+        precision: None takes that of each manifest.
 
     Raises:
         CorpusError: there are fewer than two documents, or a model knows no word of them.
@@ -93,7 +98,7 @@ class _Judged:
     bits: Floats
 
 
-def _judge(bundle: Bundle, texts: Sequence[str], name: str, precision: Precision) -> _Judged:
+def _judge(bundle: Bundle, texts: Sequence[str], name: str, precision: Precision | None) -> _Judged:
     text = HeldOutText.of(
         [bundle.tokenizer.tokenize(text) for text in texts],
         name=name,
@@ -104,8 +109,9 @@ def _judge(bundle: Bundle, texts: Sequence[str], name: str, precision: Precision
     if spelling is None:
         raise BundleError(
             f"bundle {bundle.path} has no spelling model, without which models do not compare: "
-            "train it again"
+            + ("it was imported" if bundle.manifest.imported else "train it again")
         )
+    require_foretold(text.stream, bundle)
     logs = foretell(bundle.runtime(precision), text.stream).log_probabilities
     unknown, words = text.unknown_counts
     return _Judged(

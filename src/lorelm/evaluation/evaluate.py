@@ -27,7 +27,7 @@ from lorelm.evaluation.scores import (
     share_difference_interval,
 )
 from lorelm.evaluation.spelling import SpellingModel
-from lorelm.evaluation.text import HeldOutText
+from lorelm.evaluation.text import HeldOutText, require_foretold
 from lorelm.runtime.step_graph import Precision
 
 
@@ -69,7 +69,7 @@ def evaluate(
     bundle: Bundle,
     text: HeldOutText,
     *,
-    precision: Precision = "int8",
+    precision: Precision | None = None,
     counted: CountedModel | None,
     samples: Samples | None,
     index: CopyIndex | None,
@@ -78,14 +78,18 @@ def evaluate(
     """Judges a model on a text: against counting, and for copies.
 
     Args:
+        precision: of the network; None takes that of the manifest.
         counted: the n-gram model to compare with, where there is one.
         samples: what the model wrote, to be looked up in the `index`.
         index: the training text, where there is an index of it.
         cache: judge the network with its neural cache too.
 
     Raises:
-        BundleError: the bundle lacks this precision or the cache, or a file of it is damaged.
+        BundleError: the bundle lacks this precision or the cache, or a file of it is damaged; or
+            it was imported, and knows no end of a document.
     """
+    require_foretold(text.stream, bundle)
+    precision = precision or bundle.manifest.precision
     network = foretell(bundle.runtime(precision), text.stream)
     calibrated = calibration(network)
     spelling = SpellingModel.of_bundle(bundle)

@@ -8,11 +8,12 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
+from lorelm.bundle import Bundle
 from lorelm.corpus.documents import has_word
-from lorelm.corpus.tokenizer import UNK, Tokenizer
+from lorelm.corpus.tokenizer import EOS, UNK, Tokenizer
 from lorelm.corpus.vocabulary import EOS_ID, UNK_ID, Ids, Vocabulary
 from lorelm.corpus.windows import encode_stream
-from lorelm.errors import CorpusError
+from lorelm.errors import BundleError, CorpusError
 from lorelm.evaluation.perplexity import Floats
 
 
@@ -118,6 +119,22 @@ class HeldOutText:
     def unknown_counts(self) -> tuple[Floats, Floats]:
         """Of each document: how many words became `<unk>`, and how many words there are."""
         return self.by_document(self.stream == UNK_ID), self.by_document(self.stream != EOS_ID)
+
+
+def require_foretold(stream: Ids, bundle: Bundle) -> None:
+    """Refuses a text with events that an imported model never saw, which it holds impossible.
+
+    Raises:
+        BundleError: the text has such events.
+    """
+    never_seen = () if bundle.manifest.imported is None else bundle.manifest.imported.never_seen
+    for token in never_seen:
+        if (stream == bundle.vocabulary.encode([token])).any():
+            event = "the end of every document" if token == EOS else "unknown words"
+            raise BundleError(
+                f"bundle {bundle.path} was imported with a vocabulary without {token}, so it "
+                f"cannot be judged on a text: a perplexity counts {event}"
+            )
 
 
 def require_known_word(

@@ -26,10 +26,10 @@ def split_as_trained(bundle: Bundle, read: Sequence[Documents]) -> Corpus | None
 
     None if these are not the documents that it was trained on, or its vocabulary does not come out.
     """
-    if not _are_as_trained(bundle, read):
+    recipe = bundle.manifest.recipe
+    if recipe is None or not _are_as_trained(bundle, read):
         return None
     documents, *held_out = read
-    recipe = bundle.manifest.recipe
     if not {"min_frequency", "split_seed"} <= recipe.keys():
         return None  # of a model that was trained elsewhere
     corpus = prepare_corpus(
@@ -51,6 +51,9 @@ def common_test_part(bundles: Sequence[Bundle]) -> Documents:
             or it is not where it was, or has changed.
     """
     first, *others = bundles
+    for bundle in bundles:
+        if bundle.manifest.imported is not None:
+            raise _not_known(bundle)
     for other in others:
         if _split_of(other) != _split_of(first):
             raise CorpusError(
@@ -63,21 +66,27 @@ def common_test_part(bundles: Sequence[Bundle]) -> Documents:
         raise _not_as_it_was(first)
     if len(read) == 3:
         return read[2]
+    assert first.manifest.recipe is not None
     return split_test_part(read[0], split_seed=first.manifest.recipe["split_seed"])
 
 
 def _split_of(bundle: Bundle) -> tuple[object, ...]:
     """What two bundles share whose test parts hold the same documents."""
-    corpus = bundle.manifest.corpus
-    return corpus.fingerprint, len(corpus.files), bundle.manifest.recipe.get("split_seed")
+    corpus, recipe = bundle.manifest.corpus, bundle.manifest.recipe
+    assert corpus is not None
+    assert recipe is not None
+    return corpus.fingerprint, len(corpus.files), recipe.get("split_seed")
 
 
 def _are_as_trained(bundle: Bundle, read: Sequence[Documents]) -> bool:
+    corpus = bundle.manifest.corpus
     fingerprint = fingerprint_of(text for part in read for text in part.texts)
-    return fingerprint == bundle.manifest.corpus.fingerprint
+    return corpus is not None and fingerprint == corpus.fingerprint
 
 
 def _read_again(bundle: Bundle) -> list[Documents]:
+    if bundle.manifest.corpus is None:
+        raise _not_known(bundle)
     files = bundle.manifest.corpus.files
     if not files:
         raise CorpusError(
@@ -93,7 +102,15 @@ def _read_again(bundle: Bundle) -> list[Documents]:
         ) from error
 
 
+def _not_known(bundle: Bundle) -> CorpusError:
+    return CorpusError(
+        f"bundle {bundle.path} was imported, and what it was trained on is not known: name a text "
+        "to judge it on, which it has not seen"
+    )
+
+
 def _not_as_it_was(bundle: Bundle) -> CorpusError:
+    assert bundle.manifest.corpus is not None
     where = " or ".join(file.path for file in bundle.manifest.corpus.files)
     return CorpusError(
         f"{where} is not as it was when bundle {bundle.path} was trained on it: name a text to "

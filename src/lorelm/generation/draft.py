@@ -21,15 +21,17 @@ Adjustment = Callable[[FloatArray, Sequence[int]], FloatArray]
 class Draft:
     """A sample that is asked for, and what is written of it so far.
 
-    The prompt is read as the beginning of a document, that is, after an `<eos>`. `<unk>` is never
+    The prompt is read as the beginning of a document, that is, after an `<eos>`; where the model
+    was trained elsewhere, without one, unless the prompt is empty. `<unk>` is never
     generated. Each token takes one number from the sample's own generator (Philox, which counts),
     so the sample of a seed is the same whatever is written beside it.
 
     Args:
         max_len: it ends after so many tokens; with 0 the prompt is only read.
+        reads_eos_first: the prompt is read after an `<eos>`.
         min_len: it does not end by `<eos>` before it has so many, but where no word is left.
         model_adjustment: makes the network's logits those of the model, given all ids before,
-            the `<eos>` in front of the prompt included.
+            an `<eos>` in front of the prompt included.
         limits: applied to the logits of the model in this order, given the generated ids.
         num_alternatives: each token is scored, with so many alternatives; None scores none.
         scores_prompt: the tokens of the prompt are scored too.
@@ -43,7 +45,8 @@ class Draft:
             within the time.
         error: what went wrong with this sample alone.
         scores: of the generated tokens, where they are asked for.
-        prompt_scores: of the prompt's tokens, where they are asked for.
+        prompt_scores: of the prompt's tokens, where they are asked for, but for the first
+            :attr:`num_not_foretold`.
     """
 
     def __init__(
@@ -53,6 +56,7 @@ class Draft:
         seed: int,
         settings: SamplingSettings,
         max_len: int,
+        reads_eos_first: bool = True,
         min_len: int = 1,
         model_adjustment: Adjustment | None = None,
         limits: Sequence[Adjustment] = (),
@@ -71,8 +75,10 @@ class Draft:
         self.prompt_scores: list[TokenScore] = []
         self.finish_reason: FinishReason | None = None
         self.error: Exception | None = None
-        self._inputs: list[int] = [EOS_ID, *prompt_ids.tolist()]
+        has_eos = reads_eos_first or len(prompt_ids) == 0
+        self._inputs: list[int] = [*([EOS_ID] if has_eos else []), *prompt_ids.tolist()]
         self._num_prompt_ids = len(prompt_ids)
+        self._prompt_start = int(has_eos)
         self._num_read = 0
         self._max_len = max_len
         self._min_len = min_len
@@ -86,7 +92,7 @@ class Draft:
 
     @property
     def known_ids(self) -> Sequence[int]:
-        """All ids that are known: an `<eos>`, the prompt's, the generated ones."""
+        """All ids that are known: an `<eos>` if one is read, the prompt's, the generated ones."""
         return self._inputs
 
     @property
@@ -112,7 +118,13 @@ class Draft:
     @property
     def lacks_scores(self) -> bool:
         """Whether tokens of the prompt that are to be scored have not been read."""
-        return self.scores_prompt and len(self.prompt_scores) < self._num_prompt_ids
+        num_foretold = self._num_prompt_ids - self.num_not_foretold
+        return self.scores_prompt and len(self.prompt_scores) < num_foretold
+
+    @property
+    def num_not_foretold(self) -> int:
+        """How many tokens of the prompt nothing is read before: one, where it is no `<eos>`."""
+        return 1 - self._prompt_start
 
     @property
     def is_over(self) -> bool:
@@ -166,7 +178,8 @@ class Draft:
             logits_V = limit(logits_V, self.ids)
         if self.settings.has_penalties:
             if self._penalties is None:
-                prompt_ids = self._inputs[1 : 1 + self._num_prompt_ids]
+                start = self._prompt_start
+                prompt_ids = self._inputs[start : start + self._num_prompt_ids]
                 self._penalties = Penalties(self.settings, prompt_ids, len(logits_V))
             logits_V = self._penalties.applied(logits_V)
         return self._with_bans(logits_V)

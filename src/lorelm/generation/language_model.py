@@ -36,6 +36,8 @@ class LanguageModel:
     Args:
         index: of the training text, if copies are to be told or forbidden.
         mixture: if the model is to be mixed with an n-gram model.
+        reads_eos_first: prompts are read after an `<eos>`; the others see :class:`Draft`.
+        never_written: words that are not generated whatever is asked for.
     """
 
     def __init__(
@@ -46,6 +48,8 @@ class LanguageModel:
         *,
         index: TrainingTextIndex | None = None,
         mixture: Mixture | None = None,
+        reads_eos_first: bool = True,
+        never_written: Sequence[str] = (),
     ) -> None:
         self.runtime = runtime
         self.tokenizer = tokenizer
@@ -53,18 +57,23 @@ class LanguageModel:
         self.wording = Wording(tokenizer, vocabulary, index)
         self._index = index
         self._mixture = mixture
+        self._reads_eos_first = reads_eos_first
+        self._never_written = _ban(never_written, vocabulary)
 
     @classmethod
     def of_bundle(
         cls,
         bundle: Bundle,
         *,
-        precision: Precision = "int8",
+        precision: Precision | None = None,
         num_threads: int = 1,
         mixture: bool = False,
         cache: bool = False,
     ) -> Self:
         """The model of a bundle, with all that the bundle carries.
+
+        Args:
+            precision: None takes that of the manifest.
 
         Raises:
             BundleError: it lacks this precision, the n-gram model or the cache, or is damaged.
@@ -81,6 +90,8 @@ class LanguageModel:
             bundle.vocabulary,
             index=index,
             mixture=Mixture.of_bundle(bundle, cache=cache) if mixture else None,
+            reads_eos_first=bundle.manifest.reads_eos_first,
+            never_written=bundle.manifest.never_written,
         )
 
     @property
@@ -207,6 +218,7 @@ class LanguageModel:
                 seed=seed,
                 settings=settings,
                 max_len=settings.max_len,
+                reads_eos_first=self._reads_eos_first or prompt.has_eos,
                 min_len=settings.min_len,
                 model_adjustment=self._mixture,
                 limits=limits,
@@ -259,11 +271,14 @@ class LanguageModel:
             if self._index is None:
                 raise SamplingError(
                     "novel_span",
-                    "needs an index of the training text, and this model has none: train it again",
+                    "needs an index of the training text, which this model does not carry (what "
+                    "lorelm train makes does)",
                 )
             limits.append(self._index.forbid_copies(prompt.tokens, novel_span=settings.novel_span))
         if settings.logit_bias or settings.banned_words:
             limits.append(Bias(self._wishes.bias(settings.logit_bias, settings.banned_words)))
+        if self._never_written is not None:
+            limits.append(self._never_written)
         return limits
 
     def _watch(self, prompt: Prompt, stop: Sequence[str]) -> Callable[[int], bool] | None:
@@ -279,10 +294,19 @@ class LanguageModel:
         return is_stopped
 
 
+def _ban(words: Sequence[str], vocabulary: Vocabulary) -> Bias | None:
+    """What keeps words from being generated; None where there are none."""
+    if not words:
+        return None
+    bias_V = np.zeros(len(vocabulary), dtype=np.float32)
+    bias_V[vocabulary.encode(words)] = -np.inf
+    return Bias(bias_V)
+
+
 def load(
     path: str | Path,
     *,
-    precision: Precision = "int8",
+    precision: Precision | None = None,
     num_threads: int = 1,
     mixture: bool = False,
     cache: bool = False,
@@ -290,6 +314,7 @@ def load(
     """The model of a bundle, ready to generate.
 
     Args:
+        precision: None takes that of the manifest.
         mixture: mix it with the n-gram model that the bundle carries.
         cache: give it the neural cache that was tuned for it.
 

@@ -74,13 +74,17 @@ class Wording:
         return self._scored(piece.text, draft.scores[piece.place], previous)
 
     def prompt_tokens(self, task: Task, draft: Draft) -> list[Token]:
-        """The tokens of a prompt, of a draft that has read and scored it."""
+        """The tokens of a prompt, of a draft that has read and scored it.
+
+        The first has no score where nothing was read before it.
+        """
         tokens = task.prompt.tokens
-        return [
-            self._scored(self._tokenizer.piece(token, previous), score, previous)
-            for token, score, previous in zip(
-                tokens, draft.prompt_scores, [None, *tokens][: len(tokens)], strict=True
-            )
+        pieces = map(self._tokenizer.piece, tokens, [None, *tokens])
+        not_foretold = [Token(text=next(pieces)) for _ in range(draft.num_not_foretold)]
+        before = [None, *tokens][draft.num_not_foretold : len(tokens)]
+        return not_foretold + [
+            self._scored(piece, score, previous)
+            for piece, score, previous in zip(pieces, draft.prompt_scores, before, strict=True)
         ]
 
     def _pieces(self, task: Task, ids: Sequence[int]) -> list[Piece]:

@@ -34,6 +34,16 @@ class ServedModels:
     def __len__(self) -> int:
         return len(self._by_name)
 
+    @property
+    def notices(self) -> list[str]:
+        """What is to be known of models that were trained elsewhere, in sentences."""
+        return [
+            f"{model.name}: {notice}" if len(self) > 1 else notice
+            for model in self
+            if model.manifest.imported is not None
+            for notice in model.manifest.imported.notices
+        ]
+
     def find(self, name: str | None) -> ServedModel:
         """The model of that name; None is the default one.
 

@@ -16,6 +16,7 @@ class ServerSettings:
 
     Attributes:
         bundles: folders of the models to serve; a request that names none gets the first.
+        notices: sentences that stand on the page.
         mixture: mix each with the n-gram model that its bundle carries.
         cache: give each a neural cache.
         proxy_hops: how many proxies stand in front; that many entries of the X-Forwarded headers
@@ -42,6 +43,7 @@ class ServerSettings:
     """
 
     bundles: Sequence[Path] = (EMBEDDED_PATH,)
+    notices: Sequence[str] = ()
     mixture: bool = False
     cache: bool = False
     proxy_hops: int = 0

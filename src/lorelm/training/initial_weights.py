@@ -32,7 +32,8 @@ def initial_weights(bundle: Bundle, vocabulary: Vocabulary, tokenizer: Tokenizer
     """The weights of a trained model for another vocabulary.
 
     A word that the model knows keeps its vector and its bias, a word that it knows in small
-    letters or capitals takes those, and a new word the mean of the words that are known.
+    letters or capitals takes those, and a new word the mean of the words that are known. An
+    imported model may never have seen `<unk>` or `<eos>`: they are new to it.
 
     Raises:
         BundleError: the bundle has no weights, or damaged ones.
@@ -40,6 +41,9 @@ def initial_weights(bundle: Bundle, vocabulary: Vocabulary, tokenizer: Tokenizer
     """
     weights = dict(bundle.weights())
     sources = word_sources(vocabulary, tokenizer, bundle.vocabulary, bundle.tokenizer)
+    imported = bundle.manifest.imported
+    for token in () if imported is None else imported.never_seen:
+        sources[vocabulary.words.index(token)] = -1
     for name in ("embedding.weight", "fc.weight", "fc.bias"):
         weights[name] = _mapped(weights[name], sources)
     return weights

@@ -65,6 +65,7 @@ asked = st.fixed_dictionaries(
         "mixture": st.booleans(),
         "num_alternatives": st.none() | st.integers(0, 3),
         "scores_prompt": st.booleans(),
+        "reads_eos_first": st.booleans(),
         "is_streamed": st.booleans(),
         "sampling": st.fixed_dictionaries(
             {
@@ -98,6 +99,7 @@ def drafts_of(wish: dict[str, Any], mixture: Mixture) -> list[Draft]:
             settings=SamplingSettings(**wish["sampling"]),
             max_len=wish["max_len"],
             min_len=wish["min_len"],
+            reads_eos_first=wish["reads_eos_first"],
             model_adjustment=mixture if wish["mixture"] else None,
             limits=[partial(ban, wish["banned_ids"])] if wish["banned_ids"] else [],
             num_alternatives=wish["num_alternatives"],

@@ -108,6 +108,7 @@ def test_who_runs_the_server_makes_any_text_again(new_app: NewApp) -> None:
     assert "Made again, word for word." in made
     assert text in html.unescape(re.sub(r"<[^>]+>", "", made))
     assert 'src="../../static/write.js"' in made
+    assert set(re.findall(r'action="(.*?)"', made)) == {"../../."}
     missing = client.post("/history/whole/again", headers=ADMIN, data={"again": "x"})
     assert missing.status_code == 404
 

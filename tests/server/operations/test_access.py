@@ -10,7 +10,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from lorelm.errors import InputError
-from lorelm.server.app import SERVED_MODELS, create_app
+from lorelm.server.app import HISTORY, SERVED_MODELS, create_app
 from lorelm.server.settings import ServerSettings
 
 MakeClient = Callable[..., FlaskClient]
@@ -28,6 +28,8 @@ def make_client(tiny_bundle: Path) -> Iterator[MakeClient]:
     yield make
     for app in apps:
         app.extensions[SERVED_MODELS].stop(grace_seconds=0)
+        if app.extensions[HISTORY] is not None:
+            app.extensions[HISTORY].close(timeout_seconds=5)
 
 
 def basic(name: str, password: str) -> str:

@@ -5,6 +5,7 @@ The page is one file of HTML that needs nothing else: the plots are in it, and n
 
 import base64
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
@@ -12,7 +13,7 @@ from typing import Final
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from lorelm.bundle import Bundle
-from lorelm.bundle.manifest import Figures, Manifest
+from lorelm.bundle.manifest import CorpusFacts, Figures, Manifest, TrainingFacts
 from lorelm.evaluation.calibration import Calibration
 from lorelm.evaluation.evaluate import EvaluationResult
 from lorelm.evaluation.lengths import LengthClass, length_classes
@@ -120,26 +121,46 @@ def _lengths_table(classes: Sequence[LengthClass]) -> FiguresTable:
 
 
 def _settings_table(manifest: Manifest) -> FiguresTable:
-    corpus, training = manifest.corpus, manifest.training
+    return FiguresTable(
+        ("setting", "value"),
+        [
+            *_corpus_rows(manifest.corpus),
+            ("vocabulary", f"{manifest.model.vocabulary_size:,} words"),
+            *_recipe_rows(manifest),
+            *_training_rows(manifest.training),
+        ],
+    )
+
+
+def _corpus_rows(corpus: CorpusFacts | None) -> list[tuple[str, str]]:
+    if corpus is None:
+        return []
     parts = (
         ("training part", corpus.train_documents, corpus.train_tokens),
         ("validation part", corpus.valid_documents, corpus.valid_tokens),
         ("test part", corpus.test_documents, corpus.test_tokens),
     )
-    return FiguresTable(
-        ("setting", "value"),
-        [
-            *(
-                (name, f"{documents:,} documents, {tokens:,} tokens")
-                for name, documents, tokens in parts
-            ),
-            ("vocabulary", f"{manifest.model.vocabulary_size:,} words"),
-            *((name.replace("_", " "), _setting(value)) for name, value in manifest.recipe.items()),
-            ("best epoch", f"{training.best_epoch} of {training.epochs}"),
-            ("training time (h:mm:ss)", str(timedelta(seconds=round(training.seconds)))),
-            ("device", training.device),
-        ],
-    )
+    return [
+        (name, f"{documents:,} documents, {tokens:,} tokens") for name, documents, tokens in parts
+    ]
+
+
+def _recipe_rows(manifest: Manifest) -> list[tuple[str, str]]:
+    settings = manifest.recipe
+    if settings is None:  # of a model that was trained elsewhere, the sizes are all that is known
+        settings = asdict(manifest.model) | {"tokenizer": manifest.tokenizer}
+        del settings["vocabulary_size"]
+    return [(name.replace("_", " "), _setting(value)) for name, value in settings.items()]
+
+
+def _training_rows(training: TrainingFacts | None) -> list[tuple[str, str]]:
+    if training is None:
+        return []
+    return [
+        ("best epoch", f"{training.best_epoch} of {training.epochs}"),
+        ("training time (h:mm:ss)", str(timedelta(seconds=round(training.seconds)))),
+        ("device", training.device),
+    ]
 
 
 def _setting(value: object) -> str:

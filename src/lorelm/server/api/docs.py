@@ -57,10 +57,11 @@ _ANSWERS: Final[dict[str, Json]] = {
     ),
     "ModelFacts": _object(
         **_ORIGIN,
-        corpus={"type": "object"},
+        corpus=_or_null({"type": "object"}),
+        imported=_or_null({"type": "object"}),
         tokenizer=_TEXT,
         network={"type": "object"},
-        evaluation={"type": "object"},
+        evaluation=_or_null({"type": "object"}),
         figures=_or_null({"type": "object"}),
         mixture={"type": "boolean"},
         cache={"type": "boolean"},

@@ -84,10 +84,12 @@ def make_api(models: ServedModels, history: HistoryLog | None) -> Blueprint:
         return jsonify(
             _origin(served)
             | {
-                "corpus": manifest.corpus.model_dump(mode="json", exclude={"files"}),
+                "corpus": manifest.corpus
+                and manifest.corpus.model_dump(mode="json", exclude={"files"}),
+                "imported": manifest.imported and manifest.imported.model_dump(mode="json"),
                 "tokenizer": manifest.tokenizer,
                 "network": asdict(manifest.model),
-                "evaluation": manifest.evaluation.model_dump(mode="json"),
+                "evaluation": manifest.evaluation and manifest.evaluation.model_dump(mode="json"),
                 "figures": manifest.figures and manifest.figures.model_dump(mode="json"),
                 "mixture": settings.mixture,
                 "cache": settings.cache,

@@ -25,6 +25,7 @@ class WritePage:
     ) -> None:
         self._models = models
         self._history = history
+        self._notices = [*settings.notices, *models.notices]
         self._controls = controls(settings)
         self._labels = {control.name: control.label for control in self._controls} | {
             "prompt": "Your text",
@@ -79,6 +80,7 @@ class WritePage:
             "write.html",
             models=self._models,
             chosen=chosen[0] if chosen else self._models.default,
+            notices=self._notices,
             controls=self._controls,
             can_forbid_copies=any(served.model.can_forbid_copies for served in self._models),
             novel_span=NOVEL_SPAN_USUAL,

@@ -483,7 +483,7 @@ function onKey(event) {
     if (writing) stop();
     else if (card.isShown) {
       card.leave(surface.element);
-      closedAt = caret();
+      decidedAt = caret();
     }
   } else if (isCommand && surface.hasCaret && (key === "z" || key === "y")) {
     event.preventDefault();
@@ -492,8 +492,8 @@ function onKey(event) {
   }
 }
 
-/** Where the caret was when a person closed the card: it stays closed until the caret moves. */
-let closedAt = null;
+/** Where the caret was when a click or Escape decided about the card: until it moves, that counts. */
+let decidedAt = null;
 
 function caret() {
   const { anchorNode, anchorOffset } = document.getSelection();
@@ -503,11 +503,11 @@ function caret() {
 function onCaret() {
   if (writing || document.activeElement !== surface.element) return;
   const { anchorNode, anchorOffset } = caret();
-  if (closedAt?.anchorNode === anchorNode && closedAt.anchorOffset === anchorOffset) return;
-  closedAt = null;
+  if (decidedAt?.anchorNode === anchorNode && decidedAt.anchorOffset === anchorOffset) return;
+  decidedAt = null;
   const word = surface.wordAtCaret;
   if (word) card.show(word, { isPinned: true });
-  else if (!card.isOfSelection) card.hide(); // a click at a word's end shows its card, too
+  else card.hide();
 }
 
 /** Puts what the server has written into the text; Undo comes back to what was there. */
@@ -546,6 +546,10 @@ function start() {
   addEventListener("pagehide", rememberText);
   document.addEventListener("keydown", onKey);
   document.addEventListener("selectionchange", onCaret);
+  form.addEventListener("click", (event) => {
+    // It may have put the caret at the word's border, where it does not count as within.
+    if (event.target.closest(".word")) decidedAt = caret();
+  });
   for (const id of ["actions", "unknown", "samples"]) {
     // A click there leaves the caret where it is: who goes on typing types into the text.
     $(id).addEventListener("mousedown", (event) => {

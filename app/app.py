@@ -1,0 +1,73 @@
+"""Serves the model in this folder: ``python app.py``, and a browser at http://127.0.0.1:5000/.
+
+All that a page and its API need is in the package ``lorelm``; here it is given what a course's
+notebook leaves behind.
+"""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import click
+
+from lorelm.bundle import EMBEDDED_PATH
+from lorelm.bundle.importing.foreign_model import IMPORTED_STYLES
+from lorelm.bundle.importing.imported_model import import_model
+from lorelm.cli.main import run
+from lorelm.cli.serve import serve, serve_bundles
+from lorelm.errors import BundleError
+from model_files import find_checkpoint, find_vocabulary, no_checkpoint
+
+OPTIONS = [
+    click.Option(
+        ["--port"],
+        type=click.IntRange(0, 65535),
+        default=5000,
+        show_default=True,
+        envvar="PORT",
+        show_envvar=True,
+        help="0: any free one.",
+    ),
+    click.Option(
+        ["--require-checkpoint"],
+        is_flag=True,
+        help="End with an error where this folder holds no checkpoint.",
+    ),
+    click.Option(
+        ["--tokenizer"],
+        type=click.Choice(IMPORTED_STYLES),
+        help="How the notebook cut texts into words.  [default: guessed]",
+    ),
+    *(option for option in serve.params if option.name not in ("bundles", "port")),
+]
+
+
+def serve_folder(*, require_checkpoint: bool, tokenizer: str | None, **flags: Any) -> None:
+    """Serves the checkpoint beside this file, or the model that LoreLM comes with.
+
+    All options but the first three are those of lorelm serve: --proxy-hops 1 behind a proxy,
+    --host 0.0.0.0 for others in the network.
+    """
+    checkpoint = find_checkpoint()
+    if checkpoint is not None:
+        with tempfile.TemporaryDirectory(prefix="lorelm-app-") as folder:
+            bundle = Path(folder) / checkpoint.stem
+            import_model(checkpoint, find_vocabulary(), tokenizer=tokenizer).save(bundle)
+            serve_bundles([bundle], **flags)
+        return
+    if require_checkpoint:
+        raise BundleError(f"{no_checkpoint()}: put the notebook's there, or leave the flag out")
+    notice = f"This is not your model but the one that LoreLM comes with: {no_checkpoint()}."
+    serve_bundles([EMBEDDED_PATH], notices=[notice], **flags)
+
+
+if __name__ == "__main__":
+    run(
+        click.Command(
+            "app.py",
+            params=OPTIONS,
+            callback=serve_folder,
+            help=serve_folder.__doc__,
+            context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+        )
+    )

@@ -1,0 +1,346 @@
+"""From a foreign checkpoint to the sizes and weights of our model: :func:`read_checkpoint`."""
+
+import dataclasses
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from lorelm.bundle.importing.pickled_file import PickledFile, read_pickled_file
+from lorelm.bundle.importing.pickles import Record, TensorClaim
+from lorelm.bundle.importing.tensor_archive import tensor_archive
+from lorelm.errors import InputError, MissingExtraError
+from lorelm.model.config import ModelConfig
+from lorelm.runtime.base import FloatArray
+
+Claims = Mapping[str, TensorClaim]
+
+_STATE_NAMES: Final = ("model_state_dict", "state_dict", "model", "net", "network", "lm")
+"""What the weights are called where a file holds more; the earlier is taken first."""
+
+_EMBEDDING: Final = frozenset(
+    (
+        *("embedding", "embeddings", "encoder", "emb", "embed", "embeds", "wte", "lookup"),
+        *("word_embedding", "word_embeddings", "token_embedding", "token_embeddings"),
+        "embed_tokens",
+    )
+)
+_OUTPUT: Final = frozenset(
+    (
+        *("fc", "decoder", "linear", "out", "output", "lm_head", "head", "dense", "classifier"),
+        *("fc_out", "out_layer", "output_layer", "linear_out", "hidden2word", "hidden2tag"),
+        "proj",
+    )
+)
+
+_LONGEST_NAME: Final = 50
+
+_FIRST_LAYER: Final = "weight_ih_l0"
+_FLOATS: Final = ("FloatStorage", "DoubleStorage", "HalfStorage", "BFloat16Storage")
+_MODULE_PARTS: Final = ("_parameters", "_buffers", "_modules")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """A foreign checkpoint, looked through and found to be of our model; PyTorch had no part in it.
+
+    Attributes:
+        sizes: of the model. Whether it is tied shows in the numbers.
+        tensors: where the numbers of each lie, by the names of :meth:`ModelConfig.tensor_shapes`.
+        file: the whole of it, for what lies beside the weights.
+        notices: what a user should know of how it was read.
+    """
+
+    sizes: ModelConfig
+    tensors: Claims
+    file: PickledFile
+    notices: tuple[str, ...]
+
+    def weights(self) -> tuple[ModelConfig, dict[str, FloatArray]]:
+        """The model and its numbers, in float32; ids are the checkpoint's own.
+
+        Raises:
+            InputError: a tensor is not finite, or PyTorch refuses the file.
+            MissingExtraError: PyTorch is not installed.
+        """
+        weights = _read(self.file, self.tensors)
+        _complete(weights, self.sizes)
+        is_tied = np.array_equal(weights["fc.weight"], weights["embedding.weight"])
+        if is_tied:
+            weights["fc.weight"] = weights["embedding.weight"]
+        return dataclasses.replace(self.sizes, tied=is_tied), weights
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Looks for a word-level LSTM language model in a file.
+
+    Raises:
+        InputError: the file is unsafe, damaged or holds no such model. The message names the file,
+            and the tensor that is in the way.
+    """
+    file = read_pickled_file(path)
+    try:
+        found, notices = _model_in(file.pickled.value)
+        tensors = _as_ours(found)
+        sizes = _sizes(tensors)
+    except InputError as error:
+        raise InputError(f"{path} is not imported: {error}") from error
+    return Checkpoint(sizes=sizes, tensors=tensors, file=file, notices=notices)
+
+
+# Which of the things in the file is the model.
+
+
+@dataclass(frozen=True)
+class _StateDict:
+    """Tensors that belong together, and what the file calls them."""
+
+    name: str
+    tensors: Claims
+
+
+def _model_in(value: Any) -> tuple[Claims, tuple[str, ...]]:
+    """The tensors of the one model in a file, by the names that they have there."""
+    all_of_them = list(_state_dicts(value, (), set()))
+    found = [each for each in all_of_them if any(map(_is_first_layer, each.tensors))]
+    if not found:
+        names = [name for each in all_of_them for name in each.tensors]
+        raise InputError(
+            f"it holds no LSTM of PyTorch's (a tensor ...{_FIRST_LAYER}): "
+            + (f"its tensors are {_listed(names)}" if names else "it holds no tensor by name")
+        )
+    best = min(found, key=lambda each: _rank(each.name))
+    if len(found) == 1:
+        return best.tensors, ()
+    others = ", ".join(each.name or "one without a name" for each in found if each is not best)
+    return best.tensors, (
+        f"It holds more than one set of weights: {best.name or 'the first'} was taken, and "
+        f"{others} left.",
+    )
+
+
+def _state_dicts(value: Any, path: tuple[str, ...], seen: set[int]) -> Iterator[_StateDict]:
+    """Every dict of tensors and every module in a value, which is not nested deeply.
+
+    Args:
+        seen: what was looked at: a thing that stands in a thousand places is looked at once.
+    """
+    if id(value) in seen:
+        return
+    seen.add(id(value))
+    if isinstance(value, Record) and "_modules" in value.attributes:
+        yield _StateDict(".".join(path), dict(_module_tensors(value, "")))
+        return
+    if isinstance(value, dict):
+        tensors = {k: v for k, v in value.items() if isinstance(v, TensorClaim)}
+        if tensors and all(isinstance(key, str) for key in tensors):
+            yield _StateDict(".".join(path), tensors)
+        inner = list(value.items())
+    elif isinstance(value, list | tuple):
+        inner = list(enumerate(value))
+    elif isinstance(value, Record):
+        inner = list(value.attributes.items())
+    else:
+        return
+    for key, each in inner:
+        # A name for messages; what lies deeper may be a long text, over and over.
+        name = str(key)[:_LONGEST_NAME] if isinstance(key, str | int) else "..."
+        yield from _state_dicts(each, (*path, name), seen)
+
+
+def _module_tensors(module: Record, prefix: str) -> Iterator[tuple[str, TensorClaim]]:
+    """The parameters of a pickled module, named as its state dict would name them."""
+    parts = [module.attributes.get(part) for part in _MODULE_PARTS]
+    parameters, buffers, modules = (part if isinstance(part, dict) else {} for part in parts)
+    passing = module.attributes.get("_non_persistent_buffers_set")
+    passing = passing if isinstance(passing, set) else set()
+    for name, tensor in [*parameters.items(), *buffers.items()]:
+        if isinstance(tensor, TensorClaim) and name not in passing:
+            yield f"{prefix}{name}", tensor
+    for name, inner in modules.items():
+        if isinstance(inner, Record):
+            yield from _module_tensors(inner, f"{prefix}{name}.")
+
+
+def _is_first_layer(name: str) -> bool:
+    return name.rpartition(".")[2] == _FIRST_LAYER
+
+
+def _rank(name: str) -> tuple[int, int]:
+    last = name.rpartition(".")[2]
+    place = _STATE_NAMES.index(last) if last in _STATE_NAMES else len(_STATE_NAMES)
+    return place, name.count(".")
+
+
+# What its tensors are.
+
+
+def _as_ours(tensors: Claims) -> dict[str, TensorClaim]:
+    """The tensors by our names.
+
+    Raises:
+        InputError: one is of a layer that our model lacks, or one of ours is missing.
+    """
+    [first, *others] = [name for name in tensors if _is_first_layer(name)]
+    if others:
+        raise InputError(f"it has two LSTMs (tensors {first} and {others[0]}), our model has one")
+    lstm = first.removesuffix(_FIRST_LAYER)
+    ours: dict[str, TensorClaim] = {}
+    theirs: dict[str, str] = {}
+    for name, tensor in tensors.items():
+        own = _lstm_name(name, lstm) if name.startswith(lstm) else None
+        own = own or _layer_name(name)
+        if own is None:
+            raise InputError(f"its tensor {name} belongs to a layer that our model does not have")
+        if own in ours:
+            raise InputError(
+                f"its tensors {theirs[own]} and {name} are both an {own.replace('.', ' ')}: our "
+                "model has one such layer"
+            )
+        if tensor.storage.type not in _FLOATS:
+            raise InputError(f"its tensor {name} holds no numbers with fractions")
+        ours[own], theirs[own] = tensor, name
+    if "embedding.weight" not in ours:
+        raise InputError(
+            f"it has no embedding (a tensor such as embedding.weight) among {_listed(tensors)}"
+        )
+    _check_sharing(ours)
+    return ours
+
+
+def _check_sharing(ours: Claims) -> None:
+    """Refuses tensors that are far more together than the storages that they share.
+
+    A tied matrix counts twice. What CUDA has flattened shares a storage, and lies side by side.
+    """
+    storages = {tensor.storage.key: tensor.storage.num_items for tensor in ours.values()}
+    num_numbers = sum(math.prod(tensor.shape) for tensor in ours.values())
+    if num_numbers > 2 * sum(storages.values()):
+        raise InputError(
+            f"its tensors have {num_numbers:,} numbers, and their storages "
+            f"{sum(storages.values()):,}: they lie on top of one another"
+        )
+
+
+def _lstm_name(name: str, lstm: str) -> str | None:
+    """Our name of a tensor of the LSTM; None where it is another's.
+
+    Raises:
+        InputError: it is of an LSTM that ours is not.
+    """
+    last = name.removeprefix(lstm)
+    if re.fullmatch(r"(weight|bias)_(ih|hh)_l\d{1,3}", last):
+        return f"lstm.{last}"
+    if last.endswith("_reverse"):
+        raise InputError(f"its LSTM reads in both directions (tensor {name}), our model in one")
+    if last.startswith("weight_hr_"):
+        raise InputError(f"its LSTM has a projection (proj_size, tensor {name}), our model has not")
+    return None
+
+
+def _layer_name(name: str) -> str | None:
+    """Our name of a tensor of the embedding or the output layer; None where it is neither."""
+    *modules, kind = name.split(".")
+    if kind not in ("weight", "bias"):
+        return None
+    # The module's own name first, then those around it: encoder.embedding, decoder.0.
+    for module in (module.rstrip("0123456789_") for module in reversed(modules)):
+        if module in _OUTPUT:
+            return f"fc.{kind}"
+        if module in _EMBEDDING and kind == "weight":
+            return "embedding.weight"
+        if module:
+            return None
+    return None
+
+
+def _sizes(ours: Claims) -> ModelConfig:
+    """The sizes, from the shapes.
+
+    Raises:
+        InputError: the shapes are not those of such a model.
+    """
+    embedding_shape = ours["embedding.weight"].shape
+    recurrent_shape = ours["lstm.weight_hh_l0"].shape if "lstm.weight_hh_l0" in ours else ()
+    if len(embedding_shape) != 2 or len(recurrent_shape) != 2:
+        raise InputError("its embedding or its LSTM is not a matrix")
+    gates, hidden_size = recurrent_shape
+    if gates in (hidden_size, 3 * hidden_size):
+        kind = "GRU (three gates)" if gates == 3 * hidden_size else "plain RNN (no gates)"
+        raise InputError(f"it is a {kind}, by the sizes of its tensors; our model is an LSTM")
+    config = ModelConfig(
+        vocabulary_size=embedding_shape[0],
+        embedding_size=embedding_shape[1],
+        hidden_size=hidden_size,
+        num_layers=_num_layers(ours),
+    )
+    expected = config.tensor_shapes()
+    optional = {name for name in expected if "bias" in name or name == "fc.weight"}
+    for name in sorted(ours.keys() | (expected.keys() - optional)):
+        shape = ours[name].shape if name in ours else None
+        if shape != expected.get(name):
+            raise InputError(
+                f"its tensor {name} (as we call it) is {_sized(shape)}, and should be "
+                f"{_sized(expected.get(name))} by the sizes of the others"
+            )
+    if "fc.weight" not in ours and config.embedding_size != config.hidden_size:
+        raise InputError(
+            "it has no output layer (a tensor such as fc.weight), and its embedding, of "
+            f"{config.embedding_size} numbers a word, cannot serve as one for a hidden state of "
+            f"{config.hidden_size}"
+        )
+    return config
+
+
+def _num_layers(ours: Claims) -> int:
+    """The number of layers of the LSTM.
+
+    Raises:
+        InputError: one between the first and the last is missing.
+    """
+    start = "lstm.weight_ih_l"
+    found = {int(name.removeprefix(start)) for name in ours if name.startswith(start)}
+    for layer in range(len(found)):
+        if layer not in found:
+            raise InputError(f"its LSTM has a layer {max(found)} and no layer {layer}")
+    return len(found)
+
+
+def _read(file: PickledFile, ours: Claims) -> dict[str, FloatArray]:
+    """The numbers.
+
+    Raises:
+        InputError: a tensor is not finite, or PyTorch refuses the file.
+        MissingExtraError: PyTorch is not installed.
+    """
+    try:
+        from lorelm.model.tensor_file import read_tensors
+    except ImportError as error:
+        if error.name != "torch":
+            raise
+        raise MissingExtraError("importing a model", "train") from error
+    try:
+        return read_tensors(tensor_archive(file, ours))
+    except InputError as error:
+        raise InputError(f"{file.path} is not imported: {error}") from error
+
+
+def _complete(weights: dict[str, FloatArray], config: ModelConfig) -> None:
+    """Adds what a checkpoint leaves out: biases of zero, and a tied output layer."""
+    weights.setdefault("fc.weight", weights["embedding.weight"])
+    for name, shape in config.tensor_shapes().items():
+        weights.setdefault(name, np.zeros(shape, dtype=np.float32))
+
+
+def _sized(shape: tuple[int, ...] | None) -> str:
+    return "missing" if shape is None else " x ".join(map(str, shape)) or "a single number"
+
+
+def _listed(names: Any) -> str:
+    names = list(names)
+    shown = ", ".join(map(str, names[:6]))
+    return f"{shown}, ..." if len(names) > 6 else shown

@@ -1,0 +1,242 @@
+"""From a foreign file to the words of a vocabulary: :func:`read_vocabulary`."""
+
+import contextlib
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from lorelm.bundle.importing.pickled_file import is_pickled, read_pickled_file
+from lorelm.bundle.importing.pickles import MAX_PICKLE_BYTES, Name, Record, check_walkable
+from lorelm.errors import InputError
+
+_KEYS: Final = (
+    *("itos", "index_to_word", "idx_to_word", "idx2word", "index2word", "id2word", "ix_to_word"),
+    *("int_to_vocab", "id_to_word", "i2w", "stoi", "word_to_index", "word_to_idx", "word2idx"),
+    *("word2index", "word2id", "word_to_ix", "vocab_to_int", "word_to_id", "w2i"),
+    *("vocab", "vocabulary", "words", "tokens"),
+)
+"""What a vocabulary is called where a file holds more."""
+
+_PICKLE_SUFFIXES: Final = (".pkl", ".pickle", ".p", ".pk", ".pt", ".pth", ".bin", ".ckpt")
+"""What pickles of protocol 0, which begin like a text, are called."""
+
+_DECIMAL: Final = re.compile("[0-9]{1,9}")
+
+_MAX_WORDS: Final = 1_000_000
+_MAX_WORD: Final = 1_000
+_MAX_CONTAINERS: Final = 100_000
+
+_BASIC_ENGLISH: Final = ("basic_english", "_basic_english_normalize")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForeignVocabulary:
+    """What a file says of words.
+
+    Attributes:
+        words: in the order of their ids; None where an id has no word.
+        tokenizer: the style of the tokenizer that is named beside them.
+    """
+
+    words: tuple[str | None, ...]
+    tokenizer: str | None = None
+
+
+def read_vocabulary(path: Path, *, size: int) -> ForeignVocabulary:
+    """The words of a file: a pickle or one of ``torch.save``, JSON, or a plain text, one a line.
+
+    Args:
+        size: how many words the model has; of several vocabularies the one of this size is taken.
+
+    Raises:
+        InputError: it cannot be read, is unsafe or damaged, or holds no vocabulary. The message
+            names the file.
+    """
+    if is_pickled(path) or path.suffix in _PICKLE_SUFFIXES:
+        found = vocabulary_in(read_pickled_file(path).pickled.value, size=size)
+    else:
+        found = _of_text(path, _text(path), size)
+    if found is None or not found.words:
+        raise InputError(
+            f"{path} holds no vocabulary: what is read are a list of words, a dict of words and "
+            "their places, a Vocab of torchtext, and a text with a word a line"
+        )
+    return found
+
+
+def vocabulary_in(
+    value: Any, *, size: int, is_among_others: bool = False
+) -> ForeignVocabulary | None:
+    """The vocabulary in a value that was pickled; None where there is none.
+
+    Args:
+        is_among_others: the value holds other things above all, so what has neither the size nor a
+            vocabulary's name is none.
+    """
+    candidates = list(_candidates(value, len(_KEYS), set()))
+    if is_among_others:
+        candidates = [
+            (rank, words) for rank, words in candidates if len(words) == size or rank < len(_KEYS)
+        ]
+    if not candidates:
+        return None
+    _, words = min(candidates, key=lambda each: (len(each[1]) != size, each[0], -len(each[1])))
+    return ForeignVocabulary(words=words, tokenizer=tokenizer_in(value))
+
+
+def tokenizer_in(value: Any) -> str | None:
+    """The style of the tokenizer that a value names; None where it names none that we have."""
+    return _tokenizer_in(value, set())
+
+
+def _tokenizer_in(value: Any, seen: set[int]) -> str | None:
+    if isinstance(value, Name):
+        is_basic = value.full.rpartition(".")[2] in _BASIC_ENGLISH
+        return "basic_english" if is_basic else None
+    if id(value) in seen:
+        return None
+    seen.add(id(value))
+    if isinstance(value, dict):
+        for key, each in value.items():
+            if key == "tokenizer" and isinstance(each, str) and each in _BASIC_ENGLISH:
+                return "basic_english"
+    inner = _inner(value)
+    return next((style for _, each in inner if (style := _tokenizer_in(each, seen))), None)
+
+
+def _candidates(
+    value: Any, rank: int, seen: set[int]
+) -> Iterator[tuple[int, tuple[str | None, ...]]]:
+    """Everything that may be a vocabulary, with the place of its key in :data:`_KEYS`.
+
+    Args:
+        seen: what was looked at: a thing that stands in a thousand places is looked at once.
+    """
+    if id(value) in seen:
+        return
+    seen.add(id(value))
+    words = _words(value)
+    if words is not None:
+        yield rank, words
+        return
+    for key, each in _inner(value):
+        yield from _candidates(each, _KEYS.index(key) if key in _KEYS else rank, seen)
+
+
+def _inner(value: Any) -> list[tuple[Any, Any]]:
+    if isinstance(value, dict):
+        return list(value.items())
+    if isinstance(value, list | tuple):
+        # A list of a million numbers, or of texts, holds no vocabulary.
+        inner = [each for each in value if isinstance(each, dict | list | tuple | Record | Name)]
+        return [(None, each) for each in inner]
+    if isinstance(value, Record) and not value.name.startswith("torch.nn."):
+        parts = (value.arguments, value.state, value.items)
+        return [(None, part) for part in parts if part is not None]
+    return []
+
+
+def _words(value: Any) -> tuple[str | None, ...] | None:
+    """A value as words by their ids; None where it is no vocabulary."""
+    if isinstance(value, list | tuple):
+        words = tuple(map(_word, value))
+        return words if len(words) > 1 and None not in words else None
+    if isinstance(value, dict) and len(value) > 1:
+        keys, values = list(value), list(value.values())
+        if all(map(_is_id, values)) and all(_word(key) is not None for key in keys):
+            return _by_id(values, keys)
+        if all(map(_is_id, keys)) and all(_word(each) is not None for each in values):
+            return _by_id(keys, values)
+        if all(isinstance(key, str) and _DECIMAL.fullmatch(key) for key in keys) and all(
+            isinstance(each, str) for each in values
+        ):  # JSON has no other keys
+            return _by_id([int(key) for key in keys], values)
+    return None
+
+
+def _by_id(ids: list[int], words: list[Any]) -> tuple[str | None, ...] | None:
+    """The words in the order of ids that nearly all occur; settings and counts have no such."""
+    length = max(ids) + 1
+    if len(set(ids)) != len(ids) or length > 2 * len(ids) or min(ids) > 1:
+        return None
+    placed: list[str | None] = [None] * length
+    for id_, word in zip(ids, words, strict=True):
+        placed[id_] = _word(word)
+    return tuple(placed)
+
+
+def _is_id(value: Any) -> bool:
+    return type(value) is int and 0 <= value < 2**31
+
+
+def _word(value: Any) -> str | None:
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", errors="replace")
+    if not isinstance(value, str) or len(value) > _MAX_WORD:
+        return None
+    # Half of a character, which a pickle may hold, has no form in our files.
+    return value.encode("utf-8", errors="replace").decode("utf-8")
+
+
+def _text(path: Path) -> str:
+    try:
+        if not path.is_file():
+            raise InputError(
+                f"{path} cannot be read ({'it is no file' if path.exists() else 'it is not there'})"
+            )
+        if path.stat().st_size > MAX_PICKLE_BYTES:
+            raise InputError(
+                f"{path} has more than {MAX_PICKLE_BYTES / 1e6:,.0f} MB: that is no vocabulary"
+            )
+        return path.read_bytes().decode("utf-8-sig")  # line ends as they are
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror or error})") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is neither a pickle nor a text in UTF-8") from error
+
+
+def _of_text(path: Path, text: str, size: int) -> ForeignVocabulary | None:
+    """The vocabulary of a text, in JSON or a word a line, where the first may be ``[PAD]``."""
+    if path.suffix == ".json":
+        return vocabulary_in(_json(path, text), size=size)
+    if text.lstrip()[:1] in ("[", "{"):
+        with contextlib.suppress(InputError):
+            found = vocabulary_in(_json(path, text), size=size)
+            if found is not None:
+                return found
+    return ForeignVocabulary(words=_lines(path, text))
+
+
+def _json(path: Path, text: str) -> Any:
+    if text.count("[") + text.count("{") > _MAX_CONTAINERS:
+        raise InputError(f"{path} is not imported: it is JSON of too many lists for a vocabulary")
+    try:
+        value = json.loads(text)
+        check_walkable(value)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} is not imported: as JSON, {error}") from error
+    return value
+
+
+def _lines(path: Path, text: str) -> tuple[str | None, ...]:
+    r"""The words of a plain text, one a line.
+
+    Lines end by ``\n`` or ``\r\n`` alone: words may hold what Python takes for other line ends. A
+    word that is itself a line break leaves two empty lines; a single empty one is an id without a
+    word.
+    """
+    if text.count("\n") > _MAX_WORDS:
+        raise InputError(f"{path} has more than {_MAX_WORDS:,} lines: that is no vocabulary")
+    lines = text.replace("\r\n", "\n").split("\n")
+    if lines[-1] == "":
+        lines.pop()
+    words: list[str | None] = []
+    place = 0
+    while place < len(lines):
+        is_break = lines[place : place + 2] == ["", ""]
+        words.append("\n" if is_break else lines[place] or None)
+        place += 2 if is_break else 1
+    return tuple(words)

@@ -1,0 +1,274 @@
+"""Checkpoints as people have them, against the module that was saved."""
+
+import argparse
+import contextlib
+import io
+import warnings
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tests.bundle.importing.foreign import ForeignModel, Saved
+from torch import nn
+
+from lorelm.bundle.importing.checkpoint import read_checkpoint
+from lorelm.errors import InputError
+
+
+def prefixed(model: nn.Module, prefix: str) -> dict[str, torch.Tensor]:
+    return {prefix + name: tensor for name, tensor in model.state_dict().items()}
+
+
+def trained(model: nn.Module) -> torch.optim.Optimizer:
+    """An optimizer with a state, as checkpoints hold it beside the weights."""
+    optimizer = torch.optim.Adam(model.parameters(), lr=0)
+    sum(parameter.sum() for parameter in model.parameters()).backward()
+    optimizer.step()
+    return optimizer
+
+
+def everything(model: nn.Module, key: str) -> dict[str, Any]:
+    return {
+        "epoch": 3,
+        "best_loss": np.float64(4.5),
+        "torch": torch.__version__,
+        "saved_at": datetime.now(UTC),
+        "args": argparse.Namespace(lr=0.1, path=Path("x.csv")),
+        "optimizer_state_dict": trained(model).state_dict(),
+        key: model.state_dict(),
+        "losses": [1.5, 1.25],
+    }
+
+
+FORMS: dict[str, Callable[[nn.Module], Any]] = {
+    "a state dict": lambda model: model.state_dict(),
+    "a plain dict": lambda model: dict(model.state_dict()),
+    "a tuple": lambda model: ({"lr": 0.1}, model.state_dict()),
+    "two states": lambda model: (model.state_dict(), trained(model).state_dict()),
+    "state_dict": lambda model: everything(model, "state_dict"),
+    "model_state_dict": lambda model: everything(model, "model_state_dict"),
+    "model": lambda model: everything(model, "model"),
+    "nested": lambda model: {"run": {"model": {"state_dict": model.state_dict()}}},
+    "DataParallel": lambda model: prefixed(model, "module."),
+    "compiled": lambda model: prefixed(model, "_orig_mod."),
+    "Lightning": lambda model: {"state_dict": prefixed(model, "model.")},
+    "a module": lambda model: model,
+    "a module in parallel": nn.DataParallel,
+    "a module in a dict": lambda model: {"model": model, "epoch": 3},
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("is_zip", [True, False], ids=["zip", "old format"])
+@pytest.mark.parametrize("is_tied", [True, False], ids=["tied", "not tied"])
+def test_the_weights_are_found_in_every_form(
+    form: str, is_zip: bool, is_tied: bool, saved: Saved
+) -> None:
+    model = ForeignModel(tied=is_tied)
+    path = saved("x.pt", FORMS[form](model), _use_new_zipfile_serialization=is_zip)
+    config, weights = read_checkpoint(path).weights()
+    assert (config.vocabulary_size, config.embedding_size) == (30, 8)
+    assert (config.hidden_size, config.num_layers, config.tied) == (8, 2, is_tied)
+    assert weights.keys() == config.tensor_shapes().keys() == model.state_dict().keys()
+    for name, tensor in model.state_dict().items():
+        assert weights[name].dtype == np.float32
+        np.testing.assert_array_equal(weights[name], tensor.numpy())
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+def test_any_protocol_of_pickles_is_read(protocol: int, saved: Saved) -> None:
+    path = saved("x.pt", ForeignModel().state_dict(), pickle_protocol=protocol)
+    assert read_checkpoint(path).weights()[0].num_layers == 2
+
+
+@pytest.mark.parametrize("embedding", ["embedding", "encoder", "emb", "encoder.embedding"])
+@pytest.mark.parametrize("lstm", ["lstm", "rnn", "encoder.rnn"])
+@pytest.mark.parametrize("output", ["fc", "decoder", "linear", "out", "decoder.0", "fc1"])
+def test_layers_may_have_any_of_their_names(
+    embedding: str, lstm: str, output: str, saved: Saved
+) -> None:
+    model = ForeignModel()
+    names = {"embedding": embedding, "lstm": lstm, "fc": output}
+    state = {
+        f"{names[layer]}.{last}": tensor
+        for name, tensor in model.state_dict().items()
+        for layer, _, last in [name.partition(".")]
+    }
+    _, weights = read_checkpoint(saved("x.pt", state)).weights()
+    for name, tensor in model.state_dict().items():
+        np.testing.assert_array_equal(weights[name], tensor.numpy())
+
+
+def test_a_tied_layer_may_be_left_out(saved: Saved) -> None:
+    state = ForeignModel(tied=True).state_dict()
+    del state["fc.weight"]
+    config, weights = read_checkpoint(saved("x.pt", state)).weights()
+    assert config.tied
+    assert weights["fc.weight"] is weights["embedding.weight"]
+
+
+def test_biases_that_a_model_lacks_are_zero(saved: Saved) -> None:
+    state = ForeignModel(bias=False).state_dict()
+    del state["fc.bias"]
+    config, weights = read_checkpoint(saved("x.pt", state)).weights()
+    assert weights.keys() == config.tensor_shapes().keys()
+    for name in weights:
+        assert ("bias" in name) == (not weights[name].any())
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_numbers_of_any_length_become_float32(dtype: torch.dtype, saved: Saved) -> None:
+    model = ForeignModel().to(dtype)
+    _, weights = read_checkpoint(saved("x.pt", model.state_dict())).weights()
+    for name, tensor in model.state_dict().items():
+        np.testing.assert_array_equal(weights[name], tensor.float().numpy())
+
+
+def test_a_view_of_a_larger_storage_is_itself(saved: Saved) -> None:
+    model = ForeignModel()
+    whole = torch.arange(3 * 30 * 8, dtype=torch.float32).reshape(8, 90) / 1000
+    state = model.state_dict() | {"embedding.weight": whole.t()[5:35]}
+    _, weights = read_checkpoint(saved("x.pt", state)).weights()
+    np.testing.assert_array_equal(weights["embedding.weight"], whole.t()[5:35].numpy())
+
+
+def test_of_several_sets_of_weights_the_model_is_taken(saved: Saved) -> None:
+    first, second = ForeignModel(), ForeignModel(tied=True)
+    path = saved("x.pt", {"ema": second.state_dict(), "model": first.state_dict()})
+    checkpoint = read_checkpoint(path)
+    assert not checkpoint.weights()[0].tied
+    [notice] = checkpoint.notices
+    assert "model was taken, and ema left" in notice
+
+
+def test_tensors_on_top_of_one_another_are_refused(saved: Saved) -> None:
+    base = torch.zeros(32 * 8)
+    state = ForeignModel(layers=1).state_dict()
+    for layer in range(1, 60):
+        for kind in ("ih", "hh"):
+            state[f"lstm.weight_{kind}_l{layer}"] = base.view(32, 8)
+            state[f"lstm.bias_{kind}_l{layer}"] = base[:32]
+    with pytest.raises(InputError, match="on top of one another"):
+        read_checkpoint(saved("x.pt", state))
+
+
+def test_a_module_with_odd_attributes_is_read(saved: Saved) -> None:
+    model = ForeignModel()
+    path = saved("x.pt", model)
+    model._non_persistent_buffers_set = 5  # type: ignore[assignment]
+    odd = saved("odd.pt", model)
+    for name, array in read_checkpoint(path).weights()[1].items():
+        np.testing.assert_array_equal(read_checkpoint(odd).weights()[1][name], array)
+
+
+def with_extra(**extra: torch.Tensor) -> dict[str, torch.Tensor]:
+    return ForeignModel().state_dict() | {n.replace("__", "."): t for n, t in extra.items()}
+
+
+class Stacked(nn.Module):
+    """Two LSTMs, one after the other."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding, self.fc = nn.Embedding(30, 8), nn.Linear(8, 30)
+        self.first, self.second = nn.LSTM(8, 8), nn.LSTM(8, 8)
+
+
+def recurrent(layer: nn.Module) -> dict[str, torch.Tensor]:
+    return {"emb.weight": torch.zeros(30, 8), "out.weight": torch.zeros(30, 8)} | {
+        f"rnn.{name}": tensor for name, tensor in layer.state_dict().items()
+    }
+
+
+REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
+    "GRU": (lambda: recurrent(nn.GRU(8, 8)), "GRU"),
+    "plain RNN": (lambda: recurrent(nn.RNN(8, 8)), "plain RNN"),
+    "two directions": (
+        lambda: recurrent(nn.LSTM(8, 4, bidirectional=True)),
+        "in both directions (tensor rnn.weight_ih_l0_reverse)"),
+    "projection": (
+        lambda: recurrent(nn.LSTM(8, 16, proj_size=8)),
+        "projection (proj_size, tensor rnn.weight_hr_l0)"),
+    "LayerNorm": (lambda: with_extra(norm__weight=torch.ones(8)), "norm.weight"),
+    "a second linear layer": (
+        lambda: with_extra(fc2__weight=torch.ones(8, 8)), "fc.weight and fc2.weight"),
+    "weights dropped": (lambda: with_extra(lstm__weight_hh_l0_raw=torch.ones(8)), "l0_raw"),
+    "two LSTMs": (Stacked, "first.weight_ih_l0 and second.weight_ih_l0"),
+    "no LSTM": (lambda: nn.Linear(3, 4).state_dict(), "its tensors are weight, bias"),
+    "nothing": (lambda: {"epoch": 3}, "no tensor by name"),
+    "no embedding": (
+        lambda: {n: t for n, t in with_extra().items() if "emb" not in n}, "no embedding"),
+    "no output layer": (
+        lambda: {n: t for n, t in ForeignModel(hidden=12).state_dict().items() if "fc" not in n},
+        "no output layer"),
+    "a layer is missing": (
+        lambda: {n: t for n, t in ForeignModel(layers=3).state_dict().items() if "l1" not in n},
+        "a layer 2 and no layer 1"),
+    "another vocabulary": (
+        lambda: ForeignModel().state_dict() | {"fc.weight": torch.zeros(31, 8)},
+        "fc.weight (as we call it) is 31 x 8, and should be 30 x 8"),
+    "whole numbers": (
+        lambda: ForeignModel().state_dict() | {"fc.bias": torch.zeros(30, dtype=torch.int64)},
+        "fc.bias holds no numbers"),
+    "a small vocabulary": (lambda: ForeignModel(words=2).state_dict(), "vocabulary_size"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_another_model_is_refused_by_what_is_in_the_way(what: str, saved: Saved) -> None:
+    make, wanted = REFUSED[what]
+    path = saved("x.pt", make())
+    with pytest.raises(InputError, match=r"x\.pt is not imported") as refused:
+        read_checkpoint(path)
+    assert wanted in str(refused.value)
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_numbers_that_are_none_are_refused_by_their_tensor(number: float, saved: Saved) -> None:
+    state = ForeignModel().state_dict()
+    state["lstm.bias_hh_l1"][3] = number
+    checkpoint = read_checkpoint(saved("x.pt", state))
+    with pytest.raises(InputError, match=r"x.pt is not imported: its tensor lstm.bias_hh_l1"):
+        checkpoint.weights()
+
+
+def test_a_program_for_torchscript_is_refused_with_what_to_do(saved: Saved) -> None:
+    file = io.BytesIO()
+    with warnings.catch_warnings(action="ignore"):
+        torch.jit.save(torch.jit.trace(nn.Linear(2, 2), torch.zeros(2)), file)
+    with pytest.raises(InputError, match=r"torch\.save"):
+        read_checkpoint(saved("x.pt", file.getvalue()))
+
+
+def saved_bytes(is_zip: bool) -> bytes:
+    file = io.BytesIO()
+    torch.save(
+        ForeignModel(words=4, embedding=2, hidden=2, layers=1).state_dict(),
+        file,
+        _use_new_zipfile_serialization=is_zip,
+    )
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("is_zip", [True, False], ids=["zip", "old format"])
+@given(drawn=st.data())
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_damaged_file_is_read_or_refused(
+    is_zip: bool, drawn: st.DataObject, tmp_path: Path
+) -> None:
+    data = bytearray(saved_bytes(is_zip))
+    for _ in range(drawn.draw(st.integers(1, 6))):
+        place = drawn.draw(st.integers(0, len(data) - 1))
+        data[place : place + drawn.draw(st.integers(0, 2))] = drawn.draw(st.binary(max_size=2))
+    if drawn.draw(st.booleans()):
+        del data[drawn.draw(st.integers(0, len(data) - 1)) :]
+    path = tmp_path / "damaged.pt"
+    path.write_bytes(data)
+    with contextlib.suppress(InputError):
+        read_checkpoint(path).weights()
