@@ -7,8 +7,8 @@ BIN := .venv/bin
 serve: .venv/serving  ## Serve the embedded model at http://127.0.0.1:5000/
 	$(BIN)/lorelm serve
 
-test: .venv/development  ## Run all tests
-	$(BIN)/python -m pytest
+test: .venv/development  ## Run all tests, a process a core, each file in one of them
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 check: .venv/development  ## What CI runs before the tests
 	$(BIN)/ruff format --check .

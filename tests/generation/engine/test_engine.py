@@ -363,7 +363,7 @@ def failing(*_arguments: object) -> Any:
         "on_token",
         "on_end",
     ],
-    ids=str,
+    ids=lambda fault: fault if isinstance(fault, str) else "+".join(fault),
 )
 def test_a_fault_of_one_request_touches_no_other(runtime: Runtime, fault: Any) -> None:
     engine = Engine(runtime, num_slots=8)

@@ -87,6 +87,11 @@ export class Card {
     return this.#word !== null;
   }
 
+  /** Whether the caret, or what is selected, begins in its word. */
+  get isOfSelection() {
+    return this.#word !== null && this.#word.contains(document.getSelection().anchorNode);
+  }
+
   /** Shows the card of a word; a pinned one stays when the pointer leaves. */
   show(word, { isPinned = false } = {}) {
     clearTimeout(this.#timer);

@@ -507,7 +507,7 @@ function onCaret() {
   decidedAt = null;
   const word = surface.wordAtCaret;
   if (word) card.show(word, { isPinned: true });
-  else card.hide();
+  else if (!card.isOfSelection) card.hide();
 }
 
 /** Puts what the server has written into the text; Undo comes back to what was there. */
