@@ -174,21 +174,18 @@ class HistoryStore:
         written = [writable(one) for one in ids]
         of_browser = self._wanted(browser=browser)
         num_deleted = 0
-        with self._writing() as connection:
+        with self._deleting() as connection:
             for i in range(0, len(written), _IDS_AT_ONCE):
                 some = RECORDS.c.id.in_(written[i : i + _IDS_AT_ONCE])
                 num_deleted += connection.execute(delete(RECORDS).where(some, *of_browser)).rowcount
-        self._forget()
         return num_deleted
 
     def delete_all(self, browser: str) -> int:
         """Deletes all records of one browser, and says how many there were."""
-        with self._writing() as connection:
-            num_deleted = connection.execute(
+        with self._deleting() as connection:
+            return connection.execute(
                 delete(RECORDS).where(RECORDS.c.browser == writable(browser))
             ).rowcount
-        self._forget()
-        return num_deleted
 
     def prune(self, older_than: datetime | None = None, keep: int | None = None) -> int:
         """Deletes records that are older, and those beyond the newest `keep`; says how many.
@@ -197,10 +194,8 @@ class HistoryStore:
             InputError: neither is given, or `keep` is below 0.
         """
         pruned = _pruned(older_than, keep)
-        with self._writing() as connection:
-            num_deleted = connection.execute(delete(RECORDS).where(pruned)).rowcount
-        self._forget()
-        return num_deleted
+        with self._deleting() as connection:
+            return connection.execute(delete(RECORDS).where(pruned)).rowcount
 
     def num_to_prune(self, older_than: datetime | None = None, keep: int | None = None) -> int:
         """How many records :meth:`prune` would delete now."""
@@ -249,6 +244,12 @@ class HistoryStore:
     def _writing(self) -> Iterator[Connection]:
         with telling(f"the history in {self.place} cannot be written"), self._writer.begin() as it:
             yield it
+
+    @contextmanager
+    def _deleting(self) -> Iterator[Connection]:
+        with self._writing() as it:
+            yield it
+        self._forget()
 
     def _forget(self) -> None:
         """Empties SQLite's write-ahead log, in which what was deleted can still be read.

@@ -30,12 +30,11 @@ _FEW_UNREADABLE: Final = 0.95
 
 
 @dataclass(frozen=True, kw_only=True)
-class ForeignModel:
-    """A model that was trained elsewhere, with the ids that it has there.
+class ModelFromElsewhere:
+    """What a model that was trained elsewhere has, whatever ids its words have.
 
     Attributes:
         weights: by the names of :meth:`ModelConfig.tensor_shapes`.
-        fitted: a word for each id.
         is_tokenizer_guessed: it was neither asked for nor named in a file.
         notices: sentences for a log and a page: what was cut or filled, and what to provide
             instead.
@@ -44,12 +43,22 @@ class ForeignModel:
 
     config: ModelConfig
     weights: dict[str, FloatArray] = field(repr=False)
-    fitted: FittedWords = field(repr=False)
     tokenizer: Tokenizer
     is_tokenizer_guessed: bool
     notices: tuple[str, ...]
     checkpoint: str
     vocabulary_file: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForeignModel(ModelFromElsewhere):
+    """A model with the ids that it has elsewhere.
+
+    Attributes:
+        fitted: a word for each id.
+    """
+
+    fitted: FittedWords = field(repr=False)
 
 
 def read_model(

@@ -4,38 +4,26 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lorelm.bundle.bundle import held_target, save_bundle
-from lorelm.bundle.importing.foreign_model import read_model
+from lorelm.bundle.importing.foreign_model import ModelFromElsewhere, read_model
 from lorelm.bundle.importing.reconciling import reconcile
 from lorelm.bundle.manifest import ImportedFacts
-from lorelm.corpus.tokenizer import Tokenizer
 from lorelm.corpus.vocabulary import Vocabulary
-from lorelm.model.config import ModelConfig
-from lorelm.runtime.base import FloatArray
 from lorelm.runtime.step_graph import PRECISIONS, build_step_graph
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImportedModel:
-    """A model that was trained elsewhere, as LoreLM has it.
+class ImportedModel(ModelFromElsewhere):
+    """A model that was trained elsewhere, as LoreLM has it: rows of the weights in our order.
 
     Attributes:
-        weights: by the names of :meth:`ModelConfig.tensor_shapes`, rows in our order.
         never_written: words that are not to be generated.
         never_seen: of `<unk>` and `<eos>`, those that the checkpoint lacks: they have rows that
             nothing is generated from.
-        is_tokenizer_guessed, notices, checkpoint, vocabulary_file: as of a :class:`ForeignModel`.
     """
 
-    config: ModelConfig
-    weights: dict[str, FloatArray] = field(repr=False)
     vocabulary: Vocabulary = field(repr=False)
-    tokenizer: Tokenizer
-    is_tokenizer_guessed: bool
-    notices: tuple[str, ...]
     never_written: tuple[str, ...]
     never_seen: tuple[str, ...]
-    checkpoint: str
-    vocabulary_file: str | None
 
     def save(self, out: str | Path) -> None:
         """Writes the bundle, in place of one that may be there, all of it or nothing.

@@ -4,6 +4,7 @@ A file is a pickle alone, or of one of ``torch.save``'s two formats: a zip file 
 a record for each storage, or (before PyTorch 1.6) five pickles and then the storages.
 """
 
+import io
 import struct
 import zipfile
 from collections.abc import Mapping
@@ -155,9 +156,8 @@ def _are_keys(value: object) -> TypeGuard[list[str]]:
 
 def _read_zip(path: Path) -> PickledFile:
     try:
-        _check_directory(path)
-        with path.open("rb") as file, zipfile.ZipFile(file) as archive:
-            records = _checked_records(archive, path.stat().st_size)
+        with path.open("rb") as file, zipfile.ZipFile(_with_short_directory(file)) as archive:
+            records = _checked_records(archive, file.seek(0, io.SEEK_END))
             data = _data_pickle(records)
             folder = data.filename.removesuffix("data.pkl")
             _check_byte_order(file, records.get(f"{folder}byteorder"))
@@ -171,24 +171,24 @@ def _read_zip(path: Path) -> PickledFile:
             return PickledFile(path, pickled, offsets)
     except InputError:
         raise
+    # NotImplementedError: of a version of the format that Python's zipfile does not read.
     except (zipfile.BadZipFile, NotImplementedError, OSError, EOFError, ValueError) as error:
         raise InputError(
             f"it begins like a file of torch.save, and is cut off or damaged ({error})"
         ) from error
 
 
-def _check_directory(path: Path) -> None:
-    """Refuses a zip file whose directory is too long to be read, by its last record."""
-    num_bytes = path.stat().st_size
-    with path.open("rb") as file:
-        file.seek(max(0, num_bytes - _MAX_END_BYTES))
-        end = file.read()
+def _with_short_directory(file: BinaryIO) -> BinaryIO:
+    """The same zip file; refuses one whose directory is too long to be read, by its last record."""
+    file.seek(max(0, file.seek(0, io.SEEK_END) - _MAX_END_BYTES))
+    end = file.read()
     place = end.rfind(_ZIP_END)
     if place < 0 or len(end) - place < _ZIP_END_BYTES:
         raise InputError("it begins like a file of torch.save, and is cut off: save it again")
     [directory_bytes] = struct.unpack("<I", end[place + 12 : place + 16])
     if directory_bytes > _MAX_DIRECTORY_BYTES:
         raise InputError("it is a zip file of more records than torch.save writes")
+    return file
 
 
 def _checked_records(archive: zipfile.ZipFile, num_bytes: int) -> dict[str, zipfile.ZipInfo]:

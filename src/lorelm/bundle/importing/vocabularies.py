@@ -183,10 +183,6 @@ def _word(value: Any) -> str | None:
 
 def _text(path: Path) -> str:
     try:
-        if not path.is_file():
-            raise InputError(
-                f"{path} cannot be read ({'it is no file' if path.exists() else 'it is not there'})"
-            )
         if path.stat().st_size > MAX_PICKLE_BYTES:
             raise InputError(
                 f"{path} has more than {MAX_PICKLE_BYTES / 1e6:,.0f} MB: that is no vocabulary"
