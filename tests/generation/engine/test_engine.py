@@ -239,6 +239,21 @@ def test_a_repeated_prompt_has_its_first_token_after_one_step(runtime: Runtime) 
     assert again.ids == alone(runtime, plain(1, prompt))
 
 
+def test_the_first_token_is_timed_where_nobody_waits_for_each(runtime: Runtime) -> None:
+    engine = Engine(runtime)
+    draft = plain(0, [5, 6, 7], max_len=20, min_len=20)
+    request = submit(engine, [draft])
+    for _ in range(3):  # `<eos>`, which every text begins with, and two of the prompt
+        engine.step()
+    assert request.seconds_to_first_token is None
+    engine.step()
+    assert request.seconds_to_first_token > 0
+    assert not draft.is_over
+    seconds = request.seconds_to_first_token
+    finish(engine)
+    assert request.seconds_to_first_token == seconds
+
+
 def test_what_goes_on_with_a_sample_reads_only_what_is_new(runtime: Runtime) -> None:
     engine = Engine(runtime)
     first = plain(0, [5, 6, 7], max_len=20, min_len=20)
