@@ -146,23 +146,30 @@ class Draft:
 
     @property
     def num_until_look(self) -> int:
-        """How many ids may be sampled before :meth:`take` has to be told of them."""
+        """How many ids may be read or sampled before :meth:`read` or :meth:`take` is told."""
+        if self.is_reading:
+            return 1 if self.scores_prompt else self.num_unread - (self._max_len > 0)
         if self._has_rules or self.wants_scores or self._is_stopped is not None:
             return 1
         goal = self._min_len if self.bans_eos else self._max_len
         return min(goal, self._max_len) - len(self.ids)
 
+    def inputs_ahead(self, count: int) -> Sequence[int]:
+        """The ids to read after the next one, as far as they are known."""
+        return self._inputs[self._num_read + 1 : self._num_read + 1 + count]
+
     def skip(self, num_ids: int) -> None:
         """Takes the first ids for read: the state after them is known."""
         self._num_read = num_ids
 
-    def read(self, logits_V: FloatArray) -> None:
-        """Notes that the next input was read, after which nothing is sampled.
+    def read(self, logits_V: FloatArray, num_ids: int = 1) -> None:
+        """Notes that the next inputs were read, after which nothing is sampled.
 
         Args:
             logits_V: the network's, of what comes next.
+            num_ids: how many were read, not more than :attr:`num_until_look`.
         """
-        self._num_read += 1
+        self._num_read += num_ids
         if self.num_unread == 0:
             self.finish_reason = "length"
         elif self.scores_prompt:

@@ -55,7 +55,7 @@ def runtime(runtimes: dict[str, Runtime]) -> Runtime:
 ids = st.integers(2, VOCABULARY_SIZE - 1)
 asked = st.fixed_dictionaries(
     {
-        "prompt": st.lists(ids, max_size=6),
+        "prompt": st.lists(ids, max_size=6) | st.lists(ids, min_size=BLOCK_LEN - 2),
         "num_samples": st.integers(1, 3),
         "seed": st.integers(0, 2**53),
         "max_len": st.integers(0, 2 * BLOCK_LEN + 3),
@@ -328,6 +328,15 @@ def test_a_draft_ends_at_its_deadline_live_or_waiting(runtime: Runtime) -> None:
     assert other.ids == alone(runtime, plain(4))
 
 
+def test_what_a_draft_has_read_at_its_deadline_is_not_taken_for_written(runtime: Runtime) -> None:
+    engine = Engine(runtime)
+    reading = plain(1, [3] * 100_000, deadline=time.monotonic() + 0.05)
+    submit(engine, [reading])
+    finish(engine)
+    assert reading.finish_reason == "timeout"
+    assert reading.ids == []
+
+
 def test_requests_take_turns(runtime: Runtime) -> None:
     """One with many samples and prompts does not hold up those behind it."""
     engine = Engine(runtime, num_slots=2)
@@ -397,7 +406,7 @@ def test_a_fault_of_one_request_touches_no_other(runtime: Runtime, fault: Any) -
         assert all(isinstance(draft.error, RuntimeError) for draft in bad)
 
 
-@pytest.mark.parametrize("where", ["put", "step", "sample", "write"])
+@pytest.mark.parametrize("where", ["put", "step", "sample", "go_on"])
 def test_after_a_step_that_failed_the_engine_serves_on(
     runtime: Runtime, where: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -407,7 +416,7 @@ def test_after_a_step_that_failed_the_engine_serves_on(
         "put": engine._slots.batch,
         "step": engine._slots.batch,
         "sample": engine_module,
-        "write": engine._slots,
+        "go_on": engine._slots,
     }[where]
     whole = getattr(owner, where)
     calls: list[int] = []

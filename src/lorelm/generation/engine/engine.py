@@ -130,8 +130,8 @@ class Engine:
     def _postprocess(self, logits_BV: FloatArray) -> None:
         """Samples the next id of each row that has read its prompt, and tells who asked."""
         slots = self._slots
-        reading = slots.reading
-        for place in reading:
+        at_end_of_reading = slots.at_end_of_reading
+        for place in at_end_of_reading:
             self._read(place, logits_BV[place])
         for place in slots.with_rules:
             self._adjust(place, logits_BV[place])
@@ -141,12 +141,12 @@ class Engine:
         settings = [row.draft.settings for row in slots.rows]
         ids_B = sample(logits_BV, settings, uniforms_B=slots.uniforms)
         scores = self._scores(to_score, model_logits_RV, ids_B)
-        at_end = slots.write(ids_B)
-        for place in at_end:
+        at_end_of_writing = slots.go_on(ids_B)
+        for place in at_end_of_writing:
             self._take(place, scores.get(place))
-        for place in (*reading, *at_end):
+        for place in (*at_end_of_reading, *at_end_of_writing):
             if place not in self._over:
-                slots.go_on(place)
+                slots.prepare(place)
 
     def _look_for_the_end(self, now: float) -> None:
         """Ends the rows, live or waiting, whose time is over or for which nobody waits."""
@@ -182,10 +182,10 @@ class Engine:
         return state
 
     def _read(self, place: int, logits_V: FloatArray) -> None:
-        """A row has read an id of its prompt."""
+        """A row has read a block of its prompt."""
         row = self._slots.rows[place]
         try:
-            row.draft.read(logits_V)
+            row.draft.read(logits_V, self._slots.num_read(place))
         except Exception as error:  # a rule of this draft is at fault: the others go on
             self._end_place(place, error=error)
             return

@@ -11,8 +11,8 @@ from lorelm.generation.engine.request import Row
 from lorelm.generation.token_scores import TokenScore
 from lorelm.runtime.base import FloatArray, IdArray, Runtime
 
-BLOCK_LEN: Final = 32
-"""A row writes so many ids before its draft is told, unless somebody waits for each of them."""
+BLOCK_LEN: Final = 64
+"""A row reads or writes so many ids before its draft is told, unless each of them matters."""
 
 
 class Slots:
@@ -37,14 +37,14 @@ class Slots:
         self._wants_scores_S = np.zeros(num_slots, dtype=np.bool_)
         self._deadline_S = np.zeros(num_slots)
         self._block_len_S = np.zeros(num_slots, dtype=np.int64)
-        self._num_written_S = np.zeros(num_slots, dtype=np.int64)
-        self._written_SN = np.zeros((num_slots, BLOCK_LEN), dtype=np.int64)
+        self._num_done_S = np.zeros(num_slots, dtype=np.int64)
+        self._block_SN = np.zeros((num_slots, BLOCK_LEN), dtype=np.int64)
         self._uniforms_SN = np.zeros((num_slots, BLOCK_LEN))
         self._places_S = np.arange(num_slots)
         self._arrays: Sequence[npt.NDArray[np.generic]] = (
             *(self._next_ids_S, self._is_writing_S, self._has_rules_S, self._bans_eos_S),
             *(self._wants_scores_S, self._deadline_S),
-            *(self._block_len_S, self._num_written_S, self._written_SN, self._uniforms_SN),
+            *(self._block_len_S, self._num_done_S, self._block_SN, self._uniforms_SN),
         )
 
     @property
@@ -61,14 +61,16 @@ class Slots:
         """The number that picks the next id of each live row, `[B]`."""
         places_B = self._places_S[: len(self.rows)]
         uniforms_B: npt.NDArray[np.float64] = self._uniforms_SN[
-            places_B, self._num_written_S[places_B]
+            places_B, self._num_done_S[places_B]
         ]
         return uniforms_B
 
     @property
-    def reading(self) -> list[int]:
-        """The places of rows that read their prompt: nothing is sampled for them."""
-        return _places(~self._is_writing_S[: len(self.rows)])
+    def at_end_of_reading(self) -> list[int]:
+        """The places of rows that have now read a block of their prompt."""
+        num_rows = len(self.rows)
+        is_last_B = self._num_done_S[:num_rows] == self._block_len_S[:num_rows] - 1
+        return _places(is_last_B & ~self._is_writing_S[:num_rows])
 
     @property
     def with_rules(self) -> list[int]:
@@ -108,50 +110,57 @@ class Slots:
                 array[place] = array[last]
         self.rows.pop()
 
-    def go_on(self, place: int) -> None:
-        """Sets up what a row does after a step, by what its draft has read and written."""
-        draft = self.rows[place].draft
-        if draft.is_reading:
-            self._next_ids_S[place] = draft.next_input
-        else:
-            self.prepare(place)
-
     def prepare(self, place: int) -> None:
-        """Sets up a row that begins, or begins to write, or a block."""
+        """Sets up the next block of a row, by what its draft has read and written."""
         row = self.rows[place]
         draft = row.draft
+        is_reading, has_rules = draft.is_reading, draft.has_rules
         self._next_ids_S[place] = draft.next_input
-        self._is_writing_S[place] = not draft.is_reading
-        self._has_rules_S[place] = draft.has_rules and not draft.is_reading
-        self._bans_eos_S[place] = draft.bans_eos and not draft.has_rules
-        plain = not (draft.has_rules or draft.is_reading)
-        self._wants_scores_S[place] = plain and draft.wants_scores
-        if not draft.is_reading:
-            is_watched = row.request.on_token is not None or not draft.ids
-            length = 1 if is_watched else min(draft.num_until_look, BLOCK_LEN)
+        self._is_writing_S[place] = not is_reading
+        self._has_rules_S[place] = has_rules and not is_reading
+        self._bans_eos_S[place] = draft.bans_eos and not has_rules
+        self._wants_scores_S[place] = draft.wants_scores and not (has_rules or is_reading)
+        length = min(draft.num_until_look, BLOCK_LEN)
+        if is_reading:
+            ahead = draft.inputs_ahead(length)
+            self._block_SN[place, : len(ahead)] = ahead
+        else:
+            if row.request.on_token is not None or not draft.ids:
+                length = 1
             self._uniforms_SN[place, :length] = draft.uniforms(length)
-            self._block_len_S[place] = length
-        self._num_written_S[place] = 0
+        self._block_len_S[place] = length
+        self._num_done_S[place] = 0
 
-    def write(self, ids_B: IdArray) -> list[int]:
-        """Each row that writes has its next id; returns the places of those at a block's end."""
+    def go_on(self, ids_B: IdArray) -> list[int]:
+        """Rows that write have the next id of theirs; returns the places of those at a block's end.
+
+        Rows that read go on to what they read next.
+        """
         num_rows = len(self.rows)
+        places_B = self._places_S[:num_rows]
         is_writing_B = self._is_writing_S[:num_rows]
-        num_written_B = self._num_written_S[:num_rows]
-        self._written_SN[self._places_S[:num_rows], num_written_B] = ids_B
-        num_written_B += is_writing_B
-        np.copyto(self.next_ids, ids_B, where=is_writing_B)
-        is_at_end_B = num_written_B == self._block_len_S[:num_rows]
+        num_done_B = self._num_done_S[:num_rows]
+        next_ids_B = np.where(is_writing_B, ids_B, self._block_SN[places_B, num_done_B])
+        self._block_SN[places_B, num_done_B] = next_ids_B
+        self._next_ids_S[:num_rows] = next_ids_B
+        num_done_B += 1
+        is_at_end_B = num_done_B == self._block_len_S[:num_rows]
         is_at_end_B |= ids_B == EOS_ID
         is_at_end_B &= is_writing_B
         return _places(is_at_end_B)
 
+    def num_read(self, place: int) -> int:
+        """How many ids a row that is at a block's end of reading has read in it."""
+        return int(self._block_len_S[place])
+
     def hand_over(self, place: int, score: TokenScore | None = None) -> None:
         """Gives a row's draft what was written in its block."""
-        ids: list[int] = self._written_SN[place, : self._num_written_S[place]].tolist()
+        if not self._is_writing_S[place]:
+            return
+        ids: list[int] = self._block_SN[place, : self._num_done_S[place]].tolist()
         if ids:
             self.rows[place].draft.take(ids, score)
-            self._num_written_S[place] = 0
+            self._num_done_S[place] = 0
 
 
 def _places(is_it_B: npt.NDArray[np.bool_]) -> list[int]:
