@@ -115,6 +115,14 @@ def test_pruning_asks_first(lorelm: Lorelm, url: str) -> None:
         assert [one.seed for one in store.find()] == [0, 1]
 
 
+def test_pruning_makes_the_file_smaller(lorelm: Lorelm, url: str, tmp_path: Path) -> None:
+    with HistoryStore(url) as store:
+        store.add([record(number, prompt="word " * 1000) for number in range(200)])
+    before = (tmp_path / "of-tests.db").stat().st_size
+    lorelm("history", "prune", "--keep", "3", "--yes")
+    assert (tmp_path / "of-tests.db").stat().st_size < before / 5
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [

@@ -1,3 +1,4 @@
+import re
 import sqlite3
 import subprocess
 import sys
@@ -247,6 +248,23 @@ def test_an_export_holds_a_page_at_a_time(
     next(records)
     sqlite_store.prune(keep=0)
     assert sum(1 for _ in records) < 300
+
+
+def test_a_pruned_history_gives_its_room_back(
+    store: HistoryStore, history_url: str, make_record: MakeRecord
+) -> None:
+    store.add([make_record(text="word " * 1000) for _ in range(400)])
+    before = store.stats().size_bytes
+    store.prune(keep=1)
+    with HistoryStore(history_url) as other:  # such as that of a server
+        kept = other.find()
+        store.shrink()
+        assert other.find() == kept
+    [path] = re.findall("sqlite:///(.*)", history_url) or [None]
+    if path is not None:
+        assert before > 2e6
+        assert store.stats().size_bytes < 200_000
+        assert sum(file.stat().st_size for file in Path(path).parent.glob("history.db*")) < 300_000
 
 
 def test_the_signing_key_is_the_same_for_all_servers(store: HistoryStore, history_url: str) -> None:

@@ -128,7 +128,10 @@ def prune(*, history: str | None, older_than: float | None, keep: int | None, ye
             click.confirm(
                 f"Delete {num_records:,} records in {store.place} for ever?", abort=True, err=True
             )
-        click.echo(f"deleted {store.prune(before, keep):,} records", err=True)
+        num_deleted = store.prune(before, keep)
+        click.echo(f"deleted {num_deleted:,} records", err=True)
+        if num_deleted:
+            store.shrink()
 
 
 def _existing(url: str | None) -> "HistoryStore":

@@ -197,6 +197,16 @@ class HistoryStore:
         with self._deleting() as connection:
             return connection.execute(delete(RECORDS).where(pruned)).rowcount
 
+    def shrink(self) -> None:
+        """Gives the room of what was deleted back to the disk.
+
+        SQLite writes the rest anew for it, for which it needs as much room once more, and other
+        writers wait; PostgreSQL uses the room again by itself.
+        """
+        if self._reader.dialect.name == "sqlite":
+            self._execute_alone("VACUUM", f"the history in {self.place} cannot be made smaller")
+            self._forget()
+
     def num_to_prune(self, older_than: datetime | None = None, keep: int | None = None) -> int:
         """How many records :meth:`prune` would delete now."""
         pruned = _pruned(older_than, keep)
@@ -256,12 +266,17 @@ class HistoryStore:
 
         Where somebody reads just then, the rest of it goes with the next deletion, or at the end.
         """
-        if self._reader.dialect.name != "sqlite":
-            return
-        with telling(f"the history in {self.place} cannot be written"):
+        if self._reader.dialect.name == "sqlite":
+            self._execute_alone(
+                "PRAGMA wal_checkpoint(TRUNCATE)", f"the history in {self.place} cannot be written"
+            )
+
+    def _execute_alone(self, statement: str, failure: str) -> None:
+        """Executes what SQLite does outside transactions only."""
+        with telling(failure):
             connection = self._reader.raw_connection()
             try:
-                connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                connection.cursor().execute(statement)
             finally:
                 connection.close()
 
