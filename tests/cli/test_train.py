@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import re
 import shutil
@@ -12,8 +13,10 @@ from typing import Any
 import pytest
 
 from lorelm.bundle import Bundle
-from lorelm.cli.train import _stop_on_signal
+from lorelm.cli.train import _read_again, _stop_on_signal
 from lorelm.corpus.documents import Documents
+from lorelm.corpus.readers import read_documents
+from lorelm.corpus.reading_options import ReadingOptions
 
 Lorelm = Callable[..., Any]
 
@@ -61,16 +64,18 @@ def test_flags_come_before_the_recipe_file(lorelm: Lorelm, tales_csv: Path, tmp_
     assert (recipe["tokenizer"], recipe["bptt"], recipe["epochs"]) == ("classic", 7, 2)
 
 
-def begin(tmp_path: Path, tales_csv: Path, *arguments: str) -> "subprocess.Popen[str]":
+def begin(
+    tmp_path: Path, tales_csv: Path, *arguments: str, out: str = "model"
+) -> "subprocess.Popen[str]":
     """Begins to train in the background, with a path from the folder."""
-    command = [sys.executable, "-m", "lorelm", "train", tales_csv.name, "--out", "model", *SMALL]
+    command = [sys.executable, "-m", "lorelm", "train", tales_csv.name, "--out", out, *SMALL]
     return subprocess.Popen(
         [*map(str, command), *arguments], cwd=tmp_path, stderr=subprocess.PIPE, text=True
     )
 
 
-def wait_for_epochs(tmp_path: Path, num_epochs: int) -> None:
-    metrics = tmp_path / "model" / "metrics.so-far.jsonl"
+def wait_for_epochs(path: Path, num_epochs: int) -> None:
+    metrics = path / "metrics.so-far.jsonl"
     give_up = time.monotonic() + 60
     while not (metrics.exists() and metrics.read_text().count("\n") >= num_epochs):
         assert time.monotonic() < give_up
@@ -89,23 +94,29 @@ def test_ctrl_c_saves_and_says_how_to_go_on(
     lorelm: Lorelm, tales_csv: Path, tmp_path: Path
 ) -> None:
     lorelm("train", tales_csv, "--out", "whole", *SMALL, "--epochs", "40")
-    training = begin(tmp_path, tales_csv, "--epochs", "40")
-    wait_for_epochs(tmp_path, 2)
+    training = begin(tmp_path, tales_csv, "--epochs", "40", out="my model")
+    model = tmp_path / "my model"
+    wait_for_epochs(model, 2)
     training.send_signal(signal.SIGINT)
     _, errors = training.communicate(timeout=60)
     assert training.returncode == 130
-    assert errors.splitlines()[-1] == ("lorelm: stopped; go on with: lorelm train --resume model")
+    assert (
+        errors.splitlines()[-1] == "lorelm: stopped; go on with: lorelm train --resume 'my model'"
+    )
     assert "Traceback" not in errors
-    assert "every 30 s: Ctrl-C stops, and lorelm train --resume model goes on" in errors
-    begun_again = lorelm("train", tales_csv, "--out", "model", *SMALL, code=2)
-    assert "go on with lorelm train --resume model" in begun_again.stderr
+    assert "every 30 s: Ctrl-C stops, and lorelm train --resume 'my model' goes on" in errors
+    begun_again = lorelm("train", tales_csv, "--out", "my model", *SMALL, code=2)
+    assert "go on with lorelm train --resume 'my model'" in begun_again.stderr
+    unfinished = lorelm("generate", "my model", code=2)
+    assert "go on with lorelm train --resume 'my model'" in unfinished.stderr
     (tmp_path / "elsewhere").mkdir()
-    resumed = lorelm("train", "--resume", "../model", cwd=tmp_path / "elsewhere")
+    resumed = lorelm("train", "--resume", "../my model", cwd=tmp_path / "elsewhere")
     assert "Going on from epoch" in resumed.stderr
-    assert same(weights(tmp_path / "model"), weights(tmp_path / "whole"))
-    assert not list((tmp_path / "model").glob("*checkpoint*"))
-    assert (tmp_path / "model" / "metrics.jsonl").read_text().count("\n") == 40
-    assert [f.path for f in Bundle.load(tmp_path / "model").manifest.corpus.files] == ["tales.csv"]
+    assert "lorelm generate '../my model' \"your words\"" in resumed.stderr
+    assert same(weights(model), weights(tmp_path / "whole"))
+    assert not list(model.glob("*checkpoint*"))
+    assert (model / "metrics.jsonl").read_text().count("\n") == 40
+    assert [f.path for f in Bundle.load(model).manifest.corpus.files] == ["tales.csv"]
 
 
 # Runs the command and interrupts it when it opens or makes a file whose name ends so.
@@ -163,6 +174,15 @@ def test_ctrl_c_before_and_after_the_steps_stops_at_once(
         assert not re.search(r"epoch +\d+ +valid", resumed.stderr)
     if left:
         assert Bundle.load(tmp_path / "model").manifest.training.epochs == 2
+
+
+def test_shakespeare_is_read_again_beside_a_folder_of_that_name(tmp_path: Path) -> None:
+    """As `lorelm train shakespeare --out shakespeare` makes one."""
+    begun = read_documents("shakespeare", ReadingOptions())
+    (tmp_path / "shakespeare").mkdir()
+    assert begun.file is not None
+    again = _read_again(dataclasses.asdict(begun.file), str(tmp_path))
+    assert list(again.texts[:100]) == list(begun.texts[:100])
 
 
 def test_a_ctrl_c_after_the_last_step_is_not_lost() -> None:
@@ -259,7 +279,7 @@ def test_a_time_budget_in_which_nothing_fits_is_refused(
 
 
 def test_a_time_that_is_none_is_refused(lorelm: Lorelm, tales_csv: Path) -> None:
-    for time_budget in ("soon", "0m", "5"):
+    for time_budget in ("soon", "0m", "5", "9" * 400 + "h"):
         ended = lorelm("train", tales_csv, "--out", "model", "--time-budget", time_budget, code=2)
         assert "is not a time: write a number and s, m or h" in ended.stderr
 
@@ -269,13 +289,16 @@ def test_a_time_that_is_none_is_refused(lorelm: Lorelm, tales_csv: Path) -> None
     [
         (["nowhere.csv"], "lorelm: there is no file nowhere.csv"),
         (["."], "lorelm: . is a folder: name one file in it"),
+        (["m" * 300], "lorelm: " + "m" * 300 + " cannot be read: File name too long"),
+        (["tales.csv", "--init", "m" * 300], " cannot be read: File name too long"),
+        (["tales.csv", "--recipe", "m" * 300], " cannot be read: File name too long"),
         (["tales.csv", "--text-column", "dialog"], "has no column 'dialog'"),
-        (["tales.csv", "--epochs", "0"], "lorelm: epochs must be at least 1, not 0"),
+        (["tales.csv", "--epochs", "0"], "lorelm: epochs must be from 1 to 1,000,000, not 0"),
         (["tales.csv", "--recipe", "grand"], "lorelm: there is no recipe 'grand'"),
         (["tales.csv", "--batch-size", "99999"], "use --batch-size"),
         (["tales.csv", "--device", "abacus"], "no device 'abacus'"),
         (["tales.csv", "--device", "meta"], "no device 'meta'"),
-        (["tales.csv", "--no-tied", "--hidden-size", "9999999999"], "use a smaller --hidden-size"),
+        (["tales.csv", "--no-tied", "--hidden-size", "999999"], "use a smaller --hidden-size"),
         (["tales.csv", "--checkpoint-seconds", "nan"], "checkpoint_seconds must be at least 0"),
         (["tales.csv", "--valid", "tales.csv"], "--valid and --test together"),
     ],
@@ -288,6 +311,14 @@ def test_a_wrong_input_is_one_line_and_leaves_nothing(
     assert ended.stderr.splitlines()[-1].startswith("lorelm: ")
     assert "\n\n" not in ended.stderr
     assert not (tmp_path / "model").exists()
+
+
+@pytest.mark.parametrize("option", ["--out", "--resume"])
+def test_a_folder_that_cannot_be_is_one_line(lorelm: Lorelm, tales_csv: Path, option: str) -> None:
+    given = [tales_csv] if option == "--out" else []
+    ended = lorelm("train", *given, option, "m" * 300, code=2)
+    assert ended.stderr.splitlines()[-1].startswith("lorelm: ")
+    assert "File name too long" in ended.stderr.splitlines()[-1]
 
 
 def test_the_folder_of_other_things_is_not_overwritten(lorelm: Lorelm, tales_csv: Path) -> None:

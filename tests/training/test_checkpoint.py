@@ -238,7 +238,10 @@ def test_a_run_that_is_stopped_on_a_full_disk_says_what_is_left(
         f"{settings.out}"
     )
     assert run() == expected
-    assert run(resume=Checkpoint.load(settings.out).snapshot) == expected
+    last = Checkpoint.load(settings.out).snapshot
+    assert run(resume=last) == expected
+    (settings.out / CHECKPOINT).rename(small_disk / "elsewhere")  # the disk is full still
+    assert run(resume=last) == "stopped; nothing of the run is on the disk"
 
 
 def test_a_first_checkpoint_that_cannot_be_written_ends_the_run(

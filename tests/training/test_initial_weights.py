@@ -1,16 +1,20 @@
 import dataclasses
+import hashlib
+import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
 
 from lorelm.bundle import Bundle
 from lorelm.corpus.documents import Documents
 from lorelm.corpus.tokenizer import Tokenizer, make_tokenizer
 from lorelm.corpus.vocabulary import EOS_ID, UNK_ID, Vocabulary
 from lorelm.errors import BundleError
-from lorelm.training.initial_weights import initial_weights, word_sources
+from lorelm.training.initial_weights import initial_weights, known_model, word_sources
 from lorelm.training.recipe import Recipe
 from lorelm.training.train import TrainingOptions, train
 
@@ -125,6 +129,19 @@ def test_a_bundle_without_weights_is_refused(
     with pytest.raises(BundleError, match=r"has no weights\.safetensors: it is a serving bundle"):
         train(tales, recipe, out=tmp_path / "m", options=options)
     assert not (tmp_path / "m").exists()
+
+
+def test_weights_that_are_no_numbers_are_refused(tiny_bundle: Path, tmp_path: Path) -> None:
+    path = Path(shutil.copytree(tiny_bundle, tmp_path / "broken"))
+    weights = load_file(path / "weights.safetensors")
+    weights["fc.bias"][3] = np.nan
+    save_file(weights, path / "weights.safetensors")
+    manifest = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
+    digest = hashlib.sha256((path / "weights.safetensors").read_bytes()).hexdigest()
+    manifest["files"]["weights.safetensors"] = digest
+    (path / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    with pytest.raises(BundleError, match=r"broken cannot be trained on: fc\.bias in its weights"):
+        known_model(path)
 
 
 def test_what_an_imported_model_never_saw_is_new_to_it(

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from lorelm.bundle.bundle import CHECKPOINT
 from lorelm.corpus.documents import Documents
 from lorelm.corpus.preparation import Corpus, prepare_corpus
 from lorelm.corpus.tokenizer import make_tokenizer
@@ -208,9 +209,28 @@ def test_a_loss_that_explodes_again_and_again_says_what_to_do(
     corpus: Corpus, tiny_recipe: Recipe
 ) -> None:
     listener = Ruin(epoch=1, times=99)
-    with pytest.raises(RecipeError, match=r"halved 3 times: use a lower --learning-rate"):
+    with pytest.raises(RecipeError, match=r"3 times: begin anew with a lower --learning-rate$"):
         fit(corpus, tiny_recipe, device=CPU, listener=listener)
     assert len(listener.problems) == 3
+
+
+def test_a_resumed_run_has_no_more_halvings_than_it_had(
+    corpus: Corpus, tiny_recipe: Recipe, tmp_path: Path
+) -> None:
+    checkpoints = CheckpointSettings(out=tmp_path, run={}, steps=10)
+    advice = f"begin anew with a lower --learning-rate, in another .* {tmp_path / CHECKPOINT}$"
+    for num_problems, resume in (3, None), (0, tmp_path):
+        listener = Ruin(epoch=1, times=99)
+        with pytest.raises(RecipeError, match=advice):
+            fit(
+                corpus,
+                tiny_recipe,
+                device=CPU,
+                listener=listener,
+                checkpoints=checkpoints,
+                resume=resume and Checkpoint.load(resume).snapshot,
+            )
+        assert len(listener.problems) == num_problems
 
 
 class Heard(TrainingListener):
@@ -267,7 +287,7 @@ def test_an_epoch_that_is_worse_than_a_guess_throughout_is_an_explosion(
     recipe = dataclasses.replace(tiny_recipe, learning_rate=1e-9)
     heard = Heard()
     begun = {name: weight.numpy() for name, weight in weights.items()}
-    with pytest.raises(RecipeError, match="use a lower --learning-rate"):
+    with pytest.raises(RecipeError, match="begin anew with a lower --learning-rate"):
         fit(corpus, recipe, device=CPU, listener=heard, initial_weights=begun)
     assert len(heard.problems) == 3
 

@@ -16,11 +16,8 @@ from lorelm.training.trainer import LossExplodedError, Trainer
 CPU = torch.device("cpu")
 
 
-@pytest.mark.parametrize("hidden_size", [10**7, 10**10])
-def test_a_model_too_large_for_memory_is_refused(
-    corpus: Corpus, tiny_recipe: Recipe, hidden_size: int
-) -> None:
-    recipe = dataclasses.replace(tiny_recipe, hidden_size=hidden_size)
+def test_a_model_too_large_for_memory_is_refused(corpus: Corpus, tiny_recipe: Recipe) -> None:
+    recipe = dataclasses.replace(tiny_recipe, hidden_size=10**6)
     with pytest.raises(RecipeError, match=r"no memory for 2 layers.*smaller --hidden-size"):
         Trainer(corpus, recipe, device=CPU, listener=TrainingListener())
 

@@ -44,6 +44,7 @@ from lorelm.bundle.manifest import (
     NGramFacts,
     TrainingFacts,
 )
+from lorelm.bundle.shell import quoted
 from lorelm.corpus.large_corpus import STORE_PATTERNS
 from lorelm.corpus.tokenizer import Tokenizer, make_tokenizer
 from lorelm.corpus.vocabulary import Vocabulary
@@ -129,7 +130,7 @@ class Bundle:
         if (path / CHECKPOINT).is_file() and not (path / MANIFEST).exists():
             raise BundleError(
                 f"{given} holds an unfinished run and no model yet: go on with lorelm train "
-                f"--resume {given}"
+                f"--resume {quoted(given)}"
             )
         manifest = Manifest.from_json(_read(path / MANIFEST), where=str(path / MANIFEST))
         for name, digest in manifest.files.items():

@@ -14,12 +14,18 @@ def check_place(path: Path) -> None:
     """Refuses a place where no folder can be replaced as a whole.
 
     Raises:
-        BundleError: it is a file, a link, the current folder or the root.
+        BundleError: it is a file, a link, a mount point, the current folder or the root; or nobody
+            can look.
     """
     path = path.absolute()
-    if path in (Path.cwd(), Path(path.anchor)) or path.is_symlink():
+    try:
+        is_fixed = path in (Path.cwd(), Path(path.anchor)) or path.is_symlink() or path.is_mount()
+        is_file = path.exists() and not path.is_dir()
+    except OSError as error:
+        raise BundleError(f"{path} cannot be written: {error.strerror or error}") from error
+    if is_fixed:
         raise BundleError(f"{path} cannot be replaced as a whole: give --out a new folder")
-    if path.exists() and not path.is_dir():
+    if is_file:
         raise BundleError(f"{path} is a file: give --out a folder to write the bundle to")
 
 
@@ -148,9 +154,15 @@ def whole_folder(path: Path) -> Path:
     """Where to read the folder: `path`, or where a save that is under way or was killed left it.
 
     Nothing is moved, since the save may be going on.
+
+    Raises:
+        BundleError: nobody can look.
     """
     path = path.absolute()
-    return _old(path) if path.name and not path.exists() and _old(path).is_dir() else path
+    try:
+        return _old(path) if path.name and not path.exists() and _old(path).is_dir() else path
+    except OSError as error:
+        raise BundleError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
 def _is_among(name: str, patterns: Collection[str]) -> bool:

@@ -7,6 +7,7 @@ import click
 from lorelm.bundle.bundle import check_target
 from lorelm.bundle.importing.foreign_model import IMPORTED_STYLES
 from lorelm.bundle.importing.imported_model import ImportedModel, import_model
+from lorelm.bundle.shell import quoted
 from lorelm.cli.printable import printable
 
 
@@ -42,8 +43,8 @@ def import_(*, checkpoint: Path, vocab: Path | None, out: Path, tokenizer: str |
         click.echo(printable(notice), err=True)
     click.echo(
         f"The bundle is in {out}. Next:\n"
-        f'  lorelm generate {out} "the beginning of a text"\n'
-        f"  lorelm serve {out}"
+        f'  lorelm generate {quoted(out)} "the beginning of a text"\n'
+        f"  lorelm serve {quoted(out)}"
     )
 
 

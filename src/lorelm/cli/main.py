@@ -1,5 +1,6 @@
 """The command ``lorelm``: finds the subcommand, and turns errors into one line and an exit code."""
 
+import gc
 import importlib
 import os
 import sys
@@ -84,6 +85,10 @@ def run(command: click.Command) -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo("lorelm: stopped", err=True)
         sys.exit(130)
+    finally:
+        # Or Python, as it ends, looks for garbage among all that was imported: a second with
+        # PyTorch, which a time budget does not have.
+        gc.freeze()
 
 
 def _say(error: LoreLMError) -> None:

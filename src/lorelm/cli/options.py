@@ -98,7 +98,9 @@ class _Time(click.ParamType[float]):
         self._example = example
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        match = re.fullmatch(rf"(\d+(?:\.\d+)?)([{''.join(self._units)}])", str(value).strip())
+        match = re.fullmatch(
+            rf"(\d{{1,9}}(?:\.\d{{1,9}})?)([{''.join(self._units)}])", str(value).strip()
+        )
         if match is None or float(match[1]) == 0:
             first, second, third = self._units
             self.fail(

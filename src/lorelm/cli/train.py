@@ -3,7 +3,7 @@
 import dataclasses
 import signal
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,7 @@ from click.core import ParameterSource
 from lorelm.bundle import EMBEDDED_PATH, Bundle
 from lorelm.bundle.bundle import manifest_in
 from lorelm.bundle.folder_lock import locked_folder
+from lorelm.bundle.shell import quoted
 from lorelm.cli.evaluating import evaluate_bundle
 from lorelm.cli.figures_display import show_figures
 from lorelm.cli.options import TIME, echo_notes, reading_options, take_reading_options
@@ -244,7 +245,7 @@ def _resume(out: Path) -> None:
     parts = [_read_again(file, run["folder"]) for file in run["files"]]
     options = module.TrainingOptions(**run["options"])
     if options.tensorboard:
-        board = _found_again(options.tensorboard, run["folder"])
+        board = _found_again(options.tensorboard, run["folder"], Path.is_dir)
         options = dataclasses.replace(options, tensorboard=board)
     _run(parts, Recipe.from_dict(run["recipe"]), out, options, checkpoint)
 
@@ -257,16 +258,18 @@ def _read_again(file: Mapping[str, Any], folder: str) -> Documents:
     """
     known = CorpusFile(path=file["path"], options=ReadingOptions(**file["options"]))
     try:
-        documents = read_documents(_found_again(known.path, folder), known.options)
+        # Not any path: a folder called shakespeare is no corpus.
+        path = _found_again(known.path, folder, Path.is_file)
+        documents = read_documents(path, known.options)
     except CorpusError as error:
         raise CorpusError(f"{error} (the run was begun in {folder})") from error
     return dataclasses.replace(documents, file=known)
 
 
-def _found_again(path: str, folder: str) -> str:
+def _found_again(path: str, folder: str, is_there: Callable[[Path], bool]) -> str:
     """Where a path leads that was typed in a folder: from there, or from here if all has moved."""
     there = Path(folder, path)
-    return str(there) if there.exists() else path
+    return str(there) if is_there(there) else path
 
 
 def _training_module() -> Any:
@@ -351,7 +354,7 @@ def _safety(out: Path, options: "TrainingOptions") -> str:
         every = f"{options.checkpoint_steps} steps"
     return (
         f"A checkpoint goes into {out} every {every}: Ctrl-C stops, and lorelm train --resume "
-        f"{out} goes on."
+        f"{quoted(out)} goes on."
     )
 
 
@@ -396,7 +399,7 @@ def _judge(result: "TrainingResult") -> None:
         return
     except KeyboardInterrupt:
         raise TrainingStoppedError(
-            f"stopped; the model is saved in {result.path}, and lorelm evaluate {result.path} "
-            "judges it"
+            f"stopped; the model is saved in {result.path}, and lorelm evaluate "
+            f"{quoted(result.path)} judges it"
         ) from None
     show_figures(figures, partial(click.echo, err=True))

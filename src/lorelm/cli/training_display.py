@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from lorelm.bundle.shell import quoted
 from lorelm.cli.options import duration
 from lorelm.corpus.preparation import Corpus
 from lorelm.generation.language_model import LanguageModel
@@ -133,5 +134,6 @@ def show_result(result: TrainingResult) -> None:
 def show_next_steps(result: TrainingResult) -> None:
     """What to type next."""
     _console.print(f"\nSaved to {result.path}. Go on with", markup=False, soft_wrap=True)
-    _console.print(f'  lorelm generate {result.path} "your words"', markup=False, soft_wrap=True)
-    _console.print(f"  lorelm serve {result.path}", markup=False, soft_wrap=True)
+    path = quoted(result.path)
+    _console.print(f'  lorelm generate {path} "your words"', markup=False, soft_wrap=True)
+    _console.print(f"  lorelm serve {path}", markup=False, soft_wrap=True)

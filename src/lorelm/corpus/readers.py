@@ -5,6 +5,7 @@ and what to do, so that the command line can print it as it is.
 """
 
 import codecs
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -93,7 +94,8 @@ def _read_bytes(path: Path) -> bytes:
     except FileNotFoundError as error:
         raise CorpusError(f"there is no file {path}: check the path") from error
     except OSError as error:
-        if isinstance(error, IsADirectoryError | PermissionError) and path.is_dir():
+        # Not Path.is_dir, which raises where it may not look.
+        if isinstance(error, IsADirectoryError | PermissionError) and os.path.isdir(path):  # noqa: PTH112
             raise CorpusError(f"{path} is a folder: name one file in it") from error
         raise CorpusError(f"{path} cannot be read: {error.strerror}") from error
     if not content:

@@ -16,6 +16,7 @@ from safetensors.torch import save
 
 from lorelm.bundle.bundle import CHECKPOINT, MANIFEST
 from lorelm.bundle.folder import replace_file, whole_folder
+from lorelm.bundle.shell import quoted
 from lorelm.errors import CheckpointError
 
 _FORMAT_VERSION: Final = 2
@@ -122,7 +123,7 @@ def last_checkpoint(out: Path) -> str | None:
     if not (whole_folder(out) / CHECKPOINT).is_file():
         return None
     where = Checkpoint.load(out).snapshot.description
-    return f"the last checkpoint is of {where}: go on with lorelm train --resume {out}"
+    return f"the last checkpoint is of {where}: go on with lorelm train --resume {quoted(out)}"
 
 
 class CheckpointWriter:
@@ -198,7 +199,7 @@ def _absent(out: Path, *, is_finished: bool) -> CheckpointError:
     if is_finished:
         return CheckpointError(
             f"the run in {out} is finished, and its model is there: see what it writes with "
-            f"lorelm generate {out}"
+            f"lorelm generate {quoted(out)}"
         )
     return CheckpointError(
         f"{out} holds no unfinished run (no {CHECKPOINT}): name the folder that was given to "

@@ -9,6 +9,7 @@ import numpy as np
 from lorelm.bundle import Bundle
 from lorelm.corpus.tokenizer import Tokenizer
 from lorelm.corpus.vocabulary import EOS_ID, UNK_ID, Vocabulary
+from lorelm.errors import BundleError
 from lorelm.runtime.base import FloatArray
 from lorelm.runtime.step_graph import Weights
 
@@ -20,11 +21,16 @@ def known_model(path: str | Path) -> Bundle:
     """The bundle of a model to begin with.
 
     Raises:
-        BundleError: it is missing or damaged, or has no weights.
+        BundleError: it is missing or damaged, has no weights, or some that are no numbers.
         MissingExtraError: the package ``safetensors`` is not installed.
     """
     bundle = Bundle.load(path)
-    bundle.weights()  # now, and not after the corpus was read
+    for name, array in bundle.weights().items():  # now, and not after the corpus was read
+        if not np.isfinite(array).all():
+            raise BundleError(
+                f"{path} cannot be trained on: {name} in its weights holds values that are no "
+                "numbers (NaN or infinite)"
+            )
     return bundle
 
 

@@ -8,6 +8,8 @@ from typing import Any, Final
 
 import torch
 
+from lorelm.bundle.bundle import CHECKPOINT
+from lorelm.bundle.shell import quoted
 from lorelm.corpus.preparation import Corpus
 from lorelm.errors import RecipeError, TrainingStoppedError, WorkerLostError
 from lorelm.runtime.step_graph import Weights
@@ -167,11 +169,12 @@ class _Keeper:
             self.finish()
             raise RecipeError(
                 f"the loss exploded again after {where}, though the learning rate was halved "
-                f"{_MAX_HALVINGS} times: use a lower --learning-rate"
+                f"{_MAX_HALVINGS} times: begin anew with a lower --learning-rate{self._elsewhere()}"
             )
         self._listener.on_problem(f"the loss exploded: back to {where} with half the learning rate")
         self._trainer.restore(self._last_good, seconds=self._trainer.seconds)
         self._trainer.num_halved = num_halved
+        self.keep()  # so that a run that is resumed is not halved three times again
 
     def how_to_go_on(self) -> str:
         """What to say of a run that is stopped, in the process that writes."""
@@ -179,13 +182,20 @@ class _Keeper:
         if self._settings is None or self._writer is None:
             return "stopped"
         if self._writer.is_failing:
-            return f"stopped; {last_checkpoint(self._settings.out)}"
-        return f"stopped; go on with: lorelm train --resume {self._settings.out}"
+            kept = last_checkpoint(self._settings.out)
+            return f"stopped; {kept or 'nothing of the run is on the disk'}"
+        return f"stopped; go on with: lorelm train --resume {quoted(self._settings.out)}"
 
     def finish(self) -> None:
         """Returns when everything is on the disk."""
         if self._writer:
             self._writer.wait()
+
+    def _elsewhere(self) -> str:
+        """Where a run can begin while the folder holds this one."""
+        if self._settings is None:
+            return ""
+        return f", in another folder or after deleting {self._settings.out / CHECKPOINT}"
 
     def _write_first(self) -> None:
         if self._writer:

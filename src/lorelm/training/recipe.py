@@ -24,6 +24,8 @@ _FITTED: Final = (
     *("embedding_size", "hidden_size", "dropout", "recurrent_dropout", "shuffle", "epochs"),
 )
 _SIZES: Final = ("embedding_size", "hidden_size")
+_MOST: Final = 1_000_000
+_MOST_LAYERS: Final = 100
 _COUNTS: Final = (
     *("min_frequency", "embedding_size", "hidden_size", "num_layers"),
     *("batch_size", "bptt", "epochs"),
@@ -133,7 +135,9 @@ class Recipe:
 
     def _check_numbers(self) -> None:
         for name in _COUNTS:
-            _require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
+            value = getattr(self, name)
+            most = _MOST_LAYERS if name == "num_layers" else _MOST
+            _require(1 <= value <= most, name, f"from 1 to {most:,}", value)
         for name in ("seed", "split_seed"):
             value = getattr(self, name)
             _require(0 <= value < 2**63, name, "from 0 to 2**63 - 1", value)
@@ -224,7 +228,8 @@ def _read_file(path: Path) -> dict[str, Any]:
         ) from error
     except OSError as error:
         raise RecipeError(f"recipe {path} cannot be read: {error.strerror or error}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    # ValueError: not TOML, not UTF-8, or a number of thousands of digits.
+    except (ValueError, RecursionError) as error:
         raise RecipeError(f"recipe {path} is not TOML: {error}") from error
 
 

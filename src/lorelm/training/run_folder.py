@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lorelm.bundle.bundle import CHECKPOINT, held_target
 from lorelm.bundle.folder import whole_folder
+from lorelm.bundle.shell import quoted
 from lorelm.errors import BundleError, CheckpointError, TrainingStoppedError
 from lorelm.training.checkpoint import Checkpoint, last_checkpoint
 from lorelm.training.processes import Processes
@@ -58,8 +59,8 @@ def _refuse_unfinished(out: Path) -> None:
     if unfinished is not None:
         where = unfinished.snapshot.description
         raise CheckpointError(
-            f"{out} holds an unfinished run ({where}): go on with lorelm train --resume {out}, "
-            f"give --out another folder, or delete {out / CHECKPOINT}"
+            f"{out} holds an unfinished run ({where}): go on with lorelm train --resume "
+            f"{quoted(out)}, give --out another folder, or delete {out / CHECKPOINT}"
         )
 
 
