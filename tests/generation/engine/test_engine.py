@@ -288,6 +288,45 @@ def test_a_cancelled_request_has_no_slot_after_the_next_step(runtime: Runtime) -
     assert set(ended) == set(gone)
 
 
+@pytest.mark.parametrize("num_steps", [0, 3, 30], ids=["waiting", "in its prompt", "writing"])
+def test_nothing_is_written_for_a_cancelled_request(runtime: Runtime, num_steps: int) -> None:
+    """Nor for its other samples, which wait until its prompt is read."""
+    counted = CountingRuntime(runtime)
+    engine = Engine(counted, num_slots=4)
+    ended: list[Draft] = []
+    gone = [plain(seed, [5] * 20, max_len=1000, min_len=1000) for seed in range(9)]
+    request = submit(engine, gone, on_end=ended.append)
+    for _ in range(num_steps):
+        engine.step()
+    engine.cancel(request)
+    counted.rows.clear()
+    engine.step()
+    assert engine.is_idle
+    assert counted.rows == []
+    assert {draft.finish_reason for draft in ended} == {"cancelled"}
+    assert len(ended) == len(gone)
+
+
+def test_a_request_cancelled_while_the_engine_looks_writes_nothing(runtime: Runtime) -> None:
+    engine = Engine(runtime, num_slots=1)
+    submit(engine, [plain(1, max_len=5, min_len=5)])
+    engine.step()
+    late = plain(2, max_len=1000, min_len=1000)
+    request = submit(engine, [late])
+    remove = engine._queue.remove
+
+    def cancel_behind_it(is_over: Callable[[Any], bool]) -> list[Any]:
+        removed = remove(is_over)
+        engine.cancel(request)
+        return removed
+
+    engine._queue.remove = cancel_behind_it  # type: ignore[method-assign]
+    engine._looks_at_queue_at = 0
+    finish(engine)
+    assert late.finish_reason == "cancelled"
+    assert late.ids == []
+
+
 def test_a_full_queue_refuses_and_goes_on(runtime: Runtime) -> None:
     engine = Engine(runtime, num_slots=1, max_waiting=2)
     drafts = [plain(seed, max_len=5) for seed in range(3)]

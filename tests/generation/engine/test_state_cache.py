@@ -37,6 +37,36 @@ def test_the_longest_known_beginning_is_found() -> None:
     assert cache.longest([]) is None
 
 
+@given(
+    st.lists(st.lists(st.integers(0, 1), min_size=1, max_size=12), max_size=30),
+    st.lists(st.integers(0, 1), max_size=14),
+    st.integers(1, 12),
+)
+def test_the_longest_is_that_of_a_plain_search(
+    known: list[list[int]], ids: list[int], num_kept: int
+) -> None:
+    """Of texts that begin and end alike, and some of which had to go."""
+    max_bytes = num_kept * ENTRY_BYTES
+    cache = StateCache(max_bytes)
+    kept: dict[tuple[int, ...], int] = {}
+    for number, one in enumerate(known):
+        cache.put(one, state(number))
+        if 32 + 4 * len(one) > max_bytes:
+            continue
+        kept.pop(tuple(one), None)
+        kept[tuple(one)] = number
+        while sum(32 + 4 * len(ids) for ids in kept) > max_bytes:
+            del kept[next(iter(kept))]
+    beginnings = [one for one in kept if tuple(ids[: len(one)]) == one]
+    found = cache.longest(ids)
+    if not beginnings:
+        assert found is None
+    else:
+        longest = max(beginnings, key=len)
+        assert found is not None
+        assert (found[0], number_of(found)) == (len(longest), kept[longest])
+
+
 def test_what_was_used_least_lately_goes_first() -> None:
     cache = StateCache(2 * ENTRY_BYTES)
     cache.put([1, 1, 1], state(1))

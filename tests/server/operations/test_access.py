@@ -70,6 +70,14 @@ def test_only_who_knows_the_key_comes_in(
             assert response.headers["WWW-Authenticate"].startswith("Basic ")
 
 
+def test_a_key_of_any_letters_comes_in_either_way(make_client: MakeClient) -> None:
+    client = make_client(api_key="schlüssel")
+    as_sent = "Bearer schlüssel".encode().decode("latin-1")  # bytes, as WSGI shows them
+    for given, status in ((as_sent, 200), (basic("", "schlüssel"), 200), ("Bearer schlussel", 401)):
+        headers = {"Authorization": given}
+        assert client.get("/api/model", headers=headers).status_code == status
+
+
 def test_who_runs_the_server_may_look_whether_it_lives(make_client: MakeClient) -> None:
     client = make_client(api_key="mellon!")
     assert client.get("/healthz").status_code == client.get("/readyz").status_code == 200

@@ -114,13 +114,13 @@ class Engine:
         self._look_for_the_end(now)
         slots = self._slots
         for place in sorted(self._over, reverse=True):  # so that those before stay in their place
-            row = self._queue.pop()
+            row = self._next_row()
             self._over.remove(place)
             if row is None:
                 slots.leave(place)
             else:
                 self._place(place, row)
-        while slots.num_free and (row := self._queue.pop()) is not None:
+        while slots.num_free and (row := self._next_row()) is not None:
             self._place(self.num_live, row)
 
     def _run(self) -> FloatArray:
@@ -154,15 +154,25 @@ class Engine:
             if place not in self._over:
                 self._slots.hand_over(place)
                 self._end_place(place, reason="timeout")
-        if self._is_anybody_cancelled or now >= self._looks_at_queue_at:
+        is_anybody_cancelled = self._is_anybody_cancelled
+        if is_anybody_cancelled:
+            self._is_anybody_cancelled = False  # before the look: who comes in it has the next one
+        if is_anybody_cancelled or now >= self._looks_at_queue_at:
             self._looks_at_queue_at = now + _SECONDS_BETWEEN_LOOKS
             for row in self._queue.remove(lambda row: _reason_to_end(row, now) is not None):
                 self._end(row, reason=_reason_to_end(row, now))
-        if self._is_anybody_cancelled:
-            self._is_anybody_cancelled = False
+        if is_anybody_cancelled:
             for place, row in enumerate(self._slots.rows):
                 if row.request.is_cancelled:
                     self._end_place(place, reason="cancelled")
+
+    def _next_row(self) -> Row | None:
+        """The next row that waits, and for which somebody waits."""
+        while (row := self._queue.pop()) is not None:
+            if not row.request.is_cancelled:
+                return row
+            self._end(row, reason="cancelled")
+        return None
 
     def _place(self, place: int, row: Row) -> None:
         """A row that waited takes a place, which is free or the next one."""
@@ -233,9 +243,14 @@ class Engine:
 
     def _release_followers(self, row: Row) -> None:
         """Lets a row's followers into the queue once its prompt is known, or never will be."""
-        if row.followers and (not row.draft.is_reading or row.draft.is_over):
-            self._queue.add_more(row.request, row.followers)
-            row.followers = ()
+        if not row.followers or (row.draft.is_reading and not row.draft.is_over):
+            return
+        followers, row.followers = row.followers, ()
+        if row.request.is_cancelled:
+            for follower in followers:
+                self._end(follower, reason="cancelled")
+        else:
+            self._queue.add_more(row.request, followers)
 
     def _fail_live(self, error: Exception) -> None:
         """Ends all live rows, which leave at once."""

@@ -122,4 +122,7 @@ def _given_key() -> str:
     given = request.authorization
     if given is None:
         return ""
-    return (given.token if given.type == "bearer" else given.password) or ""
+    if given.type != "bearer":
+        return given.password or ""
+    # A header is bytes, which WSGI hands over as Latin-1, whatever they are.
+    return (given.token or "").encode("latin-1", "replace").decode(errors="replace")
