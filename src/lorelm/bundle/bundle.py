@@ -14,7 +14,6 @@
     curves.png            the same as a plot               (where Matplotlib is installed)
 """
 
-import errno
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,6 +30,7 @@ from lorelm.bundle.folder import (
     name_while_written,
     replace_file,
     replace_folder,
+    room_for,
     whole_folder,
 )
 from lorelm.bundle.folder_lock import locked_folder
@@ -396,9 +396,7 @@ def save_bundle(
     try:
         replace_folder(Path(path), files, owned=_OWNED)
     except OSError as error:
-        remedy = ""
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            remedy = f" (free {sum(map(len, files.values())) / 1e6:.1f} MB for it)"
+        remedy = room_for(sum(map(len, files.values())), error)
         raise BundleError(
             f"bundle {path} cannot be written: {error.strerror or error}{remedy}"
         ) from error

@@ -1,5 +1,6 @@
 """Replaces a folder as a whole, so that whoever is killed meanwhile leaves the old one whole."""
 
+import errno
 import os
 import shutil
 from collections.abc import Callable, Collection, Mapping
@@ -123,6 +124,12 @@ def replace_file(path: Path, content: bytes) -> None:
 def name_while_written(name: str) -> str:
     """What :func:`replace_file` calls a file until it is whole."""
     return f".{name}.new"
+
+
+def room_for(num_bytes: int, error: OSError) -> str:
+    """What to do about an error where it is a lack of room, in brackets; else nothing."""
+    is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return f" (free {num_bytes / 1e6:.1f} MB for it)" if is_full else ""
 
 
 def recover(path: Path, *, owned: Collection[str] = ()) -> None:

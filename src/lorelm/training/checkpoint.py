@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from lorelm.bundle.bundle import CHECKPOINT, MANIFEST
-from lorelm.bundle.folder import replace_file, whole_folder
+from lorelm.bundle.folder import replace_file, room_for, whole_folder
 from lorelm.bundle.shell import quoted
 from lorelm.errors import CheckpointError
 
@@ -103,15 +103,17 @@ class Checkpoint:
         path = out / CHECKPOINT
         facts = json.dumps(written)
         metadata = {_METADATA: facts, _SHA256: _sha256(facts, self.snapshot.tensors)}
+        content = save(self.snapshot.tensors, metadata)
         try:
             out.mkdir(exist_ok=True)
             # Not save_file: killed, it leaves a large file behind, of a name that nobody knows.
-            replace_file(path, save(self.snapshot.tensors, metadata))
+            replace_file(path, content)
             _to_disk(out)
         except OSError as error:
             with suppress(OSError):
                 out.rmdir()  # where nothing else is in it
-            raise CheckpointError(f"{path} cannot be written: {error.strerror or error}") from error
+            reason = f"{error.strerror or error}{room_for(len(content), error)}"
+            raise CheckpointError(f"{path} cannot be written: {reason}") from error
 
 
 def last_checkpoint(out: Path) -> str | None:
