@@ -124,6 +124,22 @@ def wait_for(is_true: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
+def wait_until_it_refuses(address: str) -> None:
+    """Until the server has begun to shut down."""
+    refusals = []
+
+    def is_refused() -> bool:
+        try:
+            ask(f"http://{address}/", prompt="The", max_len=1)
+        except urllib.error.HTTPError as error:
+            refusals.append((error.code, error.headers["Retry-After"]))
+            error.close()
+        return bool(refusals)
+
+    wait_for(is_refused)
+    assert refusals == [(503, "1")]
+
+
 @pytest.mark.parametrize("is_stream", [True, False], ids=["stream", "reply"])
 def test_a_client_that_hangs_up_frees_its_slots(tiny_bundle: Path, is_stream: bool) -> None:
     with server_process(tiny_bundle, "--num-slots", "4") as (_, address):
@@ -186,18 +202,7 @@ def test_what_is_under_way_is_finished_and_what_is_new_is_refused(tiny_bundle: P
         # About two seconds: another request has to come in before the server has ended.
         response = begin(address, LONG | {"num_samples": 4})
         server.send_signal(signal.SIGTERM)
-        refusals = []
-
-        def is_refused() -> bool:
-            try:
-                ask(f"http://{address}/", prompt="The", max_len=1)
-            except urllib.error.HTTPError as error:
-                refusals.append((error.code, error.headers["Retry-After"]))
-                error.close()
-            return bool(refusals)
-
-        wait_for(is_refused)
-        assert refusals == [(503, "1")]
+        wait_until_it_refuses(address)
         rest = response.read().decode()
         response.close()
         assert rest.count('"alternatives"') > 39_900
@@ -221,9 +226,10 @@ def test_after_the_grace_the_rest_is_told_and_it_ends(tiny_bundle: Path) -> None
 
 def test_a_second_ctrl_c_does_not_wait(tiny_bundle: Path) -> None:
     with server_process(tiny_bundle, "--grace-seconds", "60") as (server, address):
-        responses = [begin(address, LONG | {"num_samples": 16}) for _ in range(4)]
+        # Three quarters of the slots: who asks whether it refuses must not wait for one.
+        responses = [begin(address, LONG | {"num_samples": 16}) for _ in range(3)]
         server.send_signal(signal.SIGINT)
-        time.sleep(0.3)
+        wait_until_it_refuses(address)
         server.send_signal(signal.SIGINT)
         assert server.wait(timeout=20) == 0
         for response in responses:
