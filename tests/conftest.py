@@ -14,7 +14,7 @@ import psycopg
 import pytest
 import torch
 from hypothesis import settings
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 from tests.bundle.importing.foreign import WORDS, ForeignModel
 
 from lorelm.bundle.importing.imported_model import import_model
@@ -264,6 +264,9 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgr
 def postgres_url(postgres_server: PostgresServer) -> str:
     """The URL of an empty database in PostgreSQL."""
     return postgres_server.new_database()
+
+
+expect.set_options(timeout=20_000)  # a busy machine takes its time
 
 
 @pytest.fixture(scope="module")

@@ -133,6 +133,8 @@ def test_pruning_makes_the_file_smaller(lorelm: Lorelm, url: str, tmp_path: Path
             "'soon' is not a time: write a number and m, h or d",
         ),
         (["prune", "--older-than", "99999999d"], 2, "nothing so long ago"),
+        (["prune", "--keep", str(2**63)], 2, "is not in the range"),
+        (["list", "--limit", str(2**63)], 2, "is not in the range"),
         (["list", "--history", "history.db"], 2, "lorelm: a history is named by a URL"),
         (
             ["list", "--history", "sqlite:///none.db"],

@@ -1,4 +1,5 @@
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -64,6 +65,28 @@ def test_a_folder_that_cannot_be_written_is_told() -> None:
     assert "/proc/history/history.db cannot be made" in cause_of(
         "sqlite:////proc/history/history.db"
     )
+
+
+@pytest.mark.skipif(shutil.which("setpriv") is None, reason="root may write everywhere")
+def test_a_file_that_cannot_be_written_is_no_place_for_a_server(tmp_path: Path) -> None:
+    path = tmp_path / "history.db"
+    HistoryStore(f"sqlite:///{path}").close()
+    path.chmod(0o444)
+    code = "import sys; from lorelm.history.store import HistoryStore; HistoryStore(sys.argv[1])"
+    as_others = ["setpriv", "--bounding-set=-dac_override", "--inh-caps=-dac_override"]
+    ended = subprocess.run(
+        [
+            *(as_others if os.geteuid() == 0 else []),
+            sys.executable,
+            "-c",
+            code,
+            f"sqlite:///{path}",
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "there is no right to write into the file" in ended.stderr
 
 
 @pytest.mark.skipif(os.name != "posix", reason="POSIX has file modes")

@@ -137,6 +137,22 @@ def page(browser: Browser, proxied: Proxied, request: pytest.FixtureRequest) -> 
     assert complaints == []
 
 
+def test_the_links_of_a_text_of_the_whole_history_lead_where_they_say(
+    browser: Browser, start: StartProxied
+) -> None:
+    proxied = start(PLAIN_NGINX, "--admin-key", "mellon")
+    proxied.ask("api/generate", {"prompt": "The fox"}).close()
+    credentials = {"username": "", "password": "mellon"}
+    with closing(browser.new_context(http_credentials=credentials)) as context:
+        page = context.new_page()
+        for link, address in (("The API", "docs"), ("your history", "history")):
+            page.goto(f"{proxied.url}history/whole")
+            page.get_by_role("button", name="Make it again").first.click()
+            page.wait_for_url(proxied.url)  # the script has put the text into its place
+            page.get_by_role("link", name=link).click()
+            page.wait_for_url(proxied.url + address)
+
+
 def failures(asked: Request, *, has_script: bool) -> list[str]:
     # Who leaves a page at once does not wait for its icon; who runs no scripts fetches none.
     is_unwanted = not has_script and asked.url.endswith(".js")

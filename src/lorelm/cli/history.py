@@ -26,6 +26,11 @@ _FORMATS: Final = ("json", "csv")
 _SHOWN_CHARACTERS: Final = 500
 
 
+def _count(at_least: int) -> click.IntRange:
+    """A number of records, as databases count them."""
+    return click.IntRange(at_least, 2**63 - 1)
+
+
 @click.group()
 def history() -> None:
     """Lists, exports, counts and prunes what was generated.
@@ -52,9 +57,7 @@ def _search(command: Any) -> Any:
 @history.command("list")
 @history_option
 @_search
-@click.option(
-    "--limit", type=click.IntRange(min=1), default=20, show_default=True, help="So many at most."
-)
+@click.option("--limit", type=_count(1), default=20, show_default=True, help="So many at most.")
 def list_records(*, history: str | None, limit: int, **wanted: Any) -> None:
     """Prints the newest generations, the newest first."""
     with _existing(history) as store:
@@ -115,7 +118,7 @@ def stats(*, history: str | None, as_json: bool) -> None:
 @history.command()
 @history_option
 @click.option("--older-than", type=AGE, help="Delete what is older, such as 12h or 30d.")
-@click.option("--keep", type=click.IntRange(min=0), help="Delete all but the newest so many.")
+@click.option("--keep", type=_count(0), help="Delete all but the newest so many.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def prune(*, history: str | None, older_than: float | None, keep: int | None, yes: bool) -> None:
     """Deletes generations for ever: those that --older-than or --keep names."""

@@ -46,7 +46,7 @@ class _LazyGroup(click.Group):
 )
 @click.version_option(VERSION, prog_name="lorelm")
 def lorelm() -> None:
-    r"""Trains a small language model on your own text and serves it.
+    """Trains a small language model on your own text and serves it.
 
     \b
     lorelm serve                          a web page for the model that comes with LoreLM
@@ -54,7 +54,7 @@ def lorelm() -> None:
     lorelm serve my-model                 a web page for it
     lorelm import old.pt --vocab vocab.pkl --out my-model
                                           the same for a model that you have
-    """
+    """  # noqa: D301 - the character itself is what click looks for
 
 
 def main() -> None:

@@ -7,13 +7,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError, SQLAlchemyError
+from sqlalchemy.pool import QueuePool
 
 from lorelm.errors import HistoryError, HistoryURLError, MissingExtraError
 from lorelm.history.tables import REVISIONS, VERSION_TABLE
+
+if TYPE_CHECKING:
+    import sqlite3
 
 _EXAMPLES: Final = "sqlite:///history.db or postgresql+psycopg://USER@HOST/DATABASE"
 
@@ -43,7 +48,8 @@ def open_database(address: str | None, *, create: bool) -> Database:
 
     Args:
         address: a URL, as :func:`parse_address` takes it.
-        create: whether to make the tables, and a file of SQLite, where there are none.
+        create: whether to make the tables, and a file of SQLite, where there are none; what is to
+            be written into must be writable.
 
     Raises:
         HistoryURLError: the address is of no use.
@@ -54,8 +60,9 @@ def open_database(address: str | None, *, create: bool) -> Database:
     url = parse_address(address)
     place = place_of(url)
     if url.get_backend_name() == "sqlite":
-        _find_file(Path(url.database or ""), create=create)
-        engine = _sqlite_engine(url)
+        path = Path(url.database or "")
+        _find_file(path, create=create)
+        engine = _sqlite_engine(path.absolute())
     else:
         engine = _postgresql_engine(url)
     try:
@@ -153,7 +160,7 @@ def _reason(error: SQLAlchemyError) -> str:
         ("malformed", "it is damaged; restore a copy, or name another file"),
         ("database is locked", "another program is writing there; try again"),
         ("readonly database", "there is no right to write there; name another file"),
-        ("unable to open", "see whether file and folder may be read and written"),
+        ("unable to open", "see whether the file is there, and it and its folder may be written"),
         ("is full", "make room on the disk"),
         ("password authentication", "see to the user and the password in the URL"),
         ("onnection refused", "see to host and port in the URL"),
@@ -169,6 +176,11 @@ def _find_file(path: Path, *, create: bool) -> None:
     if path.exists():
         if not path.is_file():
             raise HistoryError(f"the history in {path} cannot be opened: it is not a file")
+        if create and not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
+            raise HistoryError(
+                f"the history in {path} cannot be opened: there is no right to write into the file "
+                "and its folder (name another file)"
+            )
         return
     if not create:
         raise _no_history(str(path))
@@ -186,14 +198,31 @@ def _no_history(place: str) -> HistoryError:
     return HistoryError(f"there is no history in {place} yet: lorelm serve begins one")
 
 
-def _sqlite_engine(url: URL) -> Engine:
-    engine = create_engine(url, connect_args={"timeout": _LOCK_TIMEOUT_SECONDS})
+def _sqlite_engine(path: Path) -> Engine:
+    def connect() -> "sqlite3.Connection":
+        import sqlite3
+
+        # A file that is taken away while the server runs must not become an empty one.
+        return sqlite3.connect(
+            f"file:{quote(str(path), safe='')}?mode=rw",
+            uri=True,
+            timeout=_LOCK_TIMEOUT_SECONDS,
+            check_same_thread=False,
+        )
+
+    engine = create_engine("sqlite+pysqlite://", creator=connect, poolclass=QueuePool)
 
     @event.listens_for(engine, "connect")
-    def prepare(connection: Any, _: object) -> None:
+    def prepare(connection: Any, record: Any) -> None:
+        record.info["file"] = _file_at(path)
         connection.isolation_level = None  # the driver would begin transactions when it likes
         connection.execute("PRAGMA synchronous=NORMAL")  # with WAL; FULL waits for the disk
         connection.execute("PRAGMA secure_delete=ON")  # what a person deletes is to be gone
+
+    @event.listens_for(engine, "checkout")
+    def look(_connection: Any, record: Any, _proxy: object) -> None:
+        if record.info["file"] != _file_at(path):  # what it writes would be lost with the old file
+            raise DisconnectionError
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
@@ -201,6 +230,15 @@ def _sqlite_engine(url: URL) -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine
+
+
+def _file_at(path: Path) -> tuple[int, int] | None:
+    """Which file lies there, whatever it is called; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _postgresql_engine(url: URL) -> Engine:

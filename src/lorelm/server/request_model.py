@@ -37,10 +37,14 @@ class RequestModel(BaseModel):
     def from_form(cls, form: Mapping[str, str]) -> Self:
         """Takes the fields of a form, all of them texts; a blank one is not given.
 
+        Browsers send a line break as two characters, which they count as one.
+
         Raises:
             SamplingError: a field is unknown or no number; it names the field.
         """
-        fields = {name: value for name, value in form.items() if value.strip()}
+        fields = {
+            name: value.replace("\r\n", "\n") for name, value in form.items() if value.strip()
+        }
         return cls._checked({"prompt": ""} | fields, strict=False)
 
     @classmethod

@@ -17,7 +17,7 @@ def url(start_server: Callable[..., str], tiny_bundle: Path) -> str:
 def new_desk(browser: Browser, url: str) -> Iterator[NewDesk]:
     """Opens the page in a browser of its own, once or several times."""
     with watched(browser, viewport={"width": 1000, "height": 900}) as context:
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(20_000)
         yield lambda address=url: Desk(context.new_page(), address)
 
 

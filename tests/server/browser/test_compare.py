@@ -103,11 +103,20 @@ def test_two_models_are_chosen_and_compared(new_desk: NewDesk, url_of_two: str) 
     desk = new_desk(url_of_two)
     expect(desk.page.locator(".facts li").nth(0)).to_be_visible()
     expect(desk.page.locator(".facts li").nth(1)).to_be_hidden()
-    desk.page.get_by_label("Model", exact=True).select_option("other-tales")
+    desk.page.keyboard.type("The gryphon")
+    expect(desk.page.locator("#unknown")).to_contain_text("gryphon")
+    with desk.page.expect_request("**/api/check") as check:  # it may know other words
+        desk.page.get_by_label("Model", exact=True).select_option("other-tales")
+    assert check.value.post_data_json == {"text": "The gryphon", "model": "other-tales"}
     expect(desk.page.locator(".facts li").nth(1)).to_be_visible()
     desk.page.get_by_text("More settings").click()
     desk.page.get_by_label("Second model").select_option("tales")
     desk.page.get_by_label("Compare").check()
     desk.generate()
-    headings = desk.page.locator("#samples h2").all_inner_texts()
-    assert headings == ["other-tales, temperature 0.8", "tales, temperature 1.2"]
+    headings = desk.page.locator("#samples h2")
+    first, second = "other-tales, temperature 0.8", "tales, temperature 1.2"
+    assert headings.all_inner_texts() == [first, second]
+    desk.set(Samples=2)
+    desk.generate()
+    beside = [f"{name} {number}" for number in (1, 2) for name in (first, second)]
+    assert headings.all_inner_texts() == beside

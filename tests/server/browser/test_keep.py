@@ -70,6 +70,21 @@ def test_prompt_and_settings_are_used_again(desk: Desk) -> None:
     expect(desk.page.locator("#seed")).to_have_value(str(seed))
 
 
+def test_a_text_that_is_made_again_leaves_the_settings_alone(desk: Desk) -> None:
+    desk.page.keyboard.type("The wren")
+    desk.set(Temperature=1.5)
+    desk.generate()
+    desk.set(Temperature=0.7)
+    desk.page.keyboard.press("Tab")
+    desk.page.goto(desk.url + "history")
+    desk.press("Make it again")
+    expect(desk.page.get_by_role("status")).to_have_text("Made again, word for word.")
+    for _ in range(2):
+        expect(desk.page.get_by_label("Temperature", exact=True)).to_have_value("0.7")
+        expect(desk.page.get_by_label("Seed")).to_have_value("")
+        desk.page.reload()
+
+
 def test_what_is_being_written_is_not_lost_to_what_is_looked_at_again(desk: Desk) -> None:
     desk.page.keyboard.type("The wren")
     desk.generate()

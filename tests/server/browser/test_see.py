@@ -52,6 +52,64 @@ def test_pointing_at_a_word_shows_what_else_was_likely(desk: Desk) -> None:
     expect(desk.card).to_be_hidden()
 
 
+def test_a_mouse_that_rests_opens_nothing(desk: Desk) -> None:
+    """The text grows beneath it; a card would lie over what comes next."""
+    desk.page.keyboard.type("The fox")
+    desk.lengthen(60)
+    box = desk.surface.bounding_box()
+    assert box
+    place = box["x"] + box["width"] / 2, box["y"] + 20
+    desk.page.mouse.move(*place)
+    desk.page.keyboard.press("Control+Enter")
+    desk.wait()
+    assert desk.page.locator(".word:hover").count() == 1
+    desk.page.wait_for_timeout(500)
+    expect(desk.card).to_be_hidden()
+    desk.page.mouse.move(place[0] + 1, place[1])
+    expect(desk.card).to_be_visible()
+
+
+def test_while_it_is_written_no_card_opens(desk: Desk) -> None:
+    desk.lengthen(9_000)
+    desk.press("Generate")
+    # Not by a click of Playwright's, which waits until the text stands still.
+    is_hidden = "word => { word.click(); return document.getElementById('card').hidden; }"
+    assert desk.words.nth(3).evaluate(is_hidden)
+    desk.press("Stop")
+    expect(desk.page.get_by_role("button", name="Generate")).to_be_visible()
+    assert not desk.words.nth(3).evaluate(is_hidden)
+
+
+def test_the_card_of_a_word_that_is_gone_goes_too(desk: Desk) -> None:
+    desk.page.keyboard.type("The fox")
+    desk.generate()
+    desk.words.nth(0).click()
+    expect(desk.card).to_be_visible()
+    desk.page.get_by_role("button", name="Clear").press("Enter")
+    expect(desk.card).to_be_hidden()
+
+
+def test_a_text_can_be_ended_at_any_word(desk: Desk) -> None:
+    desk.page.keyboard.type("The fox")
+    desk.set(Seed=1, Temperature=2)
+    desk.lengthen(30)
+    desk.generate()
+    the_end = desk.card.get_by_role("button", name="(the end)")
+    for word in desk.words.all()[1:]:
+        before = word.inner_text()
+        word.click()
+        expect(desk.card).to_contain_text(before)
+        if the_end.count():
+            break
+    num_words = desk.words.count()
+    the_end.press("Enter")
+    expect(desk.card).to_be_hidden()
+    expect(desk.surface).to_be_focused()
+    assert 0 < desk.words.count() < num_words
+    desk.press("Undo")
+    assert desk.words.count() == num_words
+
+
 def test_choosing_an_alternative_rewrites_from_there(desk: Desk) -> None:
     desk.page.keyboard.type("The fox")
     desk.generate()

@@ -94,9 +94,10 @@ def test_undo_takes_back_each_thing_at_once(desk: Desk) -> None:
     desk.set(Temperature=2)
     desk.lengthen(12)
     desk.generate()
-    desk.page.keyboard.press("Control+End")
+    desk.surface.press("Control+End")  # the button has the focus, and a space would press it
     desk.page.keyboard.type(" and more")
     text = desk.text
+    assert text.endswith(" and more")
     desk.press("Again")
     desk.wait()
     assert desk.text != text
@@ -125,6 +126,7 @@ def test_a_prompt_that_is_too_long_is_cut_between_characters(desk: Desk) -> None
     desk.page.keyboard.insert_text("😀" * 10_000 + "a")
     desk.generate()
     assert desk.words.count() > 0
+    assert desk.status.endswith("The model has read the last 20000 characters.")
     expect(desk.page.get_by_role("alert")).to_be_hidden()
 
 
@@ -199,6 +201,14 @@ def test_line_breaks_and_pasted_text_stay_plain(desk: Desk) -> None:
     assert desk.surface.locator("b").count() == 0
 
 
+def test_lines_that_a_program_types_stay_lines(desk: Desk) -> None:
+    desk.page.keyboard.type("one ")
+    desk.page.keyboard.insert_text("two\nthree\n\nfour")
+    assert desk.text == "one two\nthree\n\nfour"
+    desk.page.keyboard.type("!")
+    assert desk.text == "one two\nthree\n\nfour!"
+
+
 def test_settings_and_text_are_remembered(new_desk: NewDesk) -> None:
     desk = new_desk()
     desk.page.keyboard.type("The mole")
@@ -270,6 +280,29 @@ def test_what_the_server_refuses_is_said_and_the_text_stays(desk: Desk) -> None:
     desk.press("Generate")
     expect(desk.page.get_by_role("alert")).to_contain_text("Seed: must be a whole number")
     assert desk.text == "The fox"
+
+
+def test_what_is_refused_takes_nothing_away(desk: Desk) -> None:
+    desk.page.keyboard.type("The fox")
+    desk.generate()
+    text = desk.text
+    undo, redo = (desk.page.get_by_role("button", name=name) for name in ("Undo", "Redo"))
+    desk.press("Undo")
+    desk.page.context.set_offline(True)
+    desk.press("Generate")
+    expect(desk.page.get_by_role("alert")).to_contain_text("The server does not answer")
+    desk.press("Redo")
+    assert desk.text == text
+    expect(redo).to_be_disabled()
+    for act in ("Again", "Go on from here"):
+        if act != "Again":
+            desk.words.nth(0).click()
+        desk.press(act)
+        expect(desk.page.get_by_role("alert")).to_contain_text("The server does not answer")
+        assert desk.text == text
+    undo.click()
+    assert desk.text == "The fox"
+    desk.page.context.set_offline(False)
 
 
 def test_a_server_that_is_away_is_said_and_the_text_stays(

@@ -18,7 +18,8 @@ def new_app(tiny_bundle: Path, tmp_path: Path) -> Iterator[Callable[..., Any]]:
 
     def make(**settings: Any) -> Any:
         url = f"sqlite:///{tmp_path / 'history.db'}"
-        app = create_app(ServerSettings(bundles=[tiny_bundle], **({"history": url} | settings)))
+        usual: dict[str, Any] = {"bundles": [tiny_bundle], "history": url}
+        app = create_app(ServerSettings(**(usual | settings)))
         apps.append(app)
         return app
 

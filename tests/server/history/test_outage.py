@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -41,6 +42,13 @@ def metric(url: str, name: str) -> float:
     return float(found[1])
 
 
+def wait_for(url: str, name: str, value: float) -> None:
+    give_up = time.monotonic() + 30
+    while metric(url, name) != value:
+        assert time.monotonic() < give_up
+        time.sleep(0.05)
+
+
 def texts_by_seed(history_url: str) -> list[tuple[int, str]]:
     with HistoryStore(history_url) as store:
         return sorted((record.seed, record.text) for record in store.iterate())
@@ -65,10 +73,7 @@ def test_generation_goes_on_while_the_database_is_dead_and_nothing_is_lost(
             assert metric(url, "lorelm_history_queue_depth") == 400 - num_written
         finally:
             postgres_server.start()
-    give_up = time.monotonic() + 30
-    while metric(url, "lorelm_history_queue_depth"):
-        assert time.monotonic() < give_up
-        time.sleep(0.05)
+    wait_for(url, "lorelm_history_queue_depth", 0)
     assert texts_by_seed(postgres_url) == list(enumerate(texts))
     assert metric(url, "lorelm_history_records_lost_total") == 0
 
@@ -115,6 +120,27 @@ def test_what_is_queued_is_written_when_the_server_stops(
     assert server.wait(timeout=20) == 0
     server.stderr.close()
     assert texts_by_seed(history_url) == list(enumerate(texts))
+
+
+def test_a_file_that_is_taken_away_is_an_outage_until_it_is_back(
+    start_server: Callable[..., str], tiny_bundle: Path, tmp_path: Path
+) -> None:
+    path, elsewhere = tmp_path / "history.db", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    url = start_server(str(tiny_bundle), "--history", f"sqlite:///{path}")
+    texts = [generate(url, 0)]
+    wait_for(url, "lorelm_history_records_written_total", 1)
+    for file in tmp_path.glob("history.db*"):
+        file.rename(elsewhere / file.name)
+    texts += [generate(url, seed) for seed in (1, 2, 3)]
+    with pytest.raises(urllib.error.HTTPError, match="503"):
+        urllib.request.urlopen(url + "history")
+    assert metric(url, "lorelm_history_records_written_total") == 1
+    assert not path.exists()
+    for file in elsewhere.iterdir():
+        file.rename(tmp_path / file.name)
+    wait_for(url, "lorelm_history_records_written_total", 4)
+    assert texts_by_seed(f"sqlite:///{path}") == list(enumerate(texts))
 
 
 def test_a_history_that_was_asked_for_must_be_there(tiny_bundle: Path) -> None:
@@ -167,6 +193,9 @@ def test_nothing_that_is_still_to_be_written_escapes_a_deletion(
         answer = client.post("/history/delete-all", data={"token": token})
         assert answer.status_code == 503
         assert "nothing was deleted" in answer.text
+        answer = client.get("/history/export.json")
+        assert answer.status_code == 503
+        assert "nothing was exported" in answer.text
     other.close()
     assert client.get("/history").text.count("<article>") == 2
     assert client.post("/history/delete-all", data={"token": token}).status_code == 303

@@ -3,7 +3,9 @@ import html
 import io
 import json
 import re
+import shutil
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -144,6 +146,25 @@ def test_the_cookie_is_for_the_server_alone(new_app: NewApp) -> None:
     assert client.get("/api/model").headers.getlist("Set-Cookie") == []
 
 
+def test_who_comes_back_keeps_their_cookie_for_another_while(person: FlaskClient) -> None:
+    [before] = person._cookies.values()
+    for address in ("/", "/history"):
+        [cookie] = person.get(address).headers.getlist("Set-Cookie")
+        assert f"{before.key}={before.value};" in cookie
+        assert f"Max-Age={400 * 24 * 60 * 60}" in cookie
+
+
+def test_what_the_history_has_stays_in_no_cache(person: FlaskClient) -> None:
+    generate(person, "The fox")
+    [record_id] = ids_of(person)
+    for answer in (
+        person.get("/history"),
+        person.get(f"/?from={record_id}"),
+        person.post("/", data={"again": record_id}),
+    ):
+        assert answer.headers["Cache-Control"] == "no-store"
+
+
 def test_personal_pages_stay_out_of_shared_caches(person: FlaskClient) -> None:
     for address in ("/history", "/history/export.json"):
         with person.get(address) as response:
@@ -173,6 +194,21 @@ def test_pages_lead_to_older_ones(person: FlaskClient) -> None:
         older = re.search(r'href="(history\?before=\w+)"', content)
         address = "/" + older[1] if older else None
     assert seen == [str(i) for i in reversed(range(45))]
+
+
+def test_who_deletes_the_last_of_an_older_page_comes_to_the_newest(person: FlaskClient) -> None:
+    for i in range(21):
+        generate(person, "The fox", seed=i)
+    [older] = re.findall(r'href="(history\?before=\w+)"', page(person))
+    content = page(person, f"/{older}")
+    assert '<a href="history">The newest</a>' in content
+    [oldest] = re.findall(r'name="again" value="(\w+)"', content)
+    place = {"before": older.rpartition("=")[2], "q": "fox"}
+    asked = place | {"id": oldest, "token": token_of(person)}
+    there = person.post("/history/delete", data=asked).headers["Location"].removeprefix("..")
+    answer = person.get(there)
+    assert (answer.status_code, answer.headers["Location"]) == (303, "history?q=fox")
+    assert page(person, "/history?q=fox").count('name="again"') == 20
 
 
 def test_one_click_makes_a_text_again(person: FlaskClient) -> None:
@@ -237,12 +273,13 @@ def test_a_form_that_is_not_ours_deletes_nothing(person: FlaskClient, address: s
 
 
 def test_pages_of_other_sites_can_do_nothing_here(person: FlaskClient) -> None:
-    headers = {"Sec-Fetch-Site": "cross-site"}
-    for address in ("/", "/api/generate", "/history/delete-all", "/v1/completions"):
-        answer = person.post(address, data={"prompt": "The"}, headers=headers)
-        assert answer.status_code == 403
-        assert "another site" in answer.get_data(as_text=True)
-    assert person.get("/", headers=headers).status_code == 200  # a link leads here
+    for others in ("cross-site", "same-site"):  # the cookie goes to all ports of a host
+        headers = {"Sec-Fetch-Site": others}
+        for address in ("/", "/api/generate", "/history/delete-all", "/v1/completions"):
+            answer = person.post(address, data={"prompt": "The"}, headers=headers)
+            assert answer.status_code == 403
+            assert "another site" in answer.get_data(as_text=True)
+        assert person.get("/", headers=headers).status_code == 200  # a link leads here
     same = {"Sec-Fetch-Site": "same-origin"}
     assert person.post("/", data={"prompt": "The"}, headers=same).status_code == 200
 
@@ -255,6 +292,19 @@ def test_a_model_that_is_served_no_more_is_named(person: FlaskClient, new_app: N
     answer = mixed.post("/", data={"again": ids_of(person)[0]})
     assert answer.status_code == 422
     assert "cannot be made again" in answer.get_data(as_text=True)
+
+
+def test_whose_model_is_served_no_more_is_told_that_another_goes_on(
+    person: FlaskClient, new_app: NewApp, tiny_bundle: Path, tmp_path: Path
+) -> None:
+    generate(person, "The fox")
+    [record_id] = ids_of(person)
+    assert "not served now" not in page(person, f"/?from={record_id}")
+    other_bundle = shutil.copytree(tiny_bundle, tmp_path / "sagas")
+    other = new_app(bundles=[other_bundle]).test_client()
+    for cookie in person._cookies.values():
+        other.set_cookie(cookie.key, cookie.value)
+    assert "tales, which wrote this, is not served now" in page(other, f"/?from={record_id}")
 
 
 def test_exports_are_files_that_programs_read(person: FlaskClient) -> None:

@@ -60,6 +60,29 @@ def test_two_are_written_beside_each_other_with_one_seed(client: FlaskClient) ->
     assert "tales, temperature 0.0</h2>" in other
 
 
+def test_a_wrong_second_temperature_is_called_so(client: FlaskClient) -> None:
+    form = {"prompt": "The", "compare": "true", "temperature": "0.8", "temperature_b": "1000"}
+    answer = client.post("/", data=form)
+    assert answer.status_code == 422
+    assert "Second temperature: must be a number from 0.001" in answer.get_data(as_text=True)
+    assert client.post("/", data=form | {"compare": ""}).status_code == 200
+
+
+def test_a_line_break_of_a_form_is_one_character(client: FlaskClient) -> None:
+    """Browsers send two, and let a person write as if it were one."""
+    page = client.post("/", data={"prompt": "The\r\n" * 5_000, "max_len": "9"})
+    assert page.status_code == 200
+    [text] = re.findall('<span class="prompt">(.*?)</span>', page.get_data(as_text=True), re.DOTALL)
+    assert text == "The\n" * 5_000
+    hidden = {
+        a["name"]: a["value"]
+        for tag, a in Elements(page.get_data(as_text=True)).found
+        if a.get("type") == "hidden"
+    }
+    assert len(hidden["prompt"]) == 20_000  # it has grown, and can still be gone on with
+    assert client.post("/", data=hidden).status_code == 200
+
+
 def test_as_many_samples_as_were_asked_for(client: FlaskClient) -> None:
     page = client.post("/", data={"prompt": "The", "num_samples": "3"}).get_data(as_text=True)
     assert page.count('<p class="sample">') == 3

@@ -36,19 +36,21 @@ class Browsers:
     def welcome(self) -> str:
         """The id of the browser that asks, a new one if it has none; :meth:`remember` sends it.
 
+        Also to a browser that has one, so that it keeps it for another while.
+
         Not for what a page of another site may send: a browser leaves the cookie out there, and a
         new one would take the place of its own.
         """
         if self.current() is None:
             g.browser = secrets.token_hex(16)
-            g.is_new_browser = True
+        g.is_welcome = True
         browser: str = g.browser
         return browser
 
     def remember(self, response: Response) -> Response:
-        """Sends a new browser its cookie, and keeps its pages out of caches that others use."""
+        """Sends a browser its cookie, and keeps its pages out of caches that others use."""
         response.headers.setdefault("Cache-Control", "private, no-cache")
-        if g.get("is_new_browser"):
+        if g.get("is_welcome"):
             response.set_cookie(
                 self._cookie_name,
                 str(self._ids.dumps(g.browser)),

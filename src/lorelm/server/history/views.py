@@ -1,6 +1,6 @@
 """The pages of the history: a person's own, and the whole of it for who has the admin key."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from itertools import chain
 from typing import Final
@@ -36,7 +36,7 @@ def make_history_pages(history: HistoryLog, settings: ServerSettings) -> Bluepri
         return response
 
     @pages.get("")
-    def own() -> str:
+    def own() -> str | BaseResponse:
         return _page(history, history.browsers.welcome(), token=history.browsers.form_token())
 
     @pages.get("/export.<name>")
@@ -58,7 +58,7 @@ def make_history_pages(history: HistoryLog, settings: ServerSettings) -> Bluepri
         return redirect("../history", code=303)
 
     @pages.get("/whole")
-    def whole() -> str:
+    def whole() -> str | BaseResponse:
         require_admin_key(settings)
         return _page(history, None)
 
@@ -78,9 +78,11 @@ def _catch_up_to_delete(history: HistoryLog) -> None:
         )
 
 
-def _page(history: HistoryLog, browser: str | None, *, token: str = "") -> str:
+def _page(history: HistoryLog, browser: str | None, *, token: str = "") -> str | BaseResponse:
     is_complete = history.catch_up()
     found = _found(history, browser)
+    if not found and request.args.get("before"):  # the last of the oldest was deleted
+        return redirect(_newest(request.args), code=303)
     return render_template(
         "history.html",
         records=found[:_PAGE],
@@ -96,7 +98,11 @@ def _page(history: HistoryLog, browser: str | None, *, token: str = "") -> str:
 def _export(history: HistoryLog, name: str, browser: str | None) -> Response:
     if name not in FORMATS:
         raise NotFound(f"the history can be had as {' or '.join(FORMATS)}, not as {name}")
-    history.catch_up()
+    if not history.catch_up():
+        raise ServiceUnavailable(
+            "nothing was exported: the newest texts are still to be written, which takes long; try "
+            "again in a moment"
+        )
     records = history.store.iterate(browser=browser, search=request.args.get("q") or None)
     chunks = (chunk.encode() for chunk in _begun(FORMATS[name](records)))
     today = datetime.now(UTC).date().isoformat()
@@ -127,6 +133,13 @@ def _back() -> BaseResponse:
     """To where a record was deleted."""
     place = {name: request.form[name] for name in ("q", "before") if request.form.get(name)}
     return redirect(f"../history?{urlencode(place)}" if place else "../history", code=303)
+
+
+def _newest(asked: Mapping[str, str]) -> str:
+    """The address of the first page of what was searched for, from any page of it."""
+    here = request.path.rpartition("/")[2]
+    search = asked.get("q")
+    return f"{here}?{urlencode({'q': search})}" if search else here
 
 
 def _begun(chunks: Iterator[str]) -> Iterator[str]:

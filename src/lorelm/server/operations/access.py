@@ -43,12 +43,15 @@ def require_admin_key(settings: ServerSettings) -> None:
 
 
 def refuse_other_sites(app: Flask) -> None:
-    """Refuses what pages of other sites would have a person's browser do here."""
+    """Refuses what pages of others would have a person's browser do here.
+
+    Others of the same site count as well: the cookie goes along to all ports of a host.
+    """
 
     @app.before_request
     def check() -> None:
         # The browser itself says so, whatever a proxy makes of the address.
-        is_foreign = request.headers.get("Sec-Fetch-Site") == "cross-site"
+        is_foreign = request.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site")
         if is_foreign and request.method not in ("GET", "HEAD", "OPTIONS"):
             raise Forbidden("this was asked for by a page of another site")
 

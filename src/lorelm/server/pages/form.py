@@ -9,6 +9,7 @@ from pydantic import Field
 
 from lorelm.errors import SamplingError
 from lorelm.generation.settings import NUM_SAMPLES_LIMIT, GenerationSettings
+from lorelm.sampling import SamplingSettings
 from lorelm.server.api.requests import GenerateRequest
 from lorelm.server.settings import ServerSettings
 
@@ -37,10 +38,19 @@ class WriteForm(GenerateRequest):
             fields["seed"] = secrets.randbelow(2**32)
         requests = [GenerateRequest(**fields)]
         if self.compare:
+            self._check_second_temperature()
             changes = {"model": self.model_b, "temperature": self.temperature_b}
             given = {name: value for name, value in changes.items() if value is not None}
             requests.append(GenerateRequest(**(fields | given)))
         return requests
+
+    def _check_second_temperature(self) -> None:
+        if self.temperature_b is None:
+            return
+        try:
+            SamplingSettings(temperature=self.temperature_b)
+        except SamplingError as error:
+            raise SamplingError("temperature_b", error.message) from error
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from contextlib import ExitStack
 
-from flask import Blueprint, render_template, request
+from flask import Blueprint, Response, render_template, request
 
 from lorelm.bundle.manifest import Figures
 from lorelm.errors import SamplingError, UnavailableError
@@ -38,7 +38,7 @@ def make_pages(
             return page.render(form={})
         record = page.record(record_id)
         given = {"prompt": record.prompt, "tokens": []}
-        return page.render(form=form_of(record), given=given)
+        return page.render(form=form_of(record), given=given, note=_note_on_model(record, models))
 
     @pages.post("/")
     def write() -> str | tuple[str, int]:
@@ -58,6 +58,7 @@ def make_pages(
         require_admin_key(settings)
         return _again(page.record(request.form.get("again", ""), of_whole=True))
 
+    pages.after_request(_keep_out_of_caches)
     if history is not None:
         pages.after_request(history.browsers.remember)
         pages.post("/history/whole/again")(write_any_again)
@@ -82,6 +83,19 @@ def _write(models: ServedModels, form: WriteForm, asker: Asker) -> list[Written]
         for _, _, generation in parts:
             generation.wait()
     return [Written.of(served, task) for served, task, _ in parts]
+
+
+def _keep_out_of_caches(response: Response) -> Response:
+    """What the history has of a person is to be gone from the browser too when it is deleted."""
+    if request.method == "POST" or "from" in request.args:
+        response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _note_on_model(record: Record, models: ServedModels) -> str:
+    if record.model in [served.name for served in models]:
+        return ""
+    return f"{record.model}, which wrote this, is not served now: another model goes on."
 
 
 def _model_page(models: ServedModels) -> str:

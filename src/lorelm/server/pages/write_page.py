@@ -13,6 +13,7 @@ from lorelm.server.history.log import Asker, HistoryLog
 from lorelm.server.pages.form import controls, explained
 from lorelm.server.pages.shown_words import shown_words
 from lorelm.server.pages.written import Written, given_to_script
+from lorelm.server.request_model import MAX_TEXT_CHARACTERS
 from lorelm.server.served_models import ServedModels
 from lorelm.server.settings import ServerSettings
 
@@ -84,6 +85,7 @@ class WritePage:
             controls=self._controls,
             can_forbid_copies=any(served.model.can_forbid_copies for served in self._models),
             novel_span=NOVEL_SPAN_USUAL,
+            prompt_limit=MAX_TEXT_CHARACTERS,
             shown_words=shown_words,
             history=self._history,
             form=form,

@@ -239,9 +239,15 @@ export class Surface {
 
 /** The text that an event would insert where it may not be plain; null where it is. */
 function plainText(event) {
+  // Of a programme that types: the browser would make elements of the lines.
+  if (event.inputType === "insertText" && /[\r\n]/.test(event.data)) return unified(event.data);
   if (event.inputType === "insertParagraph" || event.inputType === "insertLineBreak") return "\n";
   if (/^insertFrom(Paste|Drop|Yank)/.test(event.inputType)) {
-    return (event.dataTransfer?.getData("text/plain") ?? event.data ?? "").replace(/\r\n?/g, "\n");
+    return unified(event.dataTransfer?.getData("text/plain") ?? event.data ?? "");
   }
   return null;
+}
+
+function unified(text) {
+  return text.replace(/\r\n?/g, "\n");
 }

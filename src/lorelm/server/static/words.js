@@ -53,7 +53,7 @@ function levelOf(token) {
  * The card of one word at a time, shown beneath it while it is pointed at, or has the caret.
  *
  * `onChoice(element, alternative)` is told which word is to stand in its place, and
- * `onContinue(element)` from where to go on.
+ * `onContinue(element)` from where to go on; where not `isIdle()`, none is shown.
  */
 export class Card {
   #card;
@@ -62,13 +62,16 @@ export class Card {
   #timer = 0;
   #isPinned = false;
 
-  constructor(card, area, { onChoice, onContinue }) {
+  constructor(card, area, { isIdle, onChoice, onContinue }) {
     this.#card = card;
+    this.isIdle = isIdle;
     this.onChoice = onChoice;
     this.onContinue = onContinue;
-    area.addEventListener("mouseover", (event) => {
+    // Not "mouseover", which comes as well where a text grows beneath a mouse that rests.
+    area.addEventListener("mousemove", (event) => {
       const word = event.target.closest(".word");
-      if (card.contains(event.target)) clearTimeout(this.#timer);
+      const isThere = card.contains(event.target) || (word && word === this.#word);
+      if (isThere) clearTimeout(this.#timer);
       else if (word && tokenOf(word)) this.#later(SHOW_AFTER_MS, () => this.show(word));
     });
     area.addEventListener("click", (event) => {
@@ -95,6 +98,7 @@ export class Card {
   /** Shows the card of a word; a pinned one stays when the pointer leaves. */
   show(word, { isPinned = false } = {}) {
     clearTimeout(this.#timer);
+    if (!this.isIdle() || !word.isConnected) return;
     this.#isPinned = isPinned;
     if (word === this.#word) return;
     this.#word?.classList.remove("shown");
@@ -126,6 +130,11 @@ export class Card {
     const cameFrom = this.#cameFrom?.isConnected ? this.#cameFrom : other;
     this.hide();
     if (wasInside) cameFrom.focus();
+  }
+
+  /** Closes the card of a word that has been taken out of the text. */
+  leaveWordThatIsGone(other) {
+    if (this.#word && !this.#word.isConnected) this.leave(other);
   }
 
   #later(milliseconds, act) {

@@ -17,7 +17,11 @@ const form = $("write");
 const given = JSON.parse($("given")?.textContent ?? "null");
 
 const surface = new Surface($("prompt"), $("prompt_label"), onChange);
-const card = new Card($("card"), form, { onChoice: rewrite, onContinue: continueFrom });
+const card = new Card($("card"), form, {
+  isIdle: () => !writing,
+  onChoice: rewrite,
+  onContinue: continueFrom,
+});
 
 /** What is being written; null when nothing is. */
 let writing = null;
@@ -30,13 +34,14 @@ let samples = [];
 
 // ---- Writing
 
-/** Goes on with the text; Undo then comes back to `undoTo`. */
-async function write({ isAgain = false, undoTo = surface.content() } = {}) {
+/**
+ * Goes on with the text. Where that was changed for it, `undoTo` is what was there: Undo comes back
+ * to it, and so does the page where nothing is written.
+ */
+async function write({ isAgain = false, undoTo = null } = {}) {
   if (!isReady()) return;
   const requests = requestsOf(form, { isAgain });
-  surface.record(undoTo);
-  last = { content: surface.content() };
-  begin();
+  begin(undoTo);
   try {
     if (requests.length > 1 || requests[0].num_samples > 1) await writeBeside(requests);
     else await writeOn(requests[0]);
@@ -44,6 +49,7 @@ async function write({ isAgain = false, undoTo = surface.content() } = {}) {
     if (!(error instanceof Refusal)) throw error;
     refuse(error);
   } finally {
+    if (undoTo && !writing.hasBegun) surface.restore(undoTo);
     end();
   }
 }
@@ -63,7 +69,7 @@ async function writeOn(asked) {
 /** Writes several samples, or with several models, to choose from. */
 async function writeBeside(requests) {
   const columns = requests.map((asked) => panelsOf(asked, requests.length > 1));
-  samples = columns.flat();
+  samples = columns[0].flatMap((_, place) => columns.map((column) => column[place]));
   $("samples").replaceChildren(...samples.map((sample) => sample.panel));
   $("samples").scrollIntoView({ block: "nearest" });
   const { controller } = writing;
@@ -82,7 +88,7 @@ async function writeBeside(requests) {
     for (const { panel, tokens } of samples) if (!tokens.length) panel.remove();
     throw failed.reason;
   }
-  status("Choose one, and it becomes part of the text.");
+  status(`Choose one, and it becomes part of the text.${cutNote()}`);
 }
 
 function showEnds(column, { samples: ended, seed }) {
@@ -112,17 +118,29 @@ async function follow(asked, targets) {
 }
 
 function add(target, token) {
+  if (!writing.hasBegun) firstComes(target);
   target.tokens.push(token);
   const element = target.add(token);
   if (element) target.elements.push(element);
 }
 
-function begin() {
-  writing = { controller: new AbortController(), hadFocus: document.activeElement };
+/** Notes what Undo and Again come back to: what is refused changes neither. */
+function firstComes({ panel }) {
+  const content = surface.content();
+  const isSampleBesideUnchangedText = panel && !writing.undoTo;
+  if (!isSampleBesideUnchangedText) surface.record(writing.undoTo ?? content);
+  if (!panel) dismissSamples();
+  last = { content };
+  writing.hasBegun = true;
+}
+
+function begin(undoTo) {
+  const hadFocus = document.activeElement;
+  const isCut = surface.text.length > PROMPT_LIMIT;
+  writing = { controller: new AbortController(), hadFocus, undoTo, isCut, hasBegun: false };
   surface.isLocked = true;
   surface.element.setAttribute("aria-busy", "true");
   card.hide();
-  dismissSamples();
   $("written")?.remove();
   $("error").hidden = true;
   status("Writing…");
@@ -367,7 +385,11 @@ function status(text) {
 }
 
 function say(sample, numTokens, seed) {
-  status(ending(sample, numTokens, seed));
+  status(ending(sample, numTokens, seed) + cutNote());
+}
+
+function cutNote() {
+  return writing.isCut ? ` The model has read the last ${PROMPT_LIMIT} characters.` : "";
 }
 
 function ending(sample, numTokens, seed) {
@@ -404,7 +426,8 @@ async function checkWords() {
   try {
     const none = { unknown_words: [], num_unknown_words: 0 };
     const found = text ? await unknownWords(text, model, check.controller.signal) : none;
-    if (text === promptOf(surface.text)) showUnknown(found);
+    const isAsBefore = text === promptOf(surface.text) && model === form.elements.model?.value;
+    if (isAsBefore) showUnknown(found);
   } catch {
     // Nobody asked for it; what a person does ask for says that the server is away.
   }
@@ -463,6 +486,7 @@ function rangesOfSpelling(word, flags) {
 // ---- Events
 
 function onChange() {
+  card.leaveWordThatIsGone(surface.element);
   $("undo").disabled = !surface.canUndo || Boolean(writing);
   $("redo").disabled = !surface.canRedo || Boolean(writing);
   $("clear").disabled = surface.text === "" || Boolean(writing);
@@ -510,16 +534,24 @@ function onCaret() {
   else if (!card.isOfSelection) card.hide();
 }
 
-/** Puts what the server has written into the text; Undo comes back to what was there. */
+/** Puts what the server has written, or is to, into the text; Undo comes back to what was there. */
 function showGiven(kept) {
   if (kept?.length) surface.record(kept);
   surface.restore([given.prompt]);
   const elements = given.tokens.map((token) => surface.append(token)).filter(Boolean);
   markCopied(given.tokens, given.copied_spans ?? [], elements);
   $("written")?.remove();
-  // Loading the page again is to bring back what has become of it.
-  history.replaceState(null, "", ROOT);
-  rememberSettings();
+  // The settings of a text that was made again are not those of who looks at it.
+  if (elements.length) restoreSettings();
+  else rememberSettings();
+  moveTo(ROOT);
+}
+
+/** Has the browser load another address when it loads the page again; links lead where they led. */
+function moveTo(address) {
+  for (const link of document.links) link.href = link.href;
+  for (const each of document.forms) each.action = each.action;
+  history.replaceState(null, "", address);
 }
 
 function openAround({ target }) {
@@ -540,7 +572,10 @@ function start() {
     event.preventDefault();
     write();
   });
-  form.addEventListener("change", rememberSettings);
+  form.addEventListener("change", (event) => {
+    rememberSettings();
+    if (event.target.name === "model") checkSoon(); // which knows other words
+  });
   // What the browser complains of has to be seen.
   form.addEventListener("invalid", openAround, { capture: true });
   addEventListener("pagehide", rememberText);
