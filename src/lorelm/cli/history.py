@@ -27,8 +27,8 @@ _SHOWN_CHARACTERS: Final = 500
 
 
 def _count(at_least: int) -> click.IntRange:
-    """A number of records, as databases count them."""
-    return click.IntRange(at_least, 2**63 - 1)
+    """A number of records, within what databases count."""
+    return click.IntRange(at_least, 10**9)
 
 
 @click.group()

@@ -9,7 +9,6 @@ from pydantic import Field
 
 from lorelm.errors import SamplingError
 from lorelm.generation.settings import NUM_SAMPLES_LIMIT, GenerationSettings
-from lorelm.sampling import SamplingSettings
 from lorelm.server.api.requests import GenerateRequest
 from lorelm.server.settings import ServerSettings
 
@@ -48,7 +47,7 @@ class WriteForm(GenerateRequest):
         if self.temperature_b is None:
             return
         try:
-            SamplingSettings(temperature=self.temperature_b)
+            GenerationSettings(temperature=self.temperature_b)
         except SamplingError as error:
             raise SamplingError("temperature_b", error.message) from error
 
