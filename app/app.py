@@ -4,8 +4,11 @@ All that a page and its API need is in the package ``lorelm``; here it is given 
 notebook leaves behind.
 """
 
+import signal
+import sys
 import tempfile
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import click
@@ -50,6 +53,7 @@ def serve_folder(*, require_checkpoint: bool, tokenizer: str | None, **flags: An
     """
     checkpoint = find_checkpoint()
     if checkpoint is not None:
+        _clean_up_when_ended()
         with tempfile.TemporaryDirectory(prefix="lorelm-app-") as folder:
             bundle = Path(folder) / checkpoint.stem
             import_model(checkpoint, find_vocabulary(), tokenizer=tokenizer).save(bundle)
@@ -59,6 +63,18 @@ def serve_folder(*, require_checkpoint: bool, tokenizer: str | None, **flags: An
         raise BundleError(f"{no_checkpoint()}: put the notebook's there, or leave the flag out")
     notice = f"This is not your model but the one that LoreLM comes with: {no_checkpoint()}."
     serve_bundles([EMBEDDED_PATH], notices=[notice], **flags)
+
+
+def _clean_up_when_ended() -> None:
+    """Has signals that would end this process at once, leaving its files, raise SystemExit."""
+
+    def end(number: int, _frame: FrameType | None) -> None:
+        sys.exit(128 + number)
+
+    for name in ("SIGTERM", "SIGHUP"):  # Windows has no SIGHUP
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, end)
 
 
 if __name__ == "__main__":

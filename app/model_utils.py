@@ -8,6 +8,7 @@
 ``app.py`` serves the same checkpoint, many times faster and to many people at once.
 """
 
+import math
 import warnings
 from collections.abc import Iterator, Sequence
 
@@ -107,6 +108,20 @@ class Vocab:
     def __call__(self, words: Sequence[str]) -> list[int]:
         return self.lookup_indices(words)
 
+    @property
+    def itos(self) -> list[str]:
+        """The words by their indices, as older scripts ask for them."""
+        return self._itos
+
+    @property
+    def stoi(self) -> dict[str, int]:
+        """The indices by their words, as older scripts ask for them."""
+        return self._stoi
+
+    def get(self, word: str, default: int | None = None) -> int | None:
+        """As a dict's."""
+        return self._stoi.get(word, default)
+
     def get_itos(self) -> list[str]:
         return self._itos
 
@@ -181,11 +196,11 @@ def generate_text(
         temperature: below 1 sober, above 1 wild; 0 takes the likeliest word each time.
 
     Raises:
-        InputError: the temperature is below zero, or the prompt is empty and the vocabulary has no
-            `<eos>` to begin after.
+        InputError: the temperature is below zero or not finite, or the prompt is empty and the
+            vocabulary has no `<eos>` to begin after.
     """
-    if not temperature >= 0:
-        raise InputError(f"temperature is 0 or more, not {temperature!r}")
+    if not 0 <= temperature < math.inf:
+        raise InputError(f"temperature is a number, 0 or more, not {temperature!r}")
     itos = vocab.get_itos()
     marks = find_marks(itos)
     never = list(marks.never_written)
@@ -209,4 +224,6 @@ def generate_text(
 def _pick(logits_V: Tensor, temperature: float) -> int:
     if temperature == 0:
         return int(logits_V.argmax())
-    return int(torch.multinomial((logits_V / temperature).softmax(dim=0), 1))
+    # In 64 bits, and from the largest on: a temperature near 0 would make others infinite.
+    below_best_V = (logits_V - logits_V.max()).double()
+    return int(torch.multinomial((below_best_V / temperature).softmax(dim=0), 1))

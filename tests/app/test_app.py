@@ -4,8 +4,10 @@ import html
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -209,6 +211,29 @@ def test_behind_a_proxy_its_headers_are_believed_if_that_is_asked_for(
         request = urllib.request.Request(app.url + "docs", headers=headers)
         with urllib.request.urlopen(request) as response:
             assert ("https://lore.example/" in response.read().decode()) == is_believed
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no such signals")
+def test_no_copy_of_the_model_is_left_whenever_it_is_ended(
+    folder: Path, start_app: StartApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copies = tmp_path / "temporary"
+    copies.mkdir()
+    monkeypatch.setenv("TMPDIR", str(copies))
+    running = start_app(folder)
+    assert len(list(copies.glob("lorelm-app-*"))) == 1
+    running.process.send_signal(signal.SIGHUP)  # its terminal was closed
+    running.process.communicate(timeout=20)
+    assert list(copies.glob("lorelm-app-*")) == []
+    starting = subprocess.Popen(
+        [sys.executable, "app.py", "--port", "0"], cwd=folder, stderr=subprocess.PIPE
+    )
+    give_up = time.monotonic() + 60
+    while not list(copies.glob("lorelm-app-*")):
+        assert time.monotonic() < give_up
+    starting.terminate()
+    starting.communicate(timeout=20)
+    assert list(copies.glob("lorelm-app-*")) == []
 
 
 def test_the_tokenizer_can_be_told(folder: Path, start_app: StartApp) -> None:

@@ -26,6 +26,8 @@ def test_a_vocabulary_is_used_as_torchtexts(loaded: Any) -> None:
     assert vocab(["fox", "dragon"]) == [1, WORDS.index("<unk>")]
     assert vocab.get_itos() == WORDS
     assert vocab.get_stoi()["fox"] == 1
+    assert (vocab.itos, vocab.stoi) == (vocab.get_itos(), vocab.get_stoi())
+    assert (vocab.get("fox", 0), vocab.get("dragon", 0), vocab.get("dragon")) == (1, 0, None)
     assert vocab.lookup_tokens([1, 0]) == ["fox", "the"]
     assert vocab.get_default_index() == WORDS.index("<unk>")
     assert "fox" in vocab
@@ -89,13 +91,22 @@ def test_a_seed_gives_the_same_text_again(loaded: Any, model_utils: Any) -> None
     assert texts[0] == texts[1] != texts[2]
 
 
+@pytest.mark.parametrize("temperature", [1e-320, 1e-40, 1e-5])
+def test_a_temperature_near_zero_takes_the_likeliest(
+    temperature: float, loaded: Any, model_utils: Any
+) -> None:
+    greedy = model_utils.generate_text("the", *loaded, max_len=9, temperature=0)
+    assert model_utils.generate_text("the", *loaded, max_len=9, temperature=temperature) == greedy
+
+
 def test_an_empty_prompt_begins_a_document(loaded: Any, model_utils: Any) -> None:
     assert model_utils.generate_text("", *loaded, max_len=4).split()
 
 
 def test_what_cannot_be_is_said(model_utils: Any, loaded: Any) -> None:
-    with pytest.raises(InputError, match="temperature is 0 or more"):
-        model_utils.generate_text("the", *loaded, temperature=-1)
+    for temperature in (-1, float("inf"), float("nan")):
+        with pytest.raises(InputError, match="temperature is a number, 0 or more"):
+            model_utils.generate_text("the", *loaded, temperature=temperature)
     model, _, device = loaded
     with pytest.raises(InputError, match="begin with a word"):
         model_utils.generate_text("", model, model_utils.Vocab(["a", "b"]), device)

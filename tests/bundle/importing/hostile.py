@@ -166,6 +166,27 @@ def long_directory() -> bytes:
     return zipped(whole(b"N"))[:-22] + end
 
 
+def long_directory_of_64_bits() -> bytes:
+    """One whose last record claims a short directory, and the one that counts a long one."""
+    return b"".join(
+        (
+            zipped(whole(b"N"))[:-22],
+            struct.pack("<4sQ2H2I4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, 10**6, 10**6, 10**8, 0),
+            struct.pack("<4sIQI", b"PK\x06\x07", 0, 0, 1),
+            struct.pack("<4s4H2IH", b"PK\x05\x06", 0, 0, 65_535, 65_535, 100, 0, 0),
+        )
+    )
+
+
+def a_dict_in_a_million_places() -> bytes:
+    return whole(b"](}" + b"2" * 1_500_000 + b"e")
+
+
+def many_pickles_of_the_old_format() -> bytes:
+    magic, each = pickle.dumps(0x1950A86A20F9469CFC6C, 2), whole(b"](}" + b"2" * 300_000 + b"e")
+    return magic + 4 * each
+
+
 def dumped(*call_: Any) -> bytes:
     return pickle.dumps(["the", "fox", Calls(*call_)])
 
@@ -285,6 +306,9 @@ def attacks(folder: Path) -> dict[str, tuple[Callable[[], bytes], str]]:
             ),
             "from outside"),
         "a long directory": (long_directory, "more records"),
+        "a long directory of 64 bits": (long_directory_of_64_bits, "more records"),
+        "a dict in a million places": (a_dict_in_a_million_places, "grow"),
+        "many pickles of the old format": (many_pickles_of_the_old_format, "grow"),
         "an id of two billion": (
             lambda: pickle.dumps({"the": 0, "fox": 2**31 - 1}), "holds no"),
         "the same the other way round": (

@@ -87,9 +87,9 @@ def test_any_protocol_of_pickles_is_read(protocol: int, saved: Saved) -> None:
     assert read_checkpoint(path).weights()[0].num_layers == 2
 
 
-@pytest.mark.parametrize("embedding", ["embedding", "encoder", "emb", "encoder.embedding"])
+@pytest.mark.parametrize("embedding", ["Embedding", "encoder", "emb_layer", "encoder.embedding"])
 @pytest.mark.parametrize("lstm", ["lstm", "rnn", "encoder.rnn"])
-@pytest.mark.parametrize("output", ["fc", "decoder", "linear", "out", "decoder.0", "fc1"])
+@pytest.mark.parametrize("output", ["fc", "decoder", "linear", "out_layer", "decoder.0", "FC1"])
 def test_layers_may_have_any_of_their_names(
     embedding: str, lstm: str, output: str, saved: Saved
 ) -> None:
@@ -242,8 +242,41 @@ def test_a_program_for_torchscript_is_refused_with_what_to_do(saved: Saved) -> N
     file = io.BytesIO()
     with warnings.catch_warnings(action="ignore"):
         torch.jit.save(torch.jit.trace(nn.Linear(2, 2), torch.zeros(2)), file)
-    with pytest.raises(InputError, match=r"torch\.save"):
+    with pytest.raises(InputError, match=r"program for TorchScript .*torch\.save"):
         read_checkpoint(saved("x.pt", file.getvalue()))
+
+
+def test_a_name_of_any_length_is_refused_by_its_length(saved: Saved) -> None:
+    state = ForeignModel().state_dict() | {"ab." * 100_000 + "weight": torch.zeros(2)}
+    with pytest.raises(InputError, match="has a name of 300,006 characters") as refused:
+        read_checkpoint(saved("x.pt", state))
+    assert len(str(refused.value)) < 300
+    with pytest.raises(InputError, match="holds no LSTM") as refused:
+        read_checkpoint(saved("x.pt", {"ab." * 100_000: torch.zeros(2)}))
+    assert len(str(refused.value)) < 500
+
+
+def test_safetensors_are_refused_with_what_to_do(saved: Saved) -> None:
+    header = b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'
+    data = len(header).to_bytes(8, "little") + header + bytes(4)
+    with pytest.raises(InputError, match=r"a file of safetensors: .*torch\.save"):
+        read_checkpoint(saved("x.safetensors", data))
+
+
+def test_a_file_that_shrinks_while_it_is_read_is_refused(saved: Saved) -> None:
+    path = saved("x.pt", ForeignModel().state_dict())
+    checkpoint = read_checkpoint(path)
+    path.write_bytes(path.read_bytes()[:2_000])
+    with pytest.raises(InputError, match=r"x\.pt was changed while it was read"):
+        checkpoint.weights()
+
+
+def test_the_average_of_weights_is_read(saved: Saved) -> None:
+    model = ForeignModel()
+    averaged = torch.optim.swa_utils.AveragedModel(model)
+    _, weights = read_checkpoint(saved("x.pt", averaged.state_dict())).weights()
+    for name, tensor in model.state_dict().items():
+        np.testing.assert_array_equal(weights[name], tensor.numpy())
 
 
 def saved_bytes(is_zip: bool) -> bytes:

@@ -140,6 +140,19 @@ def test_a_text_may_begin_like_json(first: str, saved: Saved) -> None:
     assert words_of(saved("v.txt", f"{first}\n[UNK]\nthe\n")) == [first, "[UNK]", "the"]
 
 
+@pytest.mark.parametrize("value", [["the", "fox", "owl"], {"the": 0, "fox": 1, "owl": 2}])
+def test_a_pickle_of_protocol_0_is_known_by_whatever_name(value: Any, tmp_path: Path) -> None:
+    path = tmp_path / "v.vocab"
+    path.write_bytes(pickle.dumps(value, 0))
+    assert words_of(path) == ["the", "fox", "owl"]
+
+
+def test_a_text_may_have_words_and_ids_in_columns(saved: Saved) -> None:
+    assert words_of(saved("v.txt", "fox\t1\nthe\t0\nowl\t2\n")) == ["the", "fox", "owl"]
+    counts = "the\t5000\nfox\t17\n"
+    assert words_of(saved("counts.txt", counts)) == counts.split("\n")[:-1]
+
+
 def test_an_empty_line_is_an_id_without_a_word(saved: Saved) -> None:
     assert words_of(saved("v.txt", "the\n\nfox\n")) == ["the", None, "fox"]
 
@@ -176,6 +189,8 @@ def test_of_two_vocabularies_the_one_of_the_models_size_is_taken(saved: Saved) -
         ("v.pkl", "version https://git-lfs.github.com/spec/v1\noid sha256:1", "git lfs pull"),
         ("v.pkl", "Speak friend", "no pickle"),
         ("v.pkl", "\n<!DOCTYPE html>", "web page"),
+        ("v.pkl", "<unk>\n<eos>\nthe\n", "a text and no pickle"),
+        ("v.json", f"[{','.join(['1'] * 1_200_000)}]", "more than 1,000,000 values"),
         ("v.txt", b"\xff\xfe\x00", "neither a pickle nor a text"),
     ],
 )

@@ -3,7 +3,7 @@
 import dataclasses
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -26,18 +26,23 @@ _EMBEDDING: Final = frozenset(
     (
         *("embedding", "embeddings", "encoder", "emb", "embed", "embeds", "wte", "lookup"),
         *("word_embedding", "word_embeddings", "token_embedding", "token_embeddings"),
-        "embed_tokens",
+        *("embed_tokens", "token_emb", "word_emb", "tok_emb", "emb_tokens"),
     )
 )
 _OUTPUT: Final = frozenset(
     (
         *("fc", "decoder", "linear", "out", "output", "lm_head", "head", "dense", "classifier"),
-        *("fc_out", "out_layer", "output_layer", "linear_out", "hidden2word", "hidden2tag"),
-        "proj",
+        *("fc_out", "linear_out", "hidden2word", "hidden2tag", "hidden_to_vocab", "hidden2vocab"),
+        *("proj", "predictor", "to_logits", "generator"),
     )
 )
 
-_LONGEST_NAME: Final = 50
+_LONGEST_SHOWN: Final = 50
+_LONGEST_NAME: Final = 300
+"""Of a tensor, in characters."""
+
+_COUNTERS: Final = ("n_averaged",)
+"""What PyTorch's AveragedModel keeps beside the weights."""
 
 _FIRST_LAYER: Final = "weight_ih_l0"
 _FLOATS: Final = ("FloatStorage", "DoubleStorage", "HalfStorage", "BFloat16Storage")
@@ -139,16 +144,16 @@ def _state_dicts(value: Any, path: tuple[str, ...], seen: set[int]) -> Iterator[
         tensors = {k: v for k, v in value.items() if isinstance(v, TensorClaim)}
         if tensors and all(isinstance(key, str) for key in tensors):
             yield _StateDict(".".join(path), tensors)
-        inner = list(value.items())
+        inner: Iterable[tuple[Any, Any]] = value.items()
     elif isinstance(value, list | tuple):
-        inner = list(enumerate(value))
+        inner = enumerate(value)
     elif isinstance(value, Record):
-        inner = list(value.attributes.items())
+        inner = value.attributes.items()
     else:
         return
     for key, each in inner:
         # A name for messages; what lies deeper may be a long text, over and over.
-        name = str(key)[:_LONGEST_NAME] if isinstance(key, str | int) else "..."
+        name = str(key)[:_LONGEST_SHOWN] if isinstance(key, str | int) else "..."
         yield from _state_dicts(each, (*path, name), seen)
 
 
@@ -185,6 +190,9 @@ def _as_ours(tensors: Claims) -> dict[str, TensorClaim]:
     Raises:
         InputError: one is of a layer that our model lacks, or one of ours is missing.
     """
+    longest = max(map(len, tensors))
+    if longest > _LONGEST_NAME:
+        raise InputError(f"one of its tensors has a name of {longest:,} characters")
     [first, *others] = [name for name in tensors if _is_first_layer(name)]
     if others:
         raise InputError(f"it has two LSTMs (tensors {first} and {others[0]}), our model has one")
@@ -192,6 +200,8 @@ def _as_ours(tensors: Claims) -> dict[str, TensorClaim]:
     ours: dict[str, TensorClaim] = {}
     theirs: dict[str, str] = {}
     for name, tensor in tensors.items():
+        if name.rpartition(".")[2] in _COUNTERS:
+            continue
         own = _lstm_name(name, lstm) if name.startswith(lstm) else None
         own = own or _layer_name(name)
         if own is None:
@@ -248,7 +258,7 @@ def _layer_name(name: str) -> str | None:
     if kind not in ("weight", "bias"):
         return None
     # The module's own name first, then those around it: encoder.embedding, decoder.0.
-    for module in (module.rstrip("0123456789_") for module in reversed(modules)):
+    for module in map(_kind_of_layer, reversed(modules)):
         if module in _OUTPUT:
             return f"fc.{kind}"
         if module in _EMBEDDING and kind == "weight":
@@ -256,6 +266,11 @@ def _layer_name(name: str) -> str | None:
         if module:
             return None
     return None
+
+
+def _kind_of_layer(module: str) -> str:
+    """A module's name without number, capitals and the word "layer": Embedding, fc1, emb_layer."""
+    return module.lower().rstrip("0123456789_").removesuffix("layer").rstrip("_")
 
 
 def _sizes(ours: Claims) -> ModelConfig:
@@ -342,5 +357,5 @@ def _sized(shape: tuple[int, ...] | None) -> str:
 
 def _listed(names: Any) -> str:
     names = list(names)
-    shown = ", ".join(map(str, names[:6]))
+    shown = ", ".join(str(name)[:_LONGEST_SHOWN] for name in names[:6])
     return f"{shown}, ..." if len(names) > 6 else shown

@@ -22,11 +22,15 @@ _PROTOCOL: Final = 1001
 _ZIP_START: Final = b"PK\x03\x04"
 _ZIP_END: Final = b"PK\x05\x06"
 _ZIP_END_BYTES: Final = 22
-_MAX_END_BYTES: Final = _ZIP_END_BYTES + 65_535
-"""The last record of a zip file, with its comment."""
+_ZIP64_LOCATOR: Final = b"PK\x06\x07"
+_ZIP64_LOCATOR_BYTES: Final = 20
+_ZIP64_END_BYTES: Final = 56
+_MAX_END_BYTES: Final = _ZIP64_END_BYTES + _ZIP64_LOCATOR_BYTES + _ZIP_END_BYTES + 65_535
+"""The last records of a zip file, with its comment."""
 
 _MAX_RECORDS: Final = 10_000
 _MAX_DIRECTORY_BYTES: Final = 200 * _MAX_RECORDS
+_OLD_STARTS: Final = (b"(lp0\n", b"(dp0\n", b"(lp1\n", b"(dp1\n", b"ccopy_reg\n", b"ccopyreg\n")
 _LENGTH: Final = struct.Struct("<q")
 """In the old format, each storage begins with its length in numbers."""
 
@@ -52,19 +56,24 @@ class PickledFile:
         try:
             with self.path.open("rb") as file:
                 file.seek(self.offsets[claim.key])
-                return file.read(claim.num_bytes)
+                data = file.read(claim.num_bytes)
         except OSError as error:
             raise InputError(f"{self.path} cannot be read ({error.strerror or error})") from error
+        if len(data) < claim.num_bytes:
+            raise InputError(f"{self.path} was changed while it was read")
+        return data
 
 
 def is_pickled(path: Path) -> bool:
-    """Whether a file begins like a pickle of protocol 2 or later, or like one of ``torch.save``'s.
+    """Whether a file begins like one of ``torch.save``'s, or like a pickle.
+
+    Pickles of before protocol 2 begin like texts: of those, only lists, dicts and instances count.
 
     Raises:
         InputError: it cannot be read.
     """
-    start = _head(path, len(_ZIP_START))
-    return start == _ZIP_START or start[:1] == b"\x80"
+    start = _head(path, max(map(len, _OLD_STARTS)))
+    return start.startswith((_ZIP_START, b"\x80", *_OLD_STARTS))
 
 
 def read_pickled_file(path: Path) -> PickledFile:
@@ -95,36 +104,52 @@ def _read_plain(path: Path) -> PickledFile:
     """A pickle alone, or the old format."""
     num_bytes = path.stat().st_size
     data = _head(path, MAX_PICKLE_BYTES)
-    if not data:
-        raise InputError("it is empty")
+    _refuse_other_formats(data)
     if num_bytes > MAX_PICKLE_BYTES and _MAGIC_BYTES not in data[:32]:
         raise InputError(
             f"it has more than {MAX_PICKLE_BYTES / 1e6:,.0f} MB, too much for a pickle"
         )
-    if data.lstrip().startswith(b"<"):
-        raise InputError("it is a web page, and not the file that was to be fetched")
-    if data.startswith(_GIT_LFS):
-        raise InputError("it is a pointer of Git LFS and not the file: git lfs pull fetches that")
     first = read_pickle(data)
     if first.value == _MAGIC_NUMBER:
-        return _read_legacy(path, data[first.num_bytes :], first.num_bytes)
+        return _read_legacy(path, data, first)
     if first.storages:
         raise InputError("it claims tensors that are not in it")
     return PickledFile(path, first, {})
 
 
-def _read_legacy(path: Path, data: bytes, start: int) -> PickledFile:
+def _refuse_other_formats(data: bytes) -> None:
+    """Names what people take for such a file.
+
+    Raises:
+        InputError: it is one of those.
+    """
+    if not data:
+        raise InputError("it is empty")
+    start = data[:100].lstrip().lower()
+    if start.startswith((b"<!doctype", b"<html", b"<?xml")):
+        raise InputError("it is a web page, and not the file that was to be fetched")
+    if start.startswith(b"<"):
+        raise InputError("it is a text and no pickle: with a word a line, it is to end in .txt")
+    if data.startswith(_GIT_LFS):
+        raise InputError("it is a pointer of Git LFS and not the file: git lfs pull fetches that")
+    if data[8:10] == b'{"':
+        raise InputError(
+            "it is a file of safetensors: load it, and save the weights with "
+            "torch.save(model.state_dict(), ...)"
+        )
+
+
+def _read_legacy(path: Path, data: bytes, magic: Pickled) -> PickledFile:
     """The old format: a version, facts of a machine, the value, the keys of its storages, those.
 
     Args:
-        data: the file behind its magic number.
-        start: where that ended.
+        magic: what the file begins with. All of its pickles together may build what one may.
     """
     parts = []
+    start, built_bytes = magic.num_bytes, magic.built_bytes
     for _ in range(4):
-        part = read_pickle(data)
-        data = data[part.num_bytes :]
-        start += part.num_bytes
+        part = read_pickle(data[start:], built_bytes=built_bytes)
+        start, built_bytes = start + part.num_bytes, part.built_bytes
         parts.append(part)
     version, machine, pickled, keys = parts
     is_little_endian = isinstance(machine.value, dict) and machine.value.get("little_endian")
@@ -179,13 +204,20 @@ def _read_zip(path: Path) -> PickledFile:
 
 
 def _with_short_directory(file: BinaryIO) -> BinaryIO:
-    """The same zip file; refuses one whose directory is too long to be read, by its last record."""
+    """The same zip file; refuses one whose directory is too long to be read, by its last records.
+
+    Where there is one of 64 bits before the last, Python believes that.
+    """
     file.seek(max(0, file.seek(0, io.SEEK_END) - _MAX_END_BYTES))
     end = file.read()
     place = end.rfind(_ZIP_END)
     if place < 0 or len(end) - place < _ZIP_END_BYTES:
         raise InputError("it begins like a file of torch.save, and is cut off: save it again")
     [directory_bytes] = struct.unpack("<I", end[place + 12 : place + 16])
+    locator = place - _ZIP64_LOCATOR_BYTES
+    if end[max(locator, 0) :].startswith(_ZIP64_LOCATOR) and locator >= _ZIP64_END_BYTES:
+        last = end[locator - _ZIP64_END_BYTES : locator]
+        [directory_bytes] = struct.unpack("<Q", last[40:48])
     if directory_bytes > _MAX_DIRECTORY_BYTES:
         raise InputError("it is a zip file of more records than torch.save writes")
     return file
@@ -199,6 +231,11 @@ def _checked_records(archive: zipfile.ZipFile, num_bytes: int) -> dict[str, zipf
         raise InputError(
             f"it is a zip file of {len(infos):,} records that torch.save did not write"
         )
+    if any(info.filename.endswith("/constants.pkl") for info in infos):
+        raise InputError(
+            "it is a program for TorchScript (torch.jit.save): save the weights alone, with "
+            "torch.save(model.state_dict(), ...)"
+        )
     for info in infos:
         if info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size:
             raise InputError(
@@ -207,11 +244,6 @@ def _checked_records(archive: zipfile.ZipFile, num_bytes: int) -> dict[str, zipf
             )
     if sum(info.file_size for info in infos) > num_bytes:
         raise InputError("its records claim more bytes than it has")
-    if any(info.filename.endswith("/constants.pkl") for info in infos):
-        raise InputError(
-            "it is a program for TorchScript (torch.jit.save): save the weights alone, with "
-            "torch.save(model.state_dict(), ...)"
-        )
     return records
 
 

@@ -48,6 +48,9 @@ _MAKE_CONTAINERS: Final = frozenset(
     )
 )
 _OTHER_BYTES: Final = 60
+_AGAIN_BYTES: Final = 240
+"""Of a container in another place: no memory, but time for all who walk through it."""
+
 _MEMO_BYTES: Final = 40
 
 _MAX_KEY_INT: Final = 2**60
@@ -124,27 +127,32 @@ class Pickled:
         names: all names that it holds, as Python 3 writes them.
         storages: all storages that it claims, by their keys.
         num_bytes: the length of the pickle.
+        built_bytes: what was built of it, as estimated, and of those before it in the file.
     """
 
     value: Any
     names: frozenset[str]
     storages: dict[str, StorageClaim]
     num_bytes: int
+    built_bytes: int
 
 
-def read_pickle(data: bytes) -> Pickled:
+def read_pickle(data: bytes, *, built_bytes: int = 0) -> Pickled:
     """Reads the pickle that `data` begins with.
+
+    Args:
+        built_bytes: what was built of those before it in the file.
 
     Raises:
         InputError: it is none, is cut off or damaged, wants a name that is not known, or would
             grow beyond all measure. The message fits behind the name of the file.
     """
-    machine = _Machine()
+    machine = _Machine(built_bytes)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # at odd escapes in texts that Python 2 wrote
         value, end = machine.run(data)
     check_walkable(value)
-    return Pickled(value, frozenset(machine.names), machine.storages, end)
+    return Pickled(value, frozenset(machine.names), machine.storages, end, machine.built_bytes)
 
 
 class _Mark:
@@ -157,12 +165,12 @@ _MARK: Final = _Mark()
 class _Machine:
     """The stack and the memo of one pickle."""
 
-    def __init__(self) -> None:
+    def __init__(self, built_bytes: int) -> None:
         self.names: set[str] = set()
         self.storages: dict[str, StorageClaim] = {}
+        self.built_bytes = built_bytes
         self._stack: list[Any] = []
         self._memo: dict[int, Any] = {}
-        self._built_bytes = 0
 
     def run(self, data: bytes) -> tuple[Any, int]:
         """The value, and where the pickle ends."""
@@ -193,8 +201,8 @@ class _Machine:
             raise InputError(f"it wants the operation {opcode}, which no such file needs")
 
     def _charge(self, num_bytes: int) -> None:
-        self._built_bytes += num_bytes
-        if self._built_bytes > MAX_BUILT_BYTES:
+        self.built_bytes += num_bytes
+        if self.built_bytes > MAX_BUILT_BYTES:
             raise InputError(
                 f"it would grow to more than {MAX_BUILT_BYTES / 1e6:,.0f} MB: no vocabulary and "
                 "no description of a model does"
@@ -239,7 +247,7 @@ class _Machine:
         self._pop_to_mark()
 
     def _duplicate(self, _: Any) -> None:
-        self._stack.append(self._top())
+        self._push_again(self._top())
 
     def _put(self, key: int) -> None:
         self._charge(_MEMO_BYTES)
@@ -249,7 +257,12 @@ class _Machine:
         self._put(len(self._memo))
 
     def _get(self, key: int) -> None:
-        self._stack.append(self._memo[key])
+        self._push_again(self._memo[key])
+
+    def _push_again(self, value: Any) -> None:
+        if isinstance(value, _CONTAINERS):
+            self._charge(_AGAIN_BYTES)
+        self._stack.append(value)
 
     # Containers.
 
@@ -517,7 +530,10 @@ def _hashable(key: Any) -> Any:
     else:
         is_plain = key is None or isinstance(key, str | bytes | Name)
     if not is_plain:
-        raise InputError(f"it wants {_described(key)} as a key")
+        raise InputError(
+            f"it wants {_described(key)} as a key, which neither weights nor words need: save "
+            "model.state_dict() alone, or the list of the words"
+        )
     return key
 
 
@@ -574,6 +590,8 @@ def _parameter(data: Any) -> TensorClaim:
     return data
 
 
+_TOO_DEEP: Final = f"it is nested more than {MAX_DEPTH} deep"
+
 _CONTAINERS: Final = dict | list | tuple | set | frozenset | Record
 
 
@@ -587,34 +605,53 @@ def _children(value: Any) -> Collection[Any]:
     return value
 
 
+class _Visit:
+    """A container that is looked at: what is still to be seen of it, and what was found."""
+
+    def __init__(self, container: Any) -> None:
+        children = _children(container)
+        self.key = id(container)
+        self.rest = (each for each in children if isinstance(each, _CONTAINERS))
+        self.depth = 1
+        self.size = 1 + len(children)
+
+    def add(self, depth: int, size: int) -> None:
+        """Counts a container within it."""
+        self.depth = max(self.depth, 1 + depth)
+        self.size += size
+        if self.depth > MAX_DEPTH:
+            raise InputError(_TOO_DEEP)
+        if self.size > MAX_WRITTEN_OUT:
+            raise InputError(f"it expands to more than {MAX_WRITTEN_OUT:,} values")
+
+
 def check_walkable(root: Any) -> None:
     """Refuses what contains itself, is nested deeply, or grows when it is written out.
 
-    Each container is looked at once, and without recursion: the sizes and depths of what it
-    contains are known when it is left.
+    Each container is looked at once, without recursion, and without a list of what is to come: a
+    list may have the same thing in a million places.
 
     Raises:
         InputError: it does. The message fits behind the name of the file.
     """
-    depths: dict[int, int] = {}
-    sizes: dict[int, int] = {}
-    open_: set[int] = set()
-    stack = [(root, False)] if isinstance(root, _CONTAINERS) else []
-    while stack:
-        value, is_left = stack.pop()
-        key = id(value)
-        if is_left:
-            open_.discard(key)
-            inner = [id(each) for each in _children(value) if isinstance(each, _CONTAINERS)]
-            depths[key] = 1 + max((depths[each] for each in inner), default=0)
-            sizes[key] = 1 + len(_children(value)) + sum(sizes[each] for each in inner)
-            if depths[key] > MAX_DEPTH:
-                raise InputError(f"it is nested more than {MAX_DEPTH} deep")
-            if sizes[key] > MAX_WRITTEN_OUT:
-                raise InputError(f"it expands to more than {MAX_WRITTEN_OUT:,} values")
-        elif key in open_:
-            raise InputError("it contains itself")
-        elif key not in depths:
-            open_.add(key)
-            stack.append((value, True))
-            stack += [(each, False) for each in _children(value) if isinstance(each, _CONTAINERS)]
+    path = [_Visit(root)] if isinstance(root, _CONTAINERS) else []
+    open_ = {visit.key for visit in path}
+    left: dict[int, tuple[int, int]] = {}
+    while path:
+        visit = path[-1]
+        for inner in visit.rest:
+            if id(inner) in open_:
+                raise InputError("it contains itself")
+            if id(inner) not in left:
+                path.append(_Visit(inner))
+                open_.add(id(inner))
+                break
+            visit.add(*left[id(inner)])
+        else:
+            path.pop()
+            open_.remove(visit.key)
+            left[visit.key] = visit.depth, visit.size
+            if path:
+                path[-1].add(visit.depth, visit.size)
+        if len(path) > MAX_DEPTH:
+            raise InputError(_TOO_DEEP)

@@ -28,6 +28,8 @@ _DECIMAL: Final = re.compile("[0-9]{1,9}")
 _MAX_WORDS: Final = 1_000_000
 _MAX_WORD: Final = 1_000
 _MAX_CONTAINERS: Final = 100_000
+_MAX_COMMAS: Final = _MAX_WORDS + _MAX_WORDS // 10
+"""Between values of JSON, and within words."""
 
 _BASIC_ENGLISH: Final = ("basic_english", "_basic_english_normalize")
 
@@ -55,7 +57,7 @@ def read_vocabulary(path: Path, *, size: int) -> ForeignVocabulary:
         InputError: it cannot be read, is unsafe or damaged, or holds no vocabulary. The message
             names the file.
     """
-    if is_pickled(path) or path.suffix in _PICKLE_SUFFIXES:
+    if is_pickled(path) or path.suffix.lower() in _PICKLE_SUFFIXES:
         found = vocabulary_in(read_pickled_file(path).pickled.value, size=size)
     else:
         found = _of_text(path, _text(path), size)
@@ -126,24 +128,26 @@ def _candidates(
         yield from _candidates(each, _KEYS.index(key) if key in _KEYS else rank, seen)
 
 
-def _inner(value: Any) -> list[tuple[Any, Any]]:
+def _inner(value: Any) -> Iterator[tuple[Any, Any]]:
+    """What may hold a vocabulary, with its key; the same thing may come a million times."""
     if isinstance(value, dict):
-        return list(value.items())
-    if isinstance(value, list | tuple):
+        yield from value.items()
+    elif isinstance(value, list | tuple):
         # A list of a million numbers, or of texts, holds no vocabulary.
-        inner = [each for each in value if isinstance(each, dict | list | tuple | Record | Name)]
-        return [(None, each) for each in inner]
-    if isinstance(value, Record) and not value.name.startswith("torch.nn."):
-        parts = (value.arguments, value.state, value.items)
-        return [(None, part) for part in parts if part is not None]
-    return []
+        for each in value:
+            if isinstance(each, dict | list | tuple | Record | Name):
+                yield None, each
+    elif isinstance(value, Record) and not value.name.startswith("torch.nn."):
+        for part in (value.arguments, value.state, value.items):
+            if part is not None:
+                yield None, part
 
 
 def _words(value: Any) -> tuple[str | None, ...] | None:
     """A value as words by their ids; None where it is no vocabulary."""
     if isinstance(value, list | tuple):
-        words = tuple(map(_word, value))
-        return words if len(words) > 1 and None not in words else None
+        is_one = len(value) > 1 and all(_word(each) is not None for each in value)
+        return tuple(map(_word, value)) if is_one else None
     if isinstance(value, dict) and len(value) > 1:
         keys, values = list(value), list(value.values())
         if all(map(_is_id, values)) and all(_word(key) is not None for key in keys):
@@ -203,12 +207,28 @@ def _of_text(path: Path, text: str, size: int) -> ForeignVocabulary | None:
             found = vocabulary_in(_json(path, text), size=size)
             if found is not None:
                 return found
-    return ForeignVocabulary(words=_lines(path, text))
+    lines = _lines(path, text)
+    return ForeignVocabulary(words=_in_columns(lines) or lines)
+
+
+def _in_columns(lines: tuple[str | None, ...]) -> tuple[str | None, ...] | None:
+    """The words of lines that have a word, a tab and its id; None where they are others."""
+    columns = [line.split("\t") for line in lines if line is not None]
+    if not columns or any(
+        len(column) != 2 or not _DECIMAL.fullmatch(column[1]) for column in columns
+    ):
+        return None
+    return _by_id([int(id_) for _, id_ in columns], [word for word, _ in columns])
 
 
 def _json(path: Path, text: str) -> Any:
     if text.count("[") + text.count("{") > _MAX_CONTAINERS:
         raise InputError(f"{path} is not imported: it is JSON of too many lists for a vocabulary")
+    if text.count(",") > _MAX_COMMAS:
+        raise InputError(
+            f"{path} is not imported: it is JSON of more than {_MAX_WORDS:,} values, too many for "
+            "a vocabulary"
+        )
     try:
         value = json.loads(text)
         check_walkable(value)
