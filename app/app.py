@@ -4,9 +4,13 @@ All that a page and its API need is in the package ``lorelm``; here it is given 
 notebook leaves behind.
 """
 
+import os
+import secrets
+import shutil
 import signal
-import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -53,9 +57,8 @@ def serve_folder(*, require_checkpoint: bool, tokenizer: str | None, **flags: An
     """
     checkpoint = find_checkpoint()
     if checkpoint is not None:
-        _clean_up_when_ended()
-        with tempfile.TemporaryDirectory(prefix="lorelm-app-") as folder:
-            bundle = Path(folder) / checkpoint.stem
+        with _folder_for_now() as folder:
+            bundle = folder / checkpoint.stem
             import_model(checkpoint, find_vocabulary(), tokenizer=tokenizer).save(bundle)
             serve_bundles([bundle], **flags)
         return
@@ -65,16 +68,24 @@ def serve_folder(*, require_checkpoint: bool, tokenizer: str | None, **flags: An
     serve_bundles([EMBEDDED_PATH], notices=[notice], **flags)
 
 
-def _clean_up_when_ended() -> None:
-    """Has signals that would end this process at once, leaving its files, raise SystemExit."""
+@contextmanager
+def _folder_for_now() -> Iterator[Path]:
+    """A folder that is gone when this is left, and when a signal ends this process before."""
+    folder = Path(tempfile.gettempdir()) / f"lorelm-app-{secrets.token_hex(8)}"
 
     def end(number: int, _frame: FrameType | None) -> None:
-        sys.exit(128 + number)
+        shutil.rmtree(folder, ignore_errors=True)
+        os._exit(128 + number)
 
     for name in ("SIGTERM", "SIGHUP"):  # Windows has no SIGHUP
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, end)
+    try:
+        folder.mkdir(mode=0o700)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":

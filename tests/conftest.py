@@ -3,6 +3,7 @@ import os
 import pickle
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -264,6 +265,15 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgr
 def postgres_url(postgres_server: PostgresServer) -> str:
     """The URL of an empty database in PostgreSQL."""
     return postgres_server.new_database()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _programs_hear_signals() -> None:
+    """In the background of a shell, or under nohup, what tests start would inherit deaf ears."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if os.name == "posix" and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, lambda *_: None)
 
 
 expect.set_options(timeout=20_000)  # a busy machine takes its time

@@ -133,7 +133,6 @@ def interrupt(event, arguments):
         os.kill(os.getpid(), signal.SIGINT)
 
 sys.addaudithook(interrupt)
-signal.signal(signal.SIGINT, signal.default_int_handler)  # the background of a shell ignores it
 main()
 """
 

@@ -257,15 +257,33 @@ def test_two_hundred_and_fifty_six_streams_are_all_complete(tiny_bundle: Path) -
     assert sorted(complete) == list(range(256))
 
 
-def test_ctrl_c_ends_it_cleanly(tiny_bundle: Path) -> None:
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_ctrl_c_and_the_like_end_it_cleanly(name: str, tiny_bundle: Path) -> None:
     server = subprocess.Popen(
         [*LORELM, "serve", str(tiny_bundle), "--port", "0"], stderr=subprocess.PIPE, text=True
     )
     assert server.stderr
     assert "Ctrl-C" in server.stderr.readline()
-    server.send_signal(signal.SIGINT)
+    server.send_signal(signal.Signals[name])
     assert server.wait(timeout=20) == 0
     assert server.stderr.read() == "lorelm: stopped\n"
+    server.stderr.close()
+
+
+def test_with_nohup_it_outlives_its_terminal(tiny_bundle: Path) -> None:
+    command = [*LORELM, "serve", str(tiny_bundle), "--port", "0"]
+    server = subprocess.Popen(
+        ["nohup", *command], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    assert server.stderr
+    line = server.stderr.readline()
+    while "Ctrl-C" not in line:  # nohup itself has something to say
+        line = server.stderr.readline()
+    address = re.findall(r"http://\S+/", line)[0]
+    server.send_signal(signal.SIGHUP)
+    assert ask(address, prompt="The", max_len=3)["samples"]
+    server.terminate()
+    assert server.wait(timeout=20) == 0
     server.stderr.close()
 
 

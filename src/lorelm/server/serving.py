@@ -69,7 +69,7 @@ def open_port(host: str, port: int) -> socket.socket:
 def serve_until_stopped(
     app: Flask, listening: socket.socket, *, settings: ServerSettings, on_ready: Callable[[], None]
 ) -> None:
-    """Answers requests until Ctrl-C or SIGTERM, then lets those under way finish.
+    """Answers requests until Ctrl-C, SIGTERM or the end of its terminal; those under way finish.
 
     A second Ctrl-C does not wait for them.
     """
@@ -101,9 +101,7 @@ def serve_until_stopped(
         _thread.interrupt_main()
         server.pull_trigger()  # the main thread waits for the network: it is to look up
 
-    stop = _Stop(finish, hurry=models.hurry)
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
+    _on_signals(_Stop(finish, hurry=models.hurry))
     with contextlib.suppress(KeyboardInterrupt):
         on_ready()
         server.run()
@@ -128,6 +126,14 @@ def _connection_limit(settings: ServerSettings) -> int:
     return (
         wanted if allowed == resource.RLIM_INFINITY else max(1, min(wanted, allowed - _OWN_FILES))
     )
+
+
+def _on_signals(stop: "_Stop") -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    # Windows has no SIGHUP, and who starts a server with nohup wants it to outlive the terminal.
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, stop)
 
 
 class _Stop:
