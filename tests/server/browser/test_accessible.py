@@ -123,4 +123,4 @@ def test_the_embedded_model_writes_in_the_browser(
         page.goto(start_server())
         page.get_by_label("Your text").fill("My lord, the")
         page.get_by_role("button", name="Generate").click()
-        expect(page.locator("#surface .word, .sample .word:not(:empty)").nth(3)).to_be_visible()
+        expect(page.locator("#surface .word, .sample .word:not(:empty)").first).to_be_visible()
