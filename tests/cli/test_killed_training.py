@@ -40,7 +40,10 @@ def wait(run):
     return os.waitstatus_to_exitcode(os.waitpid(run, 0)[1])
 
 def written(path):
-    return os.stat(path).st_mtime_ns if os.path.exists(path) else 0
+    try:
+        return os.stat(path).st_mtime_ns
+    except FileNotFoundError:
+        return 0
 
 arguments, num_kills, checkpoint = json.loads(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 assert wait(begin([*arguments, "--out", "whole"])) == 0
@@ -53,7 +56,7 @@ for number in range(num_kills + 1):
     if number == num_kills:
         assert wait(run) == 0
         break
-    while written(checkpoint) == before:
+    while written(checkpoint) in (0, before):  # 0 also while a run tries whether it can be renamed
         assert os.waitpid(run, os.WNOHANG) == (0, 0), "it ended by itself"
         time.sleep(0.001)
     time.sleep(waits.uniform(0, longest_wait))

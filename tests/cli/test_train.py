@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -77,9 +78,12 @@ def begin(
 def wait_for_epochs(path: Path, num_epochs: int) -> None:
     metrics = path / "metrics.so-far.jsonl"
     give_up = time.monotonic() + 60
-    while not (metrics.exists() and metrics.read_text().count("\n") >= num_epochs):
+    num_written = 0
+    while num_written < num_epochs:
         assert time.monotonic() < give_up
         time.sleep(0.02)
+        with suppress(FileNotFoundError):
+            num_written = metrics.read_text().count("\n")
 
 
 def weights(path: Path) -> dict[str, Any]:
