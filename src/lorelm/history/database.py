@@ -2,12 +2,13 @@
 
 import logging
 import os
+import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
@@ -16,9 +17,6 @@ from sqlalchemy.pool import QueuePool
 
 from lorelm.errors import HistoryError, HistoryURLError, MissingExtraError
 from lorelm.history.tables import REVISIONS, VERSION_TABLE
-
-if TYPE_CHECKING:
-    import sqlite3
 
 _EXAMPLES: Final = "sqlite:///history.db or postgresql+psycopg://USER@HOST/DATABASE"
 
@@ -199,9 +197,7 @@ def _no_history(place: str) -> HistoryError:
 
 
 def _sqlite_engine(path: Path) -> Engine:
-    def connect() -> "sqlite3.Connection":
-        import sqlite3
-
+    def connect() -> sqlite3.Connection:
         # A file that is taken away while the server runs must not become an empty one.
         return sqlite3.connect(
             f"file:{quote(str(path), safe='')}?mode=rw",

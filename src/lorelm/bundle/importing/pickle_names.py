@@ -10,6 +10,10 @@ from typing import Final
 
 from lorelm.errors import InputError
 
+NOT_NEEDED: Final = (
+    "which neither weights nor words need: save model.state_dict() alone, or the list of the words"
+)
+
 
 class Use(enum.Enum):
     """What a pickle may do with a name."""
@@ -156,10 +160,7 @@ def use_of(module: str, name: str) -> Use:
         return Use.RECORD
     is_stdlib = package in sys.stdlib_module_names and package != "__main__"
     if is_stdlib or package in _CLOSED or not _is_dotted(module) or not name.isidentifier():
-        raise InputError(
-            f"it wants {full}, which neither weights nor words need: save model.state_dict() "
-            "alone, or the list of the words"
-        )
+        raise InputError(f"it wants {full}, {NOT_NEEDED}")
     return Use.INSTANCE
 
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from lorelm.bundle.importing.pickle_names import (
+    NOT_NEEDED,
     STORAGE_ITEM_BYTES,
     Use,
     full_name,
@@ -530,10 +531,7 @@ def _hashable(key: Any) -> Any:
     else:
         is_plain = key is None or isinstance(key, str | bytes | Name)
     if not is_plain:
-        raise InputError(
-            f"it wants {_described(key)} as a key, which neither weights nor words need: save "
-            "model.state_dict() alone, or the list of the words"
-        )
+        raise InputError(f"it wants {_described(key)} as a key, {NOT_NEEDED}")
     return key
 
 

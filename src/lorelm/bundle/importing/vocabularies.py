@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, Final
 
@@ -146,8 +147,8 @@ def _inner(value: Any) -> Iterator[tuple[Any, Any]]:
 def _words(value: Any) -> tuple[str | None, ...] | None:
     """A value as words by their ids; None where it is no vocabulary."""
     if isinstance(value, list | tuple):
-        is_one = len(value) > 1 and all(_word(each) is not None for each in value)
-        return tuple(map(_word, value)) if is_one else None
+        words = tuple(takewhile(lambda word: word is not None, map(_word, value)))
+        return words if 1 < len(words) == len(value) else None
     if isinstance(value, dict) and len(value) > 1:
         keys, values = list(value), list(value.values())
         if all(map(_is_id, values)) and all(_word(key) is not None for key in keys):

@@ -46,14 +46,14 @@ def make_history_pages(history: HistoryLog, settings: ServerSettings) -> Bluepri
     @pages.post("/delete")
     def delete() -> BaseResponse:
         browser = history.browsers.require_form_token()
-        _catch_up_to_delete(history)
+        _catch_up(history, to_be="deleted")
         history.store.delete(request.form.getlist("id"), browser=browser)
         return _back()
 
     @pages.post("/delete-all")
     def delete_all() -> BaseResponse:
         browser = history.browsers.require_form_token()
-        _catch_up_to_delete(history)
+        _catch_up(history, to_be="deleted")
         history.store.delete_all(browser)
         return redirect("../history", code=303)
 
@@ -70,10 +70,11 @@ def make_history_pages(history: HistoryLog, settings: ServerSettings) -> Bluepri
     return pages
 
 
-def _catch_up_to_delete(history: HistoryLog) -> None:
-    if not history.catch_up():  # what is written later would be there again
+def _catch_up(history: HistoryLog, *, to_be: str) -> None:
+    """Waits for the newest texts: an export would lack them, and a deletion miss them."""
+    if not history.catch_up():
         raise ServiceUnavailable(
-            "nothing was deleted: the newest texts are still to be written, which takes long; "
+            f"nothing was {to_be}: the newest texts are still to be written, which takes long; "
             "try again in a moment"
         )
 
@@ -82,7 +83,8 @@ def _page(history: HistoryLog, browser: str | None, *, token: str = "") -> str |
     is_complete = history.catch_up()
     found = _found(history, browser)
     if not found and request.args.get("before"):  # the last of the oldest was deleted
-        return redirect(_newest(request.args), code=303)
+        here = request.path.rpartition("/")[2]
+        return redirect(_address(here, request.args, "q"), code=303)
     return render_template(
         "history.html",
         records=found[:_PAGE],
@@ -98,11 +100,7 @@ def _page(history: HistoryLog, browser: str | None, *, token: str = "") -> str |
 def _export(history: HistoryLog, name: str, browser: str | None) -> Response:
     if name not in FORMATS:
         raise NotFound(f"the history can be had as {' or '.join(FORMATS)}, not as {name}")
-    if not history.catch_up():
-        raise ServiceUnavailable(
-            "nothing was exported: the newest texts are still to be written, which takes long; try "
-            "again in a moment"
-        )
+    _catch_up(history, to_be="exported")
     records = history.store.iterate(browser=browser, search=request.args.get("q") or None)
     chunks = (chunk.encode() for chunk in _begun(FORMATS[name](records)))
     today = datetime.now(UTC).date().isoformat()
@@ -131,15 +129,13 @@ def _found(history: HistoryLog, browser: str | None) -> list[Record]:
 
 def _back() -> BaseResponse:
     """To where a record was deleted."""
-    place = {name: request.form[name] for name in ("q", "before") if request.form.get(name)}
-    return redirect(f"../history?{urlencode(place)}" if place else "../history", code=303)
+    return redirect(_address("../history", request.form, "q", "before"), code=303)
 
 
-def _newest(asked: Mapping[str, str]) -> str:
-    """The address of the first page of what was searched for, from any page of it."""
-    here = request.path.rpartition("/")[2]
-    search = asked.get("q")
-    return f"{here}?{urlencode({'q': search})}" if search else here
+def _address(page: str, fields: Mapping[str, str], *names: str) -> str:
+    """The address of a page, with those of the named fields that are filled in."""
+    given = {name: fields[name] for name in names if fields.get(name)}
+    return f"{page}?{urlencode(given)}" if given else page
 
 
 def _begun(chunks: Iterator[str]) -> Iterator[str]:
