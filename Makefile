@@ -2,6 +2,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
+# OpenMP's threads that spin without end slow everything down where two processes share a core.
+export GOMP_SPINCOUNT ?= 1000
+
 .PHONY: serve test check format clean
 
 serve: .venv/serving  ## Serve the embedded model at http://127.0.0.1:5000/

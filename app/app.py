@@ -15,8 +15,6 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import click
-
 from lorelm.bundle import EMBEDDED_PATH
 from lorelm.bundle.importing.foreign_model import IMPORTED_STYLES
 from lorelm.bundle.importing.imported_model import import_model
@@ -24,6 +22,8 @@ from lorelm.cli.main import run
 from lorelm.cli.serve import serve, serve_bundles
 from lorelm.errors import BundleError
 from model_files import find_checkpoint, find_vocabulary, no_checkpoint
+
+import click
 
 OPTIONS = [
     click.Option(

@@ -12,14 +12,14 @@ import math
 import warnings
 from collections.abc import Iterator, Sequence
 
-import torch
-from torch import Tensor, nn
-
 from lorelm.bundle.importing.foreign_model import read_model
 from lorelm.bundle.importing.reconciling import find_marks
 from lorelm.corpus.tokenizer import Tokenizer, make_tokenizer
 from lorelm.errors import BundleError, InputError
 from model_files import find_checkpoint, find_vocabulary, no_checkpoint
+
+import torch
+from torch import Tensor, nn
 
 State = tuple[Tensor, Tensor]
 """Hidden state `h_LBH` and cell state `c_LBH`."""

@@ -16,14 +16,14 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
-
 from lorelm.corpus.readers import read_documents
 from lorelm.corpus.token_keys import document_keys
 from lorelm.corpus.tokenizer import make_tokenizer
 from lorelm.ngrams.fingerprints import FingerprintIndex
 from lorelm.ngrams.kneser_ney import MAX_ORDER, KneserNey
 from lorelm.ngrams.suffix_array import SuffixArray
+
+import numpy as np
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,14 +13,14 @@ import argparse
 import time
 from collections.abc import Callable
 
-import numpy as np
-import torch
-
 from lorelm.model.config import ModelConfig
 from lorelm.model.lstm import LSTMLanguageModel
 from lorelm.runtime.base import Runtime, State
 from lorelm.runtime.onnx_runtime import OnnxRuntime
 from lorelm.runtime.step_graph import PRECISIONS, build_step_graph
+
+import numpy as np
+import torch
 
 CONFIG = ModelConfig(vocabulary_size=911, embedding_size=512, hidden_size=512, num_layers=2)
 ROUNDS = 3

@@ -19,9 +19,6 @@ import tempfile
 import time
 from pathlib import Path
 
-import numpy as np
-import torch
-
 from lorelm.corpus.preparation import Corpus, prepare_corpus
 from lorelm.corpus.readers import read_documents
 from lorelm.corpus.tokenizer import make_tokenizer
@@ -30,6 +27,9 @@ from lorelm.training.listener import TrainingListener
 from lorelm.training.output_loss import output_loss
 from lorelm.training.recipe import Recipe
 from lorelm.training.trainer import Trainer
+
+import numpy as np
+import torch
 
 _NUM_WORDS = 1_500_000
 _WORDS_A_LINE = 12

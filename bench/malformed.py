@@ -17,10 +17,10 @@ import urllib.request
 from pathlib import Path
 from typing import Any, Final
 
+from serving import free_port, running, serve_command, write_bundle
+
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-
-from serving import free_port, running, serve_command, write_bundle
 
 ADDRESSES: Final = ("api/generate", "api/score", "v1/completions", "tokenize", "detokenize")
 FIELDS: Final = (

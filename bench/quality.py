@@ -19,8 +19,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import torch
-
 from lorelm.bundle import Bundle
 from lorelm.bundle.manifest import Figures
 from lorelm.corpus.documents import Documents
@@ -32,6 +30,8 @@ from lorelm.evaluation.mixture import CountedModel
 from lorelm.evaluation.text import HeldOutText
 from lorelm.training.recipe import Recipe
 from lorelm.training.train import train
+
+import torch
 
 RECIPES: Final = ("classic", "default")
 

@@ -24,10 +24,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import psutil
-import torch
-
 from lorelm.bundle.bundle import save_bundle
 from lorelm.bundle.manifest import CorpusFacts, Evaluation, TrainingFacts
 from lorelm.corpus.token_keys import document_keys
@@ -43,6 +39,10 @@ from lorelm.ngrams.kneser_ney import KneserNey
 from lorelm.runtime.onnx_runtime import OnnxRuntime
 from lorelm.runtime.step_graph import build_step_graph
 from lorelm.sampling import SamplingSettings
+
+import numpy as np
+import psutil
+import torch
 
 HERE = Path(__file__).parent
 CONFIG = ModelConfig(vocabulary_size=911, embedding_size=512, hidden_size=512, num_layers=2)

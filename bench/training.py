@@ -21,9 +21,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-from torch import Tensor, nn
-
 from lorelm.corpus.preparation import Corpus, prepare_corpus
 from lorelm.corpus.tokenizer import make_tokenizer
 from lorelm.evaluation.perplexity import perplexity
@@ -34,6 +31,9 @@ from lorelm.training.recipe import Recipe
 from lorelm.training.trainer import Trainer
 from lorelm.training.validation import validation_loss
 from quality import BenchCorpus, films
+
+import torch
+from torch import Tensor, nn
 
 CPU = torch.device("cpu")
 

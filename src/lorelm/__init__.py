@@ -2,7 +2,10 @@
 
 from typing import TYPE_CHECKING, Any
 
+from lorelm.openmp import limit_spinning
 from lorelm.version import VERSION
+
+limit_spinning()  # before anything imports PyTorch
 
 __version__ = VERSION
 

@@ -1,0 +1,94 @@
+"""That OpenMP's threads do not spin for long, in every entry point.
+
+libgomp says what it has read when ``OMP_DISPLAY_ENV`` is set, so these tests ask it, not us.
+"""
+
+import ast
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lorelm.openmp import SPIN_COUNT, limit_spinning
+
+ROOT = Path(__file__).parents[1]
+WAITING = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
+SCRIPTS = [
+    *sorted((ROOT / "bench").glob("*.py")),
+    *sorted((ROOT / "app").glob("*.py")),
+    ROOT / "notebooks" / "LSTM LM.ipynb",
+]
+
+
+def spin_count(*command: str, **variables: str) -> int:
+    """The spin count that libgomp reports when a Python command loads PyTorch."""
+    environment = {name: value for name, value in os.environ.items() if name not in WAITING}
+    environment |= {"OMP_DISPLAY_ENV": "verbose", "OMP_NUM_THREADS": "2"} | variables
+    run = subprocess.run(
+        [sys.executable, *command], capture_output=True, text=True, env=environment, check=False
+    )
+    reported = re.search(r"GOMP_SPINCOUNT = '(\w+)'", run.stderr)
+    if reported is None:
+        pytest.skip("this PyTorch does not use libgomp")
+    return int(reported[1])
+
+
+def test_python_programs_limit_spinning() -> None:
+    assert spin_count("-c", "import lorelm, torch") == SPIN_COUNT
+
+
+def test_the_command_limits_spinning(tmp_path: Path) -> None:
+    corpus = tmp_path / "corpus.txt"
+    corpus.write_text("one line\n" * 3, encoding="utf-8")  # too small, but PyTorch is loaded
+    train = ("-m", "lorelm", "train", str(corpus), "--out", str(tmp_path / "out"))
+    assert spin_count(*train) == SPIN_COUNT
+
+
+@pytest.mark.parametrize("name", WAITING)
+def test_the_choice_of_the_user_is_kept(name: str) -> None:
+    environment = {name: "7"}
+    limit_spinning(environment)
+    assert environment == {name: "7"}
+
+
+def test_libgomp_hears_the_choice_of_the_user() -> None:
+    assert spin_count("-c", "import lorelm, torch", GOMP_SPINCOUNT="77") == 77
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
+def test_scripts_import_lorelm_before_pytorch(script: Path) -> None:
+    packages = [name.partition(".")[0] for name in imported_modules(script)]
+    if "torch" in packages and "lorelm" in packages:
+        assert packages.index("lorelm") < packages.index("torch")
+
+
+def imported_modules(script: Path) -> list[str]:
+    """The modules that a script or a notebook imports, in order."""
+    source = script.read_text(encoding="utf-8")
+    if script.suffix == ".ipynb":
+        cells = [cell for cell in json.loads(source)["cells"] if cell["cell_type"] == "code"]
+        source = "\n".join("".join(cell["source"]) for cell in cells)
+    nodes = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.stmt)]
+    names: list[tuple[int, str]] = []
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            names += [(node.lineno, alias.name) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.append((node.lineno, node.module))
+    return [name for _, name in sorted(names)]
+
+
+def test_make_test_limits_spinning() -> None:
+    printed = subprocess.run(
+        ["make", "--eval", "show: ; @echo $$GOMP_SPINCOUNT", "show"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        env={name: value for name, value in os.environ.items() if name not in WAITING},
+    )
+    assert printed.stdout.strip() == str(SPIN_COUNT)
