@@ -14,13 +14,9 @@ from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
 from lorelm.errors import SamplingError
-
-Floats = npt.NDArray[np.float64]
-Logits = npt.NDArray[np.float32]
-Ids = npt.NDArray[np.int64]
+from lorelm.typing import Floats, Floats32, Ids
 
 _LARGEST_SHARE: Final = float(np.nextafter(1, 0))
 
@@ -113,7 +109,7 @@ class Penalties:
         self._is_seen_V[id_] = True
         self._counts_V[id_] += 1
 
-    def applied(self, logits_V: Logits) -> Logits:
+    def applied(self, logits_V: Floats32) -> Floats32:
         """The logits with the penalties taken off."""
         factor = np.float32(self._settings.repetition_penalty)
         penalized_V = np.where(logits_V > 0, logits_V / factor, logits_V * factor)
@@ -123,7 +119,7 @@ class Penalties:
         return penalized_V
 
 
-def sample(logits_BV: Logits, settings: Sequence[SamplingSettings], *, uniforms_B: Floats) -> Ids:
+def sample(logits_BV: Floats32, settings: Sequence[SamplingSettings], *, uniforms_B: Floats) -> Ids:
     """The next id of each row.
 
     Args:
@@ -134,7 +130,7 @@ def sample(logits_BV: Logits, settings: Sequence[SamplingSettings], *, uniforms_
     return _pick(_blocks(_weights(logits_BV, settings, out_BV=logits_BV)), uniforms_B)
 
 
-def weights(logits_BV: Logits, settings: Sequence[SamplingSettings]) -> Logits:
+def weights(logits_BV: Floats32, settings: Sequence[SamplingSettings]) -> Floats32:
     """What :func:`sample` picks from: `[B, V]`, in proportion to the probabilities.
 
     The likeliest id of a row has the weight 1.
@@ -142,7 +138,9 @@ def weights(logits_BV: Logits, settings: Sequence[SamplingSettings]) -> Logits:
     return _weights(logits_BV, settings, out_BV=np.empty_like(logits_BV))
 
 
-def _weights(logits_BV: Logits, settings: Sequence[SamplingSettings], *, out_BV: Logits) -> Logits:
+def _weights(
+    logits_BV: Floats32, settings: Sequence[SamplingSettings], *, out_BV: Floats32
+) -> Floats32:
     temperatures = [row.temperature or 1 for row in settings]
     # One number where all agree: 64 rows are divided in 3 µs in place of 10.
     divisor = temperatures[:1] if len(set(temperatures)) == 1 else [[t] for t in temperatures]
@@ -155,7 +153,7 @@ def _weights(logits_BV: Logits, settings: Sequence[SamplingSettings], *, out_BV:
     return weights_BV
 
 
-def _blocks(weights_BV: Logits) -> Logits:
+def _blocks(weights_BV: Floats32) -> Floats32:
     """The weights in blocks, `[B, N, W]`; those of ids beyond the vocabulary are zero."""
     num_rows, vocabulary_size = weights_BV.shape
     width = _block_width(vocabulary_size)
@@ -171,7 +169,7 @@ def _block_width(vocabulary_size: int) -> int:
     return max(8, 1 << (vocabulary_size.bit_length() // 2))
 
 
-def _select(weights_V: Logits, settings: SamplingSettings) -> None:
+def _select(weights_V: Floats32, settings: SamplingSettings) -> None:
     """Sets to zero what the settings leave out."""
     if settings.temperature == 0:
         likeliest = weights_V.argmax()
@@ -189,7 +187,7 @@ def _select(weights_V: Logits, settings: SamplingSettings) -> None:
         weights_V[weights_V < np.float32(settings.min_p)] = 0
 
 
-def _keep_largest(weights_V: Logits, count: int) -> None:
+def _keep_largest(weights_V: Floats32, count: int) -> None:
     """Sets to zero what is not among the largest so many; of equal ones the first ids stay."""
     if count >= len(weights_V):
         return
@@ -201,7 +199,7 @@ def _keep_largest(weights_V: Logits, count: int) -> None:
     weights_V[equal[count - num_larger :]] = 0
 
 
-def _pick(blocks_BNW: Logits, uniforms_B: Floats) -> Ids:
+def _pick(blocks_BNW: Floats32, uniforms_B: Floats) -> Ids:
     """The id of each row at which the cumulative weight passes the uniform number's share.
 
     In two stages, first among blocks of ids and then within one, since a cumulative sum over the
@@ -218,7 +216,7 @@ def _pick(blocks_BNW: Logits, uniforms_B: Floats) -> Ids:
     return picked_B
 
 
-def _passing(weights_BN: Logits, shares_B: Floats) -> tuple[Ids, Floats]:
+def _passing(weights_BN: Floats32, shares_B: Floats) -> tuple[Ids, Floats]:
     """Where each row's cumulative weight passes a share, and what it has there beyond it.
 
     What is picked has a weight above zero, since the cumulative weight rises there.

@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lorelm.corpus.tokenizer import make_tokenizer
-from lorelm.corpus.vocabulary import Ids, Vocabulary
+from lorelm.corpus.vocabulary import Vocabulary
 from lorelm.corpus.windows import encode_stream
 from lorelm.ngrams.kneser_ney import KneserNey
+from lorelm.typing import Ids
 
 V = 5
 streams = st.lists(st.integers(0, V - 1), max_size=60)

@@ -5,7 +5,6 @@ import pytest
 import torch
 
 from lorelm.corpus.preparation import Corpus
-from lorelm.corpus.vocabulary import Ids
 from lorelm.model.lstm import LSTMLanguageModel
 from lorelm.training import estimate, trainer
 from lorelm.training.estimate import estimate_training_seconds
@@ -14,6 +13,7 @@ from lorelm.training.loop import fit
 from lorelm.training.recipe import Recipe
 from lorelm.training.trainer import LossExplodedError, Trainer
 from lorelm.training.validation import validation_loss
+from lorelm.typing import Ids
 
 CPU = torch.device("cpu")
 

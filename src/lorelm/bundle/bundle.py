@@ -52,10 +52,11 @@ from lorelm.errors import BundleError, CorpusError, MissingExtraError
 from lorelm.model.config import ModelConfig
 from lorelm.ngrams.fingerprints import FingerprintIndex
 from lorelm.ngrams.kneser_ney import KneserNey
-from lorelm.runtime.base import FloatArray, Runtime
+from lorelm.runtime.base import Runtime
 from lorelm.runtime.neural_cache import CachedRuntime, CacheSettings
 from lorelm.runtime.onnx_runtime import OnnxRuntime
 from lorelm.runtime.step_graph import PRECISIONS, Precision, Weights
+from lorelm.typing import Floats32
 from lorelm.version import VERSION
 
 MANIFEST: Final = "manifest.json"
@@ -290,7 +291,7 @@ class Bundle:
         except ValueError as error:
             raise BundleError(f"{self.path / name} is damaged: {error}") from error
 
-    def weights(self) -> dict[str, FloatArray]:
+    def weights(self) -> dict[str, Floats32]:
         """The tensors of :meth:`ModelConfig.tensor_shapes`, in float32.
 
         Raises:
@@ -308,7 +309,7 @@ class Bundle:
             stored = load(_read(self.path / WEIGHTS))
         except SafetensorError as error:
             raise BundleError(f"{self.path / WEIGHTS} is damaged: {error}") from error
-        weights: dict[str, FloatArray] = {n: w.astype(np.float32) for n, w in stored.items()}
+        weights: dict[str, Floats32] = {n: w.astype(np.float32) for n, w in stored.items()}
         if self.manifest.model.tied and _TIED[1] in weights:
             weights[_TIED[0]] = weights[_TIED[1]]
         shapes = {name: tensor.shape for name, tensor in weights.items()}

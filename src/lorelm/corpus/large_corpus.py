@@ -24,8 +24,9 @@ from lorelm.corpus.documents import Documents, TextDigest, fingerprint_of
 from lorelm.corpus.large_files import LargeFile, ReadInOrder
 from lorelm.corpus.splits import HELD_OUT_LIMIT, HashedSplit, words_of
 from lorelm.corpus.tokenizer import Tokenizer
-from lorelm.corpus.vocabulary import EOS_ID, UNK_ID, Ids, Vocabulary
+from lorelm.corpus.vocabulary import EOS_ID, UNK_ID, Vocabulary
 from lorelm.errors import CorpusError
+from lorelm.typing import Ids
 
 _PATTERN: Final = f"ids.{'[0-9a-f]' * 16}.*"
 STORE_PATTERNS: Final = (f"{_PATTERN}.bin", f"{_PATTERN}.json", f".{_PATTERN}.new")

@@ -21,9 +21,10 @@ from lorelm.corpus.large_corpus import (
 from lorelm.corpus.reading_options import CorpusFile
 from lorelm.corpus.splits import split_documents, words_of
 from lorelm.corpus.tokenizer import Tokenizer
-from lorelm.corpus.vocabulary import Ids, Vocabulary, unknown_rate
+from lorelm.corpus.vocabulary import Vocabulary, unknown_rate
 from lorelm.corpus.windows import encode_stream
 from lorelm.errors import CorpusError
+from lorelm.typing import Ids
 
 MAX_COUNTED_TOKENS: Final = 20_000_000
 """Of more training tokens there are no n-gram model and no index: they take 140 bytes each."""

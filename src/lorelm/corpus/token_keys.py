@@ -10,11 +10,9 @@ from functools import lru_cache
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from lorelm.corpus.tokenizer import EOS, NEWLINE, Tokenizer
-
-Keys = npt.NDArray[np.uint64]
+from lorelm.typing import Keys
 
 DOCUMENT_END_KEY: Final = np.uint64(0)
 

@@ -6,15 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, Self
 
 import numpy as np
-import numpy.typing as npt
 
 from lorelm.corpus.tokenizer import EOS, UNK
 from lorelm.errors import CorpusError
+from lorelm.typing import Ids
 
 UNK_ID: Final = 0
 EOS_ID: Final = 1
-
-Ids = npt.NDArray[np.int64]
 
 
 class Vocabulary:

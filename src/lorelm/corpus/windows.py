@@ -5,8 +5,9 @@ from typing import Final, Self
 
 import numpy as np
 
-from lorelm.corpus.vocabulary import EOS_ID, Ids, Vocabulary
+from lorelm.corpus.vocabulary import EOS_ID, Vocabulary
 from lorelm.errors import CorpusError
+from lorelm.typing import Ids
 
 # Shuffling moves whole documents, of a large corpus runs of them: the order of so many pieces is
 # 2 MB, whatever the corpus.

@@ -5,10 +5,10 @@ from typing import Final
 import numpy as np
 
 from lorelm.bundle.manifest import CacheFacts
-from lorelm.corpus.vocabulary import Ids
 from lorelm.evaluation.mixture import CountedModel, best_weight, mixed
-from lorelm.evaluation.perplexity import Floats, log_probabilities, read_events
-from lorelm.runtime.base import FloatArray, Runtime
+from lorelm.evaluation.perplexity import log_probabilities, read_events
+from lorelm.runtime.base import Runtime
+from lorelm.typing import Floats, Floats32, Ids
 
 SIZES: Final = (100, 500, 2000)
 SHARPNESSES: Final = (0.3, 0.5, 0.8, 1.2, 2.0, 3.0)
@@ -48,7 +48,7 @@ def tune_cache(network: Runtime, stream: Ids, counted: CountedModel | None = Non
     )
 
 
-def _read(network: Runtime, stream: Ids) -> tuple[FloatArray, Floats]:
+def _read(network: Runtime, stream: Ids) -> tuple[Floats32, Floats]:
     """The state from which each event is foretold, and what the network gives the event."""
     h_NH = np.empty((len(stream), network.config.hidden_size), np.float32)
     logs = np.empty(len(stream))
@@ -58,7 +58,7 @@ def _read(network: Runtime, stream: Ids) -> tuple[FloatArray, Floats]:
     return h_NH, logs
 
 
-def _cache_probabilities(h_NH: FloatArray, stream: Ids, size: int) -> dict[float, Floats]:
+def _cache_probabilities(h_NH: Floats32, stream: Ids, size: int) -> dict[float, Floats]:
     """What a cache of this size gives every event, for each sharpness."""
     found = {sharpness: np.zeros(len(stream)) for sharpness in SHARPNESSES}
     for start in range(0, len(stream), _EVENTS_AT_ONCE):

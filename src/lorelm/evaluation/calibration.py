@@ -5,7 +5,8 @@ from typing import Final
 
 import numpy as np
 
-from lorelm.evaluation.perplexity import Floats, Foretold
+from lorelm.evaluation.perplexity import Foretold
+from lorelm.typing import Floats
 
 NUM_CLASSES: Final = 10
 

@@ -9,7 +9,7 @@ from lorelm.bundle import Bundle
 from lorelm.bundle.manifest import Interval
 from lorelm.errors import BundleError, CorpusError
 from lorelm.evaluation.memorisation import count_seen
-from lorelm.evaluation.perplexity import Floats, foretell
+from lorelm.evaluation.perplexity import foretell
 from lorelm.evaluation.scores import (
     PERCENTILES,
     Score,
@@ -20,6 +20,7 @@ from lorelm.evaluation.scores import (
 from lorelm.evaluation.spelling import SpellingModel
 from lorelm.evaluation.text import HeldOutText, require_foretold
 from lorelm.runtime.step_graph import Precision
+from lorelm.typing import Floats
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,7 @@ from lorelm.evaluation.memorisation import (
     find_copies,
 )
 from lorelm.evaluation.mixture import CountedModel, mixed, ngram_log_probabilities
-from lorelm.evaluation.perplexity import Floats, Foretold, StreamScore, foretell
+from lorelm.evaluation.perplexity import Foretold, StreamScore, foretell
 from lorelm.evaluation.scores import (
     Score,
     bits_of_events,
@@ -29,6 +29,7 @@ from lorelm.evaluation.scores import (
 from lorelm.evaluation.spelling import SpellingModel
 from lorelm.evaluation.text import HeldOutText, require_foretold
 from lorelm.runtime.step_graph import Precision
+from lorelm.typing import Floats
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from lorelm.bundle.manifest import Interval
-from lorelm.corpus.vocabulary import Ids
-from lorelm.evaluation.perplexity import Floats, perplexity
+from lorelm.evaluation.perplexity import perplexity
 from lorelm.evaluation.scores import ratio_interval
 from lorelm.evaluation.text import HeldOutText
+from lorelm.typing import Floats, Ids
 
 
 @dataclass(frozen=True, kw_only=True)

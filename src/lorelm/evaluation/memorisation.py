@@ -8,17 +8,11 @@ from typing import Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from lorelm.corpus.token_keys import (
-    DOCUMENT_END_KEY,
-    Keys,
-    document_keys,
-    line_break_key,
-    token_keys,
-)
+from lorelm.corpus.token_keys import DOCUMENT_END_KEY, document_keys, line_break_key, token_keys
 from lorelm.corpus.tokenizer import NEWLINE, Tokenizer
-from lorelm.corpus.vocabulary import Ids
 from lorelm.ngrams.matches import Matches, Span, covered, longest_spans
 from lorelm.ngrams.suffix_array import SuffixArray
+from lorelm.typing import Ids, Keys
 
 SPAN_LENGTHS: Final = (4, 6, 8, 12)
 DISTINCT_LENGTHS: Final = (1, 2, 3)

@@ -9,10 +9,11 @@ import numpy as np
 from lorelm.bundle import Bundle
 from lorelm.bundle.manifest import CacheFacts, NGramFacts
 from lorelm.corpus.preparation import Corpus
-from lorelm.corpus.vocabulary import EOS_ID, Ids
-from lorelm.evaluation.perplexity import Floats, foretell
+from lorelm.corpus.vocabulary import EOS_ID
+from lorelm.evaluation.perplexity import foretell
 from lorelm.ngrams.kneser_ney import MAX_ORDER, KneserNey
 from lorelm.runtime.base import Runtime
+from lorelm.typing import Floats, Ids
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,10 +8,9 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from lorelm.corpus.vocabulary import EOS_ID, Ids, unknown_rate
-from lorelm.runtime.base import FloatArray, Runtime, State
-
-Floats = npt.NDArray[np.float64]
+from lorelm.corpus.vocabulary import EOS_ID, unknown_rate
+from lorelm.runtime.base import Runtime, State
+from lorelm.typing import Floats, Floats32, Ids
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +98,7 @@ def foretell(runtime: Runtime, stream: Ids) -> Foretold:
     )
 
 
-def read_events(runtime: Runtime, stream: Ids) -> Iterator[tuple[int, FloatArray, State]]:
+def read_events(runtime: Runtime, stream: Ids) -> Iterator[tuple[int, Floats32, State]]:
     """For each event, its id, and the logits `[V]` and the state from which it is foretold."""
     state = State.zeros(runtime.config, 1)
     previous_id = EOS_ID
@@ -109,7 +108,7 @@ def read_events(runtime: Runtime, stream: Ids) -> Iterator[tuple[int, FloatArray
         previous_id = id_
 
 
-def log_probabilities(logits_V: FloatArray) -> Floats:
+def log_probabilities(logits_V: Floats32) -> Floats:
     """The natural logarithm of the softmax of logits, in float64."""
     shifted_V = logits_V.astype(np.float64) - float(logits_V.max())
     logs_V: Floats = shifted_V - math.log(float(np.exp(shifted_V).sum()))

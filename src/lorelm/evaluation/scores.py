@@ -8,9 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from lorelm.bundle.manifest import Interval
-from lorelm.evaluation.perplexity import Floats, perplexity
+from lorelm.evaluation.perplexity import perplexity
 from lorelm.evaluation.spelling import SpellingModel
 from lorelm.evaluation.text import HeldOutText
+from lorelm.typing import Floats
 
 NUM_RESAMPLES: Final = 2000
 PERCENTILES: Final = (2.5, 97.5)

@@ -9,8 +9,8 @@ import numpy as np
 from lorelm.bundle import Bundle
 from lorelm.corpus.preparation import Corpus
 from lorelm.errors import BundleError
-from lorelm.evaluation.perplexity import Floats
-from lorelm.ngrams.kneser_ney import MAX_ORDER, Ints, KneserNey
+from lorelm.ngrams.kneser_ney import MAX_ORDER, KneserNey
+from lorelm.typing import Floats, Ints
 
 _WORD_END: Final = 0
 _NUM_CODE_POINTS: Final = 0x110000

@@ -11,10 +11,10 @@ import numpy.typing as npt
 from lorelm.bundle import Bundle
 from lorelm.corpus.documents import has_word
 from lorelm.corpus.tokenizer import EOS, UNK, Tokenizer
-from lorelm.corpus.vocabulary import EOS_ID, UNK_ID, Ids, Vocabulary
+from lorelm.corpus.vocabulary import EOS_ID, UNK_ID, Vocabulary
 from lorelm.corpus.windows import encode_stream
 from lorelm.errors import BundleError, CorpusError
-from lorelm.evaluation.perplexity import Floats
+from lorelm.typing import Floats, Ids
 
 
 @dataclass(frozen=True, kw_only=True)

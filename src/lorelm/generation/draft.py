@@ -7,14 +7,14 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from lorelm.corpus.vocabulary import EOS_ID, UNK_ID, Ids
+from lorelm.corpus.vocabulary import EOS_ID, UNK_ID
 from lorelm.generation.token_scores import TokenScore, score_tokens
-from lorelm.runtime.base import FloatArray
 from lorelm.sampling import Penalties, SamplingSettings
+from lorelm.typing import Floats32, Ids
 
 FinishReason = Literal["eos", "length", "stop", "timeout", "cancelled"]
 
-Adjustment = Callable[[FloatArray, Sequence[int]], FloatArray]
+Adjustment = Callable[[Floats32, Sequence[int]], Floats32]
 """Changes the logits `[V]` of what comes next, given ids that came before."""
 
 
@@ -87,7 +87,7 @@ class Draft:
         self._is_stopped = is_stopped
         self._random = np.random.Generator(np.random.Philox(seed))
         self._penalties: Penalties | None = None
-        self._model_logits_V: FloatArray | None = None
+        self._model_logits_V: Floats32 | None = None
         self._has_rules = bool(model_adjustment or limits or settings.has_penalties)
 
     @property
@@ -162,7 +162,7 @@ class Draft:
         """Takes the first ids for read: the state after them is known."""
         self._num_read = num_ids
 
-    def read(self, logits_V: FloatArray, num_ids: int = 1) -> None:
+    def read(self, logits_V: Floats32, num_ids: int = 1) -> None:
         """Notes that the next inputs were read, after which nothing is sampled.
 
         Args:
@@ -176,7 +176,7 @@ class Draft:
             logits_V = self._model_logits(logits_V, self.read_ids)
             self.prompt_scores.append(self._score(logits_V, self.next_input))
 
-    def adjusted(self, logits_V: FloatArray) -> FloatArray:
+    def adjusted(self, logits_V: Floats32) -> Floats32:
         """The logits that the next id is to be sampled from, bans included."""
         logits_V = self._model_logits(logits_V, self._inputs)
         if self.wants_scores:
@@ -222,16 +222,16 @@ class Draft:
         elif len(self.ids) >= self._max_len:
             self.finish_reason = "length"
 
-    def _score(self, logits_V: FloatArray, id_: int) -> TokenScore:
+    def _score(self, logits_V: Floats32, id_: int) -> TokenScore:
         [score] = score_tokens(logits_V[None], [id_], [self.num_alternatives or 0])
         return score
 
-    def _model_logits(self, logits_V: FloatArray, ids: Sequence[int]) -> FloatArray:
+    def _model_logits(self, logits_V: Floats32, ids: Sequence[int]) -> Floats32:
         if self._model_adjustment is None:
             return logits_V
         return self._model_adjustment(logits_V, ids)
 
-    def _with_bans(self, logits_V: FloatArray) -> FloatArray:
+    def _with_bans(self, logits_V: Floats32) -> Floats32:
         banned_V = logits_V.copy()
         banned_V[UNK_ID] = -np.inf
         if not self.bans_eos:

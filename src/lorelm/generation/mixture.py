@@ -7,7 +7,7 @@ import numpy as np
 
 from lorelm.bundle import Bundle
 from lorelm.ngrams.kneser_ney import KneserNey
-from lorelm.runtime.base import FloatArray
+from lorelm.typing import Floats32
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Mixture:
         """
         return cls(*bundle.ngram(cache=cache))
 
-    def __call__(self, logits_V: FloatArray, ids: Sequence[int]) -> FloatArray:
+    def __call__(self, logits_V: Floats32, ids: Sequence[int]) -> Floats32:
         """The logarithm of the mixture's probabilities, from the network's logits.
 
         Args:
@@ -40,7 +40,7 @@ class Mixture:
         length = self.ngram.order - 1
         context = ids[-length:] if length else []
         ngram_V = self.ngram.distribution(np.array(context, dtype=np.int64))
-        logs: FloatArray = np.log(self.weight * network_V + (1 - self.weight) * ngram_V).astype(
+        logs: Floats32 = np.log(self.weight * network_V + (1 - self.weight) * ngram_V).astype(
             np.float32
         )
         return logs

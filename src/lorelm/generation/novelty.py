@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lorelm.corpus.token_keys import Keys, line_break_key, token_keys
+from lorelm.corpus.token_keys import line_break_key, token_keys
 from lorelm.corpus.tokenizer import Tokenizer
 from lorelm.corpus.vocabulary import EOS_ID, Vocabulary
 from lorelm.ngrams.fingerprints import FingerprintIndex
 from lorelm.ngrams.matches import TELLING_LENGTH, Span, longest_spans
-from lorelm.runtime.base import FloatArray
+from lorelm.typing import Floats32, Keys
 
 
 class TrainingTextIndex:
@@ -60,7 +60,7 @@ class CopyBan:
     line_break_key: np.uint64
     novel_span: int
 
-    def __call__(self, logits_V: FloatArray, ids: Sequence[int]) -> FloatArray:
+    def __call__(self, logits_V: Floats32, ids: Sequence[int]) -> Floats32:
         """The logits with those of forbidden ids at minus infinity, given the generated ids."""
         length = self.novel_span - 1
         generated_keys = self.vocabulary_keys[np.array(ids[-length:], dtype=np.int64)]
@@ -72,5 +72,5 @@ class CopyBan:
         if len(context) and context[-1] == self.line_break_key:
             # Two breaks are read as one: a copy with a gap in it would be a copy again.
             is_forbidden_V[self.vocabulary_keys == self.line_break_key] = True
-        forbidden: FloatArray = np.where(is_forbidden_V, -np.inf, logits_V).astype(np.float32)
+        forbidden: Floats32 = np.where(is_forbidden_V, -np.inf, logits_V).astype(np.float32)
         return forbidden

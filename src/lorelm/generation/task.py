@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lorelm.corpus.vocabulary import Ids
 from lorelm.generation.draft import Draft
 from lorelm.generation.settings import GenerationSettings
+from lorelm.typing import Ids
 
 
 @dataclass(frozen=True, kw_only=True)

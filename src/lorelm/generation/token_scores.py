@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lorelm.corpus.vocabulary import UNK_ID
-from lorelm.runtime.base import FloatArray, IdArray
+from lorelm.typing import Floats32, Ids
 
 
 class TokenScore(NamedTuple):
@@ -23,7 +23,7 @@ class TokenScore(NamedTuple):
 
 
 def score_tokens(
-    logits_BV: FloatArray, ids_B: Sequence[int] | IdArray, nums_alternatives: Sequence[int]
+    logits_BV: Floats32, ids_B: Sequence[int] | Ids, nums_alternatives: Sequence[int]
 ) -> list[TokenScore]:
     """The score of one id a row.
 

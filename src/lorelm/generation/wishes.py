@@ -8,7 +8,7 @@ import numpy as np
 from lorelm.corpus.tokenizer import Tokenizer
 from lorelm.corpus.vocabulary import EOS_ID, UNK_ID, Vocabulary
 from lorelm.errors import SamplingError
-from lorelm.runtime.base import FloatArray
+from lorelm.typing import Floats32
 
 
 class WordWishes:
@@ -26,9 +26,7 @@ class WordWishes:
             if id_ not in (UNK_ID, EOS_ID):
                 self._ids[tokenizer.piece(token, None)].append(id_)
 
-    def bias(
-        self, logit_bias: Mapping[str | int, float], banned_words: Sequence[str]
-    ) -> FloatArray:
+    def bias(self, logit_bias: Mapping[str | int, float], banned_words: Sequence[str]) -> Floats32:
         """What to add to the logits `[V]`, minus infinity for what is banned.
 
         Raises:
@@ -59,8 +57,8 @@ class WordWishes:
 class Bias:
     """Adds the same to the logits at each step."""
 
-    def __init__(self, bias_V: FloatArray) -> None:
+    def __init__(self, bias_V: Floats32) -> None:
         self._bias_V = bias_V
 
-    def __call__(self, logits_V: FloatArray, _ids: Sequence[int]) -> FloatArray:
+    def __call__(self, logits_V: Floats32, _ids: Sequence[int]) -> Floats32:
         return logits_V + self._bias_V

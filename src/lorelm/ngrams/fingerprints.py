@@ -8,8 +8,9 @@ from typing import Any, Final, Self
 import numpy as np
 import numpy.typing as npt
 
-from lorelm.ngrams.matches import Bools, Ints, Matches
+from lorelm.ngrams.matches import Matches
 from lorelm.ngrams.suffix_array import SortedSuffixes, sorted_suffixes
+from lorelm.typing import Bools, Ints
 
 UInt64s = npt.NDArray[np.uint64]
 UInt32s = npt.NDArray[np.uint32]

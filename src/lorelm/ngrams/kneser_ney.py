@@ -21,8 +21,7 @@ from typing import Final, Self
 import numpy as np
 import numpy.typing as npt
 
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
+from lorelm.typing import Floats, Ints
 
 _Counted = tuple[list[Ints], list[Ints], list[Ints]]
 

@@ -5,10 +5,8 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
-Ints = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
+from lorelm.typing import Bools, Ints
 
 TELLING_LENGTH: Final = 6
 """The shortest span that is told to a reader and judged; shorter ones are mostly the language."""

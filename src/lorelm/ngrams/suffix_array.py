@@ -1,15 +1,15 @@
 """An exact index of a text: its suffixes, which begin at each of its tokens, in sorted order."""
 
 from collections.abc import Callable
-from typing import Any, Final, Self
+from typing import Final, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from lorelm.ngrams.matches import Bools, Ints, LongestRuns, Matches
+from lorelm.ngrams.matches import LongestRuns, Matches
+from lorelm.typing import AnyInts, Bools, Ints
 
 Int32s = npt.NDArray[np.int32]
-AnyInts = npt.NDArray[np.integer[Any]]
 
 MAX_ID: Final = np.iinfo(np.int32).max
 END_OF_TEXT: Final = -1

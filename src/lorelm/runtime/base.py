@@ -4,12 +4,9 @@ from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from lorelm.model.config import ModelConfig
-
-FloatArray = npt.NDArray[np.float32]
-IdArray = npt.NDArray[np.int64]
+from lorelm.typing import Floats32, Ids
 
 
 class PastStates(NamedTuple):
@@ -20,8 +17,8 @@ class PastStates(NamedTuple):
         next_N: the id that followed each.
     """
 
-    h_NH: FloatArray
-    next_N: IdArray
+    h_NH: Floats32
+    next_N: Ids
 
 
 class State(NamedTuple):
@@ -36,8 +33,8 @@ class State(NamedTuple):
 
     # One array a layer, not one `h_LBH` for all: the graph need not cut and join it (7 % more
     # tokens/s at one row).
-    h_BH: Sequence[FloatArray]
-    c_BH: Sequence[FloatArray]
+    h_BH: Sequence[Floats32]
+    c_BH: Sequence[Floats32]
     past: list[PastStates | None] | None = None
 
     @classmethod
@@ -53,7 +50,7 @@ class State(NamedTuple):
         arrays += [past.h_NH for past in self.past or () if past is not None]
         return sum(array.nbytes for array in arrays)
 
-    def rows(self, rows: IdArray) -> "State":
+    def rows(self, rows: Ids) -> "State":
         """The state of some of the texts, in the order of `rows`."""
         return State(
             [h[rows] for h in self.h_BH],
@@ -65,7 +62,7 @@ class State(NamedTuple):
 class Batch(Protocol):
     """The states of some texts, advanced in place; for who does many steps."""
 
-    def step(self, ids_B: IdArray) -> FloatArray:
+    def step(self, ids_B: Ids) -> Floats32:
         """Reads one id of each of the first B texts; returns `logits_BV` of the next ids.
 
         What was held of the other texts is lost. The array may be written to, and is overwritten
@@ -92,7 +89,7 @@ class Runtime(Protocol):
     @property
     def config(self) -> ModelConfig: ...
 
-    def step(self, ids_B: IdArray, state: State) -> tuple[FloatArray, State]:
+    def step(self, ids_B: Ids, state: State) -> tuple[Floats32, State]:
         """Reads one id a row; returns `logits_BV` of the next id, and the state after it."""
         ...
 
@@ -111,7 +108,7 @@ class StateBatch:
         self._c_BH = [array.copy() for array in zeros.c_BH]
         self._past: list[PastStates | None] = [None] * num_texts
 
-    def step(self, ids_B: IdArray) -> FloatArray:
+    def step(self, ids_B: Ids) -> Floats32:
         num = len(ids_B)
         logits_BV, state = self._runtime.step(ids_B, self._first(num))
         for ours, theirs in zip(self._arrays, (*state.h_BH, *state.c_BH), strict=True):
@@ -134,7 +131,7 @@ class StateBatch:
         self._past[target] = self._past[source]
 
     @property
-    def _arrays(self) -> list[FloatArray]:
+    def _arrays(self) -> list[Floats32]:
         return [*self._h_BH, *self._c_BH]
 
     def _first(self, num: int) -> State:

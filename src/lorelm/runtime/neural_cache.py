@@ -12,7 +12,8 @@ from typing import NamedTuple
 import numpy as np
 
 from lorelm.model.config import ModelConfig
-from lorelm.runtime.base import FloatArray, IdArray, PastStates, Runtime, State, StateBatch
+from lorelm.runtime.base import PastStates, Runtime, State, StateBatch
+from lorelm.typing import Floats32, Ids
 
 
 class CacheSettings(NamedTuple):
@@ -44,7 +45,7 @@ class CachedRuntime:
     def config(self) -> ModelConfig:
         return self._runtime.config
 
-    def step(self, ids_B: IdArray, state: State) -> tuple[FloatArray, State]:
+    def step(self, ids_B: Ids, state: State) -> tuple[Floats32, State]:
         logits_BV, next_state = self._runtime.step(ids_B, state)
         past = self._with_last(ids_B, state)
         rows = zip(logits_BV, past, next_state.h_BH[-1], strict=True)
@@ -54,12 +55,12 @@ class CachedRuntime:
     def batch(self, num_texts: int) -> StateBatch:
         return StateBatch(self, num_texts)
 
-    def _with_last(self, ids_B: IdArray, state: State) -> list[PastStates]:
+    def _with_last(self, ids_B: Ids, state: State) -> list[PastStates]:
         """What was held, and the state before this step with the id that followed it."""
         texts = zip(state.past or [None] * len(ids_B), state.h_BH[-1], ids_B, strict=True)
         return [self._after(past, h_H, id_) for past, h_H, id_ in texts]
 
-    def _after(self, past: PastStates | None, h_H: FloatArray, id_: int) -> PastStates:
+    def _after(self, past: PastStates | None, h_H: Floats32, id_: int) -> PastStates:
         if past is None:  # nothing was read before this
             return PastStates(np.zeros((0, self.config.hidden_size), np.float32), np.zeros(0, int))
         first = max(0, len(past.next_N) - self._settings.size + 1)
@@ -67,7 +68,7 @@ class CachedRuntime:
             np.concatenate([past.h_NH[first:], h_H[None]]), np.append(past.next_N[first:], id_)
         )
 
-    def _mixed(self, logits_V: FloatArray, past: PastStates, h_H: FloatArray) -> FloatArray:
+    def _mixed(self, logits_V: Floats32, past: PastStates, h_H: Floats32) -> Floats32:
         if len(past.next_N) == 0:
             return logits_V
         network_V = np.exp(logits_V.astype(np.float64) - float(logits_V.max()))
@@ -76,5 +77,5 @@ class CachedRuntime:
         share_N = np.exp(likeness_N - likeness_N.max())
         cache_V = np.bincount(past.next_N, share_N / share_N.sum(), minlength=len(logits_V))
         weight = self._settings.weight
-        mixed: FloatArray = np.log((1 - weight) * network_V + weight * cache_V).astype(np.float32)
+        mixed: Floats32 = np.log((1 - weight) * network_V + weight * cache_V).astype(np.float32)
         return mixed

@@ -8,7 +8,8 @@ import onnxruntime as ort
 
 from lorelm.errors import BundleError
 from lorelm.model.config import ModelConfig
-from lorelm.runtime.base import FloatArray, IdArray, State, input_names, output_names
+from lorelm.runtime.base import State, input_names, output_names
+from lorelm.typing import Floats32, Ids
 
 
 class OnnxRuntime:
@@ -40,7 +41,7 @@ class OnnxRuntime:
         self._output_names = output_names(config.num_layers)
         self._check(name)
 
-    def step(self, ids_B: IdArray, state: State) -> tuple[FloatArray, State]:
+    def step(self, ids_B: Ids, state: State) -> tuple[Floats32, State]:
         states = [array for layer in zip(state.h_BH, state.c_BH, strict=True) for array in layer]
         inputs = dict(zip(self._input_names, [ids_B, *states], strict=True))
         logits_BV, *next_states = self._session.run(self._output_names, inputs)
@@ -76,7 +77,7 @@ class BoundBatch:
     """
 
     def __init__(self, session: ort.InferenceSession, config: ModelConfig, num_texts: int) -> None:
-        def states() -> list[FloatArray]:
+        def states() -> list[Floats32]:
             shape = num_texts, config.hidden_size
             return [np.zeros(shape, np.float32) for _ in range(2 * config.num_layers)]
 
@@ -88,7 +89,7 @@ class BoundBatch:
         self._states, self._next_states = states(), states()
         self._bindings: dict[tuple[int, int], ort.IOBinding] = {}
 
-    def step(self, ids_B: IdArray) -> FloatArray:
+    def step(self, ids_B: Ids) -> Floats32:
         num_texts = len(ids_B)
         self._ids_B[:num_texts] = ids_B
         self._session.run_with_iobinding(self._binding(num_texts))

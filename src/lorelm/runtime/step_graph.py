@@ -18,12 +18,13 @@ import numpy.typing as npt
 
 from lorelm.errors import MissingExtraError
 from lorelm.model.config import ModelConfig
-from lorelm.runtime.base import FloatArray, input_names, output_names
+from lorelm.runtime.base import input_names, output_names
+from lorelm.typing import Floats32
 
 Precision = Literal["float32", "int8"]
 PRECISIONS: Final[tuple[Precision, ...]] = get_args(Precision)
 
-Weights = Mapping[str, FloatArray]
+Weights = Mapping[str, Floats32]
 """A model's tensors, named and shaped as :meth:`ModelConfig.tensor_shapes` says."""
 
 # Of a small vocabulary, the first layer's products with every word's embedding are made once and
@@ -102,11 +103,11 @@ def _cell(graph: "_Graph", gates: str, layer: int, hidden_size: int) -> str:
 class _Products(Protocol):
     """How a precision looks up, holds and multiplies."""
 
-    def embed(self, table_VE: FloatArray) -> tuple[str, np.float32]:
+    def embed(self, table_VE: Floats32) -> tuple[str, np.float32]:
         """The rows `[B, E]` of the ids, as an operand, and the scale still to be applied."""
         ...
 
-    def logits(self, operand: str, weight_VH: FloatArray, bias_V: FloatArray) -> str:
+    def logits(self, operand: str, weight_VH: Floats32, bias_V: Floats32) -> str:
         """The output layer; of a tied model its matrix is the table of :meth:`embed`."""
         ...
 
@@ -114,7 +115,7 @@ class _Products(Protocol):
         """A hidden state as it goes into a product."""
         ...
 
-    def linear(self, operand: str, weight_KN: FloatArray, bias_N: FloatArray | None) -> str:
+    def linear(self, operand: str, weight_KN: Floats32, bias_N: Floats32 | None) -> str:
         """Operand times weight plus bias (if there is one), in float32."""
         ...
 
@@ -125,11 +126,11 @@ class _Float32Products:
         self._tied = tied
         self._table = ""
 
-    def embed(self, table_VE: FloatArray) -> tuple[str, np.float32]:
+    def embed(self, table_VE: Floats32) -> tuple[str, np.float32]:
         self._table = self._graph.constant(table_VE)
         return self._graph.look_up(self._table), np.float32(1)
 
-    def logits(self, operand: str, weight_VH: FloatArray, bias_V: FloatArray) -> str:
+    def logits(self, operand: str, weight_VH: Floats32, bias_V: Floats32) -> str:
         if not self._tied:
             return self.linear(operand, weight_VH.T, bias_V)
         product = self._graph.node("MatMul", [operand, self._graph.transposed(self._table)])
@@ -138,7 +139,7 @@ class _Float32Products:
     def operand(self, state: str) -> str:
         return state
 
-    def linear(self, operand: str, weight_KN: FloatArray, bias_N: FloatArray | None) -> str:
+    def linear(self, operand: str, weight_KN: Floats32, bias_N: Floats32 | None) -> str:
         product = self._graph.node("MatMul", [operand, self._graph.constant(weight_KN)])
         if bias_N is None:
             return product
@@ -154,7 +155,7 @@ class _Int8Products:
         self._table = ""
         self._table_scale_V = ""
 
-    def embed(self, table_VE: FloatArray) -> tuple[str, np.float32]:
+    def embed(self, table_VE: Floats32) -> tuple[str, np.float32]:
         scale = max(np.abs(table_VE).max(), _SMALLEST) / np.float32(127)
         if self._tied:
             return self._embed_from_output_layer(table_VE, scale), scale / _STATE_SCALE
@@ -165,20 +166,20 @@ class _Int8Products:
     def operand(self, state: str) -> str:
         return self._graph.node("QuantizeLinear", [state, self._scale, self._zero_point])
 
-    def linear(self, operand: str, weight_KN: FloatArray, bias_N: FloatArray | None) -> str:
+    def linear(self, operand: str, weight_KN: Floats32, bias_N: Floats32 | None) -> str:
         quantised_NK, scale_N = _quantised(weight_KN.T)
         bias = "" if bias_N is None else self._graph.constant(bias_N)
         return self._product(
             operand, self._graph.constant(quantised_NK.T), self._graph.constant(scale_N), bias
         )
 
-    def logits(self, operand: str, weight_VH: FloatArray, bias_V: FloatArray) -> str:
+    def logits(self, operand: str, weight_VH: Floats32, bias_V: Floats32) -> str:
         if not self._table:
             return self.linear(operand, weight_VH.T, bias_V)
         weight = self._graph.transposed(self._table)
         return self._product(operand, weight, self._table_scale_V, self._graph.constant(bias_V))
 
-    def _embed_from_output_layer(self, table_VE: FloatArray, scale: np.float32) -> str:
+    def _embed_from_output_layer(self, table_VE: Floats32, scale: np.float32) -> str:
         """The rows of a tied model: out of the output layer's numbers, so that they lie there once.
 
         Those have a scale a word; the rows take on the one scale of all operands.
@@ -210,7 +211,7 @@ class _Int8Products:
         )
 
 
-def _quantised(weight_NK: FloatArray) -> tuple[npt.NDArray[np.int8], FloatArray]:
+def _quantised(weight_NK: Floats32) -> tuple[npt.NDArray[np.int8], Floats32]:
     """The rows in integers of seven bits, and the scale of each."""
     largest_N = np.maximum(np.abs(weight_NK).max(axis=1), _SMALLEST)
     scale_N = (largest_N / np.float32(_WEIGHT_LEVELS)).astype(np.float32)

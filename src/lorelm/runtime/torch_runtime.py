@@ -5,7 +5,8 @@ import torch
 
 from lorelm.model.config import ModelConfig
 from lorelm.model.lstm import LSTMLanguageModel
-from lorelm.runtime.base import FloatArray, IdArray, State, StateBatch
+from lorelm.runtime.base import State, StateBatch
+from lorelm.typing import Floats32, Ids
 
 
 class TorchRuntime:
@@ -23,7 +24,7 @@ class TorchRuntime:
         return self._model.config
 
     @torch.inference_mode()
-    def step(self, ids_B: IdArray, state: State) -> tuple[FloatArray, State]:
+    def step(self, ids_B: Ids, state: State) -> tuple[Floats32, State]:
         device = self._model.fc.weight.device
         ids_1B = torch.from_numpy(ids_B).to(device)[None]
         h_LBH, c_LBH = (

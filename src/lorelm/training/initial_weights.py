@@ -10,8 +10,8 @@ from lorelm.bundle import Bundle
 from lorelm.corpus.tokenizer import Tokenizer
 from lorelm.corpus.vocabulary import EOS_ID, UNK_ID, Vocabulary
 from lorelm.errors import BundleError
-from lorelm.runtime.base import FloatArray
 from lorelm.runtime.step_graph import Weights
+from lorelm.typing import Floats32
 
 KNOWN_SIZES: Final = ("embedding_size", "hidden_size", "num_layers", "tied")
 """The settings of a recipe that come with the weights."""
@@ -77,10 +77,10 @@ def word_sources(
     return sources
 
 
-def _mapped(known: FloatArray, sources: Sequence[int]) -> FloatArray:
+def _mapped(known: Floats32, sources: Sequence[int]) -> Floats32:
     """The rows of the sources, and their mean where there is none."""
     places = np.array(sources)
     mean = known[places[places >= 0]].mean(axis=0)
     is_new = (places < 0).reshape(-1, *[1] * (known.ndim - 1))
-    mapped: FloatArray = np.where(is_new, mean, known[places]).astype(np.float32)
+    mapped: Floats32 = np.where(is_new, mean, known[places]).astype(np.float32)
     return mapped

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 
 from lorelm.corpus.preparation import Corpus
-from lorelm.corpus.vocabulary import Ids
 from lorelm.corpus.windows import DocumentOrder, Reading
 from lorelm.errors import RecipeError
 from lorelm.evaluation.perplexity import perplexity
@@ -29,6 +28,7 @@ from lorelm.training.recipe import Recipe
 from lorelm.training.regularisation import RegularisedModel
 from lorelm.training.schedule import LearningRate
 from lorelm.training.validation import validation_loss
+from lorelm.typing import Ids
 
 _EXPLODED_NATS: Final = 5.0
 """A token that costs so much more than a guess among all words, in the mean of some steps."""

@@ -5,9 +5,9 @@ from typing import Final
 import torch
 from torch.nn.functional import cross_entropy
 
-from lorelm.corpus.vocabulary import Ids
 from lorelm.corpus.windows import Reading
 from lorelm.model.lstm import LSTMLanguageModel
+from lorelm.typing import Ids
 
 # One call of nn.LSTM reorders its weights; long windows spread that cost (10,000 tokens/s at 500
 # steps against 550 at one). The logits of a window must fit: 500 x 50,000 words are 100 MB.

@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 
 from lorelm.bundle.importing.reconciling import Reconciled, fit_words, reconcile
 from lorelm.model.config import ModelConfig
-from lorelm.runtime.base import FloatArray
+from lorelm.typing import Floats32
 
 CONFIG = ModelConfig(vocabulary_size=6, embedding_size=3, hidden_size=3, num_layers=1)
 
 
-def weights_of(config: ModelConfig) -> dict[str, FloatArray]:
+def weights_of(config: ModelConfig) -> dict[str, Floats32]:
     random = np.random.default_rng(0)
     return {
         name: random.normal(size=shape).astype(np.float32)
@@ -28,7 +28,7 @@ WEIGHTS = weights_of(CONFIG)
 def fit(
     words: Sequence[str | None] | None,
     config: ModelConfig = CONFIG,
-    weights: dict[str, FloatArray] | None = None,
+    weights: dict[str, Floats32] | None = None,
 ) -> tuple[Reconciled, list[str]]:
     """Weights and words brought together, and all that is said of it."""
     fitted = fit_words(words, config.vocabulary_size)

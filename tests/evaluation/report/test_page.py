@@ -19,7 +19,6 @@ from lorelm.corpus.vocabulary import Vocabulary
 from lorelm.errors import InputError
 from lorelm.evaluation.evaluate import EvaluationResult
 from lorelm.evaluation.memorisation import TrainingText, WrittenText, find_copies
-from lorelm.evaluation.perplexity import Floats
 from lorelm.evaluation.report.copied import excerpt, show_sample
 from lorelm.evaluation.report.page import render_report, write_report
 from lorelm.evaluation.report.plots import render_plots
@@ -27,6 +26,7 @@ from lorelm.evaluation.report.surprise import ShownDocument, hardest_and_easiest
 from lorelm.evaluation.text import HeldOutText
 from lorelm.evaluation.verdicts import verdicts
 from lorelm.ngrams.matches import covered
+from lorelm.typing import Floats
 
 VOID = {"br", "img", "meta"}
 

@@ -24,9 +24,10 @@ from lorelm.generation.engine.slots import BLOCK_LEN
 from lorelm.generation.generator import write
 from lorelm.generation.mixture import Mixture
 from lorelm.model.lstm import LSTMLanguageModel
-from lorelm.runtime.base import FloatArray, IdArray, Runtime, State, StateBatch
+from lorelm.runtime.base import Runtime, State, StateBatch
 from lorelm.runtime.torch_runtime import TorchRuntime
 from lorelm.sampling import SamplingSettings
+from lorelm.typing import Floats32, Ids
 
 VOCABULARY_SIZE = 40
 
@@ -85,7 +86,7 @@ asked = st.fixed_dictionaries(
 )
 
 
-def ban(banned_ids: list[int], logits_V: FloatArray, _ids: object) -> FloatArray:
+def ban(banned_ids: list[int], logits_V: Floats32, _ids: object) -> Floats32:
     logits_V = logits_V.copy()
     logits_V[banned_ids] = -np.inf
     return logits_V
@@ -411,7 +412,7 @@ class CountingRuntime:
         self.config = runtime.config
         self.rows: list[int] = []
 
-    def step(self, ids_B: IdArray, state: State) -> tuple[FloatArray, State]:
+    def step(self, ids_B: Ids, state: State) -> tuple[Floats32, State]:
         self.rows.append(len(ids_B))
         return self._runtime.step(ids_B, state)
 

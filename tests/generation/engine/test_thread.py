@@ -13,8 +13,9 @@ from lorelm.generation.engine.engine import Engine
 from lorelm.generation.engine.request import EngineRequest
 from lorelm.generation.engine.thread import EngineThread
 from lorelm.generation.generator import write
-from lorelm.runtime.base import FloatArray, IdArray, Runtime, State, StateBatch
+from lorelm.runtime.base import Runtime, State, StateBatch
 from lorelm.sampling import SamplingSettings
+from lorelm.typing import Floats32, Ids
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +31,7 @@ class SlowRuntime:
         self._seconds = seconds
         self.config = runtime.config
 
-    def step(self, ids_B: IdArray, state: State) -> tuple[FloatArray, State]:
+    def step(self, ids_B: Ids, state: State) -> tuple[Floats32, State]:
         time.sleep(self._seconds)
         return self._runtime.step(ids_B, state)
 
@@ -109,7 +110,7 @@ def test_after_the_grace_what_is_not_finished_is_told_so(runtime: Runtime) -> No
 class FailingOnce(SlowRuntime):
     """A real runtime whose first step fails."""
 
-    def step(self, ids_B: IdArray, state: State) -> tuple[FloatArray, State]:
+    def step(self, ids_B: Ids, state: State) -> tuple[Floats32, State]:
         if self._seconds:
             self._seconds = 0
             raise MemoryError("no memory for this step")

@@ -15,7 +15,7 @@ from lorelm.bundle.importing.pickles import Record, TensorClaim
 from lorelm.bundle.importing.tensor_archive import tensor_archive
 from lorelm.errors import InputError, MissingExtraError
 from lorelm.model.config import ModelConfig
-from lorelm.runtime.base import FloatArray
+from lorelm.typing import Floats32
 
 Claims = Mapping[str, TensorClaim]
 
@@ -65,7 +65,7 @@ class Checkpoint:
     file: PickledFile
     notices: tuple[str, ...]
 
-    def weights(self) -> tuple[ModelConfig, dict[str, FloatArray]]:
+    def weights(self) -> tuple[ModelConfig, dict[str, Floats32]]:
         """The model and its numbers, in float32; ids are the checkpoint's own.
 
         Raises:
@@ -325,7 +325,7 @@ def _num_layers(ours: Claims) -> int:
     return len(found)
 
 
-def _read(file: PickledFile, ours: Claims) -> dict[str, FloatArray]:
+def _read(file: PickledFile, ours: Claims) -> dict[str, Floats32]:
     """The numbers.
 
     Raises:
@@ -344,7 +344,7 @@ def _read(file: PickledFile, ours: Claims) -> dict[str, FloatArray]:
         raise InputError(f"{file.path} is not imported: {error}") from error
 
 
-def _complete(weights: dict[str, FloatArray], config: ModelConfig) -> None:
+def _complete(weights: dict[str, Floats32], config: ModelConfig) -> None:
     """Adds what a checkpoint leaves out: biases of zero, and a tied output layer."""
     weights.setdefault("fc.weight", weights["embedding.weight"])
     for name, shape in config.tensor_shapes().items():

@@ -20,7 +20,7 @@ from lorelm.bundle.importing.vocabularies import (
 from lorelm.corpus.tokenizer import Tokenizer, make_tokenizer
 from lorelm.errors import InputError
 from lorelm.model.config import ModelConfig
-from lorelm.runtime.base import FloatArray
+from lorelm.typing import Floats32
 
 IMPORTED_STYLES: Final = ("classic", "basic_english")
 """The tokenizers of models that were trained elsewhere."""
@@ -42,7 +42,7 @@ class ModelFromElsewhere:
     """
 
     config: ModelConfig
-    weights: dict[str, FloatArray] = field(repr=False)
+    weights: dict[str, Floats32] = field(repr=False)
     tokenizer: Tokenizer
     is_tokenizer_guessed: bool
     notices: tuple[str, ...]

@@ -16,7 +16,7 @@ import numpy as np
 from lorelm.corpus.tokenizer import EOS, UNK
 from lorelm.corpus.vocabulary import Vocabulary
 from lorelm.model.config import ModelConfig
-from lorelm.runtime.base import FloatArray
+from lorelm.typing import Floats32
 
 _UNK_SPELLINGS: Final = (UNK, "<UNK>", "<Unk>", "[UNK]", "<oov>", "<OOV>", "<unknown>", "UNK")
 _EOS_SPELLINGS: Final = (
@@ -71,7 +71,7 @@ class Reconciled:
     """
 
     config: ModelConfig
-    weights: dict[str, FloatArray]
+    weights: dict[str, Floats32]
     vocabulary: Vocabulary
     never_written: tuple[str, ...]
     never_seen: tuple[str, ...]
@@ -79,7 +79,7 @@ class Reconciled:
 
 
 def reconcile(
-    config: ModelConfig, weights: Mapping[str, FloatArray], fitted: FittedWords
+    config: ModelConfig, weights: Mapping[str, Floats32], fitted: FittedWords
 ) -> Reconciled:
     """Puts `<unk>` and `<eos>` first, and adds a row for either where it is missing."""
     words = fitted.words
@@ -182,8 +182,8 @@ def _place_of(spellings: Sequence[str], words: Sequence[str]) -> int | None:
 
 
 def _reordered(
-    weights: Mapping[str, FloatArray], order: Sequence[int | None], *, tied: bool
-) -> dict[str, FloatArray]:
+    weights: Mapping[str, Floats32], order: Sequence[int | None], *, tied: bool
+) -> dict[str, Floats32]:
     """The rows in a new order; for None one that reads as the first and is never taken."""
     places = np.array([place or 0 for place in order])
     is_new = np.array([place is None for place in order])

@@ -16,8 +16,8 @@ from lorelm.errors import MissingExtraError
 from lorelm.evaluation.calibration import NUM_CLASSES, Calibration
 from lorelm.evaluation.evaluate import EvaluationResult
 from lorelm.evaluation.lengths import LengthClass, length_classes
-from lorelm.evaluation.perplexity import Floats
 from lorelm.evaluation.report.files import write_file
+from lorelm.typing import Floats
 
 try:
     import matplotlib.style

@@ -8,9 +8,9 @@ from typing import Final
 import numpy as np
 
 from lorelm.corpus.tokenizer import NEWLINE
-from lorelm.evaluation.perplexity import Floats
 from lorelm.evaluation.report.spacing import apart
 from lorelm.evaluation.text import HeldOutText
+from lorelm.typing import Floats
 
 FEWEST_TOKENS: Final = 5
 """A document of fewer is hard or easy by chance."""

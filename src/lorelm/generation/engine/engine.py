@@ -17,8 +17,9 @@ from lorelm.generation.engine.request import EngineRequest, Row
 from lorelm.generation.engine.slots import Slots
 from lorelm.generation.engine.state_cache import StateCache
 from lorelm.generation.token_scores import TokenScore, score_tokens
-from lorelm.runtime.base import FloatArray, IdArray, Runtime, State
+from lorelm.runtime.base import Runtime, State
 from lorelm.sampling import sample
+from lorelm.typing import Floats32, Ids
 
 NUM_SLOTS: Final = 64
 MAX_WAITING: Final = 256
@@ -123,11 +124,11 @@ class Engine:
         while slots.num_free and (row := self._next_row()) is not None:
             self._place(self.num_live, row)
 
-    def _run(self) -> FloatArray:
+    def _run(self) -> Floats32:
         """The logits of what comes next in each row."""
         return self._slots.batch.step(self._slots.next_ids)
 
-    def _postprocess(self, logits_BV: FloatArray) -> None:
+    def _postprocess(self, logits_BV: Floats32) -> None:
         """Samples the next id of each row that has read its prompt, and tells who asked."""
         slots = self._slots
         at_end_of_reading = slots.at_end_of_reading
@@ -191,7 +192,7 @@ class Engine:
         draft.skip(num_ids)
         return state
 
-    def _read(self, place: int, logits_V: FloatArray) -> None:
+    def _read(self, place: int, logits_V: Floats32) -> None:
         """A row has read a block of its prompt."""
         row = self._slots.rows[place]
         try:
@@ -205,16 +206,14 @@ class Engine:
             self._remember(place)
             self._release_followers(row)
 
-    def _adjust(self, place: int, logits_V: FloatArray) -> None:
+    def _adjust(self, place: int, logits_V: Floats32) -> None:
         """Applies the rules of a row's draft to its logits, in place."""
         try:
             logits_V[:] = self._slots.rows[place].draft.adjusted(logits_V)
         except Exception as error:  # a rule of this draft is at fault: the others go on
             self._end_place(place, error=error)
 
-    def _scores(
-        self, places: list[int], logits_RV: FloatArray, ids_B: IdArray
-    ) -> dict[int, TokenScore]:
+    def _scores(self, places: list[int], logits_RV: Floats32, ids_B: Ids) -> dict[int, TokenScore]:
         """The scores of the tokens of some rows."""
         if not places:
             return {}

@@ -9,7 +9,8 @@ import numpy.typing as npt
 from lorelm.corpus.vocabulary import EOS_ID, UNK_ID
 from lorelm.generation.engine.request import Row
 from lorelm.generation.token_scores import TokenScore
-from lorelm.runtime.base import FloatArray, IdArray, Runtime
+from lorelm.runtime.base import Runtime
+from lorelm.typing import Floats32, Ids
 
 BLOCK_LEN: Final = 64
 """A row reads or writes so many ids before its draft is told, unless each of them matters."""
@@ -52,7 +53,7 @@ class Slots:
         return self.num_slots - len(self.rows)
 
     @property
-    def next_ids(self) -> IdArray:
+    def next_ids(self) -> Ids:
         """What each live row reads next, `[B]`."""
         return self._next_ids_S[: len(self.rows)]
 
@@ -86,7 +87,7 @@ class Slots:
         """The places of rows whose time is over."""
         return _places(self._deadline_S[: len(self.rows)] <= now)
 
-    def apply_bans(self, logits_BV: FloatArray) -> None:
+    def apply_bans(self, logits_BV: Floats32) -> None:
         """Forbids `<unk>` to all rows, and `<eos>` to those that may not end yet."""
         logits_BV[:, UNK_ID] = -np.inf
         banning = _places(self._bans_eos_S[: len(self.rows)])
@@ -131,7 +132,7 @@ class Slots:
         self._block_len_S[place] = length
         self._num_done_S[place] = 0
 
-    def go_on(self, ids_B: IdArray) -> list[int]:
+    def go_on(self, ids_B: Ids) -> list[int]:
         """Rows that write have the next id of theirs; returns the places of those at a block's end.
 
         Rows that read go on to what they read next.
