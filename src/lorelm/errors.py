@@ -26,25 +26,45 @@ The tree::
 
 A message is one line that says what is wrong, where, and what to do about it. The command line
 prints it after ``lorelm:`` and exits with 2; the server answers with a status in the 4xx range.
+Programs and tests look at ``error.code``, which does not change with the wording.
 """
 
 from collections.abc import Sequence
 
 
 class LoreLMError(Exception):
-    """Base of all errors raised by LoreLM."""
+    """Base of all errors raised by LoreLM.
+
+    Attributes:
+        code: what went wrong, for programs and tests: the area, a dot, and the cause, as in
+            ``bundle.hash_mismatch``. It stays the same when the message is worded anew. Each class
+            has a general one; ``code=`` gives a particular one where the error is raised.
+    """
+
+    code: str = "lorelm"
+
+    def __init__(self, *args: object, code: str | None = None) -> None:
+        super().__init__(*args)
+        if code is not None:
+            self.code = code
 
 
 class InputError(LoreLMError, ValueError):
     """Something the user gave is wrong."""
 
+    code = "input"
+
 
 class CorpusError(InputError):
     """A corpus cannot be read or is of no use as it is."""
 
+    code = "corpus"
+
 
 class RecipeError(InputError):
     """A training setting is unknown or out of range."""
+
+    code = "recipe"
 
 
 class SamplingError(InputError):
@@ -54,8 +74,10 @@ class SamplingError(InputError):
         field: the name of the setting, as in flags, JSON and Python.
     """
 
-    def __init__(self, field: str, message: str) -> None:
-        super().__init__(field, message)
+    code = "setting"
+
+    def __init__(self, field: str, message: str, *, code: str | None = None) -> None:
+        super().__init__(field, message, code=code)
         self.field = field
         self.message = message
 
@@ -66,6 +88,8 @@ class SamplingError(InputError):
 class UnknownModelError(SamplingError):
     """A request is for a model that is not served."""
 
+    code = "setting.unknown_model"
+
     def __init__(self, name: str, served: Sequence[str]) -> None:
         names = " and ".join(repr(each) for each in served)
         super().__init__("model", f"there is no {name!r} here, only {names}")
@@ -74,21 +98,31 @@ class UnknownModelError(SamplingError):
 class BundleError(InputError):
     """A bundle is missing, damaged, or does not fit this version of LoreLM."""
 
+    code = "bundle"
+
 
 class CheckpointError(InputError):
     """A checkpoint is missing, damaged, of another corpus, or cannot be written."""
+
+    code = "checkpoint"
 
 
 class TrainingStoppedError(LoreLMError):
     """Training was stopped by Ctrl-C; the message says how to go on."""
 
+    code = "training.stopped"
+
 
 class WorkerLostError(LoreLMError):
     """Another process of the same training run ended; the message says how to go on."""
 
+    code = "training.worker_lost"
+
 
 class MissingExtraError(LoreLMError, ImportError):
     """A part of LoreLM that is not installed is needed."""
+
+    code = "missing_extra"
 
     def __init__(self, what: str, extra: str) -> None:
         super().__init__(what, extra)
@@ -103,38 +137,58 @@ class MissingExtraError(LoreLMError, ImportError):
 class ServerError(LoreLMError):
     """The server cannot start."""
 
+    code = "server"
+
 
 class HistoryError(LoreLMError):
     """The log of generations cannot be opened, read or written; no message holds a password."""
+
+    code = "history"
 
 
 class HistoryURLError(HistoryError, InputError):
     """What is to name a log of generations does not, or names an unsupported kind of database."""
 
+    code = "history.url"
+
 
 class UnwritableRecordError(HistoryError):
     """A record of a generation can never be written, however often it is tried."""
+
+    code = "history.unwritable_record"
 
 
 class UnavailableError(LoreLMError):
     """The engine cannot do now what is asked for; later, it may."""
 
+    code = "engine"
+
 
 class OverloadedError(UnavailableError):
     """Too many requests are waiting already."""
+
+    code = "engine.overloaded"
 
 
 class DeadlineError(UnavailableError):
     """The time was over before anything was written."""
 
+    code = "engine.deadline"
+
 
 class ShuttingDownError(UnavailableError):
     """The engine is about to stop."""
+
+    code = "engine.shutting_down"
 
 
 class AbandonedError(LoreLMError):
     """Nobody waits for the text any more."""
 
+    code = "request.client_disconnected"
+
 
 class FailedRequestError(LoreLMError):
     """Something went wrong while a text was written: a fault of ours."""
+
+    code = "request.failed"
