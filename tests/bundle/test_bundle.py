@@ -234,6 +234,23 @@ def test_an_unfinished_run_says_how_to_go_on(tmp_path: Path) -> None:
         Bundle.load(tmp_path)
 
 
+def test_shakespeare_names_the_embedded_model_unless_a_folder_holds_one(
+    copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(copy.parent)
+    assert Bundle.load("shakespeare").path == EMBEDDED_PATH
+    (copy.parent / "shakespeare").mkdir()
+    assert Bundle.load("shakespeare").path == EMBEDDED_PATH
+    with pytest.raises(BundleError, match="name a folder that lorelm train wrote"):
+        Bundle.load("./shakespeare")
+    (copy.parent / "shakespeare" / CHECKPOINT).write_text("")
+    with pytest.raises(BundleError, match="unfinished run"):
+        Bundle.load("shakespeare")
+    shutil.rmtree(copy.parent / "shakespeare")
+    copy.rename(copy.parent / "shakespeare")
+    assert Bundle.load(Path("shakespeare")).path == copy.parent / "shakespeare"
+
+
 def test_the_embedded_bundle_is_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(EMBEDDED_PATH.parent)
     for path in (EMBEDDED_PATH, tmp_path / "link" / EMBEDDED_PATH.name):

@@ -84,6 +84,9 @@ _EARLY: Final = (
 EMBEDDED_PATH: Final = Path(__file__).parent / "embedded"
 """The bundle that the package ships, trained on Shakespeare's plays."""
 
+EMBEDDED_NAME: Final = "shakespeare"
+"""Names the embedded model wherever the path of a bundle is expected."""
+
 
 WeightType = Literal["float32", "float16"]
 
@@ -105,6 +108,23 @@ _OWNED: Final = (
 )
 
 
+def find_bundle(path: str | Path) -> Path:
+    """Return the folder to read a bundle from.
+
+    A folder called :data:`EMBEDDED_NAME` that holds a bundle, or a run that is to become one, goes
+    before the embedded model of that name.
+
+    Raises:
+        BundleError: no right to look.
+    """
+    folder = whole_folder(Path(path))
+    if str(path) == EMBEDDED_NAME and not any(
+        (folder / name).is_file() for name in (MANIFEST, CHECKPOINT)
+    ):
+        return EMBEDDED_PATH
+    return folder
+
+
 @dataclass(frozen=True, kw_only=True)
 class Bundle:
     """A bundle that was read and found whole."""
@@ -116,13 +136,16 @@ class Bundle:
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
-        """Reads a bundle and checks the hash of every file in it but the record of its training.
+        """Read a bundle and check the hash of every file in it but the record of its training.
+
+        Args:
+            path: its folder, or :data:`EMBEDDED_NAME`.
 
         Raises:
             BundleError: it is missing or damaged, of a newer format, or its vocabulary does not
                 fit its model. The message names the file.
         """
-        given, path = path, whole_folder(Path(path))
+        given, path = path, find_bundle(path)
         if not path.is_dir():
             what = "is a file" if path.exists() else "does not exist"
             raise BundleError(

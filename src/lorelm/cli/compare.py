@@ -34,6 +34,7 @@ def compare(
 ) -> None:
     """Prints models side by side on the same text, and whether their difference may be chance.
 
+    BUNDLE may be shakespeare, the embedded model, unless a folder of that name holds a model.
     Without --text it is the test part of the corpus that all were trained on. Differences are to
     the first model, in bits per character.
     """

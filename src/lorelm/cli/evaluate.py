@@ -56,6 +56,8 @@ def evaluate(
 ) -> None:
     """Measures the model in BUNDLE on FILE: against counting, and for copies.
 
+    BUNDLE may be shakespeare, the embedded model, unless a folder of that name holds a model.
+
     Without FILE, and where FILE is the corpus of the model, the text is the test part of that
     corpus; the figures go into a bundle that has none yet. Events are every token and the end of
     every document, in order.

@@ -114,6 +114,7 @@ def generate(
 ) -> None:
     """Continues PROMPT with the model in the folder BUNDLE.
 
+    BUNDLE may be shakespeare, the embedded model, unless a folder of that name holds a model.
     Without a prompt a new document is begun. The text goes to stdout, everything else to stderr.
     """
     flags["logit_bias"] = dict(flags["logit_bias"])

@@ -42,6 +42,7 @@ def score(
 ) -> None:
     """Prints tokens, perplexity and unknown rate of FILE under the model in BUNDLE.
 
+    BUNDLE may be shakespeare, the embedded model, unless a folder of that name holds a model.
     The events counted are every token and the end of every document, in order.
     """
     loaded = Bundle.load(bundle)

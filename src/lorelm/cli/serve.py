@@ -118,6 +118,7 @@ _API_KEY_VARIABLE, _ADMIN_KEY_VARIABLE = _KEY_VARIABLES = ("LORELM_API_KEY", "LO
 def serve(*, bundles: Sequence[Path], **flags: Any) -> None:
     """Serves the models in the folders BUNDLE (without any, the embedded one) as a web page.
 
+    BUNDLE may be shakespeare, the embedded model, unless a folder of that name holds a model.
     The same port answers programs: /docs says how.
     """
     serve_bundles(bundles or (EMBEDDED_PATH,), **flags)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from lorelm.bundle import EMBEDDED_PATH, Bundle
+from lorelm.bundle import Bundle
 from lorelm.bundle.bundle import manifest_in
 from lorelm.bundle.folder_lock import locked_folder
 from lorelm.bundle.shell import quoted
@@ -92,7 +92,7 @@ def _recipe_options(command: Any) -> Any:
     "--init",
     metavar="BUNDLE|shakespeare",
     help="Begin with the weights, and the sizes, of a trained model; shakespeare is the embedded "
-    "one.",
+    "one, unless a folder of that name holds a model.",
 )
 @click.option(
     "--resume",
@@ -184,7 +184,6 @@ def train(
     recipe = recipe or ("fine-tune" if init else "default")
     settings = Recipe.load(recipe, **flags)
     if init is not None:
-        init = str(EMBEDDED_PATH) if init == "shakespeare" else init
         _check_init(init, given_settings(recipe, **flags))
     parts = [read_documents(part, reading) if part else None for part in (path, valid, test)]
     options = _training_module().TrainingOptions(

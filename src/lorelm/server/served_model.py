@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Self
 
-from lorelm.bundle import EMBEDDED_PATH, Bundle
+from lorelm.bundle import EMBEDDED_NAME, EMBEDDED_PATH, Bundle
 from lorelm.bundle.manifest import Manifest
 from lorelm.generation.engine.engine import Engine
 from lorelm.generation.engine.thread import EngineThread
@@ -14,8 +14,6 @@ from lorelm.generation.task import Task
 from lorelm.server.history.log import Asker, HistoryLog
 from lorelm.server.operations.metrics import Metrics
 from lorelm.server.settings import ServerSettings
-
-EMBEDDED_NAME = "shakespeare"
 
 
 class ServedModel:
