@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from lorelm.bundle import EMBEDDED_PATH, Bundle, save_bundle
-from lorelm.bundle.bundle import CHECKPOINT, held_target
+from lorelm.bundle.bundle import CHECKPOINT, lock_output_dir
 from lorelm.bundle.manifest import Figures
 from lorelm.corpus.documents import Documents
 from lorelm.corpus.preparation import Corpus, prepare_corpus
@@ -254,16 +254,19 @@ def test_shakespeare_names_the_embedded_model_unless_a_folder_holds_one(
 def test_the_embedded_bundle_is_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(EMBEDDED_PATH.parent)
     for path in (EMBEDDED_PATH, tmp_path / "link" / EMBEDDED_PATH.name):
-        with pytest.raises(BundleError, match="model that LoreLM comes with"), held_target(path):
+        with (
+            pytest.raises(BundleError, match="model that LoreLM comes with"),
+            lock_output_dir(path),
+        ):
             pass
 
 
 def test_a_folder_is_held_for_one_that_writes_to_it(tmp_path: Path) -> None:
     path = tmp_path / "model"
     with (
-        held_target(path),
+        lock_output_dir(path),
         pytest.raises(BundleError, match=r"another run .* writes to"),
-        held_target(path),
+        lock_output_dir(path),
     ):
         pass
 

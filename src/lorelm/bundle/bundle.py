@@ -24,16 +24,16 @@ from typing import Any, Final, Literal, Self, TypeVar
 
 import numpy as np
 
-from lorelm.bundle.folder import (
-    check_place,
+from lorelm.bundle.atomic_dir import (
+    check_output_path,
     check_replaceable,
-    name_while_written,
+    disk_space_hint,
+    replace_dir,
     replace_file,
-    replace_folder,
-    room_for,
-    whole_folder,
+    resolve_dir,
+    temporary_name,
 )
-from lorelm.bundle.folder_lock import locked_folder
+from lorelm.bundle.dir_lock import lock_dir
 from lorelm.bundle.manifest import (
     CacheFacts,
     CorpusFacts,
@@ -44,7 +44,7 @@ from lorelm.bundle.manifest import (
     NGramFacts,
     TrainingFacts,
 )
-from lorelm.bundle.shell import quoted
+from lorelm.bundle.quoting import quoted
 from lorelm.corpus.large_corpus import STORE_PATTERNS
 from lorelm.corpus.tokenizer import Tokenizer, make_tokenizer
 from lorelm.corpus.vocabulary import Vocabulary
@@ -76,7 +76,7 @@ METRICS_SO_FAR: Final = "metrics.so-far.jsonl"
 CHECKPOINT: Final = "checkpoint.safetensors"
 _EARLY: Final = (
     *(METRICS_SO_FAR, CHECKPOINT),
-    *map(name_while_written, (METRICS_SO_FAR, CHECKPOINT)),
+    *map(temporary_name, (METRICS_SO_FAR, CHECKPOINT)),
     *STORE_PATTERNS,
 )
 """What the folder holds while the model is trained, and no longer when the bundle is written."""
@@ -102,7 +102,7 @@ def graph_name(precision: Precision) -> str:
 
 _OWNED: Final = (
     *(MANIFEST, VOCABULARY, WEIGHTS, SPELLING, COPIES, NGRAM, CURVES),
-    name_while_written(MANIFEST),
+    temporary_name(MANIFEST),
     *_EARLY,
     *map(graph_name, PRECISIONS),
 )
@@ -117,7 +117,7 @@ def find_bundle(path: str | Path) -> Path:
     Raises:
         BundleError: no right to look.
     """
-    folder = whole_folder(Path(path))
+    folder = resolve_dir(Path(path))
     if str(path) == EMBEDDED_NAME and not any(
         (folder / name).is_file() for name in (MANIFEST, CHECKPOINT)
     ):
@@ -418,30 +418,30 @@ def save_bundle(
     if curves is not None:
         files[CURVES] = curves
     try:
-        replace_folder(Path(path), files, owned=_OWNED)
+        replace_dir(Path(path), files, owned=_OWNED)
     except OSError as error:
-        remedy = room_for(sum(map(len, files.values())), error)
+        remedy = disk_space_hint(sum(map(len, files.values())), error)
         raise BundleError(
             f"bundle {path} cannot be written: {error.strerror or error}{remedy}"
         ) from error
 
 
-def check_target(path: str | Path) -> None:
-    """Refuses what :func:`held_target` would refuse, and leaves no trace.
+def check_output_dir(path: str | Path) -> None:
+    """Refuses what :func:`lock_output_dir` would refuse, and leaves no trace.
 
     Raises:
         BundleError: see there.
     """
     path = Path(path)
     if path.is_dir():
-        with held_target(path):
+        with lock_output_dir(path):
             pass
     else:
-        check_place(path)
+        check_output_path(path)
 
 
 @contextmanager
-def held_target(path: str | Path) -> Iterator[None]:
+def lock_output_dir(path: str | Path) -> Iterator[None]:
     """Holds a folder for :func:`save_bundle`, from before the work to after it.
 
     Raises:
@@ -451,13 +451,13 @@ def held_target(path: str | Path) -> Iterator[None]:
     path = Path(path)
     if path.resolve() == EMBEDDED_PATH.resolve():
         raise BundleError(f"{path} is the model that LoreLM comes with: give --out a new folder")
-    check_place(path)
-    with locked_folder(path):
+    check_output_path(path)
+    with lock_dir(path):
         check_replaceable(path, is_ours=_is_ours, early=(METRICS, *_EARLY), owned=_OWNED)
         yield
 
 
-def manifest_in(path: Path) -> Manifest | None:
+def find_manifest(path: Path) -> Manifest | None:
     """The manifest of the bundle in a folder; None where there is no bundle."""
     try:
         return Manifest.from_json(_read(path / MANIFEST), where=MANIFEST)
@@ -466,7 +466,7 @@ def manifest_in(path: Path) -> Manifest | None:
 
 
 def _is_ours(path: Path) -> bool:
-    return (path / CHECKPOINT).is_file() or manifest_in(path) is not None
+    return (path / CHECKPOINT).is_file() or find_manifest(path) is not None
 
 
 def _serialize(weights: Weights, weight_type: WeightType, *, tied: bool) -> bytes:

@@ -176,9 +176,9 @@ def _write_whole(path: Path, chunks: Iterable[str]) -> None:
 
 @contextmanager
 def _replaced(path: Path) -> Iterator[Path]:
-    from lorelm.bundle.folder import name_while_written
+    from lorelm.bundle.atomic_dir import temporary_name
 
-    new = path.with_name(name_while_written(path.name))
+    new = path.with_name(temporary_name(path.name))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield new

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import click
 
-from lorelm.bundle.bundle import check_target
+from lorelm.bundle.bundle import check_output_dir
 from lorelm.bundle.importing.foreign_model import IMPORTED_STYLES
 from lorelm.bundle.importing.imported_model import ImportedModel, import_model
-from lorelm.bundle.shell import quoted
+from lorelm.bundle.quoting import quoted
 from lorelm.cli.printable import printable
 
 
@@ -34,7 +34,7 @@ def import_(*, checkpoint: Path, vocab: Path | None, out: Path, tokenizer: str |
     Nothing in the files is executed: what they name but tensors, plain values and vocabularies of
     torchtext is refused by its name.
     """
-    check_target(out)
+    check_output_dir(out)
     model = import_model(checkpoint, vocab, tokenizer=tokenizer)
     model.save(out)
     for line in _facts(model):

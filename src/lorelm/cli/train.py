@@ -14,9 +14,9 @@ import click
 from click.core import ParameterSource
 
 from lorelm.bundle import Bundle
-from lorelm.bundle.bundle import manifest_in
-from lorelm.bundle.folder_lock import locked_folder
-from lorelm.bundle.shell import quoted
+from lorelm.bundle.bundle import find_manifest
+from lorelm.bundle.dir_lock import lock_dir
+from lorelm.bundle.quoting import quoted
 from lorelm.cli.evaluating import evaluate_bundle
 from lorelm.cli.figures_display import show_figures
 from lorelm.cli.options import TIME, echo_notes, reading_options, take_reading_options
@@ -337,7 +337,7 @@ def _run(
 def _say_beginning(documents: Documents, out: Path, resume: "Checkpoint | None") -> None:
     if resume is not None:
         click.echo(f"Going on from {resume.snapshot.description}.", err=True)
-    replaced = manifest_in(out)
+    replaced = find_manifest(out)
     if replaced is not None:
         click.echo(
             f"{out} holds a model of {replaced.source}, which the new one will replace.",
@@ -389,7 +389,7 @@ def _judge(result: "TrainingResult") -> None:
     """
     click.echo("Judging it on the test part ...", err=True)
     try:
-        with locked_folder(result.path):
+        with lock_dir(result.path):
             bundle = Bundle.load(result.path)
             figures = evaluate_bundle(bundle, corpus=result.corpus).figures
             bundle.record_figures(figures)

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from lorelm.bundle.shell import quoted
+from lorelm.bundle.quoting import quoted
 from lorelm.cli.options import duration
 from lorelm.corpus.preparation import Corpus
 from lorelm.generation.language_model import LanguageModel

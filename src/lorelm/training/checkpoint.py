@@ -14,9 +14,9 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
+from lorelm.bundle.atomic_dir import disk_space_hint, replace_file, resolve_dir
 from lorelm.bundle.bundle import CHECKPOINT, MANIFEST
-from lorelm.bundle.folder import replace_file, room_for, whole_folder
-from lorelm.bundle.shell import quoted
+from lorelm.bundle.quoting import quoted
 from lorelm.errors import CheckpointError
 
 _FORMAT_VERSION: Final = 2
@@ -66,7 +66,7 @@ class Checkpoint:
         Raises:
             CheckpointError: there is none, it is damaged, or of another version.
         """
-        folder = whole_folder(out)
+        folder = resolve_dir(out)
         path = folder / CHECKPOINT
         if not path.is_file():
             raise _absent(out, is_finished=(folder / MANIFEST).is_file())
@@ -112,7 +112,7 @@ class Checkpoint:
         except OSError as error:
             with suppress(OSError):
                 out.rmdir()  # where nothing else is in it
-            reason = f"{error.strerror or error}{room_for(len(content), error)}"
+            reason = f"{error.strerror or error}{disk_space_hint(len(content), error)}"
             raise CheckpointError(f"{path} cannot be written: {reason}") from error
 
 
@@ -122,7 +122,7 @@ def last_checkpoint(out: Path) -> str | None:
     Raises:
         CheckpointError: it is damaged.
     """
-    if not (whole_folder(out) / CHECKPOINT).is_file():
+    if not (resolve_dir(out) / CHECKPOINT).is_file():
         return None
     where = Checkpoint.load(out).snapshot.description
     return f"the last checkpoint is of {where}: go on with lorelm train --resume {quoted(out)}"

@@ -9,7 +9,7 @@ from typing import Any, Final
 import torch
 
 from lorelm.bundle.bundle import CHECKPOINT
-from lorelm.bundle.shell import quoted
+from lorelm.bundle.quoting import quoted
 from lorelm.corpus.preparation import Corpus
 from lorelm.errors import RecipeError, TrainingStoppedError, WorkerLostError
 from lorelm.runtime.step_graph import Weights

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
+from lorelm.bundle.atomic_dir import replace_file
 from lorelm.bundle.bundle import METRICS_SO_FAR
-from lorelm.bundle.folder import replace_file
 from lorelm.model.lstm import LSTMLanguageModel
 from lorelm.training.listener import EpochReport, ListenerBefore, TrainingListener
 

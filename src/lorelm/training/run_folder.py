@@ -5,9 +5,9 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 
-from lorelm.bundle.bundle import CHECKPOINT, held_target
-from lorelm.bundle.folder import whole_folder
-from lorelm.bundle.shell import quoted
+from lorelm.bundle.atomic_dir import resolve_dir
+from lorelm.bundle.bundle import CHECKPOINT, lock_output_dir
+from lorelm.bundle.quoting import quoted
 from lorelm.errors import BundleError, CheckpointError, TrainingStoppedError
 from lorelm.training.checkpoint import Checkpoint, last_checkpoint
 from lorelm.training.processes import Processes
@@ -40,11 +40,11 @@ def unfinished_run(out: Path) -> Checkpoint | None:
     Raises:
         CheckpointError: it is damaged.
     """
-    return Checkpoint.load(out) if (whole_folder(out) / CHECKPOINT).is_file() else None
+    return Checkpoint.load(out) if (resolve_dir(out) / CHECKPOINT).is_file() else None
 
 
 def _hold(held: ExitStack, out: Path, *, is_resumed: bool) -> None:
-    held.enter_context(held_target(out))
+    held.enter_context(lock_output_dir(out))
     if not is_resumed:
         _refuse_unfinished(out)
 

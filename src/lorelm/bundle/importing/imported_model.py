@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lorelm.bundle.bundle import held_target, save_bundle
+from lorelm.bundle.bundle import lock_output_dir, save_bundle
 from lorelm.bundle.importing.foreign_model import ModelFromElsewhere, read_model
 from lorelm.bundle.importing.reconciling import reconcile
 from lorelm.bundle.manifest import ImportedFacts
@@ -32,7 +32,7 @@ class ImportedModel(ModelFromElsewhere):
             BundleError: it cannot be written, or the folder holds other things.
             MissingExtraError: the packages that write a bundle are not installed.
         """
-        with held_target(out):
+        with lock_output_dir(out):
             save_bundle(
                 out,
                 vocabulary=self.vocabulary,

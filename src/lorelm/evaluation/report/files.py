@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from lorelm.bundle.folder import replace_file
+from lorelm.bundle.atomic_dir import replace_file
 from lorelm.errors import InputError
 
 

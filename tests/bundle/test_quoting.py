@@ -3,7 +3,7 @@ import shlex
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lorelm.bundle.shell import quoted
+from lorelm.bundle.quoting import quoted
 
 ANY_PATH = st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]))
 

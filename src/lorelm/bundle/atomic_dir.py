@@ -11,7 +11,7 @@ from pathlib import Path
 from lorelm.errors import BundleError
 
 
-def check_place(path: Path) -> None:
+def check_output_path(path: Path) -> None:
     """Refuses a place where no folder can be replaced as a whole.
 
     Raises:
@@ -43,7 +43,7 @@ def check_replaceable(
         is_ours: tells whether a folder is one that we wrote; it may hold other things, which stay.
         early: names, or patterns of names, of the files that a folder of ours may hold before
             `is_ours` knows it.
-        owned: as for :func:`replace_folder`.
+        owned: as for :func:`replace_dir`.
 
     Raises:
         BundleError: there is a folder with other things in it, or it cannot be written.
@@ -76,7 +76,7 @@ def _check_contents(path: Path, *, early: Collection[str]) -> None:
             )
 
 
-def replace_folder(path: Path, files: Mapping[str, bytes], *, owned: Collection[str] = ()) -> None:
+def replace_dir(path: Path, files: Mapping[str, bytes], *, owned: Collection[str] = ()) -> None:
     """Makes `path` a folder of these files.
 
     What else it held before stays, subfolders too, but for the files among the `owned`, which may
@@ -113,7 +113,7 @@ def replace_file(path: Path, content: bytes) -> None:
     Raises:
         OSError: it cannot be written (the old file is as it was).
     """
-    new = path.with_name(name_while_written(path.name))
+    new = path.with_name(temporary_name(path.name))
     try:
         _write(new, content)
         new.replace(path)
@@ -121,25 +121,25 @@ def replace_file(path: Path, content: bytes) -> None:
         new.unlink(missing_ok=True)
 
 
-def name_while_written(name: str) -> str:
+def temporary_name(name: str) -> str:
     """What :func:`replace_file` calls a file until it is whole."""
     return f".{name}.new"
 
 
-def room_for(num_bytes: int, error: OSError) -> str:
+def disk_space_hint(num_bytes: int, error: OSError) -> str:
     """What to do about an error where it is a lack of room, in brackets; else nothing."""
     is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
     return f" (free {num_bytes / 1e6:.1f} MB for it)" if is_full else ""
 
 
 def recover(path: Path, *, owned: Collection[str] = ()) -> None:
-    """Finishes what a killed :func:`replace_folder` began.
+    """Finishes what a killed :func:`replace_dir` began.
 
     The old folder goes back; where the new one is in its place, what is not ours in the old one
     goes over, and the rest away.
 
     Args:
-        owned: as for :func:`replace_folder`.
+        owned: as for :func:`replace_dir`.
     """
     path = path.absolute()
     old = _old(path)
@@ -157,7 +157,7 @@ def recover(path: Path, *, owned: Collection[str] = ()) -> None:
         old.rmdir()
 
 
-def whole_folder(path: Path) -> Path:
+def resolve_dir(path: Path) -> Path:
     """Where to read the folder: `path`, or where a save that is under way or was killed left it.
 
     Nothing is moved, since the save may be going on.

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from lorelm.bundle.folder_lock import locked_folder
+from lorelm.bundle.dir_lock import lock_dir
 from lorelm.errors import BundleError
 
 HOLD = """
 import pathlib, sys, time
-from lorelm.bundle.folder_lock import locked_folder
-with locked_folder(pathlib.Path(sys.argv[1])):
+from lorelm.bundle.dir_lock import lock_dir
+with lock_dir(pathlib.Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(600)
 """
@@ -19,17 +19,17 @@ with locked_folder(pathlib.Path(sys.argv[1])):
 
 def test_a_folder_is_held_by_one_at_a_time(tmp_path: Path) -> None:
     path = tmp_path / "new" / "model"
-    with locked_folder(path):
+    with lock_dir(path):
         with (
             pytest.raises(
                 BundleError, match=rf"another run \(process {os.getpid()} on .+\) writes to {path}:"
             ),
-            locked_folder(path),
+            lock_dir(path),
         ):
             pass
-        with locked_folder(path.with_name("other")):
+        with lock_dir(path.with_name("other")):
             pass
-    with locked_folder(path):
+    with lock_dir(path):
         pass
     assert list(path.parent.iterdir()) == []
 
@@ -41,10 +41,10 @@ def test_a_killed_process_holds_nothing(tmp_path: Path) -> None:
     ) as holder:
         assert holder.stdout
         assert holder.stdout.readline() == "held\n"
-        with pytest.raises(BundleError, match=f"process {holder.pid} on"), locked_folder(path):
+        with pytest.raises(BundleError, match=f"process {holder.pid} on"), lock_dir(path):
             pass
         holder.kill()
-    with locked_folder(path):
+    with lock_dir(path):
         pass
     assert list(tmp_path.iterdir()) == []
 
@@ -52,7 +52,7 @@ def test_a_killed_process_holds_nothing(tmp_path: Path) -> None:
 # The first lets go when the second has opened the file and is about to lock it.
 LATE = """
 import pathlib, sys
-from lorelm.bundle.folder_lock import locked_folder
+from lorelm.bundle.dir_lock import lock_dir
 from lorelm.errors import BundleError
 
 path, holding = pathlib.Path(sys.argv[1]), []
@@ -61,13 +61,13 @@ def let_go(event, _arguments):
     if event == "fcntl.flock" and holding:
         holding.pop().__exit__(None, None, None)
 
-first = locked_folder(path)
+first = lock_dir(path)
 first.__enter__()
 holding.append(first)
 sys.addaudithook(let_go)
-with locked_folder(path):
+with lock_dir(path):
     try:
-        with locked_folder(path):
+        with lock_dir(path):
             sys.exit("two hold it")
     except BundleError:
         pass
@@ -84,6 +84,6 @@ def test_where_nothing_can_be_written_one_is_told_so(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with (
         pytest.raises(BundleError, match=r"model cannot be written: "),
-        locked_folder(tmp_path / "file" / "model"),
+        lock_dir(tmp_path / "file" / "model"),
     ):
         pass

@@ -1,4 +1,4 @@
-"""Keeps two processes from writing to one folder: :func:`locked_folder`."""
+"""Keeps two processes from writing to one folder: :func:`lock_dir`."""
 
 import os
 import platform
@@ -16,7 +16,7 @@ _LOCKED_BYTE: Final = 1 << 30
 
 
 @contextmanager
-def locked_folder(path: Path) -> Iterator[None]:
+def lock_dir(path: Path) -> Iterator[None]:
     """Holds a folder, which need not be there yet; the system lets go of it when a process dies.
 
     The lock is on a file beside the folder, since the folder itself is replaced as a whole. Where

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from lorelm.bundle.folder import (
-    check_place,
+from lorelm.bundle.atomic_dir import (
+    check_output_path,
     check_replaceable,
     recover,
-    replace_folder,
-    whole_folder,
+    replace_dir,
+    resolve_dir,
 )
 from lorelm.errors import BundleError
 
@@ -21,7 +21,7 @@ OTHERS = {"notes.txt": b"mine", "board/run/events": b"mine too"}
 # Kills the process at the n-th call that changes the file system.
 KILLED = """
 import os, pathlib, signal, sys
-from lorelm.bundle import folder
+from lorelm.bundle import atomic_dir
 
 path, fatal_call, calls = pathlib.Path(sys.argv[1]), int(sys.argv[2]), 0
 
@@ -33,7 +33,7 @@ def die_in_time(event, _arguments):
             os.kill(os.getpid(), signal.SIGKILL)
 
 sys.addaudithook(die_in_time)
-folder.replace_folder(path, {"manifest.json": b"new", "b": b"new b"}, owned=["a"])
+atomic_dir.replace_dir(path, {"manifest.json": b"new", "b": b"new b"}, owned=["a"])
 """
 
 
@@ -54,7 +54,7 @@ def test_a_killed_save_leaves_the_old_folder_or_the_new_one_whole(tmp_path: Path
     for fatal_call in range(1, 60):
         path = tmp_path / f"{fatal_call}" / "model"
         path.parent.mkdir()
-        replace_folder(path, OLD)
+        replace_dir(path, OLD)
         put_others(path)
         killed = subprocess.run(
             [sys.executable, "-c", KILLED, str(path), str(fatal_call)], check=False
@@ -62,7 +62,7 @@ def test_a_killed_save_leaves_the_old_folder_or_the_new_one_whole(tmp_path: Path
         recover(path, owned=["a"])
         outcomes.append(contents(path))
         assert outcomes[-1] in (OLD | OTHERS, NEW | OTHERS)
-        replace_folder(path, NEW, owned=["a"])  # and nothing stands in the way of the next save
+        replace_dir(path, NEW, owned=["a"])  # and nothing stands in the way of the next save
         assert [entry.name for entry in path.parent.iterdir()] == ["model"]
         if killed.returncode == 0:
             break
@@ -72,30 +72,30 @@ def test_a_killed_save_leaves_the_old_folder_or_the_new_one_whole(tmp_path: Path
 
 
 def test_what_is_not_ours_stays(tmp_path: Path) -> None:
-    replace_folder(tmp_path / "model", OLD)
+    replace_dir(tmp_path / "model", OLD)
     put_others(tmp_path / "model")
     (tmp_path / "model" / "link").symlink_to("board")
-    replace_folder(tmp_path / "model", {"manifest.json": b"new"})
+    replace_dir(tmp_path / "model", {"manifest.json": b"new"})
     assert contents(tmp_path / "model") == {"manifest.json": b"new", "a": b"old a"} | OTHERS
     assert (tmp_path / "model" / "link").readlink() == Path("board")
 
 
 def test_owned_files_of_the_old_folder_go(tmp_path: Path) -> None:
-    replace_folder(tmp_path / "model", OLD)
-    replace_folder(tmp_path / "model", NEW, owned=["a"])
+    replace_dir(tmp_path / "model", OLD)
+    replace_dir(tmp_path / "model", NEW, owned=["a"])
     assert contents(tmp_path / "model") == NEW
 
 
 def test_a_disk_that_is_full_leaves_the_old_folder_and_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "model"
-    replace_folder(path, OLD)
+    replace_dir(path, OLD)
     limited = """
 import resource, signal, sys, pathlib
-from lorelm.bundle.folder import replace_folder
+from lorelm.bundle.atomic_dir import replace_dir
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 try:
-    replace_folder(pathlib.Path(sys.argv[1]), {"manifest.json": b"new", "b": b"x" * 5000})
+    replace_dir(pathlib.Path(sys.argv[1]), {"manifest.json": b"new", "b": b"x" * 5000})
 except OSError:
     sys.exit(7)
 """
@@ -120,7 +120,7 @@ def test_a_folder_with_other_things_is_not_replaced(tmp_path: Path) -> None:
 
 
 def test_a_folder_of_ours_may_hold_other_things(tmp_path: Path) -> None:
-    replace_folder(tmp_path / "model", OLD)
+    replace_dir(tmp_path / "model", OLD)
     put_others(tmp_path / "model")
     check(tmp_path / "model")
     assert contents(tmp_path / "model") == OLD | OTHERS
@@ -128,9 +128,9 @@ def test_a_folder_of_ours_may_hold_other_things(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_cleared_away_is_not_lost(tmp_path: Path) -> None:
     path = tmp_path / "model"
-    replace_folder(path, OLD)
+    replace_dir(path, OLD)
     (path / "b" / "mine").mkdir(parents=True)  # where a file is to be
-    replace_folder(path, NEW, owned=["a"])
+    replace_dir(path, NEW, owned=["a"])
     assert contents(path) == NEW
     assert (tmp_path / ".model.old" / "b" / "mine").is_dir()
     with pytest.raises(BundleError, match=r"\.model\.old is in the way.*move it elsewhere"):
@@ -140,7 +140,7 @@ def test_a_folder_that_cannot_be_cleared_away_is_not_lost(tmp_path: Path) -> Non
 def test_a_file_is_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "model").write_text("")
     with pytest.raises(BundleError, match="is a file"):
-        check_place(tmp_path / "model")
+        check_output_path(tmp_path / "model")
 
 
 def test_the_current_folder_a_link_and_the_root_are_not_replaced(
@@ -151,7 +151,7 @@ def test_the_current_folder_a_link_and_the_root_are_not_replaced(
     (tmp_path / "link").symlink_to(tmp_path / "folder")
     for path in (Path(), tmp_path, tmp_path / "link", Path(tmp_path.anchor)):
         with pytest.raises(BundleError, match="give --out a new folder"):
-            check_place(path)
+            check_output_path(path)
 
 
 def test_a_new_an_empty_and_an_own_folder_are_replaceable(tmp_path: Path) -> None:
@@ -161,14 +161,14 @@ def test_a_new_an_empty_and_an_own_folder_are_replaceable(tmp_path: Path) -> Non
     check(model)
     (model / "metrics.jsonl").write_text("")
     check(model)
-    replace_folder(model, OLD)
+    replace_dir(model, OLD)
     check(model)
     assert contents(model) == OLD | {"metrics.jsonl": b""}
 
 
 def test_while_a_save_is_under_way_the_old_folder_is_read(tmp_path: Path) -> None:
-    replace_folder(tmp_path / "model", OLD)
-    assert whole_folder(tmp_path / "model") == tmp_path / "model"
+    replace_dir(tmp_path / "model", OLD)
+    assert resolve_dir(tmp_path / "model") == tmp_path / "model"
     (tmp_path / "model").rename(tmp_path / ".model.old")
-    assert contents(whole_folder(tmp_path / "model")) == OLD
+    assert contents(resolve_dir(tmp_path / "model")) == OLD
     assert not (tmp_path / "model").exists()
