@@ -55,6 +55,29 @@ def read_documents(path: str | Path, options: ReadingOptions | None = None) -> D
     return replace(_without_blanks(documents, path), file=file)
 
 
+def read_frame(
+    frame: object, options: ReadingOptions | None = None, *, source: str = "the data frame"
+) -> Documents:
+    """Read one text a row of a data frame, as of a table in a file.
+
+    Args:
+        frame: of polars or pandas (a single column too), or any object with Arrow's
+            ``__arrow_c_stream__`` or with ``__dataframe__``.
+        options: the columns; without, the only column of prose is the text.
+        source: its name in messages and manifests.
+
+    Raises:
+        CorpusError: it is no data frame, is empty, lacks the column, or holds no document with a
+            word in it.
+        MissingExtraError: Polars is not installed.
+    """
+    from lorelm.corpus.tables import frame_documents
+
+    return _without_blanks(
+        frame_documents(frame, options or ReadingOptions(), source=source), source
+    )
+
+
 def _is_large_text(path: Path, options: ReadingOptions) -> bool:
     """Whether a file is text to be read line by line, and too large for memory."""
     columns = (options.text_column, options.speaker_column)
@@ -103,10 +126,13 @@ def _read_bytes(path: Path) -> bytes:
     return content
 
 
-def _without_blanks(documents: Documents, path: Path) -> Documents:
+def _without_blanks(documents: Documents, path: str | Path) -> Documents:
     kept = [i for i, text in enumerate(documents.texts) if has_word(text)]
     if not kept:
-        raise CorpusError(f"{path} holds no document with a word in it: is it the right file?")
+        raise CorpusError(
+            f"{path} holds no document with a word in it: is it the right file?",
+            code="corpus.no_words",
+        )
     blanks = len(documents) - len(kept)
     notes = [*documents.notes]
     if blanks:
