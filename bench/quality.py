@@ -21,10 +21,9 @@ from typing import Final
 
 from lorelm.bundle import Bundle
 from lorelm.bundle.manifest import Figures
-from lorelm.corpus.documents import Documents
+from lorelm.corpus.documents import Documents, ReadingOptions
 from lorelm.corpus.preparation import split_parts
 from lorelm.corpus.readers import read_documents
-from lorelm.corpus.reading_options import ReadingOptions
 from lorelm.evaluation.evaluate import evaluate
 from lorelm.evaluation.mixture import CountedModel
 from lorelm.evaluation.text import HeldOutText

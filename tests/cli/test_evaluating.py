@@ -7,8 +7,7 @@ import pytest
 from lorelm.bundle import Bundle
 from lorelm.cli.evaluating import EvaluationSettings, evaluate_bundle
 from lorelm.corpus import preparation
-from lorelm.corpus.documents import Documents
-from lorelm.corpus.reading_options import CorpusFile, ReadingOptions
+from lorelm.corpus.documents import CorpusFile, Documents, ReadingOptions
 from lorelm.errors import CorpusError, MissingExtraError
 from lorelm.evaluation.tables import copies_table, foretelling_table
 from lorelm.evaluation.trained_corpus import split_as_trained

@@ -15,9 +15,8 @@ import pytest
 
 from lorelm.bundle import Bundle
 from lorelm.cli.train import _read_again, _stop_on_signal
-from lorelm.corpus.documents import Documents
+from lorelm.corpus.documents import Documents, ReadingOptions
 from lorelm.corpus.readers import read_documents
-from lorelm.corpus.reading_options import ReadingOptions
 
 Lorelm = Callable[..., Any]
 

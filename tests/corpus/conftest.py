@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from lorelm.corpus.documents import ReadingOptions
 from lorelm.corpus.readers import read_documents
-from lorelm.corpus.reading_options import ReadingOptions
 from lorelm.errors import CorpusError
 
 

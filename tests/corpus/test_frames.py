@@ -5,8 +5,8 @@ from typing import Any
 import polars as pl
 import pytest
 
+from lorelm.corpus.documents import ReadingOptions
 from lorelm.corpus.readers import read_frame
-from lorelm.corpus.reading_options import ReadingOptions
 from lorelm.errors import CorpusError
 
 COLUMNS = {

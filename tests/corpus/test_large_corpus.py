@@ -13,7 +13,7 @@ from lorelm.corpus.readers import read_documents
 from lorelm.corpus.splits import words_of
 from lorelm.corpus.tokenizer import EOS, UNK, make_tokenizer
 from lorelm.corpus.vocabulary import Vocabulary
-from lorelm.corpus.windows import Reading
+from lorelm.corpus.windows import TokenBatcher
 from lorelm.errors import CorpusError
 
 # Every fourth line has the words of the line before it; line 5 has none.
@@ -133,7 +133,7 @@ def test_pieces_between_white_space_have_the_tokens_and_words_of_the_line() -> N
 
 def test_windows_read_a_mapped_stream(path: Path) -> None:
     stream = prepare(path, store=path.parent / "store").train.stream
-    inputs_TB, targets_TB = next(Reading(stream, batch_size=4).windows(bptt=8))
+    inputs_TB, targets_TB = next(TokenBatcher(stream, batch_size=4).windows(bptt=8))
     assert inputs_TB.dtype == targets_TB.dtype == np.int64
     assert targets_TB[:, 0].tolist() == stream[:8].tolist()
 

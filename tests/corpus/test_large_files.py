@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 
 from lorelm.corpus import large_files
+from lorelm.corpus.documents import ReadingOptions
 from lorelm.corpus.large_files import LargeFile
 from lorelm.corpus.readers import read_documents
-from lorelm.corpus.reading_options import ReadingOptions
 from lorelm.errors import CorpusError
 
 TEXT = "\n".join(f"Line {i}, naïve “words” 🧙" if i % 7 else " \t" for i in range(200)) + "\n"

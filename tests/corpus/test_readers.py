@@ -6,8 +6,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from lorelm.corpus.documents import ReadingOptions
 from lorelm.corpus.readers import read_documents
-from lorelm.corpus.reading_options import ReadingOptions
 from lorelm.errors import CorpusError
 
 TEXTS = ['He said "no," twice.', "Three Rings\tfor the Elves", "“Naïve”, 'tis – नमस्ते 🧙"]

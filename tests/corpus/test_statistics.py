@@ -1,12 +1,23 @@
 from collections.abc import Callable
+from itertools import combinations
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lorelm.corpus.documents import Documents
 from lorelm.corpus.readers import read_documents
-from lorelm.corpus.statistics import CUT_OFFS, corpus_statistics, verdict
+from lorelm.corpus.statistics import (
+    CUT_OFFS,
+    corpus_statistics,
+    count_exact_duplicates,
+    count_near_duplicates,
+    verdict,
+)
 from lorelm.corpus.tokenizer import make_tokenizer
+
+DOCUMENTS = st.lists(st.lists(st.sampled_from("abcdefgh"), max_size=9), max_size=12)
 
 
 def test_cut_offs_worked_by_hand() -> None:
@@ -43,3 +54,32 @@ def test_the_verdict_is_plain(texts: list[str], words: str) -> None:
     documents = Documents(texts=texts, source="x")
     statistics = corpus_statistics(documents, make_tokenizer("words"), split_seed=1)
     assert words in verdict(statistics)
+
+
+def test_exact_duplicates_are_counted_beyond_the_first() -> None:
+    assert count_exact_duplicates([["a"], ["b"], ["a"], ["a", "b"], ["a"]]) == 2
+
+
+def test_near_duplicates_worked_by_hand() -> None:
+    lines = [
+        "we must go to the old bridge",  # 7 words
+        "we must go to the old bridge now",  # 7 of 8 shared: near
+        "bridge old the to go must we",  # the same words: near
+        "we must go to the red river",  # 5 of 9 shared: not
+        "we must go",  # too short to be looked at
+        "we must go now",
+    ]
+    documents = [line.split() for line in lines]
+    assert count_near_duplicates(documents) == 2  # the two sets of words that differ
+
+
+@given(documents=DOCUMENTS)
+def test_near_duplicates_agree_with_comparing_all_pairs(documents: list[list[str]]) -> None:
+    sets = [words for words in {frozenset(tokens) for tokens in documents} if len(words) >= 5]
+    near = {
+        side
+        for one, other in combinations(sets, 2)
+        if len(one & other) / len(one | other) >= 0.8
+        for side in (one, other)
+    }
+    assert count_near_duplicates(documents) == len(near)

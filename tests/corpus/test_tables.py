@@ -4,9 +4,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from lorelm.corpus.documents import Documents
+from lorelm.corpus.documents import Documents, ReadingOptions
 from lorelm.corpus.readers import read_documents
-from lorelm.corpus.reading_options import ReadingOptions
 from lorelm.errors import CorpusError
 
 

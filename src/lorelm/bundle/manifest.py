@@ -5,7 +5,7 @@ from typing import Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from lorelm.corpus.reading_options import CorpusFile
+from lorelm.corpus.documents import CorpusFile
 from lorelm.errors import BundleError
 from lorelm.model.config import ModelConfig
 from lorelm.ngrams.kneser_ney import MAX_ORDER

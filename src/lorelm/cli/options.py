@@ -8,7 +8,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from lorelm.corpus.reading_options import DOCUMENT_UNITS, ReadingOptions
+from lorelm.corpus.documents import DOCUMENT_UNITS, ReadingOptions
 from lorelm.runtime.step_graph import PRECISIONS
 
 Command = Callable[..., Any]

@@ -21,9 +21,8 @@ from lorelm.cli.evaluating import evaluate_bundle
 from lorelm.cli.figures_display import show_figures
 from lorelm.cli.options import TIME, echo_notes, reading_options, take_reading_options
 from lorelm.cli.process_start import process_started
-from lorelm.corpus.documents import Documents
+from lorelm.corpus.documents import CorpusFile, Documents, ReadingOptions
 from lorelm.corpus.readers import read_documents
-from lorelm.corpus.reading_options import CorpusFile, ReadingOptions
 from lorelm.errors import CorpusError, MissingExtraError, RecipeError, TrainingStoppedError
 from lorelm.training.recipe import (
     BUILT_IN_RECIPES,

@@ -9,7 +9,7 @@ from typing import Final, Self
 import numpy as np
 
 from lorelm.corpus import large_corpus
-from lorelm.corpus.documents import Documents, fingerprint_of
+from lorelm.corpus.documents import CorpusFile, Documents, fingerprint_of
 from lorelm.corpus.large_corpus import (
     LargeCorpus,
     LargeSettings,
@@ -18,7 +18,6 @@ from lorelm.corpus.large_corpus import (
     number_large_corpus,
     split_texts,
 )
-from lorelm.corpus.reading_options import CorpusFile
 from lorelm.corpus.splits import split_documents, words_of
 from lorelm.corpus.tokenizer import Tokenizer
 from lorelm.corpus.vocabulary import Vocabulary, unknown_rate

@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Final
 
 from lorelm.corpus import large_files
-from lorelm.corpus.documents import Documents, has_word
+from lorelm.corpus.documents import CorpusFile, Documents, ReadingOptions, has_word
 from lorelm.corpus.large_files import LargeFile
-from lorelm.corpus.reading_options import CorpusFile, ReadingOptions
 from lorelm.corpus.shakespeare import read_shakespeare
 from lorelm.corpus.text_files import read_plain_text
 from lorelm.errors import CorpusError

@@ -8,8 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from lorelm.corpus.documents import Documents, has_word
-from lorelm.corpus.reading_options import ReadingOptions
+from lorelm.corpus.documents import Documents, ReadingOptions, has_word
 from lorelm.corpus.text_files import decode
 from lorelm.errors import CorpusError, MissingExtraError
 

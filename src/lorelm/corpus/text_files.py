@@ -4,8 +4,7 @@ import codecs
 import encodings
 from pathlib import Path
 
-from lorelm.corpus.documents import Documents
-from lorelm.corpus.reading_options import ReadingOptions
+from lorelm.corpus.documents import Documents, ReadingOptions
 from lorelm.errors import CorpusError
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from lorelm.corpus.preparation import Corpus
-from lorelm.corpus.windows import DocumentOrder, Reading
+from lorelm.corpus.windows import DocumentPermutation, TokenBatcher
 from lorelm.errors import RecipeError
 from lorelm.evaluation.perplexity import perplexity
 from lorelm.model.config import ModelConfig
@@ -111,7 +111,7 @@ class Trainer:
             fused=device.type in ("cpu", "cuda"),
         )
         self._learning_rate = LearningRate(recipe)
-        self._order = DocumentOrder(corpus.train.stream) if recipe.shuffle else None
+        self._permutation = DocumentPermutation(corpus.train.stream) if recipe.shuffle else None
         self._best_weights: dict[str, torch.Tensor] = {}
         self._guess_nats: Final = math.log(len(corpus.vocabulary))
         self._num_updates = 0
@@ -275,13 +275,15 @@ class Trainer:
     def _begin_epoch(self, *, window: int = 0) -> None:
         """Takes up the reading of the epoch after the last one that is over."""
         recipe, stream = self._recipe, self._corpus.train.stream
-        order = self._order
-        if order is not None:
+        permutation = self._permutation
+        if permutation is not None:
             seeds = (recipe.seed, len(self.epochs))
-            order = order.shuffled(np.random.default_rng(seeds))
-        reading = Reading(stream, batch_size=recipe.batch_size, order=order, columns=self._columns)
-        self._windows: Iterator[tuple[Ids, Ids]] = reading.windows(bptt=recipe.bptt, first=window)
-        self.updates_per_epoch = -(-reading.num_steps // recipe.bptt)
+            permutation = permutation.shuffled(np.random.default_rng(seeds))
+        batcher = TokenBatcher(
+            stream, batch_size=recipe.batch_size, permutation=permutation, columns=self._columns
+        )
+        self._windows: Iterator[tuple[Ids, Ids]] = batcher.windows(bptt=recipe.bptt, first=window)
+        self.updates_per_epoch = -(-batcher.num_steps // recipe.bptt)
         self._window = window
         self._state = self._model.initial_state(self._num_columns)
         self._epoch_nats = torch.zeros((), device=self._device)

@@ -5,7 +5,7 @@ from typing import Final
 import torch
 from torch.nn.functional import cross_entropy
 
-from lorelm.corpus.windows import Reading
+from lorelm.corpus.windows import TokenBatcher
 from lorelm.model.lstm import LSTMLanguageModel
 from lorelm.typing import Ids
 
@@ -22,7 +22,7 @@ def validation_loss(model: LSTMLanguageModel, stream: Ids) -> float:
     device = model.fc.weight.device
     state = model.initial_state(1)
     total_nats = 0.0
-    for inputs_TB, targets_TB in Reading(stream, batch_size=1).windows(bptt=_WINDOW):
+    for inputs_TB, targets_TB in TokenBatcher(stream, batch_size=1).windows(bptt=_WINDOW):
         inputs, targets = (torch.from_numpy(ids).to(device) for ids in (inputs_TB, targets_TB))
         logits_TBV, state = model(inputs, state)
         total_nats += cross_entropy(
