@@ -24,8 +24,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from lorelm.bundle.bundle import save_bundle
-from lorelm.bundle.manifest import CorpusFacts, Evaluation, TrainingFacts
+from lorelm.bundle import BundleContents, save_bundle
+from lorelm.bundle.manifest import CorpusFacts, Evaluation, Manifest, TrainingFacts
 from lorelm.corpus.token_keys import document_keys
 from lorelm.corpus.tokenizer import make_tokenizer
 from lorelm.corpus.vocabulary import Vocabulary
@@ -64,13 +64,9 @@ def write_bundle(path: Path) -> None:
     words = ["<unk>", "<eos>", *(f"w{i}" for i in range(2, CONFIG.vocabulary_size))]
     tokenizer = make_tokenizer("classic")
     documents = [[words[i] for i in random.integers(2, len(words), 10)] for _ in range(2000)]
-    save_bundle(
-        path,
-        vocabulary=Vocabulary(words),
-        tokenizer=tokenizer,
+    manifest = Manifest(
+        tokenizer=tokenizer.style,
         model=CONFIG,
-        graphs={"int8": build_step_graph(weights, CONFIG, "int8")},
-        weights=None,
         recipe={},
         corpus=CorpusFacts(
             source="random words",
@@ -85,12 +81,15 @@ def write_bundle(path: Path) -> None:
             valid_perplexity=1, test_perplexity=1, int8_test_perplexity=1, test_unknown_rate=0
         ),
         training=TrainingFacts(best_epoch=1, epochs=1, seconds=1, device="cpu"),
+    )
+    contents = BundleContents(
+        manifest=manifest,
+        vocabulary=Vocabulary(words),
+        graphs={"int8": build_step_graph(weights, CONFIG, "int8")},
         spelling=KneserNey.fit(np.array([1, 2, 3, 1]), order=1, vocabulary_size=200),
         copies=FingerprintIndex.build(document_keys(documents, tokenizer)),
-        ngram=None,
-        ngram_facts=None,
-        metrics=b"",
     )
+    save_bundle(path, contents)
 
 
 def free_port() -> int:

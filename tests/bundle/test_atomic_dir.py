@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.errors import raises_code
 
 from lorelm.bundle.atomic_dir import (
     check_output_path,
@@ -43,13 +44,13 @@ def contents(path: Path) -> dict[str, bytes]:
 
 
 def put_others(path: Path) -> None:
-    """Puts things into a folder that are not ours."""
+    """Put foreign files into a directory."""
     for name, content in OTHERS.items():
         (path / name).parent.mkdir(parents=True, exist_ok=True)
         (path / name).write_bytes(content)
 
 
-def test_a_killed_save_leaves_the_old_folder_or_the_new_one_whole(tmp_path: Path) -> None:
+def test_a_killed_save_leaves_the_old_directory_or_the_new_one_intact(tmp_path: Path) -> None:
     outcomes = []
     for fatal_call in range(1, 60):
         path = tmp_path / f"{fatal_call}" / "model"
@@ -71,7 +72,7 @@ def test_a_killed_save_leaves_the_old_folder_or_the_new_one_whole(tmp_path: Path
     assert outcomes[-1] == NEW | OTHERS
 
 
-def test_what_is_not_ours_stays(tmp_path: Path) -> None:
+def test_foreign_files_stay(tmp_path: Path) -> None:
     replace_dir(tmp_path / "model", OLD)
     put_others(tmp_path / "model")
     (tmp_path / "model" / "link").symlink_to("board")
@@ -80,13 +81,13 @@ def test_what_is_not_ours_stays(tmp_path: Path) -> None:
     assert (tmp_path / "model" / "link").readlink() == Path("board")
 
 
-def test_owned_files_of_the_old_folder_go(tmp_path: Path) -> None:
+def test_owned_files_of_the_old_directory_are_deleted(tmp_path: Path) -> None:
     replace_dir(tmp_path / "model", OLD)
     replace_dir(tmp_path / "model", NEW, owned=["a"])
     assert contents(tmp_path / "model") == NEW
 
 
-def test_a_disk_that_is_full_leaves_the_old_folder_and_nothing_else(tmp_path: Path) -> None:
+def test_a_full_disk_leaves_the_old_directory_and_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "model"
     replace_dir(path, OLD)
     limited = """
@@ -113,48 +114,48 @@ def check(path: Path) -> None:
     )
 
 
-def test_a_folder_with_other_things_is_not_replaced(tmp_path: Path) -> None:
+def test_a_directory_with_foreign_files_only_is_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "thesis.docx").write_text("")
-    with pytest.raises(BundleError, match=r"holds other things \(such as thesis\.docx\)"):
+    with raises_code(BundleError, "bundle.foreign_dir"):
         check(tmp_path)
 
 
-def test_a_folder_of_ours_may_hold_other_things(tmp_path: Path) -> None:
+def test_a_bundle_directory_may_hold_foreign_files(tmp_path: Path) -> None:
     replace_dir(tmp_path / "model", OLD)
     put_others(tmp_path / "model")
     check(tmp_path / "model")
     assert contents(tmp_path / "model") == OLD | OTHERS
 
 
-def test_a_folder_that_cannot_be_cleared_away_is_not_lost(tmp_path: Path) -> None:
+def test_an_old_directory_that_cannot_be_deleted_is_not_lost(tmp_path: Path) -> None:
     path = tmp_path / "model"
     replace_dir(path, OLD)
     (path / "b" / "mine").mkdir(parents=True)  # where a file is to be
     replace_dir(path, NEW, owned=["a"])
     assert contents(path) == NEW
     assert (tmp_path / ".model.old" / "b" / "mine").is_dir()
-    with pytest.raises(BundleError, match=r"\.model\.old is in the way.*move it elsewhere"):
+    with raises_code(BundleError, "bundle.old_dir_in_the_way"):
         check(path)
 
 
 def test_a_file_is_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "model").write_text("")
-    with pytest.raises(BundleError, match="is a file"):
+    with raises_code(BundleError, "bundle.path_is_file"):
         check_output_path(tmp_path / "model")
 
 
-def test_the_current_folder_a_link_and_the_root_are_not_replaced(
+def test_the_current_directory_a_link_and_the_root_are_not_replaced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "folder").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "folder")
     for path in (Path(), tmp_path, tmp_path / "link", Path(tmp_path.anchor)):
-        with pytest.raises(BundleError, match="give --out a new folder"):
+        with raises_code(BundleError, "bundle.fixed_path"):
             check_output_path(path)
 
 
-def test_a_new_an_empty_and_an_own_folder_are_replaceable(tmp_path: Path) -> None:
+def test_a_new_an_empty_and_a_bundle_directory_are_replaceable(tmp_path: Path) -> None:
     model = tmp_path / "new" / "model"
     check(model)
     model.mkdir()
@@ -166,7 +167,7 @@ def test_a_new_an_empty_and_an_own_folder_are_replaceable(tmp_path: Path) -> Non
     assert contents(model) == OLD | {"metrics.jsonl": b""}
 
 
-def test_while_a_save_is_under_way_the_old_folder_is_read(tmp_path: Path) -> None:
+def test_the_old_directory_is_read_during_a_save(tmp_path: Path) -> None:
     replace_dir(tmp_path / "model", OLD)
     assert resolve_dir(tmp_path / "model") == tmp_path / "model"
     (tmp_path / "model").rename(tmp_path / ".model.old")

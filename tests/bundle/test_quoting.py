@@ -9,9 +9,9 @@ ANY_PATH = st.text(st.characters(exclude_characters="\x00", exclude_categories=[
 
 
 @given(ANY_PATH)
-def test_the_shell_reads_one_word_which_is_the_path(path: str) -> None:
+def test_the_shell_reads_a_quoted_path_as_one_word(path: str) -> None:
     assert shlex.split(quoted(path)) == [path]
 
 
-def test_a_path_that_needs_no_quotes_has_none() -> None:
+def test_a_plain_path_is_not_quoted() -> None:
     assert quoted("../models/my-model.1") == "../models/my-model.1"

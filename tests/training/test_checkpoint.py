@@ -14,7 +14,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lorelm.bundle.bundle import CHECKPOINT
+from lorelm.bundle.layout import CHECKPOINT
 from lorelm.corpus.preparation import Corpus
 from lorelm.errors import CheckpointError, TrainingStoppedError
 from lorelm.training.checkpoint import Checkpoint, CheckpointWriter, Snapshot, last_checkpoint

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from lorelm.bundle.bundle import CHECKPOINT
+from lorelm.bundle.layout import CHECKPOINT
 from lorelm.corpus.documents import Documents
 from lorelm.corpus.preparation import Corpus, prepare_corpus
 from lorelm.corpus.tokenizer import make_tokenizer

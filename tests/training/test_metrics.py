@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from lorelm.bundle.bundle import METRICS_FIGURES
+from lorelm.bundle.bundle import METRIC_NAMES
 from lorelm.model.config import ModelConfig
 from lorelm.model.lstm import LSTMLanguageModel
 from lorelm.training.listener import EpochReport, TrainingListener
@@ -63,7 +63,7 @@ def test_a_line_says_what_an_epoch_came_to() -> None:
         "tokens_per_second": 1000.0,
         "seconds": 2.5,
     }
-    assert set(METRICS_FIGURES) <= json.loads(line).keys()
+    assert set(METRIC_NAMES) <= json.loads(line).keys()
 
 
 def test_the_record_grows_with_each_epoch(model: LSTMLanguageModel, tmp_path: Path) -> None:

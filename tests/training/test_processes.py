@@ -14,7 +14,7 @@ import psutil
 import pytest
 import torch
 
-from lorelm.bundle.bundle import CHECKPOINT
+from lorelm.bundle.layout import CHECKPOINT
 from lorelm.corpus.documents import Documents
 from lorelm.corpus.readers import read_documents
 from lorelm.errors import RecipeError

@@ -1,4 +1,4 @@
-"""Replaces a folder as a whole, so that whoever is killed meanwhile leaves the old one whole."""
+"""Replace a directory atomically, so that a crash leaves the old or the new one intact."""
 
 import errno
 import os
@@ -12,22 +12,28 @@ from lorelm.errors import BundleError
 
 
 def check_output_path(path: Path) -> None:
-    """Refuses a place where no folder can be replaced as a whole.
+    """Refuse a path where no directory can be replaced as a whole.
 
     Raises:
-        BundleError: it is a file, a link, a mount point, the current folder or the root; or nobody
-            can look.
+        BundleError: it is a file, a link, a mount point, the current directory or the root, or
+            cannot be accessed.
     """
     path = path.absolute()
     try:
         is_fixed = path in (Path.cwd(), Path(path.anchor)) or path.is_symlink() or path.is_mount()
         is_file = path.exists() and not path.is_dir()
     except OSError as error:
-        raise BundleError(f"{path} cannot be written: {error.strerror or error}") from error
+        raise _unwritable(path, error.strerror or error) from error
     if is_fixed:
-        raise BundleError(f"{path} cannot be replaced as a whole: give --out a new folder")
+        raise BundleError(
+            f"{path} cannot be replaced as a whole: give --out a new folder",
+            code="bundle.fixed_path",
+        )
     if is_file:
-        raise BundleError(f"{path} is a file: give --out a folder to write the bundle to")
+        raise BundleError(
+            f"{path} is a file: give --out a folder to write the bundle to",
+            code="bundle.path_is_file",
+        )
 
 
 def check_replaceable(
@@ -37,23 +43,24 @@ def check_replaceable(
     early: Collection[str],
     owned: Collection[str] = (),
 ) -> None:
-    """Refuses to replace what is not ours, or cannot be: better now than after hours of training.
+    """Refuse to replace a foreign or read-only directory, before hours of training are lost.
 
     Args:
-        is_ours: tells whether a folder is one that we wrote; it may hold other things, which stay.
-        early: names, or patterns of names, of the files that a folder of ours may hold before
-            `is_ours` knows it.
+        is_ours: whether LoreLM wrote a directory; it may hold other files, which stay.
+        early: names, or patterns of names, of the files that a directory of ours may hold before
+            `is_ours` recognises it.
         owned: as for :func:`replace_dir`.
 
     Raises:
-        BundleError: there is a folder with other things in it, or it cannot be written.
+        BundleError: there is a directory with other files in it, or it cannot be written.
     """
     path = path.absolute()
     try:
         recover(path, owned=owned)
         if _old(path).exists():
             raise BundleError(
-                f"{_old(path)} is in the way, which an earlier save has left: move it elsewhere"
+                f"{_old(path)} is in the way, which an earlier save has left: move it elsewhere",
+                code="bundle.old_dir_in_the_way",
             )
         if path.is_dir():
             if not is_ours(path):
@@ -62,36 +69,37 @@ def check_replaceable(
             _old(path).rename(path)
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise BundleError(f"{path} cannot be written: {error.strerror or error}") from error
+        raise _unwritable(path, error.strerror or error) from error
     if not os.access(path.parent, os.W_OK):
-        raise BundleError(f"{path} cannot be written: no right to write in {path.parent}")
+        raise _unwritable(path, f"no right to write in {path.parent}")
 
 
 def _check_contents(path: Path, *, early: Collection[str]) -> None:
     for entry in path.iterdir():
-        if entry.is_dir() or not _is_among(entry.name, early):
+        if entry.is_dir() or not _matches(entry.name, early):
             raise BundleError(
                 f"{path} is a folder that holds other things (such as {entry.name}): give --out a "
-                "new folder"
+                "new folder",
+                code="bundle.foreign_dir",
             )
 
 
 def replace_dir(path: Path, files: Mapping[str, bytes], *, owned: Collection[str] = ()) -> None:
-    """Makes `path` a folder of these files.
+    """Make `path` a directory of these files; other files and subdirectories in it stay.
 
-    What else it held before stays, subfolders too, but for the files among the `owned`, which may
-    be patterns (``ids.*``).
+    The new directory is written beside the old one and takes its place by renaming. A crash at any
+    moment leaves the old directory or the new one; :func:`recover` completes the rename.
 
-    All is written beside it and takes its place by renaming. Killed at any moment, it leaves the
-    old folder or the new one; :func:`recover` puts it in place if need be.
+    Args:
+        owned: names, or patterns (``ids.*``), of old files to remove.
 
     Raises:
-        OSError: it cannot be written (the old folder is as it was).
+        OSError: it cannot be written; the old directory is unchanged.
     """
     path = path.absolute()
     recover(path, owned=owned)
     path.parent.mkdir(parents=True, exist_ok=True)
-    new, old = _new(path), _old(path)
+    new, old = path.with_name(temporary_name(path.name)), _old(path)
     shutil.rmtree(new, ignore_errors=True)
     try:
         new.mkdir()
@@ -100,7 +108,7 @@ def replace_dir(path: Path, files: Mapping[str, bytes], *, owned: Collection[str
         if path.is_dir():
             path.rename(old)
         new.rename(path)
-    except BaseException:  # Ctrl-C too
+    except BaseException:  # KeyboardInterrupt too
         shutil.rmtree(new, ignore_errors=True)
         recover(path, owned=owned)
         raise
@@ -108,10 +116,10 @@ def replace_dir(path: Path, files: Mapping[str, bytes], *, owned: Collection[str
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Puts `content` in place of a file by renaming, so that the old or the new is there, whole.
+    """Replace a file atomically.
 
     Raises:
-        OSError: it cannot be written (the old file is as it was).
+        OSError: it cannot be written; the old file is unchanged.
     """
     new = path.with_name(temporary_name(path.name))
     try:
@@ -122,21 +130,21 @@ def replace_file(path: Path, content: bytes) -> None:
 
 
 def temporary_name(name: str) -> str:
-    """What :func:`replace_file` calls a file until it is whole."""
+    """Return the name that a file or directory has until it is complete."""
     return f".{name}.new"
 
 
 def disk_space_hint(num_bytes: int, error: OSError) -> str:
-    """What to do about an error where it is a lack of room, in brackets; else nothing."""
+    """Return how much disk space to free, in brackets; empty if the error has another cause."""
     is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
     return f" (free {num_bytes / 1e6:.1f} MB for it)" if is_full else ""
 
 
 def recover(path: Path, *, owned: Collection[str] = ()) -> None:
-    """Finishes what a killed :func:`replace_dir` began.
+    """Complete a :func:`replace_dir` that was killed.
 
-    The old folder goes back; where the new one is in its place, what is not ours in the old one
-    goes over, and the rest away.
+    Without a new directory, the old one is renamed back. Otherwise files of the old one that are
+    not ours move to the new one, and the rest is deleted.
 
     Args:
         owned: as for :func:`replace_dir`.
@@ -148,36 +156,34 @@ def recover(path: Path, *, owned: Collection[str] = ()) -> None:
     if not path.is_dir():
         old.rename(path)
         return
-    with suppress(OSError):  # what cannot be moved keeps the old folder there
+    with suppress(OSError):  # what cannot be moved keeps the old directory there
         for entry in [*old.iterdir()]:
-            if _is_among(entry.name, owned) or (path / entry.name).exists():
-                entry.unlink()  # which takes no folder away
+            if _matches(entry.name, owned) or (path / entry.name).exists():
+                entry.unlink()  # fails for a directory
             else:
                 entry.rename(path / entry.name)
         old.rmdir()
 
 
 def resolve_dir(path: Path) -> Path:
-    """Where to read the folder: `path`, or where a save that is under way or was killed left it.
+    """Return where to read a directory: `path`, or where an unfinished save left the old one.
 
-    Nothing is moved, since the save may be going on.
+    Nothing is moved, since the save may still be running.
 
     Raises:
-        BundleError: nobody can look.
+        BundleError: the path cannot be accessed.
     """
     path = path.absolute()
     try:
         return _old(path) if path.name and not path.exists() and _old(path).is_dir() else path
     except OSError as error:
-        raise BundleError(f"{path} cannot be read: {error.strerror or error}") from error
+        raise BundleError(
+            f"{path} cannot be read: {error.strerror or error}", code="bundle.unreadable"
+        ) from error
 
 
-def _is_among(name: str, patterns: Collection[str]) -> bool:
+def _matches(name: str, patterns: Collection[str]) -> bool:
     return any(fnmatchcase(name, pattern) for pattern in patterns)
-
-
-def _new(path: Path) -> Path:
-    return path.with_name(f".{path.name}.new")
 
 
 def _old(path: Path) -> Path:
@@ -189,3 +195,7 @@ def _write(path: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
+
+
+def _unwritable(path: Path, reason: object) -> BundleError:
+    return BundleError(f"{path} cannot be written: {reason}", code="bundle.unwritable")

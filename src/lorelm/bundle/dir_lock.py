@@ -1,4 +1,4 @@
-"""Keeps two processes from writing to one folder: :func:`lock_dir`."""
+"""Keep two processes from writing to one directory: :func:`lock_dir`."""
 
 import os
 import platform
@@ -12,38 +12,40 @@ from typing import Final
 from lorelm.errors import BundleError
 
 _LOCKED_BYTE: Final = 1 << 30
-"""Windows lets nobody read a byte that is locked: not one of those that say who holds it."""
+"""On Windows a locked byte cannot be read, so this one lies behind those that name the holder."""
 
 
 @contextmanager
 def lock_dir(path: Path) -> Iterator[None]:
-    """Holds a folder, which need not be there yet; the system lets go of it when a process dies.
+    """Lock a directory, which need not exist yet; the system releases it when the process dies.
 
-    The lock is on a file beside the folder, since the folder itself is replaced as a whole. Where
-    the file system knows no locks, nobody is kept away.
+    The lock is on a file beside the directory, because the directory itself gets replaced. On a
+    file system without locks this does nothing.
 
     Raises:
-        BundleError: another process holds it, or nothing can be written beside it.
+        BundleError: another process holds it, or the file cannot be written.
     """
     path = path.absolute()
     lock = path.with_name(f".{path.name}.lock")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = _locked(lock, path)
+        file = _acquire(lock, path)
     except OSError as error:
-        raise BundleError(f"{path} cannot be written: {error.strerror or error}") from error
+        raise BundleError(
+            f"{path} cannot be written: {error.strerror or error}", code="bundle.unwritable"
+        ) from error
     try:
         yield
     finally:
-        if sys.platform == "win32":  # which takes no file away that is open
+        if sys.platform == "win32":  # which cannot delete an open file
             file.close()
         with suppress(OSError):
             lock.unlink()
         file.close()
 
 
-def _locked(lock: Path, path: Path) -> FileIO:
-    """The file of the lock, which is held as long as it is open.
+def _acquire(lock: Path, path: Path) -> FileIO:
+    """Return the lock file, which is locked as long as it is open.
 
     Raises:
         BundleError: another process holds it.
@@ -51,19 +53,20 @@ def _locked(lock: Path, path: Path) -> FileIO:
     """
     while True:
         file = FileIO(lock, "a+")
-        if not _is_held_now(file):
+        if not _try_lock(file):
             file.seek(0)
             holder = file.read().decode() or "just begun"
             file.close()
             raise BundleError(
                 f"another run ({holder}) writes to {path}: wait for its end, or give --out another "
-                "folder"
+                "folder",
+                code="bundle.locked",
             )
         with suppress(FileNotFoundError):
             if os.path.samestat(os.fstat(file.fileno()), lock.stat()):
                 break
-        file.close()  # who held it before took the file away meanwhile
-    with suppress(OSError):  # a full disk
+        file.close()  # the process that held it before has deleted this file meanwhile
+    with suppress(OSError):  # the disk is full
         file.truncate(0)
         file.write(f"process {os.getpid()} on {platform.node()}".encode())
     return file
@@ -72,7 +75,7 @@ def _locked(lock: Path, path: Path) -> FileIO:
 if sys.platform == "win32":
     import msvcrt
 
-    def _is_held_now(file: FileIO) -> bool:
+    def _try_lock(file: FileIO) -> bool:
         file.seek(_LOCKED_BYTE)
         try:
             msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
@@ -83,11 +86,11 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-    def _is_held_now(file: FileIO) -> bool:
+    def _try_lock(file: FileIO) -> bool:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except (BlockingIOError, PermissionError):  # the latter over NFS
             return False
         except OSError:
-            return True  # there are no locks here
+            return True  # the file system has no locks
         return True

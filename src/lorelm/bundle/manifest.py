@@ -208,7 +208,7 @@ class Manifest(_Section):
     """Everything about a bundle but its tensors and words.
 
     Attributes:
-        created_by: the version of LoreLM that wrote it.
+        created_by: the version of LoreLM that wrote it; ``save_bundle`` fills it in, and `files`.
         tokenizer: style of the tokenizer.
         model: the sizes of the model.
         reads_eos_first: whether a prompt is read after an `<eos>`, as training does; a model that
@@ -226,7 +226,7 @@ class Manifest(_Section):
     """
 
     format_version: Literal[1] = FORMAT_VERSION
-    created_by: str
+    created_by: str = ""
     tokenizer: str
     model: ModelConfig
     reads_eos_first: bool = True
@@ -240,7 +240,7 @@ class Manifest(_Section):
     ngram: NGramFacts | None = None
     cache: CacheFacts | None = None
     figures: Figures | None = None
-    files: dict[str, str]
+    files: dict[str, str] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _has_an_origin(self) -> Self:

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import click
 
-from lorelm.bundle.bundle import check_output_dir
 from lorelm.bundle.importing.foreign_model import IMPORTED_STYLES
 from lorelm.bundle.importing.imported_model import ImportedModel, import_model
 from lorelm.bundle.quoting import quoted
+from lorelm.bundle.writer import check_output_dir
 from lorelm.cli.printable import printable
 
 

@@ -14,8 +14,8 @@ import click
 from click.core import ParameterSource
 
 from lorelm.bundle import Bundle
-from lorelm.bundle.bundle import find_manifest
 from lorelm.bundle.dir_lock import lock_dir
+from lorelm.bundle.layout import find_manifest
 from lorelm.bundle.quoting import quoted
 from lorelm.cli.evaluating import evaluate_bundle
 from lorelm.cli.figures_display import show_figures

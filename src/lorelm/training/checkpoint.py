@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from lorelm.bundle.atomic_dir import disk_space_hint, replace_file, resolve_dir
-from lorelm.bundle.bundle import CHECKPOINT, MANIFEST
+from lorelm.bundle.layout import CHECKPOINT, MANIFEST
 from lorelm.bundle.quoting import quoted
 from lorelm.errors import CheckpointError
 

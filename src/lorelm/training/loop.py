@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import torch
 
-from lorelm.bundle.bundle import CHECKPOINT
+from lorelm.bundle.layout import CHECKPOINT
 from lorelm.bundle.quoting import quoted
 from lorelm.corpus.preparation import Corpus
 from lorelm.errors import RecipeError, TrainingStoppedError, WorkerLostError

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from lorelm.bundle.atomic_dir import replace_file
-from lorelm.bundle.bundle import METRICS_SO_FAR
+from lorelm.bundle.layout import METRICS_SO_FAR
 from lorelm.model.lstm import LSTMLanguageModel
 from lorelm.training.listener import EpochReport, ListenerBefore, TrainingListener
 

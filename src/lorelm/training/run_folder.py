@@ -6,8 +6,9 @@ from functools import partial
 from pathlib import Path
 
 from lorelm.bundle.atomic_dir import resolve_dir
-from lorelm.bundle.bundle import CHECKPOINT, lock_output_dir
+from lorelm.bundle.layout import CHECKPOINT
 from lorelm.bundle.quoting import quoted
+from lorelm.bundle.writer import lock_output_dir
 from lorelm.errors import BundleError, CheckpointError, TrainingStoppedError
 from lorelm.training.checkpoint import Checkpoint, last_checkpoint
 from lorelm.training.processes import Processes

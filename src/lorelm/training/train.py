@@ -12,9 +12,8 @@ from typing import Any, Final
 
 import torch
 
-from lorelm.bundle import Bundle
-from lorelm.bundle.bundle import save_bundle
-from lorelm.bundle.manifest import CorpusFacts, Evaluation, TrainingFacts
+from lorelm.bundle import Bundle, BundleContents, save_bundle
+from lorelm.bundle.manifest import CorpusFacts, Evaluation, Manifest, TrainingFacts
 from lorelm.corpus.documents import Documents
 from lorelm.corpus.large_corpus import is_large
 from lorelm.corpus.preparation import Corpus, prepare_corpus
@@ -287,26 +286,29 @@ def _save(
         seconds=round(trained.epochs[-1].seconds, 1),
         device=device,
     )
-    save_bundle(
-        out,
-        vocabulary=corpus.vocabulary,
-        tokenizer=corpus.tokenizer,
+    manifest = Manifest(
+        tokenizer=corpus.tokenizer.style,
         model=trained.model.config,
-        graphs=graphs,
-        weights=None if options.serving_only else weights,
-        weight_type="float16" if options.compact else "float32",
         recipe=recipe.to_dict(),
         corpus=_facts(corpus),
         evaluation=evaluation,
         training=training,
+        ngram=counted.facts if counted else None,
+        cache=tune_cache(served, corpus.valid.stream, counted),
+    )
+    contents = BundleContents(
+        manifest=manifest,
+        vocabulary=corpus.vocabulary,
+        graphs=graphs,
+        weights=None if options.serving_only else weights,
+        weight_type="float16" if options.compact else "float32",
         spelling=SpellingModel.of_training_part(corpus).characters,
         copies=_copies(corpus),
         ngram=counted.model if counted and options.with_ngram else None,
-        ngram_facts=counted.facts if counted else None,
-        cache=tune_cache(served, corpus.valid.stream, counted),
         metrics=metrics_lines(trained.epochs).encode(),
         curves=_curves(trained, corpus, counted),
     )
+    save_bundle(out, contents)
     return TrainingResult(path=out, corpus=corpus, evaluation=evaluation, training=training)
 
 

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from lorelm.bundle import Bundle
-from lorelm.bundle.bundle import METRICS
+from lorelm.bundle.layout import METRICS
 from lorelm.cli.evaluating import EvaluationSettings, evaluate_bundle
 from lorelm.corpus.documents import Documents
 from lorelm.corpus.preparation import Corpus

@@ -15,7 +15,7 @@ import pytest
 from matplotlib.axes import Axes
 
 from lorelm.bundle import Bundle
-from lorelm.bundle.bundle import METRICS
+from lorelm.bundle.layout import METRICS
 from lorelm.cli.evaluating import EvaluationSettings, evaluate_bundle
 from lorelm.corpus.preparation import Corpus
 from lorelm.corpus.tokenizer import make_tokenizer

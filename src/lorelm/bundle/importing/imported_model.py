@@ -3,10 +3,10 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lorelm.bundle.bundle import lock_output_dir, save_bundle
 from lorelm.bundle.importing.foreign_model import ModelFromElsewhere, read_model
 from lorelm.bundle.importing.reconciling import reconcile
-from lorelm.bundle.manifest import ImportedFacts
+from lorelm.bundle.manifest import ImportedFacts, Manifest
+from lorelm.bundle.writer import BundleContents, lock_output_dir, save_bundle
 from lorelm.corpus.vocabulary import Vocabulary
 from lorelm.runtime.step_graph import PRECISIONS, build_step_graph
 
@@ -32,24 +32,25 @@ class ImportedModel(ModelFromElsewhere):
             BundleError: it cannot be written, or the folder holds other things.
             MissingExtraError: the packages that write a bundle are not installed.
         """
+        manifest = Manifest(
+            tokenizer=self.tokenizer.style,
+            model=self.config,
+            reads_eos_first=False,
+            never_written=self.never_written,
+            precision="float32",  # what int8 costs this model was not measured
+            imported=ImportedFacts(
+                checkpoint=self.checkpoint,
+                vocabulary=self.vocabulary_file,
+                never_seen=self.never_seen,
+                notices=self.notices,
+            ),
+        )
+        graphs = {p: build_step_graph(self.weights, self.config, p) for p in PRECISIONS}
+        contents = BundleContents(
+            manifest=manifest, vocabulary=self.vocabulary, graphs=graphs, weights=self.weights
+        )
         with lock_output_dir(out):
-            save_bundle(
-                out,
-                vocabulary=self.vocabulary,
-                tokenizer=self.tokenizer,
-                model=self.config,
-                graphs={p: build_step_graph(self.weights, self.config, p) for p in PRECISIONS},
-                weights=self.weights,
-                reads_eos_first=False,
-                never_written=self.never_written,
-                precision="float32",  # nobody has measured what int8 costs this model
-                imported=ImportedFacts(
-                    checkpoint=self.checkpoint,
-                    vocabulary=self.vocabulary_file,
-                    never_seen=self.never_seen,
-                    notices=self.notices,
-                ),
-            )
+            save_bundle(out, contents)
 
 
 def import_model(

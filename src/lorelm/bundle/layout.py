@@ -1,0 +1,102 @@
+"""On-disk layout of a bundle: the directory of a trained model, the only form models are kept in.
+
+::
+
+    manifest.json         what it is, how it was made, its metrics, the SHA-256 of each file
+    vocabulary.json       the words in the order of their ids
+    weights.safetensors   the weights                      (not in a serving bundle)
+    step.float32.onnx     one step of the model            (not in a serving or compact bundle)
+    step.int8.onnx        the same in int8, four times faster: the default for serving
+    spelling.npz          character n-gram model that prices unknown words
+    copies.npz            fingerprints of the training text, to detect copied spans
+    ngram.npz             n-gram model of the training text (optional)
+    metrics.jsonl         training metrics, one line per epoch
+    curves.png            the same as a plot               (where Matplotlib is installed)
+"""
+
+from pathlib import Path
+from typing import Final
+
+from lorelm.bundle.atomic_dir import resolve_dir, temporary_name
+from lorelm.bundle.manifest import Manifest
+from lorelm.corpus.large_corpus import STORE_PATTERNS
+from lorelm.errors import BundleError
+from lorelm.runtime.step_graph import PRECISIONS, Precision
+
+MANIFEST: Final = "manifest.json"
+VOCABULARY: Final = "vocabulary.json"
+WEIGHTS: Final = "weights.safetensors"
+SPELLING: Final = "spelling.npz"
+COPIES: Final = "copies.npz"
+NGRAM: Final = "ngram.npz"
+METRICS: Final = "metrics.jsonl"
+CURVES: Final = "curves.png"
+METRICS_SO_FAR: Final = "metrics.so-far.jsonl"
+CHECKPOINT: Final = "checkpoint.safetensors"
+
+
+def graph_name(precision: Precision) -> str:
+    return f"step.{precision}.onnx"
+
+
+TRAINING_FILES: Final = (
+    *(METRICS_SO_FAR, CHECKPOINT),
+    *map(temporary_name, (METRICS_SO_FAR, CHECKPOINT)),
+    *STORE_PATTERNS,
+)
+"""Names and patterns of files that exist during training; saving the bundle removes them."""
+
+OWNED_FILES: Final = (
+    *(MANIFEST, VOCABULARY, WEIGHTS, SPELLING, COPIES, NGRAM, CURVES),
+    temporary_name(MANIFEST),
+    *TRAINING_FILES,
+    *map(graph_name, PRECISIONS),
+)
+"""Names and patterns of files that saving a bundle replaces; other files in the directory stay."""
+
+EMBEDDED_PATH: Final = Path(__file__).parent / "embedded"
+"""The bundle that the package ships, trained on Shakespeare's plays."""
+
+EMBEDDED_NAME: Final = "shakespeare"
+"""Name of the embedded model wherever the path of a bundle is expected."""
+
+
+def find_bundle(path: str | Path) -> Path:
+    """Return the directory to read a bundle from.
+
+    :data:`EMBEDDED_NAME` is the embedded model, unless a directory of that name holds a bundle or
+    an unfinished training run.
+
+    Raises:
+        BundleError: the directory cannot be accessed.
+    """
+    folder = resolve_dir(Path(path))
+    if str(path) == EMBEDDED_NAME and not any(
+        (folder / name).is_file() for name in (MANIFEST, CHECKPOINT)
+    ):
+        return EMBEDDED_PATH
+    return folder
+
+
+def find_manifest(path: Path) -> Manifest | None:
+    """Return the manifest of the bundle in a directory, None where there is no bundle."""
+    try:
+        return Manifest.from_json(read_file(path / MANIFEST), where=MANIFEST)
+    except BundleError:
+        return None
+
+
+def read_file(path: Path) -> bytes:
+    """Return the content of a file of a bundle.
+
+    Raises:
+        BundleError: it is missing or cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise BundleError(
+            f"{path} is missing or cannot be read ({error.strerror or error}): name a folder that "
+            "lorelm train wrote with --out, or restore the file",
+            code="bundle.missing_file",
+        ) from error

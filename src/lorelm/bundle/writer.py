@@ -1,0 +1,165 @@
+"""Write a bundle: :func:`save_bundle`."""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from lorelm.bundle.atomic_dir import (
+    check_output_path,
+    check_replaceable,
+    disk_space_hint,
+    replace_dir,
+)
+from lorelm.bundle.dir_lock import lock_dir
+from lorelm.bundle.layout import (
+    CHECKPOINT,
+    COPIES,
+    CURVES,
+    EMBEDDED_PATH,
+    MANIFEST,
+    METRICS,
+    NGRAM,
+    OWNED_FILES,
+    SPELLING,
+    TRAINING_FILES,
+    VOCABULARY,
+    WEIGHTS,
+    find_manifest,
+    graph_name,
+)
+from lorelm.bundle.manifest import Manifest
+from lorelm.corpus.vocabulary import Vocabulary
+from lorelm.errors import BundleError, MissingExtraError
+from lorelm.ngrams.fingerprints import FingerprintIndex
+from lorelm.ngrams.kneser_ney import KneserNey
+from lorelm.runtime.step_graph import Precision, Weights
+from lorelm.version import VERSION
+
+WeightType = Literal["float32", "float16"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BundleContents:
+    """Everything that a bundle is written from.
+
+    Attributes:
+        manifest: all metadata; :func:`save_bundle` fills in its `created_by` and `files`.
+        weights: None makes a serving bundle, which cannot be trained further.
+        weight_type: the number format of the weights on disk.
+        spelling: character n-gram model that prices unknown words.
+        copies: None where copied spans can be neither detected nor forbidden.
+        ngram: None where the bundle cannot mix the network with an n-gram model.
+        metrics: the lines of ``metrics.jsonl``.
+        curves: the plot ``curves.png``.
+    """
+
+    manifest: Manifest
+    vocabulary: Vocabulary
+    graphs: Mapping[Precision, bytes]
+    weights: Weights | None = None
+    weight_type: WeightType = "float32"
+    spelling: KneserNey | None = None
+    copies: FingerprintIndex | None = None
+    ngram: KneserNey | None = None
+    metrics: bytes = b""
+    curves: bytes | None = None
+
+    def files(self) -> dict[str, bytes]:
+        """Return the content of every file by its name.
+
+        Raises:
+            MissingExtraError: the package ``safetensors`` is not installed.
+        """
+        files = {VOCABULARY: self.vocabulary.to_json().encode()}
+        files |= {graph_name(precision): graph for precision, graph in self.graphs.items()}
+        models = {SPELLING: self.spelling, COPIES: self.copies, NGRAM: self.ngram}
+        files |= {name: model.to_bytes() for name, model in models.items() if model is not None}
+        if self.weights is not None:
+            is_tied = self.manifest.model.tied
+            files[WEIGHTS] = _serialize(self.weights, self.weight_type, tied=is_tied)
+        hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+        metadata = {"created_by": f"lorelm {VERSION}", "files": hashes}
+        files[MANIFEST] = self.manifest.model_copy(update=metadata).to_json()
+        if self.metrics:
+            files[METRICS] = self.metrics
+        if self.curves is not None:
+            files[CURVES] = self.curves
+        return files
+
+
+def save_bundle(path: str | Path, contents: BundleContents) -> None:
+    """Write a bundle and replace one that may be there, atomically.
+
+    Files in the directory that are not those of a bundle stay.
+
+    Raises:
+        BundleError: it cannot be written.
+        MissingExtraError: the package ``safetensors`` is not installed.
+    """
+    files = contents.files()
+    try:
+        replace_dir(Path(path), files, owned=OWNED_FILES)
+    except OSError as error:
+        hint = disk_space_hint(sum(map(len, files.values())), error)
+        raise BundleError(
+            f"bundle {path} cannot be written: {error.strerror or error}{hint}",
+            code="bundle.unwritable",
+        ) from error
+
+
+def check_output_dir(path: str | Path) -> None:
+    """Refuse what :func:`lock_output_dir` would refuse, and leave no trace.
+
+    Raises:
+        BundleError: see :func:`lock_output_dir`.
+    """
+    path = Path(path)
+    if path.is_dir():
+        with lock_output_dir(path):
+            pass
+    else:
+        check_output_path(path)
+
+
+@contextmanager
+def lock_output_dir(path: str | Path) -> Iterator[None]:
+    """Hold the directory that a bundle will be saved to, from before the work to after it.
+
+    Raises:
+        BundleError: it holds something else than a bundle or an unfinished run, is the embedded
+            bundle, cannot be written, or is locked by another run.
+    """
+    path = Path(path)
+    if path.resolve() == EMBEDDED_PATH.resolve():
+        raise BundleError(
+            f"{path} is the model that LoreLM comes with: give --out a new folder",
+            code="bundle.embedded",
+        )
+    check_output_path(path)
+    with lock_dir(path):
+        check_replaceable(
+            path, is_ours=_is_ours, early=(METRICS, *TRAINING_FILES), owned=OWNED_FILES
+        )
+        yield
+
+
+def _is_ours(path: Path) -> bool:
+    return (path / CHECKPOINT).is_file() or find_manifest(path) is not None
+
+
+def _serialize(weights: Weights, weight_type: WeightType, *, tied: bool) -> bytes:
+    try:
+        from safetensors.numpy import save
+    except ImportError as error:
+        raise MissingExtraError("writing a model's weights", "train") from error
+    # A tied matrix is stored once, as the embedding.
+    stored = {
+        name: array.astype(weight_type)
+        for name, array in weights.items()
+        if not (tied and name == "fc.weight")
+    }
+    serialized: bytes = save(stored)
+    return serialized
