@@ -11,20 +11,23 @@ serve: .venv/serving  ## Serve the embedded model at http://127.0.0.1:5000/
 	$(BIN)/lorelm serve
 
 test: .venv/development  ## Run all tests, a process a core, each file in one of them
+	node --test tests/server/static/*.test.js
 	$(BIN)/python -m pytest -n auto --dist loadfile
 
-check: .venv/development  ## What CI runs before the tests
+check: .venv/development node_modules/.installed  ## What CI runs before the tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	npm run --silent check
 
-format: .venv/development
+format: .venv/development node_modules/.installed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+	npm run --silent format
 
 clean:
-	rm -rf .venv
+	rm -rf .venv node_modules
 
 $(BIN)/python:
 	$(PYTHON) -m venv .venv
@@ -37,4 +40,9 @@ $(BIN)/python:
 
 .venv/development: .venv/serving
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@
+
+# Tools that check the page's JavaScript; `make serve` needs no Node.
+node_modules/.installed: package-lock.json package.json
+	npm ci --silent
 	touch $@

@@ -1,5 +1,6 @@
 """For everybody: axe's rules, the keyboard alone, small screens, and no script at all."""
 
+import re
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -103,12 +104,12 @@ def test_without_a_script_it_is_a_form(browser: Browser, url: str) -> None:
         page.get_by_label("Temperature", exact=True).fill("2")
         page.get_by_role("button", name="Generate").click()
         sample = page.locator(".sample")
-        assert sample.inner_text().startswith("The fox ")
+        assert re.match(r"The fox\W", sample.inner_text())
         assert page.get_by_label("Your text").input_value() == "The fox"
         assert page.get_by_label("Length").input_value() == "9"
         assert "%; or: " in (sample.locator(".word").first.get_attribute("title") or "")
         text = sample.inner_text()
-        page.get_by_role("button", name="Go on from here").click()
+        page.get_by_role("button", name="Continue from here").click()
         assert sample.inner_text().startswith(text)
         for name in ("Again", "Undo", "Stop"):
             assert page.get_by_role("button", name=name).count() == 0

@@ -85,7 +85,7 @@ def test_a_sample_can_be_rewritten_in_the_middle(desk: Desk) -> None:
     expect(desk.card).to_be_visible()
     desk.set(Samples=1)
     sample.locator(".word").nth(1).click()
-    desk.card.get_by_role("button", name="Go on from here").click()
+    desk.card.get_by_role("button", name="Continue from here").click()
     desk.wait()
     assert desk.words.nth(0).inner_text() == first
     assert desk.page.locator("#samples article").count() == 0

@@ -117,7 +117,7 @@ def test_without_a_script_the_history_works_too(browser: Browser, url: str) -> N
         page.get_by_role("button", name="Make it again").click()
         expect(page.get_by_role("status")).to_have_text("Made again, word for word.")
         assert page.locator(".sample").inner_text() == text
-        page.get_by_role("button", name="Go on from here").click()
+        page.get_by_role("button", name="Continue from here").click()
         assert page.locator(".sample").inner_text().startswith(text)
 
 

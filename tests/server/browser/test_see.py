@@ -173,7 +173,7 @@ def test_unknown_words_are_underlined_and_the_nearest_are_offered(desk: Desk) ->
     offered = desk.page.locator("#unknown")
     expect(offered).to_contain_text("foxe")
     assert sorted(desk.page.evaluate(UNDERLINED)) == ["a", "foxe", "foxe", "met", "millwheel"]
-    offered.get_by_role("button", name="Write fox in place of foxe").click()
+    offered.get_by_role("button", name="Replace foxe with fox").click()
     assert desk.text == "The fox met a fox by the millwheel"
     expect(offered).not_to_contain_text("foxe")
     desk.press("Undo")
@@ -183,7 +183,7 @@ def test_unknown_words_are_underlined_and_the_nearest_are_offered(desk: Desk) ->
 def test_a_known_word_stays_where_another_spelling_of_it_is_unknown(desk: Desk) -> None:
     desk.page.keyboard.type("The owl, thE owl")
     offered = desk.page.locator("#unknown")
-    offered.get_by_role("button", name="Write the in place of thE").click()
+    offered.get_by_role("button", name="Replace thE with the", exact=True).click()
     assert desk.text == "The owl, the owl"
 
 
@@ -209,7 +209,7 @@ def test_copies_are_marked_and_can_be_avoided(desk: Desk, is_novel: bool) -> Non
     assert (num_copied == 0) == is_novel
     if not is_novel:
         desk.surface.locator(".copied").first.hover()
-        expect(desk.card).to_contain_text("in a row in the training text")
+        expect(desk.card).to_contain_text("copied from the training text")
         reply = desk.ask("api/generate", prompt="", seed=desk.seed, temperature=0.3)
         [sample] = reply["samples"]
         span = sample["copied_spans"][0]

@@ -103,7 +103,7 @@ def test_undo_takes_back_each_thing_at_once(desk: Desk) -> None:
     assert desk.text != text
     desk.press("Undo")
     assert desk.text == text
-    for act in ("Go on from here", 0):
+    for act in ("Continue from here", 0):
         desk.words.nth(1).click()
         buttons = desk.card.get_by_role("button")
         (buttons.nth(act) if act == 0 else desk.card.get_by_role("button", name=act)).click()
@@ -159,7 +159,7 @@ def test_a_click_on_a_word_goes_on_from_there(desk: Desk) -> None:
         }"""
     )
     desk.words.nth(1).click()
-    desk.card.get_by_role("button", name="Go on from here").click()
+    desk.card.get_by_role("button", name="Continue from here").click()
     desk.wait()
     settings = {"temperature": 2, "seed": desk.seed, "min_len": 12, "max_len": 12}
     reply = desk.ask("api/generate", prompt=prompt, **settings)
@@ -225,7 +225,7 @@ def test_settings_and_text_are_remembered(new_desk: NewDesk) -> None:
     expect(other.page.get_by_label("Temperature", exact=True)).to_have_value("1.7")
     assert other.text == ""
     other.page.get_by_text("More settings").click()
-    other.press("The usual settings")
+    other.press("Default settings")
     expect(other.page.get_by_label("Temperature", exact=True)).to_have_value("0.8")
     expect(other.page.get_by_label("Novel only")).not_to_be_checked()
 
@@ -260,7 +260,7 @@ def test_a_wrong_number_that_is_folded_away_is_shown(desk: Desk) -> None:
 
     def go_on() -> None:
         desk.words.first.click()
-        desk.card.get_by_role("button", name="Go on from here").click()
+        desk.card.get_by_role("button", name="Continue from here").click()
 
     for act in (lambda: desk.press("Generate"), lambda: desk.press("Again"), go_on):
         desk.set(Top_p=7)
@@ -294,7 +294,7 @@ def test_what_is_refused_takes_nothing_away(desk: Desk) -> None:
     desk.press("Redo")
     assert desk.text == text
     expect(redo).to_be_disabled()
-    for act in ("Again", "Go on from here"):
+    for act in ("Again", "Continue from here"):
         if act != "Again":
             desk.words.nth(0).click()
         desk.press(act)

@@ -8,8 +8,8 @@ from typing import Final
 
 from lorelm.generation.reply import Alternative, Sample, Token
 
-_LEVEL_BORDERS: Final = (0.5, 0.2, 0.05, 0.01)
-"""A word is of the level whose border its probability reaches; static/words.js has the same."""
+LEVEL_BOUNDS: Final = (0.5, 0.2, 0.05, 0.01)
+"""Lower bounds of a word's probability for levels 0 to 3; below the last one, it has level 4."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +47,7 @@ def _shown(token: Token, *, is_copied: bool) -> ShownWord:
     return ShownWord(
         space=token.text[: len(token.text) - len(text)],
         text=text,
-        level=sum(probability < border for border in _LEVEL_BORDERS),
+        level=sum(probability < bound for bound in LEVEL_BOUNDS),
         title=_title(probability, token.alternatives, text, is_copied=is_copied),
         is_copied=is_copied,
     )

@@ -10,12 +10,26 @@ from lorelm.errors import LoreLMError
 from lorelm.generation.settings import NOVEL_SPAN_USUAL
 from lorelm.history.record import Record
 from lorelm.server.history.log import Asker, HistoryLog
-from lorelm.server.pages.form import controls, explained
-from lorelm.server.pages.shown_words import shown_words
+from lorelm.server.pages.form import NUM_ALTERNATIVES, controls, explained
+from lorelm.server.pages.shown_words import LEVEL_BOUNDS, shown_words
 from lorelm.server.pages.written import Written, given_to_script
 from lorelm.server.request_model import MAX_TEXT_CHARACTERS
 from lorelm.server.served_models import ServedModels
 from lorelm.server.settings import ServerSettings
+
+
+def page_data(given: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the values that the script of the page reads, see ``PageData`` in static/types.d.ts.
+
+    Args:
+        given: the text that the script shows.
+    """
+    return {
+        "num_alternatives": NUM_ALTERNATIVES,
+        "max_prompt_length": MAX_TEXT_CHARACTERS,
+        "level_bounds": LEVEL_BOUNDS,
+        "given": given,
+    }
 
 
 class WritePage:
@@ -90,7 +104,7 @@ class WritePage:
             history=self._history,
             form=form,
             written=written,
-            given=given or given_to_script(written),
+            page_data=page_data(given or given_to_script(written)),
             note=note,
             error=explained(error, self._labels) if error else "",
         )

@@ -1,26 +1,38 @@
-// Asks the server. All addresses are relative, so the page works under any path prefix.
+// Client of the JSON API. Addresses are relative to this file, so any path prefix works.
 
-/** Where the page lies. */
+/** The address of the page. */
 export const ROOT = new URL("..", import.meta.url);
 
-/** What the server, or the lack of one, has to say to a person. */
-export class Refusal extends Error {}
+/** A request that failed, with a sentence for the user. */
+export class RequestError extends Error {
+  /** @param {string} message @param {string | null} [field] The field that was wrong. */
+  constructor(message, field = null) {
+    super(message);
+    this.field = field;
+  }
+}
 
-/** The events of a generation as they come: `{name, data}`. */
-export async function* generate(asked, signal) {
-  const accept = "text/event-stream"; // some proxies pass on piece by piece only what is asked for so
-  const response = await post("api/generate", { ...asked, stream: true }, signal, accept);
+/**
+ * Yield the events of a generation as they arrive.
+ * @param {RequestBody} body @param {AbortSignal} signal
+ * @returns {AsyncGenerator<ApiEvent, void, void>}
+ */
+export async function* generate(body, signal) {
+  // Some proxies stream a response only when the request asks for events.
+  const accept = "text/event-stream";
+  const response = await post("api/generate", { ...body, stream: true }, signal, accept);
+  if (!response.body) throw new RequestError("The server sent an empty response.");
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
   let isDone = false;
   while (!isDone) {
-    const { value, done } = await reader.read().catch((error) => broken(error, signal));
-    if (done) throw new Refusal("The connection broke before the text was finished.");
+    const { value, done } = await reader.read().catch((error) => rethrow(error, signal));
+    if (done) throw new RequestError("The connection broke before the text was finished.");
     const parts = (rest + value).split("\n\n");
-    rest = parts.pop();
+    rest = parts.pop() ?? "";
     for (const part of parts) {
-      const event = parse(part);
-      if (event.name === "error") throw new Refusal(`${event.data.message}.`);
+      const event = parseEvent(part);
+      if (event.name === "error") throw new RequestError(`${event.data.message}.`);
       isDone ||= event.name === "done";
       yield event;
     }
@@ -28,39 +40,53 @@ export async function* generate(asked, signal) {
 }
 
 /**
- * The words of a text that the model does not know: `{unknown_words: [{word, nearest}],
- * num_unknown_words}`; of very many, only the first are named.
+ * Return the words of a text that are not in the vocabulary; of very many, only the first.
+ * @param {string} text @param {string | undefined} model @param {AbortSignal} signal
+ * @returns {Promise<{unknown_words: UnknownWord[], num_unknown_words: number}>}
  */
-export async function unknownWords(text, model, signal) {
+export async function checkWords(text, model, signal) {
   const response = await post("api/check", { text, model }, signal);
   return response.json();
 }
 
-async function post(address, body, signal, accept = "application/json") {
-  const response = await fetch(new URL(address, ROOT), {
+/** @param {string} path @param {RequestBody} body @param {AbortSignal} signal */
+async function post(path, body, signal, accept = "application/json") {
+  const response = await fetch(new URL(path, ROOT), {
     method: "POST",
     headers: { "Content-Type": "application/json", "Lorelm-Page": "1", Accept: accept },
     body: JSON.stringify(body),
     signal,
-  }).catch((error) => broken(error, signal));
+  }).catch((error) => rethrow(error, signal));
   if (response.ok) return response;
   const answer = await response.json().catch(() => ({}));
   const { message, field } = answer.error ?? { message: `The server answers ${response.status}` };
-  const refusal = new Refusal(`${message}.`);
-  refusal.field = field;
-  throw refusal;
+  throw new RequestError(`${message}.`, field);
 }
 
-function broken(error, signal) {
-  if (signal?.aborted) throw error;
-  throw new Refusal("The server does not answer. Does it still run?");
+/** @param {unknown} error @param {AbortSignal} signal @returns {never} */
+function rethrow(error, signal) {
+  if (signal.aborted) throw error;
+  throw new RequestError("The server does not answer. Is it still running?");
 }
 
-function parse(text) {
+/**
+ * Parse one server-sent event; one without a name is a token.
+ * @param {string} text @returns {ApiEvent}
+ */
+export function parseEvent(text) {
   const event = { name: "token", data: null };
   for (const line of text.split("\n")) {
     if (line.startsWith("event: ")) event.name = line.slice(7);
     if (line.startsWith("data: ")) event.data = JSON.parse(line.slice(6));
   }
   return event;
+}
+
+/**
+ * Return the end of a text, as long as the server reads, without half characters.
+ * @param {string} text @param {number} maxLength
+ */
+export function promptOf(text, maxLength) {
+  const end = text.slice(-maxLength).replace(/^[\uDC00-\uDFFF]/, "");
+  return end.replace(/\p{Surrogate}/gu, "\uFFFD");
 }

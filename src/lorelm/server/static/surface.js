@@ -1,39 +1,47 @@
-// The text that a person and the model write together: plain text in which the model's words are
-// elements, with a history of its own, since the browser's knows nothing of what scripts change.
+// The editor: plain text in which the model's words are elements. It has an undo history of its
+// own, as the browser's does not contain changes by scripts.
 
+import { load, make, save } from "./dom.js";
 import { nodesOf, tokenOf } from "./words.js";
 
-const BURST_MS = 1000; // typing without so long a pause is undone at once
+const BURST_MS = 1000; // typing with shorter pauses is one step of undo
 const HISTORY_LIMIT = 200;
+const SAVE_AFTER_MS = 500; // a long text has a megabyte: too much to save after every key
+const KEY = "lorelm.text";
 
 export class Surface {
   #element;
-  #end = document.createElement("br"); // without it, a line break at the end is not seen
+  #end = document.createElement("br"); // makes a line break at the end visible
   #onChange;
+  /** @type {Content[]} */
   #undo = [];
+  /** @type {Content[]} */
   #redo = [];
   #typedAt = -Infinity;
   #willScroll = false;
 
-  /** Takes the place of a text area; `onChange()` is told of every change. */
+  /**
+   * Replace a text area.
+   * @param {HTMLTextAreaElement} textarea @param {HTMLElement} label
+   * @param {() => void} onChange Called after every change.
+   */
   constructor(textarea, label, onChange) {
-    const element = document.createElement("div");
-    element.id = "surface";
+    const properties = { id: "surface", spellcheck: false, contentEditable: "true" };
+    const element = make("div", properties, textarea.value, this.#end);
     element.dataset.placeholder = textarea.placeholder;
     element.setAttribute("role", "textbox");
     element.setAttribute("aria-multiline", "true");
     element.setAttribute("aria-labelledby", label.id);
-    element.spellcheck = false;
-    element.contentEditable = "true";
-    element.append(textarea.value, this.#end);
     textarea.replaceWith(element);
     label.addEventListener("click", () => element.focus());
     this.#element = element;
     this.#onChange = onChange;
     this.isLocked = false;
     element.addEventListener("beforeinput", (event) => this.#beforeInput(event));
-    element.addEventListener("input", (event) => this.#afterInput(event));
-    element.addEventListener("compositionend", () => this.#afterInput({}));
+    element.addEventListener("input", (event) => {
+      if (event instanceof InputEvent && !event.isComposing) this.#afterInput();
+    });
+    element.addEventListener("compositionend", () => this.#afterInput());
   }
 
   get element() {
@@ -41,7 +49,7 @@ export class Surface {
   }
 
   get text() {
-    return this.#element.textContent;
+    return this.#element.textContent ?? "";
   }
 
   get canUndo() {
@@ -56,22 +64,24 @@ export class Surface {
     return this.#element.contains(document.activeElement);
   }
 
-  /** The model's word in which the caret stands, not at its end; null without. */
+  /** The word of the model that the caret is in, but not at its end; null if there is none. */
   get wordAtCaret() {
-    const { anchorNode, anchorOffset, isCollapsed } = document.getSelection();
-    const word = anchorNode?.parentElement?.closest(".word");
-    const isWithin = isCollapsed && word && this.#element.contains(word);
-    return isWithin && anchorOffset < anchorNode.length ? word : null;
+    const { anchorNode, anchorOffset, isCollapsed } = selection();
+    if (!isCollapsed || !(anchorNode instanceof Text)) return null;
+    const word = anchorNode.parentElement?.closest(".word");
+    const isInside = word instanceof HTMLElement && this.#element.contains(word);
+    return isInside && anchorOffset < anchorNode.length ? word : null;
   }
 
+  /** Append a token; return its word. @param {Token} token */
   append(token) {
-    const nodes = nodesOf(token);
+    const { nodes, word } = nodesOf(token);
     this.#end.before(...nodes);
     this.#scrollSoon();
-    return nodes.find((node) => tokenOf(node));
+    return word;
   }
 
-  /** Once a frame: a look at the height of the text makes the browser lay all of it out. */
+  /** Scroll at most once per frame: reading the height makes the browser lay out all the text. */
   #scrollSoon() {
     if (this.#willScroll) return;
     this.#willScroll = true;
@@ -83,10 +93,13 @@ export class Surface {
 
   moveCaretToEnd() {
     this.#element.focus();
-    document.getSelection().collapse(this.#element, this.#element.childNodes.length - 1);
+    selection().collapse(this.#element, this.#element.childNodes.length - 1);
   }
 
-  /** Cuts the text behind a word, or before it and its white space. */
+  /**
+   * Delete the text after a word, with `keepsWord: false` also the word and the space before it.
+   * @param {HTMLElement} word @param {{keepsWord: boolean}} options
+   */
   cutAt(word, { keepsWord }) {
     const range = document.createRange();
     range.setEndBefore(this.#end);
@@ -94,16 +107,34 @@ export class Surface {
     else range.setStartBefore(word);
     range.deleteContents();
     if (keepsWord) return;
-    const { text } = tokenOf(word);
+    const text = tokenOf(word)?.text ?? "";
     const space = text.slice(0, text.length - text.trimStart().length);
     const last = this.#end.previousSibling;
-    if (space && last?.nodeType === Node.TEXT_NODE && last.data.endsWith(space)) {
+    if (space && last instanceof Text && last.data.endsWith(space)) {
       last.data = last.data.slice(0, -space.length);
     }
   }
 
-  /** Puts another word in the place of a person's, wherever it stands. */
-  replaceWord(range, text) {
+  /**
+   * Return the ranges of the user's own text that match a pattern, the last one first.
+   * @param {RegExp} pattern
+   */
+  findTyped(pattern) {
+    const ranges = [];
+    for (const node of this.#element.childNodes) {
+      if (!(node instanceof Text)) continue;
+      for (const match of node.data.matchAll(pattern)) {
+        const range = document.createRange();
+        range.setStart(node, match.index);
+        range.setEnd(node, match.index + match[0].length);
+        ranges.push(range);
+      }
+    }
+    return ranges.reverse();
+  }
+
+  /** Replace a range with text. @param {Range} range @param {string} text */
+  replaceRange(range, text) {
     range.deleteContents();
     range.insertNode(document.createTextNode(text));
     this.#element.normalize();
@@ -115,7 +146,7 @@ export class Surface {
     this.changed();
   }
 
-  /** Makes what stands now something that Undo comes back to. */
+  /** Make the present text, or an earlier one, a step of undo. */
   record(content = this.content()) {
     this.#undo.push(content);
     if (this.#undo.length > HISTORY_LIMIT) this.#undo.shift();
@@ -131,123 +162,162 @@ export class Surface {
     this.#exchange(this.#redo, this.#undo);
   }
 
-  /** The text as a list of strings and tokens, which `restore` puts back. */
+  /** Return the text in a form that `restore` takes. @returns {Content} */
   content() {
     const nodes = [...this.#element.childNodes].filter((node) => node !== this.#end);
-    return nodes.map((node) => tokenOf(node) ?? node.textContent);
+    return nodes.map((node) => tokenOf(node) ?? node.textContent ?? "");
   }
 
+  /** @param {Content} content */
   restore(content) {
-    const nodes = content.map((part) => {
-      if (typeof part === "string") return document.createTextNode(part);
-      return nodesOf(part).find((node) => tokenOf(node)); // its space is a string of the list
-    });
+    // The white space of a token is a string of its own in the content.
+    const nodes = content.map((part) =>
+      typeof part === "string" ? part : (nodesOf(part).word ?? ""),
+    );
     this.#element.replaceChildren(...nodes, this.#end);
     this.changed();
   }
 
+  /** Report a change. */
   changed() {
     this.#element.classList.toggle("empty", this.text === "");
     this.#onChange();
   }
 
+  /** @param {Content[]} from @param {Content[]} to */
   #exchange(from, to) {
-    if (this.isLocked || !from.length) return;
+    const content = this.isLocked ? undefined : from.pop();
+    if (!content) return;
     to.push(this.content());
     this.#typedAt = -Infinity;
-    this.restore(from.pop());
+    this.restore(content);
     if (this.hasCaret) this.moveCaretToEnd();
   }
 
+  /** @param {InputEvent} event */
   #beforeInput(event) {
     const kind = event.inputType;
-    if (this.isLocked) return event.preventDefault();
-    if (kind === "historyUndo" || kind === "historyRedo") {
+    const isUndo = kind === "historyUndo";
+    if (this.isLocked || isUndo || kind === "historyRedo" || kind.startsWith("format")) {
       event.preventDefault();
-      return kind === "historyUndo" ? this.undo() : this.redo();
+      if (isUndo) this.undo();
+      else if (kind === "historyRedo") this.redo();
+      return;
     }
-    if (kind.startsWith("format")) return event.preventDefault();
     const now = performance.now();
     if (now - this.#typedAt > BURST_MS) this.record();
     this.#typedAt = now;
-    const text = plainText(event);
+    const text = insertedText(event);
     if (text === null) return;
-    // What the browser would insert may have elements in it.
     event.preventDefault();
     this.#insert(text);
   }
 
+  /** @param {string} text */
   #insert(text) {
-    const selection = document.getSelection();
-    const range = selection.getRangeAt(0);
+    const range = selection().getRangeAt(0);
     range.deleteContents();
     const node = document.createTextNode(text);
     range.insertNode(node);
-    selection.collapse(node, text.length);
-    this.#afterInput({});
-    document.getSelection().focusNode.parentElement?.scrollIntoView({ block: "nearest" });
+    selection().collapse(node, text.length);
+    this.#afterInput();
+    selection().focusNode?.parentElement?.scrollIntoView({ block: "nearest" });
   }
 
-  #afterInput(event) {
-    if (event.isComposing) return;
+  #afterInput() {
     const caret = this.#caret();
-    for (const node of [...this.#element.childNodes]) this.#settle(node);
+    for (const node of [...this.#element.childNodes]) this.#normalizeNode(node);
     this.#element.append(this.#end);
     this.#element.normalize();
     if (caret !== null) this.#setCaret(caret);
     this.changed();
   }
 
-  /** A word that was changed by hand is the model's no more. */
-  #settle(node) {
-    if (node.nodeType === Node.TEXT_NODE || node === this.#end) return;
+  /**
+   * Turn a word that the user has edited into plain text, and so all foreign elements.
+   * @param {ChildNode} node
+   */
+  #normalizeNode(node) {
+    if (node === this.#end || !(node instanceof Element)) return;
     const word = tokenOf(node)?.text.trimStart();
-    const text = node.textContent;
+    const text = node.textContent ?? "";
     if (word === text && !node.firstElementChild) return;
-    const added = word && text.startsWith(word) ? text.slice(word.length) : "";
-    if (added && !/^[\p{L}\p{N}]/u.test(added)) {
-      node.textContent = word; // typed behind it: the word itself is as it was
-      node.after(added);
+    if (word && text.startsWith(word) && /^[^\p{L}\p{N}]/u.test(text.slice(word.length))) {
+      node.textContent = word; // the user typed after it: the word is unchanged
+      node.after(text.slice(word.length));
     } else {
       node.replaceWith(text);
     }
   }
 
-  /** How many characters stand before the caret; null where it is elsewhere. */
+  /** Return the number of characters before the caret; null if the caret is elsewhere. */
   #caret() {
-    const { focusNode, focusOffset } = document.getSelection();
-    if (!this.#element.contains(focusNode)) return null;
+    const { focusNode, focusOffset } = selection();
+    if (!focusNode || !this.#element.contains(focusNode)) return null;
     const range = document.createRange();
     range.setStart(this.#element, 0);
     range.setEnd(focusNode, focusOffset);
     return range.toString().length;
   }
 
-  #setCaret(place) {
+  /** @param {number} offset */
+  #setCaret(offset) {
     const walker = document.createTreeWalker(this.#element, NodeFilter.SHOW_TEXT);
     let before = 0;
     while (walker.nextNode()) {
-      const { length } = walker.currentNode;
-      if (place <= before + length) {
-        return document.getSelection().collapse(walker.currentNode, place - before);
+      const node = /** @type {Text} */ (walker.currentNode);
+      if (offset <= before + node.length) {
+        selection().collapse(node, offset - before);
+        return;
       }
-      before += length;
+      before += node.length;
     }
-    document.getSelection().collapse(this.#element, 0);
+    selection().collapse(this.#element, 0);
   }
 }
 
-/** The text that an event would insert where it may not be plain; null where it is. */
-function plainText(event) {
-  // Of a programme that types: the browser would make elements of the lines.
-  if (event.inputType === "insertText" && /[\r\n]/.test(event.data)) return unified(event.data);
-  if (event.inputType === "insertParagraph" || event.inputType === "insertLineBreak") return "\n";
-  if (/^insertFrom(Paste|Drop|Yank)/.test(event.inputType)) {
-    return unified(event.dataTransfer?.getData("text/plain") ?? event.data ?? "");
+/** Keeps the text in the tab, for when the page is loaded again. */
+export class SavedText {
+  #surface;
+  #timer = 0;
+
+  /** @param {Surface} surface */
+  constructor(surface) {
+    this.#surface = surface;
   }
-  return null;
+
+  saveSoon() {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.save(), SAVE_AFTER_MS);
+  }
+
+  save() {
+    clearTimeout(this.#timer);
+    const isSaved = save(sessionStorage, KEY, this.#surface.content());
+    if (!isSaved) save(sessionStorage, KEY, [this.#surface.text]); // smaller: no alternatives
+  }
+
+  /** @returns {Content | null} */
+  load() {
+    return load(sessionStorage, KEY);
+  }
 }
 
-function unified(text) {
-  return text.replace(/\r\n?/g, "\n");
+/** Return the selection of the page, which has one. */
+function selection() {
+  return /** @type {Selection} */ (document.getSelection());
+}
+
+/**
+ * Return the plain text that an input event inserts, where the browser would insert elements;
+ * null where it inserts plain text itself.
+ * @param {InputEvent} event
+ */
+function insertedText({ inputType, data, dataTransfer }) {
+  if (inputType === "insertParagraph" || inputType === "insertLineBreak") return "\n";
+  const isPasted = /^insertFrom(Paste|Drop|Yank)/.test(inputType);
+  const typed = data ?? "";
+  const isTypedByProgram = inputType === "insertText" && /[\r\n]/.test(typed);
+  if (!isPasted && !isTypedByProgram) return null;
+  return (dataTransfer?.getData("text/plain") ?? typed).replace(/\r\n?/g, "\n");
 }

@@ -1,110 +1,153 @@
-// Words that the model wrote: how they look, and the card that shows what else was likely.
+// Words that the model wrote: their elements, and the card with the alternatives to a word.
 
-const LEVEL_BORDERS = [0.5, 0.2, 0.05, 0.01]; // pages/shown_words.py has the same
+import { button, make, pageData } from "./dom.js";
+
 const SHOW_AFTER_MS = 150;
 const HIDE_AFTER_MS = 300;
 
-/** The tokens of word elements: `{text, log_probability, alternatives, copied}`. */
+/** The tokens of word elements. @type {WeakMap<Node, Token>} */
 const tokens = new WeakMap();
 
-export const tokenOf = (element) => tokens.get(element);
+/** @param {Node} node */
+export const tokenOf = (node) => tokens.get(node);
 
+/** Format a probability with at least one significant digit. @param {number} probability */
 export function percent(probability) {
   const share = 100 * probability;
   return `${probability >= 0.01 ? share.toFixed(0) : Number(share.toPrecision(1))} %`;
 }
 
-/** The nodes of a token: its white space, and the word itself as an element. */
-export function nodesOf(token) {
-  const word = token.text.trimStart();
-  const space = token.text.slice(0, token.text.length - word.length);
-  const nodes = space ? [document.createTextNode(space)] : [];
-  if (word) {
-    const element = document.createElement("span");
-    element.textContent = word;
-    element.className = `word p${levelOf(token)}`;
-    element.classList.toggle("copied", Boolean(token.copied));
-    tokens.set(element, token);
-    nodes.push(element);
-  }
-  return nodes;
-}
-
-/** Notes which tokens of a finished sample stand in the training text. */
-export function markCopied(sampleTokens, spans, elements) {
-  let place = 0;
-  for (const token of sampleTokens) {
-    const end = place + [...token.text].length; // the server counts characters, not UTF-16 units
-    const span = spans.find((each) => each.start < end && end <= each.end);
-    if (span) token.copied = span.num_tokens;
-    place = end;
-  }
-  for (const element of elements) {
-    element.classList.toggle("copied", Boolean(tokenOf(element)?.copied));
-  }
-}
-
-function levelOf(token) {
-  const probability = Math.exp(token.log_probability);
-  return LEVEL_BORDERS.filter((border) => probability < border).length;
+/**
+ * Return the tint of a probability: 0 for a likely word, the number of bounds for a surprise.
+ * @param {number} probability @param {number[]} bounds
+ */
+export function levelOf(probability, bounds) {
+  return bounds.filter((bound) => probability < bound).length;
 }
 
 /**
- * The card of one word at a time, shown beneath it while it is pointed at, or has the caret.
- *
- * `onChoice(element, alternative)` is told which word is to stand in its place, and
- * `onContinue(element)` from where to go on; where not `isIdle()`, none is shown.
+ * Return the nodes of a token: its white space as text, and the word itself as an element.
+ * @param {Token} token
+ * @returns {{nodes: Node[], word: HTMLElement | null}} `word` is null for white space alone.
  */
-export class Card {
+export function nodesOf(token) {
+  const text = token.text.trimStart();
+  const space = token.text.slice(0, token.text.length - text.length);
+  const nodes = space ? [document.createTextNode(space)] : [];
+  if (!text) return { nodes, word: null };
+  const level = levelOf(Math.exp(token.log_probability), pageData().level_bounds);
+  const word = make("span", { className: `word p${level}` }, text);
+  word.classList.toggle("copied", Boolean(token.copied));
+  tokens.set(word, token);
+  return { nodes: [...nodes, word], word };
+}
+
+/**
+ * Return for each token the length of the copied span that it belongs to, 0 without one.
+ * @param {Token[]} tokens @param {CopiedSpan[]} spans
+ */
+export function copiedLengths(tokens, spans) {
+  let end = 0;
+  return tokens.map(({ text }) => {
+    end += [...text].length; // the server counts code points, not UTF-16 units
+    return spans.find((span) => span.start < end && end <= span.end)?.num_tokens ?? 0;
+  });
+}
+
+/** One sample: its tokens, and the elements of its words. */
+export class SampleView {
+  /** @type {Token[]} */
+  tokens = [];
+  /** @type {HTMLElement[]} */
+  words = [];
+  #append;
+
+  /** @param {(token: Token) => HTMLElement | null} append Shows a token, returns its word. */
+  constructor(append) {
+    this.#append = append;
+  }
+
+  /** @param {Token} token */
+  add(token) {
+    this.tokens.push(token);
+    const word = this.#append(token);
+    if (word) this.words.push(word);
+  }
+
+  /**
+   * Mark the words that are copied from the training text.
+   * @param {{copied_spans?: CopiedSpan[] | null}} sample
+   */
+  end({ copied_spans: spans }) {
+    const lengths = copiedLengths(this.tokens, spans ?? []);
+    for (const [i, token] of this.tokens.entries()) token.copied = lengths[i];
+    for (const word of this.words) word.classList.toggle("copied", Boolean(tokenOf(word)?.copied));
+  }
+}
+
+/**
+ * The card of one word at a time. It opens below the word while the pointer is on it, and stays
+ * (pinned) after a click or while the caret is in the word.
+ */
+export class WordCard {
   #card;
+  #options;
+  /** @type {HTMLElement | null} */
   #word = null;
-  #cameFrom = null;
+  /** @type {Element | null} */
+  #cameFrom = null; // what had the focus before the card
   #timer = 0;
   #isPinned = false;
 
-  constructor(card, area, { isIdle, onChoice, onContinue }) {
+  /**
+   * @param {HTMLElement} card @param {HTMLElement} area Contains the words and the card.
+   * @param {object} options
+   * @param {() => boolean} options.isEnabled No card opens while this is false.
+   * @param {(word: HTMLElement, alternative: Alternative) => void} options.onChoice
+   * @param {(word: HTMLElement) => void} options.onContinue
+   */
+  constructor(card, area, options) {
     this.#card = card;
-    this.isIdle = isIdle;
-    this.onChoice = onChoice;
-    this.onContinue = onContinue;
-    // Not "mouseover", which comes as well where a text grows beneath a mouse that rests.
-    area.addEventListener("mousemove", (event) => {
-      const word = event.target.closest(".word");
-      const isThere = card.contains(event.target) || (word && word === this.#word);
-      if (isThere) clearTimeout(this.#timer);
-      else if (word && tokenOf(word)) this.#later(SHOW_AFTER_MS, () => this.show(word));
+    this.#options = options;
+    // Not "mouseover", which also fires when text grows beneath a resting mouse.
+    area.addEventListener("mousemove", ({ target }) => {
+      const word = wordAt(target);
+      if (this.#contains(target) || (word && word === this.#word)) clearTimeout(this.#timer);
+      else if (word) this.#later(SHOW_AFTER_MS, () => this.show(word));
     });
-    area.addEventListener("click", (event) => {
-      const word = event.target.closest(".word");
-      if (word && tokenOf(word)) this.show(word, { isPinned: true });
+    area.addEventListener("click", ({ target }) => {
+      const word = wordAt(target);
+      if (word) this.show(word, { isPinned: true });
     });
-    area.addEventListener("mouseout", (event) => {
-      const isOf = event.target.closest(".word") || card.contains(event.target);
-      if (isOf && !this.#isPinned) this.#later(HIDE_AFTER_MS, () => this.hide());
+    area.addEventListener("mouseout", ({ target }) => {
+      if (this.#isPinned || !(wordAt(target) || this.#contains(target))) return;
+      this.#later(HIDE_AFTER_MS, () => this.hide());
     });
-    area.addEventListener("scroll", () => this.hide(), { capture: true }); // of any part of it
-    card.addEventListener("keydown", (event) => this.#move(event));
+    // Scrolling any part of the area moves the word away from the card.
+    area.addEventListener("scroll", () => this.hide(), { capture: true });
+    card.addEventListener("keydown", (event) => this.#moveFocus(event));
   }
 
   get isShown() {
     return this.#word !== null;
   }
 
-  /** Whether the caret, or what is selected, begins in its word. */
-  get isOfSelection() {
-    return this.#word !== null && this.#word.contains(document.getSelection().anchorNode);
+  /** Whether the selection, or the caret, begins in the word of the card. */
+  get hasSelection() {
+    return this.#word !== null && this.#word.contains(document.getSelection()?.anchorNode ?? null);
   }
 
-  /** Shows the card of a word; a pinned one stays when the pointer leaves. */
+  /** Show the card of a word. @param {HTMLElement} word */
   show(word, { isPinned = false } = {}) {
     clearTimeout(this.#timer);
-    if (!this.isIdle() || !word.isConnected) return;
+    const token = tokenOf(word);
+    if (!token || !this.#options.isEnabled() || !word.isConnected) return;
     this.#isPinned = isPinned;
     if (word === this.#word) return;
     this.#word?.classList.remove("shown");
     this.#word = word;
     word.classList.add("shown");
-    this.#card.replaceChildren(...this.#content(word, tokenOf(word)));
+    this.#card.replaceChildren(...this.#content(word, token));
     this.#card.setAttribute("aria-label", `The word ${word.textContent}`);
     this.#card.hidden = false;
     this.#placeBelow(word);
@@ -124,52 +167,60 @@ export class Card {
     this.#card.querySelector("button")?.focus();
   }
 
-  /** Hides it; who was in it goes back to where they came from, or to another element. */
-  leave(other) {
-    const wasInside = this.#card.contains(document.activeElement);
-    const cameFrom = this.#cameFrom?.isConnected ? this.#cameFrom : other;
+  /**
+   * Hide the card; focus inside it goes back to where it came from, or to `fallback`.
+   * @param {HTMLElement} fallback
+   */
+  leave(fallback) {
+    const hadFocus = this.#card.contains(document.activeElement);
+    const cameFrom = this.#cameFrom;
     this.hide();
-    if (wasInside) cameFrom.focus();
+    if (!hadFocus) return;
+    if (cameFrom instanceof HTMLElement && cameFrom.isConnected) cameFrom.focus();
+    else fallback.focus();
   }
 
-  /** Closes the card of a word that has been taken out of the text. */
-  leaveWordThatIsGone(other) {
-    if (this.#word && !this.#word.isConnected) this.leave(other);
+  /** Hide the card of a word that is no longer in the page. @param {HTMLElement} fallback */
+  leaveRemovedWord(fallback) {
+    if (this.#word && !this.#word.isConnected) this.leave(fallback);
   }
 
-  #later(milliseconds, act) {
+  /** @param {EventTarget | null} target */
+  #contains(target) {
+    return target instanceof Node && this.#card.contains(target);
+  }
+
+  /** @param {number} milliseconds @param {() => void} action */
+  #later(milliseconds, action) {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(act, milliseconds);
+    this.#timer = setTimeout(action, milliseconds);
   }
 
+  /** @param {HTMLElement} word @param {Token} token */
   #content(word, token) {
-    const head = document.createElement("p");
-    head.append(bold(word.textContent), ` ${percent(Math.exp(token.log_probability))}`);
-    if (token.copied) head.append(`, one of ${token.copied} in a row in the training text`);
+    const head = make("p", {}, make("strong", {}, word.textContent ?? ""));
+    head.append(` ${percent(Math.exp(token.log_probability))}`);
+    if (token.copied) head.append(`, part of ${token.copied} tokens copied from the training text`);
     const others = token.alternatives.filter((other) => other.text !== token.text);
-    const list = document.createElement("ul");
-    for (const other of others) {
-      const item = document.createElement("li");
-      item.append(this.#choice(word, other, others[0]));
-      list.append(item);
-    }
-    const goOn = button("Go on from here", () => this.onContinue(word));
+    const items = others.map((other) => make("li", {}, this.#choice(word, other, others[0])));
+    const goOn = button("Continue from here", () => this.#options.onContinue(word));
     goOn.className = "quiet";
-    return [head, list, goOn];
+    return [head, make("ul", {}, ...items), goOn];
   }
 
+  /** @param {HTMLElement} word @param {Alternative} other @param {Alternative} likeliest */
   #choice(word, other, likeliest) {
-    const probability = Math.exp(other.log_probability);
-    const choice = button("", () => this.onChoice(word, other));
-    const share = document.createElement("span");
-    share.textContent = percent(probability);
+    const choice = button("", () => this.#options.onChoice(word, other));
+    const share = make("span", {}, percent(Math.exp(other.log_probability)));
     choice.append(other.text.trim() || (other.text ? "↵ new line" : "(the end)"), share);
-    choice.style.setProperty("--share", probability / Math.exp(likeliest.log_probability));
+    const relative = Math.exp(other.log_probability - likeliest.log_probability);
+    choice.style.setProperty("--share", String(relative));
     return choice;
   }
 
+  /** @param {HTMLElement} word */
   #placeBelow(word) {
-    const frame = this.#card.offsetParent.getBoundingClientRect();
+    const frame = (this.#card.offsetParent ?? document.body).getBoundingClientRect();
     const lines = word.getClientRects();
     const box = lines[lines.length - 1];
     const left = Math.min(box.left - frame.left, frame.width - this.#card.offsetWidth);
@@ -177,26 +228,22 @@ export class Card {
     this.#card.style.top = `${box.bottom - frame.top + 4}px`;
   }
 
-  #move(event) {
+  /** @param {KeyboardEvent} event */
+  #moveFocus(event) {
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     if (!step) return;
     event.preventDefault();
     const buttons = [...this.#card.querySelectorAll("button")];
-    const next = buttons.indexOf(document.activeElement) + step;
+    const next = buttons.findIndex((each) => each === document.activeElement) + step;
     buttons[(next + buttons.length) % buttons.length].focus();
   }
 }
 
-function bold(text) {
-  const element = document.createElement("strong");
-  element.textContent = text;
-  return element;
-}
-
-export function button(text, act) {
-  const element = document.createElement("button");
-  element.type = "button";
-  element.textContent = text;
-  element.addEventListener("click", act);
-  return element;
+/**
+ * Return the word that an event happened on, or null.
+ * @param {EventTarget | null} target @returns {HTMLElement | null}
+ */
+export function wordAt(target) {
+  const word = target instanceof Element ? target.closest(".word") : null;
+  return word instanceof HTMLElement && tokenOf(word) ? word : null;
 }

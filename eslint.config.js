@@ -1,0 +1,41 @@
+import js from "@eslint/js";
+
+const GLOBALS = {
+  browser: [
+    ...["document", "history", "localStorage", "sessionStorage", "addEventListener"],
+    ...["Element", "Highlight", "HTMLButtonElement", "HTMLElement", "HTMLFormElement"],
+    ...["HTMLInputElement", "HTMLSelectElement", "HTMLTextAreaElement", "InputEvent", "Node"],
+    ...["NodeFilter", "Text", "requestAnimationFrame"],
+  ],
+  both: [
+    ...["AbortController", "TextDecoderStream", "URL", "clearTimeout", "crypto", "fetch"],
+    ...["performance", "setTimeout"],
+  ],
+  node: ["Response", "TextEncoder", "ReadableStream"],
+};
+
+const globalsOf = (...kinds) =>
+  Object.fromEntries(kinds.flatMap((kind) => GLOBALS[kind]).map((name) => [name, "readonly"]));
+
+export default [
+  js.configs.recommended,
+  {
+    rules: {
+      complexity: ["error", 10],
+      eqeqeq: "error",
+      "max-lines": ["error", 350],
+      "max-lines-per-function": ["error", { max: 50, skipBlankLines: true, skipComments: true }],
+      "max-params": ["error", 7],
+      "no-var": "error",
+      "prefer-const": "error",
+    },
+  },
+  {
+    files: ["src/lorelm/server/static/*.js"],
+    languageOptions: { globals: globalsOf("browser", "both") },
+  },
+  {
+    files: ["tests/server/static/*.js"],
+    languageOptions: { globals: globalsOf("both", "node") },
+  },
+];

@@ -1,0 +1,122 @@
+// The settings of the form: what they ask the server for, and how the browser keeps them.
+
+import { byId, load, save } from "./dom.js";
+
+const KEY = "lorelm.settings";
+const SECOND = "_b"; // ends the names of the fields of the second request of a comparison
+
+/** The form's settings, kept in the browser for all tabs. */
+export class Settings {
+  #form;
+
+  /** @param {HTMLFormElement} form */
+  constructor(form) {
+    this.#form = form;
+  }
+
+  /** The chosen model; undefined where the server has only one. */
+  get model() {
+    return this.#fields.find((field) => field.name === "model")?.value;
+  }
+
+  get #fields() {
+    const elements = /** @type {(HTMLInputElement | HTMLSelectElement)[]} */ ([
+      ...this.#form.elements,
+    ]);
+    return elements.filter((element) => element.name);
+  }
+
+  /**
+   * Return the requests that the form describes.
+   * @param {RequestBody} common @param {{isAgain: boolean}} options
+   */
+  requests(common, options) {
+    return requestsOf(this.#fields, common, options);
+  }
+
+  save() {
+    const values = this.#fields
+      .filter((field) => field.validity.valid)
+      .map((field) => [field.name, isCheckbox(field) ? field.checked : field.value]);
+    save(localStorage, KEY, { ...load(localStorage, KEY), ...Object.fromEntries(values) });
+    this.showModelFacts();
+  }
+
+  restore() {
+    const values = load(localStorage, KEY) ?? {};
+    for (const field of this.#fields) {
+      const value = values[field.name];
+      if (value === undefined) continue;
+      if (isCheckbox(field)) field.checked = value;
+      else if (!(field instanceof HTMLSelectElement) || hasOption(field, value))
+        field.value = value;
+    }
+    const compare = byId("compare", HTMLInputElement);
+    const details = compare.closest("details");
+    if (details && compare.checked) details.open = true;
+    this.showModelFacts();
+  }
+
+  reset() {
+    for (const field of this.#fields) {
+      if (isCheckbox(field)) field.checked = false;
+      else if (field instanceof HTMLInputElement) field.value = field.dataset.default ?? "";
+    }
+    this.save();
+  }
+
+  /** Show the facts of the chosen model only. */
+  showModelFacts() {
+    for (const facts of document.querySelectorAll("[data-model]")) {
+      if (facts instanceof HTMLElement)
+        facts.hidden = this.model !== undefined && facts.dataset.model !== this.model;
+    }
+  }
+}
+
+/**
+ * Return one request, or two to compare, which share a seed.
+ * @param {Field[]} fields
+ * @param {RequestBody} common Fields of the body that the form does not have.
+ * @param {{isAgain: boolean}} options With `isAgain`, the seed is a new one.
+ * @returns {TitledRequest[]}
+ */
+export function requestsOf(fields, common, { isAgain }) {
+  const values = fields.map((field) => [field.name, valueOf(field)]);
+  const { compare, ...given } = Object.fromEntries(values.filter(([, value]) => value !== null));
+  const own = Object.entries(given).filter(([name]) => !name.endsWith(SECOND));
+  /** @type {RequestBody & {num_samples: number}} */
+  const body = { num_samples: 1, ...common, ...Object.fromEntries(own) };
+  if (isAgain || (compare && body.seed === undefined)) body.seed = randomSeed();
+  if (!compare) return [{ title: "Sample", body }];
+  const changes = Object.entries(given)
+    .filter(([name]) => name.endsWith(SECOND))
+    .map(([name, value]) => [name.slice(0, -SECOND.length), value]);
+  const bodies = [body, { ...body, ...Object.fromEntries(changes) }];
+  return bodies.map((each) => {
+    const title = `temperature ${each.temperature}`;
+    return { title: each.model ? `${each.model}, ${title}` : title, body: each };
+  });
+}
+
+/** Return the value of a field; null where it is empty. @param {Field} field */
+function valueOf({ type, value, checked }) {
+  const text = value.trim();
+  if (text === "" || (type === "checkbox" && !checked)) return null;
+  if (text === "true") return true;
+  return type === "number" || type === "checkbox" ? Number(text) : text;
+}
+
+function randomSeed() {
+  return crypto.getRandomValues(new Uint32Array(1))[0];
+}
+
+/** @param {Element} field @returns {field is HTMLInputElement} */
+function isCheckbox(field) {
+  return field instanceof HTMLInputElement && field.type === "checkbox";
+}
+
+/** @param {HTMLSelectElement} select @param {string} value */
+function hasOption(select, value) {
+  return [...select.options].some((option) => option.value === value);
+}

@@ -1,0 +1,46 @@
+// Types of the JSON API and of the page, for `tsc --checkJs`; no browser loads this file.
+
+type Alternative = { text: string; log_probability: number };
+
+/** `copied`: tokens of the copied span that the token belongs to; 0 if there is none. */
+type Token = Alternative & { alternatives: Alternative[]; copied?: number };
+
+/** Offsets in code points. */
+type CopiedSpan = { start: number; end: number; num_tokens: number };
+
+type SampleEnd = { finish_reason: string; copied_spans?: CopiedSpan[] | null };
+
+type ApiEvent = { name: string; data: any };
+
+type RequestBody = Record<string, unknown>;
+
+type TitledRequest = { title: string; body: RequestBody & { num_samples: number } };
+
+type UnknownWord = { word: string; nearest: string[] };
+
+type UnknownWordList = { unknown_words: UnknownWord[]; num_unknown_words: number };
+
+/** A text from the server: of the history, or written by a form without scripts. */
+type Given = { prompt: string; tokens: Token[]; copied_spans?: CopiedSpan[] };
+
+/** Values of the server, see `page_data` in pages/write_page.py. */
+type PageData = {
+  num_alternatives: number;
+  /** The server reads that many characters. */
+  max_prompt_length: number;
+  /** Lower bounds of the probabilities of the tints 0 to 3. */
+  level_bounds: number[];
+  given: Given | null;
+};
+
+/** Takes the tokens of one sample. */
+type SampleSink = { add(token: Token): void; end(sample: SampleEnd): void };
+
+/** Of one request: the seed of its first sample, and the samples that ended. */
+type Result = { seed: number; samples: SampleEnd[] };
+
+/** The text as strings and tokens, in their order. */
+type Content = (string | Token)[];
+
+/** What a request needs of a form field. */
+type Field = { name: string; type: string; value: string; checked?: boolean };
