@@ -24,8 +24,9 @@ from lorelm.bundle.manifest import Figures
 from lorelm.corpus.documents import Documents, ReadingOptions
 from lorelm.corpus.preparation import split_parts
 from lorelm.corpus.readers import read_documents
-from lorelm.evaluation.evaluate import evaluate
+from lorelm.evaluation.measure import EvaluatedModel, measure
 from lorelm.evaluation.mixture import CountedModel
+from lorelm.evaluation.spelling import SpellingModel
 from lorelm.evaluation.text import HeldOutText
 from lorelm.training.recipe import Recipe
 from lorelm.training.train import train
@@ -154,15 +155,23 @@ def _trained(corpus: BenchCorpus, recipe_name: str) -> tuple[Figures, float, flo
         bundle = Bundle.load(result.path)
         assert bundle.manifest.ngram is not None
         started = time.perf_counter()
-        counted = CountedModel.fit_as_recorded(result.corpus, bundle.manifest.ngram)
+        baseline = CountedModel.fit_as_recorded(result.corpus, bundle.manifest.ngram)
         ngram_seconds = time.perf_counter() - started
+        model = EvaluatedModel(
+            network=bundle.runtime(),
+            precision=bundle.manifest.precision,
+            tokenizer=bundle.tokenizer,
+            vocabulary=bundle.vocabulary,
+            spelling=SpellingModel.of_bundle(bundle),
+            baseline=baseline,
+        )
         text = HeldOutText.of(
             result.corpus.test.documents,
             name=corpus.title,
             tokenizer=bundle.tokenizer,
             vocabulary=bundle.vocabulary,
         )
-        figures = evaluate(bundle, text, counted=counted, samples=None, index=None).figures
+        figures = measure(model, text).figures
     return figures, ngram_seconds, result.training.seconds
 
 

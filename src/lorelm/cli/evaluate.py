@@ -6,7 +6,6 @@ from typing import Any
 import click
 
 from lorelm.bundle import Bundle
-from lorelm.cli.evaluating import DEFAULTS, EvaluationSettings, evaluate_bundle
 from lorelm.cli.figures_display import show_figures
 from lorelm.cli.options import (
     cache_option,
@@ -17,7 +16,8 @@ from lorelm.cli.options import (
     take_reading_options,
 )
 from lorelm.corpus.readers import read_documents
-from lorelm.evaluation.evaluate import EvaluationResult
+from lorelm.evaluation.evaluate import DEFAULTS, EvaluationSettings, evaluate_bundle
+from lorelm.evaluation.measure import EvaluationResult
 
 
 @click.command()

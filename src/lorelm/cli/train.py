@@ -17,13 +17,13 @@ from lorelm.bundle import Bundle
 from lorelm.bundle.dir_lock import lock_dir
 from lorelm.bundle.layout import find_manifest
 from lorelm.bundle.quoting import quoted
-from lorelm.cli.evaluating import evaluate_bundle
 from lorelm.cli.figures_display import show_figures
 from lorelm.cli.options import TIME, echo_notes, reading_options, take_reading_options
 from lorelm.cli.process_start import process_started
 from lorelm.corpus.documents import CorpusFile, Documents, ReadingOptions
 from lorelm.corpus.readers import read_documents
 from lorelm.errors import CorpusError, MissingExtraError, RecipeError, TrainingStoppedError
+from lorelm.evaluation.evaluate import evaluate_bundle
 from lorelm.training.recipe import (
     BUILT_IN_RECIPES,
     SCHEDULES,

@@ -1,224 +1,163 @@
-"""Everything that can be said of a model on a text: :func:`evaluate`."""
+"""Evaluate a model: :func:`evaluate_bundle`, or :func:`evaluate` where its parts are at hand."""
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
+from typing import Final
 
 from lorelm.bundle import Bundle
-from lorelm.bundle.manifest import Figures
-from lorelm.evaluation.calibration import Calibration, calibration
-from lorelm.evaluation.memorisation import (
-    SPAN_LENGTHS,
-    CopiedTexts,
-    CopyIndex,
-    WrittenText,
-    count_seen,
-    distinct_shares,
-    find_copies,
-)
-from lorelm.evaluation.mixture import CountedModel, mixed, ngram_log_probabilities
-from lorelm.evaluation.perplexity import Foretold, StreamScore, foretell
-from lorelm.evaluation.scores import (
-    Score,
-    bits_of_events,
-    perplexity_ratio_interval,
-    ratio_interval,
-    score,
-    share_difference_interval,
-)
+from lorelm.corpus.documents import Documents
+from lorelm.corpus.preparation import Corpus, tokenize_documents
+from lorelm.errors import BundleError, CorpusError, MissingExtraError
+from lorelm.evaluation.measure import EvaluatedModel, EvaluationResult, Samples, measure
+from lorelm.evaluation.memorisation import CopyIndex, TrainingText, WrittenText
+from lorelm.evaluation.mixture import CountedModel
 from lorelm.evaluation.spelling import SpellingModel
 from lorelm.evaluation.text import HeldOutText, require_foretold
+from lorelm.evaluation.trained_corpus import find_trained_corpus, split_as_trained
+from lorelm.generation.language_model import LanguageModel
+from lorelm.generation.settings import NUM_SAMPLES_LIMIT, GenerationSettings
 from lorelm.runtime.step_graph import Precision
-from lorelm.typing import Floats
 
 
 @dataclass(frozen=True, kw_only=True)
-class Samples:
-    """What a model wrote, and how.
+class EvaluationSettings:
+    """How to evaluate.
 
     Attributes:
-        temperature: at which it was sampled.
+        interpolate: compare with the n-gram baseline and the mixture; None: where possible.
+        num_samples: texts to generate and look up in the training text.
+        precision: of the network; None takes that of the manifest.
+        cache: evaluate the network with its neural cache too.
     """
 
-    texts: Sequence[WrittenText]
-    temperature: float
+    interpolate: bool | None = None
+    num_samples: int = 100
+    precision: Precision | None = None
+    cache: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
-class EvaluationResult:
-    """The figures, and what a report shows beside them.
-
-    Attributes:
-        network: what the network gave each event.
-        event_bits: what each event costs under the network, unknown words with their spelling
-            where the bundle has a model of it.
-        samples: what the model wrote, looked up in the training text; None where no samples were
-            given or there was no index.
-        index: the training text that was looked up in.
-    """
-
-    figures: Figures
-    text: HeldOutText
-    network: Foretold
-    event_bits: Floats
-    calibration: Calibration
-    samples: CopiedTexts | None
-    index: CopyIndex | None
+DEFAULTS: Final = EvaluationSettings()
 
 
 def evaluate(
-    bundle: Bundle,
-    text: HeldOutText,
-    *,
-    precision: Precision | None = None,
-    counted: CountedModel | None,
-    samples: Samples | None,
-    index: CopyIndex | None,
-    cache: bool = False,
+    model: EvaluatedModel, text: HeldOutText, *, num_samples: int = DEFAULTS.num_samples
 ) -> EvaluationResult:
-    """Judges a model on a text: against counting, and for copies.
+    """Evaluate a model whose parts are at hand, as in training before the bundle is written.
 
     Args:
-        precision: of the network; None takes that of the manifest.
-        counted: the n-gram model to compare with, where there is one.
-        samples: what the model wrote, to be looked up in the `index`.
-        index: the training text, where there is an index of it.
-        cache: judge the network with its neural cache too.
+        num_samples: texts to generate, if the model has an index to look them up in.
+    """
+    samples = _generate(model, num_samples) if num_samples and model.index is not None else None
+    return measure(model, text, samples)
+
+
+def evaluate_bundle(
+    bundle: Bundle,
+    settings: EvaluationSettings = DEFAULTS,
+    *,
+    documents: Documents | None = None,
+    corpus: Corpus | None = None,
+) -> EvaluationResult:
+    """Evaluate a bundle on documents, or on the test part of its corpus.
+
+    The test part is the text where no documents are given or where they are the corpus itself.
+
+    Args:
+        corpus: that of the bundle, if it is at hand; otherwise it is read again.
 
     Raises:
+        CorpusError: the text has no known word, or is a single document; or the corpus is not
+            where it was, and the text or the n-gram baseline was to come from it.
         BundleError: the bundle lacks this precision or the cache, or a file of it is damaged; or
-            it was imported, and knows no end of a document.
+            samples are wanted and there is no index of the training text; or the model was
+            imported and the text has tokens that it has never seen.
     """
+    text, corpus = _text_and_corpus(bundle, documents, corpus)
     require_foretold(text.stream, bundle)
-    precision = precision or bundle.manifest.precision
-    network = foretell(bundle.runtime(precision), text.stream)
-    calibrated = calibration(network)
-    spelling = SpellingModel.of_bundle(bundle)
-    copied = None
-    if samples is not None and index is not None:
-        copied = find_copies(samples.texts, index, text.tokenizer)
-    figures = Figures(
-        **_text_figures(text),
+    precision = settings.precision or bundle.manifest.precision
+    model = EvaluatedModel(
+        network=bundle.runtime(precision),
         precision=precision,
-        calibration_error=calibrated.error,
-        **_foretelling_figures(text, network, counted, spelling),
-        **(_cache_figures(bundle, text, precision, counted, spelling) if cache else {}),
-        **(_seen_figures(text, index) if index is not None else {}),
-        **(_copy_figures(samples, copied, text, index) if samples and copied and index else {}),
+        tokenizer=bundle.tokenizer,
+        vocabulary=bundle.vocabulary,
+        spelling=SpellingModel.of_bundle(bundle),
+        baseline=_baseline(bundle, corpus, settings),
+        index=_index(bundle, corpus, settings),
+        cached_network=bundle.runtime(precision, cache=True) if settings.cache else None,
     )
-    return EvaluationResult(
-        figures=figures,
-        text=text,
-        network=network,
-        event_bits=bits_of_events(text, network.log_probabilities, spelling),
-        calibration=calibrated,
-        samples=copied,
-        index=index,
+    return evaluate(model, text, num_samples=settings.num_samples)
+
+
+def _text_and_corpus(
+    bundle: Bundle, documents: Documents | None, corpus: Corpus | None
+) -> tuple[HeldOutText, Corpus | None]:
+    """Return the text to evaluate on, and the corpus of the bundle if it is at hand."""
+    if documents is None:
+        corpus = corpus or find_trained_corpus(bundle)
+        return HeldOutText.of_test_part(corpus), corpus
+    if itself := split_as_trained(bundle, [documents]):
+        return HeldOutText.of_test_part(itself), itself
+    text = HeldOutText.of(
+        tokenize_documents(documents, bundle.tokenizer),
+        name=documents.source,
+        tokenizer=bundle.tokenizer,
+        vocabulary=bundle.vocabulary,
     )
+    try:
+        return text, find_trained_corpus(bundle)
+    except (CorpusError, MissingExtraError):
+        return text, None
 
 
-def _text_figures(text: HeldOutText) -> dict[str, Any]:
-    unknown, words = text.unknown_counts
-    return {
-        "text": text.name,
-        "documents": len(text),
-        "tokens": len(text.stream),
-        "characters": int(text.num_characters.sum()),
-        "unknown_rate": unknown.sum() / words.sum(),
-        "unknown_rate_interval": ratio_interval(unknown, words),
-    }
-
-
-def _foretelling_figures(
-    text: HeldOutText,
-    network: Foretold,
-    counted: CountedModel | None,
-    spelling: SpellingModel | None,
-) -> dict[str, Any]:
-    figures = _score_figures(score(text, network.log_probabilities, spelling))
-    if counted is None:
-        return figures
-    ngram = counted.log_probabilities(text.stream)
-    mixture = mixed(network.log_probabilities, ngram, counted.mixture_weight)
-    return (
-        figures
-        | _score_figures(score(text, ngram, spelling), "ngram_")
-        | _score_figures(score(text, mixture, spelling), "mixture_")
-        | {
-            "ngram_order": counted.model.order,
-            "ngram_perplexities": [
-                StreamScore.of(ngram_log_probabilities(model, text.stream), text.stream).perplexity
-                for model in counted.by_order
-            ],
-            "ngram_ratio_interval": perplexity_ratio_interval(
-                text, network.log_probabilities, ngram
-            ),
-            "mixture_weight": counted.mixture_weight,
-        }
-    )
-
-
-def _cache_figures(
-    bundle: Bundle,
-    text: HeldOutText,
-    precision: Precision,
-    counted: CountedModel | None,
-    spelling: SpellingModel | None,
-) -> dict[str, Any]:
-    cached = foretell(bundle.runtime(precision, cache=True), text.stream).log_probabilities
-    figures = _score_figures(score(text, cached, spelling), "cache_")
-    if counted is not None:
-        mixture = counted.mixed(cached, text.stream, cache=True)
-        figures |= _score_figures(score(text, mixture, spelling), "cache_mixture_")
-    return figures
-
-
-def _score_figures(of: Score, prefix: str = "") -> dict[str, Any]:
-    return {prefix + name: value for name, value in asdict(of).items()}
-
-
-def _seen_figures(text: HeldOutText, index: CopyIndex) -> dict[str, Any]:
-    num_documents, num_tokens = count_seen(text.documents, index, text.tokenizer)
-    return {
-        "seen_documents": num_documents,
-        "seen_share": num_tokens / sum(map(len, text.documents)),
-    }
-
-
-def _copy_figures(
-    samples: Samples, copied: CopiedTexts, text: HeldOutText, index: CopyIndex
-) -> dict[str, Any]:
-    human = find_copies(
-        [WrittenText(tokens=tokens) for tokens in text.documents], index, text.tokenizer
-    )
-    same_length = _as_much_as(text, copied.figures.num_tokens)
-    return {
-        "samples": copied.figures.num_texts,
-        "sample_tokens": copied.figures.num_tokens,
-        "sample_temperature": samples.temperature,
-        "copied_share": copied.figures.copied_share,
-        "longest_copy": copied.figures.longest_copy,
-        "copied_lines_share": copied.figures.copied_lines_share,
-        "distinct_share": distinct_shares(samples.texts, text.tokenizer),
-        "human_copied_share": human.figures.copied_share,
-        "human_longest_copy": human.figures.longest_copy,
-        "human_copied_lines_share": human.figures.copied_lines_share,
-        "human_distinct_share": distinct_shares(same_length, text.tokenizer),
-        "copied_excess_interval": {
-            n: share_difference_interval(
-                (copied.num_copied[n], copied.num_tokens), (human.num_copied[n], human.num_tokens)
+def _baseline(
+    bundle: Bundle, corpus: Corpus | None, settings: EvaluationSettings
+) -> CountedModel | None:
+    if settings.interpolate is False:
+        return None
+    if corpus is None:
+        if not bundle.has_ngram and settings.interpolate:
+            raise CorpusError(
+                f"bundle {bundle.path} carries no n-gram model and its corpus is not where it was: "
+                "put the corpus back, or train the model again with --ngram",
+                code="evaluation.no_ngram",
             )
-            for n in SPAN_LENGTHS
-        },
-    }
+        return CountedModel.of_bundle(bundle) if bundle.has_ngram else None
+    if not corpus.is_countable:
+        if settings.interpolate:
+            raise CorpusError(
+                f"{corpus.source} is too large for an n-gram model to compare with",
+                code="evaluation.too_large",
+            )
+        return None
+    if bundle.manifest.ngram is not None:
+        return CountedModel.fit_as_recorded(corpus, bundle.manifest.ngram, bundle.manifest.cache)
+    return CountedModel.fit(corpus, bundle.runtime(settings.precision))
 
 
-def _as_much_as(text: HeldOutText, num_tokens: int) -> list[WrittenText]:
-    """The first documents of a text, so many tokens."""
-    texts: list[WrittenText] = []
-    for tokens in text.documents:
-        if num_tokens <= 0:
-            break
-        texts.append(WrittenText(tokens=tokens[:num_tokens]))
-        num_tokens -= len(tokens)
-    return texts
+def _index(bundle: Bundle, corpus: Corpus | None, settings: EvaluationSettings) -> CopyIndex | None:
+    if corpus is not None:
+        is_countable = corpus.is_countable
+        return TrainingText(corpus.train.documents, corpus.tokenizer) if is_countable else None
+    copies = bundle.copies()
+    if copies is None and settings.num_samples and bundle.manifest.imported is None:
+        raise BundleError(
+            f"bundle {bundle.path} has no index of its training text: train it again, or give "
+            "--samples 0 to look for no copies",
+            code="bundle.no_copies",
+        )
+    return copies
+
+
+def _generate(model: EvaluatedModel, num_samples: int) -> Samples:
+    """Generate texts without a prompt, with the seeds 0, 1, 2 and so on."""
+    writer = LanguageModel(model.network, model.tokenizer, model.vocabulary)
+    texts = []
+    for seed in range(0, num_samples, NUM_SAMPLES_LIMIT):
+        count = min(NUM_SAMPLES_LIMIT, num_samples - seed)
+        for sample in writer.generate(seed=seed, num_samples=count).samples:
+            texts.append(
+                WrittenText(
+                    tokens=model.tokenizer.tokenize(sample.text),
+                    is_complete=sample.finish_reason == "eos",
+                )
+            )
+    return Samples(texts=texts, temperature=GenerationSettings().temperature)

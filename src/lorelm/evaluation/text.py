@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from lorelm.bundle import Bundle
 from lorelm.corpus.documents import has_word
+from lorelm.corpus.preparation import Corpus
 from lorelm.corpus.tokenizer import EOS, UNK, Tokenizer
 from lorelm.corpus.vocabulary import EOS_ID, UNK_ID, Vocabulary
 from lorelm.corpus.windows import encode_stream
@@ -65,6 +66,21 @@ class HeldOutText:
             vocabulary=vocabulary,
             documents=documents,
             stream=encode_stream(documents, vocabulary),
+        )
+
+    @classmethod
+    def of_test_part(cls, corpus: Corpus) -> Self:
+        """Return the test part of a corpus.
+
+        Raises:
+            CorpusError: see :meth:`of`.
+        """
+        what = "a sample of the test part" if corpus.is_sampled else "the test part"
+        return cls.of(
+            corpus.test.documents,
+            name=f"{what} of {corpus.source}",
+            tokenizer=corpus.tokenizer,
+            vocabulary=corpus.vocabulary,
         )
 
     def __len__(self) -> int:

@@ -11,13 +11,13 @@ from playwright.sync_api import Browser
 
 from lorelm.bundle import Bundle
 from lorelm.bundle.layout import METRICS
-from lorelm.cli.evaluating import EvaluationSettings, evaluate_bundle
 from lorelm.corpus.documents import Documents
 from lorelm.corpus.preparation import Corpus
 from lorelm.corpus.tokenizer import make_tokenizer
 from lorelm.corpus.vocabulary import Vocabulary
 from lorelm.errors import InputError
-from lorelm.evaluation.evaluate import EvaluationResult
+from lorelm.evaluation.evaluate import EvaluationSettings, evaluate_bundle
+from lorelm.evaluation.measure import EvaluationResult
 from lorelm.evaluation.memorisation import TrainingText, WrittenText, find_copies
 from lorelm.evaluation.report.copied import excerpt, show_sample
 from lorelm.evaluation.report.page import render_report, write_report

@@ -16,14 +16,14 @@ from matplotlib.axes import Axes
 
 from lorelm.bundle import Bundle
 from lorelm.bundle.layout import METRICS
-from lorelm.cli.evaluating import EvaluationSettings, evaluate_bundle
 from lorelm.corpus.preparation import Corpus
 from lorelm.corpus.tokenizer import make_tokenizer
 from lorelm.corpus.vocabulary import Vocabulary
 from lorelm.errors import InputError, MissingExtraError
 from lorelm.evaluation.calibration import Calibration
-from lorelm.evaluation.evaluate import EvaluationResult
+from lorelm.evaluation.evaluate import EvaluationSettings, evaluate_bundle
 from lorelm.evaluation.lengths import length_classes
+from lorelm.evaluation.measure import EvaluationResult
 from lorelm.evaluation.report.plots import (
     draw_calibration,
     draw_curves,

@@ -8,8 +8,8 @@ import pytest
 from flask.testing import FlaskClient
 
 from lorelm.bundle import Bundle
-from lorelm.cli.evaluating import evaluate_bundle
 from lorelm.corpus.readers import read_documents
+from lorelm.evaluation.evaluate import evaluate_bundle
 from lorelm.evaluation.tables import copies_table, foretelling_table
 from lorelm.evaluation.verdicts import verdicts
 from lorelm.server.app import create_app

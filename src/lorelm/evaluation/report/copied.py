@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Final
 
 from lorelm.corpus.tokenizer import Tokenizer
-from lorelm.evaluation.evaluate import EvaluationResult
+from lorelm.evaluation.measure import EvaluationResult
 from lorelm.evaluation.memorisation import SPAN_LENGTHS, CopiedTexts, TrainingText
 from lorelm.evaluation.report.spacing import apart
 from lorelm.ngrams.matches import Span, covered

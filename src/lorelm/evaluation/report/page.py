@@ -15,8 +15,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from lorelm.bundle import Bundle
 from lorelm.bundle.manifest import CorpusFacts, Figures, Manifest, TrainingFacts
 from lorelm.evaluation.calibration import Calibration
-from lorelm.evaluation.evaluate import EvaluationResult
 from lorelm.evaluation.lengths import LengthClass, length_classes
+from lorelm.evaluation.measure import EvaluationResult
 from lorelm.evaluation.report.copied import SHORTEST_SPAN, shown_samples
 from lorelm.evaluation.report.files import write_file
 from lorelm.evaluation.report.plots import render_plots

@@ -14,8 +14,8 @@ import numpy as np
 from lorelm.bundle import Bundle
 from lorelm.errors import MissingExtraError
 from lorelm.evaluation.calibration import NUM_CLASSES, Calibration
-from lorelm.evaluation.evaluate import EvaluationResult
 from lorelm.evaluation.lengths import LengthClass, length_classes
+from lorelm.evaluation.measure import EvaluationResult
 from lorelm.evaluation.report.files import write_file
 from lorelm.typing import Floats
 
