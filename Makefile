@@ -1,18 +1,29 @@
 # Two commands for a fresh machine: `make serve` and `make test`.
 PYTHON ?= python3
 BIN := .venv/bin
+PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile
 
 # OpenMP's threads that spin without end slow everything down where two processes share a core.
 export GOMP_SPINCOUNT ?= 1000
 
-.PHONY: serve test check format clean
+.PHONY: serve test test-fast test-all coverage check format clean
 
 serve: .venv/serving  ## Serve the embedded model at http://127.0.0.1:5000/
 	$(BIN)/lorelm serve
 
-test: .venv/development  ## Run all tests, a process a core, each file in one of them
+test: .venv/development  ## Run the tests but for the slow ones, a process a core, each file in one
 	node --test tests/server/static/*.test.js
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	$(PYTEST) -m "not slow"
+
+test-fast: .venv/development  ## Run the tests that start no other program: under a minute
+	$(PYTEST) -m "not slow and not system"
+
+test-all: .venv/development  ## Run every test, before an issue is resolved
+	node --test tests/server/static/*.test.js
+	$(PYTEST)
+
+coverage: .venv/development  ## Measure how much of src/ the default tests run; fail below the floor
+	$(PYTEST) -m "not slow" --cov --cov-report=term --cov-report=html
 
 check: .venv/development node_modules/.installed  ## What CI runs before the tests
 	$(BIN)/ruff format --check .

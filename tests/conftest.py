@@ -36,6 +36,16 @@ _data_folder = tempfile.TemporaryDirectory(prefix="lorelm-data-")
 os.environ["XDG_DATA_HOME"] = _data_folder.name
 
 
+SYSTEM_FIXTURES = {"browser", "jupyter", "postgres_server", "start_nginx", "start_server"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that use another program through a fixture."""
+    for item in items:
+        if SYSTEM_FIXTURES.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker("system")
+
+
 @pytest.fixture(scope="session")
 def data_dir() -> Path:
     """The real corpora: LORELM_TEST_DATA, else ../shared/data beside the project."""
