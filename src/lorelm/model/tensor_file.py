@@ -1,4 +1,4 @@
-"""Tensors out of a file of ``torch.save``, by PyTorch's own safe reader: :func:`read_tensors`."""
+"""Reads tensors from a file of ``torch.save`` with PyTorch's safe reader: :func:`read_tensors`."""
 
 from typing import BinaryIO
 
@@ -10,14 +10,14 @@ from lorelm.errors import InputError
 
 
 def read_tensors(file: BinaryIO) -> dict[str, npt.NDArray[np.float32]]:
-    """The tensors of a dict that ``torch.save`` wrote, in float32.
+    """Return the tensors of a dict that ``torch.save`` wrote, in float32.
 
     Raises:
-        InputError: PyTorch refuses the file, or a tensor holds something else than finite numbers.
+        InputError: PyTorch refuses the file, or a tensor holds NaN or infinite numbers.
     """
     try:
         tensors = torch.load(file, map_location="cpu", weights_only=True)
-    except Exception as error:  # whatever PyTorch makes of a damaged file
+    except Exception as error:  # PyTorch raises many kinds for a damaged file
         reason = str(error).strip().partition("\n")[0]
         raise InputError(f"PyTorch cannot read it ({reason})") from error
     return {name: _array(name, tensor) for name, tensor in tensors.items()}
