@@ -16,8 +16,7 @@ from types import FrameType
 from typing import Any
 
 from lorelm.bundle import EMBEDDED_PATH
-from lorelm.bundle.importing.foreign_model import IMPORTED_STYLES
-from lorelm.bundle.importing.imported_model import import_model
+from lorelm.bundle.importing.importer import IMPORTED_STYLES, import_model
 from lorelm.cli.main import run
 from lorelm.cli.serve import serve, serve_bundles
 from lorelm.errors import BundleError

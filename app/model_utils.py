@@ -12,8 +12,8 @@ import math
 import warnings
 from collections.abc import Iterator, Sequence
 
-from lorelm.bundle.importing.foreign_model import read_model
-from lorelm.bundle.importing.reconciling import find_marks
+from lorelm.bundle.importing.alignment import find_special_tokens
+from lorelm.bundle.importing.importer import read_foreign_model
 from lorelm.corpus.tokenizer import Tokenizer, make_tokenizer
 from lorelm.errors import BundleError, InputError
 from model_files import find_checkpoint, find_vocabulary, no_checkpoint
@@ -91,7 +91,7 @@ class Vocab:
         self._stoi: dict[str, int] = {}
         for index, word in enumerate(self._itos):
             self._stoi.setdefault(word, index)
-        self._default_index = find_marks(self._itos).unk or 0
+        self._default_index = find_special_tokens(self._itos).unk or 0
 
     def __len__(self) -> int:
         return len(self._itos)
@@ -165,7 +165,7 @@ def load_model() -> tuple[LSTMLanguageModel, Vocab, torch.device]:
     path = find_checkpoint()
     if path is None:
         raise BundleError(f"{no_checkpoint()}: put the notebook's there")
-    foreign = read_model(path, find_vocabulary())
+    foreign = read_foreign_model(path, find_vocabulary())
     for notice in foreign.notices:
         warnings.warn(notice, stacklevel=2)
     sizes = foreign.config
@@ -174,7 +174,7 @@ def load_model() -> tuple[LSTMLanguageModel, Vocab, torch.device]:
     )
     model.load_state_dict({name: torch.from_numpy(w) for name, w in foreign.weights.items()})
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return model.to(device).eval(), Vocab(foreign.fitted.words, foreign.tokenizer), device
+    return model.to(device).eval(), Vocab(foreign.words, foreign.tokenizer), device
 
 
 @torch.no_grad()
@@ -202,9 +202,9 @@ def generate_text(
     if not 0 <= temperature < math.inf:
         raise InputError(f"temperature is a number, 0 or more, not {temperature!r}")
     itos = vocab.get_itos()
-    marks = find_marks(itos)
-    never = list(marks.never_written)
-    ends = [] if marks.eos is None else [marks.eos]
+    special = find_special_tokens(itos)
+    never = list(special.never_written)
+    ends = [] if special.eos is None else [special.eos]
     words = getattr(vocab, "tokenizer", _CLASSIC).tokenize(prompt)
     ids = [vocab[word] for word in words] or ends
     if not ids:

@@ -18,11 +18,10 @@ from hypothesis import settings
 from playwright.sync_api import Browser, expect, sync_playwright
 from tests.bundle.importing.foreign import WORDS, ForeignModel
 
-from lorelm.bundle.importing.imported_model import import_model
+from lorelm.bundle.importing.importer import import_model
 from lorelm.corpus.documents import Documents
-from lorelm.training.options import TrainingOptions
 from lorelm.training.recipe import Recipe
-from lorelm.training.train import train
+from lorelm.training.train import TrainingOptions, train
 
 settings.register_profile("lorelm", deadline=None, max_examples=100)
 settings.load_profile("lorelm")

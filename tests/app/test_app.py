@@ -19,7 +19,7 @@ from tests.app.conftest import APP, NewFolder, Running
 from tests.bundle.importing.foreign import UNK, WORDS, ForeignModel, greedy, logits_of
 
 from lorelm.bundle import Bundle
-from lorelm.bundle.importing.imported_model import import_model
+from lorelm.bundle.importing.importer import import_model
 
 NAMES = ("lotr_lstm_lm.pt", "lotr-lstm_lm.pt", "best-val-lstm_lm.pt")
 

@@ -11,7 +11,7 @@ import torch
 from tests.bundle.importing.foreign import WORDS, ForeignModel, greedy
 
 from lorelm.bundle import Bundle
-from lorelm.bundle.importing.imported_model import import_model
+from lorelm.bundle.importing.importer import import_model
 
 Lorelm = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -83,15 +83,26 @@ def test_a_pickle_that_would_run_is_refused_by_its_name(
     assert not (tmp_path / "canary").exists()
 
 
-def test_without_pytorch_it_says_what_to_install(files: tuple[Path, Path], tmp_path: Path) -> None:
+def import_without(package: str, folder: Path) -> subprocess.CompletedProcess[str]:
     program = (
-        "import sys; sys.modules['torch'] = None\n"
+        f"import sys; sys.modules[{package!r}] = None\n"
         "from lorelm.cli.main import main\n"
         "sys.argv = ['lorelm', 'import', 'old.pt', '--out', 'm']; main()"
     )
-    ended = subprocess.run(
-        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False
+    return subprocess.run(
+        [sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, check=False
     )
+
+
+def test_an_import_needs_no_pytorch(files: tuple[Path, Path], tmp_path: Path) -> None:
+    assert import_without("torch", tmp_path).returncode == 0
+    assert (tmp_path / "m" / "manifest.json").exists()
+
+
+def test_without_safetensors_it_says_what_to_install(
+    files: tuple[Path, Path], tmp_path: Path
+) -> None:
+    ended = import_without("safetensors", tmp_path)
     assert ended.returncode == 1
     assert "pip install 'lorelm[train]'" in ended.stderr
     assert "Traceback" not in ended.stderr

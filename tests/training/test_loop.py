@@ -12,15 +12,13 @@ from lorelm.corpus.preparation import Corpus, prepare_corpus
 from lorelm.corpus.tokenizer import make_tokenizer
 from lorelm.errors import CorpusError, RecipeError, TrainingStoppedError
 from lorelm.model.lstm import LSTMLanguageModel
-from lorelm.training.callbacks import EpochReport, TrainingCallback
 from lorelm.training.checkpoint import Checkpoint
 from lorelm.training.device import has_bfloat16
-from lorelm.training.loop import CheckpointSettings
-from lorelm.training.losses import validation_loss
+from lorelm.training.listener import EpochReport, TrainingListener
+from lorelm.training.loop import CheckpointSettings, fit
 from lorelm.training.recipe import Recipe
 from lorelm.training.trainer import TrainedModel
-
-from .fitting import fit_recipe
+from lorelm.training.validation import validation_loss
 
 CPU = torch.device("cpu")
 NEEDS_BFLOAT16 = pytest.mark.skipif(not has_bfloat16(CPU), reason="this processor has no bfloat16")
@@ -28,7 +26,7 @@ NEEDS_BFLOAT16 = pytest.mark.skipif(not has_bfloat16(CPU), reason="this processo
 
 def trained(corpus: Corpus, recipe: Recipe, **changes: object) -> TrainedModel:
     recipe = dataclasses.replace(recipe, **changes)
-    return fit_recipe(corpus, recipe)
+    return fit(corpus, recipe, device=CPU, listener=TrainingListener())
 
 
 def test_the_same_seed_gives_the_same_weights(corpus: Corpus, tiny_recipe: Recipe) -> None:
@@ -111,7 +109,7 @@ def test_bfloat16_lands_where_float32_does(corpus: Corpus, tiny_recipe: Recipe) 
     assert sum(half) / 4 == pytest.approx(sum(full) / 4, abs=noise)
 
 
-class StopAfter(TrainingCallback):
+class StopAfter(TrainingListener):
     """Asks the run to stop after some steps, as Ctrl-C does."""
 
     def __init__(self, num_steps: int) -> None:
@@ -150,18 +148,31 @@ def test_a_stopped_run_goes_on_to_the_very_weights_of_an_uninterrupted_one(
     recipe = dataclasses.replace(tiny_recipe, epochs=3, **settings)
     whole = trained(corpus, recipe)
     checkpoints = CheckpointSettings(out=tmp_path, run={})
-    callback = StopAfter(num_steps)
+    listener = StopAfter(num_steps)
     with pytest.raises(TrainingStoppedError, match=f"lorelm train --resume {tmp_path}"):
-        fit_recipe(corpus, recipe, callback=callback, checkpoints=checkpoints, stop=callback.stop)
+        fit(
+            corpus,
+            recipe,
+            device=CPU,
+            listener=listener,
+            checkpoints=checkpoints,
+            stop=listener.stop,
+        )
     torch.manual_seed(99)  # another process has other random numbers
-    resumed = fit_recipe(corpus, recipe, resume=Checkpoint.load(tmp_path).snapshot)
+    resumed = fit(
+        corpus,
+        recipe,
+        device=CPU,
+        listener=TrainingListener(),
+        resume=Checkpoint.load(tmp_path).snapshot,
+    )
     expected, found = whole.model.state_dict(), resumed.model.state_dict()
     assert all(torch.equal(found[name], expected[name]) for name in expected)
     assert [r.valid_loss for r in resumed.epochs] == [r.valid_loss for r in whole.epochs]
     assert [r.train_loss for r in resumed.epochs] == [r.train_loss for r in whole.epochs]
 
 
-class Ruin(TrainingCallback):
+class Ruin(TrainingListener):
     """Spoils the weights at the end of an epoch, so often."""
 
     def __init__(self, *, epoch: int, times: int) -> None:
@@ -180,13 +191,13 @@ class Ruin(TrainingCallback):
 def test_after_an_explosion_training_goes_back_with_half_the_learning_rate(
     corpus: Corpus, tiny_recipe: Recipe, tmp_path: Path
 ) -> None:
-    callback = Ruin(epoch=3, times=2)
+    listener = Ruin(epoch=3, times=2)
     checkpoints = CheckpointSettings(out=tmp_path, run={}, steps=10)
     recipe = dataclasses.replace(tiny_recipe, epochs=5)
-    result = fit_recipe(corpus, recipe, callback=callback, checkpoints=checkpoints)
-    assert len(callback.problems) == 2
-    assert "back to epoch 3, step" in callback.problems[0]
-    assert "half the learning rate" in callback.problems[0]
+    result = fit(corpus, recipe, device=CPU, listener=listener, checkpoints=checkpoints)
+    assert len(listener.problems) == 2
+    assert "back to epoch 3, step" in listener.problems[0]
+    assert "half the learning rate" in listener.problems[0]
     assert [report.epoch for report in result.epochs] == [1, 2, 3, 4, 5]
     rates = [report.learning_rate for report in result.epochs]
     assert rates[1] == tiny_recipe.learning_rate
@@ -197,10 +208,10 @@ def test_after_an_explosion_training_goes_back_with_half_the_learning_rate(
 def test_a_loss_that_explodes_again_and_again_says_what_to_do(
     corpus: Corpus, tiny_recipe: Recipe
 ) -> None:
-    callback = Ruin(epoch=1, times=99)
+    listener = Ruin(epoch=1, times=99)
     with pytest.raises(RecipeError, match=r"3 times: begin anew with a lower --learning-rate$"):
-        fit_recipe(corpus, tiny_recipe, callback=callback)
-    assert len(callback.problems) == 3
+        fit(corpus, tiny_recipe, device=CPU, listener=listener)
+    assert len(listener.problems) == 3
 
 
 def test_a_resumed_run_has_no_more_halvings_than_it_had(
@@ -209,19 +220,20 @@ def test_a_resumed_run_has_no_more_halvings_than_it_had(
     checkpoints = CheckpointSettings(out=tmp_path, run={}, steps=10)
     advice = f"begin anew with a lower --learning-rate, in another .* {tmp_path / CHECKPOINT}$"
     for num_problems, resume in (3, None), (0, tmp_path):
-        callback = Ruin(epoch=1, times=99)
+        listener = Ruin(epoch=1, times=99)
         with pytest.raises(RecipeError, match=advice):
-            fit_recipe(
+            fit(
                 corpus,
                 tiny_recipe,
-                callback=callback,
+                device=CPU,
+                listener=listener,
                 checkpoints=checkpoints,
                 resume=resume and Checkpoint.load(resume).snapshot,
             )
-        assert len(callback.problems) == num_problems
+        assert len(listener.problems) == num_problems
 
 
-class Heard(TrainingCallback):
+class Heard(TrainingListener):
     def __init__(self) -> None:
         self.problems: list[str] = []
 
@@ -254,12 +266,12 @@ def test_a_loss_far_above_that_of_a_guess_is_an_explosion_found_in_twenty_steps(
     corpus: Corpus, tiny_recipe: Recipe
 ) -> None:
     recipe = dataclasses.replace(tiny_recipe, bptt=4, epochs=3)  # 112 steps an epoch
-    callback = RuinMildly(step=60)
-    result = fit_recipe(corpus, recipe, callback=callback)
-    assert callback.problems == [
-        "the loss diverged: back to epoch 1, step 0 with half the learning rate"
+    listener = RuinMildly(step=60)
+    result = fit(corpus, recipe, device=CPU, listener=listener)
+    assert listener.problems == [
+        "the loss exploded: back to epoch 1, step 0 with half the learning rate"
     ]
-    assert callback.steps_to_problem == 20
+    assert listener.steps_to_problem == 20
     assert result.best.valid_perplexity < 10
 
 
@@ -276,7 +288,7 @@ def test_an_epoch_that_is_worse_than_a_guess_throughout_is_an_explosion(
     heard = Heard()
     begun = {name: weight.numpy() for name, weight in weights.items()}
     with pytest.raises(RecipeError, match="begin anew with a lower --learning-rate"):
-        fit_recipe(corpus, recipe, callback=heard, weights=begun)
+        fit(corpus, recipe, device=CPU, listener=heard, initial_weights=begun)
     assert len(heard.problems) == 3
 
 
@@ -294,7 +306,7 @@ def test_a_text_that_training_does_not_foretell_is_no_explosion(
     )
     heard = Heard()
     recipe = dataclasses.replace(tiny_recipe, epochs=5)
-    result = fit_recipe(corpus, recipe, callback=heard)
+    result = fit(corpus, recipe, device=CPU, listener=heard)
     assert result.epochs[-1].valid_loss > math.log(len(corpus.vocabulary)) + 1
     assert heard.problems == []
 

@@ -19,10 +19,9 @@ from lorelm.corpus.documents import Documents
 from lorelm.corpus.readers import read_documents
 from lorelm.errors import RecipeError
 from lorelm.training.checkpoint import Checkpoint
-from lorelm.training.options import RunContext, TrainingOptions
-from lorelm.training.processes import SINGLE_PROCESS, Processes
+from lorelm.training.processes import ALONE, Processes
 from lorelm.training.recipe import Recipe
-from lorelm.training.train import train
+from lorelm.training.train import TrainingOptions, train
 
 from .test_loop import REGULARISED
 
@@ -137,28 +136,28 @@ def test_torchrun_starts_a_killed_process_again_and_stops_both_for_one_to_go_on(
         Recipe(**checkpoint.run["recipe"]),
         out=out,
         options=TrainingOptions(device="cpu"),
-        context=RunContext(resume=checkpoint),
+        resume=checkpoint,
     )
     assert losses(out) == pytest.approx(losses(folder / "one"), rel=1e-3)
 
 
 # Trains in two processes, forked so that PyTorch is imported once, on a corpus that counts as large
-# and takes longer to be encoded than a process waits for another.
+# and takes longer to be numbered than a process waits for another.
 ON_A_LARGE_CORPUS = """
 import datetime, os, socket, sys, time
 import lorelm.cli.train, lorelm.cli.training_display, lorelm.training.train
 from lorelm.cli.main import main
-from lorelm.corpus import encoding, id_store, text_files
+from lorelm.corpus import large_corpus, large_files
 from lorelm.training import processes
 
-class SlowEncoder(encoding.Encoder):
-    def encode(self, *arguments):
-        print("encoding", flush=True)
+class SlowNumbering(large_corpus._Numbering):
+    def __init__(self, *arguments):
+        print("numbering", flush=True)
         time.sleep(4)
-        return super().encode(*arguments)
+        super().__init__(*arguments)
 
-id_store.Encoder = SlowEncoder
-text_files.LARGE_FILE_BYTES = 1_000
+large_corpus._Numbering = SlowNumbering
+large_files.LARGE_FILE_BYTES = 1_000
 processes._TIMEOUT = datetime.timedelta(seconds=3)
 with socket.socket() as probe:
     probe.bind(("127.0.0.1", 0))
@@ -177,7 +176,7 @@ sys.exit(max(os.waitstatus_to_exitcode(os.waitpid(run, 0)[1]) for run in runs))
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the runs are forked")
-def test_a_corpus_larger_than_memory_is_encoded_once_and_waited_for(
+def test_a_corpus_larger_than_memory_is_numbered_once_and_waited_for(
     tales: Documents, tmp_path: Path
 ) -> None:
     lines = "\n".join(text.replace("\n", " ") for text in tales.texts)
@@ -202,7 +201,7 @@ def test_a_corpus_larger_than_memory_is_encoded_once_and_waited_for(
         encoding="utf-8",
     )
     assert ended.returncode == 0, ended.stderr
-    assert ended.stdout == "encoding\n"
+    assert ended.stdout == "numbering\n"
     assert "Saved to m." in ended.stderr
     assert ended.stderr.count("Of the time budget of 2 min") == 1
     assert not list((tmp_path / "m").glob("ids.*"))
@@ -225,6 +224,6 @@ def test_a_batch_without_a_column_for_each_process_is_refused() -> None:
 
 def test_each_process_of_a_machine_has_a_device_of_its_own() -> None:
     second = Processes(rank=9, size=16, local_rank=1)
-    assert second.local_device(torch.device("cuda")) == torch.device("cuda", 1)
-    assert second.local_device(torch.device("cpu")) == torch.device("cpu")
-    assert SINGLE_PROCESS.local_device(torch.device("cuda")) == torch.device("cuda")
+    assert second.own_device(torch.device("cuda")) == torch.device("cuda", 1)
+    assert second.own_device(torch.device("cpu")) == torch.device("cpu")
+    assert ALONE.own_device(torch.device("cuda")) == torch.device("cuda")

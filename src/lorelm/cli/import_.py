@@ -1,11 +1,10 @@
-"""``lorelm import``: makes a bundle of a model that was trained elsewhere."""
+"""``lorelm import``: make a bundle of a model that was trained elsewhere."""
 
 from pathlib import Path
 
 import click
 
-from lorelm.bundle.importing.foreign_model import IMPORTED_STYLES
-from lorelm.bundle.importing.imported_model import ImportedModel, import_model
+from lorelm.bundle.importing.importer import IMPORTED_STYLES, ImportedModel, import_model
 from lorelm.bundle.quoting import quoted
 from lorelm.bundle.writer import check_output_dir
 from lorelm.cli.printable import printable
@@ -37,7 +36,7 @@ def import_(*, checkpoint: Path, vocab: Path | None, out: Path, tokenizer: str |
     check_output_dir(out)
     model = import_model(checkpoint, vocab, tokenizer=tokenizer)
     model.save(out)
-    for line in _facts(model):
+    for line in _summary(model):
         click.echo(printable(line))
     for notice in model.notices:
         click.echo(printable(notice), err=True)
@@ -48,15 +47,15 @@ def import_(*, checkpoint: Path, vocab: Path | None, out: Path, tokenizer: str |
     )
 
 
-def _facts(model: ImportedModel) -> list[str]:
-    config = model.config
+def _summary(model: ImportedModel) -> list[str]:
+    source, config = model.source, model.aligned.config
     layers = f"{config.num_layers} layer{'s' if config.num_layers > 1 else ''}"
     kind = "tied" if config.tied else "not tied"
-    guess = " (by its words; --tokenizer says otherwise)" if model.is_tokenizer_guessed else ""
+    guess = " (by its words; --tokenizer says otherwise)" if source.is_tokenizer_guessed else ""
     return [
-        f"checkpoint  {model.checkpoint}: LSTM, {layers} of {config.hidden_size}, embedding "
+        f"checkpoint  {source.checkpoint}: LSTM, {layers} of {config.hidden_size}, embedding "
         f"{config.embedding_size}, {kind}",
-        f"vocabulary  {len(model.vocabulary) - len(model.never_seen):,} words, by "
-        f"{model.vocabulary_file or 'no file: placeholders'}",
-        f"tokenizer   {model.tokenizer.style}{guess}",
+        f"vocabulary  {len(source.words):,} words, by "
+        f"{source.vocabulary_file or 'no file: placeholders'}",
+        f"tokenizer   {source.tokenizer.style}{guess}",
     ]

@@ -34,12 +34,7 @@ from lorelm.training.recipe import (
 
 if TYPE_CHECKING:
     from lorelm.training.checkpoint import Checkpoint
-    from lorelm.training.options import TrainingOptions
-    from lorelm.training.train import TrainingResult
-
-RECIPE_FIELDS = [
-    field.name for field in dataclasses.fields(Recipe) if field.name != "by_corpus_size"
-]
+    from lorelm.training.train import TrainingOptions, TrainingResult
 
 _RECIPE_OPTIONS: dict[str, tuple[Any, str]] = {
     "tokenizer": (str, "Style of the tokenizer: words or classic."),
@@ -95,25 +90,24 @@ def _recipe_options(command: Any) -> Any:
 @click.option(
     "--init",
     metavar="BUNDLE|shakespeare",
-    help="Start from the weights, and the sizes, of a trained model; shakespeare is the embedded "
+    help="Begin with the weights, and the sizes, of a trained model; shakespeare is the embedded "
     "one, unless a folder of that name holds a model.",
 )
 @click.option(
     "--resume",
     metavar="DIR",
     type=click.Path(path_type=Path),
-    help="Continue the unfinished run in this folder. No other options are allowed.",
+    help="Go on with the unfinished run in this folder. Nothing else is to be given.",
 )
 @click.option(
     "--time-budget",
-    "time_budget_seconds",
     type=TIME,
     metavar="2m|30m|4h",
-    help="Finish in this time, evaluation included: the width of the model, the epochs and the "
+    help="Be done in this time, judging included: the width of the model, the epochs and the "
     "learning rate are fitted to it.",
 )
-@click.option("--valid", metavar="FILE", help="Validation part; without it, split off PATH.")
-@click.option("--test", metavar="FILE", help="Test part; without it, split off PATH.")
+@click.option("--valid", metavar="FILE", help="Validation part, instead of splitting PATH.")
+@click.option("--test", metavar="FILE", help="Test part, instead of splitting PATH.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
 @click.option("--serving-only", is_flag=True, help="Write only what serving needs.")
 @click.option(
@@ -123,7 +117,6 @@ def _recipe_options(command: Any) -> Any:
 )
 @click.option(
     "--ngram",
-    "with_ngram",
     is_flag=True,
     help="Put the n-gram model into the bundle too, for generate, score and serve --mixture.",
 )
@@ -137,12 +130,12 @@ def _recipe_options(command: Any) -> Any:
 @click.option(
     "--checkpoint-steps",
     type=click.IntRange(min=1),
-    help="Steps between two checkpoints, instead of seconds.",
+    help="Steps between two checkpoints, in place of seconds.",
 )
 @click.option(
     "--tensorboard",
     metavar="DIR",
-    help="Write the metrics of each epoch to this folder, for TensorBoard.",
+    help="Write the figures of each epoch to this folder, for TensorBoard.",
 )
 @_recipe_options
 @reading_options
@@ -151,18 +144,27 @@ def train(
     path: str | None,
     out: Path | None,
     recipe: str | None,
+    init: str | None,
+    time_budget: float | None,
     resume: Path | None,
     valid: str | None,
     test: str | None,
+    device: str,
+    serving_only: bool,
+    compact: bool,
+    ngram: bool,
+    checkpoint_seconds: float,
+    checkpoint_steps: int | None,
+    tensorboard: str | None,
     **flags: Any,
 ) -> None:
-    """Train a model on PATH and save it as a bundle.
+    """Trains a model on PATH and saves it as a bundle.
 
     PATH is a CSV, TSV, JSONL, Parquet or plain text file, or the word shakespeare. The settings
     below come from the recipe unless they are given here.
 
-    Ctrl-C, a crash or a power cut lose nothing: --resume DIR continues from the last checkpoint. On
-    the same machine it ends with exactly the weights of an uninterrupted run, except with
+    Ctrl-C, a crash or a power cut lose nothing: --resume DIR goes on from the last checkpoint. On
+    the same machine it ends with the very weights that an uninterrupted run would have, but for
     --time-budget, where the clock decides.
 
     Several processes share the work when torchrun starts them: torchrun --nproc-per-node 2 -m
@@ -175,63 +177,70 @@ def train(
     if path is None or out is None:
         missing = "the argument PATH" if path is None else "the option --out"
         raise click.UsageError(f"{missing} is missing.")
-    if flags["serving_only"] and flags["compact"]:
+    if serving_only and compact:
         raise click.UsageError("--serving-only has no weights; leave out --compact.")
     reading = take_reading_options(flags)
-    changes = {name: flags.pop(name) for name in RECIPE_FIELDS}
-    recipe = recipe or ("fine-tune" if flags["init"] else "default")
-    settings = Recipe.load(recipe, **changes)
-    if flags["init"] is not None:
-        _check_init(flags["init"], given_settings(recipe, **changes))
+    recipe = recipe or ("fine-tune" if init else "default")
+    settings = Recipe.load(recipe, **flags)
+    if init is not None:
+        _check_init(init, given_settings(recipe, **flags))
     parts = [read_documents(part, reading) if part else None for part in (path, valid, test)]
-    options = _options_module().TrainingOptions(**flags)
+    options = _training_module().TrainingOptions(
+        device=device,
+        init=init,
+        serving_only=serving_only,
+        compact=compact,
+        time_budget_seconds=time_budget,
+        with_ngram=ngram,
+        checkpoint_seconds=checkpoint_seconds,
+        checkpoint_steps=checkpoint_steps,
+        tensorboard=tensorboard,
+    )
     _run(parts, settings, out, options)
 
 
 def _check_init(init: str, given: set[str]) -> None:
-    """Refuse an initial checkpoint that cannot be trained, and architecture settings beside it.
+    """Refuses a model that cannot be begun with, and sizes beside it.
 
     Raises:
         BundleError: there is no such model, or it has no weights.
-        RecipeError: an architecture setting is given.
+        RecipeError: a size is given.
     """
-    from lorelm.training.initial_checkpoint import ARCHITECTURE_FIELDS, load_initial_checkpoint
+    from lorelm.training.initial_weights import KNOWN_SIZES, known_model
 
-    load_initial_checkpoint(init)
-    for name in ARCHITECTURE_FIELDS:
+    known_model(init)
+    for name in KNOWN_SIZES:
         if name in given:
             raise RecipeError(
-                f"--init starts from a model whose size is fixed: leave out {name} "
-                f"(--{name.replace('_', '-')})",
-                code="recipe.fixed_by_init",
+                f"--init begins with a model of a size of its own: leave out {name} "
+                f"(--{name.replace('_', '-')})"
             )
 
 
 def _refuse_other_options() -> None:
-    """Refuse options beside --resume, which would have no effect.
+    """Refuses what is given beside --resume in vain.
 
     Raises:
-        click.UsageError: there is one.
+        click.UsageError: something is.
     """
     context = click.get_current_context()
-    for parameter in context.command.params:
-        name = parameter.name or ""
+    for name, value in context.params.items():
         is_given = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
-        if is_given and name != "resume" and context.params[name] is not None:
+        if is_given and value is not None and name != "resume":
             raise click.UsageError(
-                "--resume continues with the settings of the run: leave out "
-                f"{'PATH' if name == 'path' else parameter.opts[0]}."
+                f"--resume goes on with the settings that the run was begun with: leave out "
+                f"{'PATH' if name == 'path' else '--' + name.replace('_', '-')}."
             )
 
 
 def _resume(out: Path) -> None:
-    """Continue the run in a folder."""
-    module = _options_module()
+    """Goes on with the run in a folder, as it was begun."""
+    module = _training_module()
     from lorelm.training.checkpoint import Checkpoint
 
     checkpoint = Checkpoint.load(out)
     run = checkpoint.run
-    parts = [file and _reread(file, run["folder"]) for file in run["files"]]
+    parts = [_read_again(file, run["folder"]) for file in run["files"]]
     options = module.TrainingOptions(**run["options"])
     if options.tensorboard:
         board = _found_again(options.tensorboard, run["folder"], Path.is_dir)
@@ -239,36 +248,36 @@ def _resume(out: Path) -> None:
     _run(parts, Recipe.from_dict(run["recipe"]), out, options, checkpoint)
 
 
-def _reread(file: Mapping[str, Any], folder: str) -> Documents:
-    """Read a file of a run that began in a folder.
+def _read_again(file: Mapping[str, Any], folder: str) -> Documents:
+    """What was read from a file when the run was begun in a folder.
 
     Raises:
-        CorpusError: it is missing or cannot be read.
+        CorpusError: it is not there any more, or cannot be read.
     """
     known = CorpusFile(path=file["path"], options=ReadingOptions(**file["options"]))
     try:
-        # Path.is_file, because a folder called shakespeare is not a corpus.
+        # Not any path: a folder called shakespeare is no corpus.
         path = _found_again(known.path, folder, Path.is_file)
         documents = read_documents(path, known.options)
     except CorpusError as error:
-        raise CorpusError(f"{error} (the run was begun in {folder})", code=error.code) from error
+        raise CorpusError(f"{error} (the run was begun in {folder})") from error
     return dataclasses.replace(documents, file=known)
 
 
-def _found_again(path: str, folder: str, exists: Callable[[Path], bool]) -> str:
-    """Resolve a path relative to a folder, or to the current one if everything has moved."""
+def _found_again(path: str, folder: str, is_there: Callable[[Path], bool]) -> str:
+    """Where a path leads that was typed in a folder: from there, or from here if all has moved."""
     there = Path(folder, path)
-    return str(there) if exists(there) else path
+    return str(there) if is_there(there) else path
 
 
-def _options_module() -> Any:
-    """Import the options of a run, and PyTorch with them.
+def _training_module() -> Any:
+    """The module that trains.
 
     Raises:
         MissingExtraError: PyTorch is not installed.
     """
     try:
-        from lorelm.training import options as module
+        from lorelm.training import train as module
     except ImportError as error:
         if error.name != "torch":
             raise
@@ -283,45 +292,48 @@ def _run(
     options: "TrainingOptions",
     resume: "Checkpoint | None" = None,
 ) -> None:
-    """Train, evaluate, and show what to do next.
+    """Trains, judges, and says what to do next.
 
     Args:
         parts: the corpus alone, or with its validation and test part.
     """
     from lorelm.cli.training_display import TrainingDisplay, show_next_steps, show_result
-    from lorelm.training.options import RunContext
+
+    module = _training_module()
     from lorelm.training.processes import join_processes, was_restarted
-    from lorelm.training.run_dir import unfinished_run
-    from lorelm.training.train import train as train_bundle
+    from lorelm.training.run_folder import unfinished_run
 
     documents, valid, test = parts if len(parts) == 3 else (parts[0], None, None)
     assert documents is not None
     with (
         join_processes(options.device) as processes,
-        TrainingDisplay(_checkpoint_note(out, options)) as display,
+        TrainingDisplay(_safety(out, options)) as display,
     ):
         if resume is None and was_restarted(processes):
             resume = unfinished_run(out)
-        if processes.is_main_process:
-            _show_start(documents, out, resume)
-        context = RunContext(
-            callback=display,
-            processes=processes,
-            stop=_stop_on_signal(),
+        if processes.is_writer:
+            _say_beginning(documents, out, resume)
+        result = module.train(
+            documents,
+            recipe,
+            out=out,
+            options=options,
+            valid=valid,
+            test=test,
+            listener=display,
             resume=resume,
+            stop=_stop_on_signal(),
+            processes=processes,
             started=process_started(),
         )
-        result = train_bundle(
-            documents, recipe, out=out, options=options, valid=valid, test=test, context=context
-        )
-    if result is None:  # the main process has it
+    if result is None:  # another process has it
         return
     show_result(result)
     _judge(result)
     show_next_steps(result)
 
 
-def _show_start(documents: Documents, out: Path, resume: "Checkpoint | None") -> None:
+def _say_beginning(documents: Documents, out: Path, resume: "Checkpoint | None") -> None:
     if resume is not None:
         click.echo(f"Going on from {resume.snapshot.description}.", err=True)
     replaced = find_manifest(out)
@@ -333,7 +345,8 @@ def _show_start(documents: Documents, out: Path, resume: "Checkpoint | None") ->
     echo_notes(documents.notes)
 
 
-def _checkpoint_note(out: Path, options: "TrainingOptions") -> str:
+def _safety(out: Path, options: "TrainingOptions") -> str:
+    """What keeps the run from being lost, in a sentence."""
     every = f"{options.checkpoint_seconds:g} s"
     if options.checkpoint_steps is not None:
         every = f"{options.checkpoint_steps} steps"
@@ -345,19 +358,19 @@ def _checkpoint_note(out: Path, options: "TrainingOptions") -> str:
 
 @contextmanager
 def _stop_on_signal() -> Iterator[threading.Event]:
-    """Yield an event that Ctrl-C or SIGTERM sets; the second signal interrupts at once.
+    """Ctrl-C (or SIGTERM) asks the run to stop after its step; once more stops it at once.
 
     Raises:
-        KeyboardInterrupt: the event was set after the last check of it.
+        KeyboardInterrupt: nobody has heeded it.
     """
     stop = threading.Event()
 
-    def handle(number: int, frame: FrameType | None) -> None:
+    def ask(number: int, frame: FrameType | None) -> None:
         if stop.is_set():
             raise KeyboardInterrupt
         stop.set()
 
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield stop
     finally:

@@ -1,4 +1,4 @@
-"""Checkpoints: everything a training run needs to continue, in one file replaced atomically."""
+"""Checkpoints: all that a training run needs to go on, in one file that is always whole."""
 
 import hashlib
 import json
@@ -26,11 +26,11 @@ _SHA256: Final = "sha256"
 
 @dataclass(frozen=True, kw_only=True)
 class Snapshot:
-    """The state of a training run between two steps.
+    """A training run at one moment, between two steps.
 
     Attributes:
         tensors: weights, average, best weights, optimizer, state of the LSTM, random states; on
-            the CPU, sharing no memory.
+            the CPU, shared with nothing.
         facts: everything else, fit for JSON.
     """
 
@@ -39,7 +39,7 @@ class Snapshot:
 
     @property
     def description(self) -> str:
-        """How far the run was, for messages."""
+        """How far the run was, in words fit to be shown."""
         num_epochs = len(self.facts["epochs"])
         if self.facts["is_over"]:
             return f"the end of epoch {num_epochs}, the last"
@@ -48,10 +48,10 @@ class Snapshot:
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """A snapshot and the settings of its run.
+    """A snapshot and the settings of the run that it is of.
 
     Attributes:
-        run: the arguments of :func:`lorelm.training.train.train`, fit for JSON.
+        run: what :func:`lorelm.training.train.train` was asked to do, fit for JSON.
     """
 
     run: dict[str, Any]
@@ -59,9 +59,9 @@ class Checkpoint:
 
     @classmethod
     def load(cls, out: Path) -> Self:
-        """Read the checkpoint in the folder of an unfinished run.
+        """Reads the checkpoint in the folder of an unfinished run.
 
-        Change nothing in the folder, since another run may be writing to it.
+        Nothing in the folder is changed, since another run may write to it.
 
         Raises:
             CheckpointError: there is none, it is damaged, or of another version.
@@ -73,7 +73,7 @@ class Checkpoint:
         try:
             with safe_open(path, "pt") as file:
                 metadata = file.metadata()
-                # Copies: a mapped file stays on the disk when it is replaced.
+                # Copies: what is mapped stays on the disk when the file is replaced.
                 tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
             written = json.loads(metadata[_METADATA])
             _check_version(written["format_version"], path)
@@ -90,10 +90,10 @@ class Checkpoint:
             ) from error
 
     def save(self, out: Path) -> None:
-        """Replace the checkpoint in the folder atomically.
+        """Writes it into the folder in place of the one before, by renaming.
 
         Raises:
-            CheckpointError: it cannot be written; the previous one is intact.
+            CheckpointError: it cannot be written; the one before is as it was.
         """
         written = {
             "format_version": _FORMAT_VERSION,
@@ -106,18 +106,18 @@ class Checkpoint:
         content = save(self.snapshot.tensors, metadata)
         try:
             out.mkdir(exist_ok=True)
-            # Not save_file: when killed, it leaves a large file of an unknown name.
+            # Not save_file: killed, it leaves a large file behind, of a name that nobody knows.
             replace_file(path, content)
             _to_disk(out)
         except OSError as error:
             with suppress(OSError):
-                out.rmdir()  # if it is empty
+                out.rmdir()  # where nothing else is in it
             reason = f"{error.strerror or error}{disk_space_hint(len(content), error)}"
             raise CheckpointError(f"{path} cannot be written: {reason}") from error
 
 
 def last_checkpoint(out: Path) -> str | None:
-    """Say which checkpoint a folder holds and how to continue; None if there is none.
+    """What is kept of the run in a folder, and how to go on from it; None where nothing is.
 
     Raises:
         CheckpointError: it is damaged.
@@ -129,13 +129,14 @@ def last_checkpoint(out: Path) -> str | None:
 
 
 class CheckpointWriter:
-    """Writes checkpoints in a thread of its own while training continues.
+    """Writes checkpoints beside the training, in a thread of its own.
 
-    A failed write is not raised: the last good checkpoint stays in place.
+    A failure to write is told, once until one is written again, and not raised: training goes on,
+    and the last good checkpoint is where it was.
 
     Args:
         run: the settings of the run.
-        on_problem: called with a message for a failed write, once until a write succeeds again.
+        on_problem: told a sentence.
         last_good: the description of the checkpoint that is there, or is written first.
     """
 
@@ -161,11 +162,11 @@ class CheckpointWriter:
 
     @property
     def is_failing(self) -> bool:
-        """Whether the last write failed."""
+        """Whether the last one could not be written."""
         return self._is_failing
 
     def write_first(self, snapshot: Snapshot) -> None:
-        """Write a snapshot, and return when it is on disk.
+        """Writes a snapshot, and returns when it is on the disk.
 
         Raises:
             CheckpointError: it cannot be written.
@@ -173,12 +174,12 @@ class CheckpointWriter:
         Checkpoint(run=self._run, snapshot=snapshot).save(self._out)
 
     def write(self, snapshot: Snapshot) -> None:
-        """Begin to write a snapshot when the previous one is written."""
+        """Begins to write a snapshot, after the one that may be under way."""
         self.wait()
         self._writing = self._thread.submit(self._write, snapshot)
 
     def wait(self) -> None:
-        """Return when everything is on disk."""
+        """Returns when what was begun is on the disk."""
         if self._writing is not None:
             self._writing.result()
 
@@ -221,7 +222,7 @@ def _check_version(version: int, path: Path) -> None:
 
 
 def _sha256(facts: str, tensors: Mapping[str, torch.Tensor]) -> str:
-    """Hash the whole contents of a checkpoint."""
+    """Of all that a checkpoint holds."""
     digest = hashlib.sha256(facts.encode())
     for name, tensor in sorted(tensors.items()):
         digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
@@ -230,7 +231,7 @@ def _sha256(facts: str, tensors: Mapping[str, torch.Tensor]) -> str:
 
 
 def _to_disk(folder: Path) -> None:
-    """Flush the entries of a folder to disk."""
+    """Has the system write the entries of a folder to the disk itself."""
     if os.name == "nt":  # Windows does not open folders
         return
     descriptor = os.open(folder, os.O_RDONLY)

@@ -135,6 +135,11 @@ def numbers_of_one_hash() -> bytes:
     return whole(b"}(" + b"".join(b"\x8a\x0c" + each + b"N" for each in numbers) + b"u")
 
 
+def memo_keys_of_one_hash() -> bytes:
+    """Forty thousand memo keys, each of which is compared with all before."""
+    return b"N" + b"".join(b"p%d\n" % (k * (2**61 - 1)) for k in range(1, 40_000)) + b"."
+
+
 def long_tuples_as_keys() -> bytes:
     """A tuple of fifty thousand, which is hashed twenty thousand times."""
     start = b"(" + b"N" * 50_000 + b"t\x940"
@@ -251,6 +256,21 @@ def attacks(folder: Path) -> dict[str, tuple[Callable[[], bytes], str]]:
             lambda: whole(call("operator", "attrgetter", short("system"))), "operator.attrgetter"),
         "types": (lambda: whole(call("types", "FunctionType", b"N")), "types.FunctionType"),
         "an extension code": (lambda: whole(b"\x82\x01"), "EXT1"),
+        "an extension code of four bytes": (lambda: whole(b"\x84\x01\0\0\0"), "EXT4"),
+        "a buffer outside": (lambda: whole(b"\x97"), "NEXT_BUFFER"),
+        "a buffer that is frozen": (lambda: whole(b"N\x98"), "READONLY_BUFFER"),
+        "a persistent id of text": (lambda: b"Pos.system\n.", "PERSID"),
+        "BUILD on a dict with a class in place of a state": (
+            lambda: whole(b"}" + named("os", "environ") + b"b"), "os.environ"),
+        "BUILD on a list": (lambda: whole(b"]" + b"}" + short("append") + b"Nsb"), "change a list"),
+        "REDUCE of an instance": (
+            lambda: whole(named("mymodule", "Vocab") + b")\x81)R"), "damaged"),
+        "NEWOBJ of an instance": (
+            lambda: whole(named("mymodule", "Vocab") + b")\x81)\x81"), "damaged"),
+        "__setstate__ by name": (
+            lambda: whole(named("mymodule", "Vocab.__setstate__")), "an attribute of"),
+        "__reduce__ of a stub": (
+            lambda: whole(named("lorelm.bundle.importing.stubs", "call")), "stubs.call"),
         "BUILD on a name": (
             lambda: whole(named("mymodule", "Vocab") + b"}" + short("x") + b"K\x01sb"),
             "mymodule.Vocab"),
@@ -290,6 +310,14 @@ def attacks(folder: Path) -> dict[str, tuple[Callable[[], bytes], str]]:
         "bytes of a text": (bytes_of_a_text, "grow"),
         "numbers of one hash": (numbers_of_one_hash, "as a key"),
         "long tuples as keys": (long_tuples_as_keys, "as a key"),
+        "memo keys of one hash": (memo_keys_of_one_hash, "memo key"),
+        "marks": (lambda: b"(" * 8_000_000, "grow"),
+        "a dict that is copied": (
+            lambda: whole(
+                b"}\x94(" + b"".join(b"M" + struct.pack("<H", k) + b"N" for k in range(2_000))
+                + b"u(" + (named("collections", "OrderedDict") + b"h\x00\x85R") * 10_000 + b"l"
+            ),
+            "grow"),
         "many dimensions": (many_dimensions, "describes a tensor"),
         "empty lists": (lambda: whole(b"(" + b"]" * 800_000 + b"l"), "grow"),
         "words of a megabyte": (words_of_a_megabyte, "holds no"),

@@ -1,4 +1,4 @@
-"""Reads what was trained elsewhere, once, and makes a bundle of it; nothing foreign is executed.
+"""Import models that were trained elsewhere; nothing in their files is executed.
 
-See :mod:`lorelm.bundle.importing.imported_model`.
+See :mod:`lorelm.bundle.importing.importer`.
 """

@@ -1,4 +1,4 @@
-"""From a foreign checkpoint to the sizes and weights of our model: :func:`read_checkpoint`."""
+"""Find a word-level LSTM in a foreign checkpoint: :func:`read_checkpoint`."""
 
 import dataclasses
 import math
@@ -11,16 +11,15 @@ from typing import Any, Final
 import numpy as np
 
 from lorelm.bundle.importing.pickled_file import PickledFile, read_pickled_file
-from lorelm.bundle.importing.pickles import Record, TensorClaim
-from lorelm.bundle.importing.tensor_archive import tensor_archive
-from lorelm.errors import InputError, MissingExtraError
+from lorelm.bundle.importing.stubs import Record, TensorClaim
+from lorelm.errors import InputError
 from lorelm.model.config import ModelConfig
 from lorelm.typing import Floats32
 
 Claims = Mapping[str, TensorClaim]
 
 _STATE_NAMES: Final = ("model_state_dict", "state_dict", "model", "net", "network", "lm")
-"""What the weights are called where a file holds more; the earlier is taken first."""
+"""Keys of the weights in a file that holds more, the preferred ones first."""
 
 _EMBEDDING: Final = frozenset(
     (
@@ -37,12 +36,12 @@ _OUTPUT: Final = frozenset(
     )
 )
 
-_LONGEST_SHOWN: Final = 50
-_LONGEST_NAME: Final = 300
+_MAX_SHOWN: Final = 50
+_MAX_NAME: Final = 300
 """Of a tensor, in characters."""
 
 _COUNTERS: Final = ("n_averaged",)
-"""What PyTorch's AveragedModel keeps beside the weights."""
+"""Kept beside the weights by PyTorch's AveragedModel."""
 
 _FIRST_LAYER: Final = "weight_ih_l0"
 _FLOATS: Final = ("FloatStorage", "DoubleStorage", "HalfStorage", "BFloat16Storage")
@@ -51,69 +50,72 @@ _MODULE_PARTS: Final = ("_parameters", "_buffers", "_modules")
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """A foreign checkpoint, looked through and found to be of our model; PyTorch had no part in it.
+    """A foreign checkpoint that holds a model like ours.
 
     Attributes:
-        sizes: of the model. Whether it is tied shows in the numbers.
-        tensors: where the numbers of each lie, by the names of :meth:`ModelConfig.tensor_shapes`.
-        file: the whole of it, for what lies beside the weights.
-        notices: what a user should know of how it was read.
+        config: the sizes; only the numbers tell whether it is tied.
+        tensors: by the names of :meth:`ModelConfig.tensor_shapes`.
+        file: the whole file, with whatever lies beside the weights.
+        notices: how it was read, for a user.
     """
 
-    sizes: ModelConfig
+    config: ModelConfig
     tensors: Claims
     file: PickledFile
     notices: tuple[str, ...]
 
     def weights(self) -> tuple[ModelConfig, dict[str, Floats32]]:
-        """The model and its numbers, in float32; ids are the checkpoint's own.
+        """Return the model and its weights in float32, with the checkpoint's own ids.
+
+        Biases that it lacks are zero, and a missing output layer is the embedding.
 
         Raises:
-            InputError: a tensor is not finite, or PyTorch refuses the file.
-            MissingExtraError: PyTorch is not installed.
+            InputError: a tensor is not finite, or the file cannot be read.
         """
-        weights = _read(self.file, self.tensors)
-        _complete(weights, self.sizes)
+        weights = self.file.arrays(self.tensors)
+        weights.setdefault("fc.weight", weights["embedding.weight"])
+        for name, shape in self.config.tensor_shapes().items():
+            weights.setdefault(name, np.zeros(shape, dtype=np.float32))
         is_tied = np.array_equal(weights["fc.weight"], weights["embedding.weight"])
         if is_tied:
             weights["fc.weight"] = weights["embedding.weight"]
-        return dataclasses.replace(self.sizes, tied=is_tied), weights
+        return dataclasses.replace(self.config, tied=is_tied), weights
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
-    """Looks for a word-level LSTM language model in a file.
+    """Find a word-level LSTM language model in a file.
 
     Raises:
         InputError: the file is unsafe, damaged or holds no such model. The message names the file,
-            and the tensor that is in the way.
+            and the tensor that does not fit.
     """
     file = read_pickled_file(path)
     try:
         found, notices = _model_in(file.pickled.value)
         tensors = _as_ours(found)
-        sizes = _sizes(tensors)
+        config = _config(tensors)
     except InputError as error:
-        raise InputError(f"{path} is not imported: {error}") from error
-    return Checkpoint(sizes=sizes, tensors=tensors, file=file, notices=notices)
+        raise InputError(f"{path} is not imported: {error}", code="import.other_model") from error
+    return Checkpoint(config=config, tensors=tensors, file=file, notices=notices)
 
 
-# Which of the things in the file is the model.
+# Find the model in the file.
 
 
 @dataclass(frozen=True)
 class _StateDict:
-    """Tensors that belong together, and what the file calls them."""
+    """Tensors that belong together, and their name in the file."""
 
     name: str
     tensors: Claims
 
 
 def _model_in(value: Any) -> tuple[Claims, tuple[str, ...]]:
-    """The tensors of the one model in a file, by the names that they have there."""
-    all_of_them = list(_state_dicts(value, (), set()))
-    found = [each for each in all_of_them if any(map(_is_first_layer, each.tensors))]
+    """Return the tensors of the model by their names in the file, and notices."""
+    candidates = list(_state_dicts(value, (), set()))
+    found = [each for each in candidates if any(map(_is_first_layer, each.tensors))]
     if not found:
-        names = [name for each in all_of_them for name in each.tensors]
+        names = [name for each in candidates for name in each.tensors]
         raise InputError(
             f"it holds no LSTM of PyTorch's (a tensor ...{_FIRST_LAYER}): "
             + (f"its tensors are {_listed(names)}" if names else "it holds no tensor by name")
@@ -129,10 +131,10 @@ def _model_in(value: Any) -> tuple[Claims, tuple[str, ...]]:
 
 
 def _state_dicts(value: Any, path: tuple[str, ...], seen: set[int]) -> Iterator[_StateDict]:
-    """Every dict of tensors and every module in a value, which is not nested deeply.
+    """Yield every dict of tensors and every module in a value, which is not nested deeply.
 
     Args:
-        seen: what was looked at: a thing that stands in a thousand places is looked at once.
+        seen: ids of what was visited: a value that occurs a thousand times is visited once.
     """
     if id(value) in seen:
         return
@@ -152,19 +154,19 @@ def _state_dicts(value: Any, path: tuple[str, ...], seen: set[int]) -> Iterator[
     else:
         return
     for key, each in inner:
-        # A name for messages; what lies deeper may be a long text, over and over.
-        name = str(key)[:_LONGEST_SHOWN] if isinstance(key, str | int) else "..."
+        # For messages; a key may be a long text, many times.
+        name = str(key)[:_MAX_SHOWN] if isinstance(key, str | int) else "..."
         yield from _state_dicts(each, (*path, name), seen)
 
 
 def _module_tensors(module: Record, prefix: str) -> Iterator[tuple[str, TensorClaim]]:
-    """The parameters of a pickled module, named as its state dict would name them."""
+    """Yield the parameters of a pickled module by their names in a state dict."""
     parts = [module.attributes.get(part) for part in _MODULE_PARTS]
     parameters, buffers, modules = (part if isinstance(part, dict) else {} for part in parts)
-    passing = module.attributes.get("_non_persistent_buffers_set")
-    passing = passing if isinstance(passing, set) else set()
+    transient = module.attributes.get("_non_persistent_buffers_set")
+    transient = transient if isinstance(transient, set) else set()
     for name, tensor in [*parameters.items(), *buffers.items()]:
-        if isinstance(tensor, TensorClaim) and name not in passing:
+        if isinstance(tensor, TensorClaim) and name not in transient:
             yield f"{prefix}{name}", tensor
     for name, inner in modules.items():
         if isinstance(inner, Record):
@@ -181,17 +183,17 @@ def _rank(name: str) -> tuple[int, int]:
     return place, name.count(".")
 
 
-# What its tensors are.
+# Map its tensors to ours.
 
 
 def _as_ours(tensors: Claims) -> dict[str, TensorClaim]:
-    """The tensors by our names.
+    """Return the tensors by our names.
 
     Raises:
         InputError: one is of a layer that our model lacks, or one of ours is missing.
     """
     longest = max(map(len, tensors))
-    if longest > _LONGEST_NAME:
+    if longest > _MAX_NAME:
         raise InputError(f"one of its tensors has a name of {longest:,} characters")
     [first, *others] = [name for name in tensors if _is_first_layer(name)]
     if others:
@@ -223,9 +225,9 @@ def _as_ours(tensors: Claims) -> dict[str, TensorClaim]:
 
 
 def _check_sharing(ours: Claims) -> None:
-    """Refuses tensors that are far more together than the storages that they share.
+    """Refuse tensors that overlap: together they have at most twice the numbers of their storages.
 
-    A tied matrix counts twice. What CUDA has flattened shares a storage, and lies side by side.
+    A tied matrix counts twice. Tensors that CUDA has flattened lie side by side in one storage.
     """
     storages = {tensor.storage.key: tensor.storage.num_items for tensor in ours.values()}
     num_numbers = sum(math.prod(tensor.shape) for tensor in ours.values())
@@ -237,10 +239,10 @@ def _check_sharing(ours: Claims) -> None:
 
 
 def _lstm_name(name: str, lstm: str) -> str | None:
-    """Our name of a tensor of the LSTM; None where it is another's.
+    """Return our name of a tensor of the LSTM, None if it is of another layer.
 
     Raises:
-        InputError: it is of an LSTM that ours is not.
+        InputError: it belongs to a kind of LSTM that we do not have.
     """
     last = name.removeprefix(lstm)
     if re.fullmatch(r"(weight|bias)_(ih|hh)_l\d{1,3}", last):
@@ -253,7 +255,7 @@ def _lstm_name(name: str, lstm: str) -> str | None:
 
 
 def _layer_name(name: str) -> str | None:
-    """Our name of a tensor of the embedding or the output layer; None where it is neither."""
+    """Return our name of a tensor of the embedding or the output layer, None if it is neither."""
     *modules, kind = name.split(".")
     if kind not in ("weight", "bias"):
         return None
@@ -269,12 +271,12 @@ def _layer_name(name: str) -> str | None:
 
 
 def _kind_of_layer(module: str) -> str:
-    """A module's name without number, capitals and the word "layer": Embedding, fc1, emb_layer."""
+    """Strip number, capitals and "layer" from a module's name: Embedding, fc1, emb_layer."""
     return module.lower().rstrip("0123456789_").removesuffix("layer").rstrip("_")
 
 
-def _sizes(ours: Claims) -> ModelConfig:
-    """The sizes, from the shapes.
+def _config(ours: Claims) -> ModelConfig:
+    """Return the sizes of the model, by the shapes.
 
     Raises:
         InputError: the shapes are not those of such a model.
@@ -312,7 +314,7 @@ def _sizes(ours: Claims) -> ModelConfig:
 
 
 def _num_layers(ours: Claims) -> int:
-    """The number of layers of the LSTM.
+    """Return the number of layers of the LSTM.
 
     Raises:
         InputError: one between the first and the last is missing.
@@ -325,37 +327,11 @@ def _num_layers(ours: Claims) -> int:
     return len(found)
 
 
-def _read(file: PickledFile, ours: Claims) -> dict[str, Floats32]:
-    """The numbers.
-
-    Raises:
-        InputError: a tensor is not finite, or PyTorch refuses the file.
-        MissingExtraError: PyTorch is not installed.
-    """
-    try:
-        from lorelm.model.tensor_file import read_tensors
-    except ImportError as error:
-        if error.name != "torch":
-            raise
-        raise MissingExtraError("importing a model", "train") from error
-    try:
-        return read_tensors(tensor_archive(file, ours))
-    except InputError as error:
-        raise InputError(f"{file.path} is not imported: {error}") from error
-
-
-def _complete(weights: dict[str, Floats32], config: ModelConfig) -> None:
-    """Adds what a checkpoint leaves out: biases of zero, and a tied output layer."""
-    weights.setdefault("fc.weight", weights["embedding.weight"])
-    for name, shape in config.tensor_shapes().items():
-        weights.setdefault(name, np.zeros(shape, dtype=np.float32))
-
-
 def _sized(shape: tuple[int, ...] | None) -> str:
     return "missing" if shape is None else " x ".join(map(str, shape)) or "a single number"
 
 
 def _listed(names: Any) -> str:
     names = list(names)
-    shown = ", ".join(str(name)[:_LONGEST_SHOWN] for name in names[:6])
+    shown = ", ".join(str(name)[:_MAX_SHOWN] for name in names[:6])
     return f"{shown}, ..." if len(names) > 6 else shown

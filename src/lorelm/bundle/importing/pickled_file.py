@@ -1,7 +1,7 @@
-"""From a foreign file to what is pickled in it: :func:`read_pickled_file`.
+"""Read the pickle in a foreign file, and the numbers of its tensors: :func:`read_pickled_file`.
 
 A file is a pickle alone, or of one of ``torch.save``'s two formats: a zip file with the pickle and
-a record for each storage, or (before PyTorch 1.6) five pickles and then the storages.
+a record per storage, or (before PyTorch 1.6) five pickles followed by the storages.
 """
 
 import io
@@ -10,15 +10,19 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Final, TypeGuard
+from typing import BinaryIO, Final
 
-from lorelm.bundle.importing.pickles import MAX_PICKLE_BYTES, Pickled, StorageClaim, read_pickle
+import numpy as np
+
+from lorelm.bundle.importing.stubs import StorageClaim, TensorClaim
+from lorelm.bundle.importing.unpickler import MAX_PICKLE_BYTES, Budget, Pickled, read_pickle
 from lorelm.errors import InputError
+from lorelm.typing import Floats32
 
 _MAGIC_NUMBER: Final = 0x1950A86A20F9469CFC6C
-_GIT_LFS: Final = b"version https://git-lfs"
 _MAGIC_BYTES: Final = _MAGIC_NUMBER.to_bytes(10, "little")
 _PROTOCOL: Final = 1001
+_GIT_LFS: Final = b"version https://git-lfs"
 _ZIP_START: Final = b"PK\x03\x04"
 _ZIP_END: Final = b"PK\x05\x06"
 _ZIP_END_BYTES: Final = 22
@@ -31,13 +35,11 @@ _MAX_END_BYTES: Final = _ZIP64_END_BYTES + _ZIP64_LOCATOR_BYTES + _ZIP_END_BYTES
 _MAX_RECORDS: Final = 10_000
 _MAX_DIRECTORY_BYTES: Final = 200 * _MAX_RECORDS
 _OLD_STARTS: Final = (b"(lp0\n", b"(dp0\n", b"(lp1\n", b"(dp1\n", b"ccopy_reg\n", b"ccopyreg\n")
-_LENGTH: Final = struct.Struct("<q")
-"""In the old format, each storage begins with its length in numbers."""
 
 
 @dataclass(frozen=True)
 class PickledFile:
-    """A foreign file, looked through.
+    """A foreign file whose pickle was read.
 
     Attributes:
         offsets: where in the file the bytes of each storage begin, by its key.
@@ -47,25 +49,52 @@ class PickledFile:
     pickled: Pickled
     offsets: Mapping[str, int]
 
-    def storage(self, claim: StorageClaim) -> bytes:
-        """The bytes of a storage.
+    def arrays(self, tensors: Mapping[str, TensorClaim]) -> dict[str, Floats32]:
+        """Return the numbers of tensors of floats, in float32.
 
         Raises:
-            InputError: they cannot be read.
+            InputError: they cannot be read, or are not finite.
         """
+        storages = {tensor.storage for tensor in tensors.values()}
+        stored = {storage.key: self._read(storage) for storage in storages}
+        arrays = {name: _array(t, stored[t.storage.key]) for name, t in tensors.items()}
+        for name, array in arrays.items():
+            if not np.isfinite(array).all():
+                raise InputError(
+                    f"{self.path} is not imported: its tensor {name} holds numbers that are "
+                    "infinite or none (NaN): the training went astray; take a checkpoint from "
+                    "before",
+                    code="import.not_finite",
+                )
+        return arrays
+
+    def _read(self, storage: StorageClaim) -> bytes:
         try:
             with self.path.open("rb") as file:
-                file.seek(self.offsets[claim.key])
-                data = file.read(claim.num_bytes)
+                file.seek(self.offsets[storage.key])
+                data = file.read(storage.num_bytes)
         except OSError as error:
             raise InputError(f"{self.path} cannot be read ({error.strerror or error})") from error
-        if len(data) < claim.num_bytes:
-            raise InputError(f"{self.path} was changed while it was read")
+        if len(data) < storage.num_bytes:
+            raise InputError(
+                f"{self.path} was changed while it was read", code="import.changed_file"
+            )
         return data
 
 
+def _array(tensor: TensorClaim, data: bytes) -> Floats32:
+    dtype = tensor.storage.dtype
+    strides = [step * dtype.itemsize for step in tensor.stride]
+    # NumPy checks once more that the array lies within the buffer.
+    stored = np.ndarray(tensor.shape, dtype, data, tensor.offset * dtype.itemsize, strides)
+    if tensor.storage.type == "BFloat16Storage":  # the upper half of a float32
+        return (stored.astype("<u4") << 16).view(np.float32)
+    with np.errstate(over="ignore"):  # infinite numbers are refused by name
+        return stored.astype(np.float32)
+
+
 def is_pickled(path: Path) -> bool:
-    """Whether a file begins like one of ``torch.save``'s, or like a pickle.
+    """Tell whether a file begins like one of ``torch.save``'s, or like a pickle.
 
     Pickles of before protocol 2 begin like texts: of those, only lists, dicts and instances count.
 
@@ -77,7 +106,7 @@ def is_pickled(path: Path) -> bool:
 
 
 def read_pickled_file(path: Path) -> PickledFile:
-    """What is pickled in a file, with the storages of its tensors checked to be there, whole.
+    """Read what is pickled in a file, and check that the storages of its tensors are complete.
 
     Raises:
         InputError: the file cannot be read, is no such file, is cut off, or asks for more than
@@ -87,112 +116,112 @@ def read_pickled_file(path: Path) -> PickledFile:
     try:
         return _read_zip(path) if is_zip else _read_plain(path)
     except InputError as error:
-        raise InputError(f"{path} is not imported: {error}") from error
+        raise InputError(f"{path} is not imported: {error}", code="import.refused") from error
 
 
 def _head(path: Path, num_bytes: int) -> bytes:
-    if path.exists() and not path.is_file():  # to open a pipe would wait for ever
-        raise InputError(f"{path} cannot be read (it is no file)")
+    if path.exists() and not path.is_file():  # opening a pipe would block
+        raise InputError(f"{path} cannot be read (it is no file)", code="import.unreadable")
     try:
         with path.open("rb") as file:
             return file.read(min(num_bytes, path.stat().st_size))
     except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror or error})") from error
+        raise InputError(
+            f"{path} cannot be read ({error.strerror or error})", code="import.unreadable"
+        ) from error
+
+
+# A pickle alone, or the old format.
 
 
 def _read_plain(path: Path) -> PickledFile:
-    """A pickle alone, or the old format."""
-    num_bytes = path.stat().st_size
     data = _head(path, MAX_PICKLE_BYTES)
     _refuse_other_formats(data)
-    if num_bytes > MAX_PICKLE_BYTES and _MAGIC_BYTES not in data[:32]:
+    if path.stat().st_size > MAX_PICKLE_BYTES and _MAGIC_BYTES not in data[:32]:
         raise InputError(
             f"it has more than {MAX_PICKLE_BYTES / 1e6:,.0f} MB, too much for a pickle"
         )
-    first = read_pickle(data)
+    pickles, budget = io.BytesIO(data), Budget()
+    first = read_pickle(pickles, budget)
     if first.value == _MAGIC_NUMBER:
-        return _read_legacy(path, data, first)
+        return _read_old_format(path, pickles, budget)
     if first.storages:
         raise InputError("it claims tensors that are not in it")
     return PickledFile(path, first, {})
 
 
 def _refuse_other_formats(data: bytes) -> None:
-    """Names what people take for such a file.
-
-    Raises:
-        InputError: it is one of those.
-    """
-    if not data:
-        raise InputError("it is empty")
+    """Refuse files that are often taken for a pickle, with the remedy for each."""
     start = data[:100].lstrip().lower()
-    if start.startswith((b"<!doctype", b"<html", b"<?xml")):
-        raise InputError("it is a web page, and not the file that was to be fetched")
-    if start.startswith(b"<"):
-        raise InputError("it is a text and no pickle: with a word a line, it is to end in .txt")
-    if data.startswith(_GIT_LFS):
-        raise InputError("it is a pointer of Git LFS and not the file: git lfs pull fetches that")
-    if data[8:10] == b'{"':
-        raise InputError(
+    reason = None
+    if not data:
+        reason = "it is empty"
+    elif start.startswith((b"<!doctype", b"<html", b"<?xml")):
+        reason = "it is a web page, and not the file that was to be fetched"
+    elif start.startswith(b"<"):
+        reason = "it is a text and no pickle: with a word a line, it is to end in .txt"
+    elif data.startswith(_GIT_LFS):
+        reason = "it is a pointer of Git LFS and not the file: git lfs pull fetches that"
+    elif data[8:10] == b'{"':
+        reason = (
             "it is a file of safetensors: load it, and save the weights with "
             "torch.save(model.state_dict(), ...)"
         )
+    if reason is not None:
+        raise InputError(reason)
 
 
-def _read_legacy(path: Path, data: bytes, magic: Pickled) -> PickledFile:
-    """The old format: a version, facts of a machine, the value, the keys of its storages, those.
-
-    Args:
-        magic: what the file begins with. All of its pickles together may build what one may.
-    """
-    parts = []
-    start, built_bytes = magic.num_bytes, magic.built_bytes
-    for _ in range(4):
-        part = read_pickle(data[start:], built_bytes=built_bytes)
-        start, built_bytes = start + part.num_bytes, part.built_bytes
-        parts.append(part)
-    version, machine, pickled, keys = parts
+def _read_old_format(path: Path, pickles: BinaryIO, budget: Budget) -> PickledFile:
+    """Read what follows the magic number: version, machine, value, keys of storages, storages."""
+    version, machine, pickled, keys = (read_pickle(pickles, budget) for _ in range(4))
     is_little_endian = isinstance(machine.value, dict) and machine.value.get("little_endian")
     if version.value != _PROTOCOL or not is_little_endian:
         raise InputError("it is of a form of torch.save that is not known: save it again")
-    if not _are_keys(keys.value) or sorted(keys.value) != sorted(pickled.storages):
+    is_list = isinstance(keys.value, list) and all(isinstance(key, str) for key in keys.value)
+    if not is_list or sorted(keys.value) != sorted(pickled.storages):
         raise InputError("it is damaged: its list of storages is not that of its tensors")
     offsets = {}
-    num_bytes = path.stat().st_size
+    start, num_bytes = pickles.tell(), path.stat().st_size
     with path.open("rb") as file:
         for key in keys.value:
-            if start > num_bytes:
-                raise InputError(_cut_off(start - num_bytes))
-            claim = pickled.storages[key]
-            file.seek(start)
-            length = file.read(_LENGTH.size)
-            if len(length) == _LENGTH.size and _LENGTH.unpack(length)[0] != claim.num_items:
+            storage = pickled.storages[key]
+            file.seek(min(start, num_bytes))
+            length = file.read(8)  # each storage begins with its length in numbers
+            if len(length) == 8 and int.from_bytes(length, "little") != storage.num_items:
                 raise InputError(f"it is damaged: its storage {key!r} has another length")
-            offsets[key] = start + _LENGTH.size
-            start = offsets[key] + claim.num_bytes
-    if start > num_bytes:
-        raise InputError(_cut_off(start - num_bytes))
+            offsets[key] = start + 8
+            start += 8 + storage.num_bytes
+    _check_length(start, num_bytes)
     return PickledFile(path, pickled, offsets)
 
 
-def _are_keys(value: object) -> TypeGuard[list[str]]:
-    return isinstance(value, list) and all(isinstance(key, str) for key in value)
+def _check_length(end: int, num_bytes: int) -> None:
+    if end > num_bytes:
+        raise InputError(f"it is cut off: {end - num_bytes:,} bytes are missing; copy it again")
+
+
+# The zip format.
 
 
 def _read_zip(path: Path) -> PickledFile:
     try:
-        with path.open("rb") as file, zipfile.ZipFile(_with_short_directory(file)) as archive:
-            records = _checked_records(archive, file.seek(0, io.SEEK_END))
+        with path.open("rb") as file:
+            num_bytes = file.seek(0, io.SEEK_END)
+            _check_directory(file, num_bytes)
+            with zipfile.ZipFile(file) as archive:
+                records = _checked_records(archive, num_bytes)
             data = _data_pickle(records)
             folder = data.filename.removesuffix("data.pkl")
-            _check_byte_order(file, records.get(f"{folder}byteorder"))
-            pickled = read_pickle(_stored(file, data))
-            offsets = {}
-            for key, claim in pickled.storages.items():
-                info = records.get(f"{folder}data/{key}")
-                _check_storage(info, claim)
-                assert info is not None
-                offsets[key] = _data_offset(file, info)
+            order = records.get(f"{folder}byteorder")
+            if order is not None and (order.file_size > 10 or _read(file, order) != b"little"):
+                raise InputError(
+                    "it was written on a machine that puts the high byte first: save it again"
+                )
+            pickled = read_pickle(io.BytesIO(_read(file, data)))
+            offsets = {
+                key: _storage_offset(file, records.get(f"{folder}data/{key}"), storage)
+                for key, storage in pickled.storages.items()
+            }
             return PickledFile(path, pickled, offsets)
     except InputError:
         raise
@@ -203,12 +232,12 @@ def _read_zip(path: Path) -> PickledFile:
         ) from error
 
 
-def _with_short_directory(file: BinaryIO) -> BinaryIO:
-    """The same zip file; refuses one whose directory is too long to be read, by its last records.
+def _check_directory(file: BinaryIO, num_bytes: int) -> None:
+    """Refuse a zip file whose directory is too long to be read, by its last records.
 
     Where there is one of 64 bits before the last, Python believes that.
     """
-    file.seek(max(0, file.seek(0, io.SEEK_END) - _MAX_END_BYTES))
+    file.seek(max(0, num_bytes - _MAX_END_BYTES))
     end = file.read()
     place = end.rfind(_ZIP_END)
     if place < 0 or len(end) - place < _ZIP_END_BYTES:
@@ -220,11 +249,10 @@ def _with_short_directory(file: BinaryIO) -> BinaryIO:
         [directory_bytes] = struct.unpack("<Q", last[40:48])
     if directory_bytes > _MAX_DIRECTORY_BYTES:
         raise InputError("it is a zip file of more records than torch.save writes")
-    return file
 
 
 def _checked_records(archive: zipfile.ZipFile, num_bytes: int) -> dict[str, zipfile.ZipInfo]:
-    """The records by their names: as torch.save writes them, so that nothing expands."""
+    """Return the records by their names; refuse compressed ones, so that nothing expands."""
     infos = archive.infolist()
     records = {info.filename: info for info in infos}
     if len(records) != len(infos) or len(infos) > _MAX_RECORDS:
@@ -256,39 +284,29 @@ def _data_pickle(records: Mapping[str, zipfile.ZipInfo]) -> zipfile.ZipInfo:
     return found[0]
 
 
-def _check_byte_order(file: BinaryIO, info: zipfile.ZipInfo | None) -> None:
-    if info is not None and (info.file_size > 10 or _stored(file, info) != b"little"):
-        raise InputError("it was written on a machine that puts the high byte first: save it again")
+def _storage_offset(file: BinaryIO, info: zipfile.ZipInfo | None, storage: StorageClaim) -> int:
+    if info is None:
+        raise InputError(f"its storage {storage.key!r} is missing")
+    if info.file_size < storage.num_bytes:
+        raise InputError(
+            f"its storage {storage.key!r} is said to hold {storage.num_bytes:,} bytes and has "
+            f"{info.file_size:,}"
+        )
+    return _data_offset(file, info)
 
 
 def _data_offset(file: BinaryIO, info: zipfile.ZipInfo) -> int:
-    """Where the bytes of a record begin; its own header says again how long its names are."""
+    """Return where a record's bytes begin, by the lengths of the names in its own header."""
     file.seek(info.header_offset)
     header = file.read(30)
     if len(header) < 30 or header[:4] != _ZIP_START:
         raise InputError(f"its record {info.filename!r} is not where it should be")
     name_length, extra_length = struct.unpack("<HH", header[26:30])
     offset = info.header_offset + 30 + int(name_length) + int(extra_length)
-    missing = offset + info.file_size - file.seek(0, 2)
-    if missing > 0:
-        raise InputError(_cut_off(missing))
+    _check_length(offset + info.file_size, file.seek(0, io.SEEK_END))
     return offset
 
 
-def _stored(file: BinaryIO, info: zipfile.ZipInfo) -> bytes:
+def _read(file: BinaryIO, info: zipfile.ZipInfo) -> bytes:
     file.seek(_data_offset(file, info))
     return file.read(info.file_size)
-
-
-def _check_storage(info: zipfile.ZipInfo | None, claim: StorageClaim) -> None:
-    if info is None:
-        raise InputError(f"its storage {claim.key!r} is missing")
-    if info.file_size < claim.num_bytes:
-        raise InputError(
-            f"its storage {claim.key!r} is said to hold {claim.num_bytes:,} bytes and has "
-            f"{info.file_size:,}"
-        )
-
-
-def _cut_off(num_bytes: int) -> str:
-    return f"it is cut off: {num_bytes:,} bytes are missing; copy it again"

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from lorelm.bundle.importing.pickled_file import is_pickled, read_pickled_file
-from lorelm.bundle.importing.pickles import MAX_PICKLE_BYTES, Name, Record, check_walkable
+from lorelm.bundle.importing.stubs import Name, Record
+from lorelm.bundle.importing.unpickler import MAX_PICKLE_BYTES, check_walkable
 from lorelm.errors import InputError
 
 _KEYS: Final = (

@@ -11,7 +11,7 @@ import torch
 from tests.bundle.importing.foreign import UNK, WORDS, ForeignModel, Saved, greedy, logits_of
 
 from lorelm.bundle import Bundle
-from lorelm.bundle.importing.imported_model import ImportedModel, import_model
+from lorelm.bundle.importing.importer import ImportedModel, import_model
 from lorelm.errors import BundleError, InputError
 from lorelm.generation.language_model import LanguageModel
 from lorelm.runtime.base import State
@@ -66,11 +66,11 @@ def test_what_is_known_of_it_is_in_the_manifest(imported: ImportedModel, bundle:
     assert (manifest.reads_eos_first, manifest.precision) == (False, "float32")
     assert manifest.source == "x.pt"
     assert manifest.recipe is manifest.corpus is manifest.evaluation is manifest.training is None
-    assert manifest.model == imported.config
+    assert manifest.model == imported.aligned.config
     assert bundle.precisions == ("float32", "int8")
     for name, array in bundle.weights().items():
-        np.testing.assert_array_equal(array, imported.weights[name])
-    assert bundle.tokenizer.style == imported.tokenizer.style == "classic"
+        np.testing.assert_array_equal(array, imported.aligned.weights[name])
+    assert bundle.tokenizer.style == imported.source.tokenizer.style == "classic"
 
 
 def test_how_it_is_read_is_part_of_its_fingerprint(bundle: Bundle, tmp_path: Path) -> None:
@@ -116,12 +116,12 @@ def test_the_tokenizer_is_guessed(
     checkpoint = saved("x.pt", ForeignModel().state_dict())
     vocabulary = saved("v.pkl", words)
     imported = import_model(checkpoint, vocabulary)
-    assert imported.tokenizer.style == style
-    assert imported.is_tokenizer_guessed == is_guessed
+    assert imported.source.tokenizer.style == style
+    assert imported.source.is_tokenizer_guessed == is_guessed
     for asked in ("classic", "basic_english"):
         imported = import_model(checkpoint, vocabulary, tokenizer=asked)
-        assert imported.tokenizer.style == asked
-        assert not imported.is_tokenizer_guessed
+        assert imported.source.tokenizer.style == asked
+        assert not imported.source.is_tokenizer_guessed
 
 
 def test_words_that_cannot_be_read_are_told(saved: Saved) -> None:
@@ -133,7 +133,7 @@ def test_words_that_cannot_be_read_are_told(saved: Saved) -> None:
 
 def test_placeholders_can_be_read(saved: Saved) -> None:
     imported = import_model(saved("x.pt", ForeignModel().state_dict()))
-    assert imported.tokenizer.tokenize("token_3 token_29") == ["token_3", "token_29"]
+    assert imported.source.tokenizer.tokenize("token_3 token_29") == ["token_3", "token_29"]
 
 
 def test_another_tokenizer_is_refused(saved: Saved) -> None:
@@ -144,15 +144,15 @@ def test_another_tokenizer_is_refused(saved: Saved) -> None:
 def test_a_vocabulary_may_lie_in_the_checkpoint(saved: Saved) -> None:
     state = ForeignModel().state_dict()
     imported = import_model(saved("x.pt", {"model": state, "vocab": WORDS, "notes": ["a", "b"]}))
-    assert set(imported.vocabulary.words) == set(WORDS)
-    assert imported.vocabulary_file == "x.pt"
+    assert set(imported.aligned.vocabulary.words) == set(WORDS)
+    assert imported.source.vocabulary_file == "x.pt"
 
 
 def test_lists_of_words_that_are_no_vocabulary_are_none(saved: Saved) -> None:
     for value in (ForeignModel(), {"model": ForeignModel().state_dict(), "notes": ["a", "b"]}):
         imported = import_model(saved("x.pt", value))
-        assert imported.vocabulary_file is None
-        assert "token_0" in imported.vocabulary
+        assert imported.source.vocabulary_file is None
+        assert "token_0" in imported.aligned.vocabulary
 
 
 def test_real_files_make_a_model(saved: Saved, corpus_file: Callable[[str], Path]) -> None:
@@ -160,9 +160,9 @@ def test_real_files_make_a_model(saved: Saved, corpus_file: Callable[[str], Path
     model = ForeignModel(words=9803, embedding=4, hidden=4)
     path = saved("x.pt", model.state_dict())
     imported = import_model(path, corpus_file("legacy/LSTMData.pkl"))
-    assert imported.tokenizer.style == "basic_english"
-    assert imported.vocabulary.words[:6] == ("<unk>", "<eos>", ".", ",", "the", "and")
-    assert imported.config.vocabulary_size == 9803
+    assert imported.source.tokenizer.style == "basic_english"
+    assert imported.aligned.vocabulary.words[:6] == ("<unk>", "<eos>", ".", ",", "the", "and")
+    assert imported.aligned.config.vocabulary_size == 9803
     assert imported.notices == ()
 
 

@@ -1,4 +1,4 @@
-"""Rows and words brought together: logits go with their words."""
+"""Rows change places with their words, so logits stay those of the words."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lorelm.bundle.importing.reconciling import Reconciled, fit_words, reconcile
+from lorelm.bundle.importing.alignment import AlignedModel, align_vocabulary, fill_vocabulary
 from lorelm.model.config import ModelConfig
 from lorelm.typing import Floats32
 
@@ -25,15 +25,15 @@ def weights_of(config: ModelConfig) -> dict[str, Floats32]:
 WEIGHTS = weights_of(CONFIG)
 
 
-def fit(
+def aligned(
     words: Sequence[str | None] | None,
     config: ModelConfig = CONFIG,
     weights: dict[str, Floats32] | None = None,
-) -> tuple[Reconciled, list[str]]:
-    """Weights and words brought together, and all that is said of it."""
-    fitted = fit_words(words, config.vocabulary_size)
-    made = reconcile(config, weights or WEIGHTS, fitted)
-    return made, [*fitted.notices, *made.notices]
+) -> tuple[AlignedModel, list[str]]:
+    """Return the aligned model, and all notices."""
+    filled, notices = fill_vocabulary(words, config.vocabulary_size)
+    made = align_vocabulary(config, weights or WEIGHTS, filled, are_placeholders=words is None)
+    return made, [*notices, *made.notices]
 
 
 names = st.sampled_from(
@@ -46,7 +46,7 @@ names = st.sampled_from(
 
 @given(st.none() | st.lists(st.none() | names, max_size=9))
 def test_every_row_keeps_its_numbers_and_has_a_word(words: list[str | None] | None) -> None:
-    made, _ = fit(words)
+    made, _ = aligned(words)
     size = len(made.vocabulary)
     assert made.vocabulary.words[:2] == ("<unk>", "<eos>")
     assert size == made.config.vocabulary_size == 6 + len(made.never_seen)
@@ -68,7 +68,7 @@ def test_every_row_keeps_its_numbers_and_has_a_word(words: list[str | None] | No
 
 def test_unk_and_eos_come_first_and_the_rest_keeps_its_order() -> None:
     words = ["the", "<EOS>", "fox", "<pad>", "<UNK>", "ran"]
-    made, notices = fit(words)
+    made, notices = aligned(words)
     assert made.vocabulary.words == ("<unk>", "<eos>", "the", "fox", "<pad>", "ran")
     order = [4, 1, 0, 2, 3, 5]
     for name in ("embedding.weight", "fc.weight", "fc.bias"):
@@ -81,14 +81,14 @@ def test_unk_and_eos_come_first_and_the_rest_keeps_its_order() -> None:
 
 
 @pytest.mark.parametrize("is_tied", [True, False])
-def test_rows_that_a_vocabulary_lacks_are_read_as_the_first_and_never_taken(is_tied: bool) -> None:
+def test_missing_rows_are_read_as_the_first_and_never_generated(is_tied: bool) -> None:
     config = ModelConfig(
         vocabulary_size=6, embedding_size=3, hidden_size=3, num_layers=1, tied=is_tied
     )
     weights = dict(WEIGHTS)
     if is_tied:
         weights["fc.weight"] = weights["embedding.weight"]
-    made, notices = fit(["the", "fox", "ran", "to", "a", "mill"], config, weights)
+    made, notices = aligned(["the", "fox", "ran", "to", "a", "mill"], config, weights)
     assert made.vocabulary.words == ("<unk>", "<eos>", "the", "fox", "ran", "to", "a", "mill")
     assert made.never_seen == ("<unk>", "<eos>")
     for id_ in (0, 1):
@@ -102,17 +102,17 @@ def test_rows_that_a_vocabulary_lacks_are_read_as_the_first_and_never_taken(is_t
     assert ["<eos>" in notice for notice in notices] == [False, True]
 
 
-def test_too_long_a_vocabulary_is_cut() -> None:
+def test_a_vocabulary_that_is_too_long_is_cut() -> None:
     words = ["<unk>", "<eos>", "the", "fox", "ran", "to", "a", "mill"]
-    made, notices = fit(words)
+    made, notices = aligned(words)
     assert made.vocabulary.words == tuple(words[:6])
     [notice] = notices
     assert "8 words and the model 6" in notice
     assert "provide" in notice
 
 
-def test_too_short_a_vocabulary_is_filled_with_words_that_are_never_written() -> None:
-    made, notices = fit(["<unk>", "<eos>", "the", "<extra_5>"])
+def test_a_vocabulary_that_is_too_short_is_filled_with_words_that_are_never_written() -> None:
+    made, notices = aligned(["<unk>", "<eos>", "the", "<extra_5>"])
     assert made.vocabulary.words[2:] == ("the", "<extra_5>", "<extra_4>", "<extra_05>")
     assert made.never_written == ("<extra_5>", "<extra_4>", "<extra_05>")
     [notice] = notices
@@ -121,15 +121,15 @@ def test_too_short_a_vocabulary_is_filled_with_words_that_are_never_written() ->
 
 
 def test_without_a_vocabulary_words_are_placeholders() -> None:
-    made, notices = fit(None)
+    made, notices = aligned(None)
     assert made.vocabulary.words[2:] == tuple(f"token_{i}" for i in range(6))
     assert made.never_written == ()
     assert "No vocabulary was given" in notices[0]
     assert "provide" in notices[0]
 
 
-def test_of_a_word_that_comes_twice_the_first_is_the_word() -> None:
-    made, notices = fit(["<unk>", "<eos>", "the", "fox", "the", "fox"])
+def test_the_first_of_two_equal_words_is_the_word() -> None:
+    made, notices = aligned(["<unk>", "<eos>", "the", "fox", "the", "fox"])
     assert made.vocabulary.words == ("<unk>", "<eos>", "the", "fox", "<extra_4>", "<extra_5>")
     [notice] = notices
     assert "'the' twice, and 1 more" in notice

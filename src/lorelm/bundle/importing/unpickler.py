@@ -1,0 +1,323 @@
+"""Read foreign pickles without running anything in them: :func:`read_pickle`.
+
+Python's own unpickler, the one that is written in Python, goes through the operations. A name
+becomes an inert stand-in (:mod:`lorelm.bundle.importing.stubs`), and every operation is charged to
+a budget of memory and time, so that a small file cannot grow. The C unpickler is not used: it
+reserves as many gigabytes as a pickle claims, whatever ``find_class`` does.
+"""
+
+import pickle
+import pickletools
+import sys
+import time
+import warnings
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO, ClassVar, Final
+
+from lorelm.bundle.importing.pickle_names import use_of
+from lorelm.bundle.importing.stubs import (
+    CONTAINERS,
+    Name,
+    Record,
+    StorageClaim,
+    call,
+    check_key,
+    claim_storage,
+    described,
+    instantiate,
+)
+from lorelm.errors import InputError
+
+MAX_PICKLE_BYTES: Final = 16_000_000
+"""The longest pickle that is read; 450,000 words take half of it."""
+
+MAX_BUILT_BYTES: Final = 100_000_000
+"""What a file may build, as estimated; a list of 450,000 words takes this."""
+
+MAX_SECONDS: Final = 60
+"""A guard against what the estimate misses: a pickle that builds all that it may takes 3."""
+
+MAX_DEPTH: Final = 100
+"""A module within a module takes three; no model is as deep as this."""
+
+MAX_EXPANDED: Final = 10_000_000
+"""How many values there may be if each is counted wherever it occurs."""
+
+_MAX_INT_BYTES: Final = 32
+_MAX_MEMO_KEY: Final = 2**32
+"""Of larger ones, which only text pickles can hold, many can be chosen that share one hash."""
+
+_CONTAINER_BYTES: Final = 800
+"""Estimate for a container, with what :func:`check_walkable` notes of it."""
+
+_OTHER_BYTES: Final = 60
+_REPEATED_BYTES: Final = 240
+"""Estimate for one more reference to a container: no memory, but time for whatever walks it."""
+
+_MEMO_BYTES: Final = 40
+
+_CONTAINER_OPCODES: Final = frozenset(
+    (
+        *("EMPTY_LIST", "LIST", "EMPTY_DICT", "DICT", "EMPTY_SET", "FROZENSET"),
+        *("TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "REDUCE", "NEWOBJ", "NEWOBJ_EX", "INST", "OBJ"),
+    )
+)
+_LITERAL_OPCODES: Final = frozenset(
+    (
+        *("INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT"),
+        *("STRING", "BINSTRING", "SHORT_BINSTRING", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8"),
+        *("UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8", "BYTEARRAY8"),
+    )
+)
+_REPEATING_OPCODES: Final = frozenset(("DUP", "GET", "BINGET", "LONG_BINGET"))
+_LAST_PROTOCOL: Final = 5
+"""Opcodes of a later one are refused until their handlers were looked at."""
+
+_REFUSED_OPCODES: Final = frozenset(
+    ("EXT1", "EXT2", "EXT4", "PERSID", "NEXT_BUFFER", "READONLY_BUFFER")
+)
+_HASHED: Final[dict[str, Callable[[list[Any]], list[Any]]]] = {
+    "SETITEM": lambda stack: stack[-2:-1],
+    "SETITEMS": lambda stack: stack[::2],
+    "DICT": lambda stack: stack[::2],
+    "ADDITEMS": lambda stack: stack,
+    "FROZENSET": lambda stack: stack,
+}
+"""The keys that an opcode is about to hash; the stack begins at the last mark."""
+
+
+@dataclass
+class Budget:
+    """What the pickles of one file may still build, together."""
+
+    built_bytes: int = 0
+    deadline: float = field(default_factory=lambda: time.monotonic() + MAX_SECONDS)
+
+    def charge(self, num_bytes: int) -> None:
+        self.built_bytes += num_bytes
+        if self.built_bytes > MAX_BUILT_BYTES:
+            raise InputError(
+                f"it would grow to more than {MAX_BUILT_BYTES / 1e6:,.0f} MB: no vocabulary and "
+                "no description of a model does"
+            )
+        if time.monotonic() > self.deadline:
+            raise InputError(f"it takes more than {MAX_SECONDS} s to read")
+
+
+@dataclass(frozen=True)
+class Pickled:
+    """The content of a pickle.
+
+    Attributes:
+        names: all names in it, as Python 3 writes them.
+        storages: all storages that it claims, by their keys.
+    """
+
+    value: Any
+    names: frozenset[str]
+    storages: dict[str, StorageClaim]
+
+
+def read_pickle(file: BinaryIO, budget: Budget | None = None) -> Pickled:
+    """Read a pickle, and leave `file` behind it.
+
+    Args:
+        file: in memory: of one on disk, as many bytes would be reserved as the pickle claims.
+        budget: None is a new one.
+
+    Raises:
+        InputError: it is no pickle, is cut off or damaged, wants a name that is not on the list,
+            or would grow too large. The message fits behind the name of the file.
+    """
+    unpickler = _InertUnpickler(file, budget or Budget())
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # odd escapes in texts that Python 2 wrote
+            value = unpickler.load()
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(
+            f"it is no pickle, or is cut off or damaged ({unpickler.opcode}: {_short(error)})"
+        ) from error
+    if unpickler.stack or unpickler.metastack:
+        raise InputError("it is damaged: it ends with something left over")
+    check_walkable(value)
+    return Pickled(value, frozenset(unpickler.names), unpickler.storages)
+
+
+class _InertUnpickler(pickle._Unpickler):
+    """The unpickler of the standard library, with stand-ins for everything that would run code."""
+
+    dispatch: ClassVar[dict[int, Callable[[Any], None]]]
+    stack: list[Any]
+    metastack: list[list[Any]]
+    memo: dict[int, Any]
+    read: Callable[[int], bytes]
+    readline: Callable[[], bytes]
+
+    def __init__(self, file: BinaryIO, budget: Budget) -> None:
+        super().__init__(file, encoding="latin-1")
+        self.budget = budget
+        self.names: set[str] = set()
+        self.storages: dict[str, StorageClaim] = {}
+        self.opcode = "start"
+
+    def find_class(self, module: str, name: str) -> Name:
+        self.budget.charge(len(module) + len(name))  # each time: a long one may come often
+        full, use = use_of(module, name)
+        self.names.add(full)
+        return Name(full, use)
+
+    def persistent_load(self, pid: Any) -> StorageClaim | Name:
+        claim = claim_storage(pid)
+        if isinstance(claim, StorageClaim) and self.storages.setdefault(claim.key, claim) != claim:
+            raise InputError(f"it claims two things of the storage {claim.key!r}")
+        return claim
+
+    def _push_result(self, value: Any) -> None:
+        """Push what a call gave, and charge what it copied."""
+        if isinstance(value, bytes):
+            self.budget.charge(len(value))
+        elif isinstance(value, dict | list | tuple | set):
+            self.budget.charge(_OTHER_BYTES * len(value))
+        self.stack.append(value)
+
+    def load_reduce(self) -> None:
+        arguments, function = self.stack.pop(), self.stack.pop()
+        self._push_result(call(function, arguments))
+
+    def load_newobj(self) -> None:
+        arguments, class_ = self.stack.pop(), self.stack.pop()
+        self._push_result(instantiate(class_, arguments))
+
+    def load_newobj_ex(self) -> None:
+        keywords, arguments, class_ = self.stack.pop(), self.stack.pop(), self.stack.pop()
+        self._push_result(instantiate(class_, (arguments, keywords)))
+
+    def _instantiate(self, class_: Any, arguments: list[Any]) -> None:  # of INST and OBJ
+        self._push_result(instantiate(class_, tuple(arguments)))
+
+    def load_build(self) -> None:
+        state, target = self.stack.pop(), self.stack[-1]
+        if isinstance(target, Record):
+            target.state = state
+        elif not isinstance(target, dict):  # attributes of an OrderedDict are not used
+            raise InputError(f"it wants to change {described(target)}")
+
+    def load_bytearray8(self) -> None:
+        num_bytes = int.from_bytes(self.read(8), "little")
+        self.stack.append(bytes(self.read(num_bytes)))  # and no bytearray of that length
+
+    def load_put(self) -> None:
+        key = int(self.readline()[:-1])
+        if not 0 <= key < _MAX_MEMO_KEY:
+            raise ValueError("a memo key out of range")
+        self.memo[key] = self.stack[-1]
+
+
+def _bounded(opcode: str, handler: str) -> Callable[[_InertUnpickler], None]:
+    """Return the method for an opcode with charges and checks around it."""
+    cost = _CONTAINER_BYTES if opcode in _CONTAINER_OPCODES else _OTHER_BYTES
+    if opcode in ("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE", "MARK"):
+        cost += _MEMO_BYTES
+    hashed = _HASHED.get(opcode)
+    run = getattr(_InertUnpickler, handler)
+
+    def step(unpickler: _InertUnpickler) -> None:
+        unpickler.opcode = opcode
+        unpickler.budget.charge(cost)
+        if hashed:
+            keys = hashed(unpickler.stack)
+            unpickler.budget.charge(_MEMO_BYTES * len(keys))
+            for key in keys:
+                check_key(key)
+        run(unpickler)
+        if opcode in _LITERAL_OPCODES:
+            _check_literal(unpickler.stack[-1], unpickler.budget)
+        elif opcode in _REPEATING_OPCODES and isinstance(unpickler.stack[-1], CONTAINERS):
+            unpickler.budget.charge(_REPEATED_BYTES)
+
+    return step
+
+
+def _check_literal(value: Any, budget: Budget) -> None:
+    if isinstance(value, int) and value.bit_length() > 8 * _MAX_INT_BYTES:
+        raise InputError(f"it holds a number of {value.bit_length() // 8:,} bytes")
+    if isinstance(value, str | bytes):
+        budget.charge(sys.getsizeof(value))
+
+
+def _refused(opcode: str) -> Callable[[_InertUnpickler], None]:
+    def refuse(_: _InertUnpickler) -> None:
+        raise InputError(f"it wants the operation {opcode}, which no such file needs")
+
+    return refuse
+
+
+_InertUnpickler.dispatch = {
+    ord(opcode.code): _refused(opcode.name)
+    if opcode.name in _REFUSED_OPCODES or opcode.proto > _LAST_PROTOCOL
+    else _bounded(opcode.name, pickle._Unpickler.dispatch[ord(opcode.code)].__name__)
+    for opcode in pickletools.opcodes
+}
+
+
+def _short(error: Exception) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 100 else f"{text[:100]}..."
+
+
+_TOO_DEEP: Final = f"it is nested more than {MAX_DEPTH} deep"
+_EXPANDS: Final = f"it expands to more than {MAX_EXPANDED:,} values"
+
+
+def check_walkable(root: Any) -> None:
+    """Refuse a value that contains itself, is nested deeply, or grows when it is written out.
+
+    An example of the last is a list of ten times a list of ten times a list. Each container is
+    visited once, however often it occurs.
+
+    Raises:
+        InputError: the message fits behind the name of the file.
+    """
+    open_: set[int] = set()
+    done: dict[int, tuple[int, int]] = {}
+
+    def visit(container: Any) -> tuple[int, int]:
+        """Return how deep a container is, and how many values it has when it is written out."""
+        key = id(container)
+        if key in open_:
+            raise InputError("it contains itself")
+        if key in done:
+            return done[key]
+        if len(open_) == MAX_DEPTH:
+            raise InputError(_TOO_DEEP)
+        children = _children(container)
+        depth, size = 1, 1 + len(children)
+        open_.add(key)
+        for child in children:
+            if isinstance(child, CONTAINERS):
+                child_depth, child_size = visit(child)
+                depth, size = max(depth, 1 + child_depth), size + child_size
+                if depth > MAX_DEPTH:
+                    raise InputError(_TOO_DEEP)
+                if size > MAX_EXPANDED:
+                    raise InputError(_EXPANDS)
+        open_.remove(key)
+        done[key] = depth, size
+        return depth, size
+
+    if isinstance(root, CONTAINERS):
+        visit(root)
+
+
+def _children(value: Any) -> Collection[Any]:
+    """Return what a container contains, but for the keys of a dict, which are plain."""
+    if isinstance(value, dict):
+        return value.values()
+    if isinstance(value, Record):
+        return value.arguments, value.state, value.items
+    assert isinstance(value, list | tuple | set | frozenset)
+    return value
