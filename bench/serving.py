@@ -32,13 +32,13 @@ from lorelm.corpus.vocabulary import Vocabulary
 from lorelm.generation.draft import Draft
 from lorelm.generation.engine.engine import Engine
 from lorelm.generation.engine.request import EngineRequest
+from lorelm.generation.settings import GenerationSettings
 from lorelm.model.config import ModelConfig
 from lorelm.model.lstm import LSTMLanguageModel
 from lorelm.ngrams.fingerprints import FingerprintIndex
 from lorelm.ngrams.kneser_ney import KneserNey
 from lorelm.runtime.onnx_runtime import OnnxRuntime
 from lorelm.runtime.step_graph import build_step_graph
-from lorelm.sampling import SamplingSettings
 
 import numpy as np
 import psutil
@@ -259,7 +259,7 @@ def engine_alone(runtime: OnnxRuntime, num_rows: int, num_requests: int) -> floa
         Draft(
             random.integers(2, CONFIG.vocabulary_size, 1 + seed % 7),
             seed=seed,
-            settings=SamplingSettings(),
+            settings=GenerationSettings(),
             max_len=NUM_TOKENS,
         )
         for seed in range(num_requests)

@@ -1,4 +1,3 @@
-import dataclasses
 import math
 
 import numpy as np
@@ -8,16 +7,17 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from lorelm.errors import SamplingError
-from lorelm.sampling import Penalties, SamplingSettings, require_whole, sample, weights
+from lorelm.generation.settings import GenerationSettings
+from lorelm.sampling import Penalties, sample, weights
 
 LAST_UNIFORM = float(np.nextafter(1, 0))
-PLAIN = SamplingSettings(temperature=1.0)
+PLAIN = GenerationSettings(temperature=1.0)
 
 uniforms = st.floats(0, 1, exclude_max=True)
 # Half precision, so that logits that differ have probabilities that differ.
 logits_of_a_row = hnp.arrays(np.float32, st.integers(1, 12), elements=st.floats(-50, 50, width=16))
 settings_of_a_row = st.builds(
-    SamplingSettings,
+    GenerationSettings,
     temperature=st.just(0) | st.floats(0.01, 100),
     top_k=st.integers(0, 12),
     top_p=st.floats(1e-9, 1),
@@ -114,8 +114,12 @@ def test_a_row_of_a_real_vocabulary_does_not_depend_on_its_place(vocabulary_size
     logits_BV = random.normal(0, 3, (33, vocabulary_size)).astype(np.float32)
     uniforms_B = random.random(33)
     rows = [
-        *(SamplingSettings(top_p=0.9), SamplingSettings(top_k=40), SamplingSettings(min_p=0.05)),
-        SamplingSettings(),
+        *(
+            GenerationSettings(top_p=0.9),
+            GenerationSettings(top_k=40),
+            GenerationSettings(min_p=0.05),
+        ),
+        GenerationSettings(),
     ]
     settings = [rows[row % len(rows)] for row in range(33)]
     together_BV = weights(logits_BV, settings)
@@ -136,10 +140,10 @@ def test_the_inputs_are_left_as_they_are(batch):
 
 @given(logits_of_a_row, uniforms)
 def test_temperature_zero_and_top_k_one_take_the_likeliest(logits, uniform):
-    for settings in (SamplingSettings(temperature=0), SamplingSettings(top_k=1)):
+    for settings in (GenerationSettings(temperature=0), GenerationSettings(top_k=1)):
         distribution = probabilities_of_logits(logits, settings)
         assert distribution.tolist() == np.eye(len(logits))[np.argmax(logits)].tolist()
-    greedy = [SamplingSettings(temperature=0)]
+    greedy = [GenerationSettings(temperature=0)]
     picked = sample(logits[None].copy(), greedy, uniforms_B=np.array([uniform]))
     assert picked.tolist() == [np.argmax(logits)]
 
@@ -152,21 +156,21 @@ def test_plain_settings_give_the_softmax(logits):
 
 
 def test_temperature_divides_the_logits():
-    hot = probabilities([0.64, 0.16, 0.16, 0.04], SamplingSettings(temperature=2))
+    hot = probabilities([0.64, 0.16, 0.16, 0.04], GenerationSettings(temperature=2))
     assert hot == pytest.approx([4 / 9, 2 / 9, 2 / 9, 1 / 9], rel=1e-5)
-    cold = probabilities([1, 2, 3], SamplingSettings(temperature=0.5))
+    cold = probabilities([1, 2, 3], GenerationSettings(temperature=0.5))
     assert cold == pytest.approx([1 / 14, 4 / 14, 9 / 14], rel=1e-5)
 
 
 def test_top_k_keeps_the_k_likeliest():
-    settings = SamplingSettings(temperature=1, top_k=2)
+    settings = GenerationSettings(temperature=1, top_k=2)
     kept = probabilities([0.1, 0.4, 0.2, 0.3], settings)
     assert kept == pytest.approx([0, 4 / 7, 0, 3 / 7], rel=1e-5)
-    assert probabilities([0.1, 0.4, 0.2, 0.3], SamplingSettings(temperature=1, top_k=9)).all()
+    assert probabilities([0.1, 0.4, 0.2, 0.3], GenerationSettings(temperature=1, top_k=9)).all()
 
 
 def test_of_equally_likely_ids_top_k_keeps_exactly_k():
-    settings = SamplingSettings(temperature=1, top_k=2)
+    settings = GenerationSettings(temperature=1, top_k=2)
     assert np.count_nonzero(probabilities([0.25] * 4, settings)) == 2
 
 
@@ -183,7 +187,7 @@ def test_of_equally_likely_ids_top_k_keeps_exactly_k():
     ],
 )
 def test_top_p_keeps_the_likeliest_that_together_reach_it(top_p, expected):
-    settings = SamplingSettings(temperature=1, top_p=top_p)
+    settings = GenerationSettings(temperature=1, top_p=top_p)
     assert probabilities([0.1, 0.4, 0.2, 0.3], settings) == pytest.approx(expected, rel=1e-5)
 
 
@@ -198,7 +202,7 @@ def test_top_p_keeps_the_likeliest_that_together_reach_it(top_p, expected):
     ],
 )
 def test_min_p_keeps_ids_with_that_share_of_the_likeliest(min_p, expected):
-    settings = SamplingSettings(temperature=1, min_p=min_p)
+    settings = GenerationSettings(temperature=1, min_p=min_p)
     assert probabilities([0.1, 0.4, 0.2, 0.3], settings) == pytest.approx(expected, rel=1e-5)
 
 
@@ -208,7 +212,7 @@ def test_min_p_keeps_ids_with_that_share_of_the_likeliest(min_p, expected):
 def test_the_penalty_divides_positive_and_multiplies_negative_logits_of_seen_ids(penalty, logits):
     penalized = probabilities_of_logits(
         [2.0, -1.0, 0.5, -0.5],
-        SamplingSettings(temperature=1, repetition_penalty=penalty),
+        GenerationSettings(temperature=1, repetition_penalty=penalty),
         seen=[0, 1],
     )
     exponentials = np.exp(logits)
@@ -216,7 +220,7 @@ def test_the_penalty_divides_positive_and_multiplies_negative_logits_of_seen_ids
 
 
 def test_frequency_counts_each_time_and_presence_once():
-    settings = SamplingSettings(temperature=1, frequency_penalty=0.5, presence_penalty=-0.25)
+    settings = GenerationSettings(temperature=1, frequency_penalty=0.5, presence_penalty=-0.25)
     penalties = Penalties(settings, [0, 3], 4)
     for id_ in (1, 1, 2):
         penalties.add(id_)
@@ -225,7 +229,7 @@ def test_frequency_counts_each_time_and_presence_once():
 
 
 def test_the_penalties_act_together_and_leave_the_logits_as_they_are():
-    settings = SamplingSettings(repetition_penalty=2, frequency_penalty=1, presence_penalty=1)
+    settings = GenerationSettings(repetition_penalty=2, frequency_penalty=1, presence_penalty=1)
     penalties = Penalties(settings, [0], 3)
     penalties.add(1)
     logits = np.array([4, 4, 4], dtype=np.float32)
@@ -234,34 +238,34 @@ def test_the_penalties_act_together_and_leave_the_logits_as_they_are():
 
 
 def test_the_penalty_can_change_what_the_likeliest_is():
-    settings = SamplingSettings(temperature=0, repetition_penalty=3)
+    settings = GenerationSettings(temperature=0, repetition_penalty=3)
     assert probabilities_of_logits([2, 1], settings, seen=[0]).tolist() == [0, 1]
 
 
 def test_filters_act_on_what_the_one_before_has_left():
     shares = [0.1, 0.4, 0.2, 0.3]
     # Of the two that top-k leaves, the first holds 4/7 and reaches 0.5 alone; of all four, not.
-    top_k_then_p = SamplingSettings(temperature=1, top_k=2, top_p=0.5)
+    top_k_then_p = GenerationSettings(temperature=1, top_k=2, top_p=0.5)
     assert probabilities(shares, top_k_then_p).tolist() == [0, 1, 0, 0]
     # The banned id counts neither among the k nor towards p, nor as the likeliest.
-    second = SamplingSettings(temperature=1, top_k=1)
+    second = GenerationSettings(temperature=1, top_k=1)
     assert probabilities(shares, second, banned_ids=[1]).tolist() == [0, 0, 0, 1]
     assert probabilities(
-        shares, SamplingSettings(temperature=1, top_p=0.7), banned_ids=[1]
+        shares, GenerationSettings(temperature=1, top_p=0.7), banned_ids=[1]
     ) == pytest.approx([0, 0, 0.4, 0.6], rel=1e-5)
     assert probabilities(
-        shares, SamplingSettings(temperature=1, min_p=0.7), banned_ids=[3]
+        shares, GenerationSettings(temperature=1, min_p=0.7), banned_ids=[3]
     ) == pytest.approx([0, 1, 0, 0], rel=1e-5)
     # Heat brings an id above the threshold of min-p that would have fallen below it.
-    hot = SamplingSettings(temperature=2, min_p=0.45)
+    hot = GenerationSettings(temperature=2, min_p=0.45)
     assert probabilities([0.64, 0.16, 0.16, 0.04], hot) == pytest.approx([0.5, 0.25, 0.25, 0])
 
 
 def test_a_banned_id_stays_banned_under_every_setting():
     for settings in (
-        SamplingSettings(temperature=0),
-        SamplingSettings(temperature=100),
-        SamplingSettings(repetition_penalty=0.01),
+        GenerationSettings(temperature=0),
+        GenerationSettings(temperature=100),
+        GenerationSettings(repetition_penalty=0.01),
     ):
         distribution = probabilities([1, 2, 96], settings, seen=[0, 1, 2], banned_ids=[2, 0])
         assert distribution.tolist() == [0, 1, 0]
@@ -271,7 +275,7 @@ def test_the_extreme_uniforms_pick_the_first_and_the_last_allowed_id():
     extremes = [0.0, 0.999999, LAST_UNIFORM]
     assert picks([0.25, 0.25, 0.25, 0.25], extremes) == [0, 3, 3]
     assert picks([0.25, 0.25, 0.25, 0.25], extremes, banned_ids=[0, 3]) == [1, 2, 2]
-    top_two = SamplingSettings(temperature=1, top_k=2)
+    top_two = GenerationSettings(temperature=1, top_k=2)
     assert picks([0.1, 0.4, 0.2, 0.3], extremes, top_two) == [1, 3, 3]
 
 
@@ -303,80 +307,9 @@ def test_frequencies_agree_with_the_probabilities(shares, settings):
 )
 def test_the_most_extreme_numbers_are_refused_or_give_a_distribution(values):
     try:
-        settings = SamplingSettings(**values)
+        settings = GenerationSettings(**values)
     except SamplingError:
         return
     distribution = probabilities_of_logits([1, 30, 30], settings, seen=[1, 2], banned_ids=[0])
     assert distribution.sum() == pytest.approx(1)
     assert distribution[0] == 0
-
-
-FIELDS = [field.name for field in dataclasses.fields(SamplingSettings)]
-NOT_NUMBERS = [pytest.param(value, id=repr(value)) for value in ("1", None, [1], 1j)]
-
-
-@pytest.mark.parametrize("field", FIELDS)
-@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, -3, True, False])
-def test_a_value_out_of_range_is_refused_by_its_field(field, value):
-    with pytest.raises(SamplingError) as caught:
-        SamplingSettings(**{field: value})
-    assert caught.value.field == field
-    assert str(caught.value).startswith(f"{field}: must be ")
-    assert repr(value) in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    "field",
-    FIELDS,
-)
-@pytest.mark.parametrize("value", NOT_NUMBERS)
-def test_what_is_no_number_is_refused_by_its_field(field, value):
-    with pytest.raises(SamplingError) as caught:
-        SamplingSettings(**{field: value})
-    assert caught.value.field == field
-
-
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [
-        ("temperature", -1e-9),
-        ("temperature", 100.1),
-        ("top_k", 1.0),
-        ("top_k", 2.5),
-        ("top_p", 0),
-        ("top_p", 1.01),
-        ("min_p", 1.01),
-        ("repetition_penalty", 0),
-        ("repetition_penalty", 100.1),
-        ("frequency_penalty", 2.1),
-        ("presence_penalty", -2.1),
-    ],
-)
-def test_each_field_has_its_own_range(field, value):
-    with pytest.raises(SamplingError, match=f"^{field}: must be ") as caught:
-        SamplingSettings(**{field: value})
-    assert caught.value.field == field
-
-
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [
-        *(("temperature", value) for value in (0, 1, 100, 0.5)),
-        *(("top_k", value) for value in (0, 1, 10**9)),
-        *(("top_p", value) for value in (1, 1e-9)),
-        *(("min_p", value) for value in (0, 1)),
-        *(("repetition_penalty", value) for value in (1, 100, 0.5)),
-        *(("frequency_penalty", value) for value in (-2, 0, 2)),
-        *(("presence_penalty", value) for value in (-2, 0, 2)),
-    ],
-)
-def test_the_ends_of_each_range_are_allowed(field, value):
-    assert getattr(SamplingSettings(**{field: value}), field) == value
-
-
-def test_whole_numbers_are_refused_by_their_field_and_range():
-    require_whole(3, "max_tokens", at_least=3, at_most=3)
-    for value in (2, 4, 3.0, True, "3", None):
-        with pytest.raises(SamplingError, match=r"^max_tokens: .* from 3 to 3, not ") as caught:
-            require_whole(value, "max_tokens", at_least=3, at_most=3)
-        assert caught.value.field == "max_tokens"

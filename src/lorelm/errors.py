@@ -30,6 +30,7 @@ Programs and tests look at ``error.code``, which does not change with the wordin
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple, Self
 
 
 class LoreLMError(Exception):
@@ -49,10 +50,25 @@ class LoreLMError(Exception):
             self.code = code
 
 
+class Problem(NamedTuple):
+    """What is wrong with one setting or field."""
+
+    field: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.message}"
+
+
 class InputError(LoreLMError, ValueError):
-    """Something the user gave is wrong."""
+    """Something the user gave is wrong.
+
+    Attributes:
+        problems: one for each field that is wrong, where the input has fields.
+    """
 
     code = "input"
+    problems: Sequence[Problem] = ()
 
 
 class CorpusError(InputError):
@@ -62,16 +78,25 @@ class CorpusError(InputError):
 
 
 class RecipeError(InputError):
-    """A training setting is unknown or out of range."""
+    """Training settings are unknown or out of range."""
 
     code = "recipe"
 
+    @classmethod
+    def of(cls, problems: Sequence[Problem]) -> Self:
+        """Return the error that reports all these problems."""
+        error = cls("; ".join(str(each) for each in problems), code="recipe.settings")
+        error.problems = tuple(problems)
+        return error
+
 
 class SamplingError(InputError):
-    """A generation setting is out of range.
+    """One or more generation settings, or fields of a request, are wrong.
 
     Attributes:
-        field: the name of the setting, as in flags, JSON and Python.
+        field: name of the first of them, as in flags, JSON and Python.
+        message: what is wrong with it.
+        problems: all of them.
     """
 
     code = "setting"
@@ -80,9 +105,17 @@ class SamplingError(InputError):
         super().__init__(field, message, code=code)
         self.field = field
         self.message = message
+        self.problems: Sequence[Problem] = (Problem(field, message),)
+
+    @staticmethod
+    def of(problems: Sequence[Problem]) -> "SamplingError":
+        """Return the error that reports all these problems."""
+        error = SamplingError(*problems[0])
+        error.problems = tuple(problems)
+        return error
 
     def __str__(self) -> str:
-        return f"{self.field}: {self.message}"
+        return "; ".join(str(each) for each in self.problems)
 
 
 class UnknownModelError(SamplingError):

@@ -8,57 +8,37 @@ the row, so what a row gets does not depend on the rows beside it.
 An id whose logit is minus infinity is never picked, as long as there is another.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import cached_property
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
-from lorelm.errors import SamplingError
 from lorelm.typing import Floats, Floats32, Ids
 
 _LARGEST_SHARE: Final = float(np.nextafter(1, 0))
 
 
-@dataclass(frozen=True, kw_only=True)
 class SamplingSettings:
-    """How one row picks its next id.
+    """The settings by which one row picks its next id.
 
-    Attributes:
-        temperature: logits are divided by it: below 1 the likely becomes likelier, above 1 the
-            unlikely does; 0 always takes the likeliest id.
-        top_k: only the k likeliest ids remain; 0 keeps all.
-        top_p: only the likeliest ids remain that together reach this probability
-            (Holtzman et al. 2020, https://arxiv.org/abs/1904.09751); 1 keeps all.
-        min_p: only ids with at least this share of the likeliest one's probability remain
-            (Nguyen et al. 2024, https://arxiv.org/abs/2407.01082); 0 keeps all.
-        repetition_penalty: the logit of an id that the prompt or the sample already has is divided
-            by it where it is positive and multiplied where it is negative
-            (Keskar et al. 2019, https://arxiv.org/abs/1909.05858); 1 does nothing.
-        frequency_penalty: is taken off an id's logit once for each time the sample has it (as in
-            OpenAI's API); below 0 it is added.
-        presence_penalty: is taken off the logit of an id that the sample has.
+    :class:`lorelm.generation.settings.GenerationSettings` declares them, with their ranges and
+    defaults. The formulas are those of these sources:
 
-    Raises:
-        SamplingError: a value is out of its range.
+    - top_p: Holtzman et al. 2020, https://arxiv.org/abs/1904.09751
+    - min_p: Nguyen et al. 2024, https://arxiv.org/abs/2407.01082
+    - repetition_penalty: Keskar et al. 2019, https://arxiv.org/abs/1909.05858; a positive logit is
+      divided by it, a negative one multiplied
+    - frequency_penalty, presence_penalty: OpenAI's API
     """
 
-    temperature: float = 0.8
-    top_k: int = 0
-    top_p: float = 1.0
-    min_p: float = 0.0
-    repetition_penalty: float = 1.0
-    frequency_penalty: float = 0.0
-    presence_penalty: float = 0.0
-
-    def __post_init__(self) -> None:
-        for field, allowed, is_allowed in _RANGES:
-            value = getattr(self, field)
-            is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-            if not (is_number and is_allowed(value)):
-                raise SamplingError(field, f"must be a number {allowed}, not {value!r}")
-        require_whole(self.top_k, "top_k", at_least=0, at_most=10**9)
+    temperature: float
+    top_k: int
+    top_p: float
+    min_p: float
+    repetition_penalty: float
+    frequency_penalty: float
+    presence_penalty: float
 
     @cached_property
     def is_selective(self) -> bool:
@@ -70,27 +50,6 @@ class SamplingSettings:
         """Whether what the text already has counts."""
         penalties = self.repetition_penalty, self.frequency_penalty, self.presence_penalty
         return penalties != (1, 0, 0)
-
-
-_RANGES: Final[Sequence[tuple[str, str, Callable[[float], bool]]]] = (
-    ("temperature", "from 0.001 to 100, or 0", lambda v: v == 0 or 0.001 <= v <= 100),
-    ("top_p", "above 0 and at most 1", lambda v: 0 < v <= 1),
-    ("min_p", "from 0 to 1", lambda v: 0 <= v <= 1),
-    ("repetition_penalty", "from 0.01 to 100", lambda v: 0.01 <= v <= 100),
-    ("frequency_penalty", "from -2 to 2", lambda v: -2 <= v <= 2),
-    ("presence_penalty", "from -2 to 2", lambda v: -2 <= v <= 2),
-)
-
-
-def require_whole(value: Any, field: str, *, at_least: int, at_most: int | None = None) -> None:
-    """Refuses what is not a whole number in a range.
-
-    Raises:
-        SamplingError: it is not.
-    """
-    if type(value) is not int or value < at_least or (at_most is not None and value > at_most):
-        allowed = f"of at least {at_least}" if at_most is None else f"from {at_least} to {at_most}"
-        raise SamplingError(field, f"must be a whole number {allowed}, not {value!r}")
 
 
 class Penalties:

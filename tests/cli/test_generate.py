@@ -54,6 +54,11 @@ def test_a_wrong_value_is_one_line_that_names_it(lorelm: Lorelm, tiny_bundle: Pa
     assert ended.stdout == ""
 
 
+def test_all_wrong_values_are_reported_at_once(lorelm: Lorelm, tiny_bundle: Path) -> None:
+    ended = lorelm("generate", tiny_bundle, "The", "--top-p=7", "--seed=x", "--stop", "", code=2)
+    assert [line.split()[1] for line in ended.stderr.splitlines()] == ["top_p:", "seed:", "stop:"]
+
+
 def test_a_bundle_that_is_not_there_is_one_line(lorelm: Lorelm) -> None:
     ended = lorelm("generate", "nowhere", "The", code=2)
     assert ended.stderr.startswith("lorelm: bundle nowhere does not exist: name a folder")
@@ -81,7 +86,7 @@ def test_a_bias_that_is_none_is_explained(lorelm: Lorelm, tiny_bundle: Path) -> 
     for value, message in (
         ("fox", "'fox' is not a word and a number, such as Frodo=2"),
         ("dragon=1", "logit_bias: the model does not know 'dragon'"),
-        ("fox=101", "logit_bias: must be from -100 to 100, not 101.0 for 'fox'"),
+        ("fox=101", "logit_bias: must be a number from -100 to 100 for each word, not 101.0 for 'fox'"),
     ):
         ended = lorelm("generate", tiny_bundle, "The", "--logit-bias", value, code=2)
         assert message in ended.stderr

@@ -8,8 +8,8 @@ from lorelm.bundle import Bundle
 from lorelm.corpus.vocabulary import EOS_ID, UNK_ID
 from lorelm.generation.draft import Draft
 from lorelm.generation.generator import write
+from lorelm.generation.settings import GenerationSettings
 from lorelm.runtime.base import Runtime, State
-from lorelm.sampling import SamplingSettings
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def written(
     draft = Draft(
         np.array(prompt or [], dtype=np.int64),
         seed=seed,
-        settings=SamplingSettings(**(sampling or {})),
+        settings=GenerationSettings(**(sampling or {})),
         **({"max_len": 30} | arguments),
     )
     write(runtime, draft)

@@ -68,7 +68,7 @@ def test_the_first_of_several_stop_texts_counts(model: lorelm.LanguageModel) -> 
 
 
 def test_an_unknown_setting_is_refused_by_name(model: lorelm.LanguageModel) -> None:
-    with pytest.raises(SamplingError, match="warmth: is not a setting; the settings are temp"):
+    with pytest.raises(SamplingError, match="warmth: is not a setting: the settings are max"):
         model.generate("The fox", warmth=3)
 
 

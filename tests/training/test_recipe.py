@@ -63,22 +63,22 @@ def test_without_a_base_the_rest_is_the_default(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("epoch = 3", "unknown setting 'epoch': did you mean epochs"),
-        ("wings = 3", "unknown setting 'wings': the settings are tokenizer"),
-        ("epochs = 'ten'", "epochs must be a whole number, not 'ten'"),
-        ("epochs = 1.5", "epochs must be a whole number, not 1.5"),
-        ("epochs = true", "epochs must be a whole number, not True"),
-        ("epochs = 0", "epochs must be from 1 to 1,000,000, not 0"),
-        (f"hidden_size = {10**28}", "_size must be from 1 to 1,000,000, not 1000"),
-        ("num_layers = 101", "num_layers must be from 1 to 100, not 101"),
+        ("epoch = 3", "epoch: is not a setting .recipe .*mine.toml.: did you mean epochs"),
+        ("wings = 3", "wings: is not a setting .*: the settings are tokenizer"),
+        ("epochs = 'ten'", "epochs: must be a whole number from 1 to 1,000,000, not 'ten'"),
+        ("epochs = 1.5", "epochs: must be a whole number from 1 to 1,000,000, not 1.5"),
+        ("epochs = true", "epochs: must be a whole number from 1 to 1,000,000, not True"),
+        ("epochs = 0", "epochs: must be a whole number from 1 to 1,000,000, not 0"),
+        (f"hidden_size = {10**28}", "_size: must be a whole number from 1 to 1,000,000, not 1000"),
+        ("num_layers = 101", "num_layers: must be a whole number from 1 to 100, not 101"),
         ("epochs = 1" + "0" * 5000, "is not TOML: Exceeds the limit"),
         ("epochs = " + "[" * 5000, "is not TOML: "),
-        ("dropout = 1.0", "dropout must be from 0 up to but not 1"),
-        ("learning_rate = inf", "learning_rate must be above 0"),
-        ("learning_rate = nan", "learning_rate must be above 0"),
-        ("learning_rate_decay = 2", "learning_rate_decay must be between 0 and 1"),
-        ("seed = -1", "seed must be from 0"),
-        ("tokenizer = 'letters'", "tokenizer must be one of words, classic"),
+        ("dropout = 1.0", "dropout: must be a number from 0 to below 1"),
+        ("learning_rate = inf", "learning_rate: must be a number above 0 and at most 10"),
+        ("learning_rate = nan", "learning_rate: must be a number above 0 and at most 10"),
+        ("learning_rate_decay = 2", "learning_rate_decay: must be a number above 0 and below 1"),
+        ("seed = -1", "seed: must be a whole number from 0"),
+        ("tokenizer = 'letters'", "tokenizer: must be one of words, classic"),
         ("by_corpus_size = ['bptt']", "by_corpus_size may name .* and not 'bptt'"),
         ("by_corpus_size = 5", "by_corpus_size must be a list of names of settings, not 5"),
         ("by_corpus_size = 'epochs'", "must be a list of names of settings, not 'epochs'"),
@@ -92,6 +92,15 @@ def test_a_wrong_recipe_is_refused(tmp_path: Path, content: str, message: str) -
     path.write_text(content)
     with pytest.raises(RecipeError, match=message):
         Recipe.load(str(path))
+
+
+def test_all_wrong_settings_are_reported_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text("epoch = 3\ndropout = 1\nbptt = 0\ntied = 1\n")
+    with pytest.raises(RecipeError) as caught:
+        Recipe.load(str(path), seed=-1)
+    wrong = [problem.field for problem in caught.value.problems]
+    assert sorted(wrong) == ["bptt", "dropout", "epoch", "seed", "tied"]
 
 
 def test_what_a_user_gives_is_told_from_what_a_recipe_has(tmp_path: Path) -> None:

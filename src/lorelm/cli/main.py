@@ -9,7 +9,7 @@ from typing import Final
 import click
 
 from lorelm.cli.printable import printable
-from lorelm.errors import LoreLMError, TrainingStoppedError, WorkerLostError
+from lorelm.errors import InputError, LoreLMError, TrainingStoppedError, WorkerLostError
 from lorelm.version import VERSION
 
 _COMMANDS: Final = (
@@ -92,9 +92,12 @@ def run(command: click.Command) -> None:
 
 
 def _say(error: LoreLMError) -> None:
-    """Prints an error, once where torchrun has started several processes on this machine.
+    """Print an error, in a line for each wrong setting.
 
-    They fail alike. When one is lost, it may be the one that would speak.
+    Of several processes that torchrun started on this machine, which fail alike, only the first
+    prints; but when one is lost, that may be the first.
     """
     if os.environ.get("LOCAL_RANK", "0") == "0" or isinstance(error, WorkerLostError):
-        click.echo(f"lorelm: {printable(str(error))}", err=True)
+        problems = error.problems if isinstance(error, InputError) else ()
+        for message in problems or (error,):
+            click.echo(f"lorelm: {printable(str(message))}", err=True)

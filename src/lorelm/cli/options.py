@@ -3,15 +3,79 @@
 import dataclasses
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 import click
 from click.core import ParameterSource
 
 from lorelm.corpus.documents import DOCUMENT_UNITS, ReadingOptions
+from lorelm.parameters import Parameter, parameters_of
 from lorelm.runtime.step_graph import PRECISIONS
 
 Command = Callable[..., Any]
+
+
+class _Number(click.ParamType[Any]):
+    """A number; anything else is passed on to the settings class, which reports all mistakes."""
+
+    def __init__(self, kind: type) -> None:
+        self.name = "integer" if kind is int else "float"
+        self._kind = kind
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            return self._kind(value)
+        except ValueError:
+            return value
+
+
+class _WordAndNumber(click.ParamType[tuple[str, float]]):
+    """A word and a number: Frodo=2."""
+
+    name = "word=number"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        word, _, number = str(value).rpartition("=")
+        try:
+            return word, float(number)
+        except ValueError:
+            self.fail(f"{value!r} is not a word and a number, such as Frodo=2")
+
+
+def parameter_options(settings: type) -> Callable[[Command], Command]:
+    """Add an option for each parameter that a settings class declares."""
+
+    def add(command: Command) -> Command:
+        for parameter in reversed([*parameters_of(settings).values()]):
+            if parameter.flag is not None:
+                command = _parameter_option(parameter)(command)
+        return command
+
+    return add
+
+
+def _parameter_option(parameter: Parameter) -> Callable[[Command], Command]:
+    flag = parameter.flag or parameter.name.replace("_", "-")
+    is_repeated = parameter.kind in (list, dict)
+    if is_repeated:
+        parameter = replace(parameter, help=f"{parameter.help} May be repeated.")
+    more: dict[str, Any] = {
+        "metavar": parameter.metavar,
+        "help": parameter.description,
+        "multiple": is_repeated,
+    }
+    if parameter.kind is dict:
+        more |= {"type": _WordAndNumber(), "callback": lambda _, __, pairs: dict(pairs)}
+    elif parameter.choices:
+        more["type"] = click.Choice(parameter.choices)
+    elif parameter.kind in (int, float):
+        more["type"] = _Number(parameter.kind)
+    elif parameter.kind is bool:
+        flag, more["default"] = f"{flag}/--no-{flag}", None
+    if parameter.default is not None:
+        more["default"] = parameter.default
+    return click.option(f"--{flag}", parameter.name, **more)
 
 
 def reading_options(command: Command) -> Command:

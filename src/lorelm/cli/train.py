@@ -18,63 +18,23 @@ from lorelm.bundle.dir_lock import lock_dir
 from lorelm.bundle.layout import find_manifest
 from lorelm.bundle.quoting import quoted
 from lorelm.cli.figures_display import show_figures
-from lorelm.cli.options import TIME, echo_notes, reading_options, take_reading_options
+from lorelm.cli.options import (
+    TIME,
+    echo_notes,
+    parameter_options,
+    reading_options,
+    take_reading_options,
+)
 from lorelm.cli.process_start import process_started
 from lorelm.corpus.documents import CorpusFile, Documents, ReadingOptions
 from lorelm.corpus.readers import read_documents
 from lorelm.errors import CorpusError, MissingExtraError, RecipeError, TrainingStoppedError
 from lorelm.evaluation.evaluate import evaluate_bundle
-from lorelm.training.recipe import (
-    BUILT_IN_RECIPES,
-    SCHEDULES,
-    TRAINING_PRECISIONS,
-    Recipe,
-    given_settings,
-)
+from lorelm.training.recipe import BUILT_IN_RECIPES, Recipe, given_settings
 
 if TYPE_CHECKING:
     from lorelm.training.checkpoint import Checkpoint
     from lorelm.training.train import TrainingOptions, TrainingResult
-
-_RECIPE_OPTIONS: dict[str, tuple[Any, str]] = {
-    "tokenizer": (str, "Style of the tokenizer: words or classic."),
-    "min_frequency": (int, "Words seen less often in the training part become <unk>."),
-    "embedding_size": (int, "Width of a word's vector."),
-    "hidden_size": (int, "Width of the hidden state."),
-    "num_layers": (int, "How many LSTM layers."),
-    "tied": (bool, "Whether one matrix embeds the words and gives their logits."),
-    "dropout": (float, "Share of the activations dropped in training."),
-    "locked_dropout": (bool, "Whether dropout stays the same for all steps of a window."),
-    "word_dropout": (float, "Share of the words whose vector is dropped."),
-    "recurrent_dropout": (float, "Share of the recurrent weights dropped."),
-    "activation_penalty": (float, "Weight of the outputs' mean square in the loss."),
-    "temporal_penalty": (float, "Weight of the mean square of their change in the loss."),
-    "schedule": (click.Choice(SCHEDULES), "How the learning rate comes down."),
-    "learning_rate": (float, "Learning rate at its top."),
-    "learning_rate_decay": (float, "Factor on it after an epoch without progress (plateau)."),
-    "warm_up": (float, "Share of the training in which it rises (cosine)."),
-    "second_moment_decay": (float, "Adam's beta 2."),
-    "weight_average": (float, "Decay of the moving average of the weights; 0: none."),
-    "max_gradient_norm": (float, "Where the gradient's norm is clipped."),
-    "batch_size": (int, "Columns of the corpus read side by side."),
-    "bptt": (int, "Length of the truncated BPTT window, in tokens."),
-    "shuffle": (bool, "Whether each epoch reads the documents in another order."),
-    "epochs": (int, "How often the training part is read."),
-    "precision": (click.Choice(TRAINING_PRECISIONS), "Of the products in training."),
-    "seed": (int, "Of the weights, of dropout and of the order of the documents."),
-    "split_seed": (int, "Of the split into training, validation and test."),
-}
-
-
-def _recipe_options(command: Any) -> Any:
-    for name, (kind, explanation) in reversed(_RECIPE_OPTIONS.items()):
-        flag = "--" + name.replace("_", "-")
-        if kind is bool:
-            no = f"--no-{flag.removeprefix('--')}"
-            command = click.option(f"{flag}/{no}", default=None, help=explanation)(command)
-        else:
-            command = click.option(flag, type=kind, help=explanation)(command)
-    return command
 
 
 @click.command()
@@ -137,7 +97,7 @@ def _recipe_options(command: Any) -> Any:
     metavar="DIR",
     help="Write the figures of each epoch to this folder, for TensorBoard.",
 )
-@_recipe_options
+@parameter_options(Recipe)
 @reading_options
 def train(
     *,

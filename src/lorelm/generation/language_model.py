@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -110,11 +109,7 @@ class LanguageModel:
         """
         if not isinstance(prompt, str):
             raise SamplingError("prompt", f"must be a text, not {prompt!r}")
-        known = [field.name for field in fields(GenerationSettings)]
-        for name in settings:
-            if name not in known:
-                raise SamplingError(name, f"is not a setting; the settings are {', '.join(known)}")
-        return self.reply(prompt, GenerationSettings(**settings))
+        return self.reply(prompt, GenerationSettings.of(**settings))
 
     def reply(self, text: str, settings: GenerationSettings) -> Reply:
         """Continues a prompt by settings that are already checked.

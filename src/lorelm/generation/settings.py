@@ -1,25 +1,22 @@
-"""What a person can ask of a generation."""
+"""The generation parameters. This is the one place where they are declared.
 
-import math
+From here come the flags of ``lorelm generate``, the fields of ``/api/generate``, their counterparts
+in ``/v1/completions``, the controls of the page, and the docs.
+"""
+
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Annotated, Any, Final, Self
 
-from lorelm.errors import SamplingError
+from lorelm.errors import Problem, SamplingError
 from lorelm.ngrams.fingerprints import WINDOW
 from lorelm.ngrams.matches import TELLING_LENGTH
-from lorelm.sampling import SamplingSettings, require_whole
+from lorelm.parameters import Parameter, problems_of
+from lorelm.sampling import SamplingSettings
 
 MAX_LEN_LIMIT: Final = 10_000
 NUM_SAMPLES_LIMIT: Final = 64
-NUM_ALTERNATIVES_LIMIT: Final = 20
-NOVEL_SPAN_MIN: Final = WINDOW
-NOVEL_SPAN_LIMIT: Final = 50
-NOVEL_SPAN_USUAL: Final = TELLING_LENGTH
-LOGIT_BIAS_LIMIT: Final = 100
-STOP_LIMIT: Final = 16
-STOP_CHARACTERS_LIMIT: Final = 200
 SEED_LIMIT: Final = 2**53  # a JSON number in a browser is exact up to here
 
 
@@ -27,79 +24,201 @@ SEED_LIMIT: Final = 2**53  # a JSON number in a browser is exact up to here
 class GenerationSettings(SamplingSettings):
     """How to continue a prompt.
 
-    Attributes:
-        max_len: a sample ends after so many tokens.
-        min_len: the model does not end a sample before it has so many tokens.
-        seed: sample number i (from 0) takes its random numbers from the seed `seed + i`; a random
-            one is drawn where it is None.
-        num_samples: how many continuations.
-        stop: texts at which a sample ends; they are not part of it.
-        logit_bias: is added to the logits of words: above 0 a word becomes likelier. A number in
-            place of a word is an id of the vocabulary.
-        banned_words: are never written, in exactly this spelling; what the model does not know is
-            not written anyway.
-        novel_span: no so many tokens in a row, of prompt and sample, stand in the training text; 0
-            lets the model copy.
-        num_alternatives: each token comes with its log-probability and those of the so many
-            likeliest; None leaves both out.
-
     Raises:
-        SamplingError: a value is out of its range.
+        SamplingError: values are out of their ranges; it names them all.
     """
 
-    max_len: int = 40
-    min_len: int = 1
-    seed: int | None = None
-    num_samples: int = 1
-    stop: Sequence[str] = ()
-    logit_bias: Mapping[str | int, float] = field(default_factory=dict)
-    banned_words: Sequence[str] = ()
-    novel_span: int = 0
-    num_alternatives: int | None = None
+    max_len: Annotated[
+        int,
+        Parameter(
+            "Maximum number of tokens (words and punctuation marks) in a sample.",
+            min=1,
+            max=MAX_LEN_LIMIT,
+            label="Length",
+            group="main",
+            openai="max_tokens",
+        ),
+    ] = 40
+    min_len: Annotated[
+        int,
+        Parameter(
+            "The model does not end a sample before it has this many tokens.",
+            min=1,
+            max=MAX_LEN_LIMIT,
+        ),
+    ] = 1
+    temperature: Annotated[
+        float,
+        Parameter(
+            "Below 1 sober, above 1 wild; 0 always takes the likeliest token.",
+            min=0.001,
+            max=100,
+            also=0,
+            label="Temperature",
+            group="main",
+            openai="temperature",
+        ),
+    ] = 0.8
+    num_samples: Annotated[
+        int,
+        Parameter(
+            "Number of continuations.",
+            min=1,
+            max=NUM_SAMPLES_LIMIT,
+            label="Samples",
+            group="main",
+            openai="n",
+        ),
+    ] = 1
+    top_k: Annotated[
+        int,
+        Parameter(
+            "Keep only the k likeliest tokens; 0 keeps all.",
+            min=0,
+            max=10**9,
+            label="Top k",
+            openai="top_k",
+        ),
+    ] = 0
+    top_p: Annotated[
+        float,
+        Parameter(
+            "Keep only the likeliest tokens that together reach this probability; 1 keeps all.",
+            above=0,
+            max=1,
+            label="Top p",
+            openai="top_p",
+        ),
+    ] = 1.0
+    min_p: Annotated[
+        float,
+        Parameter(
+            "Keep only tokens with this share of the likeliest one's probability; 0 keeps all.",
+            min=0,
+            max=1,
+            label="Min p",
+            openai="min_p",
+        ),
+    ] = 0.0
+    repetition_penalty: Annotated[
+        float,
+        Parameter(
+            "Above 1, tokens that the prompt or the sample has become less likely.",
+            min=0.01,
+            max=100,
+            label="Repetition",
+            openai="repetition_penalty",
+        ),
+    ] = 1.0
+    frequency_penalty: Annotated[
+        float,
+        Parameter(
+            "Above 0, a token becomes less likely each time the sample has it.",
+            min=-2,
+            max=2,
+            openai="frequency_penalty",
+        ),
+    ] = 0.0
+    presence_penalty: Annotated[
+        float,
+        Parameter(
+            "Above 0, tokens that the sample has become less likely.",
+            min=-2,
+            max=2,
+            openai="presence_penalty",
+        ),
+    ] = 0.0
+    logit_bias: Annotated[
+        Mapping[str | int, float],
+        Parameter(
+            "Numbers that are added to the logits of words; above 0, a word becomes likelier.",
+            min=-100,
+            max=100,
+            metavar="WORD=NUMBER",
+            openai="logit_bias",
+        ),
+    ] = field(default_factory=dict)
+    banned_words: Annotated[
+        Sequence[str],
+        Parameter(
+            "A word or words that are never generated, in exactly this spelling.",
+            flag="banned-word",
+            metavar="WORD",
+        ),
+    ] = ()
+    seed: Annotated[
+        int | None,
+        Parameter(
+            "The same seed gives the same text; sample i (from 0) uses seed + i.",
+            min=0,
+            max=SEED_LIMIT - 1,
+            label="Seed",
+            openai="seed",
+        ),
+    ] = None
+    stop: Annotated[
+        Sequence[str],
+        Parameter(
+            "A text or texts at which a sample ends; they are not part of it.",
+            max_items=16,  # each is searched for after each token
+            max_characters=200,
+            metavar="TEXT",
+            openai="stop",
+        ),
+    ] = ()
+    novel_span: Annotated[
+        int,
+        Parameter(
+            "Never repeat this many tokens in a row from the training text; 0 allows copies.",
+            min=WINDOW,
+            max=50,
+            also=0,
+            metavar="N",
+            label=f"Novel only: no {TELLING_LENGTH} tokens in a row from the training text",
+            group="main",
+            checked_value=TELLING_LENGTH,
+        ),
+    ] = 0
+    num_alternatives: Annotated[
+        int | None,
+        Parameter(
+            "Give the log-probability of each token and of this many of the likeliest ones.",
+            min=0,
+            max=20,
+            flag=None,
+        ),
+    ] = None
 
     def __post_init__(self) -> None:
-        super().__post_init__()
-        require_whole(self.max_len, "max_len", at_least=1, at_most=MAX_LEN_LIMIT)
-        require_whole(self.min_len, "min_len", at_least=1, at_most=self.max_len)
-        require_whole(self.num_samples, "num_samples", at_least=1, at_most=NUM_SAMPLES_LIMIT)
-        if self.seed is not None:
-            require_whole(self.seed, "seed", at_least=0, at_most=SEED_LIMIT - self.num_samples)
-        if self.novel_span != 0:
-            require_whole(
-                self.novel_span, "novel_span", at_least=NOVEL_SPAN_MIN, at_most=NOVEL_SPAN_LIMIT
-            )
-        if self.num_alternatives is not None:
-            require_whole(
-                self.num_alternatives,
-                "num_alternatives",
-                at_least=0,
-                at_most=NUM_ALTERNATIVES_LIMIT,
-            )
-        _require_texts(self.stop, "stop")
-        if len(self.stop) > STOP_LIMIT or any(len(s) > STOP_CHARACTERS_LIMIT for s in self.stop):
-            # Each is looked for after each token.
-            allowed = f"at most {STOP_LIMIT} texts of at most {STOP_CHARACTERS_LIMIT} characters"
-            raise SamplingError("stop", f"must be {allowed}")
-        _require_texts(self.banned_words, "banned_words")
-        _require_biases(self.logit_bias)
+        problems = problems_of(type(self), vars(self)) or [*self._conflicts()]
+        if problems:
+            raise SamplingError.of(problems)
+
+    @classmethod
+    def of(cls, **values: Any) -> Self:
+        """Make settings of values whose names need not be right either.
+
+        Raises:
+            SamplingError: settings are unknown or out of their ranges; it names them all.
+        """
+        problems = problems_of(cls, values)
+        if problems:
+            raise SamplingError.of(problems)
+        return cls(**values)
 
     def seeds(self) -> list[int]:
-        """The seed of each sample."""
+        """Return the seed of each sample."""
         first = secrets.randbelow(2**32) if self.seed is None else self.seed
         return [first + i for i in range(self.num_samples)]
 
-
-def _require_texts(value: object, name: str) -> None:
-    is_list = isinstance(value, Sequence) and not isinstance(value, str)
-    if not is_list or not all(isinstance(text, str) and text for text in value):  # type: ignore[attr-defined]
-        raise SamplingError(name, f"must be a list of texts, none empty, not {value!r}")
-
-
-def _require_biases(biases: object) -> None:
-    if not isinstance(biases, Mapping):
-        raise SamplingError("logit_bias", f"must give a number for each word, not {biases!r}")
-    for word, bias in biases.items():
-        is_number = isinstance(bias, (int, float)) and not isinstance(bias, bool)
-        if not is_number or not math.isfinite(bias) or abs(bias) > LOGIT_BIAS_LIMIT:
-            allowed = f"from -{LOGIT_BIAS_LIMIT} to {LOGIT_BIAS_LIMIT}"
-            raise SamplingError("logit_bias", f"must be {allowed}, not {bias!r} for {word!r}")
+    def _conflicts(self) -> list[Problem]:
+        """Values that are allowed alone, but not together."""
+        problems = []
+        if self.min_len > self.max_len:
+            problems.append(
+                Problem("min_len", f"must be at most max_len, {self.max_len}, not {self.min_len}")
+            )
+        last_seed = SEED_LIMIT - self.num_samples
+        if self.seed is not None and self.seed > last_seed:
+            problems.append(Problem("seed", f"must be at most {last_seed:,}, not {self.seed}"))
+        return problems

@@ -2,6 +2,7 @@
 
 import json
 import logging
+from collections.abc import Sequence
 from typing import Final
 
 from flask import render_template, request
@@ -13,8 +14,10 @@ from lorelm.errors import (
     AbandonedError,
     DeadlineError,
     HistoryError,
+    InputError,
     LoreLMError,
     OverloadedError,
+    Problem,
     SamplingError,
     UnavailableError,
     UnknownModelError,
@@ -57,18 +60,22 @@ def _shown(error: LoreLMError) -> str:
 
 def answer(error: HTTPException | LoreLMError) -> Response:
     """What answers a request that went wrong: JSON for programs, a page for people."""
+    problems: Sequence[Problem] = ()
     if isinstance(error, HTTPException):
         # Its headers say what methods there are, how to log in, when to come again.
         response = error.get_response()
-        status, message, field = response.status_code, error.description or error.name, None
+        status, message = response.status_code, error.description or error.name
     else:
         response = Response()
         status, message = status_of(error), _shown(error)
-        field = error.field if isinstance(error, SamplingError) else None
+        problems = error.problems if isinstance(error, InputError) else ()
     if status in (429, 503):
         response.headers.setdefault("Retry-After", str(_RETRY_AFTER_SECONDS))
+    field = problems[0].field if problems else None
     if request.path.startswith("/api/"):
-        body = {"error": {"message": message, "field": field}}
+        fields = [problem._asdict() for problem in problems]
+        first = str(problems[0]) if problems else message
+        body = {"error": {"message": first, "field": field, "fields": fields}}
     elif request.path.startswith(_OPENAI_PATHS):
         status = 400 if status == 422 else status  # as OpenAI's own servers have it
         body = openai_error(message, status=status, param=field)

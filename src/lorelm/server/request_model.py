@@ -1,67 +1,156 @@
-"""What all requests have in common: they are checked field by field."""
+"""Base of all request bodies, and the request fields that are made from parameters."""
 
-from collections.abc import Mapping
-from typing import ClassVar, Final, Self
+import math
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, ClassVar, Final, Self, TypeVar
 
 from flask import request
-from pydantic import BaseModel, ConfigDict, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    create_model,
+)
+from pydantic_core import ErrorDetails, PydanticCustomError
 from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 
-from lorelm.errors import SamplingError
+from lorelm.errors import Problem, SamplingError
+from lorelm.parameters import Parameter
 
 MAX_TEXT_CHARACTERS: Final = 20_000
-ONE_OR_MORE_TEXTS: Final = "must be a text or a list of texts"
+
+ModelName = Annotated[str | None, Field(description="Name of the model; the first one by default.")]
+Limits = Mapping[str, float]
+"""The highest values that this server allows, by the names of parameters."""
 
 
 class RequestModel(BaseModel):
-    """The body of a request. A field that is null is one that was not given."""
+    """The body of a request. A field that is null counts as not given."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     meanings: ClassVar[Mapping[str, str]] = {}
-    """What a field must be, where it may be several things."""
+    """What a field must be, where Pydantic's own message would list several kinds."""
+
+    parameters: ClassVar[Mapping[str, Parameter]] = {}
+    """The parameters among the fields, by the names that they have in this request."""
 
     @classmethod
-    def from_request(cls) -> Self:
-        """Takes the JSON body of the current request, in which a number is a number.
+    def from_request(cls, limits: Limits | None = None) -> Self:
+        """Read the JSON body of the current request, in which numbers must be numbers.
 
         Raises:
             BadRequest: the body is not JSON.
-            UnsupportedMediaType: it does not say that it is JSON.
-            SamplingError: a field is missing, unknown or of the wrong kind; it names the field.
+            UnsupportedMediaType: the header does not say that it is JSON.
+            SamplingError: fields are missing, unknown, of the wrong kind or out of range; it names
+                them all.
         """
-        return cls._checked(_json_body(), strict=True)
+        return cls._validated(_json_body(), limits, strict=True)
 
     @classmethod
-    def from_form(cls, form: Mapping[str, str]) -> Self:
-        """Takes the fields of a form, all of them texts; a blank one is not given.
+    def from_form(cls, form: Mapping[str, str], limits: Limits | None = None) -> Self:
+        """Read the fields of a form, which are all texts; a blank one is not given.
 
-        Browsers send a line break as two characters, which they count as one.
+        Browsers send a line break as two characters, but count it as one.
 
         Raises:
-            SamplingError: a field is unknown or no number; it names the field.
+            SamplingError: fields are unknown, no numbers, or out of range; it names them all.
         """
         fields = {
             name: value.replace("\r\n", "\n") for name, value in form.items() if value.strip()
         }
-        return cls._checked({"prompt": ""} | fields, strict=False)
+        return cls._validated({"prompt": ""} | fields, limits, strict=False)
+
+    def given(self) -> dict[str, Any]:
+        """Return the parameters that this request gives, by their own names."""
+        values = ((each.name, getattr(self, field)) for field, each in self.parameters.items())
+        return {name: value for name, value in values if value is not None}
 
     @classmethod
-    def _checked(cls, fields: object, *, strict: bool) -> Self:
+    def _validated(cls, fields: object, limits: Limits | None, *, strict: bool) -> Self:
         try:
-            return cls.model_validate(fields, strict=strict)
+            return cls.model_validate(fields, strict=strict, context=limits)
         except ValidationError as error:
-            first = error.errors()[0]
-            field = str(first["loc"][0]) if first["loc"] else "body"
-            raise SamplingError(field, cls._explained(field, first)) from error
+            problems: dict[str, Problem] = {}
+            for found in error.errors():
+                field = str(found["loc"][0]) if found["loc"] else "body"
+                # A field of several kinds has an error for each of them.
+                problems.setdefault(field, Problem(field, cls._message(field, found)))
+            raise SamplingError.of(list(problems.values())) from error
 
     @classmethod
-    def _explained(cls, field: str, found: ErrorDetails) -> str:
-        """What a person is told of an error that Pydantic found."""
-        usual = found["msg"].replace("Input should be", "must be")
-        kinds = (text for prefix, text in _EXPLANATIONS if found["type"].startswith(prefix))
-        return cls.meanings.get(field) or next(kinds, usual)
+    def _message(cls, field: str, found: ErrorDetails) -> str:
+        kind = found["type"]
+        if kind == "parameter":
+            return found["msg"]
+        if field in cls.meanings:
+            return cls.meanings[field]
+        if field in cls.parameters:
+            text = "a text or " if cls.parameters[field].kind is list else ""
+            return f"must be {text}{cls.parameters[field].requirement}"
+        pydantics = found["msg"].replace("Input should be", "must be")
+        return next((text for prefix, text in _MESSAGES if kind.startswith(prefix)), pydantics)
+
+
+Model = TypeVar("Model", bound=RequestModel)
+
+
+def with_parameters(parameters: Mapping[str, Parameter]) -> Callable[[type[Model]], type[Model]]:
+    """Add a field to a request for each parameter, by the name that it has there."""
+
+    def decorate(model: type[Model]) -> type[Model]:
+        fields: dict[str, Any] = {
+            name: (
+                Annotated[_json_type(each), AfterValidator(_validator(each))] | None,
+                _info(each),
+            )
+            for name, each in parameters.items()
+        }
+        made = create_model(
+            model.__name__,
+            __base__=model,
+            __doc__=model.__doc__,
+            __module__=model.__module__,
+            **fields,
+        )
+        made.parameters = {**model.parameters, **parameters}
+        return made
+
+    return decorate
+
+
+def _json_type(parameter: Parameter) -> Any:
+    types: dict[type, Any] = {list: str | list[str], dict: dict[str, float]}
+    return types.get(parameter.kind, parameter.kind)
+
+
+def _info(parameter: Parameter) -> Any:
+    bounds = {
+        "minimum": parameter.lowest if parameter.above is None else None,
+        "exclusiveMinimum": parameter.above,
+        "maximum": parameter.max,
+        "default": parameter.default,
+    }
+    is_number = parameter.kind in (int, float)
+    schema = {name: value for name, value in bounds.items() if is_number and value is not None}
+    return Field(None, description=parameter.description, json_schema_extra=schema)
+
+
+def _validator(parameter: Parameter) -> Callable[[Any, ValidationInfo], Any]:
+    def validate(value: Any, info: ValidationInfo) -> Any:
+        value = [value] if parameter.kind is list and isinstance(value, str) else value
+        limit = (info.context or {}).get(parameter.name, math.inf)
+        problem = parameter.problem_with(value)
+        if problem is None and parameter.kind in (int, float) and value > limit:
+            problem = f"must be at most {limit} on this server, not {value}"
+        if problem is not None:
+            raise PydanticCustomError("parameter", "{problem}", {"problem": problem})
+        return value
+
+    return validate
 
 
 def _json_body() -> object:
@@ -75,7 +164,7 @@ def _json_body() -> object:
         raise BadRequest("the body is not JSON: check its quotes, commas and braces") from error
 
 
-_EXPLANATIONS: Final = (
+_MESSAGES: Final = (
     ("int_", "must be a whole number"),
     ("float_", "must be a number"),
     ("bool_", "must be true or false"),
@@ -88,8 +177,3 @@ _EXPLANATIONS: Final = (
     ("extra_", "is not a field of this request"),
     ("model_", "must be a JSON object"),
 )
-
-
-def as_list(texts: str | list[str] | None) -> list[str] | None:
-    """A text that stands alone is a list of one."""
-    return [texts] if isinstance(texts, str) else texts

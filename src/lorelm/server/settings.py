@@ -62,6 +62,11 @@ class ServerSettings:
     history: str | None = None
     access_log: str | None = None
 
+    @property
+    def limits(self) -> dict[str, int]:
+        """The highest values of generation parameters in a request, by their names."""
+        return {"max_len": self.max_tokens_limit, "num_samples": self.num_samples_limit}
+
     def __post_init__(self) -> None:
         for name, least, most in (
             ("proxy_hops", 0, None),

@@ -1,16 +1,16 @@
 """A recipe: every setting of a training run, under the names of the command line's flags."""
 
 import dataclasses
-import difflib
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Annotated, Any, Final, Self
 
 from lorelm.corpus.tokenizer import TOKENIZER_STYLES
-from lorelm.errors import RecipeError
+from lorelm.errors import Problem, RecipeError
+from lorelm.parameters import Parameter, parameters_of, problems_of
 
 _BUILT_IN: Final = resources.files("lorelm.training") / "recipes"
 BUILT_IN_RECIPES: Final = tuple(
@@ -24,134 +24,111 @@ _FITTED: Final = (
     *("embedding_size", "hidden_size", "dropout", "recurrent_dropout", "shuffle", "epochs"),
 )
 _SIZES: Final = ("embedding_size", "hidden_size")
-_MOST: Final = 1_000_000
-_MOST_LAYERS: Final = 100
-_COUNTS: Final = (
-    *("min_frequency", "embedding_size", "hidden_size", "num_layers"),
-    *("batch_size", "bptt", "epochs"),
-)
-_SHARES: Final = (
-    *("dropout", "word_dropout", "recurrent_dropout"),
-    *("warm_up", "second_moment_decay", "weight_average"),
-)
+
+
+def _count(help_: str, *, most: int = 1_000_000) -> Parameter:
+    return Parameter(help_, min=1, max=most)
+
+
+def _share(help_: str) -> Parameter:
+    return Parameter(help_, min=0, below=1)
+
+
+def _seed(help_: str) -> Parameter:
+    return Parameter(help_, min=0, max=2**63 - 1)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """All settings of a training run.
+    """All settings of a training run. This is the one place where they are declared.
 
     Attributes:
-        tokenizer: style of the tokenizer.
-        min_frequency: words seen less often in the training part become `<unk>`.
-        embedding_size: width of a word's vector.
-        hidden_size: width of the hidden state of each layer.
-        num_layers: how many LSTM layers.
-        tied: whether the matrix that embeds the words gives their logits too; the two sizes are
-            then one.
-        dropout: share of the embeddings, of what passes between layers, and of the outputs that
-            is dropped in training.
-        locked_dropout: whether what is dropped stays the same for all steps of a window.
-        word_dropout: share of the words whose vector is dropped for a whole window.
-        recurrent_dropout: share of the recurrent weights that is dropped for a whole window.
-        activation_penalty: weight of the mean square of the outputs in the loss.
-        temporal_penalty: weight of the mean square of their change from step to step.
-        schedule: of the learning rate: ``plateau`` lowers it after an epoch without progress in
-            validation, ``cosine`` along a half wave to a hundredth.
-        learning_rate: Adam's, at the start; at the end of the warm-up for ``cosine``.
-        learning_rate_decay: the factor of ``plateau``.
-        warm_up: share of the steps in which ``cosine`` rises from zero.
-        second_moment_decay: Adam's beta 2.
-        weight_average: decay of the moving average of the weights, which is what is validated and
-            kept; 0 keeps the weights themselves.
-        max_gradient_norm: the gradient's norm is clipped here.
-        batch_size: how many columns of the corpus are read side by side.
-        bptt: length of the truncated BPTT window, in tokens.
-        shuffle: whether each epoch reads the documents in another order.
-        epochs: how often the training part is read.
-        precision: of the products in training: ``float32``, ``bfloat16``, or ``auto``, which is
-            bfloat16 where the processor has it.
-        seed: of the weights, of dropout and of the order of the documents.
-        split_seed: of the split into training, validation and test.
         by_corpus_size: names of the settings that :func:`lorelm.training.sizing.sized_to` still
-            fits to the corpus; what is given by hand is none of them.
+            fits to the corpus; those that a user gives are not among them.
 
     Raises:
-        RecipeError: a value is out of its range or of the wrong kind.
+        RecipeError: values are out of range or of the wrong kind; it names them all.
     """
 
-    tokenizer: str
-    min_frequency: int
-    embedding_size: int
-    hidden_size: int
-    num_layers: int
-    tied: bool
-    dropout: float
-    locked_dropout: bool
-    word_dropout: float
-    recurrent_dropout: float
-    activation_penalty: float
-    temporal_penalty: float
-    schedule: str
-    learning_rate: float
-    learning_rate_decay: float
-    warm_up: float
-    second_moment_decay: float
-    weight_average: float
-    max_gradient_norm: float
-    batch_size: int
-    bptt: int
-    shuffle: bool
-    epochs: int
-    precision: str
-    seed: int
-    split_seed: int
+    tokenizer: Annotated[str, Parameter("Style of the tokenizer.", choices=TOKENIZER_STYLES)]
+    min_frequency: Annotated[
+        int, _count("Words that the training part has less often become <unk>.")
+    ]
+    embedding_size: Annotated[int, _count("Width of the word embeddings.")]
+    hidden_size: Annotated[int, _count("Width of the hidden state of each layer.")]
+    num_layers: Annotated[int, _count("Number of LSTM layers.", most=100)]
+    tied: Annotated[
+        bool,
+        Parameter("Share one matrix between embedding and output; the two sizes are then equal."),
+    ]
+    dropout: Annotated[
+        float, _share("Dropout of embeddings, of outputs, and of what passes between layers.")
+    ]
+    locked_dropout: Annotated[
+        bool, Parameter("Use the same dropout mask in all steps of a window.")
+    ]
+    word_dropout: Annotated[float, _share("Share of words whose embedding is dropped in a window.")]
+    recurrent_dropout: Annotated[
+        float, _share("Share of recurrent weights that is dropped in a window.")
+    ]
+    activation_penalty: Annotated[
+        float, Parameter("Weight of the mean square of the outputs in the loss.", min=0)
+    ]
+    temporal_penalty: Annotated[
+        float,
+        Parameter("Weight of the mean square of the outputs' change between steps.", min=0),
+    ]
+    schedule: Annotated[
+        str,
+        Parameter(
+            "Schedule of the learning rate: plateau lowers it after an epoch without progress in "
+            "validation, cosine along a half wave to a hundredth.",
+            choices=SCHEDULES,
+        ),
+    ]
+    learning_rate: Annotated[
+        float, Parameter("Adam's learning rate at its highest.", above=0, max=10)
+    ]
+    learning_rate_decay: Annotated[
+        float, Parameter("Factor by which plateau lowers the learning rate.", above=0, below=1)
+    ]
+    warm_up: Annotated[float, _share("Share of the steps in which cosine rises from zero.")]
+    second_moment_decay: Annotated[float, _share("Adam's beta 2.")]
+    weight_average: Annotated[
+        float,
+        _share(
+            "Decay of the moving average of the weights, which is validated and saved; 0 is off."
+        ),
+    ]
+    max_gradient_norm: Annotated[
+        float, Parameter("Norm to which the gradient is clipped.", above=0)
+    ]
+    batch_size: Annotated[int, _count("Columns of the corpus that are read side by side.")]
+    bptt: Annotated[int, _count("Length of the truncated BPTT window, in tokens.")]
+    shuffle: Annotated[bool, Parameter("Read the documents in a new order in each epoch.")]
+    epochs: Annotated[int, _count("Number of passes over the training part.")]
+    precision: Annotated[
+        str,
+        Parameter(
+            "Precision of matrix products in training; auto is bfloat16 if the processor has it.",
+            choices=TRAINING_PRECISIONS,
+        ),
+    ]
+    seed: Annotated[int, _seed("Seed of weights, dropout and document order.")]
+    split_seed: Annotated[int, _seed("Seed of the split into training, validation and test part.")]
     by_corpus_size: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            if field.name != "by_corpus_size":
-                _check_kind(field.name, field.type, getattr(self, field.name))
-        self._check_words()
-        self._check_numbers()
+        _refuse(problems_of(Recipe, {name: getattr(self, name) for name in parameters_of(Recipe)}))
+        for name in self.by_corpus_size:
+            if name not in _FITTED:
+                raise RecipeError(f"by_corpus_size may name {', '.join(_FITTED)}, and not {name!r}")
         if self.tied and self.embedding_size != self.hidden_size:
             raise RecipeError(
                 f"a tied model has one size for both: embedding_size is {self.embedding_size} and "
                 f"hidden_size {self.hidden_size}; make them the same, or set tied to false "
                 "(--no-tied)"
             )
-
-    def _check_words(self) -> None:
-        for name, allowed in (
-            ("tokenizer", TOKENIZER_STYLES),
-            ("schedule", SCHEDULES),
-            ("precision", TRAINING_PRECISIONS),
-        ):
-            value = getattr(self, name)
-            if value not in allowed:
-                raise RecipeError(f"{name} must be one of {', '.join(allowed)}, not {value!r}")
-        for name in self.by_corpus_size:
-            if name not in _FITTED:
-                raise RecipeError(f"by_corpus_size may name {', '.join(_FITTED)}, and not {name!r}")
-
-    def _check_numbers(self) -> None:
-        for name in _COUNTS:
-            value = getattr(self, name)
-            most = _MOST_LAYERS if name == "num_layers" else _MOST
-            _require(1 <= value <= most, name, f"from 1 to {most:,}", value)
-        for name in ("seed", "split_seed"):
-            value = getattr(self, name)
-            _require(0 <= value < 2**63, name, "from 0 to 2**63 - 1", value)
-        for name in _SHARES:
-            value = getattr(self, name)
-            _require(0 <= value < 1, name, "from 0 up to but not 1", value)
-        for name in ("activation_penalty", "temporal_penalty"):
-            value = getattr(self, name)
-            _require(0 <= value < float("inf"), name, "at least 0", value)
-        rate, norm = self.learning_rate, self.max_gradient_norm
-        _require(0 < rate <= 10, "learning_rate", "above 0 and at most 10", rate)
-        _require(0 < norm < float("inf"), "max_gradient_norm", "above 0", norm)
-        decay = self.learning_rate_decay
-        _require(0 < decay < 1, "learning_rate_decay", "between 0 and 1", decay)
 
     @classmethod
     def load(cls, name_or_path: str, **overrides: Any) -> Self:
@@ -168,16 +145,8 @@ class Recipe:
         settings = _read(name_or_path)
         given = {name: value for name, value in overrides.items() if value is not None}
         settings = _changed(settings, given)
-        known = [field.name for field in dataclasses.fields(cls)]
-        known.remove("by_corpus_size")
         by_corpus_size = settings.pop("by_corpus_size")
-        for name in settings:
-            if name not in known:
-                close = difflib.get_close_matches(name, known, n=1)
-                hint = (
-                    f"did you mean {close[0]}?" if close else f"the settings are {', '.join(known)}"
-                )
-                raise RecipeError(f"recipe {name_or_path} has an unknown setting {name!r}: {hint}")
+        _refuse(problems_of(cls, settings, where=f" (recipe {name_or_path})"))
         return cls(**settings | {"by_corpus_size": tuple(by_corpus_size)})
 
     def to_dict(self) -> dict[str, Any]:
@@ -246,21 +215,6 @@ def _changed(settings: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
     return changed
 
 
-_NOUNS: Final = {
-    int: "a whole number",
-    float: "a number",
-    str: "a word",
-    bool: "true or false",
-}
-
-
-def _check_kind(name: str, kind: Any, value: object) -> None:
-    accepted = (float, int) if kind is float else (kind,)
-    if type(value) not in accepted:
-        noun = _NOUNS[kind]
-        raise RecipeError(f"{name} must be {noun}, not {value!r}")
-
-
-def _require(condition: bool, name: str, allowed: str, value: object) -> None:
-    if not condition:
-        raise RecipeError(f"{name} must be {allowed}, not {value!r}")
+def _refuse(problems: Sequence[Problem]) -> None:
+    if problems:
+        raise RecipeError.of(problems)

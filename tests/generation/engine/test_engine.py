@@ -23,10 +23,10 @@ from lorelm.generation.engine.request import EngineRequest
 from lorelm.generation.engine.slots import BLOCK_LEN
 from lorelm.generation.generator import write
 from lorelm.generation.mixture import Mixture
+from lorelm.generation.settings import GenerationSettings
 from lorelm.model.lstm import LSTMLanguageModel
 from lorelm.runtime.base import Runtime, State, StateBatch
 from lorelm.runtime.torch_runtime import TorchRuntime
-from lorelm.sampling import SamplingSettings
 from lorelm.typing import Floats32, Ids
 
 VOCABULARY_SIZE = 40
@@ -98,7 +98,7 @@ def drafts_of(wish: dict[str, Any], mixture: Mixture) -> list[Draft]:
         Draft(
             np.array(wish["prompt"], dtype=np.int64),
             seed=wish["seed"] + number,
-            settings=SamplingSettings(**wish["sampling"]),
+            settings=GenerationSettings(**wish["sampling"]),
             max_len=wish["max_len"],
             min_len=wish["min_len"],
             reads_eos_first=wish["reads_eos_first"],
@@ -171,7 +171,7 @@ def plain(seed: int, prompt: list[int] | None = None, max_len: int = 30, **more:
     return Draft(
         np.array(prompt or [], dtype=np.int64),
         seed=seed,
-        settings=SamplingSettings(temperature=1.0),
+        settings=GenerationSettings(temperature=1.0),
         max_len=max_len,
         **more,
     )
@@ -496,7 +496,7 @@ def test_unknown_is_never_generated_and_nothing_is_empty(runtime: Runtime) -> No
         Draft(
             np.array([], dtype=np.int64),
             seed=seed,
-            settings=SamplingSettings(temperature=50.0),
+            settings=GenerationSettings(temperature=50.0),
             max_len=50,
         )
         for seed in range(64)

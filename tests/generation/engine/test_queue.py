@@ -5,7 +5,7 @@ from lorelm.errors import OverloadedError
 from lorelm.generation.draft import Draft
 from lorelm.generation.engine.queue import RequestQueue
 from lorelm.generation.engine.request import EngineRequest, Row
-from lorelm.sampling import SamplingSettings
+from lorelm.generation.settings import GenerationSettings
 
 
 def request(name: int, num_prompts: int, num_samples: int = 1) -> EngineRequest:
@@ -13,7 +13,7 @@ def request(name: int, num_prompts: int, num_samples: int = 1) -> EngineRequest:
 
     def draft() -> Draft:
         nothing = np.array([], dtype=np.int64)
-        return Draft(nothing, seed=name, settings=SamplingSettings(), max_len=1)
+        return Draft(nothing, seed=name, settings=GenerationSettings(), max_len=1)
 
     groups = [[draft() for _ in range(num_samples)] for _ in range(num_prompts)]
     return EngineRequest(groups=groups, on_end=lambda draft: None)

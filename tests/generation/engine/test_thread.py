@@ -13,8 +13,8 @@ from lorelm.generation.engine.engine import Engine
 from lorelm.generation.engine.request import EngineRequest
 from lorelm.generation.engine.thread import EngineThread
 from lorelm.generation.generator import write
+from lorelm.generation.settings import GenerationSettings
 from lorelm.runtime.base import Runtime, State, StateBatch
-from lorelm.sampling import SamplingSettings
 from lorelm.typing import Floats32, Ids
 
 
@@ -40,7 +40,7 @@ class SlowRuntime:
 
 
 def draft(seed: int, length: int) -> Draft:
-    settings = SamplingSettings(temperature=1.0)
+    settings = GenerationSettings(temperature=1.0)
     nothing = np.array([], dtype=np.int64)
     return Draft(nothing, seed=seed, settings=settings, max_len=length, min_len=length)
 

@@ -294,11 +294,25 @@ def test_another_model_is_not_found(client: FlaskClient) -> None:
     for path, body in (("generate", {"prompt": ""}), ("score", {"text": ""})):
         response = client.post(f"/api/{path}", json=body | {"model": "hobbits"})
         assert response.status_code == 404
+        message = "there is no 'hobbits' here, only 'tales'"
         assert response.get_json()["error"] == {
             "field": "model",
-            "message": "model: there is no 'hobbits' here, only 'tales'",
+            "message": f"model: {message}",
+            "fields": [{"field": "model", "message": message}],
         }
         assert client.post(f"/api/{path}", json=body | {"model": "tales"}).status_code == 200
+
+
+def test_all_wrong_fields_are_reported_at_once(client: FlaskClient) -> None:
+    asked = {"max_len": 5000, "top_p": 0, "seed": "x", "stop": [""], "warmth": 1, "min_p": 0.1}
+    error = client.post("/api/generate", json={"prompt": 3} | asked).get_json()["error"]
+    problems = {each["field"]: each["message"] for each in error["fields"]}
+    assert problems["max_len"] == "must be at most 1000 on this server, not 5000"
+    assert problems["seed"] == "must be a whole number from 0 to 9,007,199,254,740,991"
+    assert problems.keys() == {"prompt", "max_len", "top_p", "seed", "stop", "warmth"}
+    first = error["fields"][0]
+    assert error["field"] == first["field"]
+    assert error["message"] == f"{first['field']}: {first['message']}"
 
 
 @pytest.fixture

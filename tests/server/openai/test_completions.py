@@ -280,6 +280,14 @@ def test_a_wrong_field_is_a_bad_request_that_names_it(
     assert param in caught.value.message
 
 
+def test_all_wrong_fields_are_reported_at_once(ai: openai.OpenAI) -> None:
+    with pytest.raises(openai.BadRequestError) as caught:
+        create(ai, n=17, temperature=-1, max_tokens=2000, prompt="The")
+    assert caught.value.param in ("n", "temperature", "max_tokens")
+    for field in ("n: ", "temperature: ", "max_tokens: "):
+        assert field in caught.value.message
+
+
 def test_the_best_cannot_be_streamed(ai: openai.OpenAI) -> None:
     with pytest.raises(openai.BadRequestError, match="the best is known at the end"):
         create(ai, best_of=3, stream=True)

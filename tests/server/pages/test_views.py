@@ -126,6 +126,13 @@ def test_a_wrong_value_is_explained_and_nothing_is_lost(
     assert "The fox</textarea>" in page
 
 
+def test_all_wrong_values_are_explained_at_once(client: FlaskClient) -> None:
+    fields = {"compare": "true", "max_len": "0", "temperature_b": "-1", "seed": "x"}
+    page = client.post("/", data={"prompt": "The fox"} | fields).get_data(as_text=True)
+    for label in ("Length", "Second temperature", "Seed"):
+        assert f"{label}: must be a" in page
+
+
 def test_every_address_on_the_page_is_relative(client: FlaskClient) -> None:
     for page in (client.get("/"), client.post("/", data={"prompt": "The fox"})):
         for _, attributes in Elements(page.get_data(as_text=True)).found:

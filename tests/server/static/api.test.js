@@ -74,10 +74,14 @@ test("an error event is an error", async () => {
   await assert.rejects(run, { constructor: RequestError, message: "too late." });
 });
 
-test("an error response names the field", async () => {
-  const error = { message: "top_p: too large", field: "top_p" };
+test("an error response names the fields", async () => {
+  const fields = [
+    { field: "top_p", message: "too large" },
+    { field: "seed", message: "too small" },
+  ];
+  const error = { message: "top_p: too large", field: "top_p", fields };
   globalThis.fetch = async () => new Response(JSON.stringify({ error }), { status: 422 });
-  await assert.rejects(run, { message: "top_p: too large.", field: "top_p" });
+  await assert.rejects(run, { message: "top_p: too large.", fields });
   globalThis.fetch = async () => new Response("<h1>Bad Gateway</h1>", { status: 502 });
   await assert.rejects(run, { message: "The server answers 502." });
 });

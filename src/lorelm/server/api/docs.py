@@ -102,7 +102,13 @@ _ANSWERS: Final[dict[str, Json]] = {
         tokenizer_class=_TEXT, vocab_size=_WHOLE, eos_token=_TEXT, unk_token=_TEXT
     ),
     "Status": _object(status=_TEXT),
-    "Error": _object(error=_object(message=_TEXT, field=_or_null(_TEXT))),
+    "Error": _object(
+        error=_object(
+            message=_TEXT,
+            field=_or_null(_TEXT),
+            fields=_list(_object(field=_TEXT, message=_TEXT)),
+        )
+    ),
     "OpenAIError": _object(
         error=_object(message=_TEXT, type=_TEXT, param=_or_null(_TEXT), code=_or_null(_TEXT))
     ),

@@ -28,7 +28,7 @@ def make_api(models: ServedModels, history: HistoryLog | None) -> Blueprint:
 
     @api.post("/generate")
     def generate() -> Response:
-        asked = GenerateRequest.from_request()
+        asked = GenerateRequest.from_request(models.default.settings.limits)
         served = models.find(asked.model)
         task = asked.task(served)
         generation = served.begin(
@@ -50,7 +50,7 @@ def make_api(models: ServedModels, history: HistoryLog | None) -> Blueprint:
         served = models.find(asked.model)
         task = served.model.scoring_task(
             served.model.read_prompt(asked.text),
-            num_alternatives=asked.num_alternatives or 0,
+            num_alternatives=asked.given().get("num_alternatives", 0),
             deadline=served.deadline(asked.timeout_seconds),
         )
         served.begin([task], asker(), is_abandoned=client_is_gone()).wait()
@@ -94,11 +94,7 @@ def make_api(models: ServedModels, history: HistoryLog | None) -> Blueprint:
                 "mixture": settings.mixture,
                 "cache": settings.cache,
                 "can_forbid_copies": served.model.can_forbid_copies,
-                "limits": {
-                    "max_len": settings.max_tokens_limit,
-                    "num_samples": settings.num_samples_limit,
-                    "timeout_seconds": settings.timeout_seconds,
-                },
+                "limits": settings.limits | {"timeout_seconds": settings.timeout_seconds},
             }
         )
 

@@ -75,7 +75,7 @@ def task_again(record: Record, served: "ServedModel", *, num_alternatives: int) 
     if record.finish_reason in _CUT_SHORT:  # so many tokens of a text that would have gone on
         given["max_len"] = record.num_tokens
         given["min_len"] = min(given["min_len"], record.num_tokens)
-    settings = GenerationSettings(**given)
+    settings = GenerationSettings.of(**given)
     model = served.model
     prompt = (
         model.read_prompt(record.prompt)

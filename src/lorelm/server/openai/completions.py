@@ -141,7 +141,7 @@ class _Choice:
 
 
 def _tasks(asked: CompletionRequest, served: ServedModel) -> list[Task]:
-    settings = asked.settings(served.settings)
+    settings = asked.settings()
     deadline = served.deadline(None)
     model = served.model
     tasks = []

@@ -23,7 +23,7 @@ def make_openai_api(models: ServedModels, *, started_at: int) -> Blueprint:
 
     @openai.post("/v1/completions")
     def completions() -> Response:
-        asked = CompletionRequest.from_request()
+        asked = CompletionRequest.from_request(models.default.settings.limits)
         served = models.find(asked.model)
         completion = Completion(asked, served)
         generation = served.begin(

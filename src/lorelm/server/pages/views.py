@@ -45,7 +45,9 @@ def make_pages(
         try:
             if "again" in request.form:
                 return _again(page.record(request.form["again"]))
-            written = _write(models, WriteForm.from_form(request.form), page.asker())
+            written = _write(
+                models, WriteForm.from_form(request.form, settings.limits), page.asker()
+            )
         except (SamplingError, UnavailableError) as error:
             return page.render(form=request.form, error=error), status_of(error)
         return page.render(form=request.form, written=written)

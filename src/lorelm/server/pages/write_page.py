@@ -7,10 +7,14 @@ from flask import render_template, request
 from werkzeug.exceptions import NotFound
 
 from lorelm.errors import LoreLMError
-from lorelm.generation.settings import NOVEL_SPAN_USUAL
 from lorelm.history.record import Record
 from lorelm.server.history.log import Asker, HistoryLog
-from lorelm.server.pages.form import NUM_ALTERNATIVES, controls, explained
+from lorelm.server.pages.form import (
+    NUM_ALTERNATIVES,
+    SECOND_TEMPERATURE,
+    controls,
+    explained,
+)
 from lorelm.server.pages.shown_words import LEVEL_BOUNDS, shown_words
 from lorelm.server.pages.written import Written, given_to_script
 from lorelm.server.request_model import MAX_TEXT_CHARACTERS
@@ -41,10 +45,10 @@ class WritePage:
         self._models = models
         self._history = history
         self._notices = [*settings.notices, *models.notices]
-        self._controls = controls(settings)
-        self._labels = {control.name: control.label for control in self._controls} | {
+        self._controls = controls(settings.limits)
+        self._labels = {each.name: each.label for each in self._controls} | {
             "prompt": "Your text",
-            "temperature_b": "Second temperature",
+            SECOND_TEMPERATURE.name: SECOND_TEMPERATURE.label,
         }
 
     def asker(self) -> Asker:
@@ -97,8 +101,8 @@ class WritePage:
             chosen=chosen[0] if chosen else self._models.default,
             notices=self._notices,
             controls=self._controls,
+            second_temperature=SECOND_TEMPERATURE,
             can_forbid_copies=any(served.model.can_forbid_copies for served in self._models),
-            novel_span=NOVEL_SPAN_USUAL,
             prompt_limit=MAX_TEXT_CHARACTERS,
             shown_words=shown_words,
             history=self._history,

@@ -5,10 +5,10 @@ export const ROOT = new URL("..", import.meta.url);
 
 /** A request that failed, with a sentence for the user. */
 export class RequestError extends Error {
-  /** @param {string} message @param {string | null} [field] The field that was wrong. */
-  constructor(message, field = null) {
+  /** @param {string} message @param {FieldProblem[]} [fields] The fields that were wrong. */
+  constructor(message, fields = []) {
     super(message);
-    this.field = field;
+    this.fields = fields;
   }
 }
 
@@ -59,8 +59,8 @@ async function post(path, body, signal, accept = "application/json") {
   }).catch((error) => rethrow(error, signal));
   if (response.ok) return response;
   const answer = await response.json().catch(() => ({}));
-  const { message, field } = answer.error ?? { message: `The server answers ${response.status}` };
-  throw new RequestError(`${message}.`, field);
+  const { message, fields } = answer.error ?? { message: `The server answers ${response.status}` };
+  throw new RequestError(`${message}.`, fields);
 }
 
 /** @param {unknown} error @param {AbortSignal} signal @returns {never} */

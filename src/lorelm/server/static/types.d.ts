@@ -12,6 +12,9 @@ type SampleEnd = { finish_reason: string; copied_spans?: CopiedSpan[] | null };
 
 type ApiEvent = { name: string; data: any };
 
+/** What is wrong with one field of a request. */
+type FieldProblem = { field: string; message: string };
+
 type RequestBody = Record<string, unknown>;
 
 type TitledRequest = { title: string; body: RequestBody & { num_samples: number } };

@@ -195,12 +195,13 @@ function showStatus(text) {
 }
 
 /** @param {RequestError} error */
-function showError({ message, field }) {
-  const label = field && form.querySelector(`label[for="${field}"]`);
+function showError({ message, fields }) {
+  const parts = fields.map((each) => {
+    const label = form.querySelector(`label[for="${each.field}"]`);
+    return `${label?.textContent ?? each.field}: ${each.message}.`;
+  });
   showStatus("");
-  byId("error").textContent = label
-    ? message.replace(`${field}:`, `${label.textContent}:`)
-    : message;
+  byId("error").textContent = parts.join(" ") || message;
   byId("error").hidden = false;
 }
 
