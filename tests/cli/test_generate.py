@@ -86,7 +86,10 @@ def test_a_bias_that_is_none_is_explained(lorelm: Lorelm, tiny_bundle: Path) -> 
     for value, message in (
         ("fox", "'fox' is not a word and a number, such as Frodo=2"),
         ("dragon=1", "logit_bias: the model does not know 'dragon'"),
-        ("fox=101", "logit_bias: must be a number from -100 to 100 for each word, not 101.0 for 'fox'"),
+        (
+            "fox=101",
+            "logit_bias: must be a number from -100 to 100 for each word, not 101.0 for 'fox'",
+        ),
     ):
         ended = lorelm("generate", tiny_bundle, "The", "--logit-bias", value, code=2)
         assert message in ended.stderr

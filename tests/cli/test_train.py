@@ -296,7 +296,10 @@ def test_a_time_that_is_none_is_refused(lorelm: Lorelm, tales_csv: Path) -> None
         (["tales.csv", "--init", "m" * 300], " cannot be read: File name too long"),
         (["tales.csv", "--recipe", "m" * 300], " cannot be read: File name too long"),
         (["tales.csv", "--text-column", "dialog"], "has no column 'dialog'"),
-        (["tales.csv", "--epochs", "0"], "lorelm: epochs: must be a whole number from 1 to 1,000,000"),
+        (
+            ["tales.csv", "--epochs", "0"],
+            "lorelm: epochs: must be a whole number from 1 to 1,000,000",
+        ),
         (["tales.csv", "--recipe", "grand"], "lorelm: there is no recipe 'grand'"),
         (["tales.csv", "--batch-size", "99999"], "use --batch-size"),
         (["tales.csv", "--device", "abacus"], "no device 'abacus'"),

@@ -196,10 +196,8 @@ function showStatus(text) {
 
 /** @param {RequestError} error */
 function showError({ message, fields }) {
-  const parts = fields.map((each) => {
-    const label = form.querySelector(`label[for="${each.field}"]`);
-    return `${label?.textContent ?? each.field}: ${each.message}.`;
-  });
+  const labels = new Map([...form.querySelectorAll("label")].map((l) => [l.htmlFor, l.textContent]));
+  const parts = fields.map((each) => `${labels.get(each.field) ?? each.field}: ${each.message}.`);
   showStatus("");
   byId("error").textContent = parts.join(" ") || message;
   byId("error").hidden = false;
