@@ -110,7 +110,7 @@ def test_a_new_parameter_is_a_field_of_the_apis(faces: dict[str, Any]) -> None:
 
 def test_a_new_parameter_has_a_control_on_the_page(faces: dict[str, Any]) -> None:
     assert '<label for="warmth">Warmth</label>' in faces["page"]
-    assert 'id="warmth" name="warmth" type="number" data-parameter' in faces["page"]
+    assert 'id="warmth" name="warmth" type="number"' in faces["page"]
     assert faces["form"] == 200
     assert "Warmth: must be a whole number from 0 to 9" in faces["wrong form"]
 

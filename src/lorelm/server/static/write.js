@@ -196,8 +196,8 @@ function showStatus(text) {
 
 /** @param {RequestError} error */
 function showError({ message, fields }) {
-  const labels = new Map([...form.querySelectorAll("label")].map((l) => [l.htmlFor, l.textContent]));
-  const parts = fields.map((each) => `${labels.get(each.field) ?? each.field}: ${each.message}.`);
+  const names = new Map([...form.querySelectorAll("label")].map((e) => [e.htmlFor, e.textContent]));
+  const parts = fields.map((each) => `${names.get(each.field) ?? each.field}: ${each.message}.`);
   showStatus("");
   byId("error").textContent = parts.join(" ") || message;
   byId("error").hidden = false;
