@@ -10,15 +10,16 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
-from lorelm.server.app import SERVED_MODELS, create_app
+from lorelm.server.app import create_app
 from lorelm.server.settings import ServerSettings
+from lorelm.server.state import server_state
 
 
 @pytest.fixture(scope="session")
 def client(tiny_bundle: Path) -> Iterator[FlaskClient]:
     app = create_app(ServerSettings(bundles=[tiny_bundle]))
     yield app.test_client()
-    app.extensions[SERVED_MODELS].stop(grace_seconds=0)
+    server_state(app).close()
 
 
 NGINX_CONF = """

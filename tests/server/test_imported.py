@@ -9,15 +9,16 @@ from tests.bundle.importing.foreign import WORDS, ForeignModel, greedy
 
 import lorelm
 from lorelm.bundle import Bundle
-from lorelm.server.app import SERVED_MODELS, create_app
+from lorelm.server.app import create_app
 from lorelm.server.settings import ServerSettings
+from lorelm.server.state import server_state
 
 
 @pytest.fixture(scope="module")
 def imported(imported_bundle: Path) -> Iterator[FlaskClient]:
     app = create_app(ServerSettings(bundles=[imported_bundle]))
     yield app.test_client()
-    app.extensions[SERVED_MODELS].stop(grace_seconds=0)
+    server_state(app).close()
 
 
 def test_the_api_writes_what_the_model_wrote_elsewhere(imported: FlaskClient) -> None:

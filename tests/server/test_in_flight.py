@@ -5,7 +5,7 @@ import pytest
 from werkzeug.test import Client
 from werkzeug.wrappers import Response
 
-from lorelm.server.in_flight import InFlight
+from lorelm.server.serving import InFlight
 
 
 def test_a_request_is_under_way_until_its_answer_is_closed() -> None:

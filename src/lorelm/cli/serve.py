@@ -15,10 +15,10 @@ from lorelm.cli.options import cache_option, history_option, mixture_option
 from lorelm.cli.printable import printable
 from lorelm.errors import HistoryError
 from lorelm.history.database import default_url
-from lorelm.server.app import SERVED_MODELS, create_app
-from lorelm.server.served_models import ServedModels
+from lorelm.server.app import create_app
 from lorelm.server.serving import open_port, serve_until_stopped, url_of
 from lorelm.server.settings import ServerSettings
+from lorelm.server.state import server_state
 
 _DEFAULTS = ServerSettings()
 _API_KEY_VARIABLE, _ADMIN_KEY_VARIABLE = _KEY_VARIABLES = ("LORELM_API_KEY", "LORELM_ADMIN_KEY")
@@ -159,7 +159,7 @@ def serve_bundles(
     )
     app = _create_app(settings, needs_history=history is not None)
     listening = open_port(host, port)
-    models: ServedModels = app.extensions[SERVED_MODELS]
+    models = server_state(app).models
     ready = "\n".join(
         [
             f"LoreLM serves {url_of(listening)} (Ctrl-C ends it)",

@@ -1,12 +1,12 @@
-"""Errors as an answer: their status, and their form by who asked."""
+"""Turn errors into responses: JSON for programs, OpenAI's JSON for its clients, or a page."""
 
 import json
 import logging
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
-from flask import render_template, request
-from werkzeug.exceptions import HTTPException
+from flask import current_app, render_template, request
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, TooManyRequests
 from werkzeug.http import HTTP_STATUS_CODES
 from werkzeug.wrappers import Response
 
@@ -22,7 +22,6 @@ from lorelm.errors import (
     UnavailableError,
     UnknownModelError,
 )
-from lorelm.server.openai.errors import openai_error
 
 _log: Final = logging.getLogger(__name__)
 
@@ -31,7 +30,7 @@ _RETRY_AFTER_SECONDS: Final = 1
 _OPENAI_PATHS: Final = ("/v1/", "/tokenize", "/detokenize", "/tokenizer_info")
 
 _CLIENT_CLOSED_REQUEST: Final = 499
-"""As nginx notes a request whose client has hung up; nobody sees it but the log."""
+"""The status that nginx logs for a disconnected client; only our log shows it."""
 
 _STATUSES: Final[tuple[tuple[type[LoreLMError], int], ...]] = (
     (UnknownModelError, 404),
@@ -44,30 +43,38 @@ _STATUSES: Final[tuple[tuple[type[LoreLMError], int], ...]] = (
     (LoreLMError, 500),
 )
 
+_OPENAI_KINDS: Final = {
+    401: ("invalid_request_error", "invalid_api_key"),
+    404: ("invalid_request_error", "not_found"),
+    429: ("rate_limit_error", "rate_limit_exceeded"),
+}
+
 
 def status_of(error: LoreLMError) -> int:
-    """The HTTP status of an error."""
+    """Return the HTTP status of an error."""
     return next(status for kind, status in _STATUSES if isinstance(error, kind))
 
 
-def _shown(error: LoreLMError) -> str:
-    """What is told of an error; where the history lies is no business of who visits."""
-    if not isinstance(error, HistoryError):
-        return str(error)
-    _log.warning("%s", error)
-    return "the history cannot be had now; the log of the server says why"
+def openai_error(message: str, *, status: int, param: str | None) -> dict[str, Any]:
+    """Return an error in the form of OpenAI's API; `param` names the wrong field."""
+    default = ("server_error", None) if status >= 500 else ("invalid_request_error", None)
+    kind, code = _OPENAI_KINDS.get(status, default)
+    if status == 404 and param == "model":
+        code = "model_not_found"
+    return {"error": {"message": message, "type": kind, "param": param, "code": code}}
 
 
-def answer(error: HTTPException | LoreLMError) -> Response:
-    """What answers a request that went wrong: JSON for programs, a page for people."""
+def error_response(error: HTTPException | LoreLMError) -> Response:
+    """Return the response to a failed request, in the form that its path asks for."""
     problems: Sequence[Problem] = ()
     if isinstance(error, HTTPException):
-        # Its headers say what methods there are, how to log in, when to come again.
+        # Its headers name the allowed methods, the way to log in, and when to try again.
         response = error.get_response()
-        status, message = response.status_code, error.description or error.name
+        status, message = response.status_code, _http_message(error)
+        code = "http." + HTTP_STATUS_CODES.get(status, "error").lower().replace(" ", "_")
     else:
         response = Response()
-        status, message = status_of(error), _shown(error)
+        status, message, code = status_of(error), _public_message(error), error.code
         problems = error.problems if isinstance(error, InputError) else ()
     if status in (429, 503):
         response.headers.setdefault("Retry-After", str(_RETRY_AFTER_SECONDS))
@@ -75,9 +82,9 @@ def answer(error: HTTPException | LoreLMError) -> Response:
     if request.path.startswith("/api/"):
         fields = [problem._asdict() for problem in problems]
         first = str(problems[0]) if problems else message
-        body = {"error": {"message": first, "field": field, "fields": fields}}
+        body = {"error": {"message": first, "field": field, "fields": fields, "code": code}}
     elif request.path.startswith(_OPENAI_PATHS):
-        status = 400 if status == 422 else status  # as OpenAI's own servers have it
+        status = 400 if status == 422 else status  # as OpenAI's servers answer
         body = openai_error(message, status=status, param=field)
     else:
         name = HTTP_STATUS_CODES.get(status, "Error")
@@ -85,7 +92,24 @@ def answer(error: HTTPException | LoreLMError) -> Response:
         response.content_type = "text/html; charset=utf-8"
         response.status_code = status
         return response
-    response.data = json.dumps(body).encode()  # in ASCII: it may quote what cannot be encoded
+    response.data = json.dumps(body).encode()  # ASCII: a message may quote lone surrogates
     response.content_type = "application/json"
     response.status_code = status
     return response
+
+
+def _http_message(error: HTTPException) -> str:
+    description = error.description or error.name
+    if isinstance(error, TooManyRequests):
+        return f"this address may send {description}: try again later"
+    if isinstance(error, RequestEntityTooLarge):
+        return f"the request is longer than {current_app.config['MAX_CONTENT_LENGTH']:,} bytes"
+    return description
+
+
+def _public_message(error: LoreLMError) -> str:
+    """Return the message of an error; clients never learn the location of the database."""
+    if not isinstance(error, HistoryError):
+        return str(error)
+    _log.warning("%s", error)
+    return "the history is not available now; the log of the server says why"

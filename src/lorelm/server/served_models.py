@@ -8,10 +8,10 @@ from lorelm.server.served_model import ServedModel
 
 
 class ServedModels:
-    """The models that requests choose from.
+    """The models that requests choose from by name.
 
     Attributes:
-        default: the one of a request that names none.
+        default: the model of a request without a name.
 
     Raises:
         InputError: two have the same name.
@@ -24,8 +24,9 @@ class ServedModels:
         for name in self._by_name:
             if names.count(name) > 1:
                 raise InputError(
-                    f"two of the bundles are called {name!r}, by which requests would choose: "
-                    "rename a folder"
+                    f"two of the bundles are called {name!r}, and requests choose by name: "
+                    "rename a folder",
+                    code="server.duplicate_name",
                 )
 
     def __iter__(self) -> Iterator[ServedModel]:
@@ -36,7 +37,7 @@ class ServedModels:
 
     @property
     def notices(self) -> list[str]:
-        """What is to be known of models that were trained elsewhere, in sentences."""
+        """Sentences about models that were imported."""
         return [
             f"{model.name}: {notice}" if len(self) > 1 else notice
             for model in self
@@ -45,10 +46,10 @@ class ServedModels:
         ]
 
     def find(self, name: str | None) -> ServedModel:
-        """The model of that name; None is the default one.
+        """Return the model with this name; None is the default one.
 
         Raises:
-            UnknownModelError: none is called so.
+            UnknownModelError: there is none.
         """
         if name is None:
             return self.default
@@ -58,11 +59,11 @@ class ServedModels:
 
     @property
     def are_accepting(self) -> bool:
-        """Whether requests are taken; no longer, once the server is about to stop."""
+        """Whether new requests are accepted, until the server begins to stop."""
         return all(model.engine.is_accepting for model in self)
 
     def stop(self, grace_seconds: float) -> None:
-        """Takes no more requests, and ends when what is under way is done or the time is over."""
+        """Accept no more requests; return when the running ones have ended or time is up."""
         stopping = [
             threading.Thread(target=model.engine.stop, args=(grace_seconds,)) for model in self
         ]
@@ -71,7 +72,7 @@ class ServedModels:
         for thread in stopping:
             thread.join()
 
-    def hurry(self) -> None:
-        """Ends a :meth:`stop` at once."""
+    def abort(self) -> None:
+        """End a :meth:`stop` at once."""
         for model in self:
             model.engine.hurry()

@@ -1,4 +1,4 @@
-"""Opens the port and answers until Ctrl-C."""
+"""Open the port and serve until Ctrl-C: :func:`serve_until_stopped`."""
 
 import _thread
 import contextlib
@@ -8,119 +8,147 @@ import select
 import signal
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import FrameType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import waitress
 from flask import Flask
+from werkzeug.wsgi import ClosingIterator
 
 from lorelm.errors import ServerError
-from lorelm.server.app import HISTORY, SERVED_MODELS
-from lorelm.server.history.log import HistoryLog
-from lorelm.server.in_flight import InFlight
-from lorelm.server.served_models import ServedModels
 from lorelm.server.settings import ServerSettings
+from lorelm.server.state import server_state
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 _SPARE_THREADS: Final = 16
-"""For what does not wait for the model: pages, files, refusals."""
+"""For requests that do not wait for the model: pages, files, errors."""
 
 _SPARE_CONNECTIONS: Final = 500
-"""Browsers and clients keep connections open that they do not use."""
+"""Browsers and clients keep idle connections open."""
 
-_CONNECTIONS_OF_SELECT: Final = 480
-"""Windows, which has no poll(), can look at 512 sockets at a time."""
+_SELECT_CONNECTIONS: Final = 480
+"""Windows has no poll(), and select() takes 512 sockets there."""
 
 _OWN_FILES: Final = 64
-"""What the process has open beside connections."""
+"""Open files of the process besides connections."""
 
 _SECONDS_TO_SEND: Final = 5.0
-"""How long answers may take on their way when the server stops."""
-
-_SECONDS_TO_WRITE: Final = 5.0
-"""How long the rest of the history may take."""
+"""Limit for sending the last responses when the server stops."""
 
 _PORTS_TO_TRY: Final = 20
 
 
 def open_port(host: str, port: int) -> socket.socket:
-    """A socket that listens there; port 0 takes any free one.
+    """Return a listening socket; port 0 takes any free port.
 
     Raises:
-        ServerError: it cannot be opened. Where the port is in use, the message names a free one.
+        ServerError: it cannot be opened. If the port is in use, the message names a free one.
     """
     try:
         return _bind(host, port)
     except OSError as error:
         if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
             raise ServerError(
-                f"{host!r} is no address of this machine: use --host 127.0.0.1 (this machine "
-                "alone) or --host 0.0.0.0 (everybody in the network)"
+                f"{host!r} is not an address of this machine: use --host 127.0.0.1 (this machine "
+                "only) or --host 0.0.0.0 (the whole network)",
+                code="server.unknown_address",
             ) from error
         if error.errno == errno.EADDRINUSE:
             raise ServerError(
-                f"port {port} is in use by another program: {_free_port_hint(host, port)}"
+                f"port {port} is in use by another program: {_free_port_hint(host, port)}",
+                code="server.port_in_use",
             ) from error
         raise ServerError(
-            f"port {port} on {host} cannot be opened ({error.strerror}): try --port 8000"
+            f"port {port} on {host} cannot be opened ({error.strerror}): try --port 8000",
+            code="server.port_unavailable",
         ) from error
 
 
 def serve_until_stopped(
     app: Flask, listening: socket.socket, *, settings: ServerSettings, on_ready: Callable[[], None]
 ) -> None:
-    """Answers requests until Ctrl-C, SIGTERM or the end of its terminal; those under way finish.
+    """Serve until Ctrl-C, SIGTERM or the end of the terminal, then finish running requests.
 
-    A second Ctrl-C does not wait for them.
+    A second Ctrl-C aborts them.
     """
     in_flight = InFlight(app.wsgi_app)
     app.wsgi_app = in_flight  # type: ignore[method-assign]
-    # It warns of each request that finds no idle thread, which is no matter.
+    # waitress warns of each request that finds no idle thread, which is normal.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     server = waitress.create_server(
         app,
         sockets=[listening],
-        # A request holds a thread until it is answered, also while it waits for a slot.
-        threads=_num_busy(settings) + _SPARE_THREADS,
+        # A request keeps a thread until it is answered, also while it waits for a slot.
+        threads=_max_requests(settings) + _SPARE_THREADS,
         connection_limit=_connection_limit(settings),
-        # select(), its usual choice, falls over a file descriptor above 1,023.
+        # select(), the default, fails with file descriptors above 1,023.
         asyncore_use_poll=hasattr(select, "poll"),
-        channel_request_lookahead=1,  # or it would not notice that a client has hung up
-        # What is a little too long the application refuses, with a sentence.
+        channel_request_lookahead=1,  # notices disconnected clients
+        # Requests that are a little too long reach the application, which explains the limit.
         max_request_body_size=2 * settings.max_body_bytes,
         ident=None,
-        # waitress drops the X-Forwarded headers unless told otherwise; with proxies in front,
-        # ProxyFix decides how many of them to believe.
+        # With proxies in front, ProxyFix decides how many X-Forwarded entries to trust.
         clear_untrusted_proxy_headers=settings.proxy_hops == 0,
     )
-    models: ServedModels = app.extensions[SERVED_MODELS]
+    state = server_state(app)
 
     def finish() -> None:
-        models.stop(settings.grace_seconds)
+        state.models.stop(settings.grace_seconds)
         in_flight.wait_for_none(timeout_seconds=_SECONDS_TO_SEND)
         _thread.interrupt_main()
-        server.pull_trigger()  # the main thread waits for the network: it is to look up
+        server.pull_trigger()  # wakes the main thread, which waits for the network
 
-    _on_signals(_Stop(finish, hurry=models.hurry))
+    _on_signals(_Stop(finish, abort=state.models.abort))
     with contextlib.suppress(KeyboardInterrupt):
         on_ready()
         server.run()
-    history: HistoryLog | None = app.extensions[HISTORY]
-    if history is not None:
-        history.close(_SECONDS_TO_WRITE)
+    state.close_history()
 
 
-def _num_busy(settings: ServerSettings) -> int:
-    """How many requests may be under way."""
+class InFlight:
+    """WSGI application that counts the requests whose response has not been sent completely."""
+
+    def __init__(self, app: "WSGIApplication") -> None:
+        self._app = app
+        self._count = 0
+        self._changed = threading.Condition()
+
+    def __call__(
+        self, environ: "WSGIEnvironment", start_response: "StartResponse"
+    ) -> Iterable[bytes]:
+        self._add(1)
+        try:
+            response = self._app(environ, start_response)
+        except BaseException:
+            self._add(-1)
+            raise
+        return ClosingIterator(response, lambda: self._add(-1))
+
+    def wait_for_none(self, *, timeout_seconds: float) -> bool:
+        """Wait until no request is in flight; return whether that happened in time."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._count == 0, timeout_seconds)
+
+    def _add(self, change: int) -> None:
+        with self._changed:
+            self._count += change
+            self._changed.notify_all()
+
+
+def _max_requests(settings: ServerSettings) -> int:
+    """Return how many requests can run or wait for a slot at the same time."""
     return len(settings.bundles) * (settings.num_slots + settings.max_waiting)
 
 
 def _connection_limit(settings: ServerSettings) -> int:
-    """How many connections may be open: those that may be busy, and some, if there is room."""
-    wanted = _num_busy(settings) + _SPARE_CONNECTIONS
+    """Return how many connections may be open, within the process's limit of open files."""
+    wanted = _max_requests(settings) + _SPARE_CONNECTIONS
     if not hasattr(select, "poll"):
-        return min(wanted, _CONNECTIONS_OF_SELECT)
-    import resource  # which Windows does not have
+        return min(wanted, _SELECT_CONNECTIONS)
+    import resource  # not available on Windows
 
     allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return (
@@ -131,17 +159,17 @@ def _connection_limit(settings: ServerSettings) -> int:
 def _on_signals(stop: "_Stop") -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
-    # Windows has no SIGHUP, and who starts a server with nohup wants it to outlive the terminal.
+    # Windows has no SIGHUP; under nohup it is ignored, and the server outlives the terminal.
     if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         signal.signal(signal.SIGHUP, stop)
 
 
 class _Stop:
-    """What a signal does: the first begins to finish, another ends at once."""
+    """Signal handler: the first signal starts an orderly stop, the second aborts it."""
 
-    def __init__(self, finish: Callable[[], None], hurry: Callable[[], None]) -> None:
+    def __init__(self, finish: Callable[[], None], abort: Callable[[], None]) -> None:
         self._finish = finish
-        self._hurry = hurry
+        self._abort = abort
         self._num_signals = 0
 
     def __call__(self, _signal: int, _frame: FrameType | None) -> None:
@@ -149,13 +177,13 @@ class _Stop:
         if self._num_signals == 1:
             threading.Thread(target=self._finish, name="lorelm-shutdown", daemon=True).start()
         elif self._num_signals == 2:
-            self._hurry()
+            self._abort()
             raise KeyboardInterrupt
-        # Later ones come while it ends already; one of them may be that all is finished.
+        # Later signals, such as the interrupt from finish(), come while the server is ending.
 
 
 def url_of(listening: socket.socket) -> str:
-    """Where to point a browser on this machine."""
+    """Return the URL for a browser on this machine."""
     host, port = listening.getsockname()[:2]
     if host in ("0.0.0.0", "::"):  # noqa: S104 - compared, not bound
         host = "127.0.0.1"

@@ -1,4 +1,4 @@
-"""How the server is set up."""
+"""Configuration of the server: :class:`ServerSettings`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,31 +15,30 @@ class ServerSettings:
     """All settings of :func:`lorelm.server.app.create_app`.
 
     Attributes:
-        bundles: folders of the models to serve; a request that names none gets the first.
-        notices: sentences that stand on the page.
-        mixture: mix each with the n-gram model that its bundle carries.
-        cache: give each a neural cache.
-        proxy_hops: how many proxies stand in front; that many entries of the X-Forwarded headers
-            are believed. With 0 none is, since anybody could have written them.
-        num_slots: how many samples are written at the same time.
-        max_waiting: how many requests may wait for a slot; more are refused with status 429.
-        timeout_seconds: a sample ends after so long, waiting included; a request may ask for less.
-        grace_seconds: how long what is under way may go on when the server is stopped.
-        state_cache_megabytes: for the states after texts that may be gone on with.
-        max_tokens_limit: the longest sample that a request may ask for, in tokens.
-        num_samples_limit: how many samples a request may ask for.
-        max_body_bytes: the longest request that is read.
-        api_key: what a request has to know; None lets everybody in.
-        rate_limit: how many requests an address may make, such as "60/minute"; None is no limit.
-        rate_limit_storage: where they are counted: "memory://" in this process, or the address of
-            a Redis server that several share.
-        admin_key: what one has to know to see the whole history; it opens all else, too. With None,
-            nobody may.
-        history: the URL of the database in which is kept what was generated; None: nothing is.
-        access_log: the file that gets a line of JSON a request, "-" for stderr; None for no log.
+        bundles: directories of the models; requests without a model name get the first.
+        notices: sentences for the page.
+        mixture: mix each model with the n-gram model of its bundle.
+        cache: give each model a neural cache.
+        proxy_hops: the number of proxies in front of the server; that many entries of the
+            X-Forwarded headers are trusted. Clients can forge the others.
+        num_slots: how many samples are generated at the same time.
+        max_waiting: how many requests may wait for a slot; others get status 429.
+        timeout_seconds: limit for each sample, waiting included; a request may set a lower one.
+        grace_seconds: how long running requests may take when the server stops.
+        state_cache_megabytes: size of the cache of LSTM states after prompts.
+        max_tokens_limit: the greatest number of tokens that a request may ask for per sample.
+        num_samples_limit: the greatest number of samples that a request may ask for.
+        max_body_bytes: the size of the longest request that is read.
+        api_key: every request must send it; None: no key is needed.
+        rate_limit: how many requests an address may send, such as "60/minute"; None: no limit.
+        rate_limit_storage: where requests are counted: "memory://" in this process, or the address
+            of a Redis server that several processes share.
+        admin_key: gives access to the whole history, and serves as API key; None: nobody has it.
+        history: URL of the database for generated texts; None: they are not kept.
+        access_log: file for one line of JSON per request, "-" for stderr; None: no log.
 
     Raises:
-        InputError: a number is out of range.
+        InputError: a number is out of range, or a key is empty.
     """
 
     bundles: Sequence[Path] = (EMBEDDED_PATH,)
@@ -68,7 +67,7 @@ class ServerSettings:
         return {"max_len": self.max_tokens_limit, "num_samples": self.num_samples_limit}
 
     def __post_init__(self) -> None:
-        for name, least, most in (
+        for name, low, high in (
             ("proxy_hops", 0, None),
             ("num_slots", 1, None),
             ("max_waiting", 1, None),
@@ -80,9 +79,14 @@ class ServerSettings:
             ("max_body_bytes", 1, None),
         ):
             value = getattr(self, name)
-            if not value >= least or (most is not None and value > most):
-                allowed = f"at least {least}" if most is None else f"from {least} to {most}"
-                raise InputError(f"{name} is {allowed}, not {value}")
+            if not value >= low or (high is not None and value > high):
+                allowed = f"at least {low}" if high is None else f"from {low} to {high}"
+                raise InputError(
+                    f"{name} must be {allowed}, not {value}", code="server.setting_out_of_range"
+                )
         for name, key in (("API key", self.api_key), ("admin key", self.admin_key)):
             if key == "":
-                raise InputError(f"the {name} is empty: give one that cannot be guessed, or none")
+                raise InputError(
+                    f"the {name} is empty: give one that cannot be guessed, or none",
+                    code="server.empty_key",
+                )

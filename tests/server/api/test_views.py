@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 import lorelm
 from lorelm.bundle import Bundle
 from lorelm.generation.engine.engine import Engine
-from lorelm.server.app import SERVED_MODELS, create_app
-from lorelm.server.served_models import ServedModels
+from lorelm.server.app import create_app
 from lorelm.server.settings import ServerSettings
+from lorelm.server.state import server_state
 
 
 def test_a_reply_is_what_python_gives(client: FlaskClient, tiny_bundle: Path) -> None:
@@ -299,6 +299,7 @@ def test_another_model_is_not_found(client: FlaskClient) -> None:
             "field": "model",
             "message": f"model: {message}",
             "fields": [{"field": "model", "message": message}],
+            "code": "setting.unknown_model",
         }
         assert client.post(f"/api/{path}", json=body | {"model": "tales"}).status_code == 200
 
@@ -322,14 +323,14 @@ def narrow(tiny_bundle: Path) -> Iterator[FlaskClient]:
         ServerSettings(bundles=[tiny_bundle], num_slots=1, max_waiting=1, max_tokens_limit=10_000)
     )
     yield app.test_client()
-    app.extensions[SERVED_MODELS].stop(grace_seconds=0)
+    server_state(app).close()
 
 
 ENDLESS = {"prompt": "", "max_len": 10_000, "min_len": 10_000}
 
 
 def engine_of(client: FlaskClient) -> Engine:
-    models: ServedModels = client.application.extensions[SERVED_MODELS]
+    models = server_state(client.application).models
     return models.default.engine.engine
 
 
@@ -381,7 +382,7 @@ def test_a_text_that_was_not_read_in_time_has_no_score(narrow: FlaskClient) -> N
 
 
 def test_a_server_that_stops_takes_nothing_more(narrow: FlaskClient) -> None:
-    narrow.application.extensions[SERVED_MODELS].stop(grace_seconds=0)
+    server_state(narrow.application).close()
     for path, body in (("generate", {"prompt": "The"}), ("score", {"text": "The"})):
         response = narrow.post(f"/api/{path}", json=body)
         assert response.status_code == 503
@@ -397,7 +398,7 @@ def test_a_server_that_stops_takes_nothing_more(narrow: FlaskClient) -> None:
 def test_what_is_cut_off_by_the_end_says_so_in_its_stream(narrow: FlaskClient) -> None:
     response = narrow.post("/api/generate", json=ENDLESS | {"stream": True})
     wait_until(lambda: engine_of(narrow).num_live == 1)
-    narrow.application.extensions[SERVED_MODELS].stop(grace_seconds=0)
+    server_state(narrow.application).close()
     name, data = events(response)[-1]
     assert name == "error"
     assert data["status"] == 503

@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from lorelm.server.app import HISTORY, SERVED_MODELS, create_app
+from lorelm.server.app import create_app
 from lorelm.server.settings import ServerSettings
+from lorelm.server.state import server_state
 
 NewClient = Callable[..., FlaskClient]
 
@@ -25,6 +26,4 @@ def new_app(tiny_bundle: Path, tmp_path: Path) -> Iterator[Callable[..., Any]]:
 
     yield make
     for app in apps:
-        app.extensions[SERVED_MODELS].stop(grace_seconds=0)
-        if app.extensions[HISTORY] is not None:
-            app.extensions[HISTORY].close(timeout_seconds=5)
+        server_state(app).close()

@@ -91,7 +91,7 @@ def test_the_pages_say_that_the_history_is_away(
         assert client.post("/", data={"prompt": "The"}).status_code == 200
         answer = client.get("/history")
         assert answer.status_code == 503
-        assert "the history cannot be had now" in answer.get_data(as_text=True)
+        assert "the history is not available now" in answer.get_data(as_text=True)
         assert "postgresql" not in answer.get_data(as_text=True)
         assert "cannot be read" in caplog.text  # to who runs the server
         assert client.get("/history/export.json").status_code == 503

@@ -16,7 +16,7 @@ from lorelm.generation.generator import write
 from lorelm.generation.settings import GenerationSettings
 from lorelm.generation.task import Task
 from lorelm.history.record import Record
-from lorelm.server.history.log import Asker
+from lorelm.server.history.browser_ids import Client
 from lorelm.server.history.records import is_served_by, records_of, task_again
 from lorelm.server.operations.metrics import Metrics
 from lorelm.server.served_model import ServedModel
@@ -25,9 +25,7 @@ from lorelm.server.settings import ServerSettings
 
 @pytest.fixture(scope="module")
 def served(tiny_bundle: Path) -> Iterator[ServedModel]:
-    model = ServedModel.of_bundle(
-        Bundle.load(tiny_bundle), settings=ServerSettings(), metrics=Metrics(), history=None
-    )
+    model = ServedModel.load(Bundle.load(tiny_bundle), settings=ServerSettings(), metrics=Metrics())
     yield model
     model.engine.stop(grace_seconds=0)
 
@@ -47,7 +45,7 @@ def recorded(task: Task, served: ServedModel) -> list[Record]:
     records = records_of(
         task,
         served,
-        Asker(source="api"),
+        Client(source="api"),
         created_at=datetime.now(UTC),
         duration_seconds=0.1,
     )

@@ -3,8 +3,9 @@ from pathlib import Path
 from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
 
-from lorelm.server.app import SERVED_MODELS, create_app
+from lorelm.server.app import create_app
 from lorelm.server.settings import ServerSettings
+from lorelm.server.state import server_state
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
@@ -35,7 +36,7 @@ def test_what_happens_is_counted(tiny_bundle: Path) -> None:
     client.post("/api/generate", json=asked | {"max_len": 0})
     client.get("/nothing/at/all")
     samples = scrape(client)
-    app.extensions[SERVED_MODELS].stop(grace_seconds=0)
+    server_state(app).close()
     assert value(samples, "lorelm_generated_tokens_total") == 3 * 3 * 9
     assert value(samples, "lorelm_prompt_tokens_total") == 3 * 2
     assert value(samples, "lorelm_samples_total", finish_reason="length") == 9

@@ -107,6 +107,7 @@ _ANSWERS: Final[dict[str, Json]] = {
             message=_TEXT,
             field=_or_null(_TEXT),
             fields=_list(_object(field=_TEXT, message=_TEXT)),
+            code=_TEXT,
         )
     ),
     "OpenAIError": _object(

@@ -1,44 +1,42 @@
-"""Generations as records of the history, and records as what is to be generated again."""
+"""Convert finished tasks to records of the history, and records to tasks that repeat them."""
 
 from collections.abc import Iterator
 from dataclasses import fields
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from lorelm.corpus.vocabulary import EOS_ID
 from lorelm.generation.settings import GenerationSettings
 from lorelm.generation.task import Prompt, Task
 from lorelm.history.record import Record
+from lorelm.server.history.browser_ids import Client
+from lorelm.server.served_model import ServedModel
 from lorelm.version import VERSION
 
-if TYPE_CHECKING:
-    from lorelm.server.history.log import Asker
-    from lorelm.server.served_model import ServedModel
-
-_NOT_OF_THE_TEXT: Final = ("seed", "num_samples", "num_alternatives")
-"""The seed has a field of its own; the others change nothing in the text of a sample."""
+_UNRECORDED: Final = ("seed", "num_samples", "num_alternatives")
+"""The seed has a field of its own; the others do not change the text of a sample."""
 
 _CUT_SHORT: Final = ("timeout", "cancelled")
 
 
 def records_of(
     task: Task,
-    served: "ServedModel",
-    asker: "Asker",
+    served: ServedModel,
+    client: Client,
     *,
     created_at: datetime,
     duration_seconds: float,
 ) -> Iterator[Record]:
-    """A record of each sample of a task that is over, even where only a part of it was written."""
+    """Yield a record of each sample of an ended task that has text, also of a partial one."""
     settings = _as_json(task.settings)
     for draft in task.drafts:
-        ids = list(draft.ids)  # the engine may be at one more, of a sample that is given up
+        ids = list(draft.ids)  # the engine may still append one to a cancelled sample
         if draft.error is not None or not ids:
             continue
         yield Record(
             created_at=created_at,
-            browser=asker.browser,
-            source=asker.source,
+            browser=client.browser,
+            source=client.source,
             model=served.name,
             fingerprint=served.fingerprint,
             has_mixture=served.settings.mixture,
@@ -55,8 +53,8 @@ def records_of(
         )
 
 
-def is_served_by(record: Record, served: "ServedModel") -> bool:
-    """Whether a model is the very one that wrote a record."""
+def is_served_by(record: Record, served: ServedModel) -> bool:
+    """Return whether a model would generate the same text as the one that wrote a record."""
     return (record.fingerprint, record.has_mixture, record.has_cache) == (
         served.fingerprint,
         served.settings.mixture,
@@ -64,15 +62,15 @@ def is_served_by(record: Record, served: "ServedModel") -> bool:
     )
 
 
-def task_again(record: Record, served: "ServedModel", *, num_alternatives: int) -> Task:
-    """What writes the text of a record once more.
+def task_again(record: Record, served: ServedModel, *, num_alternatives: int) -> Task:
+    """Return a task that generates the text of a record again.
 
     Raises:
         SamplingError: a setting is unknown to this version, or out of its range.
     """
     given = record.settings | {"seed": record.seed, "num_alternatives": num_alternatives}
     given["logit_bias"] = dict(given.get("logit_bias", ()))
-    if record.finish_reason in _CUT_SHORT:  # so many tokens of a text that would have gone on
+    if record.finish_reason in _CUT_SHORT:  # stop where the record stops
         given["max_len"] = record.num_tokens
         given["min_len"] = min(given["min_len"], record.num_tokens)
     settings = GenerationSettings.of(**given)
@@ -89,9 +87,9 @@ def _as_json(settings: GenerationSettings) -> dict[str, Any]:
     values = {
         field.name: getattr(settings, field.name)
         for field in fields(settings)
-        if field.name not in _NOT_OF_THE_TEXT
+        if field.name not in _UNRECORDED
     }
-    # In pairs: as keys of a JSON object, ids would become texts.
+    # As keys of a JSON object, ids would become strings.
     pairs = [[word, bias] for word, bias in settings.logit_bias.items()]
     texts = {name: list(values[name]) for name in ("stop", "banned_words")}
     return values | texts | {"logit_bias": pairs}

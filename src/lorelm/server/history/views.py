@@ -1,4 +1,4 @@
-"""The pages of the history: a person's own, and the whole of it for who has the admin key."""
+"""The pages of the history: one browser's own, and with the admin key the whole."""
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -13,76 +13,103 @@ from werkzeug.wrappers import Response as BaseResponse
 from lorelm.errors import InputError
 from lorelm.history.export import FORMATS
 from lorelm.history.record import Record
+from lorelm.server.generate import set_client_cookie
 from lorelm.server.history.log import HistoryLog
 from lorelm.server.operations.access import require_admin_key
-from lorelm.server.settings import ServerSettings
+from lorelm.server.pages.write_page import find_record, render_regenerated
+from lorelm.server.state import server_state
 
 _PAGE: Final = 20
 
 _MEDIA_TYPES: Final = {"json": "application/json", "csv": "text/csv; charset=utf-8"}
 
+history_pages = Blueprint("history", __name__, url_prefix="/history")
+"""Registered where a history is kept. Each view raises a HistoryError if the database fails."""
 
-def make_history_pages(history: HistoryLog, settings: ServerSettings) -> Blueprint:
-    """The views below ``/history``. A browser sees and deletes its own records only.
-
-    Each of them raises a :class:`HistoryError` where the database fails.
-    """
-    pages = Blueprint("history", __name__, url_prefix="/history")
-    pages.after_request(history.browsers.remember)
-
-    @pages.after_request
-    def keep_out_of_caches(response: Response) -> Response:
-        response.headers["Cache-Control"] = "no-store"
-        return response
-
-    @pages.get("")
-    def own() -> str | BaseResponse:
-        return _page(history, history.browsers.welcome(), token=history.browsers.form_token())
-
-    @pages.get("/export.<name>")
-    def export_own(name: str) -> Response:
-        return _export(history, name, history.browsers.welcome())
-
-    @pages.post("/delete")
-    def delete() -> BaseResponse:
-        browser = history.browsers.require_form_token()
-        _catch_up(history, to_be="deleted")
-        history.store.delete(request.form.getlist("id"), browser=browser)
-        return _back()
-
-    @pages.post("/delete-all")
-    def delete_all() -> BaseResponse:
-        browser = history.browsers.require_form_token()
-        _catch_up(history, to_be="deleted")
-        history.store.delete_all(browser)
-        return redirect("../history", code=303)
-
-    @pages.get("/whole")
-    def whole() -> str | BaseResponse:
-        require_admin_key(settings)
-        return _page(history, None)
-
-    @pages.get("/whole/export.<name>")
-    def export_whole(name: str) -> Response:
-        require_admin_key(settings)
-        return _export(history, name, None)
-
-    return pages
+history_pages.after_request(set_client_cookie)
 
 
-def _catch_up(history: HistoryLog, *, to_be: str) -> None:
-    """Waits for the newest texts: an export would lack them, and a deletion miss them."""
-    if not history.catch_up():
+@history_pages.after_request
+def forbid_caching(response: Response) -> Response:
+    """Keep texts that the user may delete out of caches."""
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+@history_pages.get("")
+def own() -> str | BaseResponse:
+    """Show the texts of this browser."""
+    ids = _history().browser_ids
+    return _page(ids.ensure_id(), token=ids.form_token())
+
+
+@history_pages.get("/export.<name>")
+def export_own(name: str) -> Response:
+    """Return the texts of this browser as a file."""
+    return _export(name, _history().browser_ids.ensure_id())
+
+
+@history_pages.post("/delete")
+def delete() -> BaseResponse:
+    """Delete texts of this browser by their ids."""
+    history = _history()
+    browser = history.browser_ids.require_form_token()
+    _require_flushed(action="deleted")
+    history.store.delete(request.form.getlist("id"), browser=browser)
+    return redirect(_address("../history", request.form, "q", "before"), code=303)
+
+
+@history_pages.post("/delete-all")
+def delete_all() -> BaseResponse:
+    """Delete all texts of this browser."""
+    history = _history()
+    browser = history.browser_ids.require_form_token()
+    _require_flushed(action="deleted")
+    history.store.delete_all(browser)
+    return redirect("../history", code=303)
+
+
+@history_pages.get("/whole")
+def whole() -> str | BaseResponse:
+    """Show the texts of all clients."""
+    require_admin_key()
+    return _page(None)
+
+
+@history_pages.get("/whole/export.<name>")
+def export_whole(name: str) -> Response:
+    """Return the texts of all clients as a file."""
+    require_admin_key()
+    return _export(name, None)
+
+
+@history_pages.post("/whole/again")
+def regenerate() -> str:
+    """Generate a text of any client again."""
+    require_admin_key()
+    return render_regenerated(find_record(request.form.get("again", ""), of_any=True))
+
+
+def _history() -> HistoryLog:
+    history = server_state().history
+    assert history is not None
+    return history
+
+
+def _require_flushed(*, action: str) -> None:
+    """Wait for queued texts: an export would lack them, and a deletion would miss them."""
+    if not _history().flush():
         raise ServiceUnavailable(
-            f"nothing was {to_be}: the newest texts are still to be written, which takes long; "
+            f"nothing was {action}: the newest texts are not written yet, as the database is slow; "
             "try again in a moment"
         )
 
 
-def _page(history: HistoryLog, browser: str | None, *, token: str = "") -> str | BaseResponse:
-    is_complete = history.catch_up()
-    found = _found(history, browser)
-    if not found and request.args.get("before"):  # the last of the oldest was deleted
+def _page(browser: str | None, *, token: str = "") -> str | BaseResponse:
+    """Show a page of the texts of a browser, of all clients with None."""
+    is_complete = _history().flush()
+    found = _find(browser)
+    if not found and request.args.get("before"):  # the last text of the last page was deleted
         here = request.path.rpartition("/")[2]
         return redirect(_address(here, request.args, "q"), code=303)
     return render_template(
@@ -97,27 +124,14 @@ def _page(history: HistoryLog, browser: str | None, *, token: str = "") -> str |
     )
 
 
-def _export(history: HistoryLog, name: str, browser: str | None) -> Response:
-    if name not in FORMATS:
-        raise NotFound(f"the history can be had as {' or '.join(FORMATS)}, not as {name}")
-    _catch_up(history, to_be="exported")
-    records = history.store.iterate(browser=browser, search=request.args.get("q") or None)
-    chunks = (chunk.encode() for chunk in _begun(FORMATS[name](records)))
-    today = datetime.now(UTC).date().isoformat()
-    disposition = f'attachment; filename="lorelm-history-{today}.{name}"'
-    headers = {"Content-Disposition": disposition}
-    return Response(chunks, content_type=_MEDIA_TYPES[name], headers=headers)
-
-
-def _found(history: HistoryLog, browser: str | None) -> list[Record]:
-    """The records of the page that is asked for, and one more if there are more.
+def _find(browser: str | None) -> list[Record]:
+    """Return the records of the requested page, and one more if there is another page.
 
     Raises:
-        NotFound: it is to begin at a record that never was.
-        HistoryError: the database fails.
+        NotFound: the page begins at an unknown record.
     """
     try:
-        return history.store.find(
+        return _history().store.find(
             browser=browser,
             search=request.args.get("q") or None,
             before=request.args.get("before") or None,
@@ -127,18 +141,25 @@ def _found(history: HistoryLog, browser: str | None) -> list[Record]:
         raise NotFound(f"{error}: begin with the newest") from error
 
 
-def _back() -> BaseResponse:
-    """To where a record was deleted."""
-    return redirect(_address("../history", request.form, "q", "before"), code=303)
+def _export(name: str, browser: str | None) -> Response:
+    if name not in FORMATS:
+        raise NotFound(f"the history can be exported as {' or '.join(FORMATS)}, not as {name}")
+    _require_flushed(action="exported")
+    records = _history().store.iterate(browser=browser, search=request.args.get("q") or None)
+    chunks = (chunk.encode() for chunk in _started(FORMATS[name](records)))
+    today = datetime.now(UTC).date().isoformat()
+    disposition = f'attachment; filename="lorelm-history-{today}.{name}"'
+    headers = {"Content-Disposition": disposition}
+    return Response(chunks, content_type=_MEDIA_TYPES[name], headers=headers)
+
+
+def _started(chunks: Iterator[str]) -> Iterator[str]:
+    """Read the first chunk now, so that a failure becomes an error response."""
+    first = next(chunks)
+    return chain([first], chunks)
 
 
 def _address(page: str, fields: Mapping[str, str], *names: str) -> str:
-    """The address of a page, with those of the named fields that are filled in."""
+    """Return the address of a page with those of the named fields that are not empty."""
     given = {name: fields[name] for name in names if fields.get(name)}
     return f"{page}?{urlencode(given)}" if given else page
-
-
-def _begun(chunks: Iterator[str]) -> Iterator[str]:
-    """The same chunks, the first of which is there: what goes wrong at once is told as an error."""
-    first = next(chunks)
-    return chain([first], chunks)

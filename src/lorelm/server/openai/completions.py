@@ -12,9 +12,8 @@ from lorelm.generation.generation import Generation, StreamedToken, Update
 from lorelm.generation.reply import Token
 from lorelm.generation.task import Task
 from lorelm.generation.wording import Wording
-from lorelm.server.errors import status_of
+from lorelm.server.errors import openai_error, status_of
 from lorelm.server.events import event
-from lorelm.server.openai.errors import openai_error
 from lorelm.server.openai.requests import CompletionRequest
 from lorelm.server.served_model import ServedModel
 

@@ -1,58 +1,93 @@
-"""What OpenAI's clients call."""
+"""OpenAI's completions API, and the tokenizer as evaluation tools call it."""
 
 from typing import Any
 
-from flask import Blueprint, Response, jsonify
+from flask import Blueprint, Response, jsonify, request
 
-from lorelm.server.api.views import client_is_gone
 from lorelm.server.events import EventStream
-from lorelm.server.history.log import Asker
+from lorelm.server.generate import start_generation
+from lorelm.server.history.browser_ids import Client
 from lorelm.server.openai.completions import Completion, error_event
-from lorelm.server.openai.requests import CompletionRequest
+from lorelm.server.openai.requests import CompletionRequest, DetokenizeRequest, TokenizeRequest
 from lorelm.server.served_model import ServedModel
-from lorelm.server.served_models import ServedModels
+from lorelm.server.state import server_state
+
+openai = Blueprint("openai", __name__, url_prefix="/v1")
+tokenizing = Blueprint("tokenizing", __name__)
 
 
-def make_openai_api(models: ServedModels, *, started_at: int) -> Blueprint:
-    """The views below ``/v1``.
-
-    Args:
-        started_at: seconds since 1970.
-    """
-    openai = Blueprint("openai", __name__)
-
-    @openai.post("/v1/completions")
-    def completions() -> Response:
-        asked = CompletionRequest.from_request(models.default.settings.limits)
-        served = models.find(asked.model)
-        completion = Completion(asked, served)
-        generation = served.begin(
-            completion.tasks,
-            Asker(source="openai"),
-            is_streamed=bool(asked.stream),
-            is_abandoned=client_is_gone(),
+@openai.post("/completions")
+def completions() -> Response:
+    """Continue one or several prompts."""
+    state = server_state()
+    body = CompletionRequest.from_request(state.settings.limits)
+    served = state.models.find(body.model)
+    completion = Completion(body, served)
+    generation = start_generation(
+        served, completion.tasks, Client(source="openai"), is_streamed=bool(body.stream)
+    )
+    if body.stream:
+        return EventStream(
+            completion.events(generation), error_event=error_event, on_close=generation.close
         )
-        if asked.stream:
-            return EventStream(
-                completion.events(generation), error_event=error_event, on_close=generation.close
-            )
-        generation.wait()
-        return jsonify(completion.body())
+    generation.wait()
+    return jsonify(completion.body())
 
-    @openai.get("/v1/models")
-    def list_models() -> Response:
-        return jsonify({"object": "list", "data": [_facts(served) for served in models]})
 
-    @openai.get("/v1/models/<path:name>")
-    def model(name: str) -> Response:
-        return jsonify(_facts(models.find(name)))
+@openai.get("/models")
+def list_models() -> Response:
+    """List the models."""
+    data = [_metadata(served) for served in server_state().models]
+    return jsonify({"object": "list", "data": data})
 
-    def _facts(served: ServedModel) -> dict[str, Any]:
-        return {
-            "id": served.name,
-            "object": "model",
-            "created": started_at,
-            "owned_by": "lorelm",
+
+@openai.get("/models/<path:name>")
+def model(name: str) -> Response:
+    """Return the metadata of a model."""
+    return jsonify(_metadata(server_state().models.find(name)))
+
+
+def _metadata(served: ServedModel) -> dict[str, Any]:
+    return {
+        "id": served.name,
+        "object": "model",
+        "created": server_state().started_at,
+        "owned_by": "lorelm",
+    }
+
+
+@tokenizing.post("/tokenize")
+def tokenize() -> Response:
+    """Return the ids of a text, in which `<eos>` ends a document."""
+    body = TokenizeRequest.from_request()
+    served = server_state().models.find(body.model).model
+    words = served.vocabulary.words
+    ids = served.documents_to_ids(body.prompt)
+    strings = {"token_strs": [words[id_] for id_ in ids]} if body.return_token_strs else {}
+    return jsonify({"tokens": ids, "count": len(ids)} | strings)
+
+
+@tokenizing.post("/detokenize")
+def detokenize() -> Response:
+    """Return the text of ids."""
+    body = DetokenizeRequest.from_request()
+    served = server_state().models.find(body.model).model
+    return jsonify({"prompt": served.ids_to_documents(body.tokens, field="tokens")})
+
+
+@tokenizing.get("/tokenizer_info")
+def tokenizer_info() -> Response:
+    """Return the special tokens and the size of the vocabulary."""
+    served = server_state().models.find(request.args.get("model"))
+    unk, eos = served.model.vocabulary.words[:2]
+    return jsonify(
+        {
+            "tokenizer_class": f"lorelm.{served.manifest.tokenizer}",
+            "vocab_size": len(served.model.vocabulary),
+            "eos_token": eos,
+            "bos_token": None,
+            "unk_token": unk,
+            "pad_token": None,
+            "chat_template": None,
         }
-
-    return openai
+    )

@@ -1,4 +1,4 @@
-"""Who may ask, and how often."""
+"""API keys, the rate limit, and requests from pages of other sites."""
 
 import hmac
 from importlib.util import find_spec
@@ -10,60 +10,67 @@ from werkzeug.exceptions import Forbidden, Unauthorized
 
 from lorelm.errors import InputError, MissingExtraError
 from lorelm.server.settings import ServerSettings
+from lorelm.server.state import server_state
 
 OPEN_ENDPOINTS: Final = ("operations.healthz", "operations.readyz", "static")
-"""What answers without a key and does not count towards the rate limit."""
+"""These need no key and do not count towards the rate limit."""
+
+_UNCOUNTED_ENDPOINTS: Final = (
+    *("api.check", "history.delete", "history.delete_all"),
+    *("tokenizing.tokenize", "tokenizing.detokenize"),
+)
+"""POST requests that cost the model nothing."""
 
 
-def require_api_key(app: Flask, settings: ServerSettings) -> None:
-    """Lets in only who knows the API key, or the admin key.
+def require_api_key() -> None:
+    """Reject requests without the API key or the admin key.
 
-    A program sends it as ``Authorization: Bearer KEY``; a browser asks for a name, which may be
-    anything, and a password, which is the key.
-    """
-
-    @app.before_request
-    def check() -> None:
-        is_open = request.endpoint in OPEN_ENDPOINTS
-        if not is_open and not _knows_one_of(settings.api_key, settings.admin_key):
-            raise _unauthorized("API key")
-
-
-def require_admin_key(settings: ServerSettings) -> None:
-    """Lets the current request pass only if it has the admin key.
+    A program sends it as ``Authorization: Bearer KEY``; a browser asks for a name, which is
+    ignored, and a password, which is the key.
 
     Raises:
-        Unauthorized: it has not.
-        Forbidden: there is none.
+        Unauthorized: the key is missing or wrong.
     """
-    if settings.admin_key is None:
-        raise Forbidden("this is for the admin key, and the server was started without --admin-key")
-    if not _knows_one_of(settings.admin_key):
+    if request.endpoint not in OPEN_ENDPOINTS and not _has_valid_key():
+        raise _unauthorized("API key")
+
+
+def require_admin_key() -> None:
+    """Reject the current request unless it has the admin key.
+
+    Raises:
+        Unauthorized: the key is missing or wrong.
+        Forbidden: the server has none.
+    """
+    admin_key = server_state().settings.admin_key
+    if admin_key is None:
+        raise Forbidden("this needs the admin key, and the server was started without --admin-key")
+    if not _has_one_of(admin_key):
         raise _unauthorized("admin key")
 
 
-def refuse_other_sites(app: Flask) -> None:
-    """Refuses what pages of others would have a person's browser do here.
+def reject_other_sites() -> None:
+    """Reject changes that the browser sends for a page of another site.
 
-    Others of the same site count as well: the cookie goes along to all ports of a host.
+    A page of the same site, on another port, counts as another: the cookie is sent to all ports.
+
+    Raises:
+        Forbidden: the browser names another site in Sec-Fetch-Site.
     """
-
-    @app.before_request
-    def check() -> None:
-        # The browser itself says so, whatever a proxy makes of the address.
-        is_foreign = request.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site")
-        if is_foreign and request.method not in ("GET", "HEAD", "OPTIONS"):
-            raise Forbidden("this was asked for by a page of another site")
+    # No comparison of Origin and Host: behind a proxy they can differ.
+    is_foreign = request.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site")
+    if is_foreign and request.method not in ("GET", "HEAD", "OPTIONS"):
+        raise Forbidden("this request came from a page of another site")
 
 
 def limit_rate(app: Flask, settings: ServerSettings) -> None:
-    """Refuses addresses that ask too often: what makes the model work counts, and wrong keys do.
+    """Reject addresses that send too many requests for the model, or too many wrong keys.
 
     Raises:
-        InputError: the limit or the address of the storage cannot be read.
+        InputError: the limit or the address of the storage cannot be parsed.
         MissingExtraError: the storage is Redis, and its package is not installed.
     """
-    from flask_limiter import Limiter  # 0.1 s at start-up, for those who want it
+    from flask_limiter import Limiter  # takes 0.1 s to import
     from flask_limiter.util import get_remote_address
     from limits import parse_many
     from limits.errors import ConfigurationError
@@ -74,17 +81,18 @@ def limit_rate(app: Flask, settings: ServerSettings) -> None:
     except ValueError as error:
         raise InputError(
             f"{settings.rate_limit!r} is no rate limit: write one such as '60/minute' or "
-            "'5/second;1000/day'"
+            "'5/second;1000/day'",
+            code="rate_limit.invalid",
         ) from error
     try:
         Limiter(
             get_remote_address,
             app=app,
             application_limits=[settings.rate_limit],
-            application_limits_exempt_when=lambda: _is_free() and not _is_guess(settings),
+            application_limits_exempt_when=_is_exempt,
             storage_uri=settings.rate_limit_storage,
             headers_enabled=True,
-            # A storage that is away must not stop the model: each process counts for itself then.
+            # If the storage fails, each process counts in its own memory.
             in_memory_fallback_enabled=True,
         )
     except ConfigurationError as error:
@@ -92,31 +100,31 @@ def limit_rate(app: Flask, settings: ServerSettings) -> None:
             raise MissingExtraError("counting in Redis", "redis") from error
         raise InputError(
             f"{settings.rate_limit_storage!r} is no storage for the rate limit: write memory:// or "
-            "redis://host:port"
+            "redis://host:port",
+            code="rate_limit.invalid_storage",
         ) from error
 
 
-def _is_free() -> bool:
-    """Whether a request costs nothing worth counting."""
-    is_light = request.blueprint in ("tokenizing", "history") or request.endpoint == "api.check"
-    return request.method != "POST" or is_light
+def _is_exempt() -> bool:
+    """Return whether a request does not count: it is cheap and does not try a wrong key."""
+    is_cheap = request.method != "POST" or request.endpoint in _UNCOUNTED_ENDPOINTS
+    return is_cheap and (not _given_key() or _has_valid_key())
 
 
-def _is_guess(settings: ServerSettings) -> bool:
-    """Whether a request comes with a key that is none."""
-    return bool(_given_key()) and not _knows_one_of(settings.api_key, settings.admin_key)
+def _has_valid_key() -> bool:
+    settings = server_state().settings
+    return _has_one_of(settings.api_key, settings.admin_key)
 
 
-def _knows_one_of(*keys: str | None) -> bool:
-    """Whether the current request has one of the keys."""
+def _has_one_of(*keys: str | None) -> bool:
     given = _given_key().encode()
-    # compare_digest takes as long wherever the first difference is.
+    # compare_digest takes the same time wherever the first difference is.
     return any(hmac.compare_digest(given, key.encode()) for key in keys if key is not None)
 
 
 def _unauthorized(key_name: str) -> Unauthorized:
     return Unauthorized(
-        f"this server wants its {key_name}: send it as 'Authorization: Bearer KEY'",
+        f"this server requires its {key_name}: send it as 'Authorization: Bearer KEY'",
         www_authenticate=WWWAuthenticate("basic", {"realm": "LoreLM"}),
     )
 
@@ -127,5 +135,5 @@ def _given_key() -> str:
         return ""
     if given.type != "bearer":
         return given.password or ""
-    # A header is bytes, which WSGI hands over as Latin-1, whatever they are.
+    # WSGI decodes the bytes of every header as Latin-1.
     return (given.token or "").encode("latin-1", "replace").decode(errors="replace")

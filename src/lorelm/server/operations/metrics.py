@@ -1,6 +1,7 @@
-"""What the server counts, in the format of Prometheus: :class:`Metrics`."""
+"""Counters in the format of Prometheus: :class:`Metrics`."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Final
 
 from prometheus_client import (
@@ -26,12 +27,88 @@ _REQUEST_SECONDS: Final = (
 )
 _ROWS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
+# A second series for each counter, with its creation time, would be noise.
+disable_created_metrics()  # type: ignore[no-untyped-call]
 
-disable_created_metrics()  # type: ignore[no-untyped-call]  # a series more for each, of when it was made
+
+class Metrics:
+    """Counters, gauges and histograms of one application."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        counter = partial(Counter, registry=self._registry)
+        gauge = partial(Gauge, labelnames=("model",), registry=self._registry)
+        histogram = partial(Histogram, registry=self._registry)
+        self._requests = counter(
+            "lorelm_requests",
+            "Answered requests, by the pattern of their address and their status.",
+            ("endpoint", "status"),
+        )
+        self._request_seconds = histogram(
+            "lorelm_request_seconds",
+            "From a request to the first byte of its response.",
+            ("endpoint",),
+            buckets=_REQUEST_SECONDS,
+        )
+        self._prompt_tokens = counter("lorelm_prompt_tokens", "Tokens of prompts.")
+        self._generated_tokens = counter("lorelm_generated_tokens", "Generated tokens.")
+        self._samples = counter(
+            "lorelm_samples", "Samples, by the reason of their end.", ("finish_reason",)
+        )
+        self._first_token_seconds = histogram(
+            "lorelm_time_to_first_token_seconds",
+            "From a request's entry into the queue to its first token.",
+            buckets=_REQUEST_SECONDS,
+        )
+        self._step_seconds = histogram(
+            "lorelm_step_seconds", "One engine step for all rows.", buckets=_STEP_SECONDS
+        )
+        self._step_rows = histogram("lorelm_step_rows", "Rows of a step.", buckets=_ROWS)
+        self._slots = gauge("lorelm_slots", "Samples that can be generated at the same time.")
+        self._slots_in_use = gauge("lorelm_slots_in_use", "Samples that are being generated.")
+        self._queue_depth = gauge("lorelm_queue_depth", "Requests that wait for a slot.")
+
+    def watch_engine(self, model_name: str, engine: Engine) -> None:
+        """Report the load of an engine."""
+        self._slots.labels(model_name).set_function(lambda: engine.num_slots)
+        self._slots_in_use.labels(model_name).set_function(lambda: engine.num_live)
+        self._queue_depth.labels(model_name).set_function(lambda: engine.num_waiting)
+
+    def watch_history(self, writer: HistoryWriter) -> None:
+        """Report the counters of a history's writer."""
+        self._registry.register(_HistoryCollector(writer))
+
+    def record_step(self, seconds: float, num_rows: int) -> None:
+        """Count a step of an engine."""
+        self._step_seconds.observe(seconds)
+        self._step_rows.observe(num_rows)
+
+    def record_generation(self, generation: Generation) -> None:
+        """Count the tokens and samples of a generation that has ended."""
+        if generation.request.seconds_to_first_token is not None:
+            self._first_token_seconds.observe(generation.request.seconds_to_first_token)
+        for task in generation.tasks:
+            self._prompt_tokens.inc(len(task.prompt.tokens))
+            for draft in task.drafts:
+                self._generated_tokens.inc(len(draft.ids))
+                reason = "error" if draft.error else draft.finish_reason or "cancelled"
+                self._samples.labels(reason).inc()
+
+    def record_first_byte(self, endpoint: str, seconds: float) -> None:
+        """Count the time from a request to the first byte of its response."""
+        self._request_seconds.labels(endpoint).observe(seconds)
+
+    def record_request(self, endpoint: str, status: int) -> None:
+        """Count an answered request; a stream counts when it ends."""
+        self._requests.labels(endpoint, str(status)).inc()
+
+    def render(self) -> bytes:
+        """Return all values in the text format of Prometheus."""
+        return generate_latest(self._registry)
 
 
 class _HistoryCollector(Collector):
-    """What a writer counts itself."""
+    """Reads the counters that a writer keeps itself."""
 
     def __init__(self, writer: HistoryWriter) -> None:
         self._writer = writer
@@ -44,99 +121,6 @@ class _HistoryCollector(Collector):
         )
         for name, text, count in (
             ("written", "Records that were written.", self._writer.num_written),
-            ("lost", "Records that never will be written.", self._writer.num_lost),
+            ("lost", "Records that could not be written and were dropped.", self._writer.num_lost),
         ):
             yield CounterMetricFamily(f"lorelm_history_records_{name}", text, count)
-
-
-class Metrics:
-    """Counters, gauges and histograms of one application."""
-
-    def __init__(self) -> None:
-        self._registry = CollectorRegistry()
-        self._requests = Counter(
-            "lorelm_requests",
-            "Answered requests, by the pattern of their address and how they ended.",
-            ("endpoint", "status"),
-            registry=self._registry,
-        )
-        self._request_seconds = Histogram(
-            "lorelm_request_seconds",
-            "From a request to the first byte of its answer.",
-            ("endpoint",),
-            buckets=_REQUEST_SECONDS,
-            registry=self._registry,
-        )
-        self._prompt_tokens = Counter(
-            "lorelm_prompt_tokens", "Tokens of prompts.", registry=self._registry
-        )
-        self._generated_tokens = Counter(
-            "lorelm_generated_tokens", "Tokens that were generated.", registry=self._registry
-        )
-        self._samples = Counter(
-            "lorelm_samples",
-            "Samples, by the reason of their end.",
-            ("finish_reason",),
-            registry=self._registry,
-        )
-        self._seconds_to_first_token = Histogram(
-            "lorelm_time_to_first_token_seconds",
-            "From a request's entry into the queue to its first token.",
-            buckets=_REQUEST_SECONDS,
-            registry=self._registry,
-        )
-        self._step_seconds = Histogram(
-            "lorelm_step_seconds",
-            "One step of the engine, all rows together.",
-            buckets=_STEP_SECONDS,
-            registry=self._registry,
-        )
-        self._step_rows = Histogram(
-            "lorelm_step_rows", "Rows of a step.", buckets=_ROWS, registry=self._registry
-        )
-        self._slots, self._slots_in_use, self._queue_depth = (
-            Gauge(name, text, ("model",), registry=self._registry)
-            for name, text in (
-                ("lorelm_slots", "Samples that can be written together."),
-                ("lorelm_slots_in_use", "Samples that are being written."),
-                ("lorelm_queue_depth", "Requests that wait for a slot."),
-            )
-        )
-
-    def watch(self, model_name: str, engine: Engine) -> None:
-        """Shows how full an engine is."""
-        self._slots.labels(model_name).set_function(lambda: engine.num_slots)
-        self._slots_in_use.labels(model_name).set_function(lambda: engine.num_live)
-        self._queue_depth.labels(model_name).set_function(lambda: engine.num_waiting)
-
-    def watch_history(self, writer: HistoryWriter) -> None:
-        """Shows what becomes of the records of the history."""
-        self._registry.register(_HistoryCollector(writer))
-
-    def note_step(self, seconds: float, num_rows: int) -> None:
-        """Counts a step of the engine."""
-        self._step_seconds.observe(seconds)
-        self._step_rows.observe(num_rows)
-
-    def note_generation(self, generation: Generation) -> None:
-        """Counts what a generation has read and written."""
-        if generation.request.seconds_to_first_token is not None:
-            self._seconds_to_first_token.observe(generation.request.seconds_to_first_token)
-        for task in generation.tasks:
-            self._prompt_tokens.inc(len(task.prompt.tokens))
-            for draft in task.drafts:
-                self._generated_tokens.inc(len(draft.ids))
-                reason = "error" if draft.error else draft.finish_reason or "cancelled"
-                self._samples.labels(reason).inc()
-
-    def note_first_byte(self, endpoint: str, seconds: float) -> None:
-        """Counts how long a request waited for the first byte of its answer."""
-        self._request_seconds.labels(endpoint).observe(seconds)
-
-    def note_request(self, endpoint: str, status: int) -> None:
-        """Counts a request that was answered; a stream, when it ends, by how it ends."""
-        self._requests.labels(endpoint, str(status)).inc()
-
-    def render(self) -> bytes:
-        """All of it, in the text format of Prometheus."""
-        return generate_latest(self._registry)

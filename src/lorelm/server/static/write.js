@@ -98,7 +98,7 @@ function lock() {
   surface.isLocked = true;
   surface.element.setAttribute("aria-busy", "true");
   card.hide();
-  document.getElementById("written")?.remove();
+  document.getElementById("results")?.remove();
   byId("error").hidden = true;
   showStatus("Writing…");
   buttons.stop.hidden = false;
@@ -213,7 +213,7 @@ function showGiven(given, before) {
   const view = new SampleView((token) => surface.append(token));
   for (const token of given.tokens) view.add(token);
   view.end(given);
-  document.getElementById("written")?.remove();
+  document.getElementById("results")?.remove();
   // The settings of a regenerated text are those of its record, not of the user.
   if (view.words.length) settings.restore();
   else settings.save();

@@ -1,0 +1,68 @@
+"""Start generations for the current HTTP request, and say which client sent it."""
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from flask import Response, request
+
+from lorelm.generation.generation import Generation
+from lorelm.generation.task import Task
+from lorelm.server.history.browser_ids import Client
+from lorelm.server.served_model import ServedModel
+from lorelm.server.state import server_state
+
+PAGE_HEADER: Final = "Lorelm-Page"
+"""Our page sends it to the API. A page of another site cannot set a header."""
+
+
+def start_generation(
+    served: ServedModel, tasks: Sequence[Task], client: Client, *, is_streamed: bool = False
+) -> Generation:
+    """Submit tasks to a model; when they end, count them and add them to the history.
+
+    Raises:
+        OverloadedError: too many requests are waiting.
+        ShuttingDownError: the server is about to stop.
+    """
+    state = server_state()
+    recorders: list[Callable[[Generation], None]] = [state.metrics.record_generation]
+    if state.history is not None:
+        recorders.append(state.history.recorder(served, client))
+
+    def on_close(generation: Generation) -> None:
+        for record in recorders:
+            record(generation)
+
+    is_disconnected: Callable[[], bool] = request.environ.get(
+        "waitress.client_disconnected", lambda: False
+    )
+    return Generation(
+        served.model,
+        served.engine,
+        tasks,
+        is_streamed=is_streamed,
+        is_abandoned=is_disconnected,
+        on_close=on_close,
+    )
+
+
+def api_client() -> Client:
+    """Return the client of a request to the API: the script of our page, or a program."""
+    history = server_state().history
+    if history is None:
+        return Client(source="api")
+    ids = history.browser_ids
+    browser = ids.ensure_id() if PAGE_HEADER in request.headers else ids.current()
+    return Client(source="page" if browser else "api", browser=browser)
+
+
+def page_client() -> Client:
+    """Return the client of a form; one without a cookie has no history."""
+    history = server_state().history
+    return Client(source="page", browser=history.browser_ids.current() if history else None)
+
+
+def set_client_cookie(response: Response) -> Response:
+    """Send the browser its cookie, where a history is kept."""
+    history = server_state().history
+    return response if history is None else history.browser_ids.set_cookie(response)

@@ -1,0 +1,71 @@
+"""Liveness, readiness and metrics for operators, and the record of each request."""
+
+import time
+
+from flask import Blueprint, Response, g, jsonify, request
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from lorelm.server.errors import status_of
+from lorelm.server.events import EventStream
+from lorelm.server.state import server_state
+
+operations = Blueprint("operations", __name__)
+
+
+@operations.get("/healthz")
+def healthz() -> Response:
+    """Answer as long as the process lives."""
+    return jsonify({"status": "ok"})
+
+
+@operations.get("/readyz")
+def readyz() -> tuple[Response, int]:
+    """Tell whether requests are accepted, until the server begins to stop."""
+    if server_state().models.are_accepting:
+        return jsonify({"status": "ready"}), 200
+    return jsonify({"status": "shutting down"}), 503
+
+
+@operations.get("/metrics")
+def metrics() -> Response:
+    """Return the metrics for Prometheus."""
+    return Response(server_state().metrics.render(), content_type=CONTENT_TYPE_LATEST)
+
+
+def start_timer() -> None:
+    """Note when the request began; runs before everything else."""
+    g.started = time.perf_counter()
+
+
+def record_response(response: Response) -> Response:
+    """Count the response and write it to the access log; a stream, when it ends."""
+    state = server_state()
+    # The pattern, not the path: clients can invent paths without end.
+    endpoint = request.url_rule.rule if request.url_rule else "other"
+    started = g.get("started", time.perf_counter())
+    state.metrics.record_first_byte(endpoint, time.perf_counter() - started)
+    entry = {"client": request.remote_addr, "method": request.method, "path": request.path}
+
+    def record_end() -> None:
+        status, num_bytes, error = _outcome(response)
+        state.metrics.record_request(endpoint, status)
+        if state.access_log is not None:
+            seconds = round(time.perf_counter() - started, 6)
+            state.access_log.write(
+                **entry, status=status, seconds=seconds, bytes=num_bytes, error=error
+            )
+
+    if isinstance(response, EventStream):
+        response.call_on_close(record_end)
+    else:
+        record_end()
+    return response
+
+
+def _outcome(response: Response) -> tuple[int, int | None, str | None]:
+    """Return the status, the number of bytes and the error of a response that was sent."""
+    if not isinstance(response, EventStream):
+        return response.status_code, response.content_length, None
+    if response.failure is None:
+        return response.status_code, response.num_bytes, None
+    return status_of(response.failure), response.num_bytes, str(response.failure)

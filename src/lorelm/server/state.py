@@ -1,0 +1,51 @@
+"""What all views of one application share: :class:`ServerState`."""
+
+from dataclasses import dataclass
+from typing import Final, cast
+
+from flask import Flask, current_app
+
+from lorelm.server.history.log import HistoryLog
+from lorelm.server.operations.access_log import AccessLog
+from lorelm.server.operations.metrics import Metrics
+from lorelm.server.served_models import ServedModels
+from lorelm.server.settings import ServerSettings
+
+_SECONDS_TO_WRITE_HISTORY: Final = 5.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerState:
+    """Models, settings and logs of an application.
+
+    Attributes:
+        history: None if generations are not kept.
+        started_at: seconds since 1970.
+    """
+
+    settings: ServerSettings
+    models: ServedModels
+    metrics: Metrics
+    history: HistoryLog | None
+    access_log: AccessLog | None
+    started_at: int
+
+    def close(self, *, grace_seconds: float = 0) -> None:
+        """Stop the engines, then write the rest of the history."""
+        self.models.stop(grace_seconds)
+        self.close_history()
+
+    def close_history(self) -> None:
+        """Write the records that are queued and close the database."""
+        if self.history is not None:
+            self.history.close(_SECONDS_TO_WRITE_HISTORY)
+
+
+def set_state(app: Flask, state: ServerState) -> None:
+    """Make a state the one that :func:`server_state` returns for an application."""
+    app.extensions["lorelm"] = state
+
+
+def server_state(app: Flask | None = None) -> ServerState:
+    """Return the state of an application, by default of the one that handles this request."""
+    return cast(ServerState, (app or current_app).extensions["lorelm"])
