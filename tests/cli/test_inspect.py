@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from lorelm.cli.main import lorelm as lorelm_command
-from lorelm.corpus import large_files
+from lorelm.corpus import text_files
 
 Lorelm = Callable[..., object]
 
@@ -69,7 +69,7 @@ def test_bad_files_are_one_line_and_exit_code_2(
 def test_of_a_file_larger_than_memory_the_first_documents_are_looked_at(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(large_files, "LARGE_FILE_BYTES", 2_000)
+    monkeypatch.setattr(text_files, "LARGE_FILE_BYTES", 2_000)
     path = tmp_path / "large.txt"
     path.write_text("".join(f"word{i} and word{i + 1}\n" for i in range(1_000)))
     ended = CliRunner().invoke(lorelm_command, ["inspect", str(path)])

@@ -179,6 +179,22 @@ def test_ctrl_c_before_and_after_the_steps_stops_at_once(
         assert Bundle.load(tmp_path / "model").manifest.training.epochs == 2
 
 
+def test_a_run_with_a_validation_file_alone_is_resumed_with_the_same_parts(
+    lorelm: Lorelm, tales_csv: Path, tmp_path: Path
+) -> None:
+    shutil.copy(tales_csv, tmp_path / "held.csv")
+    arguments = ("train", "tales.csv", "--valid", "held.csv", "--out", "model", *SMALL)
+    saving = ".model.new"
+    command = [sys.executable, "-c", INTERRUPTED, saving, *arguments]
+    ended = subprocess.run(command, cwd=tmp_path, check=False, stderr=subprocess.PIPE, text=True)
+    assert "The test part is split off tales.csv, since --valid alone was given." in ended.stderr
+    assert ended.returncode == 130
+    lorelm("train", "--resume", "model")
+    facts = Bundle.load(tmp_path / "model").manifest.corpus
+    assert [file and file.path for file in facts.files] == ["tales.csv", "held.csv", None]
+    assert facts.valid_documents == len(read_documents(tales_csv))
+
+
 def test_shakespeare_is_read_again_beside_a_folder_of_that_name(tmp_path: Path) -> None:
     """As `lorelm train shakespeare --out shakespeare` makes one."""
     begun = read_documents("shakespeare", ReadingOptions())
@@ -306,7 +322,6 @@ def test_a_time_that_is_none_is_refused(lorelm: Lorelm, tales_csv: Path) -> None
         (["tales.csv", "--device", "meta"], "no device 'meta'"),
         (["tales.csv", "--no-tied", "--hidden-size", "999999"], "use a smaller --hidden-size"),
         (["tales.csv", "--checkpoint-seconds", "nan"], "checkpoint_seconds must be at least 0"),
-        (["tales.csv", "--valid", "tales.csv"], "--valid and --test together"),
     ],
 )
 def test_a_wrong_input_is_one_line_and_leaves_nothing(

@@ -3,6 +3,7 @@ import itertools
 import random
 
 import pytest
+from tests.errors import raises_code
 
 from lorelm.corpus.documents import Documents
 from lorelm.corpus.preparation import prepare_corpus
@@ -102,14 +103,21 @@ def test_where_a_text_ends_is_part_of_the_fingerprint():
     assert documents("ab", "c").fingerprint != documents("c", "ab").fingerprint
 
 
-@pytest.mark.parametrize("part", ["valid", "test"])
-def test_valid_and_test_are_given_together_or_not_at_all(part):
-    with pytest.raises(CorpusError, match=r"--valid and --test together"):
-        prepare(documents("a", "b", "c"), **{part: documents("a")})
+@pytest.mark.parametrize(("given", "other"), [("valid", "test"), ("test", "valid")])
+def test_a_part_that_is_not_given_is_split_off_and_the_rest_trains(given, other):
+    texts = documents(*(f"word{i % 40}" for i in range(50)))
+    whole, corpus = prepare(texts), prepare(texts, **{given: documents("word1", "elf")})
+    assert getattr(corpus, other).documents == getattr(whole, other).documents
+    assert getattr(corpus, given).documents == [["word1"], ["elf"]]
+    split_off = {word for tokens in getattr(corpus, other).documents for word in tokens}
+    train = {word for tokens in corpus.train.documents for word in tokens}
+    assert train == {f"word{i}" for i in range(40)} - split_off
+    assert set(corpus.vocabulary.words) == {UNK, EOS} | train
+    assert any(f"since --{given} alone was given" in note for note in corpus.notes)
 
 
 def test_too_few_documents_are_refused():
-    with pytest.raises(CorpusError, match="2 different documents"):
+    with raises_code(CorpusError, "corpus.too_few_documents"):
         prepare(documents("Ring!", "ring", "elf"))
 
 
@@ -128,7 +136,7 @@ def test_a_part_without_a_token_is_refused_by_its_name():
 
 
 def test_a_cut_off_that_leaves_no_word_is_refused():
-    with pytest.raises(CorpusError, match="--min-frequency"):
+    with raises_code(CorpusError, "corpus.no_frequent_words"):
         prepare(documents("a b c", "d e f", "g h i"), min_frequency=2)
 
 

@@ -2,6 +2,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.errors import raises_code
 
 from lorelm.bundle import Bundle
 from lorelm.corpus.documents import Documents
@@ -27,11 +28,17 @@ def tales_file(tales: Documents, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def trained(tales_file: Path, tiny_recipe: Recipe, tmp_path: Path) -> Trained:
-    def run(name: str, *, split_into: list[Path] | None = None, **settings: object) -> Bundle:
+    def run(
+        name: str, *, valid: Path | None = None, test: Path | None = None, **settings: object
+    ) -> Bundle:
         recipe = Recipe(**(tiny_recipe.to_dict() | {"epochs": 1} | settings))
-        documents, *held_out = [read_documents(path) for path in split_into or [tales_file]]
-        parts = dict(zip(("valid", "test"), held_out, strict=False))
-        result = train(documents, recipe, out=tmp_path / name, **parts)
+        result = train(
+            read_documents(tales_file),
+            recipe,
+            out=tmp_path / name,
+            valid=valid and read_documents(valid),
+            test=test and read_documents(test),
+        )
         return Bundle.load(result.path)
 
     return run
@@ -45,30 +52,50 @@ def test_it_is_split_again_as_it_was(trained: Trained) -> None:
     assert corpus.train.num_documents == bundle.manifest.corpus.train_documents
 
 
-def test_three_files_are_read_again(trained: Trained, tales_file: Path, tmp_path: Path) -> None:
+def test_three_files_are_read_again(trained: Trained, tmp_path: Path) -> None:
     held_out = tmp_path / "held-out.txt"
     held_out.write_text("The fox sat by the mill.\nThe owl sat by the hill.\n")
-    bundle = trained("model", split_into=[tales_file, held_out, held_out])
+    bundle = trained("model", valid=held_out, test=held_out)
     assert find_trained_corpus(bundle).test.num_documents == 2
     assert common_test_part([bundle, bundle]).texts == read_documents(held_out).texts
+
+
+@pytest.mark.parametrize("given", ["valid", "test"])
+def test_a_part_that_was_split_off_is_split_off_again(
+    trained: Trained, tales_file: Path, tmp_path: Path, given: str
+) -> None:
+    held_out = tmp_path / "held-out.txt"
+    held_out.write_text("The fox sat by the mill.\nThe owl sat by the hill.\n")
+    whole, bundle = trained("whole"), trained("model", **{given: held_out})
+    corpus = find_trained_corpus(bundle)
+    assert getattr(corpus, given).num_documents == 2
+    assert corpus.train.num_documents == bundle.manifest.corpus.train_documents
+    other = "test" if given == "valid" else "valid"
+    expected = getattr(find_trained_corpus(whole), other)
+    assert getattr(corpus, other).documents == expected.documents
+    assert common_test_part([bundle]).texts == (
+        read_documents(held_out).texts if given == "test" else common_test_part([whole]).texts
+    )
+    with raises_code(CorpusError, "corpus.different_corpora"):
+        common_test_part([bundle, trained("other", valid=held_out, test=held_out)])
 
 
 def test_a_corpus_that_has_changed_is_refused(trained: Trained, tales_file: Path) -> None:
     bundle = trained("model")
     tales_file.write_text(tales_file.read_text() + "\nOne more line.")
-    with pytest.raises(CorpusError, match=r"tales.txt is not as it was when bundle .*model"):
+    with raises_code(CorpusError, "corpus.changed"):
         find_trained_corpus(bundle)
 
 
 def test_a_corpus_that_is_gone_is_refused(trained: Trained, tales_file: Path) -> None:
     bundle = trained("model")
     tales_file.unlink()
-    with pytest.raises(CorpusError, match=r"not where it was \(there is no file .*tales.txt"):
+    with raises_code(CorpusError, "corpus.gone"):
         find_trained_corpus(bundle)
 
 
 def test_a_bundle_that_names_no_file_is_refused(tiny_bundle: Path) -> None:
-    with pytest.raises(CorpusError, match="does not say which file"):
+    with raises_code(CorpusError, "corpus.no_file"):
         find_trained_corpus(Bundle.load(tiny_bundle))
 
 
@@ -90,5 +117,5 @@ def test_the_test_part_is_the_same_for_every_tokenizer(trained: Trained) -> None
 
 
 def test_models_of_different_splits_have_no_common_test_part(trained: Trained) -> None:
-    with pytest.raises(CorpusError, match=r"different corpora or splits.*--text"):
+    with raises_code(CorpusError, "corpus.different_corpora"):
         common_test_part([trained("one"), trained("two", split_seed=7)])

@@ -142,22 +142,22 @@ def test_torchrun_starts_a_killed_process_again_and_stops_both_for_one_to_go_on(
 
 
 # Trains in two processes, forked so that PyTorch is imported once, on a corpus that counts as large
-# and takes longer to be numbered than a process waits for another.
+# and takes longer to be encoded than a process waits for another.
 ON_A_LARGE_CORPUS = """
 import datetime, os, socket, sys, time
 import lorelm.cli.train, lorelm.cli.training_display, lorelm.training.train
 from lorelm.cli.main import main
-from lorelm.corpus import large_corpus, large_files
+from lorelm.corpus import encoding, id_store, text_files
 from lorelm.training import processes
 
-class SlowNumbering(large_corpus._Numbering):
-    def __init__(self, *arguments):
-        print("numbering", flush=True)
+class SlowEncoder(encoding.Encoder):
+    def encode(self, *arguments):
+        print("encoding", flush=True)
         time.sleep(4)
-        super().__init__(*arguments)
+        return super().encode(*arguments)
 
-large_corpus._Numbering = SlowNumbering
-large_files.LARGE_FILE_BYTES = 1_000
+id_store.Encoder = SlowEncoder
+text_files.LARGE_FILE_BYTES = 1_000
 processes._TIMEOUT = datetime.timedelta(seconds=3)
 with socket.socket() as probe:
     probe.bind(("127.0.0.1", 0))
@@ -176,7 +176,7 @@ sys.exit(max(os.waitstatus_to_exitcode(os.waitpid(run, 0)[1]) for run in runs))
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the runs are forked")
-def test_a_corpus_larger_than_memory_is_numbered_once_and_waited_for(
+def test_a_corpus_larger_than_memory_is_encoded_once_and_waited_for(
     tales: Documents, tmp_path: Path
 ) -> None:
     lines = "\n".join(text.replace("\n", " ") for text in tales.texts)
@@ -201,7 +201,7 @@ def test_a_corpus_larger_than_memory_is_numbered_once_and_waited_for(
         encoding="utf-8",
     )
     assert ended.returncode == 0, ended.stderr
-    assert ended.stdout == "numbering\n"
+    assert ended.stdout == "encoding\n"
     assert "Saved to m." in ended.stderr
     assert ended.stderr.count("Of the time budget of 2 min") == 1
     assert not list((tmp_path / "m").glob("ids.*"))

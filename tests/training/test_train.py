@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from lorelm.bundle import Bundle
-from lorelm.corpus import large_corpus, large_files, preparation
+from lorelm.corpus import encoding, id_store, preparation, text_files
 from lorelm.corpus.documents import Documents
 from lorelm.corpus.readers import read_documents
 from lorelm.errors import BundleError, CorpusError, RecipeError, TrainingStoppedError
@@ -83,13 +83,6 @@ def test_named_parts_are_used_as_they_are(
         4,
     )
     assert result.corpus.test.num_documents == 4
-
-
-def test_only_one_of_valid_and_test_is_refused(
-    tales: Documents, tiny_recipe: Recipe, tmp_path: Path
-) -> None:
-    with pytest.raises(CorpusError, match="--valid and --test together"):
-        train(tales, tiny_recipe, out=tmp_path / "m", valid=tales)
 
 
 def test_a_folder_of_other_things_is_refused_before_training(
@@ -205,7 +198,7 @@ def test_a_time_between_checkpoints_that_is_none_is_refused(seconds: float) -> N
 @pytest.fixture
 def large_tales(tales: Documents, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Documents:
     """Four times the tales, as a file that is not held in memory and cannot be counted."""
-    monkeypatch.setattr(large_files, "LARGE_FILE_BYTES", 1_000)
+    monkeypatch.setattr(text_files, "LARGE_FILE_BYTES", 1_000)
     monkeypatch.setattr(preparation, "MAX_COUNTED_TOKENS", 1_000)
     path = tmp_path / "tales.txt"
     lines = [f"{text} {n}" for n in range(4) for text in tales.texts]
@@ -239,7 +232,7 @@ def test_a_large_corpus_goes_on_from_its_stored_ids(
     with pytest.raises(TrainingStoppedError):
         train(large_tales, tiny_recipe, out=out, stop=nullcontext(stop))
     assert len(list(out.glob("ids.*"))) == 2
-    monkeypatch.setattr(large_corpus, "_Numbering", None)  # nothing can be numbered now
+    monkeypatch.setattr(id_store, "Encoder", None)  # nothing can be encoded now
     recipe = Checkpoint.load(out).run["recipe"]
     train(large_tales, Recipe(**recipe), out=out, resume=Checkpoint.load(out))
     assert not list(out.glob("ids.*"))
@@ -251,7 +244,7 @@ def test_a_large_corpus_that_would_take_all_of_the_time_is_refused_while_it_is_r
     """By a clock that goes on by a second whenever it is looked at."""
     ticks = itertools.count()
     monkeypatch.setattr(time, "perf_counter", lambda: float(next(ticks)))
-    monkeypatch.setattr(large_corpus, "_DOCUMENTS_BETWEEN_WORDS", 10)
+    monkeypatch.setattr(encoding, "DOCUMENTS_PER_REPORT", 10)
     options = TrainingOptions(time_budget_seconds=10)
     with pytest.raises(RecipeError, match=r"preparing tales\.txt alone takes about \d+ s; give"):
         train(large_tales, tiny_recipe, out=tmp_path / "m", options=options)

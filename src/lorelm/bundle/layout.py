@@ -19,7 +19,7 @@ from typing import Final
 
 from lorelm.bundle.atomic_dir import resolve_dir, temporary_name
 from lorelm.bundle.manifest import Manifest
-from lorelm.corpus.large_corpus import STORE_PATTERNS
+from lorelm.corpus.id_store import STORE_PATTERNS
 from lorelm.errors import BundleError
 from lorelm.runtime.step_graph import PRECISIONS, Precision
 

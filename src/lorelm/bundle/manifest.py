@@ -26,8 +26,8 @@ class CorpusFacts(_Section):
         fingerprint: SHA-256 over its documents.
         train_tokens: tokens of the training part, an `<eos>` a document included; the same for
             the other parts.
-        files: where it was read from, as the user wrote it: one file that was split, or the three
-            parts. Empty where it did not come from files.
+        files: where it was read from, as the user wrote it: one file that was split, or the file
+            of each part, null for one that was split off the first. Empty without files.
     """
 
     source: str
@@ -38,7 +38,7 @@ class CorpusFacts(_Section):
     valid_tokens: int
     test_documents: int
     test_tokens: int
-    files: tuple[CorpusFile, ...] = ()
+    files: tuple[CorpusFile | None, ...] = ()
 
 
 class Evaluation(_Section):

@@ -9,12 +9,12 @@ from rich.table import Table
 from rich.text import Text
 
 from lorelm.cli.options import duration, echo_notes, reading_options, take_reading_options
-from lorelm.corpus import large_files
+from lorelm.corpus import text_files
 from lorelm.corpus.documents import Documents
-from lorelm.corpus.large_files import LargeFile
 from lorelm.corpus.preparation import prepare_corpus
 from lorelm.corpus.readers import read_documents
 from lorelm.corpus.statistics import CorpusStatistics, corpus_statistics, verdict
+from lorelm.corpus.text_files import TextFile
 from lorelm.corpus.tokenizer import make_tokenizer
 from lorelm.errors import CorpusError
 from lorelm.training.recipe import BUILT_IN_RECIPES, Recipe
@@ -49,9 +49,9 @@ def inspect(path: str, recipe: str, tokenizer: str | None, **flags: Any) -> None
 
 def _head_of_large(documents: Documents) -> Documents:
     """The documents, of a file larger than memory the first ones."""
-    if not isinstance(documents.texts, LargeFile):
+    if not isinstance(documents.texts, TextFile):
         return documents
-    head = documents.texts.head(large_files.LARGE_FILE_BYTES)
+    head = documents.texts.head(text_files.LARGE_FILE_BYTES)
     return replace(
         documents,
         texts=head,

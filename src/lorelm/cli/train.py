@@ -66,8 +66,8 @@ if TYPE_CHECKING:
     help="Be done in this time, judging included: the width of the model, the epochs and the "
     "learning rate are fitted to it.",
 )
-@click.option("--valid", metavar="FILE", help="Validation part, instead of splitting PATH.")
-@click.option("--test", metavar="FILE", help="Test part, instead of splitting PATH.")
+@click.option("--valid", metavar="FILE", help="Validation part; without it, split off PATH.")
+@click.option("--test", metavar="FILE", help="Test part; without it, split off PATH.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
 @click.option("--serving-only", is_flag=True, help="Write only what serving needs.")
 @click.option(
@@ -200,7 +200,7 @@ def _resume(out: Path) -> None:
 
     checkpoint = Checkpoint.load(out)
     run = checkpoint.run
-    parts = [_read_again(file, run["folder"]) for file in run["files"]]
+    parts = [file and _read_again(file, run["folder"]) for file in run["files"]]
     options = module.TrainingOptions(**run["options"])
     if options.tensorboard:
         board = _found_again(options.tensorboard, run["folder"], Path.is_dir)

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
+from lorelm.corpus.text_files import TextFile
+
 DocumentUnit = Literal["line", "paragraph", "file"]
 DOCUMENT_UNITS: Final = get_args(DocumentUnit)
 
@@ -44,9 +46,9 @@ class Documents:
 
     Attributes:
         texts: one text a document, none of them blank.
-        source: what they were read from, in words fit to be shown ("lotr_scripts.csv").
-        speakers: who speaks each document, where a speaker column was named.
-        notes: what the reader decided or passed over, a sentence each, to be shown to the user.
+        source: a name to show for what they were read from ("lotr_scripts.csv").
+        speakers: the speaker of each document, where a speaker column was named.
+        notes: what the reader decided or left out, in sentences for the user.
         file: the file they were read from, if they were read from one.
     """
 
@@ -60,13 +62,74 @@ class Documents:
         return len(self.texts)
 
     @property
+    def is_streamed(self) -> bool:
+        """Whether the texts are too large for memory and are read whenever they are iterated."""
+        return isinstance(self.texts, TextFile)
+
+    def estimated_len(self) -> float:
+        """Return the number of documents; of streamed ones, an estimate."""
+        texts = self.texts
+        return texts.estimated_len() if isinstance(texts, TextFile) else len(texts)
+
+    @property
     def fingerprint(self) -> str:
         """SHA-256 over the texts: two corpora share it when they are the same."""
         return fingerprint_of(self.texts)
 
+    def content_hash(self) -> str:
+        """Return a hash of the content that is quick to compute: of the file, of streamed texts."""
+        texts = self.texts
+        return texts.content_hash() if isinstance(texts, TextFile) else self.fingerprint
+
+
+@dataclass(frozen=True, kw_only=True)
+class CorpusParts:
+    """What a corpus is made of.
+
+    Attributes:
+        documents: what is split into the parts that have no documents of their own.
+        valid, test: held-out parts with documents of their own.
+    """
+
+    documents: Documents
+    valid: Documents | None = None
+    test: Documents | None = None
+
+    @property
+    def given(self) -> dict[int, Documents]:
+        """The held-out parts with documents of their own, by the numbers of `splits.py`."""
+        parts = {1: self.valid, 2: self.test}
+        return {part: documents for part, documents in parts.items() if documents is not None}
+
+    @property
+    def all(self) -> list[Documents]:
+        return [self.documents, *self.given.values()]
+
+    @property
+    def is_streamed(self) -> bool:
+        return any(documents.is_streamed for documents in self.all)
+
+    @property
+    def files(self) -> list[CorpusFile | None]:
+        """As in the manifest: one file to split, or one a part, None for a part that is split off.
+
+        Nothing if any documents are from no file.
+        """
+        if any(documents.file is None for documents in self.all):
+            return []
+        return [None if part is None else part.file for part in self._named]
+
+    def content_hash(self) -> str:
+        """Return a hash of all texts that is quick to compute."""
+        return fingerprint_of("" if part is None else part.content_hash() for part in self._named)
+
+    @property
+    def _named(self) -> tuple[Documents | None, ...]:
+        return (self.documents, self.valid, self.test) if self.given else (self.documents,)
+
 
 def fingerprint_of(texts: Iterable[str]) -> str:
-    """SHA-256 over texts in their order, each with its length before it."""
+    """Return the SHA-256 over texts in their order, each with its length before it."""
     digest = TextDigest()
     for text in texts:
         digest.update(text)
@@ -74,7 +137,7 @@ def fingerprint_of(texts: Iterable[str]) -> str:
 
 
 class TextDigest:
-    """:func:`fingerprint_of` texts that come one by one and are not kept."""
+    """Computes :func:`fingerprint_of` texts that come one by one and are not kept."""
 
     def __init__(self) -> None:
         self._digest = hashlib.sha256()
@@ -85,10 +148,4 @@ class TextDigest:
 
     @property
     def fingerprint(self) -> str:
-        """Of the texts so far."""
         return self._digest.hexdigest()
-
-
-def has_word(text: str) -> bool:
-    """Whether there is a letter or a digit in a text."""
-    return any(map(str.isalnum, text))

@@ -10,11 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from lorelm.corpus import large_files
-from lorelm.corpus.documents import CorpusFile, Documents, ReadingOptions, has_word
-from lorelm.corpus.large_files import LargeFile
+from lorelm.corpus import text_files
+from lorelm.corpus.documents import CorpusFile, Documents, ReadingOptions
 from lorelm.corpus.shakespeare import read_shakespeare
-from lorelm.corpus.text_files import read_plain_text
+from lorelm.corpus.text_files import TextFile, decode, has_word
 from lorelm.errors import CorpusError
 
 _TABLE_SUFFIXES: Final = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
@@ -24,7 +23,7 @@ def read_documents(path: str | Path, options: ReadingOptions | None = None) -> D
     """Reads a CSV, TSV, JSONL, Parquet or plain text file, or the name ``shakespeare``.
 
     Blank documents are left out (and counted in the notes). A UTF-8 text of more than 64 MB, a
-    document a line, is not read yet: its texts are a :class:`LargeFile`, which complains later.
+    document a line, is not read yet: its texts are a :class:`TextFile`, which complains later.
 
     Raises:
         CorpusError: the file is missing, a folder, empty, not in the encoding, holds a NUL
@@ -50,7 +49,7 @@ def read_documents(path: str | Path, options: ReadingOptions | None = None) -> D
 
         documents = read_table(path, content, options)
     else:
-        documents = read_plain_text(path, content, options)
+        documents = _read_plain_text(path, content, options)
     return replace(_without_blanks(documents, path), file=file)
 
 
@@ -77,6 +76,38 @@ def read_frame(
     )
 
 
+def _read_plain_text(path: Path, content: bytes, options: ReadingOptions) -> Documents:
+    for flag, column in (
+        ("--text-column", options.text_column),
+        ("--speaker-column", options.speaker_column),
+    ):
+        if column is not None:
+            raise CorpusError(
+                f"{path} is read as plain text and has no columns: leave out {flag}, or give the "
+                "file the ending of a table (.csv, .tsv, .jsonl, .parquet)",
+                code="corpus.no_columns",
+            )
+    text = decode(path, content, options.encoding).replace("\r\n", "\n").replace("\r", "\n")
+    texts = {
+        "line": lambda: text.split("\n"),
+        "paragraph": lambda: _paragraphs(text),
+        "file": lambda: [text],
+    }[options.document]()
+    if options.document == "line" and texts and not texts[-1]:
+        texts.pop()  # what follows the last line break is no line
+    return Documents(texts=texts, source=path.name)
+
+
+def _paragraphs(text: str) -> list[str]:
+    paragraphs: list[list[str]] = [[]]
+    for line in text.split("\n"):
+        if line.strip():
+            paragraphs[-1].append(line)
+        elif paragraphs[-1]:
+            paragraphs.append([])
+    return ["\n".join(lines) for lines in paragraphs if lines]
+
+
 def _is_large_text(path: Path, options: ReadingOptions) -> bool:
     """Whether a file is text to be read line by line, and too large for memory."""
     columns = (options.text_column, options.speaker_column)
@@ -88,7 +119,7 @@ def _is_large_text(path: Path, options: ReadingOptions) -> bool:
     ):
         return False
     try:
-        if path.is_dir() or path.stat().st_size <= large_files.LARGE_FILE_BYTES:
+        if path.is_dir() or path.stat().st_size <= text_files.LARGE_FILE_BYTES:
             return False
         with path.open("rb") as file:
             beginning = file.read(4)
@@ -98,7 +129,7 @@ def _is_large_text(path: Path, options: ReadingOptions) -> bool:
 
 
 def _large_documents(path: Path, file: CorpusFile) -> Documents:
-    texts = LargeFile(path)
+    texts = TextFile(path)
     return Documents(
         texts=texts,
         source=path.name,

@@ -3,77 +3,111 @@
 import hashlib
 import random
 import re
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
 from typing import Final
 
+from lorelm.corpus.documents import Documents
 from lorelm.errors import CorpusError
+
+TRAIN: Final = 0
+VALID: Final = 1
+TEST: Final = 2
 
 TRAIN_SHARE: Final = 0.8
 VALID_SHARE: Final = 0.1
 
 HELD_OUT_LIMIT: Final = 10_000
-"""Documents of each held-out part of a large corpus: more would cost time and tell nothing more."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Split:
-    """The places of the documents of each part, in the order of the corpus."""
-
-    train: Sequence[int]
-    valid: Sequence[int]
-    test: Sequence[int]
+"""Documents of each held-out part of a streamed corpus; more would cost time and tell no more."""
 
 
 def words_of(text: str) -> str:
-    """What two documents must share to be the same for a split: their words, in small letters.
+    """Return what two documents must share to count as the same: their words in lower case.
 
-    It is of the text and not of its tokens, so that every tokenizer has the same parts and their
+    These are words of the text, not its tokens, so that every tokenizer has the same parts and all
     models can be compared on one test part.
     """
     return " ".join(re.findall(r"\w+", text.casefold()))
 
 
-def split_documents(keys: Sequence[Hashable], *, seed: int) -> Split:
-    """Splits 80/10/10 by document, at random; documents with one key stay in one part.
+def make_split(
+    documents: Documents, *, seed: int, given: Collection[int] = ()
+) -> Callable[[str], int | None]:
+    """Return the function from a document's words (:func:`words_of`) to its part.
 
-    `keys` says what makes two documents the same (:func:`words_of`): were they let into two parts,
-    the test would ask for what was learned by heart. The parts keep the order of the corpus, so
-    that a line is still read after the line before it.
+    Call it once a document, in their order; None leaves a document out. A corpus in memory is
+    shuffled, exactly 80/10/10 (:class:`ShuffledSplit`). A streamed one is split by hashes
+    (:class:`HashedSplit`): shuffling would keep all its keys in memory.
+
+    Args:
+        given: held-out parts that are files of their own: what would belong to them trains.
 
     Raises:
         CorpusError: there are fewer than three different documents.
     """
-    places: dict[Hashable, list[int]] = {}
-    for place, key in enumerate(keys):
-        places.setdefault(key, []).append(place)
-    groups = list(places.values())
-    if len(groups) < 3:
-        raise CorpusError(
-            f"the corpus has {len(groups)} different document{'s' * (len(groups) != 1)}, and "
-            "training, validation and test need one each: give a longer corpus, cut it finer "
-            "(see --document), or name --valid and --test files"
-        )
-    random.Random(seed).shuffle(groups)  # noqa: S311 - a split is no secret
-    # What fills more than a held-out part by itself (a refrain, say) trains.
-    groups.sort(key=lambda group: len(group) <= VALID_SHARE * len(keys))
-    valid_from = min(max(1, _cut(groups, TRAIN_SHARE)), len(groups) - 2)
-    test_from = min(max(valid_from + 1, _cut(groups, TRAIN_SHARE + VALID_SHARE)), len(groups) - 1)
-    return Split(
-        train=_flat(groups[:valid_from]),
-        valid=_flat(groups[valid_from:test_from]),
-        test=_flat(groups[test_from:]),
-    )
+    if set(given) == {VALID, TEST}:
+        return lambda words: TRAIN
+    part_of: Callable[[str], int | None]
+    if documents.is_streamed:
+        part_of = HashedSplit(seed=seed, num_documents=documents.estimated_len()).part_of
+    else:
+        part_of = ShuffledSplit(list(map(words_of, documents.texts)), seed=seed).part_of
+    return lambda words: TRAIN if (part := part_of(words)) in given else part
+
+
+def assign_parts(
+    documents: Documents, *, seed: int, given: Collection[int] = ()
+) -> Iterator[tuple[str, int | None]]:
+    """Yield each text with its part, the same for every tokenizer (see :func:`make_split`)."""
+    part_of = make_split(documents, seed=seed, given=given)
+    return ((text, part_of(words_of(text))) for text in documents.texts)
+
+
+class ShuffledSplit:
+    """80/10/10 split by document, at random; documents with equal keys stay in one part.
+
+    If they could be in two parts, the test would ask for text that was learned by heart.
+
+    Args:
+        keys: one a document.
+
+    Raises:
+        CorpusError: there are fewer than three different ones.
+    """
+
+    def __init__(self, keys: Sequence[Hashable], *, seed: int) -> None:
+        groups = list(Counter(keys).items())
+        if len(groups) < 3:
+            raise CorpusError(
+                f"the corpus has {len(groups)} different document{'s' * (len(groups) != 1)}, and "
+                "training, validation and test need one each: give a longer corpus, cut it finer "
+                "(see --document), or name --valid and --test files",
+                code="corpus.too_few_documents",
+            )
+        random.Random(seed).shuffle(groups)  # noqa: S311 - a split is no secret
+        # A group that alone would fill more than a held-out part (a refrain, say) trains.
+        groups.sort(key=lambda group: group[1] <= VALID_SHARE * len(keys))
+        sizes = [size for _, size in groups]
+        valid_from = min(max(1, _cut(sizes, TRAIN_SHARE)), len(groups) - 2)
+        test_from = _cut(sizes, TRAIN_SHARE + VALID_SHARE)
+        test_from = min(max(valid_from + 1, test_from), len(groups) - 1)
+        self._parts: Final = {
+            key: (place >= valid_from) + (place >= test_from)
+            for place, (key, _) in enumerate(groups)
+        }
+
+    def part_of(self, key: Hashable) -> int:
+        return self._parts[key]
 
 
 class HashedSplit:
     """Splits a corpus that is read once, document by document, and not kept.
 
-    A 64-bit hash of a document's words (:func:`words_of`) under the seed says which part it
-    belongs to: as a fraction of 2^64, below `share` validation, below twice that test, and training
-    above. So documents with the same words are in one part here too. Each held-out part ends with
-    its :data:`HELD_OUT_LIMIT`-th document; after that, what would belong to it trains, but copies
-    of what is in it are left out.
+    A 64-bit hash of a document's words under the seed decides its part: as a fraction of 2^64,
+    below `share` it is validation, below twice that test, and above training. So documents with
+    the same words are in one part here too. Each held-out part ends with its
+    :data:`HELD_OUT_LIMIT`-th document; after that, what would belong to it trains, but copies of
+    its documents are left out.
 
     Args:
         num_documents: about how many will come: the held-out parts are spread over all of them.
@@ -87,30 +121,26 @@ class HashedSplit:
         self._sizes: Final = [0, 0]
 
     def part_of(self, words: str) -> int | None:
-        """The part of the next document: 0 training, 1 validation, 2 test; None leaves it out."""
+        """Return the part of the next document; None leaves it out."""
         encoded = words.encode("utf-8", "surrogatepass")
         digest = hashlib.blake2b(encoded, digest_size=8, key=self._key).digest()
         number = int.from_bytes(digest, "little")
         place = number // self._threshold
         if place > 1:
-            return 0
+            return TRAIN
         if self._sizes[place] >= HELD_OUT_LIMIT:
-            return None if number in self._held_out[place] else 0
+            return None if number in self._held_out[place] else TRAIN
         self._sizes[place] += 1
         self._held_out[place].add(number)
         return place + 1
 
 
-def _cut(groups: Sequence[Sequence[int]], share: float) -> int:
-    """How many of the groups hold `share` of the documents."""
-    wanted = int(share * sum(map(len, groups)))
+def _cut(sizes: Sequence[int], share: float) -> int:
+    """Return how many of the groups hold `share` of the documents."""
+    wanted = int(share * sum(sizes))
     held = 0
-    for count, group in enumerate(groups):
+    for count, size in enumerate(sizes):
         if held >= wanted:
             return count
-        held += len(group)
-    return len(groups)
-
-
-def _flat(groups: Sequence[Sequence[int]]) -> list[int]:
-    return sorted(place for group in groups for place in group)
+        held += size
+    return len(sizes)

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from lorelm.corpus.documents import Documents, ReadingOptions, has_word
-from lorelm.corpus.text_files import decode
+from lorelm.corpus.documents import Documents, ReadingOptions
+from lorelm.corpus.text_files import decode, has_word
 from lorelm.errors import CorpusError, MissingExtraError
 
 try:

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from lorelm.bundle import Bundle
-from lorelm.corpus.documents import has_word
 from lorelm.corpus.preparation import Corpus
+from lorelm.corpus.text_files import has_word
 from lorelm.corpus.tokenizer import EOS, UNK, Tokenizer
 from lorelm.corpus.vocabulary import EOS_ID, UNK_ID, Vocabulary
 from lorelm.corpus.windows import encode_stream

@@ -10,7 +10,7 @@ from lorelm.errors import CorpusError
 
 
 def find_trained_corpus(bundle: Bundle) -> Corpus:
-    """Reads the files that the manifest names.
+    """Read the files that the manifest names, and split them as training did.
 
     Raises:
         CorpusError: it names none, or one of them is missing or has changed since.
@@ -21,15 +21,16 @@ def find_trained_corpus(bundle: Bundle) -> Corpus:
     return corpus
 
 
-def split_as_trained(bundle: Bundle, read: Sequence[Documents]) -> Corpus | None:
-    """The corpus of a bundle from its documents (its three parts, if they were three files).
+def split_as_trained(bundle: Bundle, read: Sequence[Documents | None]) -> Corpus | None:
+    """Return the corpus of a bundle, or None if its documents or its vocabulary are not the same.
 
-    None if these are not the documents that it was trained on, or its vocabulary does not come out.
+    Args:
+        read: its documents alone, or those of each part, None for a part that was split off.
     """
     recipe = bundle.manifest.recipe
     if recipe is None or not _are_as_trained(bundle, read):
         return None
-    documents, *held_out = read
+    documents, valid, test = _parts(read)
     if not {"min_frequency", "split_seed"} <= recipe.keys():
         return None  # of a model that was trained elsewhere
     corpus = prepare_corpus(
@@ -37,14 +38,14 @@ def split_as_trained(bundle: Bundle, read: Sequence[Documents]) -> Corpus | None
         tokenizer=bundle.tokenizer,
         min_frequency=recipe["min_frequency"],
         split_seed=recipe["split_seed"],
-        valid=held_out[0] if held_out else None,
-        test=held_out[1] if held_out else None,
+        valid=valid,
+        test=test,
     )
     return corpus if corpus.vocabulary == bundle.vocabulary else None
 
 
 def common_test_part(bundles: Sequence[Bundle]) -> Documents:
-    """The test part of the corpus that several bundles were trained on, as it was read.
+    """Return the test part, not tokenized, of the corpus that several bundles were trained on.
 
     Raises:
         CorpusError: they were trained on different corpora, or on one that was split differently;
@@ -59,60 +60,76 @@ def common_test_part(bundles: Sequence[Bundle]) -> Documents:
             raise CorpusError(
                 f"bundles {first.path} and {other.path} were trained on different corpora or "
                 "splits, and what one was tested on the other may have learned: name a text that "
-                "none has seen with --text"
+                "none has seen with --text",
+                code="corpus.different_corpora",
             )
     read = _read_again(first)
     if not _are_as_trained(first, read):
         raise _not_as_it_was(first)
-    if len(read) == 3:
-        return read[2]
+    documents, _, test = _parts(read)
+    if test is not None:
+        return test
     assert first.manifest.recipe is not None
-    return split_test_part(read[0], split_seed=first.manifest.recipe["split_seed"])
+    return split_test_part(documents, split_seed=first.manifest.recipe["split_seed"])
 
 
 def _split_of(bundle: Bundle) -> tuple[object, ...]:
-    """What two bundles share whose test parts hold the same documents."""
+    """Return what is equal for two bundles if their test parts hold the same documents."""
     corpus, recipe = bundle.manifest.corpus, bundle.manifest.recipe
     assert corpus is not None
     assert recipe is not None
-    return corpus.fingerprint, len(corpus.files), recipe.get("split_seed")
+    are_files = [file is not None for file in corpus.files]
+    return corpus.fingerprint, are_files, recipe.get("split_seed")
 
 
-def _are_as_trained(bundle: Bundle, read: Sequence[Documents]) -> bool:
+def _parts(
+    read: Sequence[Documents | None],
+) -> tuple[Documents, Documents | None, Documents | None]:
+    """Return the documents to split, and the validation and test part if they have a file."""
+    documents, valid, test = read if len(read) == 3 else (*read, None, None)
+    assert documents is not None
+    return documents, valid, test
+
+
+def _are_as_trained(bundle: Bundle, read: Sequence[Documents | None]) -> bool:
     corpus = bundle.manifest.corpus
-    fingerprint = fingerprint_of(text for part in read for text in part.texts)
+    fingerprint = fingerprint_of(text for part in read if part for text in part.texts)
     return corpus is not None and fingerprint == corpus.fingerprint
 
 
-def _read_again(bundle: Bundle) -> list[Documents]:
+def _read_again(bundle: Bundle) -> list[Documents | None]:
     if bundle.manifest.corpus is None:
         raise _not_known(bundle)
     files = bundle.manifest.corpus.files
     if not files:
         raise CorpusError(
             f"bundle {bundle.path} does not say which file it was trained on: name a text to "
-            "judge it on"
+            "judge it on",
+            code="corpus.no_file",
         )
     try:
-        return [read_documents(file.path, file.options) for file in files]
+        return [None if f is None else read_documents(f.path, f.options) for f in files]
     except CorpusError as error:
         raise CorpusError(
             f"the corpus of bundle {bundle.path} is not where it was ({error}): name the file "
-            "where it is now, or another text to judge it on"
+            "where it is now, or another text to judge it on",
+            code="corpus.gone",
         ) from error
 
 
 def _not_known(bundle: Bundle) -> CorpusError:
     return CorpusError(
         f"bundle {bundle.path} was imported, and what it was trained on is not known: name a text "
-        "to judge it on, which it has not seen"
+        "to judge it on, which it has not seen",
+        code="corpus.unknown",
     )
 
 
 def _not_as_it_was(bundle: Bundle) -> CorpusError:
     assert bundle.manifest.corpus is not None
-    where = " or ".join(file.path for file in bundle.manifest.corpus.files)
+    where = " or ".join(file.path for file in bundle.manifest.corpus.files if file)
     return CorpusError(
         f"{where} is not as it was when bundle {bundle.path} was trained on it: name a text to "
-        "judge it on"
+        "judge it on",
+        code="corpus.changed",
     )

@@ -15,7 +15,7 @@ import torch
 from lorelm.bundle import Bundle, BundleContents, save_bundle
 from lorelm.bundle.manifest import CorpusFacts, Evaluation, Manifest, TrainingFacts
 from lorelm.corpus.documents import Documents
-from lorelm.corpus.large_corpus import is_large
+from lorelm.corpus.id_store import IdStore
 from lorelm.corpus.preparation import Corpus, prepare_corpus
 from lorelm.corpus.token_keys import document_keys
 from lorelm.corpus.tokenizer import make_tokenizer
@@ -119,7 +119,7 @@ def train(
     meanwhile.
 
     Args:
-        valid, test: these parts, where they are not to be split off `documents`.
+        valid, test: these parts, if they are not to be split off `documents`.
         resume: the checkpoint to go on from, by its own recipe and options.
         stop: entered while steps are made; its event ends training with a checkpoint after the step
             in which it is set.
@@ -253,13 +253,11 @@ def _prepared(
             split_seed=recipe.split_seed,
             valid=valid,
             test=test,
-            store=out,
-            is_stored=not processes.is_writer,
-            on_progress=on_progress,
+            store=IdStore(folder=out, is_writer=processes.is_writer, on_progress=on_progress),
         )
 
-    is_one_large = any(is_large(part) for part in (documents, valid, test) if part is not None)
-    return processes.writer_first(prepare) if is_one_large else prepare()
+    is_streamed = any(part.is_streamed for part in (documents, valid, test) if part is not None)
+    return processes.writer_first(prepare) if is_streamed else prepare()
 
 
 def _save(
@@ -408,7 +406,7 @@ def _run_facts(planned: Plan, corpus: Corpus, options: TrainingOptions) -> dict[
         **planned.facts,
         "corpus_fingerprint": corpus.fingerprint,
         "folder": str(Path.cwd()),  # which the paths in files and options may be relative to
-        "files": [dataclasses.asdict(file) for file in corpus.files],
+        "files": [file and dataclasses.asdict(file) for file in corpus.files],
         "options": dataclasses.asdict(options),
     }
 

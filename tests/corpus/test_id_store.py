@@ -4,14 +4,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.errors import raises_code
 
-from lorelm.corpus import large_corpus, large_files, preparation, splits
-from lorelm.corpus.documents import fingerprint_of
-from lorelm.corpus.large_files import LargeFile
+from lorelm.corpus import encoding, preparation, splits, text_files
+from lorelm.corpus.documents import Documents, fingerprint_of
+from lorelm.corpus.id_store import IdStore
 from lorelm.corpus.preparation import Corpus, prepare_corpus, split_test_part
 from lorelm.corpus.readers import read_documents
 from lorelm.corpus.splits import words_of
-from lorelm.corpus.tokenizer import EOS, UNK, make_tokenizer
+from lorelm.corpus.text_files import TextFile
+from lorelm.corpus.tokenizer import EOS, TOKENIZER_STYLES, UNK, make_tokenizer
 from lorelm.corpus.vocabulary import Vocabulary
 from lorelm.corpus.windows import TokenBatcher
 from lorelm.errors import CorpusError
@@ -29,12 +31,16 @@ LINES = [
 ]
 
 
+ODD = "ΟΔΟΣ\u2003ΑΣ. <unk>x ￭ a\x1fb İ 'tis –– नमस्ते"
+MANY_LINES = "Speak,\r\n friend  \n\n and<br />enter. <br /> \r It's\tdone\n"
+
+
 @pytest.fixture(autouse=True)
 def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(large_files, "LARGE_FILE_BYTES", 100)
-    monkeypatch.setattr(large_files, "_BLOCK_BYTES", 1_000)
-    monkeypatch.setattr(large_corpus, "_FLUSHED_IDS", 500)
-    monkeypatch.setattr(large_corpus, "_MAX_PIECES", 50)
+    monkeypatch.setattr(text_files, "LARGE_FILE_BYTES", 100)
+    monkeypatch.setattr(text_files, "BLOCK_BYTES", 1_000)
+    monkeypatch.setattr(encoding, "FLUSHED_IDS", 500)
+    monkeypatch.setattr(encoding, "MAX_CACHED", 50)
 
 
 @pytest.fixture
@@ -44,13 +50,22 @@ def path(tmp_path: Path) -> Path:
     return path
 
 
-def prepare(path: Path, *, style: str = "words", min_frequency: int = 2, **others) -> Corpus:
+def prepare(
+    path: Path,
+    *,
+    style: str = "words",
+    min_frequency: int = 2,
+    store: Path | None = None,
+    is_writer: bool = True,
+    **parts: Documents,
+) -> Corpus:
     return prepare_corpus(
         read_documents(path),
         tokenizer=make_tokenizer(style),
         min_frequency=min_frequency,
         split_seed=0,
-        **others,
+        store=None if store is None else IdStore(folder=store, is_writer=is_writer),
+        **parts,
     )
 
 
@@ -82,7 +97,7 @@ def test_the_vocabulary_holds_the_most_frequent_words(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = prepare(path)
-    monkeypatch.setattr(large_corpus, "MAX_WORDS", 20)
+    monkeypatch.setattr(encoding, "MAX_WORDS", 20)
     capped = prepare(path)
     assert capped.vocabulary.words == whole.vocabulary.words[:22]
     assert "The vocabulary is the 20 most frequent words." in capped.notes
@@ -91,7 +106,7 @@ def test_the_vocabulary_holds_the_most_frequent_words(
 def test_memory_is_bounded_by_forgetting_rare_words(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(large_corpus, "_MAX_COUNTED", 150)
+    monkeypatch.setattr(encoding, "MAX_COUNTED", 150)
     whole_corpus = prepare(path, min_frequency=1)
     frequent = Counter(chain.from_iterable(whole_corpus.train.documents)).most_common(8)
     assert set(whole_corpus.vocabulary.words) >= {word for word, _ in frequent} - {UNK}
@@ -121,14 +136,19 @@ def test_every_tokenizer_has_the_same_test_part(path: Path) -> None:
         assert prepare(path, style=style).test.documents == [tokenizer.tokenize(t) for t in texts]
 
 
-def test_pieces_between_white_space_have_the_tokens_and_words_of_the_line() -> None:
-    for style in ("words", "classic"):
+def test_chunks_have_the_tokens_and_words_of_the_text() -> None:
+    for style in TOKENIZER_STYLES:
         tokenizer = make_tokenizer(style)
-        for line in (*LINES[:40], "ΟΔΟΣ\u2003ΑΣ. <unk>x ￭ a\x1fb İ 'tis –– नमस्ते", "a\x0bb\x85c"):
-            pieces = line.split()
-            cut = [token for piece in pieces for token in tokenizer.tokenize(piece)]
-            assert cut == tokenizer.tokenize(line)
-            assert " ".join(filter(None, map(words_of, pieces))) == words_of(line)
+        for text in (
+            *LINES[:40],
+            "ΟΔΟΣ\u2003ΑΣ. <unk>x ￭ a\x1fb İ 'tis –– नमस्ते",
+            "a\x0bb\x85c",
+            MANY_LINES,
+        ):
+            chunks = tokenizer.chunks(text)
+            cut = [token for chunk in chunks for token in tokenizer.tokenize(chunk)]
+            assert cut == tokenizer.tokenize(text)
+            assert " ".join(filter(None, map(words_of, chunks))) == words_of(text)
 
 
 def test_windows_read_a_mapped_stream(path: Path) -> None:
@@ -149,13 +169,25 @@ def test_given_parts_are_taken_as_they_are(path: Path, tmp_path: Path) -> None:
     assert corpus.fingerprint == fingerprint_of(texts)
 
 
-def test_stored_ids_are_used_again(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", ["valid", "test"])
+def test_a_part_that_is_not_given_is_split_off(path: Path, tmp_path: Path, name: str) -> None:
+    given = tmp_path / "held-out.txt"
+    given.write_text("The fox1 sat.\nAn owl.\n" * 30)
+    whole, corpus = prepare(path), prepare(path, **{name: read_documents(given)})
+    other = {"valid": "test", "test": "valid"}[name]
+    assert getattr(corpus, other).documents == getattr(whole, other).documents
+    assert getattr(corpus, name).num_documents == 60
+    assert corpus.train.num_documents == whole.train.num_documents + (
+        getattr(whole, name).num_documents
+    )
+
+
+def test_stored_ids_are_used_again(path: Path) -> None:
     store = path.parent / "store"
     first = prepare(path, store=store)
     names = sorted(file.name for file in store.iterdir())
     assert [name.split(".")[2:] for name in names] == [["words", "bin"], ["words", "json"]]
-    monkeypatch.setattr(large_corpus, "_Numbering", None)  # nothing can be numbered now
-    again = prepare(path, store=store)
+    again = prepare(path, store=store, is_writer=False)
     assert again.train.stream.tolist() == first.train.stream.tolist()
     assert again.test.documents == first.test.documents
     assert (again.vocabulary, again.fingerprint) == (first.vocabulary, first.fingerprint)
@@ -179,17 +211,17 @@ def test_a_store_that_is_not_whole_is_not_used(path: Path, damage: str) -> None:
     assert len(list(store.iterdir())) == 2
 
 
-def test_ids_that_another_process_is_to_have_stored_are_not_numbered_again(path: Path) -> None:
+def test_a_reader_of_ids_that_another_process_should_have_written_writes_none(path: Path) -> None:
     store = path.parent / "store"
-    with pytest.raises(CorpusError, match=r"tales\.txt that another process .*are not in .*store"):
-        prepare(path, store=store, is_stored=True)
+    with raises_code(CorpusError, "corpus.ids_missing"):
+        prepare(path, store=store, is_writer=False)
     assert not store.exists()
     whole = prepare(path, store=store).train.stream.tolist()
-    assert prepare(path, store=store, is_stored=True).train.stream.tolist() == whole
+    assert prepare(path, store=store, is_writer=False).train.stream.tolist() == whole
 
 
 @pytest.mark.parametrize("num_renames", [0, 1])
-def test_ids_of_other_settings_are_not_taken_for_one_s_own_after_a_kill(
+def test_after_a_kill_ids_are_never_taken_with_the_record_of_others(
     path: Path, monkeypatch: pytest.MonkeyPatch, num_renames: int
 ) -> None:
     """Killed before, or between, the two renames that put other ids in place."""
@@ -232,30 +264,39 @@ def test_a_changed_file_has_other_ids(path: Path) -> None:
     store = path.parent / "store"
     prepare(path, store=store)
     path.write_text("\n".join(LINES[::-1]), encoding="utf-8")
-    assert prepare(path, store=store).fingerprint == fingerprint_of(LargeFile(path))
+    assert prepare(path, store=store).fingerprint == fingerprint_of(TextFile(path))
 
 
 def test_a_corpus_without_a_word_for_the_tokenizer_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "tales.txt"
     path.write_text("Привет, мир\n" * 50, encoding="utf-8")
-    with pytest.raises(CorpusError, match=r"tales\.txt has too few documents.*classic"):
+    with raises_code(CorpusError, "corpus.no_words"):
         prepare(path, style="classic", store=tmp_path / "store")
     assert not (tmp_path / "store").exists()
 
 
 @pytest.mark.parametrize("is_split", [True, False])
-def test_it_is_told_how_far_the_numbering_is(
+def test_progress_is_reported_in_shares_of_the_corpus(
     path: Path, monkeypatch: pytest.MonkeyPatch, is_split: bool
 ) -> None:
-    monkeypatch.setattr(large_corpus, "_DOCUMENTS_BETWEEN_WORDS", 500)
+    monkeypatch.setattr(encoding, "DOCUMENTS_PER_REPORT", 500)
     shares: list[float] = []
     parts = {} if is_split else {"valid": read_documents(path), "test": read_documents(path)}
-    prepare(path, on_progress=shares.append, **parts)
+    prepare_corpus(
+        read_documents(path),
+        tokenizer=make_tokenizer("words"),
+        min_frequency=2,
+        split_seed=0,
+        store=IdStore(folder=path.parent / "store", on_progress=shares.append),
+        **parts,
+    )
     num_documents = sum(line != "--" for line in LINES)
     assert shares == pytest.approx([n / num_documents for n in range(500, 2700, 500)], rel=0.05)
 
 
-def test_too_many_tokens_to_count_are_said(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_note_says_that_there_are_too_many_tokens_to_count(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert prepare(path).is_countable
     monkeypatch.setattr(preparation, "MAX_COUNTED_TOKENS", 100)
     corpus = prepare(path)

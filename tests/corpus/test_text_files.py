@@ -3,10 +3,10 @@ from pathlib import Path
 
 import pytest
 
-from lorelm.corpus import large_files
+from lorelm.corpus import text_files
 from lorelm.corpus.documents import ReadingOptions
-from lorelm.corpus.large_files import LargeFile
 from lorelm.corpus.readers import read_documents
+from lorelm.corpus.text_files import TextFile
 from lorelm.errors import CorpusError
 
 TEXT = "\n".join(f"Line {i}, naïve “words” 🧙" if i % 7 else " \t" for i in range(200)) + "\n"
@@ -14,8 +14,8 @@ TEXT = "\n".join(f"Line {i}, naïve “words” 🧙" if i % 7 else " \t" for i 
 
 @pytest.fixture(autouse=True)
 def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(large_files, "LARGE_FILE_BYTES", 100)
-    monkeypatch.setattr(large_files, "_BLOCK_BYTES", 64)
+    monkeypatch.setattr(text_files, "LARGE_FILE_BYTES", 100)
+    monkeypatch.setattr(text_files, "BLOCK_BYTES", 64)
 
 
 @pytest.mark.parametrize("line_break", ["\n", "\r\n", "\r"])
@@ -25,8 +25,8 @@ def test_the_documents_are_those_of_a_small_file(
 ) -> None:
     path = write("corpus.txt", mark + TEXT.replace("\n", line_break).encode())
     large = read_documents(path)
-    assert isinstance(large.texts, LargeFile)
-    monkeypatch.setattr(large_files, "LARGE_FILE_BYTES", 1 << 20)
+    assert isinstance(large.texts, TextFile)
+    monkeypatch.setattr(text_files, "LARGE_FILE_BYTES", 1 << 20)
     small = read_documents(path)
     assert list(large.texts) == small.texts
     assert len(large) == len(small)
@@ -53,15 +53,15 @@ def test_damage_is_told_with_its_line(
 def test_a_line_that_does_not_end_is_refused_before_it_fills_the_memory(
     write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, line_break: str
 ) -> None:
-    monkeypatch.setattr(large_files, "_MAX_LINE_BYTES", 1 << 20)
+    monkeypatch.setattr(text_files, "MAX_LINE_BYTES", 1 << 20)
     path = write("corpus.txt", TEXT + "fox " * (1 << 20) + line_break)
-    monkeypatch.setattr(large_files, "_BLOCK_BYTES", 64 << 10)
+    monkeypatch.setattr(text_files, "BLOCK_BYTES", 64 << 10)
     sizes = []
     with pytest.raises(CorpusError, match=r"line 201 of .*corpus\.txt is longer than 1 MB"):
-        sizes.extend(map(len, LargeFile(path)))
+        sizes.extend(map(len, TextFile(path)))
     assert max(sizes) < 100
-    monkeypatch.setattr(large_files, "_MAX_LINE_BYTES", 8 << 20)
-    assert len(LargeFile(path)) > len(sizes)
+    monkeypatch.setattr(text_files, "MAX_LINE_BYTES", 8 << 20)
+    assert len(TextFile(path)) > len(sizes)
 
 
 @pytest.mark.parametrize(
@@ -81,5 +81,5 @@ def test_other_files_are_read_as_ever(
 
 
 def test_the_head_is_the_first_documents(write: Callable[..., Path]) -> None:
-    texts = LargeFile(write("corpus.txt", "one\n\ntwo\nthree\n" * 30))
+    texts = TextFile(write("corpus.txt", "one\n\ntwo\nthree\n" * 30))
     assert texts.head(6) == ["one", "two"]
