@@ -23,8 +23,8 @@ from lorelm.corpus.preparation import Corpus, prepare_corpus
 from lorelm.corpus.readers import read_documents
 from lorelm.corpus.tokenizer import make_tokenizer
 from lorelm.corpus.vocabulary import UNK_ID, Vocabulary
-from lorelm.training.listener import TrainingListener
-from lorelm.training.output_loss import output_loss
+from lorelm.training.initial_checkpoint import initial_model
+from lorelm.training.losses import output_loss
 from lorelm.training.recipe import Recipe
 from lorelm.training.trainer import Trainer
 
@@ -124,7 +124,7 @@ def measure_training(path: Path, store: Path) -> None:
 
 
 def _step_milliseconds(corpus: Corpus, recipe: Recipe) -> float:
-    trainer = Trainer(corpus, recipe, device=torch.device("cpu"), listener=TrainingListener())
+    trainer = Trainer(initial_model(corpus, recipe, torch.device("cpu")), corpus, recipe)
     times = []
     for _ in range(_STEPS):
         started = time.perf_counter()

@@ -26,10 +26,10 @@ from lorelm.corpus.tokenizer import make_tokenizer
 from lorelm.evaluation.perplexity import perplexity
 from lorelm.model.config import ModelConfig
 from lorelm.model.lstm import LSTMLanguageModel
-from lorelm.training.listener import TrainingListener
+from lorelm.training.initial_checkpoint import initial_model
+from lorelm.training.losses import validation_loss
 from lorelm.training.recipe import Recipe
 from lorelm.training.trainer import Trainer
-from lorelm.training.validation import validation_loss
 from quality import BenchCorpus, films
 
 import torch
@@ -129,22 +129,27 @@ class PlainTraining:
         return perplexity(loss)
 
 
-class TimedTraining(TrainingListener):
-    """A Trainer with a clock that stands still while it validates."""
+class TimedTrainer(Trainer):
+    """A Trainer that times each update, without validation."""
+
+    def update(self) -> None:
+        watch = Stopwatch()
+        super().update()
+        self.last_step = watch.stop(self.step_tokens)
+
+
+class TimedTraining:
+    """A training run by a TimedTrainer."""
 
     def __init__(self, corpus: Corpus, recipe: Recipe) -> None:
-        self._trainer = Trainer(corpus, recipe, device=CPU, listener=self)
-
-    def on_step(self, *, num_tokens: int) -> None:
-        self._step = self._watch.stop(num_tokens)
+        self._trainer = TimedTrainer(initial_model(corpus, recipe, CPU), corpus, recipe)
 
     def epoch(self) -> Iterator[Step]:
         """Trains for an epoch; yields each step."""
-        num_epochs = len(self._trainer.epochs)
-        while len(self._trainer.epochs) == num_epochs:
-            self._watch = Stopwatch()
-            self._trainer.step()
-            yield self._step
+        report = None
+        while report is None:
+            report = self._trainer.step()
+            yield self._trainer.last_step
 
     def validate(self) -> float:
         """The perplexity of the validation part, measured at the end of the epoch."""

@@ -20,8 +20,9 @@ from tests.bundle.importing.foreign import WORDS, ForeignModel
 
 from lorelm.bundle.importing.importer import import_model
 from lorelm.corpus.documents import Documents
+from lorelm.training.options import TrainingOptions
 from lorelm.training.recipe import Recipe
-from lorelm.training.train import TrainingOptions, train
+from lorelm.training.train import train
 
 settings.register_profile("lorelm", deadline=None, max_examples=100)
 settings.load_profile("lorelm")

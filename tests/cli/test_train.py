@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from lorelm.bundle import Bundle
-from lorelm.cli.train import _read_again, _stop_on_signal
+from lorelm.cli.train import _reread, _stop_on_signal
 from lorelm.corpus.documents import Documents, ReadingOptions
 from lorelm.corpus.readers import read_documents
 
@@ -195,12 +195,12 @@ def test_a_run_with_a_validation_file_alone_is_resumed_with_the_same_parts(
     assert facts.valid_documents == len(read_documents(tales_csv))
 
 
-def test_shakespeare_is_read_again_beside_a_folder_of_that_name(tmp_path: Path) -> None:
+def test_shakespeare_is_reread_beside_a_folder_of_that_name(tmp_path: Path) -> None:
     """As `lorelm train shakespeare --out shakespeare` makes one."""
     begun = read_documents("shakespeare", ReadingOptions())
     (tmp_path / "shakespeare").mkdir()
     assert begun.file is not None
-    again = _read_again(dataclasses.asdict(begun.file), str(tmp_path))
+    again = _reread(dataclasses.asdict(begun.file), str(tmp_path))
     assert list(again.texts[:100]) == list(begun.texts[:100])
 
 

@@ -8,7 +8,7 @@ from lorelm.cli.training_display import TrainingDisplay
 from lorelm.corpus.documents import Documents
 from lorelm.corpus.preparation import prepare_corpus
 from lorelm.corpus.tokenizer import make_tokenizer
-from lorelm.training.listener import EpochReport
+from lorelm.training.callbacks import EpochReport
 from lorelm.training.recipe import Recipe
 
 

@@ -17,11 +17,12 @@ from hypothesis import strategies as st
 from lorelm.bundle.layout import CHECKPOINT
 from lorelm.corpus.preparation import Corpus
 from lorelm.errors import CheckpointError, TrainingStoppedError
+from lorelm.training.callbacks import TrainingCallback
 from lorelm.training.checkpoint import Checkpoint, CheckpointWriter, Snapshot, last_checkpoint
-from lorelm.training.listener import TrainingListener
-from lorelm.training.loop import CheckpointSettings, fit
+from lorelm.training.loop import CheckpointSettings
 from lorelm.training.recipe import Recipe
 
+from .fitting import fit_recipe
 from .test_loop import StopAfter
 
 NUM_BYTES = 40_000
@@ -177,7 +178,7 @@ def test_the_writer_tells_once_what_went_wrong_and_which_checkpoint_is_left(
     assert Checkpoint.load(tmp_path).snapshot.facts["window"] == 2
 
 
-class FullDisk(TrainingListener):
+class FullDisk(TrainingCallback):
     """Fills the disk after some steps."""
 
     def __init__(self, ballast: Path, *, after: int) -> None:
@@ -197,18 +198,17 @@ def test_training_goes_on_when_the_disk_is_full(
     corpus: Corpus, tiny_recipe: Recipe, small_disk: Path
 ) -> None:
     recipe = dataclasses.replace(tiny_recipe, epochs=3)
-    listener = FullDisk(small_disk / "ballast", after=20)
+    callback = FullDisk(small_disk / "ballast", after=20)
     settings = CheckpointSettings(out=small_disk / "run", run={}, steps=1)
-    cpu = torch.device("cpu")
-    result = fit(corpus, recipe, device=cpu, listener=listener, checkpoints=settings)
+    result = fit_recipe(corpus, recipe, callback=callback, checkpoints=settings)
     assert [report.epoch for report in result.epochs] == [1, 2, 3]
-    (problem,) = listener.problems
+    (problem,) = callback.problems
     assert re.search(r"No space left on device \(free \d\.\d MB for it\); the last good", problem)
     assert problem.endswith("and training goes on")
     assert [file.name for file in settings.out.iterdir()] == [CHECKPOINT]
     left = Checkpoint.load(settings.out).snapshot
     assert f"the last good one is of {left.description}" in problem
-    resumed = fit(corpus, recipe, device=cpu, listener=TrainingListener(), resume=left)
+    resumed = fit_recipe(corpus, recipe, resume=left)
     expected, found = result.model.state_dict(), resumed.model.state_dict()
     assert all(torch.equal(found[name], expected[name]) for name in expected)
 
@@ -216,24 +216,18 @@ def test_training_goes_on_when_the_disk_is_full(
 def test_a_run_that_is_stopped_on_a_full_disk_says_what_is_left(
     corpus: Corpus, tiny_recipe: Recipe, small_disk: Path
 ) -> None:
-    listener = FullDisk(small_disk / "ballast", after=20)
+    callback = FullDisk(small_disk / "ballast", after=20)
     settings = CheckpointSettings(out=small_disk / "run", run={}, steps=15)
     stop = threading.Event()
 
     def run(**others: object) -> str:
         with pytest.raises(TrainingStoppedError) as stopped:
-            fit(
-                corpus,
-                tiny_recipe,
-                device=torch.device("cpu"),
-                listener=listener,
-                checkpoints=settings,
-                stop=stop,
-                **others,
+            fit_recipe(
+                corpus, tiny_recipe, callback=callback, checkpoints=settings, stop=stop, **others
             )
         return str(stopped.value)
 
-    listener.on_problem = lambda message: stop.set()  # type: ignore[method-assign]
+    callback.on_problem = lambda message: stop.set()  # type: ignore[method-assign]
     expected = (
         "stopped; the last checkpoint is of epoch 1, step 15: go on with lorelm train --resume "
         f"{settings.out}"
@@ -249,19 +243,13 @@ def test_a_first_checkpoint_that_cannot_be_written_ends_the_run(
     corpus: Corpus, tiny_recipe: Recipe, tmp_path: Path
 ) -> None:
     settings = CheckpointSettings(out=tmp_path / "run", run={})
-    listener = StopAfter(1)
+    callback = StopAfter(1)
     with (
         largest_file(NUM_BYTES // 2),
         pytest.raises(CheckpointError, match=rf"{CHECKPOINT} cannot be written: .*too large"),
     ):
-        fit(
-            corpus,
-            tiny_recipe,
-            device=torch.device("cpu"),
-            listener=listener,
-            checkpoints=settings,
-        )
-    assert not listener.stop.is_set()
+        fit_recipe(corpus, tiny_recipe, callback=callback, checkpoints=settings)
+    assert not callback.stop.is_set()
     assert list(tmp_path.iterdir()) == []
 
 
@@ -270,19 +258,18 @@ def test_a_run_leaves_a_checkpoint_of_its_end(
 ) -> None:
     recipe = dataclasses.replace(tiny_recipe, epochs=2)
     settings = CheckpointSettings(out=tmp_path, run={}, seconds=1e9)
-    cpu = torch.device("cpu")
-    result = fit(corpus, recipe, device=cpu, listener=TrainingListener(), checkpoints=settings)
+    result = fit_recipe(corpus, recipe, checkpoints=settings)
     end = Checkpoint.load(tmp_path).snapshot
     assert end.description == "the end of epoch 2, the last"
-    listener = StopAfter(1)
-    again = fit(corpus, recipe, device=cpu, listener=listener, resume=end)
-    assert not listener.stop.is_set()
+    callback = StopAfter(1)
+    again = fit_recipe(corpus, recipe, callback=callback, resume=end)
+    assert not callback.stop.is_set()
     assert again.epochs == result.epochs
     expected, found = result.model.state_dict(), again.model.state_dict()
     assert all(torch.equal(found[name], expected[name]) for name in expected)
 
 
-class LookAfter(TrainingListener):
+class LookAfter(TrainingCallback):
     """Reads the checkpoint after the first step, and stops."""
 
     def __init__(self, path: Path) -> None:
@@ -297,18 +284,18 @@ class LookAfter(TrainingListener):
 def test_a_resumed_run_writes_nothing_before_its_first_step(
     corpus: Corpus, tiny_recipe: Recipe, tmp_path: Path
 ) -> None:
-    listener = LookAfter(tmp_path / CHECKPOINT)
+    callback = LookAfter(tmp_path / CHECKPOINT)
     settings = CheckpointSettings(out=tmp_path, run={"number": 1})
-    arguments = {"device": torch.device("cpu"), "listener": listener, "stop": listener.stop}
+    arguments = {"callback": callback, "stop": callback.stop}
     with pytest.raises(TrainingStoppedError):
-        fit(corpus, tiny_recipe, checkpoints=settings, **arguments)
+        fit_recipe(corpus, tiny_recipe, checkpoints=settings, **arguments)
     before = (tmp_path / CHECKPOINT).read_bytes()
-    listener.found = b""
+    callback.found = b""
     settings = dataclasses.replace(settings, run={"number": 2})
     resume = Checkpoint.load(tmp_path).snapshot
     with pytest.raises(TrainingStoppedError):
-        fit(corpus, tiny_recipe, checkpoints=settings, resume=resume, **arguments)
-    assert listener.found == before
+        fit_recipe(corpus, tiny_recipe, checkpoints=settings, resume=resume, **arguments)
+    assert callback.found == before
     assert Checkpoint.load(tmp_path).run == {"number": 2}
 
 

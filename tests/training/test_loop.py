@@ -12,13 +12,15 @@ from lorelm.corpus.preparation import Corpus, prepare_corpus
 from lorelm.corpus.tokenizer import make_tokenizer
 from lorelm.errors import CorpusError, RecipeError, TrainingStoppedError
 from lorelm.model.lstm import LSTMLanguageModel
+from lorelm.training.callbacks import EpochReport, TrainingCallback
 from lorelm.training.checkpoint import Checkpoint
 from lorelm.training.device import has_bfloat16
-from lorelm.training.listener import EpochReport, TrainingListener
-from lorelm.training.loop import CheckpointSettings, fit
+from lorelm.training.loop import CheckpointSettings
+from lorelm.training.losses import validation_loss
 from lorelm.training.recipe import Recipe
 from lorelm.training.trainer import TrainedModel
-from lorelm.training.validation import validation_loss
+
+from .fitting import fit_recipe
 
 CPU = torch.device("cpu")
 NEEDS_BFLOAT16 = pytest.mark.skipif(not has_bfloat16(CPU), reason="this processor has no bfloat16")
@@ -26,7 +28,7 @@ NEEDS_BFLOAT16 = pytest.mark.skipif(not has_bfloat16(CPU), reason="this processo
 
 def trained(corpus: Corpus, recipe: Recipe, **changes: object) -> TrainedModel:
     recipe = dataclasses.replace(recipe, **changes)
-    return fit(corpus, recipe, device=CPU, listener=TrainingListener())
+    return fit_recipe(corpus, recipe)
 
 
 def test_the_same_seed_gives_the_same_weights(corpus: Corpus, tiny_recipe: Recipe) -> None:
@@ -109,7 +111,7 @@ def test_bfloat16_lands_where_float32_does(corpus: Corpus, tiny_recipe: Recipe) 
     assert sum(half) / 4 == pytest.approx(sum(full) / 4, abs=noise)
 
 
-class StopAfter(TrainingListener):
+class StopAfter(TrainingCallback):
     """Asks the run to stop after some steps, as Ctrl-C does."""
 
     def __init__(self, num_steps: int) -> None:
@@ -148,31 +150,18 @@ def test_a_stopped_run_goes_on_to_the_very_weights_of_an_uninterrupted_one(
     recipe = dataclasses.replace(tiny_recipe, epochs=3, **settings)
     whole = trained(corpus, recipe)
     checkpoints = CheckpointSettings(out=tmp_path, run={})
-    listener = StopAfter(num_steps)
+    callback = StopAfter(num_steps)
     with pytest.raises(TrainingStoppedError, match=f"lorelm train --resume {tmp_path}"):
-        fit(
-            corpus,
-            recipe,
-            device=CPU,
-            listener=listener,
-            checkpoints=checkpoints,
-            stop=listener.stop,
-        )
+        fit_recipe(corpus, recipe, callback=callback, checkpoints=checkpoints, stop=callback.stop)
     torch.manual_seed(99)  # another process has other random numbers
-    resumed = fit(
-        corpus,
-        recipe,
-        device=CPU,
-        listener=TrainingListener(),
-        resume=Checkpoint.load(tmp_path).snapshot,
-    )
+    resumed = fit_recipe(corpus, recipe, resume=Checkpoint.load(tmp_path).snapshot)
     expected, found = whole.model.state_dict(), resumed.model.state_dict()
     assert all(torch.equal(found[name], expected[name]) for name in expected)
     assert [r.valid_loss for r in resumed.epochs] == [r.valid_loss for r in whole.epochs]
     assert [r.train_loss for r in resumed.epochs] == [r.train_loss for r in whole.epochs]
 
 
-class Ruin(TrainingListener):
+class Ruin(TrainingCallback):
     """Spoils the weights at the end of an epoch, so often."""
 
     def __init__(self, *, epoch: int, times: int) -> None:
@@ -191,13 +180,13 @@ class Ruin(TrainingListener):
 def test_after_an_explosion_training_goes_back_with_half_the_learning_rate(
     corpus: Corpus, tiny_recipe: Recipe, tmp_path: Path
 ) -> None:
-    listener = Ruin(epoch=3, times=2)
+    callback = Ruin(epoch=3, times=2)
     checkpoints = CheckpointSettings(out=tmp_path, run={}, steps=10)
     recipe = dataclasses.replace(tiny_recipe, epochs=5)
-    result = fit(corpus, recipe, device=CPU, listener=listener, checkpoints=checkpoints)
-    assert len(listener.problems) == 2
-    assert "back to epoch 3, step" in listener.problems[0]
-    assert "half the learning rate" in listener.problems[0]
+    result = fit_recipe(corpus, recipe, callback=callback, checkpoints=checkpoints)
+    assert len(callback.problems) == 2
+    assert "back to epoch 3, step" in callback.problems[0]
+    assert "half the learning rate" in callback.problems[0]
     assert [report.epoch for report in result.epochs] == [1, 2, 3, 4, 5]
     rates = [report.learning_rate for report in result.epochs]
     assert rates[1] == tiny_recipe.learning_rate
@@ -208,10 +197,10 @@ def test_after_an_explosion_training_goes_back_with_half_the_learning_rate(
 def test_a_loss_that_explodes_again_and_again_says_what_to_do(
     corpus: Corpus, tiny_recipe: Recipe
 ) -> None:
-    listener = Ruin(epoch=1, times=99)
+    callback = Ruin(epoch=1, times=99)
     with pytest.raises(RecipeError, match=r"3 times: begin anew with a lower --learning-rate$"):
-        fit(corpus, tiny_recipe, device=CPU, listener=listener)
-    assert len(listener.problems) == 3
+        fit_recipe(corpus, tiny_recipe, callback=callback)
+    assert len(callback.problems) == 3
 
 
 def test_a_resumed_run_has_no_more_halvings_than_it_had(
@@ -220,20 +209,19 @@ def test_a_resumed_run_has_no_more_halvings_than_it_had(
     checkpoints = CheckpointSettings(out=tmp_path, run={}, steps=10)
     advice = f"begin anew with a lower --learning-rate, in another .* {tmp_path / CHECKPOINT}$"
     for num_problems, resume in (3, None), (0, tmp_path):
-        listener = Ruin(epoch=1, times=99)
+        callback = Ruin(epoch=1, times=99)
         with pytest.raises(RecipeError, match=advice):
-            fit(
+            fit_recipe(
                 corpus,
                 tiny_recipe,
-                device=CPU,
-                listener=listener,
+                callback=callback,
                 checkpoints=checkpoints,
                 resume=resume and Checkpoint.load(resume).snapshot,
             )
-        assert len(listener.problems) == num_problems
+        assert len(callback.problems) == num_problems
 
 
-class Heard(TrainingListener):
+class Heard(TrainingCallback):
     def __init__(self) -> None:
         self.problems: list[str] = []
 
@@ -266,12 +254,12 @@ def test_a_loss_far_above_that_of_a_guess_is_an_explosion_found_in_twenty_steps(
     corpus: Corpus, tiny_recipe: Recipe
 ) -> None:
     recipe = dataclasses.replace(tiny_recipe, bptt=4, epochs=3)  # 112 steps an epoch
-    listener = RuinMildly(step=60)
-    result = fit(corpus, recipe, device=CPU, listener=listener)
-    assert listener.problems == [
-        "the loss exploded: back to epoch 1, step 0 with half the learning rate"
+    callback = RuinMildly(step=60)
+    result = fit_recipe(corpus, recipe, callback=callback)
+    assert callback.problems == [
+        "the loss diverged: back to epoch 1, step 0 with half the learning rate"
     ]
-    assert listener.steps_to_problem == 20
+    assert callback.steps_to_problem == 20
     assert result.best.valid_perplexity < 10
 
 
@@ -288,7 +276,7 @@ def test_an_epoch_that_is_worse_than_a_guess_throughout_is_an_explosion(
     heard = Heard()
     begun = {name: weight.numpy() for name, weight in weights.items()}
     with pytest.raises(RecipeError, match="begin anew with a lower --learning-rate"):
-        fit(corpus, recipe, device=CPU, listener=heard, initial_weights=begun)
+        fit_recipe(corpus, recipe, callback=heard, weights=begun)
     assert len(heard.problems) == 3
 
 
@@ -306,7 +294,7 @@ def test_a_text_that_training_does_not_foretell_is_no_explosion(
     )
     heard = Heard()
     recipe = dataclasses.replace(tiny_recipe, epochs=5)
-    result = fit(corpus, recipe, device=CPU, listener=heard)
+    result = fit_recipe(corpus, recipe, callback=heard)
     assert result.epochs[-1].valid_loss > math.log(len(corpus.vocabulary)) + 1
     assert heard.problems == []
 

@@ -19,9 +19,10 @@ from lorelm.corpus.documents import Documents
 from lorelm.corpus.readers import read_documents
 from lorelm.errors import RecipeError
 from lorelm.training.checkpoint import Checkpoint
-from lorelm.training.processes import ALONE, Processes
+from lorelm.training.options import RunContext, TrainingOptions
+from lorelm.training.processes import SINGLE_PROCESS, Processes
 from lorelm.training.recipe import Recipe
-from lorelm.training.train import TrainingOptions, train
+from lorelm.training.train import train
 
 from .test_loop import REGULARISED
 
@@ -136,7 +137,7 @@ def test_torchrun_starts_a_killed_process_again_and_stops_both_for_one_to_go_on(
         Recipe(**checkpoint.run["recipe"]),
         out=out,
         options=TrainingOptions(device="cpu"),
-        resume=checkpoint,
+        context=RunContext(resume=checkpoint),
     )
     assert losses(out) == pytest.approx(losses(folder / "one"), rel=1e-3)
 
@@ -224,6 +225,6 @@ def test_a_batch_without_a_column_for_each_process_is_refused() -> None:
 
 def test_each_process_of_a_machine_has_a_device_of_its_own() -> None:
     second = Processes(rank=9, size=16, local_rank=1)
-    assert second.own_device(torch.device("cuda")) == torch.device("cuda", 1)
-    assert second.own_device(torch.device("cpu")) == torch.device("cpu")
-    assert ALONE.own_device(torch.device("cuda")) == torch.device("cuda")
+    assert second.local_device(torch.device("cuda")) == torch.device("cuda", 1)
+    assert second.local_device(torch.device("cpu")) == torch.device("cpu")
+    assert SINGLE_PROCESS.local_device(torch.device("cuda")) == torch.device("cuda")

@@ -7,7 +7,7 @@ from torch import Tensor
 from lorelm.model.config import ModelConfig
 from lorelm.model.lstm import LSTMLanguageModel
 from lorelm.training.recipe import Recipe
-from lorelm.training.regularisation import Pass, RegularisedModel
+from lorelm.training.regularisation import ForwardOutput, RegularisedModel, WeightAverage
 
 SHARES = ("dropout", "word_dropout", "recurrent_dropout")
 PENALTIES = ("activation_penalty", "temporal_penalty")
@@ -20,7 +20,9 @@ def small_model(*, num_layers: int = 2) -> LSTMLanguageModel:
     return LSTMLanguageModel(ModelConfig(**sizes, num_layers=num_layers)).train()
 
 
-def run(model: LSTMLanguageModel, *, columns: slice = slice(None), **settings: object) -> Pass:
+def run(
+    model: LSTMLanguageModel, *, columns: slice = slice(None), **settings: object
+) -> ForwardOutput:
     recipe = dataclasses.replace(Recipe.load("classic"), batch_size=4, **(OFF | settings))
     torch.manual_seed(1)
     state = model.initial_state(4)
@@ -81,3 +83,46 @@ def test_the_penalties_are_the_mean_squares_of_outputs_and_changes() -> None:
     temporal = run(model, temporal_penalty=3.0).penalty
     torch.testing.assert_close(activation, 2 * (outputs_TBH**2).mean())
     torch.testing.assert_close(temporal, 3 * (outputs_TBH.diff(dim=0) ** 2).mean())
+
+
+def constant_model(*, value: float, tied: bool = False) -> LSTMLanguageModel:
+    """A small model all of whose weights are this value."""
+    config = ModelConfig(
+        vocabulary_size=5, embedding_size=2, hidden_size=2, num_layers=1, tied=tied
+    )
+    made = LSTMLanguageModel(config)
+    fill(made, value)
+    return made
+
+
+def fill(model: LSTMLanguageModel, value: float) -> None:
+    for parameter in model.parameters():
+        parameter.data.fill_(value)
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_the_average_is_the_one_worked_by_hand(tied: bool) -> None:
+    trained = constant_model(value=1.0, tied=tied)
+    average = WeightAverage(trained, decay=0.2)
+    fill(trained, 12.0)
+    average.update(1)  # a share of (1 + 1) / (10 + 1) of the old one: 1 * 2/11 + 12 * 9/11
+    assert average.model.fc.weight[0, 0].item() == pytest.approx(10.0)
+    fill(trained, 20.0)
+    average.update(2)  # (1 + 2) / (10 + 2) would be more than 0.2: 10 * 0.2 + 20 * 0.8
+    for weights in average.model.parameters():
+        torch.testing.assert_close(weights, torch.full_like(weights, 18.0))
+    assert trained.fc.weight[0, 0].item() == 20.0
+    assert (average.model.fc.weight is average.model.embedding.weight) is tied
+
+
+def test_a_decay_of_0_is_the_model_itself() -> None:
+    trained = constant_model(value=1.0)
+    average = WeightAverage(trained, decay=0)
+    average.update(1)
+    assert average.model is trained
+    assert trained.fc.weight.requires_grad
+
+
+def test_the_average_is_not_trained() -> None:
+    average = WeightAverage(constant_model(value=1.0), decay=0.9)
+    assert not any(weights.requires_grad for weights in average.model.parameters())

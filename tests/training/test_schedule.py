@@ -1,7 +1,9 @@
+from collections.abc import Callable
+
 import pytest
 
 from lorelm.training.recipe import Recipe
-from lorelm.training.schedule import LearningRate, cosine
+from lorelm.training.schedule import LearningRate, TrainingHorizon, cosine
 
 
 @pytest.mark.parametrize(
@@ -65,3 +67,46 @@ def test_what_is_restored_goes_on_as_it_was() -> None:
     for one in (rate, restored):
         one.on_validation(5.5)
     assert restored.at(0.5) == rate.at(0.5) == pytest.approx(0.08 / 2 * 0.25**2)
+
+
+def progress_of(horizon: TrainingHorizon, num_updates: int, seconds: float) -> float:
+    return horizon.progress(num_updates=num_updates, updates_per_epoch=2, seconds=seconds)
+
+
+def test_a_run_without_a_time_ends_with_its_epochs() -> None:
+    horizon = TrainingHorizon(epochs=2)
+    expected = [0, 0.25, 0.5, 0.75, 1, 1]
+    assert [progress_of(horizon, n, 1e9) for n in range(6)] == expected
+
+
+def test_a_run_without_epochs_ends_with_its_time() -> None:
+    expected = [0, 0.25, 0.5, 0.75, 1, 1]
+    assert [progress_of(TrainingHorizon(seconds=4), 99, s) for s in range(6)] == expected
+    assert progress_of(TrainingHorizon(seconds=0), 0, 0) == 1
+
+
+@pytest.mark.parametrize(("num_updates", "seconds", "progress"), [(3, 1, 0.75), (1, 1.5, 0.375)])
+def test_a_run_ends_with_its_epochs_or_its_time(
+    num_updates: int, seconds: float, progress: float
+) -> None:
+    assert progress_of(TrainingHorizon(epochs=2, seconds=4), num_updates, seconds) == progress
+
+
+@pytest.mark.parametrize(
+    "seconds_per_update",
+    [
+        pytest.param(lambda now: 0.3 if now > 50 else 0.1, id="slower half way"),
+        pytest.param(lambda now: 0.1 if now > 50 else 0.3, id="faster half way"),
+        pytest.param(lambda now: 9.0 if 40 < now < 42 else 0.2, id="interrupted"),
+    ],
+)
+def test_the_learning_rate_has_come_down_when_the_time_is_over(
+    seconds_per_update: Callable[[float], float],
+) -> None:
+    horizon, now, progresses = TrainingHorizon(seconds=100), 0.0, [0.0]
+    while progresses[-1] < 1:
+        now += seconds_per_update(now)
+        progresses.append(progress_of(horizon, len(progresses), now))
+    assert now == pytest.approx(100, abs=0.4)
+    assert progresses[-2] > 0.99
+    assert progresses == sorted(progresses)

@@ -8,11 +8,12 @@ from lorelm.bundle import Bundle
 from lorelm.corpus.documents import Documents
 from lorelm.errors import InputError, MissingExtraError
 from lorelm.model.lstm import LSTMLanguageModel
+from lorelm.training.callbacks import EpochReport, TrainingCallback
 from lorelm.training.checkpoint import Checkpoint
-from lorelm.training.listener import EpochReport, TrainingListener
+from lorelm.training.options import RunContext, TrainingOptions
 from lorelm.training.recipe import Recipe
 from lorelm.training.tensorboard import TensorBoardLog
-from lorelm.training.train import TrainingOptions, train
+from lorelm.training.train import train
 
 from .test_checkpoint import fill
 
@@ -41,7 +42,7 @@ def test_the_event_file_holds_the_figures_of_each_epoch(
         assert [scalar.value for scalar in scalars] == pytest.approx(expected)
 
 
-class PowerCut(TrainingListener):
+class PowerCut(TrainingCallback):
     def on_epoch(self, report: EpochReport, model: LSTMLanguageModel) -> None:
         if report.epoch == 2:
             raise SystemExit
@@ -56,15 +57,15 @@ def test_epochs_that_come_again_after_an_interruption_are_shown_once(
     options = TrainingOptions(device="cpu", tensorboard=str(tmp_path / "board"))
     recipe = dataclasses.replace(tiny_recipe, epochs=3)
     with pytest.raises(SystemExit):  # the only checkpoint is that of the beginning
-        train(tales, recipe, out=out, options=options, listener=PowerCut())
-    train(tales, recipe, out=out, options=options, resume=Checkpoint.load(out))
+        train(tales, recipe, out=out, options=options, context=RunContext(callback=PowerCut()))
+    train(tales, recipe, out=out, options=options, context=RunContext(resume=Checkpoint.load(out)))
     events = EventAccumulator(str(tmp_path / "board"))
     events.Reload()
     scalars = events.Scalars("loss/valid")
     assert [scalar.step for scalar in scalars] == [1, 2, 3]
 
 
-class FullDisk(TrainingListener):
+class FullDisk(TrainingCallback):
     def __init__(self, ballast: Path) -> None:
         self.ballast = ballast
         self.problems: list[str] = []
@@ -82,11 +83,17 @@ def test_training_goes_on_without_it_when_its_disk_is_full(
     tales: Documents, tiny_recipe: Recipe, tmp_path: Path, small_disk: Path
 ) -> None:
     options = TrainingOptions(device="cpu", tensorboard=str(small_disk / "board"))
-    listener = FullDisk(small_disk / "ballast")
+    callback = FullDisk(small_disk / "ballast")
     recipe = dataclasses.replace(tiny_recipe, epochs=30)  # a page of the disk holds some
-    train(tales, recipe, out=tmp_path / "model", options=options, listener=listener)
+    train(
+        tales,
+        recipe,
+        out=tmp_path / "model",
+        options=options,
+        context=RunContext(callback=callback),
+    )
     assert len(Bundle.load(tmp_path / "model").metrics()) == 30
-    (problem,) = listener.problems
+    (problem,) = callback.problems
     assert "board for TensorBoard cannot be written: No space left on device" in problem
     assert problem.endswith("training goes on without it")
 
@@ -97,7 +104,7 @@ def test_without_tensorboard_it_says_what_to_install(
     monkeypatch.delitem(sys.modules, "torch.utils.tensorboard", raising=False)
     monkeypatch.setitem(sys.modules, "tensorboard", None)
     with pytest.raises(MissingExtraError, match=r"TensorBoard .*lorelm\[tensorboard\]"):
-        TensorBoardLog(tmp_path / "board", TrainingListener())
+        TensorBoardLog(tmp_path / "board", TrainingCallback())
     assert not (tmp_path / "board").exists()
 
 

@@ -20,10 +20,11 @@ from lorelm.corpus.readers import read_documents
 from lorelm.errors import BundleError, CorpusError, RecipeError, TrainingStoppedError
 from lorelm.evaluation.trained_corpus import find_trained_corpus
 from lorelm.model.lstm import LSTMLanguageModel
+from lorelm.training.callbacks import EpochReport, TrainingCallback
 from lorelm.training.checkpoint import Checkpoint
-from lorelm.training.listener import EpochReport, TrainingListener
+from lorelm.training.options import RunContext, TrainingOptions
 from lorelm.training.recipe import Recipe
-from lorelm.training.train import TrainingOptions, train
+from lorelm.training.train import train
 
 from .test_checkpoint import fill
 
@@ -94,7 +95,7 @@ def test_a_folder_of_other_things_is_refused_before_training(
     assert [file.name for file in tmp_path.iterdir()] == ["thesis.docx"]
 
 
-class FirstEpoch(TrainingListener):
+class FirstEpoch(TrainingCallback):
     """Does something after the first epoch, and hears what went wrong."""
 
     def __init__(self, act: Callable[[], object]) -> None:
@@ -119,9 +120,9 @@ def test_two_runs_do_not_write_to_one_folder(
             with pytest.raises(
                 BundleError, match=rf"another run \(process {os.getpid()} .*give --out another"
             ):
-                train(tales, recipe, out=out, resume=resume)
+                train(tales, recipe, out=out, context=RunContext(resume=resume))
 
-    train(tales, recipe, out=out, listener=FirstEpoch(train_too))
+    train(tales, recipe, out=out, context=RunContext(callback=FirstEpoch(train_too)))
     assert Bundle.load(out).manifest.training.epochs == 2
     assert list(tmp_path.iterdir()) == [out]
 
@@ -144,10 +145,9 @@ def test_what_is_put_into_the_folder_during_a_run_stays(
             recipe,
             out=out,
             options=options,
-            listener=FirstEpoch(put),
-            stop=nullcontext(stop),
+            context=RunContext(callback=FirstEpoch(put), stop=nullcontext(stop)),
         )
-    train(tales, recipe, out=out, options=options, resume=Checkpoint.load(out))
+    train(tales, recipe, out=out, options=options, context=RunContext(resume=Checkpoint.load(out)))
     train(tales, recipe, out=out)  # again, in place of the bundle
     Bundle.load(out)
     assert (out / "notes" / "day.txt").read_text() == "it works"
@@ -159,15 +159,15 @@ def test_a_bundle_that_finds_no_room_says_how_much_it_takes_and_what_is_kept(
 ) -> None:
     out, ballast = small_disk / "m", small_disk / "ballast"
     recipe = dataclasses.replace(tiny_recipe, epochs=2)
-    listener = FirstEpoch(lambda: fill(ballast))
+    callback = FirstEpoch(lambda: fill(ballast))
     with pytest.raises(
         BundleError,
         match=r"cannot be written: No space left on device \(free 0\.\d MB for it\); the last "
         rf"checkpoint is of epoch 1, step 0: go on with lorelm train --resume {out}$",
     ):
-        train(tales, recipe, out=out, listener=listener)
+        train(tales, recipe, out=out, context=RunContext(callback=callback))
     ballast.unlink()
-    resumed = train(tales, recipe, out=out, resume=Checkpoint.load(out))
+    resumed = train(tales, recipe, out=out, context=RunContext(resume=Checkpoint.load(out)))
     assert resumed
     assert resumed.training.epochs == Bundle.load(out).manifest.training.epochs == 2
 
@@ -178,14 +178,14 @@ def test_a_run_begun_in_bfloat16_goes_on_in_float32_where_there_is_none(
     out, stop = tmp_path / "m", threading.Event()
     stop.set()
     with pytest.raises(TrainingStoppedError):
-        train(tales, tiny_recipe, out=out, stop=nullcontext(stop))
+        train(tales, tiny_recipe, out=out, context=RunContext(stop=nullcontext(stop)))
     begun = Checkpoint.load(out)
     begun.run["recipe"] |= {"precision": "bfloat16", "epochs": 1}
     monkeypatch.setattr(torch.cpu, "get_capabilities", dict)  # as on another machine
-    listener = FirstEpoch(lambda: None)
+    callback = FirstEpoch(lambda: None)
     recipe = Recipe.from_dict(begun.run["recipe"])
-    train(tales, recipe, out=out, resume=begun, listener=listener)
-    assert listener.problems[0].endswith("with which the run was begun: it goes on in float32")
+    train(tales, recipe, out=out, context=RunContext(resume=begun, callback=callback))
+    assert callback.problems[0].endswith("with which the run was begun: it goes on in float32")
     assert Bundle.load(out).manifest.recipe["precision"] == "float32"
 
 
@@ -230,11 +230,11 @@ def test_a_large_corpus_goes_on_from_its_stored_ids(
     out, stop = tmp_path / "m", threading.Event()
     stop.set()
     with pytest.raises(TrainingStoppedError):
-        train(large_tales, tiny_recipe, out=out, stop=nullcontext(stop))
+        train(large_tales, tiny_recipe, out=out, context=RunContext(stop=nullcontext(stop)))
     assert len(list(out.glob("ids.*"))) == 2
     monkeypatch.setattr(id_store, "Encoder", None)  # nothing can be encoded now
     recipe = Checkpoint.load(out).run["recipe"]
-    train(large_tales, Recipe(**recipe), out=out, resume=Checkpoint.load(out))
+    train(large_tales, Recipe(**recipe), out=out, context=RunContext(resume=Checkpoint.load(out)))
     assert not list(out.glob("ids.*"))
 
 
@@ -259,7 +259,9 @@ def test_a_run_within_a_time_is_over_with_its_learning_rate_before_the_time_is(
     monkeypatch.setattr(time, "perf_counter", lambda: next(ticks) / 100)
     recipe = Recipe.load("default", min_frequency=1, hidden_size=8)
     options = TrainingOptions(device="cpu", time_budget_seconds=10)
-    result = train(tales, recipe, out=tmp_path / "m", options=options, started=-2.0)
+    result = train(
+        tales, recipe, out=tmp_path / "m", options=options, context=RunContext(started=-2.0)
+    )
     assert next(ticks) / 100 < 8
     assert result is not None
     assert result.training.seconds > 4
@@ -273,7 +275,13 @@ def test_a_stopped_run_within_a_time_goes_on_by_its_plan(tales: Documents, tmp_p
     stop.set()
     options = TrainingOptions(device="cpu", time_budget_seconds=100)
     with pytest.raises(TrainingStoppedError):
-        train(tales, recipe, out=tmp_path / "m", options=options, stop=nullcontext(stop))
+        train(
+            tales,
+            recipe,
+            out=tmp_path / "m",
+            options=options,
+            context=RunContext(stop=nullcontext(stop)),
+        )
     checkpoint = Checkpoint.load(tmp_path / "m")
     assert 0 < checkpoint.run["training_seconds"] < 100
     result = train(
@@ -281,7 +289,7 @@ def test_a_stopped_run_within_a_time_goes_on_by_its_plan(tales: Documents, tmp_p
         Recipe.from_dict(checkpoint.run["recipe"]),
         out=tmp_path / "m",
         options=options,
-        resume=checkpoint,
+        context=RunContext(resume=checkpoint),
     )
     assert result is not None
     assert result.training.epochs == 2

@@ -3,33 +3,17 @@ import itertools
 import time
 
 import pytest
-import torch
 
 from lorelm.corpus.preparation import Corpus
-from lorelm.errors import RecipeError
 from lorelm.model.lstm import LSTMLanguageModel
-from lorelm.training.listener import EpochReport, TrainingListener
-from lorelm.training.loop import fit
+from lorelm.training.callbacks import EpochReport, TrainingCallback
 from lorelm.training.recipe import Recipe
-from lorelm.training.trainer import LossExplodedError, Trainer
+from lorelm.training.trainer import LossDivergedError
 
-CPU = torch.device("cpu")
-
-
-def test_a_model_too_large_for_memory_is_refused(corpus: Corpus, tiny_recipe: Recipe) -> None:
-    recipe = dataclasses.replace(tiny_recipe, hidden_size=10**6)
-    with pytest.raises(RecipeError, match=r"no memory for 2 layers.*smaller --hidden-size"):
-        Trainer(corpus, recipe, device=CPU, listener=TrainingListener())
+from .fitting import fit_recipe, new_trainer
 
 
-def test_what_else_is_wrong_with_a_device_is_not_called_a_lack_of_memory(
-    corpus: Corpus, tiny_recipe: Recipe
-) -> None:
-    with pytest.raises(RuntimeError, match="vulkan"):
-        Trainer(corpus, tiny_recipe, device=torch.device("vulkan"), listener=TrainingListener())
-
-
-class RuinAt(TrainingListener):
+class RuinAt(TrainingCallback):
     """Spoils the weights after these numbers of epochs, those that come again counted."""
 
     def __init__(self, *counts: int) -> None:
@@ -53,23 +37,24 @@ def test_a_run_by_the_clock_ends_on_time_with_its_schedule_wherever_it_had_to_go
     ticks = itertools.count()
     monkeypatch.setattr(time, "perf_counter", lambda: next(ticks) / 100)
     recipe = dataclasses.replace(tiny_recipe, schedule="cosine", warm_up=0.1)
-    listener = RuinAt(*counts)
-    result = fit(corpus, recipe, device=CPU, listener=listener, seconds=4.0)
-    assert listener.num_problems == len(counts)
+    callback = RuinAt(*counts)
+    result = fit_recipe(corpus, recipe, callback=callback, seconds=4.0)
+    assert callback.num_problems == len(counts)
     assert result.epochs[-1].seconds == pytest.approx(4.0, abs=0.3)
     assert result.epochs[-1].learning_rate < 0.02 * recipe.learning_rate
     assert next(ticks) / 100 < 4.5
 
 
-def test_a_run_by_the_clock_has_an_epoch_though_all_of_its_time_went_into_an_explosion(
+def test_a_run_by_the_clock_has_an_epoch_though_all_of_its_time_went_into_a_divergence(
     corpus: Corpus, tiny_recipe: Recipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ticks = itertools.count()
     monkeypatch.setattr(time, "perf_counter", lambda: next(ticks) / 100)
-    trainer = Trainer(corpus, tiny_recipe, device=CPU, listener=TrainingListener(), seconds=0.1)
+    trainer = new_trainer(corpus, tiny_recipe, seconds=0.1)
+    trainer.start_clock()
     beginning = trainer.snapshot()
-    next(trainer._model.parameters()).data.fill_(float("nan"))
-    with pytest.raises(LossExplodedError):
+    next(trainer.model.parameters()).data.fill_(float("nan"))
+    with pytest.raises(LossDivergedError):
         [trainer.step() for _ in range(99)]
     trainer.restore(beginning, seconds=trainer.seconds)
     assert not trainer.is_over

@@ -30,11 +30,13 @@ from lorelm.corpus.documents import CorpusFile, Documents, ReadingOptions
 from lorelm.corpus.readers import read_documents
 from lorelm.errors import CorpusError, MissingExtraError, RecipeError, TrainingStoppedError
 from lorelm.evaluation.evaluate import evaluate_bundle
+from lorelm.parameters import parameters_of
 from lorelm.training.recipe import BUILT_IN_RECIPES, Recipe, given_settings
 
 if TYPE_CHECKING:
     from lorelm.training.checkpoint import Checkpoint
-    from lorelm.training.train import TrainingOptions, TrainingResult
+    from lorelm.training.options import TrainingOptions
+    from lorelm.training.train import TrainingResult
 
 
 @click.command()
@@ -50,20 +52,21 @@ if TYPE_CHECKING:
 @click.option(
     "--init",
     metavar="BUNDLE|shakespeare",
-    help="Begin with the weights, and the sizes, of a trained model; shakespeare is the embedded "
+    help="Start from the weights, and the sizes, of a trained model; shakespeare is the embedded "
     "one, unless a folder of that name holds a model.",
 )
 @click.option(
     "--resume",
     metavar="DIR",
     type=click.Path(path_type=Path),
-    help="Go on with the unfinished run in this folder. Nothing else is to be given.",
+    help="Continue the unfinished run in this folder. No other options are allowed.",
 )
 @click.option(
     "--time-budget",
+    "time_budget_seconds",
     type=TIME,
     metavar="2m|30m|4h",
-    help="Be done in this time, judging included: the width of the model, the epochs and the "
+    help="Finish in this time, evaluation included: the width of the model, the epochs and the "
     "learning rate are fitted to it.",
 )
 @click.option("--valid", metavar="FILE", help="Validation part; without it, split off PATH.")
@@ -77,6 +80,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--ngram",
+    "with_ngram",
     is_flag=True,
     help="Put the n-gram model into the bundle too, for generate, score and serve --mixture.",
 )
@@ -90,12 +94,12 @@ if TYPE_CHECKING:
 @click.option(
     "--checkpoint-steps",
     type=click.IntRange(min=1),
-    help="Steps between two checkpoints, in place of seconds.",
+    help="Steps between two checkpoints, instead of seconds.",
 )
 @click.option(
     "--tensorboard",
     metavar="DIR",
-    help="Write the figures of each epoch to this folder, for TensorBoard.",
+    help="Write the metrics of each epoch to this folder, for TensorBoard.",
 )
 @parameter_options(Recipe)
 @reading_options
@@ -104,27 +108,18 @@ def train(
     path: str | None,
     out: Path | None,
     recipe: str | None,
-    init: str | None,
-    time_budget: float | None,
     resume: Path | None,
     valid: str | None,
     test: str | None,
-    device: str,
-    serving_only: bool,
-    compact: bool,
-    ngram: bool,
-    checkpoint_seconds: float,
-    checkpoint_steps: int | None,
-    tensorboard: str | None,
     **flags: Any,
 ) -> None:
-    """Trains a model on PATH and saves it as a bundle.
+    """Train a model on PATH and save it as a bundle.
 
     PATH is a CSV, TSV, JSONL, Parquet or plain text file, or the word shakespeare. The settings
     below come from the recipe unless they are given here.
 
-    Ctrl-C, a crash or a power cut lose nothing: --resume DIR goes on from the last checkpoint. On
-    the same machine it ends with the very weights that an uninterrupted run would have, but for
+    Ctrl-C, a crash or a power cut lose nothing: --resume DIR continues from the last checkpoint. On
+    the same machine it ends with exactly the weights of an uninterrupted run, except with
     --time-budget, where the clock decides.
 
     Several processes share the work when torchrun starts them: torchrun --nproc-per-node 2 -m
@@ -137,70 +132,63 @@ def train(
     if path is None or out is None:
         missing = "the argument PATH" if path is None else "the option --out"
         raise click.UsageError(f"{missing} is missing.")
-    if serving_only and compact:
+    if flags["serving_only"] and flags["compact"]:
         raise click.UsageError("--serving-only has no weights; leave out --compact.")
     reading = take_reading_options(flags)
-    recipe = recipe or ("fine-tune" if init else "default")
-    settings = Recipe.load(recipe, **flags)
-    if init is not None:
-        _check_init(init, given_settings(recipe, **flags))
+    changes = {name: flags.pop(name) for name in parameters_of(Recipe)}
+    recipe = recipe or ("fine-tune" if flags["init"] else "default")
+    settings = Recipe.load(recipe, **changes)
+    if flags["init"] is not None:
+        _check_init(flags["init"], given_settings(recipe, **changes))
     parts = [read_documents(part, reading) if part else None for part in (path, valid, test)]
-    options = _training_module().TrainingOptions(
-        device=device,
-        init=init,
-        serving_only=serving_only,
-        compact=compact,
-        time_budget_seconds=time_budget,
-        with_ngram=ngram,
-        checkpoint_seconds=checkpoint_seconds,
-        checkpoint_steps=checkpoint_steps,
-        tensorboard=tensorboard,
-    )
+    options = _options_module().TrainingOptions(**flags)
     _run(parts, settings, out, options)
 
 
 def _check_init(init: str, given: set[str]) -> None:
-    """Refuses a model that cannot be begun with, and sizes beside it.
+    """Refuse an initial checkpoint that cannot be trained, and architecture settings beside it.
 
     Raises:
         BundleError: there is no such model, or it has no weights.
-        RecipeError: a size is given.
+        RecipeError: an architecture setting is given.
     """
-    from lorelm.training.initial_weights import KNOWN_SIZES, known_model
+    from lorelm.training.initial_checkpoint import ARCHITECTURE_FIELDS, load_initial_checkpoint
 
-    known_model(init)
-    for name in KNOWN_SIZES:
+    load_initial_checkpoint(init)
+    for name in ARCHITECTURE_FIELDS:
         if name in given:
             raise RecipeError(
-                f"--init begins with a model of a size of its own: leave out {name} "
-                f"(--{name.replace('_', '-')})"
+                f"--init starts from a model whose size is fixed: leave out {name} "
+                f"(--{name.replace('_', '-')})",
+                code="recipe.fixed_by_init",
             )
 
 
 def _refuse_other_options() -> None:
-    """Refuses what is given beside --resume in vain.
+    """Refuse options beside --resume, which would have no effect.
 
     Raises:
-        click.UsageError: something is.
+        click.UsageError: there is one.
     """
     context = click.get_current_context()
-    for name, value in context.params.items():
+    for parameter in context.command.params:
+        name = parameter.name or ""
         is_given = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
-        if is_given and value is not None and name != "resume":
+        if is_given and name != "resume" and context.params[name] is not None:
             raise click.UsageError(
-                f"--resume goes on with the settings that the run was begun with: leave out "
-                f"{'PATH' if name == 'path' else '--' + name.replace('_', '-')}."
+                "--resume continues with the settings of the run: leave out "
+                f"{'PATH' if name == 'path' else parameter.opts[0]}."
             )
 
 
 def _resume(out: Path) -> None:
-    """Goes on with the run in a folder, as it was begun."""
-    module = _training_module()
+    """Continue the run in a folder."""
+    module = _options_module()
     from lorelm.training.checkpoint import Checkpoint
 
     checkpoint = Checkpoint.load(out)
     run = checkpoint.run
-    parts = [file and _read_again(file, run["folder"]) for file in run["files"]]
+    parts = [file and _reread(file, run["folder"]) for file in run["files"]]
     options = module.TrainingOptions(**run["options"])
     if options.tensorboard:
         board = _found_again(options.tensorboard, run["folder"], Path.is_dir)
@@ -208,36 +196,36 @@ def _resume(out: Path) -> None:
     _run(parts, Recipe.from_dict(run["recipe"]), out, options, checkpoint)
 
 
-def _read_again(file: Mapping[str, Any], folder: str) -> Documents:
-    """What was read from a file when the run was begun in a folder.
+def _reread(file: Mapping[str, Any], folder: str) -> Documents:
+    """Read a file of a run that began in a folder.
 
     Raises:
-        CorpusError: it is not there any more, or cannot be read.
+        CorpusError: it is missing or cannot be read.
     """
     known = CorpusFile(path=file["path"], options=ReadingOptions(**file["options"]))
     try:
-        # Not any path: a folder called shakespeare is no corpus.
+        # Path.is_file, because a folder called shakespeare is not a corpus.
         path = _found_again(known.path, folder, Path.is_file)
         documents = read_documents(path, known.options)
     except CorpusError as error:
-        raise CorpusError(f"{error} (the run was begun in {folder})") from error
+        raise CorpusError(f"{error} (the run was begun in {folder})", code=error.code) from error
     return dataclasses.replace(documents, file=known)
 
 
-def _found_again(path: str, folder: str, is_there: Callable[[Path], bool]) -> str:
-    """Where a path leads that was typed in a folder: from there, or from here if all has moved."""
+def _found_again(path: str, folder: str, exists: Callable[[Path], bool]) -> str:
+    """Resolve a path relative to a folder, or to the current one if everything has moved."""
     there = Path(folder, path)
-    return str(there) if is_there(there) else path
+    return str(there) if exists(there) else path
 
 
-def _training_module() -> Any:
-    """The module that trains.
+def _options_module() -> Any:
+    """Import the options of a run, and PyTorch with them.
 
     Raises:
         MissingExtraError: PyTorch is not installed.
     """
     try:
-        from lorelm.training import train as module
+        from lorelm.training import options as module
     except ImportError as error:
         if error.name != "torch":
             raise
@@ -252,48 +240,45 @@ def _run(
     options: "TrainingOptions",
     resume: "Checkpoint | None" = None,
 ) -> None:
-    """Trains, judges, and says what to do next.
+    """Train, evaluate, and show what to do next.
 
     Args:
         parts: the corpus alone, or with its validation and test part.
     """
     from lorelm.cli.training_display import TrainingDisplay, show_next_steps, show_result
-
-    module = _training_module()
+    from lorelm.training.options import RunContext
     from lorelm.training.processes import join_processes, was_restarted
-    from lorelm.training.run_folder import unfinished_run
+    from lorelm.training.run_dir import unfinished_run
+    from lorelm.training.train import train as train_bundle
 
     documents, valid, test = parts if len(parts) == 3 else (parts[0], None, None)
     assert documents is not None
     with (
         join_processes(options.device) as processes,
-        TrainingDisplay(_safety(out, options)) as display,
+        TrainingDisplay(_checkpoint_note(out, options)) as display,
     ):
         if resume is None and was_restarted(processes):
             resume = unfinished_run(out)
-        if processes.is_writer:
-            _say_beginning(documents, out, resume)
-        result = module.train(
-            documents,
-            recipe,
-            out=out,
-            options=options,
-            valid=valid,
-            test=test,
-            listener=display,
-            resume=resume,
-            stop=_stop_on_signal(),
+        if processes.is_main_process:
+            _show_start(documents, out, resume)
+        context = RunContext(
+            callback=display,
             processes=processes,
+            stop=_stop_on_signal(),
+            resume=resume,
             started=process_started(),
         )
-    if result is None:  # another process has it
+        result = train_bundle(
+            documents, recipe, out=out, options=options, valid=valid, test=test, context=context
+        )
+    if result is None:  # the main process has it
         return
     show_result(result)
     _judge(result)
     show_next_steps(result)
 
 
-def _say_beginning(documents: Documents, out: Path, resume: "Checkpoint | None") -> None:
+def _show_start(documents: Documents, out: Path, resume: "Checkpoint | None") -> None:
     if resume is not None:
         click.echo(f"Going on from {resume.snapshot.description}.", err=True)
     replaced = find_manifest(out)
@@ -305,8 +290,7 @@ def _say_beginning(documents: Documents, out: Path, resume: "Checkpoint | None")
     echo_notes(documents.notes)
 
 
-def _safety(out: Path, options: "TrainingOptions") -> str:
-    """What keeps the run from being lost, in a sentence."""
+def _checkpoint_note(out: Path, options: "TrainingOptions") -> str:
     every = f"{options.checkpoint_seconds:g} s"
     if options.checkpoint_steps is not None:
         every = f"{options.checkpoint_steps} steps"
@@ -318,19 +302,19 @@ def _safety(out: Path, options: "TrainingOptions") -> str:
 
 @contextmanager
 def _stop_on_signal() -> Iterator[threading.Event]:
-    """Ctrl-C (or SIGTERM) asks the run to stop after its step; once more stops it at once.
+    """Yield an event that Ctrl-C or SIGTERM sets; the second signal interrupts at once.
 
     Raises:
-        KeyboardInterrupt: nobody has heeded it.
+        KeyboardInterrupt: the event was set after the last check of it.
     """
     stop = threading.Event()
 
-    def ask(number: int, frame: FrameType | None) -> None:
+    def handle(number: int, frame: FrameType | None) -> None:
         if stop.is_set():
             raise KeyboardInterrupt
         stop.set()
 
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield stop
     finally:

@@ -1,4 +1,4 @@
-"""What a person sees while a model is trained, and at the end. All of it goes to stderr."""
+"""The progress and the result of training on a terminal. All of it goes to stderr."""
 
 import textwrap
 from collections.abc import Sequence
@@ -14,39 +14,39 @@ from lorelm.corpus.preparation import Corpus
 from lorelm.generation.language_model import LanguageModel
 from lorelm.model.lstm import LSTMLanguageModel
 from lorelm.runtime.torch_runtime import TorchRuntime
-from lorelm.training.listener import EpochReport, TrainingListener
+from lorelm.training.callbacks import EpochReport, TrainingCallback
 from lorelm.training.recipe import Recipe
 from lorelm.training.train import TrainingResult
 
 _console = Console(stderr=True, highlight=False)
 
 
-class TrainingDisplay(TrainingListener):
-    """A progress bar, and after each epoch a line of figures and a line by the model.
+class TrainingDisplay(TrainingCallback):
+    """A progress bar, and after each epoch a line of metrics and a line that the model writes.
 
     Args:
-        safety: a sentence on what keeps the run from being lost.
+        note: a sentence about checkpoints.
     """
 
-    def __init__(self, safety: str) -> None:
-        self._safety = safety
+    def __init__(self, note: str) -> None:
+        self._note = note
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
-            TextColumn("{task.percentage:>3.0f} %  {task.fields[figures]} "),
+            TextColumn("{task.percentage:>3.0f} %  {task.fields[metrics]} "),
             TimeRemainingColumn(compact=True),
             TextColumn("left"),
             console=_console,
             transient=True,
         )
-        self._task = self._progress.add_task("", visible=False, figures="")
+        self._task = self._progress.add_task("", visible=False, metrics="")
         self._best = ""
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        if self._progress.live.is_started:  # else stop() leaves an empty line before an error
+        if self._progress.live.is_started:  # else stop() prints an empty line before an error
             self._progress.stop()
 
     def on_start(self, corpus: Corpus, recipe: Recipe) -> None:
@@ -60,7 +60,7 @@ class TrainingDisplay(TrainingListener):
             f"{len(corpus.train.stream):,} tokens, a vocabulary of {len(corpus.vocabulary):,}.",
             soft_wrap=True,
         )
-        _console.print(self._safety, markup=False, soft_wrap=True)
+        _console.print(self._note, markup=False, soft_wrap=True)
         num_steps = len(corpus.train.stream) // recipe.batch_size
         self._epoch_tokens = num_steps * recipe.batch_size
         self._progress.update(
@@ -72,8 +72,8 @@ class TrainingDisplay(TrainingListener):
 
     def on_restore(self, epochs: Sequence[EpochReport], *, epoch_tokens: int) -> None:
         for report in epochs:
-            self._note_best(report)
-        self._progress.reset(  # not update(): the way to there would count as speed
+            self._record_best(report)
+        self._progress.reset(  # not update(), which would count the jump as speed
             self._task,
             completed=len(epochs) * self._epoch_tokens + epoch_tokens,
             description=self._epoch_after(len(epochs)),
@@ -81,11 +81,11 @@ class TrainingDisplay(TrainingListener):
 
     def on_step(self, *, num_tokens: int) -> None:
         speed = self._progress.tasks[0].speed
-        figures = f"{speed:,.0f} tokens/s  {self._best}" if speed else ""
-        self._progress.update(self._task, advance=num_tokens, figures=figures)
+        metrics = f"{speed:,.0f} tokens/s  {self._best}" if speed else ""
+        self._progress.update(self._task, advance=num_tokens, metrics=metrics)
 
     def on_epoch(self, report: EpochReport, model: LSTMLanguageModel) -> None:
-        self._note_best(report)
+        self._record_best(report)
         _console.print(
             f"epoch {report.epoch:>{len(str(self._epochs))}}  "
             f"valid perplexity {report.valid_perplexity:6.1f}  "
@@ -100,23 +100,23 @@ class TrainingDisplay(TrainingListener):
     def on_problem(self, message: str) -> None:
         _console.print(f"! {message}", style="bold red", markup=False, soft_wrap=True)
 
-    def _note_best(self, report: EpochReport) -> None:
+    def _record_best(self, report: EpochReport) -> None:
         if report.is_best:
-            # In full it would push the time left out of 80 columns.
+            # Short, so that the time left fits into 80 columns.
             self._best = f"best {report.valid_perplexity:.1f}"
 
     def _epoch_after(self, num_epochs: int) -> str:
         return f"epoch {min(num_epochs + 1, self._epochs)} of {self._epochs}"
 
     def _sample(self, model: LSTMLanguageModel, seed: int) -> str:
-        """How the model begins a document at this point."""
+        """Generate the beginning of a document."""
         runtime = TorchRuntime(model)
         language_model = LanguageModel(runtime, self._corpus.tokenizer, self._corpus.vocabulary)
         return language_model.generate(seed=seed, max_len=25).text
 
 
 def show_result(result: TrainingResult) -> None:
-    """What the training came to."""
+    """Show the result of the training."""
     evaluation, training = result.evaluation, result.training
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     table.add_row("best epoch", f"{training.best_epoch} of {training.epochs}")
@@ -132,7 +132,7 @@ def show_result(result: TrainingResult) -> None:
 
 
 def show_next_steps(result: TrainingResult) -> None:
-    """What to type next."""
+    """Show the next commands."""
     _console.print(f"\nSaved to {result.path}. Go on with", markup=False, soft_wrap=True)
     path = quoted(result.path)
     _console.print(f'  lorelm generate {path} "your words"', markup=False, soft_wrap=True)

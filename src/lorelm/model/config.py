@@ -1,4 +1,4 @@
-"""What a model's tensors look like."""
+"""The sizes of a model and the shapes of its tensors."""
 
 from dataclasses import dataclass, fields
 
@@ -7,14 +7,14 @@ from lorelm.errors import InputError
 
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig:
-    """The sizes of a model: all that is needed to name the shape of each tensor.
+    """The sizes of a model, which determine the shape of each tensor.
 
     Attributes:
-        tied: whether one matrix embeds the words and gives their logits.
+        tied: whether one matrix is both the embedding and the output layer.
 
     Raises:
-        InputError: a size is below one, the vocabulary holds no word, or the two sizes of a tied
-            model differ.
+        InputError: a size is below 1, the vocabulary has no word, or the two sizes of a tied model
+            differ.
     """
 
     vocabulary_size: int
@@ -26,9 +26,9 @@ class ModelConfig:
     def __post_init__(self) -> None:
         for name in (field.name for field in fields(self) if field.name != "tied"):
             value = getattr(self, name)
-            least = 3 if name == "vocabulary_size" else 1
-            if type(value) is not int or value < least:
-                raise InputError(f"{name} is a whole number of at least {least}, not {value!r}")
+            min_value = 3 if name == "vocabulary_size" else 1
+            if type(value) is not int or value < min_value:
+                raise InputError(f"{name} is a whole number of at least {min_value}, not {value!r}")
         if self.tied and self.embedding_size != self.hidden_size:
             raise InputError(
                 f"a tied model has one size for embedding and hidden state, not "
@@ -36,9 +36,9 @@ class ModelConfig:
             )
 
     def tensor_shapes(self) -> dict[str, tuple[int, ...]]:
-        """The shape of each weight by its name, gates in PyTorch's order (i, f, g, o).
+        """Return the shape of each weight by its name, gates in PyTorch's order (i, f, g, o).
 
-        Of a tied model, `fc.weight` is `embedding.weight` once more.
+        In a tied model, `fc.weight` is the same tensor as `embedding.weight`.
         """
         gates = 4 * self.hidden_size
         shapes: dict[str, tuple[int, ...]] = {

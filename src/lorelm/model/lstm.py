@@ -16,14 +16,13 @@ _TIED_EMBEDDING_RANGE: Final = 0.1
 class LSTMLanguageModel(nn.Module):
     """Embedding, LSTM, linear layer: ids in, logits of the next id out.
 
-    What training does to it besides (dropout and penalties) is in
-    :mod:`lorelm.training.regularisation`.
+    Dropout and penalties in training are in :mod:`lorelm.training.regularisation`.
     """
 
-    # PyTorch's own initial values are kept: the embeddings of the literature, uniform in ±0.1,
-    # are so small that a small corpus trains slowly (lotr_scripts.csv, recipe classic, validation
-    # perplexity after 20 epochs: 156 against 101). Of a tied model they are also the output
-    # layer's, where values around 1 would begin with wild logits.
+    # PyTorch's initial values are kept: the embeddings of the literature, uniform in ±0.1, are so
+    # small that a small corpus trains slowly (lotr_scripts.csv, recipe classic, validation
+    # perplexity after 20 epochs: 156 against 101). In a tied model they are the output layer's too,
+    # where values around 1 would give extreme logits at the start.
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
@@ -36,17 +35,17 @@ class LSTMLanguageModel(nn.Module):
             self.fc.weight = self.embedding.weight
 
     def initial_state(self, batch_size: int) -> LSTMState:
-        """The state before anything was read: zeros `h_LBH` and `c_LBH`."""
+        """Return the state before the first token: zeros `h_LBH` and `c_LBH`."""
         shape = (self.config.num_layers, batch_size, self.config.hidden_size)
         return self.fc.weight.new_zeros(shape), self.fc.weight.new_zeros(shape)
 
     def forward(self, ids_TB: Tensor, state: LSTMState) -> tuple[Tensor, LSTMState]:
-        """Reads T steps of B texts; returns `logits_TBV` and the state after the last step."""
+        """Run T steps of B texts; return `logits_TBV` and the state after the last step."""
         outputs_TBH, state = self.lstm(self.embedding(ids_TB), state)
         return self.fc(outputs_TBH), state
 
     def lstm_weights(self, layer: int) -> list[Tensor]:
-        """The tensors of one layer: input, recurrent, and their biases."""
+        """Return the tensors of one layer: input and recurrent weights, and their biases."""
         return [
             self.lstm.get_parameter(f"{name}_l{layer}")
             for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
@@ -55,7 +54,7 @@ class LSTMLanguageModel(nn.Module):
     def run_layer(
         self, inputs_TBI: Tensor, state: LSTMState, weights: list[Tensor]
     ) -> tuple[Tensor, LSTMState]:
-        """One layer of the LSTM with the given weights; the state is that of this layer."""
+        """Run one layer of the LSTM with the given weights and the state of this layer."""
         outputs_TBH, h_1BH, c_1BH = torch.lstm(
             inputs_TBI, state, weights, True, 1, 0.0, self.training, False, False
         )

@@ -1,4 +1,4 @@
-"""Checkpoints: all that a training run needs to go on, in one file that is always whole."""
+"""Checkpoints: everything a training run needs to continue, in one file replaced atomically."""
 
 import hashlib
 import json
@@ -26,11 +26,11 @@ _SHA256: Final = "sha256"
 
 @dataclass(frozen=True, kw_only=True)
 class Snapshot:
-    """A training run at one moment, between two steps.
+    """The state of a training run between two steps.
 
     Attributes:
         tensors: weights, average, best weights, optimizer, state of the LSTM, random states; on
-            the CPU, shared with nothing.
+            the CPU, sharing no memory.
         facts: everything else, fit for JSON.
     """
 
@@ -39,7 +39,7 @@ class Snapshot:
 
     @property
     def description(self) -> str:
-        """How far the run was, in words fit to be shown."""
+        """How far the run was, for messages."""
         num_epochs = len(self.facts["epochs"])
         if self.facts["is_over"]:
             return f"the end of epoch {num_epochs}, the last"
@@ -48,10 +48,10 @@ class Snapshot:
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """A snapshot and the settings of the run that it is of.
+    """A snapshot and the settings of its run.
 
     Attributes:
-        run: what :func:`lorelm.training.train.train` was asked to do, fit for JSON.
+        run: the arguments of :func:`lorelm.training.train.train`, fit for JSON.
     """
 
     run: dict[str, Any]
@@ -59,9 +59,9 @@ class Checkpoint:
 
     @classmethod
     def load(cls, out: Path) -> Self:
-        """Reads the checkpoint in the folder of an unfinished run.
+        """Read the checkpoint in the folder of an unfinished run.
 
-        Nothing in the folder is changed, since another run may write to it.
+        Change nothing in the folder, since another run may be writing to it.
 
         Raises:
             CheckpointError: there is none, it is damaged, or of another version.
@@ -73,7 +73,7 @@ class Checkpoint:
         try:
             with safe_open(path, "pt") as file:
                 metadata = file.metadata()
-                # Copies: what is mapped stays on the disk when the file is replaced.
+                # Copies: a mapped file stays on the disk when it is replaced.
                 tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
             written = json.loads(metadata[_METADATA])
             _check_version(written["format_version"], path)
@@ -90,10 +90,10 @@ class Checkpoint:
             ) from error
 
     def save(self, out: Path) -> None:
-        """Writes it into the folder in place of the one before, by renaming.
+        """Replace the checkpoint in the folder atomically.
 
         Raises:
-            CheckpointError: it cannot be written; the one before is as it was.
+            CheckpointError: it cannot be written; the previous one is intact.
         """
         written = {
             "format_version": _FORMAT_VERSION,
@@ -106,18 +106,18 @@ class Checkpoint:
         content = save(self.snapshot.tensors, metadata)
         try:
             out.mkdir(exist_ok=True)
-            # Not save_file: killed, it leaves a large file behind, of a name that nobody knows.
+            # Not save_file: when killed, it leaves a large file of an unknown name.
             replace_file(path, content)
             _to_disk(out)
         except OSError as error:
             with suppress(OSError):
-                out.rmdir()  # where nothing else is in it
+                out.rmdir()  # if it is empty
             reason = f"{error.strerror or error}{disk_space_hint(len(content), error)}"
             raise CheckpointError(f"{path} cannot be written: {reason}") from error
 
 
 def last_checkpoint(out: Path) -> str | None:
-    """What is kept of the run in a folder, and how to go on from it; None where nothing is.
+    """Say which checkpoint a folder holds and how to continue; None if there is none.
 
     Raises:
         CheckpointError: it is damaged.
@@ -129,14 +129,13 @@ def last_checkpoint(out: Path) -> str | None:
 
 
 class CheckpointWriter:
-    """Writes checkpoints beside the training, in a thread of its own.
+    """Writes checkpoints in a thread of its own while training continues.
 
-    A failure to write is told, once until one is written again, and not raised: training goes on,
-    and the last good checkpoint is where it was.
+    A failed write is not raised: the last good checkpoint stays in place.
 
     Args:
         run: the settings of the run.
-        on_problem: told a sentence.
+        on_problem: called with a message for a failed write, once until a write succeeds again.
         last_good: the description of the checkpoint that is there, or is written first.
     """
 
@@ -162,11 +161,11 @@ class CheckpointWriter:
 
     @property
     def is_failing(self) -> bool:
-        """Whether the last one could not be written."""
+        """Whether the last write failed."""
         return self._is_failing
 
     def write_first(self, snapshot: Snapshot) -> None:
-        """Writes a snapshot, and returns when it is on the disk.
+        """Write a snapshot, and return when it is on disk.
 
         Raises:
             CheckpointError: it cannot be written.
@@ -174,12 +173,12 @@ class CheckpointWriter:
         Checkpoint(run=self._run, snapshot=snapshot).save(self._out)
 
     def write(self, snapshot: Snapshot) -> None:
-        """Begins to write a snapshot, after the one that may be under way."""
+        """Begin to write a snapshot when the previous one is written."""
         self.wait()
         self._writing = self._thread.submit(self._write, snapshot)
 
     def wait(self) -> None:
-        """Returns when what was begun is on the disk."""
+        """Return when everything is on disk."""
         if self._writing is not None:
             self._writing.result()
 
@@ -222,7 +221,7 @@ def _check_version(version: int, path: Path) -> None:
 
 
 def _sha256(facts: str, tensors: Mapping[str, torch.Tensor]) -> str:
-    """Of all that a checkpoint holds."""
+    """Hash the whole contents of a checkpoint."""
     digest = hashlib.sha256(facts.encode())
     for name, tensor in sorted(tensors.items()):
         digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
@@ -231,7 +230,7 @@ def _sha256(facts: str, tensors: Mapping[str, torch.Tensor]) -> str:
 
 
 def _to_disk(folder: Path) -> None:
-    """Has the system write the entries of a folder to the disk itself."""
+    """Flush the entries of a folder to disk."""
     if os.name == "nt":  # Windows does not open folders
         return
     descriptor = os.open(folder, os.O_RDONLY)

@@ -1,4 +1,4 @@
-"""Where training runs and in what numbers its products are."""
+"""The device and the number format of training."""
 
 from contextlib import AbstractContextManager
 
@@ -8,7 +8,7 @@ from lorelm.errors import InputError
 
 
 def resolve_device(device: str) -> torch.device:
-    """The device by its name; ``auto`` is CUDA where there is one and the CPU elsewhere.
+    """Return the device of a name; ``auto`` is CUDA where there is one and otherwise the CPU.
 
     Raises:
         InputError: there is no such device on this machine.
@@ -28,7 +28,7 @@ def resolve_device(device: str) -> torch.device:
 
 
 def has_bfloat16(device: torch.device) -> bool:
-    """Whether a device multiplies bfloat16 in hardware; where it does not, it is slow."""
+    """Whether a device multiplies bfloat16 in hardware; emulation is slow."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type != "cpu" or not hasattr(torch.cpu, "get_capabilities"):  # PyTorch 2.9 has none
@@ -38,10 +38,10 @@ def has_bfloat16(device: torch.device) -> bool:
 
 
 def resolve_precision(precision: str, device: torch.device) -> str:
-    """``float32`` or ``bfloat16`` for a recipe's precision.
+    """Return ``float32`` or ``bfloat16`` for a recipe's precision.
 
     Raises:
-        InputError: bfloat16 is asked for and the device does not have it.
+        InputError: bfloat16 was chosen and the device does not have it.
     """
     if precision == "auto":
         return "bfloat16" if has_bfloat16(device) else "float32"
@@ -52,11 +52,11 @@ def resolve_precision(precision: str, device: torch.device) -> str:
     return precision
 
 
-def precision_to_go_on(precision: str, device: torch.device) -> str:
-    """That of a run that was begun on another machine, or float32 where this one cannot have it."""
+def precision_to_resume(precision: str, device: torch.device) -> str:
+    """Return the precision of a run that began on another machine, float32 if this one lacks it."""
     return resolve_precision("auto" if precision == "bfloat16" else precision, device)
 
 
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
-    """Products in bfloat16, weights and sums in float32, or all in float32."""
+    """Context for products in bfloat16 with weights and sums in float32, or all in float32."""
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")

@@ -1,4 +1,4 @@
-"""The training loop: step by step to the end, whatever comes between."""
+"""The training loop: :func:`fit`, and its :class:`CheckpointManager`."""
 
 import threading
 import time
@@ -6,18 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import torch
-
 from lorelm.bundle.layout import CHECKPOINT
 from lorelm.bundle.quoting import quoted
-from lorelm.corpus.preparation import Corpus
 from lorelm.errors import RecipeError, TrainingStoppedError, WorkerLostError
-from lorelm.runtime.step_graph import Weights
+from lorelm.training.callbacks import TrainingCallback
 from lorelm.training.checkpoint import CheckpointWriter, Snapshot, last_checkpoint
-from lorelm.training.listener import TrainingListener
-from lorelm.training.processes import ALONE, Processes
-from lorelm.training.recipe import Recipe
-from lorelm.training.trainer import LossExplodedError, TrainedModel, Trainer
+from lorelm.training.trainer import LossDivergedError, TrainedModel, Trainer
 
 _MAX_HALVINGS: Final = 3
 
@@ -28,9 +22,9 @@ class CheckpointSettings:
 
     Attributes:
         out: the folder.
-        run: the settings of the run, fit for JSON, to be written beside the snapshot.
+        run: the settings of the run, fit for JSON, which a checkpoint holds beside the snapshot.
         seconds: between two checkpoints.
-        steps: between two checkpoints, where they are to be counted in steps.
+        steps: between two checkpoints, instead of seconds.
     """
 
     out: Path
@@ -40,171 +34,154 @@ class CheckpointSettings:
 
 
 def fit(
-    corpus: Corpus,
-    recipe: Recipe,
+    trainer: Trainer,
     *,
-    device: torch.device,
-    listener: TrainingListener,
-    initial_weights: Weights | None = None,
-    seconds: float | None = None,
-    max_epochs: int | None = None,
+    callback: TrainingCallback | None = None,
     checkpoints: CheckpointSettings | None = None,
     resume: Snapshot | None = None,
     stop: threading.Event | None = None,
-    processes: Processes = ALONE,
 ) -> TrainedModel:
-    """Trains a model on the corpus by the recipe and returns it as of its best epoch.
+    """Train to the end and return the model of the best epoch.
 
     The same seed on the same machine gives the same weights, interrupted or not. Where the loss
-    explodes, training goes back to the last good snapshot with half the learning rate, three times
+    diverges, training goes back to the last good snapshot with half the learning rate, three times
     at most.
 
     Args:
-        initial_weights: to begin with, in place of random ones.
-        seconds: how long to train; None trains the recipe's epochs.
-        max_epochs: to train in that time; None: as many as fit.
         checkpoints: where to save the run; None does not save it.
-        resume: goes on from there.
-        stop: ends training after the step in which it is set, with a checkpoint.
-        processes: that share each batch; only the writer among them saves the run.
+        resume: continue from there.
+        stop: when set, training ends after the current step, with a checkpoint.
 
     Raises:
         CheckpointError: the first checkpoint cannot be written.
-        CorpusError: the training part is shorter than a batch.
-        RecipeError: the loss exploded for the fourth time.
-        TrainingStoppedError: `stop` was set, in one of the processes at least.
+        RecipeError: the loss diverged for the fourth time.
+        TrainingStoppedError: `stop` was set, in at least one of the processes.
         WorkerLostError: another process ended.
     """
-    trainer = Trainer(
-        corpus,
-        recipe,
-        device=device,
-        listener=listener,
-        initial_weights=initial_weights,
-        seconds=seconds,
-        max_epochs=max_epochs,
-        processes=processes,
-    )
+    callback = callback or TrainingCallback()
+    processes = trainer.processes
+    callback.on_start(trainer.corpus, trainer.recipe)
+    trainer.start_clock()
     if resume is not None:
         trainer.restore(resume)
-    keeper = _Keeper(trainer, checkpoints, listener, processes, resume)
+        callback.on_restore(trainer.epochs, epoch_tokens=trainer.epoch_tokens)
+    manager = CheckpointManager(trainer, checkpoints, callback)
+    manager.start(resume)
     while not trainer.is_over:
         try:
-            trainer.step()
-            keeper.after_step()
-            if processes.any_of(stop is not None and stop.is_set()):
-                keeper.keep()
-                raise TrainingStoppedError(processes.by_writer(keeper.how_to_go_on))
-        except LossExplodedError:
-            keeper.go_back()
+            report = trainer.step()
+            callback.on_step(num_tokens=trainer.step_tokens)
+            if report is not None:
+                callback.on_epoch(report, trainer.averaged_model)
+            manager.after_step()
+            if processes.any(stop is not None and stop.is_set()):
+                manager.save()
+                raise TrainingStoppedError(processes.broadcast_from_main(manager.how_to_resume))
+        except LossDivergedError:
+            manager.go_back()
         except WorkerLostError as error:
-            keeper.finish()
-            kept = last_checkpoint(checkpoints.out) if checkpoints else None
-            raise WorkerLostError(f"{error}; {kept or 'there is no checkpoint'}") from error
-    keeper.finish()
+            manager.wait()
+            saved = last_checkpoint(checkpoints.out) if checkpoints else None
+            raise WorkerLostError(f"{error}; {saved or 'there is no checkpoint'}") from error
+    manager.wait()
     return trainer.result()
 
 
-class _Keeper:
+class CheckpointManager:
     """Keeps the last good snapshot of a run, in memory and on disk.
 
-    Args:
-        resume: where the run goes on, which is on the disk already; None where it begins.
-
-    Raises:
-        CheckpointError: the first checkpoint cannot be written.
+    Only the main process writes.
     """
 
     def __init__(
-        self,
-        trainer: Trainer,
-        settings: CheckpointSettings | None,
-        listener: TrainingListener,
-        processes: Processes,
-        resume: Snapshot | None,
+        self, trainer: Trainer, settings: CheckpointSettings | None, callback: TrainingCallback
     ) -> None:
-        self._trainer = trainer
-        self._settings = settings
-        self._listener = listener
-        self._processes = processes
-        self._last_good = resume or trainer.snapshot()
-        self._kept_at = time.monotonic()
+        self._trainer: Final = trainer
+        self._settings: Final = settings
+        self._callback: Final = callback
+        self._writer: CheckpointWriter | None = None
+        self._saved_at = 0.0
         self._steps = 0
-        self._writer = (
-            CheckpointWriter(
+
+    def start(self, resume: Snapshot | None) -> None:
+        """Write the first checkpoint, unless the run continues from one.
+
+        Raises:
+            CheckpointError: it cannot be written.
+        """
+        settings, processes = self._settings, self._trainer.processes
+        self._last_good = resume or self._trainer.snapshot()
+        self._saved_at = time.monotonic()
+        if settings and processes.is_main_process:
+            self._writer = CheckpointWriter(
                 settings.out,
                 settings.run,
-                listener.on_problem,
+                self._callback.on_problem,
                 last_good=self._last_good.description,
             )
-            if settings and processes.is_writer
-            else None
-        )
         if resume is None:
-            processes.by_writer(self._write_first)
+            processes.broadcast_from_main(
+                lambda: self._writer.write_first(self._last_good) if self._writer else None
+            )
 
     def after_step(self) -> None:
-        """Takes a snapshot if it is time, and if the one before is written; and at the end."""
+        """Save if it is time and the last checkpoint is on disk; and at the end of training."""
         self._steps += 1
+        processes = self._trainer.processes
         is_due = self._is_due() and not (self._writer and self._writer.is_busy)
-        if self._processes.any_of(self._processes.is_writer and is_due) or self._trainer.is_over:
-            self.keep()
+        if processes.any(processes.is_main_process and is_due) or self._trainer.is_over:
+            self.save()
 
-    def keep(self) -> None:
+    def save(self) -> None:
+        """Take a snapshot, and begin to write it."""
         self._last_good = self._trainer.snapshot()
-        self._kept_at = time.monotonic()
+        self._saved_at = time.monotonic()
         self._steps = 0
         if self._writer:
             self._writer.write(self._last_good)
 
     def go_back(self) -> None:
-        """Takes up the last good snapshot with half the learning rate.
+        """Restore the last good snapshot with half the learning rate.
 
         Raises:
-            RecipeError: that was done often enough.
+            RecipeError: the learning rate was halved often enough.
         """
-        num_halved = self._trainer.num_halved + 1
-        where = self._last_good.description
+        trainer, where = self._trainer, self._last_good.description
+        num_halved = trainer.learning_rate.num_halved + 1
         if num_halved > _MAX_HALVINGS:
-            self.finish()
+            self.wait()
+            elsewhere = ""
+            if self._settings:
+                checkpoint = self._settings.out / CHECKPOINT
+                elsewhere = f", in another folder or after deleting {checkpoint}"
             raise RecipeError(
-                f"the loss exploded again after {where}, though the learning rate was halved "
-                f"{_MAX_HALVINGS} times: begin anew with a lower --learning-rate{self._elsewhere()}"
+                f"the loss diverged again after {where}, though the learning rate was halved "
+                f"{_MAX_HALVINGS} times: begin anew with a lower --learning-rate{elsewhere}",
+                code="recipe.loss_diverged",
             )
-        self._listener.on_problem(f"the loss exploded: back to {where} with half the learning rate")
-        self._trainer.restore(self._last_good, seconds=self._trainer.seconds)
-        self._trainer.num_halved = num_halved
-        self.keep()  # so that a run that is resumed is not halved three times again
+        self._callback.on_problem(f"the loss diverged: back to {where} with half the learning rate")
+        trainer.restore(self._last_good, seconds=trainer.seconds)
+        self._callback.on_restore(trainer.epochs, epoch_tokens=trainer.epoch_tokens)
+        trainer.learning_rate.num_halved = num_halved
+        self.save()  # so that a resumed run counts the halvings before it
 
-    def how_to_go_on(self) -> str:
-        """What to say of a run that is stopped, in the process that writes."""
-        self.finish()
+    def how_to_resume(self) -> str:
+        """Return the message of a stopped run, in the main process."""
+        self.wait()
         if self._settings is None or self._writer is None:
             return "stopped"
         if self._writer.is_failing:
-            kept = last_checkpoint(self._settings.out)
-            return f"stopped; {kept or 'nothing of the run is on the disk'}"
+            saved = last_checkpoint(self._settings.out)
+            return f"stopped; {saved or 'nothing of the run is on the disk'}"
         return f"stopped; go on with: lorelm train --resume {quoted(self._settings.out)}"
 
-    def finish(self) -> None:
-        """Returns when everything is on the disk."""
+    def wait(self) -> None:
+        """Return when every checkpoint is on disk."""
         if self._writer:
             self._writer.wait()
 
-    def _elsewhere(self) -> str:
-        """Where a run can begin while the folder holds this one."""
-        if self._settings is None:
-            return ""
-        return f", in another folder or after deleting {self._settings.out / CHECKPOINT}"
-
-    def _write_first(self) -> None:
-        if self._writer:
-            self._writer.write_first(self._last_good)
-
     def _is_due(self) -> bool:
-        seconds, steps = 30.0, None
-        if self._settings:
-            seconds, steps = self._settings.seconds, self._settings.steps
-        if steps is not None:
-            return self._steps >= steps
-        return time.monotonic() - self._kept_at >= seconds
+        settings = self._settings
+        if settings is not None and settings.steps is not None:
+            return self._steps >= settings.steps
+        return time.monotonic() - self._saved_at >= (settings.seconds if settings else 30.0)

@@ -1,10 +1,11 @@
-"""What training does to a model so that it learns the language and not the text by heart.
+"""Regularisation in training: dropout, penalties, and a moving average of the weights.
 
-The means are those of AWD-LSTM (Merity, Keskar, Socher 2017): dropout that is locked over the
-steps of a window, whole words dropped, recurrent weights dropped, and penalties on large and on
-restless outputs.
+The methods are those of AWD-LSTM (Merity, Keskar, Socher 2017): dropout that is the same for all
+steps of a window, dropout of whole words and of recurrent weights, and penalties on large and on
+quickly changing outputs.
 """
 
+import copy
 from typing import Final, NamedTuple
 
 import torch
@@ -14,12 +15,13 @@ from lorelm.model.lstm import LSTMLanguageModel, LSTMState
 from lorelm.training.recipe import Recipe
 
 
-class Pass(NamedTuple):
-    """One window through a model in training.
+class ForwardOutput(NamedTuple):
+    """The result of one window in training.
 
     Attributes:
-        outputs_TBH: what the output layer is to make logits of.
-        penalty: to be added to the loss.
+        outputs_TBH: the input of the output layer.
+        state: after the last step.
+        penalty: an addend of the loss.
     """
 
     outputs_TBH: Tensor
@@ -30,11 +32,11 @@ class Pass(NamedTuple):
 class RegularisedModel:
     """A model with the dropout and the penalties of a recipe.
 
-    What is dropped is drawn for the whole batch, whichever of its columns are at hand, so that
-    several processes that share a batch train as one would.
+    Dropout masks are drawn for the whole batch, even where this process has only some columns, so
+    that several processes that share a batch train as one process does.
 
     Args:
-        columns: those of the batch that are at hand.
+        columns: the columns of the batch that this process trains on.
     """
 
     def __init__(
@@ -44,7 +46,7 @@ class RegularisedModel:
         self._recipe: Final = recipe
         self._columns: Final = columns
 
-    def __call__(self, ids_TB: Tensor, state: LSTMState) -> Pass:
+    def __call__(self, ids_TB: Tensor, state: LSTMState) -> ForwardOutput:
         model, recipe = self._model, self._recipe
         outputs_TBH, states = self._embed(ids_TB), []
         for layer in range(model.config.num_layers):
@@ -58,7 +60,7 @@ class RegularisedModel:
             )
             states.append(layer_state)
         dropped_TBH = self._dropout(outputs_TBH)
-        return Pass(
+        return ForwardOutput(
             outputs_TBH=dropped_TBH,
             state=(torch.cat([h for h, _ in states]), torch.cat([c for _, c in states])),
             penalty=self._penalty(outputs_TBH, dropped_TBH),
@@ -94,10 +96,33 @@ class RegularisedModel:
 
 
 def _mask(values: Tensor, shape: tuple[int, ...], share: float) -> Tensor:
-    """Zeros for a share of the places, drawn at random, and for the others what makes up for them.
+    """Return a random dropout mask: 0 with probability `share`, otherwise 1 / (1 - share).
 
-    From uniform numbers: for a recurrent matrix of 1200 x 300 they take 2.1 ms, the Bernoulli
+    Drawn from uniform numbers: for a recurrent matrix of 1200 x 300 they take 2.1 ms, the Bernoulli
     numbers of PyTorch's own dropout 4.8 (of 26 for the whole step, recipe ``default``).
     """
     mask = torch.rand(shape, device=values.device).ge_(share).div_(1 - share)
     return mask.to(values.dtype)
+
+
+class WeightAverage:
+    """Exponential moving average of the weights of a model (Polyak averaging).
+
+    With a decay of 0, it is the model itself.
+
+    Args:
+        decay: the share of the old average in the new one; lower during a warm-up.
+    """
+
+    def __init__(self, model: LSTMLanguageModel, *, decay: float) -> None:
+        self._decay: Final = decay
+        self._current = [parameter.detach() for parameter in model.parameters()]
+        self.model: Final = copy.deepcopy(model).requires_grad_(False) if decay else model
+        self._averaged: list[torch.Tensor] = list(self.model.parameters())
+
+    @torch.no_grad()
+    def update(self, num_updates: int) -> None:
+        """Add the weights after update number `num_updates` (from 1) to the average."""
+        if self._decay:
+            decay = min(self._decay, (1 + num_updates) / (10 + num_updates))
+            torch._foreach_lerp_(self._averaged, self._current, 1 - decay)

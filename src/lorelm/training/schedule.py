@@ -1,21 +1,51 @@
-"""The learning rate over a training run."""
+"""The end of a training run, and the learning rate on the way there."""
 
 import math
+from dataclasses import dataclass
 from typing import Any, Final
 
 from lorelm.training.recipe import Recipe
 
 _LAST_FACTOR: Final = 0.01
-"""The end of the half wave, as a share of its top."""
+"""The end of the cosine schedule, as a share of its top."""
 
-_LEAST_IMPROVEMENT: Final = 1e-4
-"""An improvement of less than one in ten thousand is none."""
+_MIN_IMPROVEMENT: Final = 1e-4
+"""A validation loss that falls by less than one in ten thousand has not improved."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingHorizon:
+    """When a run ends: after some epochs, some seconds, or whichever comes first.
+
+    By the clock, progress is the share of the time that has passed. On a machine that becomes
+    slower, or after training went back to a checkpoint, each remaining update is a larger part of
+    the run, so that the learning rate has come down when the time is over.
+
+    Attributes:
+        epochs: None trains as many as there is time for.
+        seconds: since training began; None trains as long as the epochs take.
+    """
+
+    epochs: int | None = None
+    seconds: float | None = None
+
+    def progress(self, *, num_updates: int, updates_per_epoch: int, seconds: float) -> float:
+        """Return the share of the run that is over, from 0 to 1."""
+        whole = None if self.epochs is None else self.epochs * updates_per_epoch
+        return max(_share(num_updates, whole), _share(seconds, self.seconds))
+
+
+def _share(done: float, whole: float | None) -> float:
+    """From 0 to 1; 0 where there is no end."""
+    if whole is None:
+        return 0.0
+    return done / whole if done < whole else 1.0
 
 
 def cosine(progress: float, *, warm_up: float) -> float:
     """The factor on the learning rate at a share of the run from 0 to 1 (Loshchilov, Hutter 2017).
 
-    It rises in a line during the warm-up and falls along half a cosine to a hundredth.
+    It rises linearly during the warm-up and falls along half a cosine to a hundredth.
     """
     if progress < warm_up:
         return progress / warm_up
@@ -27,9 +57,9 @@ class LearningRate:
     """The learning rate of a recipe, and how often it has been lowered.
 
     Attributes:
-        num_lowered: how often validation made no progress (schedule ``plateau``).
-        best_loss: what validation is measured by.
-        num_halved: how often it was halved because the loss exploded.
+        num_lowered: how often validation did not improve (schedule ``plateau``).
+        best_loss: the validation loss to improve on.
+        num_halved: how often it was halved because the loss diverged.
     """
 
     def __init__(self, recipe: Recipe) -> None:
@@ -46,14 +76,14 @@ class LearningRate:
         return rate * self._recipe.learning_rate_decay**self.num_lowered
 
     def on_validation(self, loss: float) -> None:
-        if loss < self.best_loss * (1 - _LEAST_IMPROVEMENT):
+        if loss < self.best_loss * (1 - _MIN_IMPROVEMENT):
             self.best_loss = loss
         else:
             self.num_lowered += 1
 
     @property
     def state(self) -> dict[str, Any]:
-        """What is needed to go on after an interruption."""
+        """The state to save in a checkpoint."""
         return {
             "num_lowered": self.num_lowered,
             "best_loss": self.best_loss,

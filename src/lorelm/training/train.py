@@ -1,93 +1,48 @@
-"""The whole way from documents to a bundle: :func:`train`."""
+"""From documents to a bundle: :func:`train`."""
 
 import dataclasses
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import torch
 
-from lorelm.bundle import Bundle, BundleContents, save_bundle
-from lorelm.bundle.manifest import CorpusFacts, Evaluation, Manifest, TrainingFacts
-from lorelm.corpus.documents import Documents
+from lorelm.bundle import Bundle, save_bundle
+from lorelm.bundle.manifest import Evaluation, TrainingFacts
+from lorelm.corpus.documents import CorpusParts, Documents
 from lorelm.corpus.id_store import IdStore
 from lorelm.corpus.preparation import Corpus, prepare_corpus
-from lorelm.corpus.token_keys import document_keys
 from lorelm.corpus.tokenizer import make_tokenizer
-from lorelm.errors import CheckpointError, CorpusError, MissingExtraError, RecipeError
-from lorelm.evaluation.cache import tune_cache
-from lorelm.evaluation.mixture import CountedModel
-from lorelm.evaluation.perplexity import perplexity, score_stream
-from lorelm.evaluation.spelling import SpellingModel
-from lorelm.ngrams.fingerprints import FingerprintIndex
-from lorelm.runtime.onnx_runtime import OnnxRuntime
-from lorelm.runtime.step_graph import PRECISIONS, Precision, build_step_graph
-from lorelm.training.budget import Plan, ThisMachine, TimeBudget, plan
+from lorelm.errors import CheckpointError, CorpusError, RecipeError
+from lorelm.training.budget import TimeBudget
+from lorelm.training.callbacks import CallbackList, EpochReport, MetricsLog, TrainingCallback
 from lorelm.training.checkpoint import Checkpoint
-from lorelm.training.device import precision_to_go_on, resolve_device, resolve_precision
-from lorelm.training.initial_weights import KNOWN_SIZES, initial_weights, known_model
-from lorelm.training.judging import numpy_weights
-from lorelm.training.listener import EpochReport, TrainingListener
+from lorelm.training.device import precision_to_resume, resolve_device, resolve_precision
+from lorelm.training.export import bundle_contents
+from lorelm.training.initial_checkpoint import (
+    ARCHITECTURE_FIELDS,
+    initial_model,
+    initial_weights,
+    load_initial_checkpoint,
+)
 from lorelm.training.loop import CheckpointSettings, fit
-from lorelm.training.metrics import MetricsLog, epoch_figures, metrics_lines
-from lorelm.training.processes import ALONE, Processes
+from lorelm.training.options import DEFAULT_CONTEXT, DEFAULT_OPTIONS, RunContext, TrainingOptions
+from lorelm.training.plan import Machine, Plan, plan_run
+from lorelm.training.processes import Processes
 from lorelm.training.recipe import Recipe
-from lorelm.training.run_folder import held_run_folder
+from lorelm.training.run_dir import locked_run_dir
+from lorelm.training.schedule import TrainingHorizon
 from lorelm.training.sizing import sized_to
 from lorelm.training.tensorboard import TensorBoardLog
-from lorelm.training.trainer import TrainedModel
-from lorelm.training.validation import validation_loss
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainingOptions:
-    """What is asked of a training run beside its recipe.
-
-    Attributes:
-        device: where to train: ``auto``, ``cpu``, ``cuda``.
-        init: the path of a bundle whose weights to begin with; its sizes come before the recipe's.
-        serving_only: leave the weights and the float32 graph out of the bundle.
-        compact: leave the float32 graph out of the bundle, and write the weights in float16.
-        with_ngram: put the n-gram model of the training part into the bundle, so that generating
-            and scoring can use the mixture of both.
-        time_budget_seconds: how long the run may take, from its beginning to the saved and judged
-            model; the width and the epochs are fitted to it. None lets the recipe decide.
-        checkpoint_seconds: between two checkpoints.
-        checkpoint_steps: between two checkpoints, where they are to be counted in steps.
-        tensorboard: the path of a folder to write the figures of each epoch to for TensorBoard.
-
-    Raises:
-        RecipeError: a number is out of its range.
-    """
-
-    device: str = "auto"
-    init: str | None = None
-    serving_only: bool = False
-    compact: bool = False
-    with_ngram: bool = False
-    time_budget_seconds: float | None = None
-    checkpoint_seconds: float = 30.0
-    checkpoint_steps: int | None = None
-    tensorboard: str | None = None
-
-    def __post_init__(self) -> None:
-        if not self.checkpoint_seconds >= 0:  # NaN is not
-            raise RecipeError(
-                f"checkpoint_seconds must be at least 0, not {self.checkpoint_seconds}"
-            )
-
-
-DEFAULTS: Final = TrainingOptions()
+from lorelm.training.trainer import TrainedModel, Trainer
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingResult:
-    """What came of a training run; the model itself is in the bundle at `path`."""
+    """The result of a training run; the model itself is in the bundle at `path`."""
 
     path: Path
     corpus: Corpus
@@ -100,310 +55,240 @@ def train(
     recipe: Recipe,
     *,
     out: str | Path,
-    options: TrainingOptions = DEFAULTS,
+    options: TrainingOptions = DEFAULT_OPTIONS,
     valid: Documents | None = None,
     test: Documents | None = None,
-    listener: TrainingListener | None = None,
-    resume: Checkpoint | None = None,
-    stop: AbstractContextManager[threading.Event] | None = None,
-    processes: Processes = ALONE,
-    started: float | None = None,
+    context: RunContext = DEFAULT_CONTEXT,
 ) -> TrainingResult | None:
-    """Trains a model, judges it on the test part and saves it as a bundle in the folder `out`.
+    """Train a model, evaluate it on the test part, and save it as a bundle in the folder `out`.
 
-    Where several processes train it, only the writer among them judges and saves, and tells the
-    listener; the others return None.
+    Where several processes train together, only the main process evaluates and saves; the others
+    return None.
 
-    While training runs, the folder holds a checkpoint, and ``metrics.so-far.jsonl`` with a line an
-    epoch, which is in the bundle as ``metrics.jsonl`` in the end. No other run may write to it
-    meanwhile.
+    During training, the folder holds a checkpoint, and ``metrics.so-far.jsonl`` with a line per
+    epoch, which becomes the bundle's ``metrics.jsonl``. It is locked for other runs.
 
     Args:
-        valid, test: these parts, if they are not to be split off `documents`.
-        resume: the checkpoint to go on from, by its own recipe and options.
-        stop: entered while steps are made; its event ends training with a checkpoint after the step
-            in which it is set.
-        processes: that train together; all of them are given the same arguments.
-        started: when the time budget began to run, by `time.perf_counter`; None: now.
+        valid, test: these parts, instead of splitting `documents`.
 
     Raises:
         CorpusError: the corpus is too small, has no word for the tokenizer, or is too large for the
-            n-gram model that is asked for.
-        BundleError: `out` holds something else, cannot be written, or another run writes to it; or
-            there is no model to begin with at `init`.
-        CheckpointError: `out` holds an unfinished run and this is not its resumption, `resume` is
-            of another corpus, or the first checkpoint cannot be written.
-        InputError: there is no such device, or no writing for TensorBoard.
-        MissingExtraError: TensorBoard is asked for and not installed.
-        RecipeError: the loss exploded, again and again, the batch is too small for so many
-            processes, or the time budget for anything sensible.
+            requested n-gram model.
+        BundleError: `out` holds something else, cannot be written, or another run uses it; or there
+            is no model at `init`.
+        CheckpointError: `out` holds an unfinished run and this is not its resumption, the
+            checkpoint to resume is of another corpus, or the first one cannot be written.
+        InputError: there is no such device, or TensorBoard's folder cannot be written.
+        MissingExtraError: TensorBoard is not installed.
+        RecipeError: the loss diverged again and again, or the batch is too small for the number of
+            processes, or the time budget for anything useful.
         TrainingStoppedError: `stop` was set, or Ctrl-C elsewhere.
         WorkerLostError: another process ended.
     """
     out = Path(out)
-    budget = _budget(options, started) if resume is None else None
-    with held_run_folder(out, processes, is_resumed=resume is not None):
-        return _train_in_held_folder(
-            documents,
-            recipe,
-            out=out,
-            options=options,
-            valid=valid,
-            test=test,
-            listener=listener,
-            resume=resume,
-            stop=stop,
-            processes=processes,
-            budget=budget,
+    with locked_run_dir(out, context.processes, is_resumed=context.resume is not None):
+        run = _begin(out, options, context)
+        parts = CorpusParts(documents=documents, valid=valid, test=test)
+        corpus = _prepare(parts, recipe, run)
+        recipe, corpus, trained = _fit(corpus, recipe, run)
+        if not context.processes.is_main_process:
+            return None
+        contents = bundle_contents(trained, corpus, recipe, options)
+        save_bundle(out, contents)
+        manifest = contents.manifest
+        assert manifest.evaluation is not None
+        assert manifest.training is not None
+        return TrainingResult(
+            path=out,
+            corpus=corpus,
+            evaluation=manifest.evaluation,
+            training=manifest.training,
         )
 
 
-def _train_in_held_folder(
-    documents: Documents,
-    recipe: Recipe,
-    *,
-    out: Path,
-    options: TrainingOptions,
-    valid: Documents | None,
-    test: Documents | None,
-    listener: TrainingListener | None,
-    resume: Checkpoint | None,
-    stop: AbstractContextManager[threading.Event] | None,
-    processes: Processes,
-    budget: TimeBudget | None,
-) -> TrainingResult | None:
-    device = processes.own_device(resolve_device(options.device))
-    known = known_model(options.init) if options.init is not None and resume is None else None
-    on_progress = budget.watch(f"preparing {documents.source}") if budget else None
-    corpus = _prepared(
-        documents, valid, test, recipe=recipe, out=out, processes=processes, on_progress=on_progress
-    )
-    if options.with_ngram and not corpus.is_countable:
+@dataclass(frozen=True, kw_only=True)
+class _Run:
+    """What the stages of a run share.
+
+    Attributes:
+        initial: the initial checkpoint, if the run starts from one.
+    """
+
+    out: Path
+    options: TrainingOptions
+    context: RunContext
+    device: torch.device
+    initial: Bundle | None = None
+    budget: TimeBudget | None = None
+
+
+def _begin(out: Path, options: TrainingOptions, context: RunContext) -> _Run:
+    """Check what can be checked before the corpus is read, which may take long.
+
+    Raises:
+        InputError: there is no such device.
+        BundleError: there is no model at `init`.
+    """
+    device = context.processes.local_device(resolve_device(options.device))
+    run = _Run(out=out, options=options, context=context, device=device)
+    if context.resume is not None:
+        return run
+    initial, budget = None, None
+    if options.init is not None:
+        initial = load_initial_checkpoint(options.init)
+    if options.time_budget_seconds is not None:
+        started = time.perf_counter() if context.started is None else context.started
+        budget = TimeBudget(seconds=options.time_budget_seconds, started=started)
+    return dataclasses.replace(run, initial=initial, budget=budget)
+
+
+def _prepare(parts: CorpusParts, recipe: Recipe, run: _Run) -> Corpus:
+    """Return the corpus; one larger than memory is encoded once, by the main process.
+
+    Raises:
+        CorpusError: see :func:`train`.
+        RecipeError: preparing takes all of the time budget; or the processes differ.
+    """
+    processes = run.context.processes
+
+    watch = run.budget.watch(f"preparing {parts.documents.source}") if run.budget else None
+    store = IdStore(folder=run.out, is_writer=processes.is_main_process, on_progress=watch)
+
+    def prepare() -> Corpus:
+        return prepare_corpus(
+            parts.documents,
+            tokenizer=make_tokenizer(recipe.tokenizer),
+            min_frequency=recipe.min_frequency,
+            split_seed=recipe.split_seed,
+            valid=parts.valid,
+            test=parts.test,
+            store=store,
+        )
+
+    corpus = processes.main_process_first(prepare) if parts.is_streamed else prepare()
+    if run.options.with_ngram and not corpus.is_countable:
         raise CorpusError(
             f"{corpus.source} is too large for an n-gram model: leave out --ngram, or give a part "
-            "of it"
+            "of it",
+            code="corpus.too_large_for_ngram",
         )
-    initial = None
     _check_same_everywhere(corpus, recipe, processes)
-    if resume is None:
-        planned = _planned(
-            recipe, corpus, options, budget, device=device, known=known, processes=processes
-        )
-        if known is not None:
-            initial = initial_weights(known, corpus.vocabulary, corpus.tokenizer)
-    else:
-        precision = precision_to_go_on(recipe.precision, device)
-        planned = dataclasses.replace(
-            Plan.from_facts(resume.run), recipe=dataclasses.replace(recipe, precision=precision)
-        )
-        _check_same_corpus(resume, corpus, out)
-    recipe = planned.recipe
-    corpus = planned.fitted(corpus)
-    run = resume.run if resume else _run_facts(planned, corpus, options)
-    epochs = resume.snapshot.facts["epochs"] if resume else ()
-    reports = [EpochReport(**report) for report in epochs]
-    with _told(listener, out, options, processes, reports) as told, stop or nullcontext() as event:
-        for warning in planned.warnings:
-            told.on_problem(warning)
-        if resume and recipe.precision != resume.run["recipe"]["precision"]:
-            told.on_problem(
-                "this processor has no bfloat16 arithmetic, with which the run was begun: it goes "
-                "on in float32"
-            )
-        trained = fit(
+    return corpus
+
+
+def _fit(corpus: Corpus, recipe: Recipe, run: _Run) -> tuple[Recipe, Corpus, TrainedModel]:
+    """Train by a plan; return its recipe and corpus with the trained model."""
+    options, resume = run.options, run.context.resume
+    plan = _resumed_plan(resume, corpus, recipe, run) if resume else _plan(corpus, recipe, run)
+    weights = None
+    if run.initial is not None:
+        weights = initial_weights(run.initial, corpus.vocabulary, corpus.tokenizer)
+    recipe, corpus = plan.recipe, plan.fitted(corpus)
+    with _callbacks(run) as callback, run.context.stop as stop:
+        for warning in plan.warnings:
+            callback.on_problem(warning)
+        trainer = Trainer(
+            initial_model(corpus, recipe, run.device, weights),
             corpus,
             recipe,
-            device=device,
-            listener=told,
-            initial_weights=initial,
-            seconds=planned.training_seconds,
-            max_epochs=planned.max_epochs,
+            horizon=plan.horizon,
+            processes=run.context.processes,
+        )
+        trained = fit(
+            trainer,
+            callback=callback,
             checkpoints=CheckpointSettings(
-                out=out,
-                run=run,
+                out=run.out,
+                run=resume.run if resume else _metadata(plan, corpus, options),
                 seconds=options.checkpoint_seconds,
                 steps=options.checkpoint_steps,
             ),
             resume=resume.snapshot if resume else None,
-            stop=event,
-            processes=processes,
+            stop=stop,
         )
-    if not processes.is_writer:
-        return None
-    return _save(trained, corpus, recipe, out=out, options=options, device=device.type)
+    return recipe, corpus, trained
 
 
-def _prepared(
-    documents: Documents,
-    valid: Documents | None,
-    test: Documents | None,
-    *,
-    recipe: Recipe,
-    out: Path,
-    processes: Processes,
-    on_progress: Callable[[float], None] | None,
-) -> Corpus:
-    """The corpus; one that is larger than memory is numbered once, by the writer."""
-
-    def prepare() -> Corpus:
-        return prepare_corpus(
-            documents,
-            tokenizer=make_tokenizer(recipe.tokenizer),
-            min_frequency=recipe.min_frequency,
-            split_seed=recipe.split_seed,
-            valid=valid,
-            test=test,
-            store=IdStore(folder=out, is_writer=processes.is_writer, on_progress=on_progress),
-        )
-
-    is_streamed = any(part.is_streamed for part in (documents, valid, test) if part is not None)
-    return processes.writer_first(prepare) if is_streamed else prepare()
-
-
-def _save(
-    trained: TrainedModel,
-    corpus: Corpus,
-    recipe: Recipe,
-    *,
-    out: Path,
-    options: TrainingOptions,
-    device: str,
-) -> TrainingResult:
-    """Judges a trained model and makes a bundle of it."""
-    weights = numpy_weights(trained.model)
-    kept: tuple[Precision, ...] = (
-        ("int8",) if options.serving_only or options.compact else PRECISIONS
-    )
-    graphs = {p: build_step_graph(weights, trained.model.config, p) for p in kept}
-    served = OnnxRuntime(graphs["int8"], trained.model.config)
-    evaluation = _evaluate(trained, corpus, served)
-    counted = CountedModel.fit(corpus, served) if corpus.is_countable else None
-    training = TrainingFacts(
-        best_epoch=trained.best.epoch,
-        epochs=len(trained.epochs),
-        seconds=round(trained.epochs[-1].seconds, 1),
-        device=device,
-    )
-    manifest = Manifest(
-        tokenizer=corpus.tokenizer.style,
-        model=trained.model.config,
-        recipe=recipe.to_dict(),
-        corpus=_facts(corpus),
-        evaluation=evaluation,
-        training=training,
-        ngram=counted.facts if counted else None,
-        cache=tune_cache(served, corpus.valid.stream, counted),
-    )
-    contents = BundleContents(
-        manifest=manifest,
-        vocabulary=corpus.vocabulary,
-        graphs=graphs,
-        weights=None if options.serving_only else weights,
-        weight_type="float16" if options.compact else "float32",
-        spelling=SpellingModel.of_training_part(corpus).characters,
-        copies=_copies(corpus),
-        ngram=counted.model if counted and options.with_ngram else None,
-        metrics=metrics_lines(trained.epochs).encode(),
-        curves=_curves(trained, corpus, counted),
-    )
-    save_bundle(out, contents)
-    return TrainingResult(path=out, corpus=corpus, evaluation=evaluation, training=training)
-
-
-@contextmanager
-def _told(
-    listener: TrainingListener | None,
-    out: Path,
-    options: TrainingOptions,
-    processes: Processes,
-    reports: Sequence[EpochReport],
-) -> Iterator[TrainingListener]:
-    """All that are told how training goes; nobody where another process writes."""
-    if not processes.is_writer:
-        yield TrainingListener()
-        return
-    listener = listener or TrainingListener()
-    board = TensorBoardLog(Path(options.tensorboard), listener) if options.tensorboard else None
-    with board or nullcontext():
-        yield MetricsLog(out, board or listener, reports=reports)
-
-
-def _curves(trained: TrainedModel, corpus: Corpus, counted: CountedModel | None) -> bytes | None:
-    """The plot of how training went; None where Matplotlib is not installed."""
-    try:
-        from lorelm.evaluation.report.plots import render_curves
-    except MissingExtraError:
-        return None
-    ngram = None
-    if counted is not None:
-        loss = -counted.log_probabilities(corpus.valid.stream).mean()
-        ngram = counted.model.order, perplexity(loss)
-    return render_curves([epoch_figures(report) for report in trained.epochs], ngram=ngram)
-
-
-def _copies(corpus: Corpus) -> FingerprintIndex | None:
-    if not corpus.is_countable:
-        return None
-    return FingerprintIndex.build(document_keys(corpus.train.documents, corpus.tokenizer))
-
-
-def _budget(options: TrainingOptions, started: float | None) -> TimeBudget | None:
-    if options.time_budget_seconds is None:
-        return None
-    started = time.perf_counter() if started is None else started
-    return TimeBudget(seconds=options.time_budget_seconds, started=started)
-
-
-def _planned(
-    recipe: Recipe,
-    corpus: Corpus,
-    options: TrainingOptions,
-    budget: TimeBudget | None,
-    *,
-    device: torch.device,
-    known: Bundle | None,
-    processes: Processes,
-) -> Plan:
-    """The recipe as it fits the machine, the corpus, the model to begin with, and the time.
+def _plan(corpus: Corpus, recipe: Recipe, run: _Run) -> Plan:
+    """Return the recipe as it fits the machine, the corpus, the initial checkpoint, and the time.
 
     Raises:
-        RecipeError: nothing sensible fits into the time.
+        RecipeError: no useful run fits into the time.
     """
-    sized = processes.by_writer(partial(_sized, recipe, corpus, device, known))
+    device, initial, budget = run.device, run.initial, run.budget
+
+    def size() -> Recipe:
+        precision = resolve_precision(recipe.precision, device)
+        sized = sized_to(
+            dataclasses.replace(recipe, precision=precision),
+            len(corpus.train.stream),
+            is_fine_tuning=initial is not None,
+        )
+        if initial is None:
+            return sized
+        model = initial.manifest.model
+        architecture = {name: getattr(model, name) for name in ARCHITECTURE_FIELDS}
+        return dataclasses.replace(sized, **architecture)
+
+    processes = run.context.processes
+    sized = processes.broadcast_from_main(size)
     if budget is None:
-        return Plan(recipe=sized)
-    return plan(
+        return Plan(recipe=sized, horizon=TrainingHorizon(epochs=sized.epochs))
+    return plan_run(
         corpus,
         sized,
         budget,
-        ThisMachine(
-            device=device,
-            processes=processes,
-            measured_seconds=min(2.0, budget.seconds / 200),
-        ),
-        may_change_width="hidden_size" in recipe.by_corpus_size and known is None,
+        Machine(device=device, processes=processes, max_seconds=min(2.0, budget.seconds / 200)),
+        may_change_width="hidden_size" in recipe.by_corpus_size and initial is None,
         may_change_epochs="epochs" in recipe.by_corpus_size,
-        must_be_counted=options.with_ngram,
+        must_count=run.options.with_ngram,
     )
 
 
-def _sized(recipe: Recipe, corpus: Corpus, device: torch.device, known: Bundle | None) -> Recipe:
-    """The recipe as it fits the machine, the corpus, and the model to begin with."""
-    recipe = dataclasses.replace(recipe, precision=resolve_precision(recipe.precision, device))
-    recipe = sized_to(recipe, len(corpus.train.stream), is_fine_tuning=known is not None)
-    return recipe if known is None else _sized_as(recipe, known)
+def _resumed_plan(resume: Checkpoint, corpus: Corpus, recipe: Recipe, run: _Run) -> Plan:
+    """Return the plan of an unfinished run, in a precision that this machine has.
+
+    Raises:
+        CheckpointError: the run was of another corpus.
+    """
+    if resume.run["corpus_fingerprint"] != corpus.fingerprint:
+        raise CheckpointError(
+            f"the corpus has changed since the run in {run.out} began: bring back the file as it "
+            "was, or begin anew in another folder",
+            code="checkpoint.other_corpus",
+        )
+    precision = precision_to_resume(recipe.precision, run.device)
+    warnings = []
+    if precision != resume.run["recipe"]["precision"]:
+        warnings.append(
+            "this processor has no bfloat16 arithmetic, with which the run was begun: it goes on "
+            "in float32"
+        )
+    return dataclasses.replace(
+        Plan.from_metadata(resume.run | {"recipe": recipe.to_dict()}),
+        recipe=dataclasses.replace(recipe, precision=precision),
+        warnings=warnings,
+    )
 
 
-def _sized_as(recipe: Recipe, known: Bundle) -> Recipe:
-    """The recipe with the sizes of the model to begin with."""
-    model = known.manifest.model
-    return dataclasses.replace(recipe, **{name: getattr(model, name) for name in KNOWN_SIZES})
+@contextmanager
+def _callbacks(run: _Run) -> Iterator[TrainingCallback]:
+    """All observers of the run; none in a process other than the main one."""
+    context, board_dir = run.context, run.options.tensorboard
+    if not context.processes.is_main_process:
+        yield TrainingCallback()
+        return
+    user = context.callback
+    epochs = context.resume.snapshot.facts["epochs"] if context.resume else ()
+    log = MetricsLog(run.out, user, reports=[EpochReport(**report) for report in epochs])
+    with TensorBoardLog(Path(board_dir), user) if board_dir else nullcontext() as board:
+        yield CallbackList([log, *([board] if board else []), user])
 
 
-def _run_facts(planned: Plan, corpus: Corpus, options: TrainingOptions) -> dict[str, Any]:
-    """What a checkpoint says of its run."""
+def _metadata(plan: Plan, corpus: Corpus, options: TrainingOptions) -> dict[str, Any]:
+    """Return what a checkpoint says of its run."""
     return {
-        **planned.facts,
+        **plan.metadata,
         "corpus_fingerprint": corpus.fingerprint,
         "folder": str(Path.cwd()),  # which the paths in files and options may be relative to
         "files": [file and dataclasses.asdict(file) for file in corpus.files],
@@ -412,53 +297,21 @@ def _run_facts(planned: Plan, corpus: Corpus, options: TrainingOptions) -> dict[
 
 
 def _check_same_everywhere(corpus: Corpus, recipe: Recipe, processes: Processes) -> None:
-    """Refuses to train in a process that has something else than the writer.
+    """Compare the corpus and the recipe with those of the main process.
 
     Raises:
         CorpusError: another corpus.
         RecipeError: another recipe.
     """
     own = corpus.fingerprint, recipe.to_dict()
-    fingerprint, settings = processes.by_writer(lambda: own)
+    fingerprint, settings = processes.broadcast_from_main(lambda: own)
     if corpus.fingerprint != fingerprint:
-        raise CorpusError("the corpus differs from machine to machine: copy the same file to all")
+        raise CorpusError(
+            "the corpus differs from machine to machine: copy the same file to all",
+            code="corpus.differs_between_machines",
+        )
     if recipe.to_dict() != settings:
         raise RecipeError(
-            "the recipe differs from machine to machine: give all of them the same options"
+            "the recipe differs from machine to machine: give all of them the same options",
+            code="recipe.differs_between_machines",
         )
-
-
-def _check_same_corpus(resume: Checkpoint, corpus: Corpus, out: Path) -> None:
-    """Refuses to go on with another corpus.
-
-    Raises:
-        CheckpointError: it is another.
-    """
-    if resume.run["corpus_fingerprint"] != corpus.fingerprint:
-        raise CheckpointError(
-            f"the corpus has changed since the run in {out} began: bring back the file as it "
-            "was, or begin anew in another folder"
-        )
-
-
-def _evaluate(trained: TrainedModel, corpus: Corpus, served: OnnxRuntime) -> Evaluation:
-    return Evaluation(
-        valid_perplexity=trained.best.valid_perplexity,
-        test_perplexity=perplexity(validation_loss(trained.model, corpus.test.stream)),
-        int8_test_perplexity=score_stream(served, corpus.test.stream).perplexity,
-        test_unknown_rate=corpus.test.unknown_rate,
-    )
-
-
-def _facts(corpus: Corpus) -> CorpusFacts:
-    return CorpusFacts(
-        source=corpus.source,
-        fingerprint=corpus.fingerprint,
-        train_documents=corpus.train.num_documents,
-        train_tokens=len(corpus.train.stream),
-        valid_documents=corpus.valid.num_documents,
-        valid_tokens=len(corpus.valid.stream),
-        test_documents=corpus.test.num_documents,
-        test_tokens=len(corpus.test.stream),
-        files=tuple(corpus.files),
-    )

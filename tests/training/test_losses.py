@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.functional import cross_entropy, linear
 
-from lorelm.training.output_loss import output_loss
+from lorelm.training.losses import output_loss
 
 
 def tensors(num_words: int, seed: int) -> tuple[torch.Tensor, ...]:
@@ -38,7 +38,7 @@ def test_loss_and_gradients_are_those_of_pytorch(num_words, chunk_numbers, facto
     inputs = tensors(num_words, seed)
     targets_TB = torch.randint(num_words, (5, 3), generator=torch.Generator().manual_seed(seed))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("lorelm.training.output_loss._CHUNK_NUMBERS", chunk_numbers)
+        patch.setattr("lorelm.training.losses._CHUNK_NUMBERS", chunk_numbers)
         value, gradients = loss_and_gradients(output_loss, inputs, targets_TB, factor)
     expected, expected_gradients = loss_and_gradients(by_pytorch, inputs, targets_TB, factor)
     torch.testing.assert_close(value, expected, atol=1e-5, rtol=1e-5)

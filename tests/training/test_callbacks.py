@@ -7,8 +7,13 @@ import torch
 from lorelm.bundle.bundle import METRIC_NAMES
 from lorelm.model.config import ModelConfig
 from lorelm.model.lstm import LSTMLanguageModel
-from lorelm.training.listener import EpochReport, TrainingListener
-from lorelm.training.metrics import MetricsLog, metrics_lines
+from lorelm.training.callbacks import (
+    CallbackList,
+    EpochReport,
+    MetricsLog,
+    TrainingCallback,
+    metrics_lines,
+)
 
 from .test_checkpoint import largest_file
 
@@ -25,13 +30,9 @@ def report(epoch: int, valid_loss: float) -> EpochReport:
     )
 
 
-class Heard(TrainingListener):
+class Problems(TrainingCallback):
     def __init__(self) -> None:
-        self.epochs: list[int] = []
         self.problems: list[str] = []
-
-    def on_epoch(self, report: EpochReport, model: LSTMLanguageModel) -> None:
-        self.epochs.append(report.epoch)
 
     def on_problem(self, message: str) -> None:
         self.problems.append(message)
@@ -67,25 +68,23 @@ def test_a_line_says_what_an_epoch_came_to() -> None:
 
 
 def test_the_record_grows_with_each_epoch(model: LSTMLanguageModel, tmp_path: Path) -> None:
-    heard = Heard()
-    log = MetricsLog(tmp_path / "run", heard)
+    log = MetricsLog(tmp_path / "run", TrainingCallback())
     for epoch in (1, 2):
         log.on_epoch(report(epoch, 3.0), model)
         assert [line["epoch"] for line in lines_in(tmp_path / "run")] == list(range(1, epoch + 1))
-    assert heard.epochs == [1, 2]
 
 
 def test_an_epoch_that_comes_again_takes_the_place_of_itself_and_all_after(
     model: LSTMLanguageModel, tmp_path: Path
 ) -> None:
-    log = MetricsLog(tmp_path, TrainingListener())
+    log = MetricsLog(tmp_path, TrainingCallback())
     for epoch, loss in ((1, 3.0), (2, 2.0), (3, 9.0), (2, 1.0)):
         log.on_epoch(report(epoch, loss), model)
     assert [line["valid_loss_nats_per_token"] for line in lines_in(tmp_path)] == [3.0, 1.0]
 
 
 def test_the_epochs_before_an_interruption_stay(model: LSTMLanguageModel, tmp_path: Path) -> None:
-    log = MetricsLog(tmp_path, TrainingListener(), reports=[report(1, 3.0), report(2, 2.0)])
+    log = MetricsLog(tmp_path, TrainingCallback(), reports=[report(1, 3.0), report(2, 2.0)])
     log.on_epoch(report(3, 1.0), model)
     assert [line["epoch"] for line in lines_in(tmp_path)] == [1, 2, 3]
 
@@ -94,22 +93,36 @@ def test_a_record_that_cannot_be_written_is_a_problem_and_no_end(
     model: LSTMLanguageModel, tmp_path: Path
 ) -> None:
     (tmp_path / "run").write_text("a file, not a folder")
-    heard = Heard()
-    log = MetricsLog(tmp_path / "run", heard)
+    user = Problems()
+    log = MetricsLog(tmp_path / "run", user)
     log.on_epoch(report(1, 3.0), model)
     log.on_epoch(report(2, 3.0), model)
-    assert len(heard.problems) == 1
-    assert "metrics.so-far.jsonl cannot be written" in heard.problems[0]
-    assert heard.problems[0].endswith("training goes on")
-    assert heard.epochs == [1, 2]
+    assert len(user.problems) == 1
+    assert "metrics.so-far.jsonl cannot be written" in user.problems[0]
+    assert user.problems[0].endswith("training goes on")
 
 
 def test_a_record_that_cannot_be_written_is_as_it_was(
     model: LSTMLanguageModel, tmp_path: Path
 ) -> None:
-    log = MetricsLog(tmp_path, TrainingListener())
+    log = MetricsLog(tmp_path, TrainingCallback())
     log.on_epoch(report(1, 3.0), model)
     with largest_file((tmp_path / "metrics.so-far.jsonl").stat().st_size + 9):
         log.on_epoch(report(2, 3.0), model)
     assert [line["epoch"] for line in lines_in(tmp_path)] == [1]
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_list_passes_every_event_to_every_callback(model: LSTMLanguageModel) -> None:
+    events: list[str] = []
+
+    class Recorder(TrainingCallback):
+        def __getattribute__(self, name: str) -> object:
+            return lambda *_, **__: events.append(name)
+
+    callbacks = CallbackList([Recorder(), Recorder()])
+    for name in [name for name in vars(TrainingCallback) if name.startswith("on_")]:
+        assert name in vars(CallbackList)
+    callbacks.on_epoch(report(1, 3.0), model)
+    callbacks.on_problem("full")
+    assert events == ["on_epoch", "on_epoch", "on_problem", "on_problem"]

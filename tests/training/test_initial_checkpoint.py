@@ -7,16 +7,25 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from safetensors.numpy import load_file, save_file
+from tests.errors import raises_code
 
 from lorelm.bundle import Bundle
 from lorelm.corpus.documents import Documents
+from lorelm.corpus.preparation import Corpus
 from lorelm.corpus.tokenizer import Tokenizer, make_tokenizer
 from lorelm.corpus.vocabulary import EOS_ID, UNK_ID, Vocabulary
-from lorelm.errors import BundleError
-from lorelm.training.initial_weights import initial_weights, known_model, word_sources
+from lorelm.errors import BundleError, RecipeError
+from lorelm.training.initial_checkpoint import (
+    initial_model,
+    initial_weights,
+    load_initial_checkpoint,
+    word_sources,
+)
+from lorelm.training.options import TrainingOptions
 from lorelm.training.recipe import Recipe
-from lorelm.training.train import TrainingOptions, train
+from lorelm.training.train import train
 
 BY_WORD = ("embedding.weight", "fc.weight", "fc.bias")
 WORDS, CLASSIC = make_tokenizer("words"), make_tokenizer("classic")
@@ -141,7 +150,7 @@ def test_weights_that_are_no_numbers_are_refused(tiny_bundle: Path, tmp_path: Pa
     manifest["files"]["weights.safetensors"] = digest
     (path / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
     with pytest.raises(BundleError, match=r"broken cannot be trained on: fc\.bias in its weights"):
-        known_model(path)
+        load_initial_checkpoint(path)
 
 
 def test_what_an_imported_model_never_saw_is_new_to_it(
@@ -158,3 +167,18 @@ def test_what_an_imported_model_never_saw_is_new_to_it(
             np.testing.assert_allclose(
                 weights[name][new], known[name][rows].mean(axis=0), rtol=1e-5
             )
+
+
+def test_a_model_too_large_for_memory_is_refused(corpus: Corpus, tiny_recipe: Recipe) -> None:
+    recipe = dataclasses.replace(tiny_recipe, hidden_size=10**6)
+    with raises_code(RecipeError, "recipe.no_memory") as caught:
+        initial_model(corpus, recipe, torch.device("cpu"))
+    assert "no memory for 2 layers" in str(caught.value)
+    assert "smaller --hidden-size" in str(caught.value)
+
+
+def test_other_errors_of_a_device_are_not_reported_as_a_lack_of_memory(
+    corpus: Corpus, tiny_recipe: Recipe
+) -> None:
+    with pytest.raises(RuntimeError, match="vulkan"):
+        initial_model(corpus, tiny_recipe, torch.device("vulkan"))

@@ -1,0 +1,139 @@
+"""The model that training starts with: random weights, or those of a trained model."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import torch
+
+from lorelm.bundle import Bundle
+from lorelm.corpus.preparation import Corpus
+from lorelm.corpus.tokenizer import Tokenizer
+from lorelm.corpus.vocabulary import EOS_ID, UNK_ID, Vocabulary
+from lorelm.errors import BundleError, RecipeError
+from lorelm.model.config import ModelConfig
+from lorelm.model.lstm import LSTMLanguageModel
+from lorelm.runtime.step_graph import Weights
+from lorelm.training.recipe import Recipe
+from lorelm.typing import Floats32
+
+ARCHITECTURE_FIELDS: Final = ("embedding_size", "hidden_size", "num_layers", "tied")
+"""The settings of a recipe that the initial checkpoint determines."""
+
+
+_NO_MEMORY: Final = ("allocate memory", "not enough memory", "out of memory", "size calculation")
+"""PyTorch's words on Linux, Windows and CUDA, and for sizes beyond 64 bits: it has no exception of
+its own for a lack of memory."""
+
+
+def initial_model(
+    corpus: Corpus, recipe: Recipe, device: torch.device, weights: Weights | None = None
+) -> LSTMLanguageModel:
+    """Seed PyTorch by the recipe, and return the model that training starts with.
+
+    Args:
+        weights: instead of random ones.
+
+    Raises:
+        RecipeError: there is no memory for the model.
+    """
+    config = ModelConfig(
+        vocabulary_size=len(corpus.vocabulary),
+        embedding_size=recipe.embedding_size,
+        hidden_size=recipe.hidden_size,
+        num_layers=recipe.num_layers,
+        tied=recipe.tied,
+    )
+    torch.manual_seed(recipe.seed)
+    try:
+        model = LSTMLanguageModel(config).to(device)
+    except RuntimeError as error:
+        if not any(phrase in str(error) for phrase in _NO_MEMORY):
+            raise
+        raise RecipeError(
+            f"there is no memory for {recipe.num_layers} layers of {recipe.hidden_size} and "
+            f"{len(corpus.vocabulary):,} words: use a smaller --hidden-size",
+            code="recipe.no_memory",
+        ) from error
+    if weights is not None:
+        model.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()})
+    return model
+
+
+def numpy_weights(model: LSTMLanguageModel) -> Weights:
+    """Return the tensors of a model by name, in float32."""
+    return {
+        name: np.asarray(tensor.detach().cpu().numpy(), dtype=np.float32)
+        for name, tensor in model.state_dict().items()
+    }
+
+
+def load_initial_checkpoint(path: str | Path) -> Bundle:
+    """Load the bundle to start training from.
+
+    Raises:
+        BundleError: it is missing or damaged, has no weights, or some are NaN or infinite.
+        MissingExtraError: the package ``safetensors`` is not installed.
+    """
+    bundle = Bundle.load(path)
+    for name, array in bundle.weights().items():  # checked before the corpus is read
+        if not np.isfinite(array).all():
+            raise BundleError(
+                f"{path} cannot be trained on: {name} in its weights holds values that are no "
+                "numbers (NaN or infinite)",
+                code="bundle.weights_not_finite",
+            )
+    return bundle
+
+
+def initial_weights(bundle: Bundle, vocabulary: Vocabulary, tokenizer: Tokenizer) -> Weights:
+    """Return the weights of a trained model for another vocabulary.
+
+    A word of the model keeps its vector and its bias; a word that the model has in lower or upper
+    case takes those; a new word takes the mean of the known words. An imported model may never have
+    seen `<unk>` or `<eos>`, which are then new words.
+
+    Raises:
+        BundleError: the bundle has no weights, or damaged ones.
+        MissingExtraError: the package ``safetensors`` is not installed.
+    """
+    weights = dict(bundle.weights())
+    sources = word_sources(vocabulary, tokenizer, bundle.vocabulary, bundle.tokenizer)
+    imported = bundle.manifest.imported
+    for token in () if imported is None else imported.never_seen:
+        sources[vocabulary.words.index(token)] = -1
+    for name in ("embedding.weight", "fc.weight", "fc.bias"):
+        weights[name] = _mapped(weights[name], sources)
+    return weights
+
+
+def word_sources(
+    vocabulary: Vocabulary, tokenizer: Tokenizer, known: Vocabulary, known_tokenizer: Tokenizer
+) -> list[int]:
+    """Return for each word the id of the known word whose vector it takes; -1 for a new word."""
+    by_spelling: dict[str, int] = {}
+    by_letters: dict[str, int] = {}
+    for id_, word in enumerate(known.words):
+        spelling = known_tokenizer.piece(word, None)
+        by_spelling.setdefault(spelling, id_)  # the most frequent comes first
+        by_letters.setdefault(spelling.casefold(), id_)
+    exact = {word: id_ for id_, word in enumerate(known.words)}
+    is_same_style = tokenizer.style == known_tokenizer.style
+    sources = []
+    for id_, word in enumerate(vocabulary.words):
+        spelling = tokenizer.piece(word, None)
+        source = exact.get(word, -1) if is_same_style else -1
+        if source < 0:
+            source = by_spelling.get(spelling, by_letters.get(spelling.casefold(), -1))
+        sources.append(id_ if id_ in (UNK_ID, EOS_ID) else source)
+    return sources
+
+
+def _mapped(known: Floats32, sources: Sequence[int]) -> Floats32:
+    """Return the rows of the sources; for -1, their mean."""
+    places = np.array(sources)
+    mean = known[places[places >= 0]].mean(axis=0)
+    is_new = (places < 0).reshape(-1, *[1] * (known.ndim - 1))
+    mapped: Floats32 = np.where(is_new, mean, known[places]).astype(np.float32)
+    return mapped

@@ -1,0 +1,313 @@
+"""Fits a training run into a time budget: :func:`plan_run`."""
+
+import bisect
+import dataclasses
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import torch
+
+from lorelm.corpus.preparation import Corpus
+from lorelm.training.budget import TimeBudget, in_words
+from lorelm.training.processes import Processes
+from lorelm.training.recipe import Recipe
+from lorelm.training.schedule import TrainingHorizon
+from lorelm.training.speed import (
+    EvaluationSpeed,
+    TrainingSpeed,
+    measure_evaluation_speed,
+    measure_training_speed,
+)
+
+_WIDTHS: Final = (100, 150, 200, 300, 400, 500, 650, 800)
+
+_MAX_EPOCHS_FACTOR: Final = 3
+"""More than this many times the recipe's epochs overfits: the best epoch is an earlier one."""
+
+_MIN_EPOCHS_SHARE: Final = 0.6
+"""This share of the recipe's epochs is better than a narrower model."""
+
+_MIN_UPDATES: Final = 50
+"""With fewer a model learns only word frequencies (width 100 reaches the perplexity of a unigram
+model after 50 updates on the films, after 70 on tiny Shakespeare)."""
+
+_FEW_UPDATES: Final = 400
+"""With fewer a bigram model is better, on corpora of any size."""
+
+_MIN_LEFT_SHARE: Final = 0.1
+"""Share of the time that must be left after preparation, since measuring takes some of it."""
+
+_EVALUATION_SHARE: Final = 0.25
+"""Reserve for evaluation, as a share of the time left; if it takes more, samples are used."""
+
+_COUNTING_SHARE: Final = 0.1
+"""The same for counting n-grams and the index of the training text."""
+
+_MIN_EVALUATED_TOKENS: Final = 1_000
+"""Of each held-out part: the interval of a perplexity is then about ±10 %."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What is trained, for how long, and how it is evaluated.
+
+    Attributes:
+        recipe: with the width and the epochs that fit.
+        horizon: when training ends.
+        evaluated_tokens: of each held-out part, about; None evaluates on all of them.
+        is_counted: whether n-gram models and indexes of the training part are made.
+        notes: sentences about the plan for the user.
+        warnings: what the user asked for and does not get.
+    """
+
+    recipe: Recipe
+    horizon: TrainingHorizon
+    evaluated_tokens: int | None = None
+    is_counted: bool = True
+    notes: Sequence[str] = ()
+    warnings: Sequence[str] = ()
+
+    def fitted(self, corpus: Corpus) -> Corpus:
+        """Return the corpus with the held-out samples that the run uses."""
+        notes = [*corpus.notes, *self.notes]
+        if self.evaluated_tokens is not None:
+            corpus = corpus.with_samples(self.evaluated_tokens)
+        if corpus.is_sampled:
+            notes.append(
+                "To stay within the time, it is validated and evaluated on samples: "
+                f"{len(corpus.valid.stream):,} and {len(corpus.test.stream):,} tokens. lorelm "
+                "evaluate uses the whole test part."
+            )
+        if corpus.is_countable and not self.is_counted:
+            notes.append(
+                "To stay within the time, there are no n-gram model to compare with and no index "
+                "of the training text: copies cannot be detected or forbidden."
+            )
+        may_be_counted = corpus.may_be_counted and self.is_counted
+        return dataclasses.replace(corpus, notes=notes, may_be_counted=may_be_counted)
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """The plan in a checkpoint, under the names of its format."""
+        return {
+            "recipe": self.recipe.to_dict(),
+            "training_seconds": self.horizon.seconds,
+            "max_epochs": self.horizon.epochs,
+            "judged_tokens": self.evaluated_tokens,
+            "is_counted": self.is_counted,
+        }
+
+    @classmethod
+    def from_metadata(cls, metadata: dict[str, Any]) -> "Plan":
+        recipe = Recipe.from_dict(metadata["recipe"])
+        seconds, epochs = metadata["training_seconds"], metadata.get("max_epochs")
+        if seconds is None:
+            epochs = recipe.epochs
+        return cls(
+            recipe=recipe,
+            horizon=TrainingHorizon(epochs=epochs, seconds=seconds),
+            evaluated_tokens=metadata.get("judged_tokens"),
+            is_counted=metadata.get("is_counted", True),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """Measures what a plan needs, with the same results in all processes of a run.
+
+    All processes measure training together; the main process measures evaluation.
+    """
+
+    device: torch.device
+    processes: Processes
+    max_seconds: float
+
+    def seconds_left(self, budget: TimeBudget) -> float:
+        return self.processes.number_from_main(budget.left)
+
+    def training_speed(self, corpus: Corpus, recipe: Recipe) -> TrainingSpeed:
+        return measure_training_speed(
+            corpus,
+            recipe,
+            device=self.device,
+            max_seconds=self.max_seconds,
+            processes=self.processes,
+        )
+
+    def evaluation_speed(self, corpus: Corpus, recipe: Recipe) -> EvaluationSpeed:
+        return self.processes.broadcast_from_main(
+            lambda: measure_evaluation_speed(corpus, recipe, device=self.device)
+        )
+
+
+def plan_run(
+    corpus: Corpus,
+    recipe: Recipe,
+    budget: TimeBudget,
+    machine: Machine,
+    *,
+    may_change_width: bool,
+    may_change_epochs: bool,
+    must_count: bool = False,
+) -> Plan:
+    """Return the run that makes the best use of a time budget.
+
+    1. A width is chosen by which the recipe's epochs fit into three quarters of the time left.
+    2. Evaluation of a model of that width is measured; it gets a quarter of the time at most, and
+       uses samples or leaves out counting if it would take more.
+    3. Training gets the rest, by the clock: up to three times the recipe's epochs.
+
+    Args:
+        may_change_width: False where the user or the initial checkpoint determines it.
+        may_change_epochs: whether there may be more than the recipe's. Fewer are made anyway if
+            they do not fit.
+        must_count: make the n-gram model, however long it takes.
+
+    Raises:
+        RecipeError: no useful run fits.
+    """
+    left = machine.seconds_left(budget)
+    if left < _MIN_LEFT_SHARE * budget.seconds:
+        spent = budget.seconds - left
+        raise budget.too_short(
+            f"reading {corpus.source} and preparing took {spent:.0f} s", 3 * spent
+        )
+    alternative = "a part of the corpus" if may_change_width else "a smaller --hidden-size"
+    sized, speed = _choose_width(
+        recipe,
+        lambda sized: machine.training_speed(corpus, sized),
+        seconds=(1 - _EVALUATION_SHARE) * left,
+        widths=_WIDTHS if may_change_width else (),
+        min_share=_MIN_EPOCHS_SHARE if may_change_epochs else 1.0,
+    )
+    _require_updates(budget, machine.seconds_left(budget), speed, 0, alternative)
+    evaluation = machine.evaluation_speed(corpus, sized)
+    plan = _fit_evaluation(
+        Plan(recipe=sized, horizon=TrainingHorizon(epochs=sized.epochs)),
+        corpus,
+        evaluation,
+        left,
+        must_count,
+    )
+    fitted = plan.fitted(corpus)
+    reserve = evaluation.seconds(fitted)
+    left = machine.seconds_left(budget)
+    num_updates = _require_updates(budget, left, speed, reserve, alternative)
+    # The last update begins before the time is over and ends after it.
+    seconds = left - reserve - speed.seconds_per_update
+    max_epochs = recipe.epochs * (_MAX_EPOCHS_FACTOR if may_change_epochs else 1)
+    num_valid = len(fitted.valid.stream)
+    share = seconds / speed.seconds(epochs=recipe.epochs, num_valid_tokens=num_valid)
+    epochs = min(recipe.epochs * share, max_epochs)
+    note = (
+        f"Of the time budget of {in_words(budget.seconds)}, {budget.seconds - left:.0f} s are "
+        f"over, about {reserve:.0f} s are for evaluating and saving, and the rest is for "
+        f"training: hidden size {sized.hidden_size}, about {_epochs_in_words(epochs)}."
+    )
+    return dataclasses.replace(
+        plan,
+        recipe=dataclasses.replace(sized, epochs=max(1, round(epochs))),
+        horizon=TrainingHorizon(epochs=max_epochs, seconds=seconds),
+        notes=[note],
+        warnings=_warnings(recipe, epochs, num_updates, may_change_epochs=may_change_epochs),
+    )
+
+
+def _choose_width(
+    recipe: Recipe,
+    measure: Callable[[Recipe], TrainingSpeed],
+    *,
+    seconds: float,
+    widths: Sequence[int],
+    min_share: float,
+) -> tuple[Recipe, TrainingSpeed]:
+    """Return the recipe with the best width for a time, and its measured speed.
+
+    Narrower widths are tried until `min_share` of the recipe's epochs fits; wider ones as long as
+    all epochs fit.
+    """
+
+    def share_that_fits(speed: TrainingSpeed) -> float:
+        # Validation is left out: it may be on a sample.
+        return seconds / speed.seconds(epochs=recipe.epochs, num_valid_tokens=0)
+
+    chosen, speed = recipe, measure(recipe)
+    if share_that_fits(speed) >= 1:
+        for wider in (_with_width(recipe, w) for w in widths if w > recipe.hidden_size):
+            its_speed = measure(wider)
+            if share_that_fits(its_speed) < 1:
+                break
+            chosen, speed = wider, its_speed
+    for width in reversed([w for w in widths if w < recipe.hidden_size]):
+        if share_that_fits(speed) >= min_share:
+            break
+        chosen = _with_width(recipe, width)
+        speed = measure(chosen)
+    return chosen, speed
+
+
+def _with_width(recipe: Recipe, width: int) -> Recipe:
+    embedding_size = width if recipe.tied else recipe.embedding_size
+    return dataclasses.replace(recipe, hidden_size=width, embedding_size=embedding_size)
+
+
+def _fit_evaluation(
+    plan: Plan, corpus: Corpus, speed: EvaluationSpeed, left: float, must_count: bool
+) -> Plan:
+    """Return the plan with as much evaluation as fits into its share of the time left."""
+    is_counted = must_count or speed.counting_seconds <= _COUNTING_SHARE * left
+    plan = dataclasses.replace(plan, is_counted=is_counted)
+    fitted, limit = plan.fitted(corpus), _EVALUATION_SHARE * left
+    if speed.seconds(fitted) <= limit:
+        return plan
+    longest = max(len(corpus.valid.stream), len(corpus.test.stream))
+    sizes = range(_MIN_EVALUATED_TOKENS, max(longest, _MIN_EVALUATED_TOKENS + 1), 100)
+    place = bisect.bisect_right(sizes, limit, key=lambda n: speed.seconds(fitted.with_samples(n)))
+    return dataclasses.replace(plan, evaluated_tokens=sizes[max(0, place - 1)])
+
+
+def _require_updates(
+    budget: TimeBudget, left: float, speed: TrainingSpeed, reserve: float, alternative: str
+) -> int:
+    """Return how many updates of the weights fit into the time left after evaluation.
+
+    Raises:
+        RecipeError: too few to learn anything.
+    """
+    count = max(0, int((left - reserve) / speed.seconds_per_update))
+    if count >= _MIN_UPDATES:
+        return count
+    needed = budget.seconds - left + reserve + _MIN_UPDATES * speed.seconds_per_update
+    evaluating = f", evaluating and saving take about {reserve:.0f} s" if reserve else ""
+    raise budget.too_short(
+        f"{budget.seconds - left:.0f} s went into preparing{evaluating}, and the rest is enough "
+        f"for {count} updates of the weights: a model learns nothing in fewer than {_MIN_UPDATES}",
+        1.5 * needed,
+        alternative=alternative,
+    )
+
+
+def _warnings(
+    recipe: Recipe, epochs: float, num_updates: int, *, may_change_epochs: bool
+) -> Sequence[str]:
+    """Return what the user must know if the time ends the training."""
+    warnings = []
+    if not may_change_epochs and epochs < 0.95 * recipe.epochs:
+        warnings.append(
+            f"only about {_epochs_in_words(epochs)} of the {recipe.epochs} requested fit into the "
+            "time budget, and training ends with them"
+        )
+    if num_updates < _FEW_UPDATES and epochs < recipe.epochs:
+        warnings.append(
+            f"only about {num_updates} updates of the weights fit into the time budget: expect a "
+            "poor model, and give it more time for a better one"
+        )
+    return warnings
+
+
+def _epochs_in_words(epochs: float) -> str:
+    """To two digits: 12 epochs, 1.5 epochs, 0.0058 epochs."""
+    digits = 0 if epochs >= 10 else 1 - math.floor(math.log10(epochs))
+    return f"{epochs:.{digits}f} epoch{'' if round(epochs, digits) == 1 else 's'}"

@@ -1,0 +1,237 @@
+import dataclasses
+import re
+import time
+
+import pytest
+from tests.errors import raises_code
+
+from lorelm.corpus.preparation import Corpus
+from lorelm.errors import RecipeError
+from lorelm.training.budget import TimeBudget
+from lorelm.training.plan import Plan, plan_run
+from lorelm.training.recipe import Recipe
+from lorelm.training.schedule import TrainingHorizon
+from lorelm.training.speed import EvaluationSpeed, TrainingSpeed
+
+RECIPE = dataclasses.replace(Recipe.load("default", tokenizer="words"), by_corpus_size=())
+EASY = EvaluationSpeed(
+    fixed_seconds=1.0,
+    valid_token_seconds=0.0,
+    test_token_seconds=0.0,
+    tuning_seconds=0.0,
+    counting_seconds=0.0,
+)
+
+
+@dataclasses.dataclass(kw_only=True)
+class SlowMachine:
+    """The recipe's epochs take 100 s in 3,600 updates, in proportion to the square of the width.
+
+    Attributes:
+        spent: seconds before the plan.
+        seconds_per_measurement: that each measurement takes.
+    """
+
+    evaluation: EvaluationSpeed = EASY
+    spent: float = 0.0
+    seconds_per_measurement: float = 0.0
+
+    def seconds_left(self, budget: TimeBudget) -> float:
+        return budget.seconds - self.spent
+
+    def training_speed(self, corpus: Corpus, recipe: Recipe) -> TrainingSpeed:
+        self.spent += self.seconds_per_measurement
+        return TrainingSpeed(
+            seconds_per_update=100 / 3600 * (recipe.hidden_size / 300) ** 2,
+            updates_per_epoch=3600 // RECIPE.epochs,
+            seconds_per_valid_token=0.0,
+        )
+
+    def evaluation_speed(self, corpus: Corpus, recipe: Recipe) -> EvaluationSpeed:
+        self.spent += self.seconds_per_measurement
+        return self.evaluation
+
+
+def planned(
+    corpus: Corpus,
+    seconds: float,
+    machine: SlowMachine | None = None,
+    *,
+    may_change_width: bool = True,
+    may_change_epochs: bool = True,
+    must_count: bool = False,
+    **settings: int,
+) -> Plan:
+    return plan_run(
+        corpus,
+        dataclasses.replace(RECIPE, **settings),
+        TimeBudget(seconds=seconds, started=0.0),
+        machine or SlowMachine(),
+        may_change_width=may_change_width,
+        may_change_epochs=may_change_epochs,
+        must_count=must_count,
+    )
+
+
+def reserve(corpus: Corpus, plan: Plan, machine: SlowMachine) -> float:
+    return machine.evaluation.seconds(plan.fitted(corpus))
+
+
+def test_the_recipe_stays_if_it_fits(corpus: Corpus) -> None:
+    plan = planned(corpus, 102)
+    assert plan.recipe.hidden_size == 300
+    assert plan.recipe.epochs == pytest.approx(RECIPE.epochs, abs=1)
+
+
+def test_a_short_time_makes_the_model_narrower_and_the_run_shorter(corpus: Corpus) -> None:
+    plan = planned(corpus, 40)
+    assert plan.recipe.hidden_size == plan.recipe.embedding_size == 200
+    assert plan.recipe.epochs == pytest.approx(RECIPE.epochs * 0.85, abs=2)
+    shortest = planned(corpus, 2)
+    assert (shortest.recipe.hidden_size, shortest.recipe.epochs) == (100, 3)
+
+
+def test_a_long_time_makes_the_model_wider_and_then_the_run_longer(corpus: Corpus) -> None:
+    plan = planned(corpus, 380)
+    assert plan.recipe.hidden_size == 500
+    assert RECIPE.epochs < plan.recipe.epochs < 1.4 * RECIPE.epochs
+
+
+def test_a_very_long_time_is_not_used_up(corpus: Corpus) -> None:
+    plan = planned(corpus, 10**6)
+    assert plan.recipe.hidden_size == 800
+    assert plan.recipe.epochs == plan.horizon.epochs == 3 * RECIPE.epochs
+
+
+@pytest.mark.parametrize("seconds", [20, 10**6])
+def test_a_fixed_width_stays(corpus: Corpus, seconds: float) -> None:
+    assert planned(corpus, seconds, may_change_width=False).recipe.hidden_size == 300
+
+
+@pytest.mark.parametrize("seconds", [30, 100, 1000])
+def test_everything_a_run_does_fits_into_its_time(corpus: Corpus, seconds: float) -> None:
+    machine = SlowMachine(
+        evaluation=dataclasses.replace(EASY, test_token_seconds=0.01),
+        spent=7.0,
+        seconds_per_measurement=1.0,
+    )
+    plan = planned(corpus, seconds, machine)
+    assert plan.horizon.seconds is not None
+    spent = machine.spent + reserve(corpus, plan, machine)
+    spent += machine.training_speed(corpus, plan.recipe).seconds_per_update
+    assert plan.horizon.seconds == pytest.approx(seconds - spent)
+
+
+def test_evaluation_that_would_take_too_long_uses_samples(corpus: Corpus) -> None:
+    speed = dataclasses.replace(EASY, valid_token_seconds=0.02, test_token_seconds=0.03)
+    machine = SlowMachine(evaluation=speed)
+    assert len(corpus.test.stream) < 1_000
+    several = dataclasses.replace(corpus, valid=corpus.train, test=corpus.train)
+    whole, sampled = planned(several, 1000, machine), planned(several, 240, machine)
+    assert whole.evaluated_tokens is None
+    assert sampled.evaluated_tokens is not None
+    fitted = sampled.fitted(several)
+    assert 1_000 < len(fitted.test.stream) < len(several.test.stream)
+    assert 45 < reserve(several, sampled, machine) <= 60
+    assert any("evaluated on samples" in note for note in fitted.notes)
+    assert not any("samples" in note for note in whole.fitted(several).notes)
+    assert len(planned(several, 90, machine).fitted(several).test.stream) > 900
+    small = planned(corpus, 60, machine).fitted(corpus)  # which has fewer tokens than the minimum
+    assert small.test is corpus.test
+    assert not any("samples" in note for note in small.notes)
+
+
+def test_counting_that_would_take_too_long_is_left_out_unless_it_was_requested(
+    corpus: Corpus,
+) -> None:
+    machine = SlowMachine(evaluation=dataclasses.replace(EASY, counting_seconds=20))
+    assert planned(corpus, 300, machine).fitted(corpus).is_countable
+    fitted = planned(corpus, 100, machine).fitted(corpus)
+    assert not fitted.is_countable
+    assert any("no n-gram model" in note for note in fitted.notes)
+    assert planned(corpus, 100, machine, must_count=True).fitted(corpus).is_countable
+
+
+def test_requested_epochs_are_kept_if_they_fit(corpus: Corpus) -> None:
+    assert planned(corpus, 85).recipe.hidden_size == 300
+    plan = planned(corpus, 85, may_change_epochs=False)
+    assert plan.recipe.epochs == plan.horizon.epochs == RECIPE.epochs
+    assert plan.recipe.hidden_size == 200, "narrower, so that they fit"
+    assert not plan.warnings
+    plan = planned(corpus, 10**6, may_change_epochs=False, epochs=2)
+    assert plan.recipe.epochs == plan.horizon.epochs == 2
+    assert not plan.warnings, "few updates were requested"
+
+
+def test_a_warning_says_how_many_requested_epochs_fit(corpus: Corpus) -> None:
+    plan = planned(corpus, 52, may_change_epochs=False, may_change_width=False, epochs=360)
+    assert plan.recipe.epochs == 18
+    assert plan.warnings == [
+        "only about 18 epochs of the 360 requested fit into the time budget, and training ends "
+        "with them"
+    ]
+
+
+def test_a_warning_says_that_there_are_few_updates(corpus: Corpus) -> None:
+    assert not planned(corpus, 9).warnings
+    [warning] = planned(corpus, 2).warnings
+    assert "only about 324 updates" in warning
+    assert "expect a poor model" in warning
+
+
+@pytest.mark.parametrize(
+    ("machine", "options", "message"),
+    [
+        (
+            SlowMachine(spent=29),
+            {},
+            r"30 s is too short: reading tales\.txt and preparing took 29 s; give --time-budget 2m "
+            r"or more, or a part of the corpus",
+        ),
+        (
+            SlowMachine(evaluation=dataclasses.replace(EASY, fixed_seconds=29.9)),
+            {},
+            r"0 s went into preparing, evaluating and saving take about 30 s, and the rest is "
+            r"enough for \d+ updates of the weights: .* give --time-budget 1m or more",
+        ),
+        (
+            SlowMachine(),
+            {"hidden_size": 3000, "embedding_size": 3000, "may_change_width": False},
+            r"the rest is enough for 10 updates .* give --time-budget 5m or more, or a smaller "
+            "--hidden-size",
+        ),
+    ],
+)
+def test_a_time_that_is_too_short_is_refused(
+    corpus: Corpus, machine: SlowMachine, options: dict[str, int], message: str
+) -> None:
+    with raises_code(RecipeError, "recipe.budget_too_short") as caught:
+        planned(corpus, 30, machine, **options)
+    assert re.search(message, str(caught.value))
+
+
+def test_a_checkpoint_holds_the_plan(corpus: Corpus) -> None:
+    machine = SlowMachine(evaluation=dataclasses.replace(EASY, counting_seconds=20))
+    plan = planned(corpus, 20, machine)
+    again = Plan.from_metadata({"other": 1, **plan.metadata})
+    assert again == dataclasses.replace(plan, notes=(), warnings=())
+    of_old_version = {"recipe": RECIPE.to_dict(), "training_seconds": None}
+    horizon = TrainingHorizon(epochs=RECIPE.epochs)
+    assert Plan.from_metadata(of_old_version) == Plan(recipe=RECIPE, horizon=horizon)
+
+
+def test_work_that_would_take_all_of_the_time_is_stopped_early(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 100.0
+    monkeypatch.setattr(time, "perf_counter", lambda: now)
+    budget = TimeBudget(seconds=60, started=90)
+    check = budget.watch("preparing tales.txt")
+    now = 105.0
+    check(0.1)  # 50 s, of the 50 that are left
+    check(0.06)  # 83 s, but the start may be slow
+    with pytest.raises(
+        RecipeError,
+        match=r"1 min is too short: preparing tales\.txt alone takes about 125 s; give ",
+    ):
+        check(0.04)
