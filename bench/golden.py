@@ -39,9 +39,17 @@ from typing import Any, Final
 
 # Names that were changed on purpose: {"old": "new"}. The old side is a key, or a path such as
 # "python/*/result/samples/*/num_tokens"; the recorded outputs are renamed before the comparison.
-RENAMED: Final[dict[str, str]] = {}
+RENAMED: Final[dict[str, str]] = {
+    "train/*/manifest/figures": "metrics",
+    "train/*/manifest/cache/sharpness": "theta",
+}
 # Keys or paths (as above) that are not compared.
-IGNORED: Final[tuple[str, ...]] = ()
+IGNORED: Final[tuple[str, ...]] = (
+    "train/*/manifest/format_version",
+    # Moved into training and metrics.
+    "train/*/manifest/evaluation",
+    "train/*/manifest/training/*_perplexity",
+)
 # Keys that differ from run to run and are never recorded.
 VOLATILE: Final = ("created", "created_by", "seconds", "tokens_per_second")
 

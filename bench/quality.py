@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Final
 
 from lorelm.bundle import Bundle
-from lorelm.bundle.manifest import Figures
+from lorelm.bundle.manifest import Metrics
 from lorelm.corpus.documents import Documents, ReadingOptions
 from lorelm.corpus.preparation import split_parts
 from lorelm.corpus.readers import read_documents
@@ -109,7 +109,7 @@ class Row:
 
     model: str
     prefix: str
-    figures: Figures
+    figures: Metrics
     seconds: float
 
     def cells(self) -> list[str]:
@@ -145,7 +145,7 @@ def rows(corpus: BenchCorpus) -> Iterator[Row]:
         )
 
 
-def _trained(corpus: BenchCorpus, recipe_name: str) -> tuple[Figures, float, float]:
+def _trained(corpus: BenchCorpus, recipe_name: str) -> tuple[Metrics, float, float]:
     """The figures on the test part, and the seconds for the n-gram model and for the network."""
     recipe = Recipe.load(recipe_name, tokenizer=corpus.tokenizer, min_frequency=3)
     with tempfile.TemporaryDirectory() as folder:

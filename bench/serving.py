@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from lorelm.bundle import BundleContents, save_bundle
-from lorelm.bundle.manifest import CorpusFacts, Evaluation, Manifest, TrainingFacts
+from lorelm.bundle.manifest import CorpusMetadata, Manifest, TrainingMetadata
 from lorelm.corpus.token_keys import document_keys
 from lorelm.corpus.tokenizer import make_tokenizer
 from lorelm.corpus.vocabulary import Vocabulary
@@ -68,7 +68,7 @@ def write_bundle(path: Path) -> None:
         tokenizer=tokenizer.style,
         model=CONFIG,
         recipe={},
-        corpus=CorpusFacts(
+        corpus=CorpusMetadata(
             source="random words",
             fingerprint="",
             **{
@@ -77,10 +77,7 @@ def write_bundle(path: Path) -> None:
                 for what in ("documents", "tokens")
             },
         ),
-        evaluation=Evaluation(
-            valid_perplexity=1, test_perplexity=1, int8_test_perplexity=1, test_unknown_rate=0
-        ),
-        training=TrainingFacts(best_epoch=1, epochs=1, seconds=1, device="cpu"),
+        training=TrainingMetadata(best_epoch=1, epochs=1, seconds=1, device="cpu"),
     )
     contents = BundleContents(
         manifest=manifest,

@@ -126,7 +126,7 @@ def older_bundle(tiny_bundle: Path, tmp_path: Path) -> Path:
     for name in ("spelling.npz", "copies.npz", "ngram.npz"):
         (path / name).unlink()
         del manifest["files"][name]
-    del manifest["ngram"], manifest["cache"], manifest["figures"], manifest["corpus"]["files"]
+    del manifest["ngram"], manifest["cache"], manifest["metrics"], manifest["corpus"]["files"]
     (path / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
     return path
 

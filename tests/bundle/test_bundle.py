@@ -11,7 +11,7 @@ from tests.errors import raises_code
 
 from lorelm.bundle import EMBEDDED_PATH, Bundle, BundleContents, save_bundle
 from lorelm.bundle.layout import CHECKPOINT
-from lorelm.bundle.manifest import Figures
+from lorelm.bundle.manifest import Metrics
 from lorelm.bundle.writer import lock_output_dir
 from lorelm.corpus.documents import Documents
 from lorelm.corpus.preparation import Corpus, prepare_corpus
@@ -115,12 +115,10 @@ def test_pytorch_and_both_graphs_score_alike(tiny_bundle: Path, tales_corpus: Co
 
 def test_the_manifest_holds_the_measured_metrics(tiny_bundle: Path, tales_corpus: Corpus) -> None:
     bundle = Bundle.load(tiny_bundle)
-    stated = bundle.manifest.evaluation
+    stated = bundle.manifest.training
     stream = tales_corpus.test.stream
     measured = score_stream(bundle.runtime("float32"), stream)
     assert stated.test_perplexity == pytest.approx(measured.perplexity, rel=1e-5)
-    assert stated.test_unknown_rate == measured.unknown_rate
-    assert stated.int8_test_perplexity == score_stream(bundle.runtime(), stream).perplexity
     assert bundle.manifest.corpus.test_tokens == len(stream)
 
 
@@ -151,15 +149,33 @@ def edit_manifest(path: Path, **changes: object) -> None:
 
 
 def test_a_newer_format_is_refused_with_a_remedy(copy: Path) -> None:
-    edit_manifest(copy, format_version=2)
-    with pytest.raises(BundleError, match=r"manifest\.json is of format 2.*upgrade"):
+    edit_manifest(copy, format_version=3)
+    with raises_code(BundleError, "bundle.newer_format"):
         Bundle.load(copy)
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"format_version": 1}'])
+def test_a_manifest_of_format_1_is_upgraded(copy: Path) -> None:
+    new = Bundle.load(copy).manifest
+    old = json.loads((copy / "manifest.json").read_text())
+    old |= {"format_version": 1, "figures": old.pop("metrics")}
+    names = "valid_perplexity", "test_perplexity"
+    old["evaluation"] = {name: old["training"].pop(name) for name in names}
+    old["evaluation"] |= {"int8_test_perplexity": 7.0, "test_unknown_rate": 0.1}
+    old["cache"]["sharpness"] = old["cache"].pop("theta")
+    (copy / "manifest.json").write_text(json.dumps(old))
+    assert Bundle.load(copy).manifest == new
+    embedded = Bundle.load("shakespeare").manifest
+    assert embedded.metrics.perplexity == pytest.approx(69.928, abs=0.001)
+    assert embedded.training.valid_perplexity == pytest.approx(69.690, abs=0.001)
+    assert embedded.cache.theta == 0.8
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", "{}", '{"format_version": 1}', '{"format_version": 2}']
+)
 def test_a_damaged_manifest_is_refused(copy: Path, content: str) -> None:
     (copy / "manifest.json").write_text(content)
-    with pytest.raises(BundleError, match=r"manifest\.json is damaged"):
+    with raises_code(BundleError, "bundle.damaged_manifest"):
         Bundle.load(copy)
 
 
@@ -275,7 +291,7 @@ def test_an_older_bundle_lacks_the_parts_that_it_does_not_list(older_bundle: Pat
     assert bundle.spelling() is None
     assert bundle.copies() is None
     assert not bundle.has_ngram
-    assert bundle.manifest.figures is None
+    assert bundle.manifest.metrics is None
     assert bundle.manifest.corpus.files == ()
     with raises_code(BundleError, "bundle.no_ngram"):
         bundle.ngram()
@@ -304,7 +320,7 @@ def test_the_ngram_model_of_another_vocabulary_is_refused(copy: Path) -> None:
 
 
 def test_recorded_figures_are_read_back_and_nothing_else_changes(copy: Path) -> None:
-    figures = Figures(
+    figures = Metrics(
         text="tales",
         documents=3,
         tokens=30,
@@ -318,21 +334,23 @@ def test_recorded_figures_are_read_back_and_nothing_else_changes(copy: Path) -> 
         copied_share={4: 0.5, 12: 0.0},
     )
     before = Bundle.load(copy)
-    before.record_figures(figures)
+    before.record_metrics(figures)
     after = Bundle.load(copy)
-    assert after.manifest.figures == figures
-    assert after.manifest.model_copy(update={"figures": None}) == before.manifest
+    assert after.manifest.metrics == figures
+    assert after.manifest.model_copy(update={"metrics": None}) == before.manifest
     assert not [file for file in copy.iterdir() if file.name.startswith(".")]
 
 
 def test_the_training_metrics_are_read(tiny_bundle: Path, copy: Path) -> None:
-    assert [line["epoch"] for line in Bundle.load(tiny_bundle).metrics()] == list(range(1, 11))
+    assert [line["epoch"] for line in Bundle.load(tiny_bundle).training_metrics()] == list(
+        range(1, 11)
+    )
     for damaged in ("no json", "[1]", '{"epoch": 1}', "7"):
         (copy / "metrics.jsonl").write_text(damaged)
         with raises_code(BundleError, "bundle.damaged_file"):
-            Bundle.load(copy).metrics()
+            Bundle.load(copy).training_metrics()
     (copy / "metrics.jsonl").unlink()
-    assert Bundle.load(copy).metrics() == []
+    assert Bundle.load(copy).training_metrics() == []
 
 
 @pytest.mark.parametrize(

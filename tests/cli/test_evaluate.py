@@ -49,7 +49,7 @@ def test_training_ends_with_what_the_model_is_worth(
     assert "the test part of tales.txt: 18 documents" in trained
     assert re.search(r"n-gram model \(order \d\)", trained)
     assert re.search(r"tokens in spans of 12 or more +\d", trained)
-    figures = Bundle.load(tmp_path / "model").manifest.figures
+    figures = Bundle.load(tmp_path / "model").manifest.metrics
     assert figures is not None
     printed = json.loads(lorelm("evaluate", "model", "--json").stdout)
     assert printed == json.loads(figures.model_dump_json())
@@ -155,12 +155,12 @@ def test_a_text_that_was_learned_is_called_so(lorelm: Lorelm, trained: str, tmp_
 
 def test_a_bundle_without_figures_gets_them(lorelm: Lorelm, trained: str, tmp_path: Path) -> None:
     manifest = json.loads((tmp_path / "model" / "manifest.json").read_text())
-    figures = manifest.pop("figures")
+    figures = manifest.pop("metrics")
     (tmp_path / "model" / "manifest.json").write_text(json.dumps(manifest))
     lorelm("evaluate", "model", "--samples", "3")
-    assert Bundle.load(tmp_path / "model").manifest.figures is None
+    assert Bundle.load(tmp_path / "model").manifest.metrics is None
     lorelm("evaluate", "model")
-    found = Bundle.load(tmp_path / "model").manifest.figures
+    found = Bundle.load(tmp_path / "model").manifest.metrics
     assert found is not None
     assert json.loads(found.model_dump_json()) == figures
 

@@ -246,11 +246,11 @@ def test_a_compact_bundle_serves_and_is_begun_with(
     lorelm("train", tales_csv, "--out", "tuned", "--init", "known", "--epochs", "1", *FLAGS)
     lorelm("train", tales_csv, "--out", "fresh", *SMALL, "--epochs", "1")
     tuned, fresh = (
-        Bundle.load(tmp_path / name).manifest.evaluation.valid_perplexity
+        Bundle.load(tmp_path / name).manifest.training.valid_perplexity
         for name in ("tuned", "fresh")
     )
     assert tuned < fresh
-    assert tuned < 1.2 * manifest.evaluation.valid_perplexity
+    assert tuned < 1.2 * manifest.training.valid_perplexity
 
 
 def test_a_bundle_without_weights_is_not_begun_with(

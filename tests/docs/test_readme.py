@@ -103,7 +103,7 @@ def test_the_openai_client_of_the_readme_is_answered(start_server: Callable[...,
 def test_the_model_card_states_the_figures_of_the_manifest() -> None:
     card = (EMBEDDED_PATH / "MODEL_CARD.md").read_text(encoding="utf-8")
     manifest = Bundle.load(EMBEDDED_PATH).manifest
-    figures = manifest.figures
+    figures = manifest.metrics
     assert figures is not None
     assert figures.copied_share is not None
     assert figures.human_copied_share is not None
@@ -116,10 +116,10 @@ def test_the_model_card_states_the_figures_of_the_manifest() -> None:
         f"{figures.mixture_bits_per_character:.3f}",
         *(f"{figures.copied_share[length]:.1%}" for length in (4, 6)),
         *(f"{figures.human_copied_share[length]:.1%}" for length in (4, 6)),
-        f"{manifest.evaluation.test_perplexity:.1f}",
-        f"{manifest.evaluation.int8_test_perplexity:.1f}",
-        f"{manifest.evaluation.valid_perplexity:.1f}",
-        f"{manifest.evaluation.test_unknown_rate:.1%}",
+        f"{manifest.training.test_perplexity:.1f}",
+        f"{figures.perplexity:.1f}",
+        f"{manifest.training.valid_perplexity:.1f}",
+        f"{figures.unknown_rate:.1%}",
         f"{manifest.model.vocabulary_size:,}",
         f"{manifest.corpus.train_tokens:,}",
         manifest.corpus.fingerprint,

@@ -41,15 +41,15 @@ def test_the_tuned_cache_is_the_best_of_those_tried(
         cached = CachedRuntime(network, CacheSettings(size, sharpness, weight))
         return float(foretell(cached, stream).log_probabilities.sum())
 
-    tuned = total(facts.size, facts.sharpness, facts.weight)
+    tuned = total(facts.size, facts.theta, facts.weight)
     assert tuned > foretell(network, stream).log_probabilities.sum()
     for size in (10, 60):
         for sharpness in (0.5, 2.0):
             for weight in (facts.weight, 0.1, 0.3):
                 assert total(size, sharpness, weight) <= tuned + 1e-3
     for weight in (facts.weight * 0.9, facts.weight * 1.1):
-        assert total(facts.size, facts.sharpness, weight) <= tuned + 1e-3
-    cached = CachedRuntime(network, CacheSettings(facts.size, facts.sharpness, facts.weight))
+        assert total(facts.size, facts.theta, weight) <= tuned + 1e-3
+    cached = CachedRuntime(network, CacheSettings(facts.size, facts.theta, facts.weight))
     logs = foretell(cached, stream).log_probabilities
     expected = best_weight(logs, counted.log_probabilities(stream))
     assert facts.mixture_weight == pytest.approx(expected, abs=1e-3)

@@ -1,12 +1,12 @@
 import pytest
 
-from lorelm.bundle.manifest import Figures
+from lorelm.bundle.manifest import Metrics
 from lorelm.evaluation.tables import copies_table, describe_orders, describe_text, foretelling_table
 from lorelm.evaluation.verdicts import verdicts
 
 
-def figures(**others: object) -> Figures:
-    return Figures(
+def figures(**others: object) -> Metrics:
+    return Metrics(
         **{
             "text": "tales",
             "documents": 1200,
@@ -23,7 +23,7 @@ def figures(**others: object) -> Figures:
     )
 
 
-def counted(ratio_interval: tuple[float, float]) -> Figures:
+def counted(ratio_interval: tuple[float, float]) -> Metrics:
     return figures(
         ngram_order=3,
         ngram_perplexity=100.0,
@@ -35,7 +35,7 @@ def counted(ratio_interval: tuple[float, float]) -> Figures:
     )
 
 
-def copied(ours: float, human: float, excess: tuple[float, float]) -> Figures:
+def copied(ours: float, human: float, excess: tuple[float, float]) -> Metrics:
     shares = {4: 0.3, 6: ours, 8: 0.0, 12: 0.0}
     distinct = {1: 0.3, 2: 0.6, 3: 0.9}
     return figures(
@@ -70,7 +70,7 @@ def copied(ours: float, human: float, excess: tuple[float, float]) -> Figures:
         (figures(seen_share=0.4), "The model was trained on this text: 40% of its tokens"),
     ],
 )
-def test_each_question_has_a_plain_answer(of: Figures, sentence: str) -> None:
+def test_each_question_has_a_plain_answer(of: Metrics, sentence: str) -> None:
     [verdict] = verdicts(of)
     assert verdict.startswith(sentence)
 

@@ -104,7 +104,7 @@ def test_network_and_counting_are_judged_on_the_test_part(executed: Executed) ->
     """The network as `train` judged it in PyTorch; both better than a guess among all words."""
     printed = executed.printed("foretell")
     network, counting = map(float, re.findall(r"perplexity ([\d.]+) on the test part", printed))
-    assert network == pytest.approx(executed.bundle.manifest.evaluation.test_perplexity, abs=0.06)
+    assert network == pytest.approx(executed.bundle.manifest.training.test_perplexity, abs=0.06)
     for perplexity in (network, counting):
         assert 20 < perplexity < len(executed.bundle.vocabulary) / 2
     mixture = float(re.findall(r"perplexity ([\d.]+)", executed.printed("mixture"))[0])

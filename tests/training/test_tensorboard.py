@@ -28,7 +28,7 @@ def test_the_event_file_holds_the_figures_of_each_epoch(
     train(tales, recipe, out=tmp_path / "model", options=options)
     events = EventAccumulator(str(tmp_path / "board"))
     events.Reload()
-    metrics = Bundle.load(tmp_path / "model").metrics()
+    metrics = Bundle.load(tmp_path / "model").training_metrics()
     for tag, key in (
         ("loss/train", "train_loss_nats_per_token"),
         ("loss/valid", "valid_loss_nats_per_token"),
@@ -92,7 +92,7 @@ def test_training_goes_on_without_it_when_its_disk_is_full(
         options=options,
         context=RunContext(callback=callback),
     )
-    assert len(Bundle.load(tmp_path / "model").metrics()) == 30
+    assert len(Bundle.load(tmp_path / "model").training_metrics()) == 30
     (problem,) = callback.problems
     assert "board for TensorBoard cannot be written: No space left on device" in problem
     assert problem.endswith("training goes on without it")

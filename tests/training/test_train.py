@@ -33,7 +33,7 @@ def test_metrics_hold_a_line_an_epoch(tiny_bundle: Path, tiny_recipe: Recipe) ->
     lines = [json.loads(line) for line in (tiny_bundle / "metrics.jsonl").read_text().splitlines()]
     assert [line["epoch"] for line in lines] == list(range(1, tiny_recipe.epochs + 1))
     best = min(line["valid_perplexity"] for line in lines)
-    assert Bundle.load(tiny_bundle).manifest.evaluation.valid_perplexity == best
+    assert Bundle.load(tiny_bundle).manifest.training.valid_perplexity == best
     assert set(lines[0]) >= {"train_loss_nats_per_token", "learning_rate", "tokens_per_second"}
 
 
@@ -265,7 +265,7 @@ def test_a_run_within_a_time_is_over_with_its_learning_rate_before_the_time_is(
     assert next(ticks) / 100 < 8
     assert result is not None
     assert result.training.seconds > 4
-    rates = [row["learning_rate"] for row in Bundle.load(tmp_path / "m").metrics()]
+    rates = [row["learning_rate"] for row in Bundle.load(tmp_path / "m").training_metrics()]
     assert rates[-1] < 0.03 * max(rates)
 
 

@@ -23,7 +23,7 @@ from lorelm.bundle.layout import (
     graph_name,
     read_file,
 )
-from lorelm.bundle.manifest import Figures, Manifest
+from lorelm.bundle.manifest import Manifest, Metrics
 from lorelm.bundle.quoting import quoted
 from lorelm.corpus.tokenizer import Tokenizer, make_tokenizer
 from lorelm.corpus.vocabulary import Vocabulary
@@ -134,7 +134,7 @@ class Bundle:
         tuned = self.manifest.cache
         if tuned is None:
             raise self._lacks("has no settings of a neural cache", code="bundle.no_cache")
-        return CachedRuntime(network, CacheSettings(tuned.size, tuned.sharpness, tuned.weight))
+        return CachedRuntime(network, CacheSettings(tuned.size, tuned.theta, tuned.weight))
 
     def spelling(self) -> KneserNey | None:
         """Return the n-gram model of words over code points, None where there is none.
@@ -180,7 +180,7 @@ class Bundle:
             return model, tuned.mixture_weight
         return model, self.manifest.ngram.mixture_weight
 
-    def metrics(self) -> list[dict[str, Any]]:
+    def training_metrics(self) -> list[dict[str, Any]]:
         """Return the training metrics, one object per epoch; empty where none were recorded.
 
         Raises:
@@ -197,13 +197,13 @@ class Bundle:
             raise _damaged(path, error) from error
         raise _damaged(path, "an epoch lacks a metric")
 
-    def record_figures(self, figures: Figures) -> None:
+    def record_metrics(self, metrics: Metrics) -> None:
         """Write evaluation results into the manifest.
 
         Raises:
             BundleError: it cannot be written.
         """
-        manifest = self.manifest.model_copy(update={"figures": figures})
+        manifest = self.manifest.model_copy(update={"metrics": metrics})
         try:
             replace_file(self.path / MANIFEST, manifest.to_json())
         except OSError as error:

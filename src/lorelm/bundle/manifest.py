@@ -1,4 +1,4 @@
-"""What a bundle says about itself: the contents of ``manifest.json``."""
+"""Metadata of a bundle: the contents of ``manifest.json``."""
 
 import json
 from typing import Any, Final, Literal, Self
@@ -11,20 +11,20 @@ from lorelm.model.config import ModelConfig
 from lorelm.ngrams.kneser_ney import MAX_ORDER
 from lorelm.runtime.step_graph import Precision
 
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
 
 
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class CorpusFacts(_Section):
+class CorpusMetadata(_Section):
     """What a model was trained on.
 
     Attributes:
         source: the name of the file.
         fingerprint: SHA-256 over its documents.
-        train_tokens: tokens of the training part, an `<eos>` a document included; the same for
+        train_tokens: tokens of the training part, including an `<eos>` per document; the same for
             the other parts.
         files: where it was read from, as the user wrote it: one file that was split, or the file
             of each part, null for one that was split off the first. Empty without files.
@@ -41,47 +41,31 @@ class CorpusFacts(_Section):
     files: tuple[CorpusFile | None, ...] = ()
 
 
-class Evaluation(_Section):
-    """How well a model foretells held-out text.
+class NGramMetadata(_Section):
+    """The n-gram baseline: a model of the same training part.
 
     Attributes:
-        valid_perplexity: of the float32 weights on the validation part.
-        test_perplexity: of the float32 weights on the test part.
-        int8_test_perplexity: of the int8 graph, which serves, on the test part.
-        test_unknown_rate: share of the words of the test part that became `<unk>`.
-    """
-
-    valid_perplexity: float
-    test_perplexity: float
-    int8_test_perplexity: float
-    test_unknown_rate: float
-
-
-class NGramFacts(_Section):
-    """The n-gram model of the same training part.
-
-    Attributes:
-        order: from 1 to 5, the one that foretold the validation part best.
-        mixture_weight: the share of the network in the mixture of both that foretold the
-            validation part best.
+        order: from 1 to 5, the best on the validation part.
+        mixture_weight: of the network in the mixture of both, the best on the validation part.
     """
 
     order: int = Field(ge=1, le=MAX_ORDER)
     mixture_weight: float = Field(ge=0, le=1)
 
 
-class CacheFacts(_Section):
-    """The neural cache with which the network foretold the validation part best.
+class CacheMetadata(_Section):
+    """The neural cache that is the best on the validation part.
 
     Attributes:
         size: how many of the last tokens it holds.
-        sharpness: how much likeness to a state it holds counts.
-        weight: the share of the cache in the mixture with the network.
-        mixture_weight: the share of both together in the mixture with the n-gram model.
+        theta: flatness of its distribution (Grave et al. 2017); at 0 every token that it holds
+            counts alike.
+        weight: of the cache in the mixture with the network.
+        mixture_weight: of network and cache together in the mixture with the n-gram baseline.
     """
 
     size: int = Field(ge=1)
-    sharpness: float = Field(ge=0)
+    theta: float = Field(ge=0)
     weight: float = Field(ge=0, le=1)
     mixture_weight: float | None = Field(default=None, ge=0, le=1)
 
@@ -89,38 +73,38 @@ class CacheFacts(_Section):
 Interval = tuple[float, float]
 
 
-class Figures(_Section):
-    """What ``lorelm evaluate`` measures, under the names that its JSON has.
+class Metrics(_Section):
+    """What an evaluation measured on a text; ``lorelm evaluate --json`` prints it.
 
-    A figure that could not be measured is null. An interval is of 95 %, from a bootstrap over the
+    A metric that could not be measured is null. Intervals are 95 % bootstrap intervals over the
     documents.
 
     Attributes:
-        text: what was foretold, in words fit to be shown.
-        tokens: events: tokens, and an `<eos>` a document.
+        text: description of the text, for display.
+        tokens: target tokens: all tokens, and an `<eos>` per document.
         precision: of the network ("int8", "float32").
         perplexity: of the network, over its vocabulary.
         unknown_rate: share of the words that became `<unk>`.
-        bits_per_character: of the network, unknown words charged for their spelling.
-        calibration_error: mean distance between how sure the network was of its first guess and
-            how often it was right, in ten classes of sureness.
-        ngram_perplexity: of the n-gram model; the same events. The same for the mixture.
+        bits_per_character: of the network; an unknown word costs its spelling too.
+        calibration_error: expected calibration error of the network's top prediction, in ten bins.
+        ngram_perplexity: of the n-gram baseline on the same target tokens. `mixture_` is the
+            mixture of network and baseline.
         ngram_perplexities: of the n-gram models of order 1, 2, and so on.
-        ngram_ratio_interval: of the network's perplexity over the n-gram model's; where it holds 1,
-            neither is surely better.
-        cache_perplexity: of the network with the neural cache, where that was asked for; and so on.
-        cache_mixture_perplexity: of the mixture of that with the n-gram model; and so on.
-        seen_documents: how many of the documents stand in the training text; null without an index.
-        seen_share: the share of the tokens that is in them. Where it is more than a few per cent,
-            all figures flatter the model.
-        samples: how many were generated to look for copies.
-        copied_share: the share of their tokens in spans of at least so many that stand in the
-            training text.
-        longest_copy: the longest such span, in tokens.
-        copied_lines_share: the share of their whole lines that are a line of the training text.
+        ngram_ratio_interval: of the network's perplexity over the baseline's; if it contains 1,
+            the difference is not significant.
+        cache_perplexity: of the network with the neural cache. `cache_mixture_` is the mixture of
+            that with the baseline.
+        seen_documents: number of documents that are in the training text; null without an index.
+        seen_share: share of the tokens in those documents. Above a few per cent, all metrics are
+            too good.
+        samples: number of texts that were generated to look for copies.
+        copied_share: for each span length, the share of their tokens in spans of at least that
+            length that are in the training text.
+        longest_copy: length of the longest such span in tokens.
+        copied_lines_share: share of their whole lines that are a line of the training text.
         distinct_share: distinct n-grams over all n-grams, for each n.
-        human_copied_share: the same of the text itself, which people wrote; and so on. (Distinct
-            n-grams of the first part of it, as long as the samples.)
+        human_copied_share: the same for the text itself, which people wrote. `human_distinct_share`
+            is of a first part of it, as long as the samples.
         copied_excess_interval: of `copied_share` less `human_copied_share`.
     """
 
@@ -172,30 +156,35 @@ class Figures(_Section):
     copied_excess_interval: dict[int, Interval] | None = None
 
 
-class TrainingFacts(_Section):
-    """How a model came about.
+class TrainingMetadata(_Section):
+    """How a model was trained.
 
     Attributes:
         best_epoch: the epoch whose weights are in the bundle.
-        epochs: how many were trained.
-        seconds: how long that took.
+        epochs: number of epochs trained.
+        seconds: duration.
         device: where it ran ("cpu", "cuda").
+        valid_perplexity: of the best epoch's float32 weights on the validation part.
+        test_perplexity: of the same weights on the test part. :class:`Metrics` has that of the
+            int8 graph, which serves.
     """
 
     best_epoch: int
     epochs: int
     seconds: float
     device: str
+    valid_perplexity: float | None = None
+    test_perplexity: float | None = None
 
 
-class ImportedFacts(_Section):
-    """Where a model comes from that was not trained here.
+class ImportedMetadata(_Section):
+    """Origin of a model that was imported.
 
     Attributes:
         checkpoint: the name of the file with its weights.
-        vocabulary: the name of the file with its words; null where there was none.
+        vocabulary: the name of the file with its words; null if there was none.
         never_seen: of `<unk>` and `<eos>`, those that its vocabulary lacked.
-        notices: what was guessed, cut or filled, in sentences fit to be shown.
+        notices: what was guessed, cut or filled in, as sentences for display.
     """
 
     checkpoint: str
@@ -208,51 +197,66 @@ class Manifest(_Section):
     """Everything about a bundle but its tensors and words.
 
     Attributes:
-        created_by: the version of LoreLM that wrote it; ``save_bundle`` fills it in, and `files`.
+        created_by: the version of LoreLM that wrote it; ``save_bundle`` fills in this and `files`.
         tokenizer: style of the tokenizer.
         model: the sizes of the model.
-        reads_eos_first: whether a prompt is read after an `<eos>`, as training does; a model that
-            was trained elsewhere reads the prompt alone.
+        reads_eos_first: whether a prompt is read after an `<eos>`, as in training; an imported
+            model reads the prompt alone.
         never_written: words that are not generated, such as `<pad>`.
-        precision: of the numbers that it serves with if nothing else is asked for.
-        imported: of a model that was trained elsewhere; null of one that was trained here. What is
-            not known of such a model is null.
+        precision: the default precision for serving.
+        imported: null for a model that was trained here. What is not known of an imported model is
+            null.
         recipe: all settings of the training run.
-        ngram: of the n-gram model beside it; null in a bundle of an older version, and
-            where the training part was too large to be counted.
-        cache: of the neural cache; null in a bundle of an older version.
-        figures: what ``lorelm evaluate`` measured on the test part when training was over.
+        ngram: null in a bundle of an older version, and if the training part was too large for an
+            n-gram model.
+        cache: null in a bundle of an older version.
+        metrics: on the test part; null until the model is evaluated.
         files: SHA-256 of every other file of the bundle but the record of its training.
     """
 
-    format_version: Literal[1] = FORMAT_VERSION
+    format_version: Literal[2] = FORMAT_VERSION
     created_by: str = ""
     tokenizer: str
     model: ModelConfig
     reads_eos_first: bool = True
     never_written: tuple[str, ...] = ()
     precision: Precision = "int8"
-    imported: ImportedFacts | None = None
+    imported: ImportedMetadata | None = None
     recipe: dict[str, Any] | None = None
-    corpus: CorpusFacts | None = None
-    evaluation: Evaluation | None = None
-    training: TrainingFacts | None = None
-    ngram: NGramFacts | None = None
-    cache: CacheFacts | None = None
-    figures: Figures | None = None
+    corpus: CorpusMetadata | None = None
+    training: TrainingMetadata | None = None
+    ngram: NGramMetadata | None = None
+    cache: CacheMetadata | None = None
+    metrics: Metrics | None = None
     files: dict[str, str] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _upgrade_format_1(cls, data: Any) -> Any:
+        """Rename what format 1 had: `figures`, `evaluation` beside `training`, and `sharpness`."""
+        if not isinstance(data, dict) or data.get("format_version") != 1:
+            return data
+        data = dict(data, format_version=FORMAT_VERSION, metrics=data.get("figures"))
+        data.pop("figures", None)
+        evaluation, cache = data.pop("evaluation", None), data.get("cache")
+        if isinstance(evaluation, dict) and isinstance(data.get("training"), dict):
+            names = "valid_perplexity", "test_perplexity"
+            data["training"] = {name: evaluation.get(name) for name in names} | data["training"]
+        if isinstance(cache, dict):
+            data["cache"] = {"theta" if k == "sharpness" else k: v for k, v in cache.items()}
+        return data
 
     @model_validator(mode="after")
     def _has_an_origin(self) -> Self:
         if self.imported is None:
-            for name in ("recipe", "corpus", "evaluation", "training"):
+            for name in ("recipe", "corpus", "training"):
                 if getattr(self, name) is None:
                     raise ValueError(f"{name} is missing")
         return self
 
     @property
     def source(self) -> str:
-        """The name of the file that the model is made of: its corpus, or a foreign checkpoint."""
+        """The name of the file that the model was made from: a corpus, or a foreign checkpoint."""
         if self.corpus is not None:
             return self.corpus.source
         assert self.imported is not None
@@ -260,7 +264,7 @@ class Manifest(_Section):
 
     @property
     def num_words(self) -> int:
-        """How many words the model knows, `<unk>` and `<eos>` included where it has seen them."""
+        """Number of words that the model knows, with `<unk>` and `<eos>` if it has seen them."""
         never_seen = () if self.imported is None else self.imported.never_seen
         return self.model.vocabulary_size - len(never_seen)
 
@@ -270,7 +274,7 @@ class Manifest(_Section):
 
     @classmethod
     def from_json(cls, text: bytes, *, where: str) -> Self:
-        """Reads a manifest; `where` names it in an error.
+        """Read a manifest; `where` names it in an error.
 
         Raises:
             BundleError: it is damaged, or of a newer format than this version reads.
@@ -280,7 +284,8 @@ class Manifest(_Section):
             if version > FORMAT_VERSION:
                 raise BundleError(
                     f"{where} is of format {version}, and this LoreLM reads up to "
-                    f"{FORMAT_VERSION}: upgrade it with pip install --upgrade lorelm"
+                    f"{FORMAT_VERSION}: upgrade it with pip install --upgrade lorelm",
+                    code="bundle.newer_format",
                 )
             return cls.model_validate_json(text)
         except ValidationError as error:
@@ -288,7 +293,8 @@ class Manifest(_Section):
             place = ".".join(map(str, first["loc"])) or "the file"
             raise BundleError(
                 f"{where} is damaged ({place}: {first['msg']}): restore the bundle or train it "
-                "again"
+                "again",
+                code="bundle.damaged_manifest",
             ) from error
 
 

@@ -89,8 +89,8 @@ def evaluate(
             "where it was, or too large to be counted.",
             err=True,
         )
-    if file is None and loaded.manifest.figures is None and settings == DEFAULTS:
-        loaded.record_figures(result.figures)
+    if file is None and loaded.manifest.metrics is None and settings == DEFAULTS:
+        loaded.record_metrics(result.figures)
     _write(report, plots, loaded, result)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from lorelm.bundle.manifest import Figures
+from lorelm.bundle.manifest import Metrics
 from lorelm.evaluation.tables import (
     FiguresTable,
     copies_table,
@@ -13,7 +13,7 @@ from lorelm.evaluation.tables import (
 from lorelm.evaluation.verdicts import verdicts
 
 
-def show_figures(figures: Figures, echo: Callable[[str], object]) -> None:
+def show_figures(figures: Metrics, echo: Callable[[str], object]) -> None:
     """Prints all figures, and what they mean, a line at a time."""
     echo(describe_text(figures) + "\n")
     for line in aligned(foretelling_table(figures)):

@@ -335,7 +335,7 @@ def _judge(result: "TrainingResult") -> None:
         with lock_dir(result.path):
             bundle = Bundle.load(result.path)
             figures = evaluate_bundle(bundle, corpus=result.corpus).figures
-            bundle.record_figures(figures)
+            bundle.record_metrics(figures)
     except CorpusError as error:
         click.echo(f"It cannot be judged: {error}", err=True)
         return

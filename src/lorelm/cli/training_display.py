@@ -117,16 +117,12 @@ class TrainingDisplay(TrainingCallback):
 
 def show_result(result: TrainingResult) -> None:
     """Show the result of the training."""
-    evaluation, training = result.evaluation, result.training
+    training = result.training
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     table.add_row("best epoch", f"{training.best_epoch} of {training.epochs}")
     table.add_row("training time", f"{duration(training.seconds)} on {training.device}")
-    table.add_row("valid perplexity", f"{evaluation.valid_perplexity:.1f}")
-    table.add_row(
-        "test perplexity",
-        f"{evaluation.test_perplexity:.1f} (int8: {evaluation.int8_test_perplexity:.1f})",
-    )
-    table.add_row("unknown words in test", f"{evaluation.test_unknown_rate:.1%}")
+    table.add_row("valid perplexity", f"{training.valid_perplexity:.1f}")
+    table.add_row("test perplexity", f"{training.test_perplexity:.1f} (float32)")
     _console.print(table)
     _console.print()
 

@@ -4,7 +4,7 @@ from typing import Final
 
 import numpy as np
 
-from lorelm.bundle.manifest import CacheFacts
+from lorelm.bundle.manifest import CacheMetadata
 from lorelm.evaluation.mixture import CountedModel, best_weight, mixed
 from lorelm.evaluation.perplexity import log_probabilities, read_events
 from lorelm.runtime.base import Runtime
@@ -19,7 +19,7 @@ MAX_EVENTS: Final = 20_000
 _EVENTS_AT_ONCE: Final = 1_000
 
 
-def tune_cache(network: Runtime, stream: Ids, counted: CountedModel | None = None) -> CacheFacts:
+def tune_cache(network: Runtime, stream: Ids, counted: CountedModel | None = None) -> CacheMetadata:
     """The size, sharpness and weight with which the mixture foretells a stream best.
 
     Where no cache helps, the weight is near 0.
@@ -38,9 +38,9 @@ def tune_cache(network: Runtime, stream: Ids, counted: CountedModel | None = Non
             together = mixed(logs, cache_logs, network_weight)
             choices.append((together.sum(), size, sharpness, 1 - network_weight, together))
     _, size, sharpness, weight, together = max(choices, key=lambda choice: choice[0])
-    return CacheFacts(
+    return CacheMetadata(
         size=size,
-        sharpness=sharpness,
+        theta=sharpness,
         weight=weight,
         mixture_weight=(
             best_weight(together, counted.log_probabilities(stream)) if counted else None

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from lorelm.bundle.manifest import Figures
+from lorelm.bundle.manifest import Metrics
 from lorelm.corpus.tokenizer import Tokenizer
 from lorelm.corpus.vocabulary import Vocabulary
 from lorelm.evaluation.calibration import Calibration, calibration
@@ -77,7 +77,7 @@ class EvaluationResult:
         index: of the training text.
     """
 
-    figures: Figures
+    figures: Metrics
     text: HeldOutText
     network: Foretold
     event_bits: Floats
@@ -100,7 +100,7 @@ def measure(
     copied = None
     if samples is not None and index is not None:
         copied = find_copies(samples.texts, index, text.tokenizer)
-    figures = Figures(
+    figures = Metrics(
         **_text_figures(text),
         precision=model.precision,
         calibration_error=calibrated.error,

@@ -7,7 +7,7 @@ from typing import Self
 import numpy as np
 
 from lorelm.bundle import Bundle
-from lorelm.bundle.manifest import CacheFacts, NGramFacts
+from lorelm.bundle.manifest import CacheMetadata, NGramMetadata
 from lorelm.corpus.preparation import Corpus
 from lorelm.corpus.vocabulary import EOS_ID
 from lorelm.evaluation.perplexity import foretell
@@ -45,7 +45,7 @@ class CountedModel:
 
     @classmethod
     def fit_as_recorded(
-        cls, corpus: Corpus, facts: NGramFacts, cache: CacheFacts | None = None
+        cls, corpus: Corpus, facts: NGramMetadata, cache: CacheMetadata | None = None
     ) -> Self:
         """Counts the training part again; order and weight are those that training found."""
         by_order = fit_orders(corpus)
@@ -72,8 +72,8 @@ class CountedModel:
         )
 
     @property
-    def facts(self) -> NGramFacts:
-        return NGramFacts(order=self.model.order, mixture_weight=self.mixture_weight)
+    def facts(self) -> NGramMetadata:
+        return NGramMetadata(order=self.model.order, mixture_weight=self.mixture_weight)
 
     def log_probabilities(self, stream: Ids) -> Floats:
         """What the n-gram model alone gives every event of a stream."""

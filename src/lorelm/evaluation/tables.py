@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from lorelm.bundle.manifest import Figures, Interval
+from lorelm.bundle.manifest import Interval, Metrics
 from lorelm.evaluation.comparison import ComparedModel, Difference
 from lorelm.evaluation.scores import Score
 
@@ -19,7 +19,7 @@ class FiguresTable:
     rows: Sequence[Sequence[str]]
 
 
-def describe_text(figures: Figures) -> str:
+def describe_text(figures: Metrics) -> str:
     """What was foretold, in a line."""
     return (
         f"{figures.text}: {figures.documents:,} documents, {figures.tokens:,} tokens, "
@@ -28,7 +28,7 @@ def describe_text(figures: Figures) -> str:
     )
 
 
-def foretelling_table(figures: Figures) -> FiguresTable:
+def foretelling_table(figures: Metrics) -> FiguresTable:
     """The network, counting, and both together; beside each figure its 95 % interval."""
     names = {"": f"network ({figures.precision})"}
     if figures.ngram_order is not None and figures.mixture_weight is not None:
@@ -51,7 +51,7 @@ def foretelling_table(figures: Figures) -> FiguresTable:
     )
 
 
-def describe_orders(figures: Figures) -> str | None:
+def describe_orders(figures: Metrics) -> str | None:
     """The n-gram models of all orders, in a line; None where they were not counted."""
     if not figures.ngram_perplexities:
         return None
@@ -59,7 +59,7 @@ def describe_orders(figures: Figures) -> str | None:
     return f"n-gram models of order 1 to {len(figures.ngram_perplexities)}: perplexity {shown}"
 
 
-def copies_table(figures: Figures) -> FiguresTable | None:
+def copies_table(figures: Metrics) -> FiguresTable | None:
     """How much the model copies, beside people; None where no samples were looked up."""
     if figures.copied_share is None or figures.human_copied_share is None:
         return None
@@ -142,7 +142,7 @@ def _verdict(first: str, name: str, difference: Difference) -> str:
     return f"{name} and {first} do not differ by more than chance."
 
 
-def _with_interval(figures: Figures | Score, name: str, form: str) -> str:
+def _with_interval(figures: Metrics | Score, name: str, form: str) -> str:
     value, interval = getattr(figures, name), getattr(figures, f"{name}_interval")
     return "–" if interval is None else f"{value:{form}} ({_interval(interval, form)})"
 

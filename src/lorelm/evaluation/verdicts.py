@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from lorelm.bundle.manifest import Figures
+from lorelm.bundle.manifest import Metrics
 from lorelm.ngrams.matches import TELLING_LENGTH
 
 # A few short documents ("No.") of any text stand in the training text all the same.
@@ -13,7 +13,7 @@ _MANY_UNKNOWN: Final = 0.1
 _FEWEST_TOKENS: Final = 500
 
 
-def verdicts(figures: Figures) -> list[str]:
+def verdicts(figures: Metrics) -> list[str]:
     """A sentence on each question that was asked: better than counting, comparable, copying.
 
     On a text that the model was trained on there is none but that.
@@ -41,7 +41,7 @@ def verdicts(figures: Figures) -> list[str]:
     return sentences
 
 
-def _on_counting(figures: Figures, ngram_perplexity: float) -> str:
+def _on_counting(figures: Metrics, ngram_perplexity: float) -> str:
     ratio = figures.perplexity / ngram_perplexity
     assert figures.ngram_ratio_interval is not None  # measured with the perplexity
     low, high = figures.ngram_ratio_interval
@@ -61,7 +61,7 @@ def _on_counting(figures: Figures, ngram_perplexity: float) -> str:
     )
 
 
-def _on_copying(figures: Figures) -> str:
+def _on_copying(figures: Metrics) -> str:
     assert figures.copied_share is not None
     assert figures.human_copied_share is not None
     assert figures.copied_excess_interval is not None

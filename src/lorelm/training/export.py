@@ -1,13 +1,13 @@
 """The bundle of a trained model, with its evaluation: :func:`bundle_contents`."""
 
 from lorelm.bundle import BundleContents
-from lorelm.bundle.manifest import CorpusFacts, Evaluation, Manifest, TrainingFacts
+from lorelm.bundle.manifest import CorpusMetadata, Manifest, TrainingMetadata
 from lorelm.corpus.preparation import Corpus
 from lorelm.corpus.token_keys import document_keys
 from lorelm.errors import MissingExtraError
 from lorelm.evaluation.cache import tune_cache
 from lorelm.evaluation.mixture import CountedModel
-from lorelm.evaluation.perplexity import perplexity, score_stream
+from lorelm.evaluation.perplexity import perplexity
 from lorelm.evaluation.spelling import SpellingModel
 from lorelm.ngrams.fingerprints import FingerprintIndex
 from lorelm.runtime.onnx_runtime import OnnxRuntime
@@ -36,17 +36,13 @@ def bundle_contents(
         model=model.config,
         recipe=recipe.to_dict(),
         corpus=_corpus_metadata(corpus),
-        evaluation=Evaluation(
-            valid_perplexity=trained.best.valid_perplexity,
-            test_perplexity=perplexity(validation_loss(model, corpus.test.stream)),
-            int8_test_perplexity=score_stream(network, corpus.test.stream).perplexity,
-            test_unknown_rate=corpus.test.unknown_rate,
-        ),
-        training=TrainingFacts(
+        training=TrainingMetadata(
             best_epoch=trained.best.epoch,
             epochs=len(trained.epochs),
             seconds=round(trained.epochs[-1].seconds, 1),
             device=model.fc.weight.device.type,
+            valid_perplexity=trained.best.valid_perplexity,
+            test_perplexity=perplexity(validation_loss(model, corpus.test.stream)),
         ),
         ngram=baseline.facts if baseline else None,
         cache=tune_cache(network, corpus.valid.stream, baseline),
@@ -82,8 +78,8 @@ def _curves(trained: TrainedModel, corpus: Corpus, baseline: CountedModel | None
     return render_curves([report.metrics for report in trained.epochs], ngram=ngram)
 
 
-def _corpus_metadata(corpus: Corpus) -> CorpusFacts:
-    return CorpusFacts(
+def _corpus_metadata(corpus: Corpus) -> CorpusMetadata:
+    return CorpusMetadata(
         source=corpus.source,
         fingerprint=corpus.fingerprint,
         train_documents=corpus.train.num_documents,

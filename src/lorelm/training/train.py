@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from lorelm.bundle import Bundle, save_bundle
-from lorelm.bundle.manifest import Evaluation, TrainingFacts
+from lorelm.bundle.manifest import TrainingMetadata
 from lorelm.corpus.documents import CorpusParts, Documents
 from lorelm.corpus.id_store import IdStore
 from lorelm.corpus.preparation import Corpus, prepare_corpus
@@ -46,8 +46,7 @@ class TrainingResult:
 
     path: Path
     corpus: Corpus
-    evaluation: Evaluation
-    training: TrainingFacts
+    training: TrainingMetadata
 
 
 def train(
@@ -95,15 +94,8 @@ def train(
             return None
         contents = bundle_contents(trained, corpus, recipe, options)
         save_bundle(out, contents)
-        manifest = contents.manifest
-        assert manifest.evaluation is not None
-        assert manifest.training is not None
-        return TrainingResult(
-            path=out,
-            corpus=corpus,
-            evaluation=manifest.evaluation,
-            training=manifest.training,
-        )
+        assert contents.manifest.training is not None
+        return TrainingResult(path=out, corpus=corpus, training=contents.manifest.training)
 
 
 @dataclass(frozen=True, kw_only=True)

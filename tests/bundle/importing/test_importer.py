@@ -65,7 +65,7 @@ def test_what_is_known_of_it_is_in_the_manifest(imported: ImportedModel, bundle:
     assert manifest.imported.never_seen == ()
     assert (manifest.reads_eos_first, manifest.precision) == (False, "float32")
     assert manifest.source == "x.pt"
-    assert manifest.recipe is manifest.corpus is manifest.evaluation is manifest.training is None
+    assert manifest.recipe is manifest.corpus is manifest.metrics is manifest.training is None
     assert manifest.model == imported.aligned.config
     assert bundle.precisions == ("float32", "int8")
     for name, array in bundle.weights().items():

@@ -128,7 +128,7 @@ def test_a_folder_that_cannot_be_written_is_explained(
 
 
 def test_curves_show_every_epoch_and_mark_the_best(bundle: Bundle) -> None:
-    metrics = bundle.metrics()
+    metrics = bundle.training_metrics()
     loss, perplexities, rates = draw_curves(metrics).axes
     for axes, label, key in (
         (loss, "training", "train_loss_nats_per_token"),
@@ -145,7 +145,7 @@ def test_curves_show_every_epoch_and_mark_the_best(bundle: Bundle) -> None:
 
 
 def test_one_epoch_can_be_drawn(bundle: Bundle) -> None:
-    figure = draw_curves(bundle.metrics()[:1])
+    figure = draw_curves(bundle.training_metrics()[:1])
     figure.draw_without_rendering()
     assert [tick for tick in figure.axes[2].get_xticks() if tick == 1]
 

@@ -285,7 +285,7 @@ def test_the_model_says_what_it_is(client: FlaskClient, tiny_bundle: Path) -> No
     manifest = Bundle.load(tiny_bundle).manifest
     assert facts["model"] == "tales"
     assert facts["network"]["hidden_size"] == manifest.model.hidden_size
-    assert facts["evaluation"]["test_perplexity"] == manifest.evaluation.test_perplexity
+    assert facts["evaluation"]["test_perplexity"] == manifest.training.test_perplexity
     assert facts["limits"] == {"max_len": 1000, "num_samples": 16, "timeout_seconds": 60}
     assert "files" not in facts["corpus"]  # where they lie on this machine is nobody's business
 

@@ -201,7 +201,7 @@ def test_the_model_page_shows_what_the_manifest_says(tiny_bundle: Path, tmp_path
     (tmp_path / "other.txt").write_text("The fox sat by the mill.\nThe wren slept.\n")
     documents = read_documents(tmp_path / "other.txt")
     figures = evaluate_bundle(bundle, documents=documents).figures
-    bundle.record_figures(figures)
+    bundle.record_metrics(figures)
     client = create_app(ServerSettings(bundles=[path])).test_client()
     page = html.unescape(client.get("/model").get_data(as_text=True))
     for verdict in verdicts(figures):

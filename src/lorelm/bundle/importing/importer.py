@@ -17,7 +17,7 @@ from lorelm.bundle.importing.alignment import (
 )
 from lorelm.bundle.importing.checkpoint import read_checkpoint
 from lorelm.bundle.importing.vocabularies import read_vocabulary, tokenizer_in, vocabulary_in
-from lorelm.bundle.manifest import ImportedFacts, Manifest
+from lorelm.bundle.manifest import ImportedMetadata, Manifest
 from lorelm.bundle.writer import BundleContents, lock_output_dir, save_bundle
 from lorelm.corpus.tokenizer import Tokenizer, make_tokenizer
 from lorelm.errors import InputError
@@ -80,7 +80,7 @@ class ImportedModel:
             reads_eos_first=False,
             never_written=self.aligned.never_written,
             precision="float32",  # what int8 costs this model was not measured
-            imported=ImportedFacts(
+            imported=ImportedMetadata(
                 checkpoint=self.source.checkpoint,
                 vocabulary=self.source.vocabulary_file,
                 never_seen=self.aligned.never_seen,

@@ -13,7 +13,7 @@ from typing import Final
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from lorelm.bundle import Bundle
-from lorelm.bundle.manifest import CorpusFacts, Figures, Manifest, TrainingFacts
+from lorelm.bundle.manifest import CorpusMetadata, Manifest, Metrics, TrainingMetadata
 from lorelm.evaluation.calibration import Calibration
 from lorelm.evaluation.lengths import LengthClass, length_classes
 from lorelm.evaluation.measure import EvaluationResult
@@ -83,7 +83,7 @@ def render_report(bundle: Bundle, result: EvaluationResult) -> str:
     )
 
 
-def _orders_table(figures: Figures) -> FiguresTable | None:
+def _orders_table(figures: Metrics) -> FiguresTable | None:
     """The n-gram models of each order; None where they were not counted."""
     if not figures.ngram_perplexities:
         return None
@@ -132,7 +132,7 @@ def _settings_table(manifest: Manifest) -> FiguresTable:
     )
 
 
-def _corpus_rows(corpus: CorpusFacts | None) -> list[tuple[str, str]]:
+def _corpus_rows(corpus: CorpusMetadata | None) -> list[tuple[str, str]]:
     if corpus is None:
         return []
     parts = (
@@ -153,7 +153,7 @@ def _recipe_rows(manifest: Manifest) -> list[tuple[str, str]]:
     return [(name.replace("_", " "), _setting(value)) for name, value in settings.items()]
 
 
-def _training_rows(training: TrainingFacts | None) -> list[tuple[str, str]]:
+def _training_rows(training: TrainingMetadata | None) -> list[tuple[str, str]]:
     if training is None:
         return []
     return [

@@ -91,7 +91,7 @@ def render_plots(
     Raises:
         BundleError: the record of the training is damaged.
     """
-    metrics = bundle.metrics()
+    metrics = bundle.training_metrics()
     classes = length_classes(result.text, result.network.log_probabilities)
     with _plain_style():
         figures = {CURVES: draw_curves(metrics)} if metrics else {}
@@ -126,7 +126,7 @@ def render_curves(
 
 
 def draw_curves(metrics: Sequence[Mapping[str, Any]]) -> Figure:
-    """Loss, perplexity and learning rate over the epochs of :meth:`Bundle.metrics`."""
+    """Loss, perplexity and learning rate over the epochs of :meth:`Bundle.training_metrics`."""
     figure = Figure(figsize=(_WIDTH, 7), layout="constrained")
     loss, perplexities, rates = figure.subplots(3, sharex=True, height_ratios=[3, 2, 1.4])
     epochs = [row["epoch"] for row in metrics]

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from flask import Blueprint, Response, jsonify, request
 
+from lorelm.bundle.manifest import Manifest
 from lorelm.errors import LoreLMError
 from lorelm.generation.generation import Generation, StreamedToken
 from lorelm.generation.task import Task
@@ -92,14 +93,26 @@ def model() -> Response:
             "imported": manifest.imported and manifest.imported.model_dump(mode="json"),
             "tokenizer": manifest.tokenizer,
             "network": asdict(manifest.model),
-            "evaluation": manifest.evaluation and manifest.evaluation.model_dump(mode="json"),
-            "figures": manifest.figures and manifest.figures.model_dump(mode="json"),
+            "evaluation": _evaluation(manifest),
+            "figures": manifest.metrics and manifest.metrics.model_dump(mode="json"),
             "mixture": settings.mixture,
             "cache": settings.cache,
             "can_forbid_copies": served.model.can_forbid_copies,
             "limits": settings.limits | {"timeout_seconds": settings.timeout_seconds},
         }
     )
+
+
+def _evaluation(manifest: Manifest) -> dict[str, Any] | None:
+    training, metrics = manifest.training, manifest.metrics
+    if training is None:
+        return None
+    return {
+        "valid_perplexity": training.valid_perplexity,
+        "test_perplexity": training.test_perplexity,
+        "int8_test_perplexity": metrics and metrics.perplexity,
+        "test_unknown_rate": metrics and metrics.unknown_rate,
+    }
 
 
 def _origin(served: ServedModel) -> dict[str, Any]:

@@ -48,7 +48,7 @@ def model_page() -> str:
     """Show the metrics of a model."""
     models = server_state().models
     served = models.find(request.args.get("name"))
-    figures = served.manifest.figures
+    figures = served.manifest.metrics
     tables = [foretelling_table(figures), copies_table(figures)] if figures else []
     return render_template(
         "model.html",
