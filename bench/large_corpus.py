@@ -19,6 +19,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from lorelm.corpus.id_store import IdStore
 from lorelm.corpus.preparation import Corpus, prepare_corpus
 from lorelm.corpus.readers import read_documents
 from lorelm.corpus.tokenizer import make_tokenizer
@@ -38,7 +39,7 @@ _STEPS = 6
 
 
 def words_of_syllables(count: int) -> list[str]:
-    """So many different words, the first ones short."""
+    """Return different words, the first ones short."""
     syllables = [c + v for c in "bdfgklmnprstvz" for v in ("a", "e", "i", "o", "u", "an", "er")]
     words = []
     for number in range(count):
@@ -53,7 +54,7 @@ def words_of_syllables(count: int) -> list[str]:
 
 
 def write_text(path: Path, num_bytes: int) -> None:
-    """Writes a made-up corpus."""
+    """Write a made-up corpus."""
     generator = np.random.default_rng(0)
     words = np.array(words_of_syllables(_NUM_WORDS), dtype=object)
     sums = np.cumsum((np.arange(_NUM_WORDS) + 2.7) ** -1.2)
@@ -71,12 +72,12 @@ def prepare(path: Path, store: Path) -> Corpus:
         tokenizer=make_tokenizer(recipe.tokenizer),
         min_frequency=recipe.min_frequency,
         split_seed=recipe.split_seed,
-        store=store,
+        store=IdStore(folder=store),
     )
 
 
 def measure_preparation(path: Path, store: Path) -> None:
-    """Prints what preparing took in this process."""
+    """Print seconds and memory of preparing the corpus in this process."""
     before = _peak_megabytes()
     started = time.perf_counter()
     corpus = prepare(path, store)
@@ -97,7 +98,7 @@ def measure_preparation(path: Path, store: Path) -> None:
 
 
 def measure_training(path: Path, store: Path) -> None:
-    """Prints what a training step takes with a small and a large vocabulary."""
+    """Print the time of a training step with a small and a large vocabulary."""
     corpus = prepare(path, store)
     recipe = dataclasses.replace(
         Recipe.load("default"), embedding_size=300, hidden_size=300, precision="float32"
@@ -154,7 +155,7 @@ def _peak_megabytes() -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--gigabytes", type=float, default=2.0)
-    parser.add_argument("--folder", type=Path, default=None, help="where there is room for it")
+    parser.add_argument("--folder", type=Path, default=None, help="with enough disk space")
     arguments = parser.parse_args()
     processes = multiprocessing.get_context("spawn")
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:

@@ -32,6 +32,7 @@ from lorelm.training.recipe import Recipe
 from lorelm.training.trainer import Trainer
 from quality import BenchCorpus, films
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -92,7 +93,9 @@ class PlainTraining:
             self._optimizer, factor=recipe.learning_rate_decay, patience=0
         )
         num_steps = len(corpus.train.stream) // recipe.batch_size
-        ids = torch.from_numpy(corpus.train.stream[: num_steps * recipe.batch_size].copy())
+        ids = torch.from_numpy(
+            corpus.train.stream[: num_steps * recipe.batch_size].astype(np.int64)
+        )
         self._ids_TB = ids.view(recipe.batch_size, num_steps).t().contiguous()
 
     def epoch(self) -> Iterator[Step]:

@@ -88,9 +88,8 @@ def test_the_stream_decodes_to_the_tokens_of_each_document(path: Path, style: st
 @pytest.mark.parametrize("style", ["words", "classic"])
 def test_the_vocabulary_is_that_of_the_training_part(path: Path, style: str) -> None:
     corpus = prepare(path, style=style)
-    assert corpus.vocabulary == Vocabulary.from_training_part(
-        corpus.train.documents, min_frequency=2
-    )
+    counts = Counter(chain.from_iterable(corpus.train.documents))
+    assert corpus.vocabulary == Vocabulary.from_counts(counts, min_frequency=2)
 
 
 def test_the_vocabulary_holds_the_most_frequent_words(

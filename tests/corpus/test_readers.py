@@ -5,6 +5,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from tests.errors import raises_code
 
 from lorelm.corpus.documents import ReadingOptions
 from lorelm.corpus.readers import read_documents
@@ -179,7 +180,7 @@ def test_a_nul_character_is_refused_with_its_line(refusal, write, name):
     ],
 )
 def test_an_unknown_encoding_is_refused_by_name(write, encoding):
-    with pytest.raises(CorpusError, match=f"no encoding called '{encoding}'"):
+    with raises_code(CorpusError, "corpus.unknown_encoding"):
         read(write("a.txt", "hello"), encoding=encoding)
 
 

@@ -1,7 +1,11 @@
+from collections import Counter
+from itertools import chain
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.errors import raises_code
 
 from lorelm.corpus.tokenizer import EOS, UNK
 from lorelm.corpus.vocabulary import EOS_ID, UNK_ID, Vocabulary, unknown_rate
@@ -12,15 +16,20 @@ word_lists = st.lists(words, unique=True)
 documents = st.lists(st.lists(st.sampled_from(["the", "ring", "of", "a", UNK, "\n", "é"])))
 
 
+def of_documents(documents, *, min_frequency):
+    counts = Counter(chain.from_iterable(documents))
+    return Vocabulary.from_counts(counts, min_frequency=min_frequency)
+
+
 def test_frequent_words_come_first_and_equal_ones_in_alphabetical_order():
-    vocabulary = Vocabulary.from_training_part(
+    vocabulary = of_documents(
         [["ring", "the", "a", "the"], ["the", "ring", "elf"]], min_frequency=1
     )
     assert vocabulary.words == (UNK, EOS, "the", "ring", "a", "elf")
 
 
 def test_rare_words_are_left_out():
-    vocabulary = Vocabulary.from_training_part(
+    vocabulary = of_documents(
         [["ring", "the", "a", "the"], ["the", "ring", "elf"]], min_frequency=2
     )
     assert vocabulary.words == (UNK, EOS, "the", "ring")
@@ -28,7 +37,7 @@ def test_rare_words_are_left_out():
 
 @given(documents, st.integers(1, 4))
 def test_a_word_is_in_exactly_when_seen_often_enough(documents, min_frequency):
-    vocabulary = Vocabulary.from_training_part(documents, min_frequency=min_frequency)
+    vocabulary = of_documents(documents, min_frequency=min_frequency)
     flat = [token for document in documents for token in document if token != UNK]
     expected = {token for token in flat if flat.count(token) >= min_frequency}
     assert set(vocabulary.words[2:]) == expected
@@ -38,13 +47,11 @@ def test_a_word_is_in_exactly_when_seen_often_enough(documents, min_frequency):
 @given(documents, st.randoms())
 def test_the_order_of_documents_does_not_matter(documents, random):
     shuffled = random.sample(documents, len(documents))
-    assert Vocabulary.from_training_part(
-        documents, min_frequency=1
-    ) == Vocabulary.from_training_part(shuffled, min_frequency=1)
+    assert of_documents(documents, min_frequency=1) == of_documents(shuffled, min_frequency=1)
 
 
 def test_unk_in_the_text_is_the_unknown_word_and_not_a_second_one():
-    vocabulary = Vocabulary.from_training_part([[UNK, UNK, UNK, "ring"]], min_frequency=1)
+    vocabulary = of_documents([[UNK, UNK, UNK, "ring"]], min_frequency=1)
     assert vocabulary.words == (UNK, EOS, "ring")
     assert vocabulary.encode([UNK, "ring"]).tolist() == [UNK_ID, 2]
 
@@ -78,27 +85,23 @@ def test_vocabularies_of_another_order_differ():
 
 
 def test_a_repeated_word_is_refused_by_name():
-    with pytest.raises(CorpusError, match="'ring'"):
+    with raises_code(CorpusError, "vocabulary.repeated_word") as caught:
         Vocabulary([UNK, EOS, "ring", "elf", "ring"])
+    assert "'ring'" in str(caught.value)
 
 
 @pytest.mark.parametrize("beginning", [[], [UNK], [EOS, UNK], ["ring", UNK, EOS]])
 def test_a_wrong_beginning_is_refused(beginning):
-    with pytest.raises(CorpusError, match="begins with <unk> and <eos>"):
+    with raises_code(CorpusError, "vocabulary.special_tokens"):
         Vocabulary(beginning)
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", '{"<unk>": 0}', '"<unk>"', "null", '["<unk>", "<eos>", 7]', '["ring"]']
+    "text", ["", "{", '{"<unk>": 0}', '"<unk>"', "null", '["<unk>", "<eos>", 7]', "[" * 100_000]
 )
 def test_json_that_is_no_vocabulary_is_refused(text):
-    with pytest.raises(CorpusError, match="a vocabulary"):
+    with raises_code(CorpusError, "vocabulary.not_json"):
         Vocabulary.from_json(text)
-
-
-def test_deeply_nested_json_is_refused():
-    with pytest.raises(CorpusError):
-        Vocabulary.from_json("[" * 100_000)
 
 
 def test_unknown_rate_leaves_document_ends_out():

@@ -1,9 +1,9 @@
 import re
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.errors import raises_code
 
 from lorelm.corpus.tokenizer import EOS, UNK
 from lorelm.corpus.vocabulary import EOS_ID, UNK_ID, Vocabulary
@@ -57,7 +57,7 @@ def test_windows_have_bptt_steps_but_for_a_shorter_last_one(stream, batch_size, 
 
 @given(streams, st.integers(1, 20))
 def test_a_stream_too_short_is_refused_with_a_batch_size_that_works(stream, more):
-    with pytest.raises(CorpusError, match="--batch-size") as caught:
+    with raises_code(CorpusError, "corpus.too_few_tokens") as caught:
         TokenBatcher(stream, batch_size=len(stream) + more)
     advised = int(re.findall(r"--batch-size (\d+)", str(caught.value))[0])
     assert TokenBatcher(stream, batch_size=advised).num_steps > 0

@@ -1,7 +1,9 @@
 import csv
 import math
 import random
+from collections import Counter
 from collections.abc import Callable
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -143,7 +145,7 @@ def test_the_films_have_the_perplexities_that_are_known(
         [tokens for line in part if (tokens := tokenizer.tokenize(line))]
         for part in (lines[: cuts[0]], lines[cuts[1] :])
     )
-    vocabulary = Vocabulary.from_training_part(train, min_frequency=3)
+    vocabulary = Vocabulary.from_counts(Counter(chain.from_iterable(train)), min_frequency=3)
     models = KneserNey.fit_orders(
         encode_stream(train, vocabulary), max_order=5, vocabulary_size=len(vocabulary)
     )

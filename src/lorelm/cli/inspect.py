@@ -1,4 +1,4 @@
-"""``lorelm inspect``: what a corpus is good for, before hours go into it."""
+"""``lorelm inspect``: statistics of a corpus before training."""
 
 from dataclasses import replace
 from typing import Any
@@ -32,7 +32,7 @@ from lorelm.training.recipe import BUILT_IN_RECIPES, Recipe
 @click.option("--tokenizer", help="Style of the tokenizer, in place of the recipe's.")
 @reading_options
 def inspect(path: str, recipe: str, tokenizer: str | None, **flags: Any) -> None:
-    """Prints what PATH holds, how long training would take, and whether it is enough text."""
+    """Print what PATH holds, how long training would take, and whether it is enough text."""
     settings = Recipe.load(recipe, tokenizer=tokenizer)
     documents = read_documents(path, take_reading_options(flags))
     documents = _head_of_large(documents)
@@ -48,7 +48,7 @@ def inspect(path: str, recipe: str, tokenizer: str | None, **flags: Any) -> None
 
 
 def _head_of_large(documents: Documents) -> Documents:
-    """The documents, of a file larger than memory the first ones."""
+    """Return the documents or, of a file larger than memory, the first ones."""
     if not isinstance(documents.texts, TextFile):
         return documents
     head = documents.texts.head(text_files.LARGE_FILE_BYTES)

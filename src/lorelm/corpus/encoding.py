@@ -128,8 +128,7 @@ class Encoder:
         self._chunks = _ChunkCache(tokenizer)
         self._numbers = self._chunks.numbers
         self._counts: Ints = np.zeros(1, np.int64)
-        self._waiting: list[bytes] = []
-        self._num_waiting_bytes = 0
+        self._waiting = bytearray()
         self._digest = TextDigest()
         self._held_out: dict[int, list[list[str]]] = {VALID: [], TEST: []}
         self._num_train = 0
@@ -197,9 +196,8 @@ class Encoder:
         self._num_train += 1
         if not self._is_streamed:
             self.train_texts.append(text)
-        self._waiting += (numbers, _END)
-        self._num_waiting_bytes += len(numbers) + len(_END)
-        if self._num_waiting_bytes >= 4 * FLUSHED_IDS:
+        self._waiting += numbers + _END
+        if len(self._waiting) >= 4 * FLUSHED_IDS:
             self._flush()
 
     def _hold_out(self, text: str, part: int) -> None:
@@ -212,9 +210,8 @@ class Encoder:
 
     def _flush(self) -> None:
         """Count and write the numbers that are waiting."""
-        data = b"".join(self._waiting)
+        data = bytes(self._waiting)
         self._waiting.clear()
-        self._num_waiting_bytes = 0
         found = np.bincount(np.frombuffer(data, np.int32), minlength=self._chunks.next_number)
         self._counts = np.pad(self._counts, (0, len(found) - len(self._counts))) + found
         self._file.write(data)

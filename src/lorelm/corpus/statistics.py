@@ -1,4 +1,4 @@
-"""What can be said of a corpus before anything is trained on it."""
+"""Statistics of a corpus before anything is trained on it."""
 
 import math
 import statistics
@@ -8,25 +8,25 @@ from dataclasses import dataclass
 from typing import Final
 
 from lorelm.corpus.documents import Documents
-from lorelm.corpus.preparation import split_and_tokenize
+from lorelm.corpus.preparation import split_parts, tokenize_documents
 from lorelm.corpus.tokenizer import UNK, Tokenizer
 
 CUT_OFFS: Final = (1, 2, 3, 5)
 NEAR_SIMILARITY: Final = 0.8
 NEAR_MIN_WORDS: Final = 5
 
-# Below it the default recipe lost to Kneser-Ney on one corpus of three: see docs/decisions.md.
+# With fewer, the default recipe lost to Kneser-Ney on one corpus of three: see docs/decisions.md.
 MIN_TRAIN_TOKENS: Final = 1_000
 MAX_UNKNOWN_RATE: Final = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
 class CutOff:
-    """What becomes of the words at one `min_frequency`.
+    """The vocabulary at one `min_frequency`.
 
     Attributes:
-        vocabulary_size: words kept from the training part, with `<unk>` and `<eos>`.
-        unknown_rate: share of the words of the held-out parts that are not among them.
+        vocabulary_size: words of the training part that are kept, `<unk>` and `<eos>` included.
+        unknown_rate: share of unknown words in the held-out parts.
     """
 
     min_frequency: int
@@ -36,7 +36,7 @@ class CutOff:
 
 @dataclass(frozen=True, kw_only=True)
 class CorpusStatistics:
-    """The figures of ``lorelm inspect``; lengths are in tokens, without `<eos>`."""
+    """What ``lorelm inspect`` shows; lengths are in tokens, without `<eos>`."""
 
     num_documents: int
     num_tokens: int
@@ -53,12 +53,16 @@ class CorpusStatistics:
 def corpus_statistics(
     documents: Documents, tokenizer: Tokenizer, *, split_seed: int
 ) -> CorpusStatistics:
-    """Looks a corpus over, split as training would split it.
+    """Measure a corpus, split as training would split it.
 
     Raises:
-        CorpusError: there are fewer than three different documents.
+        CorpusError: there are fewer than three different documents, or a part has no word for the
+            tokenizer.
     """
-    train, valid, test = split_and_tokenize(documents, tokenizer, split_seed=split_seed)
+    train, valid, test = (
+        tokenize_documents(part, tokenizer)
+        for part in split_parts(documents, split_seed=split_seed)
+    )
     tokens = [*train, *valid, *test]
     train_counts = Counter(word for document in train for word in document)
     held_out = Counter(word for document in (*valid, *test) for word in document)
@@ -88,9 +92,9 @@ def _cut_off(train: Counter[str], held_out: Counter[str], min_frequency: int) ->
 
 
 def verdict(statistics: CorpusStatistics) -> str:
-    """Whether there is enough text for a network to beat counting, in a sentence or two.
+    """Say whether there is enough text for a network to predict better than an n-gram model.
 
-    It is about the default recipe and its cut-off; docs/decisions.md has the measurements.
+    This holds for the default recipe and its cut-off; docs/decisions.md has the measurements.
     """
     unknown_rate = next(c.unknown_rate for c in statistics.cut_offs if c.min_frequency == 3)
     if statistics.num_train_tokens < MIN_TRAIN_TOKENS or unknown_rate > MAX_UNKNOWN_RATE:
@@ -101,22 +105,22 @@ def verdict(statistics: CorpusStatistics) -> str:
         )
     return (
         "Verdict: large enough. On corpora of this size the network, trained by the default "
-        "recipe, foretold text better than an n-gram model, which only counts."
+        "recipe, predicts text better than an n-gram model, which only counts."
     )
 
 
 def count_exact_duplicates(documents: Sequence[Sequence[str]]) -> int:
-    """How many documents have the same tokens as an earlier one."""
+    """Count the documents with the same tokens as an earlier one."""
     return len(documents) - len({tuple(tokens) for tokens in documents})
 
 
 def count_near_duplicates(documents: Sequence[Sequence[str]]) -> int:
-    """How many documents share nearly all their words with another, different one.
+    """Count the documents that share nearly all their words with another, different one.
 
-    Two documents do when the Jaccard similarity of their sets of words is at least 0.8 (shared
-    words over all words of both); those of fewer than five different words are not looked at.
+    Two documents do if the Jaccard similarity of their sets of words (shared words over all words
+    of both) is at least 0.8; documents of fewer than five different words are not compared.
     Exact: by the prefix principle (Chaudhuri et al. 2006, https://doi.org/10.1109/ICDE.2006.9),
-    two sets that similar share one of the rarest words of each, so only those are indexed.
+    two sets this similar share one of the rarest words of each, so only those are indexed.
     """
     word_sets = [
         words

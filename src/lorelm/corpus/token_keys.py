@@ -1,7 +1,7 @@
-"""A number for each token that is the same in every corpus, vocabulary and bundle.
+"""64-bit keys of tokens, the same in every corpus, vocabulary and bundle.
 
-With keys in place of ids, texts can be compared word by word whether or not a vocabulary holds
-their words, and without keeping the words.
+With keys instead of ids, texts can be compared word by word without keeping the words, and words
+outside a vocabulary still differ.
 """
 
 import hashlib
@@ -18,10 +18,10 @@ DOCUMENT_END_KEY: Final = np.uint64(0)
 
 
 def token_keys(tokens: Sequence[str], tokenizer: Tokenizer) -> Keys:
-    """The 64-bit key of each token.
+    """Return the 64-bit key of each token.
 
-    Tokens that differ only in the marks of their spacing have one key: copied words are copied
-    words with another space between them too.
+    Tokens that differ in their spacing marks alone have one key: words are copied whatever the
+    white space between them.
     """
     return np.fromiter(
         (_key(tokenizer.piece(token, None), token == EOS) for token in tokens),
@@ -31,7 +31,7 @@ def token_keys(tokens: Sequence[str], tokenizer: Tokenizer) -> Keys:
 
 
 def document_keys(documents: Iterable[Sequence[str]], tokenizer: Tokenizer) -> Keys:
-    """The keys of documents end to end, a document end before the first and after each."""
+    """Return the keys of documents end to end, a document end before the first and after each."""
     ends = np.array([DOCUMENT_END_KEY])
     parts = [ends]
     for tokens in documents:
@@ -40,7 +40,7 @@ def document_keys(documents: Iterable[Sequence[str]], tokenizer: Tokenizer) -> K
 
 
 def line_break_key(tokenizer: Tokenizer) -> np.uint64:
-    """The key of a line break within a document."""
+    """Return the key of a line break within a document."""
     return np.uint64(token_keys([NEWLINE], tokenizer)[0])
 
 

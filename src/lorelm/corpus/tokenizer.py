@@ -1,7 +1,7 @@
-"""The only tokenizer of the project: text to tokens, and tokens back to text.
+"""The only tokenizers of the project: text to tokens, and tokens back to text.
 
-Training, prompts, evaluation and the server all take theirs from :func:`make_tokenizer`, so text
-is cut the same way wherever it comes from.
+Training, prompts, evaluation and the server all use :func:`make_tokenizer`, so every text is cut
+in the same way.
 """
 
 import re
@@ -17,20 +17,20 @@ NEWLINE: Final = "\n"
 
 
 class Tokenizer(ABC):
-    """Cuts text into tokens and puts tokens together again.
+    """Cuts text into tokens and joins tokens to text.
 
     Attributes:
-        style: the name under which :func:`make_tokenizer` and a bundle know it.
+        style: its name in bundles and for :func:`make_tokenizer`.
     """
 
     style: str
 
     @abstractmethod
     def tokenize(self, text: str) -> list[str]:
-        """The tokens of `text`, without `<eos>`."""
+        """Return the tokens of a text, without `<eos>`."""
 
     def tokenize_prompt(self, text: str) -> list[str]:
-        """The tokens of a text that is to be gone on with: a line break at its end is one."""
+        """Return the tokens of a text to continue, for which a line break at its end counts."""
         return self.tokenize(text)
 
     def chunks(self, text: str) -> list[str]:
@@ -42,14 +42,14 @@ class Tokenizer(ABC):
 
     @abstractmethod
     def piece(self, token: str, previous: str | None) -> str:
-        """The text of one token, with the white space that stands between it and `previous`.
+        """Return the text of a token, after the white space between it and `previous`.
 
-        `previous` is None at the start of a text. Text grows by appending pieces, so a stream of
-        tokens can be shown as it comes.
+        `previous` is None at the start of a text. A text is its pieces end to end, so it can be
+        streamed token by token.
         """
 
     def detokenize(self, tokens: Iterable[str], previous: str | None = None) -> str:
-        """The text of `tokens` as it continues a text whose last token is `previous`."""
+        """Return the text of `tokens` after a text whose last token is `previous`."""
         pieces = []
         for token in tokens:
             pieces.append(self.piece(token, previous))
@@ -60,8 +60,8 @@ class Tokenizer(ABC):
 class ClassicTokenizer(Tokenizer):
     """Lower-case words and nothing else.
 
-    Text is lower-cased, every run of characters outside ``[a-z0-9']`` becomes a space, and the
-    rest is split on white space. Case and punctuation are lost.
+    Text is lower-cased, and every run of characters outside ``[a-z0-9']`` separates words. Case and
+    punctuation are lost.
     """
 
     style = "classic"
@@ -78,10 +78,9 @@ class ClassicTokenizer(Tokenizer):
 class BasicEnglishTokenizer(Tokenizer):
     """Lower-case words and the punctuation of sentences, as torchtext's ``basic_english`` cuts.
 
-    Restated from torchtext 0.18, ``torchtext.data.utils._basic_english_normalize``: the text is
-    lower-cased, the replacements below are made in this order, and the rest is split on white
-    space. Double quotation marks, semicolons and colons are lost. Many models that were trained
-    elsewhere read this.
+    As torchtext 0.18, ``torchtext.data.utils._basic_english_normalize``: the text is lower-cased,
+    the replacements below are made in this order, and the rest is split on white space. Double
+    quotation marks, semicolons and colons are lost. Many imported models use it.
     """
 
     style = "basic_english"
@@ -102,7 +101,7 @@ class BasicEnglishTokenizer(Tokenizer):
     _CLOSING = frozenset(".,)!?")
     _APOSTROPHE = "'"
     _CONTRACTED = frozenset(("s", "t", "m", "d", "ll", "re", "ve", "em"))
-    """What follows the apostrophe of it's, don't, I'm, he'd, we'll, they're, I've, get 'em."""
+    """Follow the apostrophe in it's, don't, I'm, he'd, we'll, they're, I've, get 'em."""
 
     def chunks(self, text: str) -> list[str]:
         return [text] if " />" in text else text.split()  # "<br />" has a space in it
@@ -127,15 +126,15 @@ class WordsTokenizer(Tokenizer):
     """Words with their case, punctuation and line breaks, and the spacing between them.
 
     A token is a word (letters and digits, apostrophes inside it included), a run of one
-    punctuation character, or a line break. Where two tokens touch without white space, the
-    punctuation one carries the mark ``￭`` on that side (the right one of two)::
+    punctuation character, or a line break. If two tokens touch without white space, the
+    punctuation carries the mark ``￭`` on that side (of two, the right one does)::
 
         Speak, speak.          Speak  ￭,  speak  ￭.
         'tis well-known        '￭  tis  well  ￭-￭  known
         (he said) "no"         (￭  he  said  ￭)  "￭  no  ￭"
 
-    So spacing is part of what the model learns (an opening quotation mark differs from a closing
-    one) and is never guessed: ``detokenize(tokenize(text)) == normalize(text)`` for every text.
+    So the model learns spacing (an opening quotation mark differs from a closing one), and it is
+    never guessed: ``detokenize(tokenize(text)) == normalize(text)`` for every text.
     """
 
     style = "words"
@@ -155,17 +154,17 @@ class WordsTokenizer(Tokenizer):
     )
 
     def normalize(self, text: str) -> str:
-        """The text that survives tokenizing: white space in its shortest form.
+        """Return the text as it survives tokenizing.
 
-        A run of white space becomes a line break where it holds one and a space elsewhere; it
-        goes at both ends. The mark itself, should a text hold it, becomes ``■``.
+        A run of white space becomes a line break if it holds one, and a space otherwise; both ends
+        are stripped. The mark itself becomes ``■``.
         """
         text = text.replace(self.MARK, "■").strip()
         return re.sub(r"\s+", lambda space: _shortest(space.group()), text)
 
     def tokenize(self, text: str) -> list[str]:
         tokens: list[str] = []
-        touches_previous = False  # nothing stands between the last token and the next piece
+        touches_previous = False  # no white space between the last token and the next
         previous_is_word = False
         for match in self._TOKEN.finditer(text.replace(self.MARK, "■").strip()):
             piece, kind = match.group(), match.lastgroup
@@ -219,13 +218,14 @@ TOKENIZER_STYLES: Final = tuple(_TOKENIZERS)
 
 
 def make_tokenizer(style: str) -> Tokenizer:
-    """The tokenizer called `style`.
+    """Return the tokenizer of a style.
 
     Raises:
         CorpusError: there is no such style.
     """
     if style not in _TOKENIZERS:
         raise CorpusError(
-            f"there is no tokenizer called {style!r}; choose one of {', '.join(TOKENIZER_STYLES)}"
+            f"there is no tokenizer called {style!r}; choose one of {', '.join(TOKENIZER_STYLES)}",
+            code="corpus.unknown_tokenizer",
         )
     return _TOKENIZERS[style]()

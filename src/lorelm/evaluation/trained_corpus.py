@@ -104,7 +104,7 @@ def _read_again(bundle: Bundle) -> list[Documents | None]:
     if not files:
         raise CorpusError(
             f"bundle {bundle.path} does not say which file it was trained on: name a text to "
-            "judge it on",
+            "evaluate it on",
             code="corpus.no_file",
         )
     try:
@@ -112,7 +112,7 @@ def _read_again(bundle: Bundle) -> list[Documents | None]:
     except CorpusError as error:
         raise CorpusError(
             f"the corpus of bundle {bundle.path} is not where it was ({error}): name the file "
-            "where it is now, or another text to judge it on",
+            "where it is now, or another text to evaluate it on",
             code="corpus.gone",
         ) from error
 
@@ -120,7 +120,7 @@ def _read_again(bundle: Bundle) -> list[Documents | None]:
 def _not_known(bundle: Bundle) -> CorpusError:
     return CorpusError(
         f"bundle {bundle.path} was imported, and what it was trained on is not known: name a text "
-        "to judge it on, which it has not seen",
+        "to evaluate it on, which it has not seen",
         code="corpus.unknown",
     )
 
@@ -130,6 +130,6 @@ def _not_as_it_was(bundle: Bundle) -> CorpusError:
     where = " or ".join(file.path for file in bundle.manifest.corpus.files if file)
     return CorpusError(
         f"{where} is not as it was when bundle {bundle.path} was trained on it: name a text to "
-        "judge it on",
+        "evaluate it on",
         code="corpus.changed",
     )
