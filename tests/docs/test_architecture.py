@@ -2,14 +2,14 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-ROOMS = dict(
+PACKAGES = dict(
     re.findall(
         r"^\| `(\w+)` \| .+ \| ([\w, ]+) \|$", (ROOT / "ARCHITECTURE.md").read_text(), re.MULTILINE
     )
 )
 
 
-def rooms_on_disk() -> set[str]:
+def packages_on_disk() -> set[str]:
     package = ROOT / "src" / "lorelm"
     return {
         entry.stem
@@ -18,32 +18,34 @@ def rooms_on_disk() -> set[str]:
     }
 
 
-def imported_rooms(room: str) -> set[str]:
-    """The rooms that the files of a room import themselves."""
+def imported_packages(name: str) -> set[str]:
+    """Return the packages that the files of a package import themselves."""
     package = ROOT / "src" / "lorelm"
     files = (
-        [package / f"{room}.py"]
-        if (package / f"{room}.py").exists()
-        else (package / room).rglob("*.py")
+        [package / f"{name}.py"]
+        if (package / f"{name}.py").exists()
+        else (package / name).rglob("*.py")
     )
     found = {
-        name
+        imported
         for file in files
-        for name in re.findall(r"^\s*(?:from|import) lorelm\.(\w+)", file.read_text(), re.MULTILINE)
+        for imported in re.findall(
+            r"^\s*(?:from|import) lorelm\.(\w+)", file.read_text(), re.MULTILINE
+        )
     }
-    return found - {room}
+    return found - {name}
 
 
-def test_the_page_names_every_room_and_no_other() -> None:
-    assert set(ROOMS) == rooms_on_disk()
+def test_the_page_names_every_package_and_no_other() -> None:
+    assert set(PACKAGES) == packages_on_disk()
 
 
-def test_every_room_imports_only_what_the_page_allows() -> None:
-    for room, allowed in ROOMS.items():
+def test_every_package_imports_only_what_the_page_allows() -> None:
+    for name, allowed in PACKAGES.items():
         if allowed == "anything":
             continue
         permitted = set() if allowed == "nothing" else set(allowed.split(", "))
-        assert imported_rooms(room) <= permitted, room
+        assert imported_packages(name) <= permitted, name
 
 
 def test_every_file_that_the_page_names_exists() -> None:

@@ -1,4 +1,4 @@
-"""The server behind real proxies: nginx as docs/proxies.md has it, and Jupyter's."""
+"""The server behind real proxies: nginx as docs/guides/proxies.md has it, and Jupyter's."""
 
 import http.client
 import json
@@ -17,9 +17,11 @@ import pytest
 from openai import OpenAI
 from playwright.sync_api import Browser, BrowserContext, Page, Request, Response, expect
 
-DOCUMENT = (Path(__file__).resolve().parents[2] / "docs" / "proxies.md").read_text(encoding="utf-8")
+DOCUMENT = (Path(__file__).resolve().parents[2] / "docs" / "guides" / "proxies.md").read_text(
+    encoding="utf-8"
+)
 [DOCUMENTED_LOCATION] = re.findall(r"```nginx\n(.*?)```", DOCUMENT, re.DOTALL)
-[DOCUMENTED_OPTIONS] = set(re.findall(r"^    lorelm serve my-model (.*)$", DOCUMENT, re.M))
+[DOCUMENTED_OPTIONS] = set(re.findall(r"^lorelm serve my-model (.*)$", DOCUMENT, re.M))
 [PROXY_PASS] = re.findall(r"proxy_pass \S+;", DOCUMENTED_LOCATION)
 
 NGINX, PLAIN_NGINX = "nginx as documented", "nginx that only passes on"

@@ -15,7 +15,7 @@ CUT_OFFS: Final = (1, 2, 3, 5)
 NEAR_SIMILARITY: Final = 0.8
 NEAR_MIN_WORDS: Final = 5
 
-# With fewer, the default recipe lost to Kneser-Ney on one corpus of three: see docs/decisions.md.
+# With fewer, the default recipe lost to Kneser-Ney on one corpus of three: see decision 7.
 MIN_TRAIN_TOKENS: Final = 1_000
 MAX_UNKNOWN_RATE: Final = 0.5
 
@@ -94,7 +94,7 @@ def _cut_off(train: Counter[str], held_out: Counter[str], min_frequency: int) ->
 def verdict(statistics: CorpusStatistics) -> str:
     """Say whether there is enough text for a network to predict better than an n-gram model.
 
-    This holds for the default recipe and its cut-off; docs/decisions.md has the measurements.
+    This holds for the default recipe and its cut-off; decision 7 has the measurements.
     """
     unknown_rate = next(c.unknown_rate for c in statistics.cut_offs if c.min_frequency == 3)
     if statistics.num_train_tokens < MIN_TRAIN_TOKENS or unknown_rate > MAX_UNKNOWN_RATE:

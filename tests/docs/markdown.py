@@ -1,0 +1,39 @@
+"""The Markdown files of the repository, and what is in them."""
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = sorted(
+    page
+    for page in ROOT.rglob("*.md")
+    if not any(
+        part.startswith(".") or part == "node_modules" for part in page.relative_to(ROOT).parts
+    )
+)
+
+
+def code_blocks(page: Path, *languages: str) -> list[str]:
+    """Return the contents of the fenced blocks in some languages, in their order."""
+    text = page.read_text(encoding="utf-8")
+    blocks = re.findall(r"^```(\w+)\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    return [content for language, content in blocks if language in languages]
+
+
+def commands(page: Path) -> list[str]:
+    """Return the commands that a page shows, each as one line without its prompt."""
+    found = []
+    for block in code_blocks(page, "sh", "powershell"):
+        found += block.replace("\\\n", " ").splitlines()
+    for block in code_blocks(page, "console"):
+        found += [line[2:] for line in block.splitlines() if line.startswith("$ ")]
+    return found
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the anchors that GitHub and MkDocs make of a page's headings."""
+    text = re.sub(
+        r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE
+    )
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
