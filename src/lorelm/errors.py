@@ -70,6 +70,13 @@ class InputError(LoreLMError, ValueError):
     code = "input"
     problems: Sequence[Problem] = ()
 
+    @classmethod
+    def of(cls, problems: Sequence[Problem], *, code: str | None = None) -> Self:
+        """Return the error that reports all these problems."""
+        error = cls("; ".join(str(each) for each in problems), code=code)
+        error.problems = tuple(problems)
+        return error
+
 
 class CorpusError(InputError):
     """A corpus cannot be read or is of no use as it is."""
@@ -81,13 +88,6 @@ class RecipeError(InputError):
     """Training settings are unknown or out of range."""
 
     code = "recipe"
-
-    @classmethod
-    def of(cls, problems: Sequence[Problem]) -> Self:
-        """Return the error that reports all these problems."""
-        error = cls("; ".join(str(each) for each in problems), code="recipe.settings")
-        error.problems = tuple(problems)
-        return error
 
 
 class SamplingError(InputError):
@@ -107,10 +107,9 @@ class SamplingError(InputError):
         self.message = message
         self.problems: Sequence[Problem] = (Problem(field, message),)
 
-    @staticmethod
-    def of(problems: Sequence[Problem]) -> "SamplingError":
-        """Return the error that reports all these problems."""
-        error = SamplingError(*problems[0])
+    @classmethod
+    def of(cls, problems: Sequence[Problem], *, code: str | None = None) -> Self:
+        error = cls(*problems[0], code=code)
         error.problems = tuple(problems)
         return error
 

@@ -10,12 +10,12 @@ import click
 from lorelm.bundle import Bundle
 from lorelm.cli.figures_display import aligned
 from lorelm.cli.options import (
-    echo_notes,
     precision_option,
     reading_options,
     refuse_reading_options,
     take_reading_options,
 )
+from lorelm.cli.terminal import echo_notes
 from lorelm.corpus.readers import read_documents
 from lorelm.evaluation.comparison import ComparedModel
 from lorelm.evaluation.comparison import compare as compare_models

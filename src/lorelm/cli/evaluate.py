@@ -9,12 +9,12 @@ from lorelm.bundle import Bundle
 from lorelm.cli.figures_display import show_figures
 from lorelm.cli.options import (
     cache_option,
-    echo_notes,
     precision_option,
     reading_options,
     refuse_reading_options,
     take_reading_options,
 )
+from lorelm.cli.terminal import echo_notes
 from lorelm.corpus.readers import read_documents
 from lorelm.evaluation.evaluate import DEFAULTS, EvaluationSettings, evaluate_bundle
 from lorelm.evaluation.measure import EvaluationResult

@@ -7,7 +7,7 @@ import click
 from lorelm.bundle.importing.importer import IMPORTED_STYLES, ImportedModel, import_model
 from lorelm.bundle.quoting import quoted
 from lorelm.bundle.writer import check_output_dir
-from lorelm.cli.printable import printable
+from lorelm.cli.terminal import printable
 
 
 @click.command("import")

@@ -8,7 +8,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from lorelm.cli.options import duration, echo_notes, reading_options, take_reading_options
+from lorelm.cli.options import reading_options, take_reading_options
+from lorelm.cli.terminal import duration, echo_notes
 from lorelm.corpus import text_files
 from lorelm.corpus.documents import Documents
 from lorelm.corpus.preparation import prepare_corpus

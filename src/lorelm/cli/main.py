@@ -8,7 +8,7 @@ from typing import Final
 
 import click
 
-from lorelm.cli.printable import printable
+from lorelm.cli.terminal import printable
 from lorelm.errors import InputError, LoreLMError, TrainingStoppedError, WorkerLostError
 from lorelm.version import VERSION
 

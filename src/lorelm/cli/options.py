@@ -1,8 +1,8 @@
-"""Options that several commands share, and how they say things."""
+"""Options that several commands share, and those that are made from parameters."""
 
 import dataclasses
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -79,7 +79,7 @@ def _parameter_option(parameter: Parameter) -> Callable[[Command], Command]:
 
 
 def reading_options(command: Command) -> Command:
-    """Adds the options of how to read a corpus; :func:`take_reading_options` collects them."""
+    """Add the options of reading a corpus; :func:`take_reading_options` collects them."""
     for option in reversed(
         (
             click.option("--text-column", metavar="NAME", help="Column of a table with the text."),
@@ -105,16 +105,16 @@ def reading_options(command: Command) -> Command:
 
 
 def take_reading_options(flags: dict[str, Any]) -> ReadingOptions:
-    """Takes the reading options out of a command's flags."""
+    """Remove the reading options from the flags of a command and return them."""
     names = ("text_column", "speaker_column", "document", "encoding")
     return ReadingOptions(**{name: flags.pop(name) for name in names})
 
 
 def refuse_reading_options(reason: str) -> None:
-    """Refuses options of how to read a corpus that this command line gives in vain.
+    """Refuse reading options that would have no effect.
 
     Raises:
-        click.UsageError: it gives one.
+        click.UsageError: the command line has one.
     """
     context = click.get_current_context()
     for field in dataclasses.fields(ReadingOptions):
@@ -125,8 +125,8 @@ def refuse_reading_options(reason: str) -> None:
 precision_option = click.option(
     "--precision",
     type=click.Choice(PRECISIONS),
-    help="Numbers to compute with: int8 is faster.  [default: what the server uses: int8, and "
-    "float32 for an imported model]",
+    help="Precision of the model; int8 is faster.  [default: as served: int8, or float32 for an "
+    "imported model]",
 )
 
 
@@ -138,7 +138,7 @@ mixture_option = click.option(
 cache_option = click.option(
     "--cache",
     is_flag=True,
-    help="Give the network a neural cache: what came lately becomes likelier.",
+    help="Use the neural cache: words that occurred recently become likelier.",
 )
 
 
@@ -153,7 +153,7 @@ history_option = click.option(
 
 
 class _Time(click.ParamType[float]):
-    """A time in the words of a person, such as 1.5h; the value is in seconds."""
+    """A time such as 1.5h; the value is in seconds."""
 
     name = "time"
 
@@ -176,18 +176,3 @@ class _Time(click.ParamType[float]):
 
 TIME = _Time(("s", "m", "h"), "2m")
 AGE = _Time(("m", "h", "d"), "30d")
-
-
-def echo_notes(notes: Iterable[str]) -> None:
-    """Shows what a reader decided or passed over."""
-    for note in notes:
-        click.echo(note, err=True)
-
-
-def duration(seconds: float) -> str:
-    """Seconds as a person says them: 42 s, 3 min, 1.5 h."""
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    if seconds < 7200:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"

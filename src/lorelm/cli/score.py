@@ -8,12 +8,12 @@ import click
 from lorelm.bundle import Bundle
 from lorelm.cli.options import (
     cache_option,
-    echo_notes,
     mixture_option,
     precision_option,
     reading_options,
     take_reading_options,
 )
+from lorelm.cli.terminal import echo_notes
 from lorelm.corpus.preparation import tokenize_documents
 from lorelm.corpus.readers import read_documents
 from lorelm.corpus.windows import encode_stream

@@ -20,12 +20,11 @@ from lorelm.bundle.quoting import quoted
 from lorelm.cli.figures_display import show_figures
 from lorelm.cli.options import (
     TIME,
-    echo_notes,
     parameter_options,
     reading_options,
     take_reading_options,
 )
-from lorelm.cli.process_start import process_started
+from lorelm.cli.terminal import echo_notes, process_started
 from lorelm.corpus.documents import CorpusFile, Documents, ReadingOptions
 from lorelm.corpus.readers import read_documents
 from lorelm.errors import CorpusError, MissingExtraError, RecipeError, TrainingStoppedError

@@ -9,7 +9,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from lorelm.bundle.quoting import quoted
-from lorelm.cli.options import duration
+from lorelm.cli.terminal import duration
 from lorelm.corpus.preparation import Corpus
 from lorelm.generation.language_model import LanguageModel
 from lorelm.model.lstm import LSTMLanguageModel

@@ -217,4 +217,4 @@ def _changed(settings: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
 
 def _refuse(problems: Sequence[Problem]) -> None:
     if problems:
-        raise RecipeError.of(problems)
+        raise RecipeError.of(problems, code="recipe.settings")

@@ -4,7 +4,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from lorelm.cli.process_start import process_started
+from lorelm.cli.terminal import process_started
 
 
 def test_a_process_began_when_the_system_says() -> None:
