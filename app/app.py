@@ -1,7 +1,7 @@
-"""Serves the model in this folder: ``python app.py``, and a browser at http://127.0.0.1:5000/.
+"""Serve the model in this folder: ``python app.py``, then open http://127.0.0.1:5000/.
 
-All that a page and its API need is in the package ``lorelm``; here it is given what a course's
-notebook leaves behind.
+The page and its API are those of the package ``lorelm``. This script imports the files that a
+course's notebook leaves behind.
 """
 
 import os
@@ -56,7 +56,7 @@ def serve_folder(*, require_checkpoint: bool, tokenizer: str | None, **flags: An
     """
     checkpoint = find_checkpoint()
     if checkpoint is not None:
-        with _folder_for_now() as folder:
+        with _temporary_folder() as folder:
             bundle = folder / checkpoint.stem
             import_model(checkpoint, find_vocabulary(), tokenizer=tokenizer).save(bundle)
             serve_bundles([bundle], **flags)
@@ -68,8 +68,8 @@ def serve_folder(*, require_checkpoint: bool, tokenizer: str | None, **flags: An
 
 
 @contextmanager
-def _folder_for_now() -> Iterator[Path]:
-    """A folder that is gone when this is left, and when a signal ends this process before."""
+def _temporary_folder() -> Iterator[Path]:
+    """Make a folder that is deleted on exit, also where a signal ends the process."""
     folder = Path(tempfile.gettempdir()) / f"lorelm-app-{secrets.token_hex(8)}"
 
     def end(number: int, _frame: FrameType | None) -> None:

@@ -1,4 +1,4 @@
-"""What scripts around such a model import: the network, its vocabulary, loading, generating.
+"""Network, vocabulary, loading and generation for scripts around the notebook's checkpoint.
 
     from model_utils import generate_text, load_model
 
@@ -33,7 +33,7 @@ class LSTMLanguageModel(nn.Module):
         emb_dim: E, numbers a word is embedded in.
         hid_dim: H, numbers of the hidden state of a layer.
         num_layers: L, LSTM layers on top of each other.
-        dropout_rate: while training, so many of the numbers between the layers are left out.
+        dropout_rate: share of the values between the layers that are dropped in training.
     """
 
     def __init__(
@@ -60,29 +60,29 @@ class LSTMLanguageModel(nn.Module):
         self.fc = nn.Linear(hid_dim, vocab_size)
 
     def init_hidden(self, batch_size: int, device: torch.device | str) -> State:
-        """The state before anything was read: zeros."""
+        """Return the initial state: zeros."""
         shape = (self.num_layers, batch_size, self.hid_dim)
         return torch.zeros(shape, device=device), torch.zeros(shape, device=device)
 
     def detach_hidden(self, hidden: State) -> State:
-        """The same state without its past, which truncated BPTT does not go back to."""
+        """Return the state without its history, where truncated BPTT ends."""
         h_LBH, c_LBH = hidden
         return h_LBH.detach(), c_LBH.detach()
 
     def forward(self, src: Tensor, hidden: State) -> tuple[Tensor, State]:
-        """Reads ids `[B, T]`; returns the logits `[B, T, V]` and the state after the last one."""
+        """Return the logits `[B, T, V]` of ids `[B, T]`, and the state after the last one."""
         embedded_BTE = self.dropout(self.embedding(src))
         output_BTH, hidden = self.lstm(embedded_BTE, hidden)
         return self.fc(self.dropout(output_BTH)), hidden
 
 
 class Vocab:
-    """Words and their indices, used as torchtext's vocabularies are.
+    """Words and their indices, with the interface of torchtext's vocabularies.
 
-    ``vocab[word]`` of a word that is not in it is the index of ``<unk>``.
+    ``vocab[word]`` of an unknown word is the index of ``<unk>``.
 
     Args:
-        tokenizer: cuts text into the words that this vocabulary has.
+        tokenizer: splits text into the words of this vocabulary.
     """
 
     def __init__(self, itos: Sequence[str], tokenizer: Tokenizer | None = None) -> None:
@@ -105,21 +105,7 @@ class Vocab:
     def __getitem__(self, word: str) -> int:
         return self._stoi.get(word, self._default_index)
 
-    def __call__(self, words: Sequence[str]) -> list[int]:
-        return self.lookup_indices(words)
-
-    @property
-    def itos(self) -> list[str]:
-        """The words by their indices, as older scripts ask for them."""
-        return self._itos
-
-    @property
-    def stoi(self) -> dict[str, int]:
-        """The indices by their words, as older scripts ask for them."""
-        return self._stoi
-
     def get(self, word: str, default: int | None = None) -> int | None:
-        """As a dict's."""
         return self._stoi.get(word, default)
 
     def get_itos(self) -> list[str]:
@@ -137,6 +123,9 @@ class Vocab:
     def lookup_indices(self, words: Sequence[str]) -> list[int]:
         return [self[word] for word in words]
 
+    __call__ = lookup_indices
+    itos, stoi = property(get_itos), property(get_stoi)  # the names in older versions of torchtext
+
     def lookup_token(self, index: int) -> str:
         return self._itos[index]
 
@@ -148,15 +137,14 @@ _CLASSIC = make_tokenizer("classic")
 
 
 def tokenizer(text: str) -> list[str]:
-    """Cuts text as the notebook does: lower-case words of letters, digits and apostrophes."""
+    """Split text as the notebook does: lower-case words of letters, digits and apostrophes."""
     return _CLASSIC.tokenize(text)
 
 
 def load_model() -> tuple[LSTMLanguageModel, Vocab, torch.device]:
-    """The model of the checkpoint in this folder, on CUDA where there is one.
+    """Load the checkpoint in this folder, on CUDA if available.
 
-    Its sizes come from its tensors. Where the vocabulary does not fit, a warning says what was
-    done.
+    The sizes come from its tensors. A warning says how a vocabulary of another size was fitted.
 
     Raises:
         BundleError: there is no checkpoint in this folder.
@@ -186,17 +174,16 @@ def generate_text(
     max_len: int = 40,
     temperature: float = 0.8,
 ) -> str:
-    """The words of a prompt, and those that the model goes on with, with spaces between them.
+    """Return the words of a prompt and of its continuation, joined by spaces.
 
-    It ends with `<eos>`, or after `max_len` words. `<unk>` is never written, and at least one word
-    is.
+    It ends at `<eos>`, or after `max_len` words. At least one word is written, and never `<unk>`.
 
     Args:
         vocab: any with ``vocab[word]`` and ``vocab.get_itos()``.
-        temperature: below 1 sober, above 1 wild; 0 takes the likeliest word each time.
+        temperature: low for likely words, high for surprising ones; 0 takes the likeliest.
 
     Raises:
-        InputError: the temperature is below zero or not finite, or the prompt is empty and the
+        InputError: the temperature is negative or not finite, or the prompt is empty and the
             vocabulary has no `<eos>` to begin after.
     """
     if not 0 <= temperature < math.inf:
@@ -224,6 +211,6 @@ def generate_text(
 def _pick(logits_V: Tensor, temperature: float) -> int:
     if temperature == 0:
         return int(logits_V.argmax())
-    # In 64 bits, and from the largest on: a temperature near 0 would make others infinite.
+    # In 64 bits and less than the maximum: a temperature near 0 would overflow otherwise.
     below_best_V = (logits_V - logits_V.max()).double()
     return int(torch.multinomial((below_best_V / temperature).softmax(dim=0), 1))

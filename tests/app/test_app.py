@@ -54,7 +54,7 @@ def run(folder: Path, *arguments: str, **environment: str) -> subprocess.Complet
 
 
 @pytest.mark.parametrize("prompt", ["the fox ran to", "w3 W5, a dragon"])
-def test_the_words_are_those_of_a_plain_loop_wherever_they_are_asked_for(
+def test_page_api_and_script_write_the_words_of_a_plain_loop(
     prompt: str, folder: Path, start_app: StartApp, tmp_path: Path
 ) -> None:
     known = {word: id_ for id_, word in enumerate(WORDS)}
@@ -120,7 +120,7 @@ def test_the_logits_are_those_of_the_checkpoint(folder: Path, model_utils: Any) 
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
-def test_the_first_checkpoint_that_is_there_is_served(
+def test_the_first_existing_checkpoint_is_served(
     count: int, new_folder: NewFolder, start_app: StartApp
 ) -> None:
     present = NAMES[-count:]
@@ -143,7 +143,7 @@ def test_without_a_vocabulary_it_serves_placeholders_and_says_so(
 
 
 @pytest.mark.parametrize("words", [WORDS[:25], [*WORDS, "more", "words"]], ids=["short", "long"])
-def test_a_vocabulary_that_does_not_fit_is_made_to(
+def test_a_vocabulary_of_another_size_is_fitted(
     words: list[str], new_folder: NewFolder, start_app: StartApp
 ) -> None:
     app = start_app(new_folder("lotr_lstm_lm.pt", words=words), "--port", "0")
@@ -172,7 +172,7 @@ def test_a_checkpoint_may_be_required(new_folder: NewFolder) -> None:
     assert ended.stderr.count("\n") == 1
 
 
-def test_a_checkpoint_that_is_none_is_refused_in_a_sentence(new_folder: NewFolder) -> None:
+def test_a_file_that_is_no_checkpoint_is_refused_in_one_sentence(new_folder: NewFolder) -> None:
     folder = new_folder()
     (folder / NAMES[0]).write_bytes(b"cos\nsystem\n(S'touch hacked'\ntR.")
     ended = run(folder, "--port", "0")
@@ -190,7 +190,7 @@ def test_a_checkpoint_that_is_none_is_refused_in_a_sentence(new_folder: NewFolde
         (("--proxy-hops", "-1"), {}, "proxy_hops is at least 0"),
     ],
 )
-def test_options_and_the_environment_are_looked_at(
+def test_options_and_environment_variables_are_read(
     arguments: tuple[str, ...], environment: dict[str, str], said: str, new_folder: NewFolder
 ) -> None:
     ended = run(new_folder(), *arguments, **environment)
@@ -198,7 +198,7 @@ def test_options_and_the_environment_are_looked_at(
     assert said in ended.stderr
 
 
-def test_behind_a_proxy_its_headers_are_believed_if_that_is_asked_for(
+def test_proxy_headers_are_trusted_with_proxy_hops(
     new_folder: NewFolder, start_app: StartApp
 ) -> None:
     folder = new_folder()
@@ -214,7 +214,7 @@ def test_behind_a_proxy_its_headers_are_believed_if_that_is_asked_for(
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no such signals")
-def test_no_copy_of_the_model_is_left_whenever_it_is_ended(
+def test_the_temporary_copy_is_deleted_however_the_process_ends(
     folder: Path, start_app: StartApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     copies = tmp_path / "temporary"
@@ -236,12 +236,12 @@ def test_no_copy_of_the_model_is_left_whenever_it_is_ended(
     assert list(copies.glob("lorelm-app-*")) == []
 
 
-def test_the_tokenizer_can_be_told(folder: Path, start_app: StartApp) -> None:
+def test_the_tokenizer_can_be_given(folder: Path, start_app: StartApp) -> None:
     app = start_app(folder, "--port", "0", "--tokenizer", "basic_english")
     assert ask(app.url)["tokenizer"] == "basic_english"
 
 
-def test_its_requirements_are_pinned_and_enough() -> None:
+def test_requirements_are_pinned_and_sufficient() -> None:
     lines = (APP / "requirements.txt").read_text(encoding="utf-8").splitlines()
     required = [line for line in lines if not line.startswith("#")]
     assert required[:2] == ["-r ../requirements.txt", ".."]
@@ -249,7 +249,7 @@ def test_its_requirements_are_pinned_and_enough() -> None:
     assert unpinned == ["torch>=2.9,<3"]
 
 
-def test_the_served_bundle_is_that_of_lorelm_import(
+def test_the_served_bundle_equals_that_of_lorelm_import(
     folder: Path, start_app: StartApp, tmp_path: Path
 ) -> None:
     bundle = tmp_path / "bundle"

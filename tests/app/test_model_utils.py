@@ -18,7 +18,7 @@ def loaded(folder: Path, model_utils: Any) -> Any:
     return model_utils.load_model()
 
 
-def test_a_vocabulary_is_used_as_torchtexts(loaded: Any) -> None:
+def test_the_vocabulary_has_the_interface_of_torchtext(loaded: Any) -> None:
     _, vocab, _ = loaded
     assert len(vocab) == len(WORDS)
     assert [vocab[word] for word in WORDS] == list(range(len(WORDS)))
@@ -34,11 +34,11 @@ def test_a_vocabulary_is_used_as_torchtexts(loaded: Any) -> None:
     assert "dragon" not in vocab
 
 
-def test_text_is_cut_as_the_notebook_does(model_utils: Any) -> None:
+def test_text_is_split_as_in_the_notebook(model_utils: Any) -> None:
     assert model_utils.tokenizer("Don't GO, Mr. Frodo--") == ["don't", "go", "mr", "frodo"]
 
 
-def test_the_loop_of_a_course_runs(loaded: Any, model_utils: Any) -> None:
+def test_the_loop_of_the_course_runs(loaded: Any, model_utils: Any) -> None:
     model, vocab, device = loaded
     torch.manual_seed(1)
     indices = [vocab[token] for token in model_utils.tokenizer("the fox")]
@@ -73,7 +73,9 @@ def test_a_model_is_trained_and_saved_as_in_the_notebook(
     torch.testing.assert_close(logits.cpu(), expected)
 
 
-def test_a_text_begins_with_the_prompt_and_has_no_marks(loaded: Any, model_utils: Any) -> None:
+def test_a_text_holds_the_prompt_and_no_special_tokens(
+    loaded: Any, model_utils: Any
+) -> None:
     torch.manual_seed(2)
     for _ in range(30):
         text = model_utils.generate_text("The fox", *loaded, max_len=30, temperature=5)
@@ -103,7 +105,7 @@ def test_an_empty_prompt_begins_a_document(loaded: Any, model_utils: Any) -> Non
     assert model_utils.generate_text("", *loaded, max_len=4).split()
 
 
-def test_what_cannot_be_is_said(model_utils: Any, loaded: Any) -> None:
+def test_invalid_arguments_are_refused(model_utils: Any, loaded: Any) -> None:
     for temperature in (-1, float("inf"), float("nan")):
         with pytest.raises(InputError, match="temperature is a number, 0 or more"):
             model_utils.generate_text("the", *loaded, temperature=temperature)
@@ -112,7 +114,7 @@ def test_what_cannot_be_is_said(model_utils: Any, loaded: Any) -> None:
         model_utils.generate_text("", model, model_utils.Vocab(["a", "b"]), device)
 
 
-def test_what_does_not_fit_is_said_once_and_the_rest_works(new_folder: NewFolder) -> None:
+def test_a_vocabulary_of_another_size_gives_one_warning(new_folder: NewFolder) -> None:
     folder = new_folder("lotr-lstm_lm.pt", words=WORDS[:10])
     code = (
         "from model_utils import generate_text, load_model\n"
@@ -129,7 +131,7 @@ def test_what_does_not_fit_is_said_once_and_the_rest_works(new_folder: NewFolder
     assert ended.stderr.count("The vocabulary has 10 words and the model 30") == 1
 
 
-def test_without_a_checkpoint_it_is_said_which_were_looked_for(
+def test_without_a_checkpoint_the_error_names_the_files(
     new_folder: NewFolder, model_utils: Any
 ) -> None:
     folder = Path(model_utils.__file__).parent

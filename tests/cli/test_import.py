@@ -24,7 +24,7 @@ def files(tmp_path: Path) -> tuple[Path, Path]:
     return tmp_path / "old.pt", tmp_path / "vocab.pkl"
 
 
-def test_a_checkpoint_becomes_a_bundle_that_writes_as_it_did(
+def test_an_imported_checkpoint_writes_the_same_text(
     lorelm: Lorelm, files: tuple[Path, Path], tmp_path: Path
 ) -> None:
     ended = lorelm("import", "old.pt", "--vocab", "vocab.pkl", "--out", "my-model")
@@ -112,7 +112,7 @@ def test_without_safetensors_it_says_what_to_install(
 TALE = "the fox ran to w3\nw4 w5 the fox\nw7 ran\n"
 
 
-def test_an_imported_model_is_judged_on_any_text(
+def test_an_imported_model_is_evaluated_on_any_text(
     lorelm: Lorelm, imported_bundle: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "tale.txt").write_text(TALE)
@@ -129,7 +129,7 @@ def test_an_imported_model_is_judged_on_any_text(
     assert scored["perplexity"] == pytest.approx(figures["perplexity"])
 
 
-def test_what_needs_its_training_text_is_refused(
+def test_commands_that_need_its_training_text_are_refused(
     lorelm: Lorelm, imported_bundle: Path, tiny_bundle: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "tale.txt").write_text(TALE)
@@ -160,7 +160,7 @@ def test_an_imported_model_can_be_trained_on_and_replaced(lorelm: Lorelm, tmp_pa
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="a system without pipes in folders")
 @pytest.mark.parametrize("role", ["checkpoint", "vocabulary"])
-def test_a_pipe_is_not_waited_for(
+def test_a_pipe_does_not_block(
     role: str, lorelm: Lorelm, files: tuple[Path, Path], tmp_path: Path
 ) -> None:
     os.mkfifo(tmp_path / "pipe")
@@ -169,7 +169,7 @@ def test_a_pipe_is_not_waited_for(
     assert "pipe cannot be read (it is no file)" in ended.stderr
 
 
-def test_serving_says_what_there_is_to_know_of_it(imported_bundle: Path) -> None:
+def test_serving_shows_what_is_known_of_it(imported_bundle: Path) -> None:
     notices = Bundle.load(imported_bundle).manifest.imported
     assert notices is not None
     command = [sys.executable, "-m", "lorelm", "serve", imported_bundle, "--port", "0"]

@@ -1,4 +1,4 @@
-"""Models as people train them elsewhere, and the loop that they write texts with."""
+"""Models as notebooks train them, and the loop that generates from them."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 Saved = Callable[..., Path]
-"""Writes a value by torch.save, by pickle or as it is, and returns the path."""
+"""Write a value by torch.save, by pickle or as it is, and return the path."""
 
 WORDS: Final = [
     *("the", "fox", "<eos>", "ran", "<unk>", "to", "<pad>", "don't"),

@@ -1,4 +1,4 @@
-"""Foreign files that are up to no good, built anew for each test: nothing of them is checked in."""
+"""Hostile foreign files, built for each test: none of them is checked in."""
 
 import io
 import pickle
@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 CANARY = "canary"
-"""A file that each attack would create in its folder, if anything were executed."""
+"""File that each attack would create in its folder if anything were executed."""
 
 
 class Calls:

@@ -15,6 +15,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.bundle.importing.foreign import ForeignModel, Saved
+from tests.errors import raises_code
 from torch import nn
 
 from lorelm.bundle.importing.checkpoint import read_checkpoint
@@ -82,7 +83,7 @@ def test_the_weights_are_found_in_every_form(
 
 
 @pytest.mark.parametrize("protocol", [2, 3, 4, 5])
-def test_any_protocol_of_pickles_is_read(protocol: int, saved: Saved) -> None:
+def test_every_pickle_protocol_is_read(protocol: int, saved: Saved) -> None:
     path = saved("x.pt", ForeignModel().state_dict(), pickle_protocol=protocol)
     assert read_checkpoint(path).weights()[0].num_layers == 2
 
@@ -90,7 +91,7 @@ def test_any_protocol_of_pickles_is_read(protocol: int, saved: Saved) -> None:
 @pytest.mark.parametrize("embedding", ["Embedding", "encoder", "emb_layer", "encoder.embedding"])
 @pytest.mark.parametrize("lstm", ["lstm", "rnn", "encoder.rnn"])
 @pytest.mark.parametrize("output", ["fc", "decoder", "linear", "out_layer", "decoder.0", "FC1"])
-def test_layers_may_have_any_of_their_names(
+def test_layers_are_found_by_their_usual_names(
     embedding: str, lstm: str, output: str, saved: Saved
 ) -> None:
     model = ForeignModel()
@@ -138,7 +139,7 @@ def test_a_view_of_a_larger_storage_is_itself(saved: Saved) -> None:
     np.testing.assert_array_equal(weights["embedding.weight"], whole.t()[5:35].numpy())
 
 
-def test_of_several_sets_of_weights_the_model_is_taken(saved: Saved) -> None:
+def test_the_model_is_preferred_among_several_sets_of_weights(saved: Saved) -> None:
     first, second = ForeignModel(), ForeignModel(tied=True)
     path = saved("x.pt", {"ema": second.state_dict(), "model": first.state_dict()})
     checkpoint = read_checkpoint(path)
@@ -147,18 +148,18 @@ def test_of_several_sets_of_weights_the_model_is_taken(saved: Saved) -> None:
     assert "model was taken, and ema left" in notice
 
 
-def test_tensors_on_top_of_one_another_are_refused(saved: Saved) -> None:
+def test_overlapping_tensors_are_refused(saved: Saved) -> None:
     base = torch.zeros(32 * 8)
     state = ForeignModel(layers=1).state_dict()
     for layer in range(1, 60):
         for kind in ("ih", "hh"):
             state[f"lstm.weight_{kind}_l{layer}"] = base.view(32, 8)
             state[f"lstm.bias_{kind}_l{layer}"] = base[:32]
-    with pytest.raises(InputError, match="on top of one another"):
+    with raises_code(InputError, "import.other_model"):
         read_checkpoint(saved("x.pt", state))
 
 
-def test_a_module_with_odd_attributes_is_read(saved: Saved) -> None:
+def test_a_module_with_a_malformed_attribute_is_read(saved: Saved) -> None:
     model = ForeignModel()
     path = saved("x.pt", model)
     model._non_persistent_buffers_set = 5  # type: ignore[assignment]
@@ -221,57 +222,61 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
 
 
 @pytest.mark.parametrize("what", REFUSED)
-def test_another_model_is_refused_by_what_is_in_the_way(what: str, saved: Saved) -> None:
+def test_another_architecture_is_refused_by_what_does_not_fit(what: str, saved: Saved) -> None:
     make, wanted = REFUSED[what]
     path = saved("x.pt", make())
-    with pytest.raises(InputError, match=r"x\.pt is not imported") as refused:
+    with raises_code(InputError, "import.other_model") as refused:
         read_checkpoint(path)
     assert wanted in str(refused.value)
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])
-def test_numbers_that_are_none_are_refused_by_their_tensor(number: float, saved: Saved) -> None:
+def test_nan_and_infinity_are_refused_by_their_tensor(number: float, saved: Saved) -> None:
     state = ForeignModel().state_dict()
     state["lstm.bias_hh_l1"][3] = number
     checkpoint = read_checkpoint(saved("x.pt", state))
-    with pytest.raises(InputError, match=r"x.pt is not imported: its tensor lstm.bias_hh_l1"):
+    with raises_code(InputError, "import.not_finite") as refused:
         checkpoint.weights()
+    assert "x.pt is not imported: its tensor lstm.bias_hh_l1" in str(refused.value)
 
 
-def test_a_program_for_torchscript_is_refused_with_what_to_do(saved: Saved) -> None:
+def test_torchscript_is_refused_with_a_remedy(saved: Saved) -> None:
     file = io.BytesIO()
     with warnings.catch_warnings(action="ignore"):
         torch.jit.save(torch.jit.trace(nn.Linear(2, 2), torch.zeros(2)), file)
-    with pytest.raises(InputError, match=r"program for TorchScript .*torch\.save"):
+    with raises_code(InputError, "import.refused") as refused:
         read_checkpoint(saved("x.pt", file.getvalue()))
+    assert "torch.save(model.state_dict(), ...)" in str(refused.value)
 
 
-def test_a_name_of_any_length_is_refused_by_its_length(saved: Saved) -> None:
+def test_a_long_tensor_name_is_refused_by_its_length(saved: Saved) -> None:
     state = ForeignModel().state_dict() | {"ab." * 100_000 + "weight": torch.zeros(2)}
-    with pytest.raises(InputError, match="has a name of 300,006 characters") as refused:
+    with raises_code(InputError, "import.other_model") as refused:
         read_checkpoint(saved("x.pt", state))
+    assert "300,006 characters" in str(refused.value)
     assert len(str(refused.value)) < 300
-    with pytest.raises(InputError, match="holds no LSTM") as refused:
+    with raises_code(InputError, "import.other_model") as refused:
         read_checkpoint(saved("x.pt", {"ab." * 100_000: torch.zeros(2)}))
     assert len(str(refused.value)) < 500
 
 
-def test_safetensors_are_refused_with_what_to_do(saved: Saved) -> None:
+def test_safetensors_is_refused_with_a_remedy(saved: Saved) -> None:
     header = b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'
     data = len(header).to_bytes(8, "little") + header + bytes(4)
-    with pytest.raises(InputError, match=r"a file of safetensors: .*torch\.save"):
+    with raises_code(InputError, "import.refused") as refused:
         read_checkpoint(saved("x.safetensors", data))
+    assert "torch.save(model.state_dict(), ...)" in str(refused.value)
 
 
 def test_a_file_that_shrinks_while_it_is_read_is_refused(saved: Saved) -> None:
     path = saved("x.pt", ForeignModel().state_dict())
     checkpoint = read_checkpoint(path)
     path.write_bytes(path.read_bytes()[:2_000])
-    with pytest.raises(InputError, match=r"x\.pt was changed while it was read"):
+    with raises_code(InputError, "import.changed_file"):
         checkpoint.weights()
 
 
-def test_the_average_of_weights_is_read(saved: Saved) -> None:
+def test_averaged_weights_are_read(saved: Saved) -> None:
     model = ForeignModel()
     averaged = torch.optim.swa_utils.AveragedModel(model)
     _, weights = read_checkpoint(saved("x.pt", averaged.state_dict())).weights()

@@ -1,4 +1,4 @@
-"""Files that are up to no good: refused by what they wanted, soon, in little memory, unexecuted."""
+"""Hostile files are refused with the name of what they want, soon, in little memory, unexecuted."""
 
 import json
 import subprocess
@@ -86,7 +86,7 @@ NAMES = list(attacks(Path()))
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("role", ["checkpoint", "vocabulary"])
-def test_it_is_refused_by_what_it_wanted(
+def test_a_hostile_file_is_refused_by_what_it_wants(
     name: str, role: str, folder: Path, refused: dict[tuple[str, str], list[object]]
 ) -> None:
     _, wanted = attacks(folder)[name]
@@ -109,7 +109,7 @@ def test_nothing_was_executed_and_nothing_written(
     assert sorted(path.suffix for path in folder.iterdir()) == [".pt"] * (len(NAMES) + 1)
 
 
-def test_what_they_want_would_be_executed_otherwise(folder: Path) -> None:
+def test_the_standard_unpickler_runs_such_a_file(folder: Path) -> None:
     """The files are real: Python's own unpickler runs one of them."""
     import pickle
 

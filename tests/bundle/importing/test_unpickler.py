@@ -50,7 +50,7 @@ class Settings:
 
 
 @given(values, protocols)
-def test_plain_values_come_out_as_python_reads_them(value: Any, protocol: int) -> None:
+def test_plain_values_equal_those_of_pickle(value: Any, protocol: int) -> None:
     data = pickle.dumps(value, protocol)
     file = io.BytesIO(data + b"what follows")
     assert read_pickle_file(file).value == value
@@ -64,7 +64,6 @@ def test_a_users_own_class_is_a_record(attributes: dict[str, Any], protocol: int
     assert isinstance(record, Record)
     assert record.name == f"{Settings.__module__}.Settings"
     assert record.attributes == attributes
-    assert f"{Settings.__module__}.Settings" in read.names
 
 
 def test_a_function_is_a_name() -> None:
@@ -73,7 +72,7 @@ def test_a_function_is_a_name() -> None:
     assert name.full.endswith("test_a_function_is_a_name")
 
 
-def test_the_escapes_of_an_old_pickle_are_no_matter() -> None:
+def test_escapes_of_an_old_pickle_are_decoded() -> None:
     assert read_pickle(b"S'a\\oc'\np0\n.").value == "a\\oc"
 
 
@@ -83,7 +82,7 @@ def test_a_shared_value_is_shared() -> None:
     assert first is second
 
 
-def test_dicts_of_collections_are_plain_ones() -> None:
+def test_dicts_of_collections_become_plain_dicts() -> None:
     value = {
         "counted": collections.Counter("abca"),
         "default": collections.defaultdict(int, {"a": 1}),
@@ -121,11 +120,11 @@ def test_a_damaged_pickle_is_read_or_refused(data: bytes, changes: list[tuple[in
         )
     ).map(bytes)
 )
-def test_any_operations_are_read_or_refused(body: bytes) -> None:
+def test_random_opcodes_are_read_or_refused(body: bytes) -> None:
     for data in (body, body + b"."):
         with contextlib.suppress(InputError):
             read_pickle(data)
 
 
-def test_an_odd_escape_in_a_text_of_python_2_is_read_without_a_warning() -> None:
+def test_an_odd_escape_of_python_2_is_read_without_a_warning() -> None:
     assert read_pickle(b"S'a\\qb'\n.").value == "a\\qb"

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.bundle.importing.foreign import Saved
+from tests.errors import raises_code
 
 from lorelm.bundle.importing.vocabularies import read_vocabulary
 from lorelm.errors import InputError
@@ -95,7 +96,7 @@ def test_words_are_found_in_every_form(form: str, file: str, saved: Saved) -> No
 @pytest.mark.parametrize("file", ["v.pkl", "v.pt"])
 @pytest.mark.parametrize("is_inside", [True, False], ids=["in a dict", "alone"])
 @pytest.mark.parametrize("make", [old_vocab, new_vocab])
-def test_vocabularies_of_torchtext_are_read_without_it(
+def test_torchtext_vocabularies_are_read_without_torchtext(
     make: Any, is_inside: bool, file: str, saved: Saved, torchtext: Any
 ) -> None:
     vocab = make(torchtext)
@@ -141,7 +142,7 @@ def test_a_text_may_begin_like_json(first: str, saved: Saved) -> None:
 
 
 @pytest.mark.parametrize("value", [["the", "fox", "owl"], {"the": 0, "fox": 1, "owl": 2}])
-def test_a_pickle_of_protocol_0_is_known_by_whatever_name(value: Any, tmp_path: Path) -> None:
+def test_a_pickle_of_protocol_0_is_recognised_under_any_name(value: Any, tmp_path: Path) -> None:
     path = tmp_path / "v.vocab"
     path.write_bytes(pickle.dumps(value, 0))
     assert words_of(path) == ["the", "fox", "owl"]
@@ -162,11 +163,11 @@ def test_ids_without_a_word_are_left_open(saved: Saved) -> None:
     assert words_of(saved("v.pkl", counted_from_one)) == [None, "the", "fox", None, "owl"]
 
 
-def test_half_a_character_is_replaced(saved: Saved) -> None:
+def test_lone_surrogates_are_replaced(saved: Saved) -> None:
     assert words_of(saved("v.pkl", ["the", "\ud800x"])) == ["the", "?x"]
 
 
-def test_of_two_vocabularies_the_one_of_the_models_size_is_taken(saved: Saved) -> None:
+def test_the_vocabulary_of_the_models_size_is_preferred(saved: Saved) -> None:
     characters = ["a", "b", "c"]
     path = saved("v.pkl", {"vocab": characters, "more": WORDS})
     assert words_of(path, size=len(WORDS)) == WORDS
@@ -194,16 +195,17 @@ def test_of_two_vocabularies_the_one_of_the_models_size_is_taken(saved: Saved) -
         ("v.txt", b"\xff\xfe\x00", "neither a pickle nor a text"),
     ],
 )
-def test_what_is_no_vocabulary_is_refused(file: str, value: Any, wanted: str, saved: Saved) -> None:
+def test_other_files_are_refused(file: str, value: Any, wanted: str, saved: Saved) -> None:
     path = saved(file, value.encode() if isinstance(value, str) else value)
-    with pytest.raises(InputError, match=file) as refused:
+    with pytest.raises(InputError) as refused:
         read_vocabulary(path, size=9)
+    assert file in str(refused.value)
     assert wanted in str(refused.value)
     assert "\n" not in str(refused.value)
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"v\.pkl cannot be read"):
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with raises_code(InputError, "import.unreadable"):
         read_vocabulary(tmp_path / "v.pkl", size=9)
 
 
@@ -224,14 +226,14 @@ def test_any_file_is_read_or_refused(data: bytes, tmp_path: Path) -> None:
         ({"lr": 0.1}, None),
     ],
 )
-def test_the_tokenizer_that_is_named_is_found(
+def test_a_named_tokenizer_is_found(
     settings_: dict[str, Any], style: str | None, saved: Saved
 ) -> None:
     path = saved("v.pkl", {"vocab": WORDS} | settings_)
     assert read_vocabulary(path, size=9).tokenizer == style
 
 
-def test_a_tokenizer_of_torchtext_is_known_by_its_name(saved: Saved) -> None:
+def test_a_tokenizer_of_torchtext_is_recognised_by_its_name(saved: Saved) -> None:
     named = b"ctorchtext.data.utils\n_basic_english_normalize\n"
     path = saved("v.pkl", b"\x80\x02](" + pickle.dumps(WORDS, 2)[2:-1] + named + b"e.")
     assert read_vocabulary(path, size=9).tokenizer == "basic_english"
@@ -248,7 +250,7 @@ def real(words: Sequence[str | None]) -> list[str]:
         ("LSTMData.pkl", 9803, ["<unk>", "<eos>", ".", ",", "the", "and"], "basic_english"),
     ],
 )
-def test_real_ones_are_read(
+def test_real_vocabularies_are_read(
     file: str, size: int, first: list[str], style: str | None, corpus_file: Callable[[str], Path]
 ) -> None:
     read = read_vocabulary(corpus_file(f"legacy/{file}"), size=9803)

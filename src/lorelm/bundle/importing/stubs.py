@@ -11,8 +11,27 @@ from typing import Any, Final
 
 import numpy as np
 
-from lorelm.bundle.importing.pickle_names import NOT_NEEDED, STORAGE_DTYPES, Use
 from lorelm.errors import InputError
+
+NOT_NEEDED: Final = (
+    "which neither weights nor words need: save model.state_dict() alone, or the list of the words"
+)
+
+STORAGE_DTYPES: Final = {
+    "DoubleStorage": "<f8",
+    "FloatStorage": "<f4",
+    "HalfStorage": "<f2",
+    "BFloat16Storage": "<u2",  # NumPy has no bfloat16
+    "LongStorage": "<i8",
+    "IntStorage": "<i4",
+    "ShortStorage": "<i2",
+    "CharStorage": "<i1",
+    "ByteStorage": "<u1",
+    "BoolStorage": "|b1",
+    "ComplexFloatStorage": "<c8",
+    "ComplexDoubleStorage": "<c16",
+}
+"""NumPy's number type by the name of a storage type, a class of the module ``torch``."""
 
 _MAX_KEY_INT: Final = 2**60
 """Beyond it, integers can be chosen that share one hash: a dict of 40,000 takes 8 seconds."""
@@ -25,10 +44,17 @@ _MAX_STORAGE_ITEMS: Final = 2**52
 
 @dataclass(frozen=True)
 class Name:
-    """A class or function that a pickle names."""
+    """A class or function that a pickle names.
+
+    Attributes:
+        full: with its module, as Python 3 writes it.
+        call: gives the result of calling it; None where it may only be held.
+        is_users_own: a class of the user's own, which may have instances but is not called.
+    """
 
     full: str
-    use: Use
+    call: "Call | None" = None
+    is_users_own: bool = False
 
 
 @dataclass(eq=False)
@@ -103,29 +129,37 @@ class TensorClaim:
 CONTAINERS: Final = dict | list | tuple | set | frozenset | Record
 
 
-def call(name: Any, arguments: Any) -> Any:
-    """Return the stand-in for the result of a call.
+Call = Callable[[Name, tuple[Any, ...]], Any]
+"""Makes the result of calling a name with arguments.
 
-    Raises:
-        InputError: the name may not be called, or not with such arguments.
-        TypeError, ValueError, LookupError: it is no name, or the arguments are of another number.
-    """
+It raises InputError where it refuses them, and TypeError, ValueError or LookupError where there are
+too many or too few.
+"""
+
+
+def call_name(name: Any, arguments: Any) -> Any:
+    """Return the stand-in for the result of a call."""
     if not isinstance(name, Name) or not isinstance(arguments, tuple):
         raise TypeError("no function")
-    if name.use not in _CALLS:
+    if name.call is None:
         raise InputError(f"it wants to call {name.full}")
-    return _CALLS[name.use](name, arguments)
+    return name.call(name, arguments)
 
 
 def instantiate(name: Any, arguments: Any) -> Any:
-    """Return the stand-in for an instance of a class.
-
-    Raises:
-        InputError, TypeError, ValueError, LookupError: as for :func:`call`.
-    """
-    if isinstance(name, Name) and isinstance(arguments, tuple) and name.use is Use.INSTANCE:
+    """Return the stand-in for an instance of a class."""
+    if isinstance(name, Name) and name.is_users_own and isinstance(arguments, tuple):
         return Record(name.full, arguments)
-    return call(name, arguments)
+    return call_name(name, arguments)
+
+
+def make_record(name: Name, arguments: tuple[Any, ...]) -> Record:
+    return Record(name.full, arguments)
+
+
+def make_instance(_: Name, arguments: tuple[Any, ...]) -> Any:
+    """Make an instance as old pickles do: of a class, its base and the base's state."""
+    return instantiate(arguments[0], ())
 
 
 def check_key(key: Any) -> None:
@@ -172,7 +206,7 @@ def claim_storage(persistent_id: Any) -> StorageClaim | Name:
     raise InputError("it wants something from outside that is not a tensor's storage")
 
 
-def _mapping(_: Name, arguments: tuple[Any, ...]) -> dict[Any, Any]:
+def make_dict(_: Name, arguments: tuple[Any, ...]) -> dict[Any, Any]:
     """Make a dict in place of an OrderedDict or its like, from its items or a dict."""
     given = [argument for argument in arguments if isinstance(argument, dict | list | tuple)]
     if not given:
@@ -183,7 +217,7 @@ def _mapping(_: Name, arguments: tuple[Any, ...]) -> dict[Any, Any]:
     return dict(items)
 
 
-def _collection(name: Name, arguments: tuple[Any, ...]) -> Any:
+def make_collection(name: Name, arguments: tuple[Any, ...]) -> Any:
     [given] = arguments or ((),)
     if not isinstance(given, list | tuple | set | frozenset):
         raise InputError(f"it wants to call {name.full} with something else than a list")
@@ -196,14 +230,14 @@ def _collection(name: Name, arguments: tuple[Any, ...]) -> Any:
     return set(given)
 
 
-def _encode(name: Name, arguments: tuple[Any, ...]) -> bytes:
+def encode_text(name: Name, arguments: tuple[Any, ...]) -> bytes:
     text, encoding = arguments + ("", "latin1")[len(arguments) :]
     if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
         raise InputError(f"it wants to call {name.full} with something else than a text and latin1")
     return text.encode("latin-1")
 
 
-def _tensor(_: Name, arguments: tuple[Any, ...]) -> TensorClaim:
+def make_tensor(_: Name, arguments: tuple[Any, ...]) -> TensorClaim:
     storage, offset, shape, stride = arguments[:4]
     if isinstance(shape, Record) and shape.name == "torch.Size" and shape.arguments:
         shape = shape.arguments[0]
@@ -234,18 +268,7 @@ def _are_sizes(values: Any) -> bool:
     )
 
 
-def _parameter(_: Name, arguments: tuple[Any, ...]) -> TensorClaim:
+def make_parameter(_: Name, arguments: tuple[Any, ...]) -> TensorClaim:
     if not isinstance(arguments[0], TensorClaim):
         raise InputError("it makes a parameter of something else than a tensor")
     return arguments[0]
-
-
-_CALLS: Final[dict[Use, Callable[[Name, tuple[Any, ...]], Any]]] = {
-    Use.RECORD: lambda name, arguments: Record(name.full, arguments),
-    Use.MAPPING: _mapping,
-    Use.COLLECTION: _collection,
-    Use.ENCODE: _encode,
-    Use.TENSOR: _tensor,
-    Use.PARAMETER: _parameter,
-    Use.RECONSTRUCT: lambda _, arguments: instantiate(arguments[0], ()),
-}

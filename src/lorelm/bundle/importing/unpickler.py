@@ -15,13 +15,13 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, ClassVar, Final
 
-from lorelm.bundle.importing.pickle_names import use_of
+from lorelm.bundle.importing.pickle_names import find_name
 from lorelm.bundle.importing.stubs import (
     CONTAINERS,
     Name,
     Record,
     StorageClaim,
-    call,
+    call_name,
     check_key,
     claim_storage,
     described,
@@ -110,12 +110,10 @@ class Pickled:
     """The content of a pickle.
 
     Attributes:
-        names: all names in it, as Python 3 writes them.
         storages: all storages that it claims, by their keys.
     """
 
     value: Any
-    names: frozenset[str]
     storages: dict[str, StorageClaim]
 
 
@@ -144,7 +142,7 @@ def read_pickle(file: BinaryIO, budget: Budget | None = None) -> Pickled:
     if unpickler.stack or unpickler.metastack:
         raise InputError("it is damaged: it ends with something left over")
     check_walkable(value)
-    return Pickled(value, frozenset(unpickler.names), unpickler.storages)
+    return Pickled(value, unpickler.storages)
 
 
 class _InertUnpickler(pickle._Unpickler):
@@ -160,15 +158,12 @@ class _InertUnpickler(pickle._Unpickler):
     def __init__(self, file: BinaryIO, budget: Budget) -> None:
         super().__init__(file, encoding="latin-1")
         self.budget = budget
-        self.names: set[str] = set()
         self.storages: dict[str, StorageClaim] = {}
         self.opcode = "start"
 
     def find_class(self, module: str, name: str) -> Name:
         self.budget.charge(len(module) + len(name))  # each time: a long one may come often
-        full, use = use_of(module, name)
-        self.names.add(full)
-        return Name(full, use)
+        return find_name(module, name)
 
     def persistent_load(self, pid: Any) -> StorageClaim | Name:
         claim = claim_storage(pid)
@@ -186,7 +181,7 @@ class _InertUnpickler(pickle._Unpickler):
 
     def load_reduce(self) -> None:
         arguments, function = self.stack.pop(), self.stack.pop()
-        self._push_result(call(function, arguments))
+        self._push_result(call_name(function, arguments))
 
     def load_newobj(self) -> None:
         arguments, class_ = self.stack.pop(), self.stack.pop()
@@ -235,18 +230,15 @@ def _bounded(opcode: str, handler: str) -> Callable[[_InertUnpickler], None]:
                 check_key(key)
         run(unpickler)
         if opcode in _LITERAL_OPCODES:
-            _check_literal(unpickler.stack[-1], unpickler.budget)
+            literal = unpickler.stack[-1]
+            if isinstance(literal, int) and literal.bit_length() > 8 * _MAX_INT_BYTES:
+                raise InputError(f"it holds a number of {literal.bit_length() // 8:,} bytes")
+            if isinstance(literal, str | bytes):
+                unpickler.budget.charge(sys.getsizeof(literal))
         elif opcode in _REPEATING_OPCODES and isinstance(unpickler.stack[-1], CONTAINERS):
             unpickler.budget.charge(_REPEATED_BYTES)
 
     return step
-
-
-def _check_literal(value: Any, budget: Budget) -> None:
-    if isinstance(value, int) and value.bit_length() > 8 * _MAX_INT_BYTES:
-        raise InputError(f"it holds a number of {value.bit_length() // 8:,} bytes")
-    if isinstance(value, str | bytes):
-        budget.charge(sys.getsizeof(value))
 
 
 def _refused(opcode: str) -> Callable[[_InertUnpickler], None]:
@@ -269,10 +261,6 @@ def _short(error: Exception) -> str:
     return text if len(text) <= 100 else f"{text[:100]}..."
 
 
-_TOO_DEEP: Final = f"it is nested more than {MAX_DEPTH} deep"
-_EXPANDS: Final = f"it expands to more than {MAX_EXPANDED:,} values"
-
-
 def check_walkable(root: Any) -> None:
     """Refuse a value that contains itself, is nested deeply, or grows when it is written out.
 
@@ -282,35 +270,39 @@ def check_walkable(root: Any) -> None:
     Raises:
         InputError: the message fits behind the name of the file.
     """
-    open_: set[int] = set()
-    done: dict[int, tuple[int, int]] = {}
+    if isinstance(root, CONTAINERS):
+        _measure(root, set(), {})
 
-    def visit(container: Any) -> tuple[int, int]:
-        """Return how deep a container is, and how many values it has when it is written out."""
-        key = id(container)
-        if key in open_:
-            raise InputError("it contains itself")
-        if key in done:
-            return done[key]
-        if len(open_) == MAX_DEPTH:
-            raise InputError(_TOO_DEEP)
-        children = _children(container)
-        depth, size = 1, 1 + len(children)
+
+def _measure(
+    container: Any, open_: set[int], measured: dict[int, tuple[int, int]]
+) -> tuple[int, int]:
+    """Return how deep a container is, and how many values it has when it is written out.
+
+    Args:
+        open_: ids of the containers around it.
+        measured: results by the id of a container.
+    """
+    key = id(container)
+    if key in measured:
+        return measured[key]
+    if key in open_:
+        raise InputError("it contains itself")
+    children = _children(container)
+    depth, size = 1, 1 + len(children)
+    if len(open_) < MAX_DEPTH:
         open_.add(key)
         for child in children:
             if isinstance(child, CONTAINERS):
-                child_depth, child_size = visit(child)
+                child_depth, child_size = _measure(child, open_, measured)
                 depth, size = max(depth, 1 + child_depth), size + child_size
-                if depth > MAX_DEPTH:
-                    raise InputError(_TOO_DEEP)
                 if size > MAX_EXPANDED:
-                    raise InputError(_EXPANDS)
+                    raise InputError(f"it expands to more than {MAX_EXPANDED:,} values")
         open_.remove(key)
-        done[key] = depth, size
-        return depth, size
-
-    if isinstance(root, CONTAINERS):
-        visit(root)
+    if len(open_) + depth > MAX_DEPTH:
+        raise InputError(f"it is nested more than {MAX_DEPTH} deep")
+    measured[key] = depth, size
+    return depth, size
 
 
 def _children(value: Any) -> Collection[Any]:

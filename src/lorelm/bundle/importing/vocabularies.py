@@ -1,4 +1,4 @@
-"""From a foreign file to the words of a vocabulary: :func:`read_vocabulary`."""
+"""Find the words of a vocabulary in a foreign file: :func:`read_vocabulary`."""
 
 import contextlib
 import json
@@ -20,10 +20,10 @@ _KEYS: Final = (
     *("word2index", "word2id", "word_to_ix", "vocab_to_int", "word_to_id", "w2i"),
     *("vocab", "vocabulary", "words", "tokens"),
 )
-"""What a vocabulary is called where a file holds more."""
+"""Keys of a vocabulary in a file that holds more, the preferred ones first."""
 
 _PICKLE_SUFFIXES: Final = (".pkl", ".pickle", ".p", ".pk", ".pt", ".pth", ".bin", ".ckpt")
-"""What pickles of protocol 0, which begin like a text, are called."""
+"""Suffixes of pickles; those of protocol 0 begin like a text."""
 
 _DECIMAL: Final = re.compile("[0-9]{1,9}")
 
@@ -31,18 +31,18 @@ _MAX_WORDS: Final = 1_000_000
 _MAX_WORD: Final = 1_000
 _MAX_CONTAINERS: Final = 100_000
 _MAX_COMMAS: Final = _MAX_WORDS + _MAX_WORDS // 10
-"""Between values of JSON, and within words."""
+"""In JSON, between values and within words."""
 
 _BASIC_ENGLISH: Final = ("basic_english", "_basic_english_normalize")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ForeignVocabulary:
-    """What a file says of words.
+    """A vocabulary that was found in a file.
 
     Attributes:
         words: in the order of their ids; None where an id has no word.
-        tokenizer: the style of the tokenizer that is named beside them.
+        tokenizer: style of the tokenizer that is named beside them.
     """
 
     words: tuple[str | None, ...]
@@ -50,10 +50,10 @@ class ForeignVocabulary:
 
 
 def read_vocabulary(path: Path, *, size: int) -> ForeignVocabulary:
-    """The words of a file: a pickle or one of ``torch.save``, JSON, or a plain text, one a line.
+    """Read the words of a pickle, a file of ``torch.save``, JSON, or a text with a word a line.
 
     Args:
-        size: how many words the model has; of several vocabularies the one of this size is taken.
+        size: how many words the model has; a vocabulary of this size is preferred.
 
     Raises:
         InputError: it cannot be read, is unsafe or damaged, or holds no vocabulary. The message
@@ -66,7 +66,8 @@ def read_vocabulary(path: Path, *, size: int) -> ForeignVocabulary:
     if found is None or not found.words:
         raise InputError(
             f"{path} holds no vocabulary: what is read are a list of words, a dict of words and "
-            "their places, a Vocab of torchtext, and a text with a word a line"
+            "their places, a Vocab of torchtext, and a text with a word a line",
+            code="import.no_vocabulary",
         )
     return found
 
@@ -74,11 +75,11 @@ def read_vocabulary(path: Path, *, size: int) -> ForeignVocabulary:
 def vocabulary_in(
     value: Any, *, size: int, is_among_others: bool = False
 ) -> ForeignVocabulary | None:
-    """The vocabulary in a value that was pickled; None where there is none.
+    """Return the vocabulary in a value that was pickled, None if there is none.
 
     Args:
-        is_among_others: the value holds other things above all, so what has neither the size nor a
-            vocabulary's name is none.
+        is_among_others: the value is not a vocabulary file, so only lists and dicts of the right
+            size or name count.
     """
     candidates = list(_candidates(value, len(_KEYS), set()))
     if is_among_others:
@@ -91,33 +92,32 @@ def vocabulary_in(
     return ForeignVocabulary(words=words, tokenizer=tokenizer_in(value))
 
 
-def tokenizer_in(value: Any) -> str | None:
-    """The style of the tokenizer that a value names; None where it names none that we have."""
-    return _tokenizer_in(value, set())
+def tokenizer_in(value: Any, seen: set[int] | None = None) -> str | None:
+    """Return the style of the tokenizer that a value names, None if it names none that we have.
 
-
-def _tokenizer_in(value: Any, seen: set[int]) -> str | None:
+    Args:
+        seen: ids of what was visited.
+    """
+    seen = set() if seen is None else seen
     if isinstance(value, Name):
         is_basic = value.full.rpartition(".")[2] in _BASIC_ENGLISH
         return "basic_english" if is_basic else None
     if id(value) in seen:
         return None
     seen.add(id(value))
-    if isinstance(value, dict):
-        for key, each in value.items():
-            if key == "tokenizer" and isinstance(each, str) and each in _BASIC_ENGLISH:
-                return "basic_english"
+    if isinstance(value, dict) and value.get("tokenizer") in _BASIC_ENGLISH:
+        return "basic_english"
     inner = _inner(value)
-    return next((style for _, each in inner if (style := _tokenizer_in(each, seen))), None)
+    return next((style for _, each in inner if (style := tokenizer_in(each, seen))), None)
 
 
 def _candidates(
     value: Any, rank: int, seen: set[int]
 ) -> Iterator[tuple[int, tuple[str | None, ...]]]:
-    """Everything that may be a vocabulary, with the place of its key in :data:`_KEYS`.
+    """Yield everything that may be a vocabulary, with the place of its key in :data:`_KEYS`.
 
     Args:
-        seen: what was looked at: a thing that stands in a thousand places is looked at once.
+        seen: ids of what was visited: a value that occurs a thousand times is visited once.
     """
     if id(value) in seen:
         return
@@ -131,7 +131,7 @@ def _candidates(
 
 
 def _inner(value: Any) -> Iterator[tuple[Any, Any]]:
-    """What may hold a vocabulary, with its key; the same thing may come a million times."""
+    """Yield parts that may hold a vocabulary, with their keys."""
     if isinstance(value, dict):
         yield from value.items()
     elif isinstance(value, list | tuple):
@@ -146,7 +146,7 @@ def _inner(value: Any) -> Iterator[tuple[Any, Any]]:
 
 
 def _words(value: Any) -> tuple[str | None, ...] | None:
-    """A value as words by their ids; None where it is no vocabulary."""
+    """Return a value as words by their ids, None if it is no vocabulary."""
     if isinstance(value, list | tuple):
         words = tuple(takewhile(lambda word: word is not None, map(_word, value)))
         return words if 1 < len(words) == len(value) else None
@@ -164,7 +164,7 @@ def _words(value: Any) -> tuple[str | None, ...] | None:
 
 
 def _by_id(ids: list[int], words: list[Any]) -> tuple[str | None, ...] | None:
-    """The words in the order of ids that nearly all occur; settings and counts have no such."""
+    """Return words in the order of their ids, None if many ids are missing, as in settings."""
     length = max(ids) + 1
     if len(set(ids)) != len(ids) or length > 2 * len(ids) or min(ids) > 1:
         return None
@@ -183,7 +183,7 @@ def _word(value: Any) -> str | None:
         value = value.decode("utf-8", errors="replace")
     if not isinstance(value, str) or len(value) > _MAX_WORD:
         return None
-    # Half of a character, which a pickle may hold, has no form in our files.
+    # A pickle may hold lone surrogates, which UTF-8 cannot encode.
     return value.encode("utf-8", errors="replace").decode("utf-8")
 
 
@@ -201,7 +201,7 @@ def _text(path: Path) -> str:
 
 
 def _of_text(path: Path, text: str, size: int) -> ForeignVocabulary | None:
-    """The vocabulary of a text, in JSON or a word a line, where the first may be ``[PAD]``."""
+    """Return the vocabulary of JSON, or of a text with a word a line, the first maybe ``[PAD]``."""
     if path.suffix == ".json":
         return vocabulary_in(_json(path, text), size=size)
     if text.lstrip()[:1] in ("[", "{"):
@@ -214,7 +214,7 @@ def _of_text(path: Path, text: str, size: int) -> ForeignVocabulary | None:
 
 
 def _in_columns(lines: tuple[str | None, ...]) -> tuple[str | None, ...] | None:
-    """The words of lines that have a word, a tab and its id; None where they are others."""
+    """Return the words of lines with a word, a tab and its id, None if there are other lines."""
     columns = [line.split("\t") for line in lines if line is not None]
     if not columns or any(
         len(column) != 2 or not _DECIMAL.fullmatch(column[1]) for column in columns
@@ -240,11 +240,10 @@ def _json(path: Path, text: str) -> Any:
 
 
 def _lines(path: Path, text: str) -> tuple[str | None, ...]:
-    r"""The words of a plain text, one a line.
+    r"""Return the words of a plain text, one a line.
 
-    Lines end by ``\n`` or ``\r\n`` alone: words may hold what Python takes for other line ends. A
-    word that is itself a line break leaves two empty lines; a single empty one is an id without a
-    word.
+    Only ``\n`` and ``\r\n`` end a line: words may hold other line breaks. Two empty lines are a
+    word that is itself a line break; a single one is an id without a word.
     """
     if text.count("\n") > _MAX_WORDS:
         raise InputError(f"{path} has more than {_MAX_WORDS:,} lines: that is no vocabulary")
