@@ -73,9 +73,7 @@ def test_a_model_is_trained_and_saved_as_in_the_notebook(
     torch.testing.assert_close(logits.cpu(), expected)
 
 
-def test_a_text_holds_the_prompt_and_no_special_tokens(
-    loaded: Any, model_utils: Any
-) -> None:
+def test_a_text_holds_the_prompt_and_no_special_tokens(loaded: Any, model_utils: Any) -> None:
     torch.manual_seed(2)
     for _ in range(30):
         text = model_utils.generate_text("The fox", *loaded, max_len=30, temperature=5)

@@ -58,9 +58,7 @@ def test_a_greedy_text_equals_that_of_a_plain_loop(
     assert len(set(expected)) > 3
 
 
-def test_the_manifest_describes_the_import(
-    imported: ImportedModel, bundle: Bundle
-) -> None:
+def test_the_manifest_describes_the_import(imported: ImportedModel, bundle: Bundle) -> None:
     manifest = bundle.manifest
     assert manifest.imported is not None
     assert (manifest.imported.checkpoint, manifest.imported.vocabulary) == ("x.pt", "vocab.pkl")
@@ -76,9 +74,7 @@ def test_the_manifest_describes_the_import(
     assert bundle.tokenizer.style == imported.source.tokenizer.style == "classic"
 
 
-def test_the_fingerprint_depends_on_how_it_is_read(
-    bundle: Bundle, tmp_path: Path
-) -> None:
+def test_the_fingerprint_depends_on_how_it_is_read(bundle: Bundle, tmp_path: Path) -> None:
     path = Path(shutil.copytree(bundle.path, tmp_path / "copy"))
     manifest = json.loads((path / "manifest.json").read_text())
     for name, value in (("reads_eos_first", True), ("precision", "int8")):
