@@ -24,8 +24,8 @@ from lorelm.bundle.manifest import Metrics
 from lorelm.corpus.documents import Documents, ReadingOptions
 from lorelm.corpus.preparation import split_parts
 from lorelm.corpus.readers import read_documents
+from lorelm.evaluation.baseline import NgramBaseline
 from lorelm.evaluation.measure import EvaluatedModel, measure
-from lorelm.evaluation.mixture import CountedModel
 from lorelm.evaluation.spelling import SpellingModel
 from lorelm.evaluation.text import HeldOutText
 from lorelm.training.recipe import Recipe
@@ -109,13 +109,13 @@ class Row:
 
     model: str
     prefix: str
-    figures: Metrics
+    metrics: Metrics
     seconds: float
 
     def cells(self) -> list[str]:
-        perplexity = getattr(self.figures, f"{self.prefix}perplexity")
-        low, high = getattr(self.figures, f"{self.prefix}perplexity_interval")
-        bits = getattr(self.figures, f"{self.prefix}bits_per_character")
+        perplexity = getattr(self.metrics, f"{self.prefix}perplexity")
+        low, high = getattr(self.metrics, f"{self.prefix}perplexity_interval")
+        bits = getattr(self.metrics, f"{self.prefix}bits_per_character")
         return [
             self.model,
             f"{perplexity:.1f}",
@@ -128,25 +128,25 @@ class Row:
 def rows(corpus: BenchCorpus) -> Iterator[Row]:
     """The n-gram model, then each recipe alone and in the mixture."""
     for recipe_name in RECIPES:
-        figures, ngram_seconds, seconds = _trained(corpus, recipe_name)
+        metrics, ngram_seconds, seconds = _trained(corpus, recipe_name)
         if recipe_name == RECIPES[0]:
             yield Row(
-                model=f"n-gram model, order {figures.ngram_order}",
+                model=f"n-gram model, order {metrics.ngram_order}",
                 prefix="ngram_",
-                figures=figures,
+                metrics=metrics,
                 seconds=ngram_seconds,
             )
-        yield Row(model=f"recipe `{recipe_name}`", prefix="", figures=figures, seconds=seconds)
+        yield Row(model=f"recipe `{recipe_name}`", prefix="", metrics=metrics, seconds=seconds)
         yield Row(
-            model=f"mixture, {figures.mixture_weight:.0%} `{recipe_name}`",
+            model=f"mixture, {metrics.mixture_weight:.0%} `{recipe_name}`",
             prefix="mixture_",
-            figures=figures,
+            metrics=metrics,
             seconds=seconds + ngram_seconds,
         )
 
 
 def _trained(corpus: BenchCorpus, recipe_name: str) -> tuple[Metrics, float, float]:
-    """The figures on the test part, and the seconds for the n-gram model and for the network."""
+    """The metrics on the test part, and the seconds for the n-gram model and for the network."""
     recipe = Recipe.load(recipe_name, tokenizer=corpus.tokenizer, min_frequency=3)
     with tempfile.TemporaryDirectory() as folder:
         result = train(
@@ -155,7 +155,7 @@ def _trained(corpus: BenchCorpus, recipe_name: str) -> tuple[Metrics, float, flo
         bundle = Bundle.load(result.path)
         assert bundle.manifest.ngram is not None
         started = time.perf_counter()
-        baseline = CountedModel.fit_as_recorded(result.corpus, bundle.manifest.ngram)
+        baseline = NgramBaseline.fit_as_recorded(result.corpus, bundle.manifest.ngram)
         ngram_seconds = time.perf_counter() - started
         model = EvaluatedModel(
             network=bundle.runtime(),
@@ -171,8 +171,8 @@ def _trained(corpus: BenchCorpus, recipe_name: str) -> tuple[Metrics, float, flo
             tokenizer=bundle.tokenizer,
             vocabulary=bundle.vocabulary,
         )
-        figures = measure(model, text).figures
-    return figures, ngram_seconds, result.training.seconds
+        metrics = measure(model, text).metrics
+    return metrics, ngram_seconds, result.training.seconds
 
 
 def _documents(texts: list[str], source: str) -> Documents:
@@ -186,13 +186,13 @@ def section(corpus: BenchCorpus) -> str:
     for row in rows(corpus):
         table.append(row.cells())
         print(" | ".join(row.cells()), flush=True)
-        figures = row.figures
+        metrics = row.metrics
     lines = "\n".join("| " + " | ".join(cells) + " |" for cells in table)
     return (
         f"## {corpus.title}\n\n"
         f"{corpus.description[0].upper()}{corpus.description[1:]}. Tokenizer `{corpus.tokenizer}`; "
-        f"{figures.documents:,} test documents, {figures.tokens:,} tokens, "
-        f"{figures.unknown_rate:.1%} of the words unknown.\n\n{lines}\n"
+        f"{metrics.documents:,} test documents, {metrics.tokens:,} tokens, "
+        f"{metrics.unknown_rate:.1%} of the words unknown.\n\n{lines}\n"
     )
 
 

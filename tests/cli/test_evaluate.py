@@ -49,10 +49,10 @@ def test_training_ends_with_what_the_model_is_worth(
     assert "the test part of tales.txt: 18 documents" in trained
     assert re.search(r"n-gram model \(order \d\)", trained)
     assert re.search(r"tokens in spans of 12 or more +\d", trained)
-    figures = Bundle.load(tmp_path / "model").manifest.metrics
-    assert figures is not None
+    metrics = Bundle.load(tmp_path / "model").manifest.metrics
+    assert metrics is not None
     printed = json.loads(lorelm("evaluate", "model", "--json").stdout)
-    assert printed == json.loads(figures.model_dump_json())
+    assert printed == json.loads(metrics.model_dump_json())
     assert printed.keys() >= KEYS
     assert all(printed[key] is not None for key in KEYS)
 
@@ -100,11 +100,11 @@ def test_a_bundle_that_carries_the_ngram_model_needs_no_corpus(
 
 def test_flags_leave_out_what_is_not_wanted(lorelm: Lorelm, trained: str) -> None:
     flags = ["--no-interpolate", "--samples", "0", "--json"]
-    figures = json.loads(lorelm("evaluate", "model", *flags).stdout)
-    assert figures["ngram_perplexity"] is None
-    assert figures["copied_share"] is None
-    assert figures["samples"] == 0
-    assert figures["seen_documents"] == 0
+    metrics = json.loads(lorelm("evaluate", "model", *flags).stdout)
+    assert metrics["ngram_perplexity"] is None
+    assert metrics["copied_share"] is None
+    assert metrics["samples"] == 0
+    assert metrics["seen_documents"] == 0
 
 
 def test_a_report_and_plots_are_written(lorelm: Lorelm, trained: str, tmp_path: Path) -> None:
@@ -155,14 +155,14 @@ def test_a_text_that_was_learned_is_called_so(lorelm: Lorelm, trained: str, tmp_
 
 def test_a_bundle_without_figures_gets_them(lorelm: Lorelm, trained: str, tmp_path: Path) -> None:
     manifest = json.loads((tmp_path / "model" / "manifest.json").read_text())
-    figures = manifest.pop("metrics")
+    metrics = manifest.pop("metrics")
     (tmp_path / "model" / "manifest.json").write_text(json.dumps(manifest))
     lorelm("evaluate", "model", "--samples", "3")
     assert Bundle.load(tmp_path / "model").manifest.metrics is None
     lorelm("evaluate", "model")
     found = Bundle.load(tmp_path / "model").manifest.metrics
     assert found is not None
-    assert json.loads(found.model_dump_json()) == figures
+    assert json.loads(found.model_dump_json()) == metrics
 
 
 @pytest.mark.parametrize("columns", ["40", "80"])
@@ -219,11 +219,11 @@ def test_bundles_that_lack_something_are_named(
     (tmp_path / "other.txt").write_text("The fox sat by the mill.\nThe wren slept.\n")
     message = "older has no index of its training text: train it again, or give --samples 0"
     assert message in lorelm("evaluate", older_bundle, "other.txt", code=2).stderr
-    figures = json.loads(
+    metrics = json.loads(
         lorelm("evaluate", older_bundle, "other.txt", "--samples", "0", "--json").stdout
     )
-    assert figures["bits_per_character"] is None
-    assert figures["perplexity"] > 1
+    assert metrics["bits_per_character"] is None
+    assert metrics["perplexity"] > 1
     refused = lorelm("generate", older_bundle, "The", "--novel-span", "6", code=2)
     assert "needs an index of the training text" in refused.stderr
     refused = lorelm("score", older_bundle, "other.txt", "--mixture", code=2)

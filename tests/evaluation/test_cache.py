@@ -8,9 +8,9 @@ from lorelm.corpus.documents import Documents
 from lorelm.corpus.preparation import tokenize_documents
 from lorelm.corpus.windows import encode_stream
 from lorelm.errors import BundleError
+from lorelm.evaluation.baseline import NgramBaseline, best_weight
 from lorelm.evaluation.cache import tune_cache
-from lorelm.evaluation.mixture import CountedModel, best_weight
-from lorelm.evaluation.perplexity import foretell
+from lorelm.evaluation.perplexity import predict
 from lorelm.runtime.neural_cache import CachedRuntime, CacheSettings
 
 
@@ -31,18 +31,18 @@ def test_the_tuned_cache_is_the_best_of_those_tried(
 ) -> None:
     """The vectorised tuning agrees with the runtime that reads one id after the other."""
     monkeypatch.setattr("lorelm.evaluation.cache.SIZES", (10, 60))
-    monkeypatch.setattr("lorelm.evaluation.cache.SHARPNESSES", (0.5, 2.0))
+    monkeypatch.setattr("lorelm.evaluation.cache.THETAS", (0.5, 2.0))
     monkeypatch.setattr("lorelm.evaluation.cache._EVENTS_AT_ONCE", 50)
     network = bundle.runtime()
-    counted = CountedModel.of_bundle(bundle)
+    counted = NgramBaseline.of_bundle(bundle)
     facts = tune_cache(network, stream, counted)
 
     def total(size: int, sharpness: float, weight: float) -> float:
         cached = CachedRuntime(network, CacheSettings(size, sharpness, weight))
-        return float(foretell(cached, stream).log_probabilities.sum())
+        return float(predict(cached, stream).log_probabilities.sum())
 
     tuned = total(facts.size, facts.theta, facts.weight)
-    assert tuned > foretell(network, stream).log_probabilities.sum()
+    assert tuned > predict(network, stream).log_probabilities.sum()
     for size in (10, 60):
         for sharpness in (0.5, 2.0):
             for weight in (facts.weight, 0.1, 0.3):
@@ -50,7 +50,7 @@ def test_the_tuned_cache_is_the_best_of_those_tried(
     for weight in (facts.weight * 0.9, facts.weight * 1.1):
         assert total(facts.size, facts.theta, weight) <= tuned + 1e-3
     cached = CachedRuntime(network, CacheSettings(facts.size, facts.theta, facts.weight))
-    logs = foretell(cached, stream).log_probabilities
+    logs = predict(cached, stream).log_probabilities
     expected = best_weight(logs, counted.log_probabilities(stream))
     assert facts.mixture_weight == pytest.approx(expected, abs=1e-3)
 

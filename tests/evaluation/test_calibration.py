@@ -2,28 +2,28 @@ import numpy as np
 import pytest
 
 from lorelm.evaluation.calibration import calibration
-from lorelm.evaluation.perplexity import Foretold
+from lorelm.evaluation.perplexity import Predictions
 
 
-def foretold(sureness: list[float], right: list[bool]) -> Foretold:
-    return Foretold(
+def foretold(confidence: list[float], right: list[bool]) -> Predictions:
+    return Predictions(
         log_probabilities=np.zeros(len(right)),
-        sureness=np.array(sureness),
-        is_first_guess=np.array(right),
+        confidence=np.array(confidence),
+        is_correct=np.array(right),
     )
 
 
 def test_classes_worked_by_hand() -> None:
     found = calibration(foretold([0.1, 0.12, 0.55, 1.0], [False, True, True, True]))
     assert found.count.tolist() == [2, 1, 1]
-    assert found.sureness == pytest.approx([0.11, 0.55, 1.0])
+    assert found.confidence == pytest.approx([0.11, 0.55, 1.0])
     assert found.right == pytest.approx([0.5, 1, 1])
     assert found.error == pytest.approx((2 * 0.39 + 0.45 + 0) / 4)
 
 
 def test_a_model_that_is_as_sure_as_it_may_be_has_no_error() -> None:
     random = np.random.default_rng(0)
-    sureness = random.uniform(size=100_000)
-    found = calibration(foretold(sureness.tolist(), (random.uniform(size=100_000) < sureness)))
+    confidence = random.uniform(size=100_000)
+    found = calibration(foretold(confidence.tolist(), (random.uniform(size=100_000) < confidence)))
     assert found.error < 0.01
     assert calibration(foretold([0.99] * 100, [False] * 100)).error == pytest.approx(0.99)

@@ -98,7 +98,7 @@ def test_documents_that_were_learned_are_counted(good: Bundle, tales: Documents)
     models = compare([good, good], texts, name="tales")
     assert models[0].num_seen_documents == 5
     assert comparison_notes(["a", "b"], models)[-1] == (
-        "5 of the documents stand in the training text of b, whose figures they flatter."
+        "5 of the documents stand in the training text of b, whose metrics they flatter."
     )
 
 

@@ -10,7 +10,7 @@ from lorelm.corpus import preparation
 from lorelm.corpus.documents import CorpusFile, Documents, ReadingOptions
 from lorelm.errors import CorpusError, MissingExtraError
 from lorelm.evaluation.evaluate import EvaluationSettings, evaluate_bundle
-from lorelm.evaluation.tables import copies_table, foretelling_table
+from lorelm.evaluation.tables import copies_table, prediction_table
 from lorelm.evaluation.trained_corpus import split_as_trained
 
 
@@ -29,7 +29,7 @@ def test_a_text_is_judged_where_the_corpus_needs_a_package_that_is_not_there(
     manifest = bundle.manifest.model_copy(update={"corpus": corpus})
     bundle = dataclasses.replace(bundle, manifest=manifest)
     text = Documents(texts=["The fox slept.", "The owl sat by the mill."], source="a text")
-    assert evaluate_bundle(bundle, documents=text).figures.documents == 2
+    assert evaluate_bundle(bundle, documents=text).metrics.documents == 2
     with pytest.raises(MissingExtraError, match="the corpus 'shakespeare' needs more packages"):
         evaluate_bundle(bundle)
 
@@ -41,12 +41,12 @@ def test_a_corpus_too_large_to_be_counted_is_judged_without_counting_and_copies(
     corpus = split_as_trained(bundle, [tales])
     monkeypatch.setattr(preparation, "MAX_COUNTED_TOKENS", 10)
     result = evaluate_bundle(bundle, corpus=corpus)
-    assert result.figures.bits_per_character is not None
-    assert result.figures.ngram_perplexity is None
-    assert result.figures.samples == 0
+    assert result.metrics.bits_per_character is not None
+    assert result.metrics.ngram_perplexity is None
+    assert result.metrics.samples == 0
     assert result.index is None
-    assert foretelling_table(result.figures).rows
-    assert copies_table(result.figures) is None
+    assert prediction_table(result.metrics).rows
+    assert copies_table(result.metrics) is None
     with raises_code(CorpusError, "evaluation.too_large"):
         evaluate_bundle(bundle, EvaluationSettings(interpolate=True), corpus=corpus)
 
@@ -56,8 +56,8 @@ def test_what_was_judged_on_a_sample_says_so(tiny_bundle: Path, tales: Documents
     corpus = split_as_trained(bundle, [tales])
     assert corpus is not None
     settings = EvaluationSettings(num_samples=0)
-    whole = evaluate_bundle(bundle, settings, corpus=corpus).figures
-    sampled = evaluate_bundle(bundle, settings, corpus=corpus.with_samples(60)).figures
+    whole = evaluate_bundle(bundle, settings, corpus=corpus).metrics
+    sampled = evaluate_bundle(bundle, settings, corpus=corpus.with_samples(60)).metrics
     assert whole.text == "the test part of tales.txt"
     assert sampled.text == "a sample of the test part of tales.txt"
     assert sampled.tokens < whole.tokens

@@ -8,7 +8,7 @@ from lorelm.corpus.token_keys import document_keys, token_keys
 from lorelm.corpus.tokenizer import make_tokenizer
 from lorelm.evaluation.memorisation import (
     SPAN_LENGTHS,
-    CopyFigures,
+    CopyMetrics,
     TrainingText,
     WrittenText,
     count_seen,
@@ -33,12 +33,12 @@ def training_text(texts: Sequence[str] = TRAINING) -> TrainingText:
     return TrainingText([TOKENIZER.tokenize(text) for text in texts], TOKENIZER)
 
 
-def figures(*texts: str, is_complete: bool = True) -> CopyFigures:
-    return find_copies(written(*texts, is_complete=is_complete), training_text(), TOKENIZER).figures
+def metrics(*texts: str, is_complete: bool = True) -> CopyMetrics:
+    return find_copies(written(*texts, is_complete=is_complete), training_text(), TOKENIZER).metrics
 
 
 def test_copies_counted_by_hand() -> None:
-    found = figures("Some say The ring was made in gold", "No.")
+    found = metrics("Some say The ring was made in gold", "No.")
     # "The ring was made in" is five of the first text's eight tokens; the second has two.
     assert found.num_texts == 2
     assert found.num_tokens == 10
@@ -48,14 +48,14 @@ def test_copies_counted_by_hand() -> None:
 
 
 def test_nothing_written_is_nothing_copied() -> None:
-    for found in (figures(), figures("")):
+    for found in (metrics(), metrics("")):
         assert found.num_tokens == found.longest_copy == 0
         assert found.copied_share == dict.fromkeys(SPAN_LENGTHS, 0)
         assert found.copied_lines_share is None
 
 
 def test_a_whole_document_is_one_span() -> None:
-    found = figures(TRAINING[0])
+    found = metrics(TRAINING[0])
     assert found.copied_share == dict.fromkeys(SPAN_LENGTHS, 1.0)
     assert found.longest_copy == 13
     assert found.copied_lines_share == 1
@@ -71,17 +71,17 @@ def test_a_whole_document_is_one_span() -> None:
     ],
 )
 def test_whole_lines(text: str, share: float) -> None:
-    assert figures(text).copied_lines_share == pytest.approx(share)
+    assert metrics(text).copied_lines_share == pytest.approx(share)
 
 
 def test_a_line_that_was_cut_off_is_no_whole_line() -> None:
-    assert figures("No.", is_complete=False).copied_lines_share is None
-    assert figures("No.\nThe ring", is_complete=False).copied_lines_share == 1
+    assert metrics("No.", is_complete=False).copied_lines_share is None
+    assert metrics("No.\nThe ring", is_complete=False).copied_lines_share == 1
 
 
 def test_the_ends_of_a_text_are_no_words_of_it() -> None:
     # With its ends, "fire unmakes it." would be a span of five.
-    assert figures("fire unmakes it.").longest_copy == 4
+    assert metrics("fire unmakes it.").longest_copy == 4
 
 
 def test_a_span_names_the_document_that_it_comes_from() -> None:
@@ -112,9 +112,9 @@ def test_documents_that_were_seen_are_counted_with_their_tokens() -> None:
 
 
 def test_a_span_does_not_go_from_one_document_into_the_next() -> None:
-    found = figures("only fire unmakes it.\nNo.")
+    found = metrics("only fire unmakes it.\nNo.")
     assert found.longest_copy == 5
-    assert figures("wander are lost\nnot all that").longest_copy == 7  # within one it does
+    assert metrics("wander are lost\nnot all that").longest_copy == 7  # within one it does
 
 
 words = st.lists(st.sampled_from(["a", "b", "c", "\n", "￭,"]), min_size=1, max_size=30)
@@ -126,8 +126,8 @@ def test_the_fingerprints_say_what_the_exact_index_says(
 ) -> None:
     samples = [WrittenText(tokens=tokens) for tokens in texts]
     fingerprints = FingerprintIndex.build(document_keys(training, TOKENIZER))
-    exact = find_copies(samples, TrainingText(training, TOKENIZER), TOKENIZER).figures
-    hashed = find_copies(samples, fingerprints, TOKENIZER).figures
+    exact = find_copies(samples, TrainingText(training, TOKENIZER), TOKENIZER).metrics
+    hashed = find_copies(samples, fingerprints, TOKENIZER).metrics
     assert exact.copied_share == hashed.copied_share
     assert exact.copied_lines_share == hashed.copied_lines_share
     assert exact.longest_copy == hashed.longest_copy or exact.longest_copy < 3

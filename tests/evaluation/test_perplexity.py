@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from lorelm.evaluation.perplexity import foretell, log_probabilities, perplexity, score_stream
+from lorelm.evaluation.perplexity import log_probabilities, perplexity, predict, score_stream
 from lorelm.model.config import ModelConfig
 from lorelm.runtime.onnx_runtime import OnnxRuntime
 from lorelm.runtime.step_graph import build_step_graph
@@ -42,9 +42,9 @@ def test_log_probabilities_sum_to_one_even_for_huge_logits() -> None:
 def test_the_first_guess_is_the_likeliest_id() -> None:
     probabilities = [0.1, 0.2, 0.3, 0.4]
     runtime = runtime_with_output_bias([math.log(p) for p in probabilities])
-    foretold = foretell(runtime, np.array([2, 3, 1, 3, 1]))
-    assert foretold.sureness == pytest.approx([0.4] * 5)
-    assert foretold.is_first_guess.tolist() == [False, True, False, True, False]
+    foretold = predict(runtime, np.array([2, 3, 1, 3, 1]))
+    assert foretold.confidence == pytest.approx([0.4] * 5)
+    assert foretold.is_correct.tolist() == [False, True, False, True, False]
     assert np.exp(foretold.log_probabilities) == pytest.approx([0.3, 0.4, 0.2, 0.4, 0.2])
 
 

@@ -8,7 +8,7 @@ from lorelm.bundle import Bundle
 from lorelm.corpus.tokenizer import EOS, UNK, make_tokenizer
 from lorelm.corpus.vocabulary import EOS_ID, UNK_ID, Vocabulary
 from lorelm.errors import BundleError, CorpusError
-from lorelm.evaluation.text import HeldOutText, require_foretold
+from lorelm.evaluation.text import HeldOutText, require_seen_tokens
 
 VOCABULARY = Vocabulary([UNK, EOS, "the", "ring", "￭,"])
 
@@ -26,7 +26,7 @@ def text(*documents: str, style: str = "words") -> HeldOutText:
 def test_a_text_counted_by_hand() -> None:
     counted = text("the orc,\nthe ring", "Gollum")
     assert counted.stream.tolist() == [2, UNK_ID, 4, UNK_ID, 2, 3, EOS_ID, UNK_ID, EOS_ID]
-    assert counted.num_events.tolist() == [7, 2]
+    assert counted.num_targets.tolist() == [7, 2]
     assert counted.num_characters.tolist() == [len("the orc,\nthe ring") + 1, len("Gollum") + 1]
     assert counted.unknown_words == ["orc", "\n", "Gollum"]
     assert np.flatnonzero(counted.is_unknown).tolist() == [1, 3, 7]
@@ -71,6 +71,6 @@ def test_an_imported_model_is_not_judged_on_what_it_holds_impossible(
         bundle = Bundle.load(new_imported_bundle([*words, special, "more"]))
         known, unknown = bundle.vocabulary.encode(["w1", "w2"]), np.array([UNK_ID])
         end = np.array([EOS_ID])
-        require_foretold(np.concatenate([known, end if lacking == "<unk>" else unknown]), bundle)
+        require_seen_tokens(np.concatenate([known, end if lacking == "<unk>" else unknown]), bundle)
         with pytest.raises(BundleError, match=f"a vocabulary without {lacking}"):
-            require_foretold(np.concatenate([known, unknown, end]), bundle)
+            require_seen_tokens(np.concatenate([known, unknown, end]), bundle)

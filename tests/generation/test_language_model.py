@@ -6,7 +6,7 @@ from tests.bundle.importing.foreign import UNK, WORDS, ForeignModel, greedy
 import lorelm
 from lorelm.bundle import Bundle
 from lorelm.errors import SamplingError
-from lorelm.evaluation.perplexity import foretell
+from lorelm.evaluation.perplexity import predict
 from lorelm.generation.generator import write
 from lorelm.generation.settings import GenerationSettings
 
@@ -82,7 +82,7 @@ def test_a_score_is_that_of_the_stream(model: lorelm.LanguageModel, tiny_bundle:
     tokens = model.score(text)
     bundle = Bundle.load(tiny_bundle)
     stream = bundle.vocabulary.encode(bundle.tokenizer.tokenize(text))
-    expected = foretell(bundle.runtime(), stream).log_probabilities
+    expected = predict(bundle.runtime(), stream).log_probabilities
     assert [token.log_probability for token in tokens] == pytest.approx(expected, abs=1e-6)
     assert "".join(token.text for token in tokens) == text
     assert all(token.alternatives == [] for token in tokens)
@@ -171,7 +171,7 @@ def test_an_imported_model_scores_a_text_from_an_eos_on(
     tokens = imported.score("the fox ran")
     bundle = Bundle.load(imported_bundle)
     stream = bundle.vocabulary.encode(["the", "fox", "ran"])
-    expected = foretell(bundle.runtime(), stream).log_probabilities
+    expected = predict(bundle.runtime(), stream).log_probabilities
     assert [token.log_probability for token in tokens] == pytest.approx(expected, abs=1e-6)
 
 

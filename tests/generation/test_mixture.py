@@ -7,8 +7,8 @@ import lorelm
 from lorelm.bundle import Bundle
 from lorelm.corpus.vocabulary import EOS_ID
 from lorelm.errors import BundleError
-from lorelm.evaluation.mixture import mixed, ngram_log_probabilities
-from lorelm.evaluation.perplexity import foretell, log_probabilities
+from lorelm.evaluation.baseline import mixed, ngram_log_probabilities
+from lorelm.evaluation.perplexity import log_probabilities, predict
 from lorelm.generation.mixture import Mixture
 from lorelm.runtime.base import State
 
@@ -22,7 +22,7 @@ def test_what_is_sampled_from_is_what_is_scored(bundle: Bundle) -> None:
     """The mixture token by token against that of a whole stream."""
     stream = bundle.vocabulary.encode(["The", "fox", "sat", "by", "the", "river", "￭."])
     runtime = bundle.runtime()
-    network = foretell(runtime, stream).log_probabilities
+    network = predict(runtime, stream).log_probabilities
     ngram, _ = bundle.ngram()
     expected = mixed(network, ngram_log_probabilities(ngram, stream), 0.3)
     mixture = Mixture(ngram, 0.3)

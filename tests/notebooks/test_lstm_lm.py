@@ -102,7 +102,7 @@ def test_the_curve_of_training_is_a_picture(executed: Executed) -> None:
 
 def test_network_and_counting_are_judged_on_the_test_part(executed: Executed) -> None:
     """The network as `train` judged it in PyTorch; both better than a guess among all words."""
-    printed = executed.printed("foretell")
+    printed = executed.printed("predict")
     network, counting = map(float, re.findall(r"perplexity ([\d.]+) on the test part", printed))
     assert network == pytest.approx(executed.bundle.manifest.training.test_perplexity, abs=0.06)
     for perplexity in (network, counting):

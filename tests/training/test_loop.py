@@ -230,7 +230,7 @@ class Heard(TrainingCallback):
 
 
 class RuinMildly(Heard):
-    """Has the model foretell no frequent word from a step of the second epoch on."""
+    """Has the model predict no frequent word from a step of the second epoch on."""
 
     def __init__(self, *, step: int) -> None:
         super().__init__()

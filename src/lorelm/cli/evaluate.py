@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from lorelm.bundle import Bundle
-from lorelm.cli.figures_display import show_figures
+from lorelm.cli.figures_display import show_metrics
 from lorelm.cli.options import (
     cache_option,
     precision_option,
@@ -59,7 +59,7 @@ def evaluate(
     BUNDLE may be shakespeare, the embedded model, unless a folder of that name holds a model.
 
     Without FILE, and where FILE is the corpus of the model, the text is the test part of that
-    corpus; the figures go into a bundle that has none yet. Events are every token and the end of
+    corpus; the metrics go into a bundle that has none yet. Events are every token and the end of
     every document, in order.
     """
     if file is None:
@@ -74,23 +74,23 @@ def evaluate(
     )
     result = evaluate_bundle(loaded, settings, documents=documents)
     if as_json:
-        click.echo(result.figures.model_dump_json(indent=2))
+        click.echo(result.metrics.model_dump_json(indent=2))
     else:
-        show_figures(result.figures, click.echo)
+        show_metrics(result.metrics, click.echo)
     if loaded.manifest.imported is not None:
         click.echo(
             "Not compared with counting, not looked for copies, and no bits per character: the "
             "training text of an imported model is not known.",
             err=True,
         )
-    elif result.figures.ngram_perplexity is None and interpolate is None:
+    elif result.metrics.ngram_perplexity is None and interpolate is None:
         click.echo(
             "Not compared with counting: the bundle carries no n-gram model, and its corpus is not "
             "where it was, or too large to be counted.",
             err=True,
         )
     if file is None and loaded.manifest.metrics is None and settings == DEFAULTS:
-        loaded.record_metrics(result.figures)
+        loaded.record_metrics(result.metrics)
     _write(report, plots, loaded, result)
 
 

@@ -17,9 +17,9 @@ from lorelm.cli.terminal import echo_notes
 from lorelm.corpus.preparation import tokenize_documents
 from lorelm.corpus.readers import read_documents
 from lorelm.corpus.windows import encode_stream
-from lorelm.evaluation.mixture import CountedModel
-from lorelm.evaluation.perplexity import StreamScore, foretell
-from lorelm.evaluation.text import require_foretold, require_known_word
+from lorelm.evaluation.baseline import NgramBaseline
+from lorelm.evaluation.perplexity import StreamScore, predict
+from lorelm.evaluation.text import require_known_word, require_seen_tokens
 
 
 @click.command()
@@ -51,10 +51,10 @@ def score(
     tokens = tokenize_documents(documents, loaded.tokenizer)
     require_known_word(tokens, loaded.vocabulary, name=file)
     stream = encode_stream(tokens, loaded.vocabulary)
-    require_foretold(stream, loaded)
-    logs = foretell(loaded.runtime(precision, cache=cache), stream).log_probabilities
+    require_seen_tokens(stream, loaded)
+    logs = predict(loaded.runtime(precision, cache=cache), stream).log_probabilities
     if mixture:
-        logs = CountedModel.of_bundle(loaded).mixed(logs, stream, cache=cache)
+        logs = NgramBaseline.of_bundle(loaded).mixed(logs, stream, cache=cache)
     result = StreamScore.of(logs, stream)
     figures = {
         "tokens": result.num_tokens,

@@ -17,7 +17,7 @@ from lorelm.bundle import Bundle
 from lorelm.bundle.dir_lock import lock_dir
 from lorelm.bundle.layout import find_manifest
 from lorelm.bundle.quoting import quoted
-from lorelm.cli.figures_display import show_figures
+from lorelm.cli.figures_display import show_metrics
 from lorelm.cli.options import (
     TIME,
     parameter_options,
@@ -327,14 +327,14 @@ def _judge(result: "TrainingResult") -> None:
     """Says what the model is worth, and writes it into the bundle.
 
     Raises:
-        TrainingStoppedError: Ctrl-C; the bundle is there, without these figures.
+        TrainingStoppedError: Ctrl-C; the bundle is there, without its metrics.
     """
     click.echo("Judging it on the test part ...", err=True)
     try:
         with lock_dir(result.path):
             bundle = Bundle.load(result.path)
-            figures = evaluate_bundle(bundle, corpus=result.corpus).figures
-            bundle.record_metrics(figures)
+            metrics = evaluate_bundle(bundle, corpus=result.corpus).metrics
+            bundle.record_metrics(metrics)
     except CorpusError as error:
         click.echo(f"It cannot be judged: {error}", err=True)
         return
@@ -343,4 +343,4 @@ def _judge(result: "TrainingResult") -> None:
             f"stopped; the model is saved in {result.path}, and lorelm evaluate "
             f"{quoted(result.path)} judges it"
         ) from None
-    show_figures(figures, partial(click.echo, err=True))
+    show_metrics(metrics, partial(click.echo, err=True))

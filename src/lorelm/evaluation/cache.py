@@ -5,21 +5,23 @@ from typing import Final
 import numpy as np
 
 from lorelm.bundle.manifest import CacheMetadata
-from lorelm.evaluation.mixture import CountedModel, best_weight, mixed
-from lorelm.evaluation.perplexity import log_probabilities, read_events
+from lorelm.evaluation.baseline import NgramBaseline, best_weight, mixed
+from lorelm.evaluation.perplexity import iterate_targets, log_probabilities
 from lorelm.runtime.base import Runtime
 from lorelm.typing import Floats, Floats32, Ids
 
 SIZES: Final = (100, 500, 2000)
-SHARPNESSES: Final = (0.3, 0.5, 0.8, 1.2, 2.0, 3.0)
+THETAS: Final = (0.3, 0.5, 0.8, 1.2, 2.0, 3.0)
 
-MAX_EVENTS: Final = 20_000
+MAX_TARGETS: Final = 20_000
 """More of the validation part would not change the choice, and take minutes."""
 
 _EVENTS_AT_ONCE: Final = 1_000
 
 
-def tune_cache(network: Runtime, stream: Ids, counted: CountedModel | None = None) -> CacheMetadata:
+def tune_cache(
+    network: Runtime, stream: Ids, counted: NgramBaseline | None = None
+) -> CacheMetadata:
     """The size, sharpness and weight with which the mixture foretells a stream best.
 
     Where no cache helps, the weight is near 0.
@@ -27,7 +29,7 @@ def tune_cache(network: Runtime, stream: Ids, counted: CountedModel | None = Non
     Args:
         counted: the n-gram model with which both are to be mixed.
     """
-    stream = stream[:MAX_EVENTS]
+    stream = stream[:MAX_TARGETS]
     h_NH, logs = _read(network, stream)
     choices = []
     for size in SIZES:
@@ -52,7 +54,7 @@ def _read(network: Runtime, stream: Ids) -> tuple[Floats32, Floats]:
     """The state from which each event is foretold, and what the network gives the event."""
     h_NH = np.empty((len(stream), network.config.hidden_size), np.float32)
     logs = np.empty(len(stream))
-    for i, (id_, logits_V, state) in enumerate(read_events(network, stream)):
+    for i, (id_, logits_V, state) in enumerate(iterate_targets(network, stream)):
         h_NH[i] = state.h_BH[-1][0]
         logs[i] = log_probabilities(logits_V)[id_]
     return h_NH, logs
@@ -60,7 +62,7 @@ def _read(network: Runtime, stream: Ids) -> tuple[Floats32, Floats]:
 
 def _cache_probabilities(h_NH: Floats32, stream: Ids, size: int) -> dict[float, Floats]:
     """What a cache of this size gives every event, for each sharpness."""
-    found = {sharpness: np.zeros(len(stream)) for sharpness in SHARPNESSES}
+    found = {sharpness: np.zeros(len(stream)) for sharpness in THETAS}
     for start in range(0, len(stream), _EVENTS_AT_ONCE):
         end = min(start + _EVENTS_AT_ONCE, len(stream))
         first = max(0, start - size)

@@ -9,16 +9,16 @@ from lorelm.bundle import Bundle
 from lorelm.bundle.manifest import Interval
 from lorelm.errors import BundleError, CorpusError
 from lorelm.evaluation.memorisation import count_seen
-from lorelm.evaluation.perplexity import foretell
+from lorelm.evaluation.perplexity import predict
 from lorelm.evaluation.scores import (
     PERCENTILES,
     Score,
-    bits_of_events,
     resampled_totals,
     score,
+    target_bits,
 )
 from lorelm.evaluation.spelling import SpellingModel
-from lorelm.evaluation.text import HeldOutText, require_foretold
+from lorelm.evaluation.text import HeldOutText, require_seen_tokens
 from lorelm.runtime.step_graph import Precision
 from lorelm.typing import Floats
 
@@ -112,15 +112,15 @@ def _judge(bundle: Bundle, texts: Sequence[str], name: str, precision: Precision
             f"bundle {bundle.path} has no spelling model, without which models do not compare: "
             + ("it was imported" if bundle.manifest.imported else "train it again")
         )
-    require_foretold(text.stream, bundle)
-    logs = foretell(bundle.runtime(precision), text.stream).log_probabilities
+    require_seen_tokens(text.stream, bundle)
+    logs = predict(bundle.runtime(precision), text.stream).log_probabilities
     unknown, words = text.unknown_counts
     return _Judged(
         bundle=bundle,
         text=text,
         score=score(text, logs, spelling),
         unknown_rate=float(unknown.sum() / words.sum()),
-        bits=text.by_document(bits_of_events(text, logs, spelling)),
+        bits=text.by_document(target_bits(text, logs, spelling)),
     )
 
 

@@ -7,11 +7,11 @@ from lorelm.bundle import Bundle
 from lorelm.corpus.documents import Documents
 from lorelm.corpus.preparation import Corpus, tokenize_documents
 from lorelm.errors import BundleError, CorpusError, MissingExtraError
+from lorelm.evaluation.baseline import NgramBaseline
 from lorelm.evaluation.measure import EvaluatedModel, EvaluationResult, Samples, measure
 from lorelm.evaluation.memorisation import CopyIndex, TrainingText, WrittenText
-from lorelm.evaluation.mixture import CountedModel
 from lorelm.evaluation.spelling import SpellingModel
-from lorelm.evaluation.text import HeldOutText, require_foretold
+from lorelm.evaluation.text import HeldOutText, require_seen_tokens
 from lorelm.evaluation.trained_corpus import find_trained_corpus, split_as_trained
 from lorelm.generation.language_model import LanguageModel
 from lorelm.generation.settings import NUM_SAMPLES_LIMIT, GenerationSettings
@@ -72,7 +72,7 @@ def evaluate_bundle(
             imported and the text has tokens that it has never seen.
     """
     text, corpus = _text_and_corpus(bundle, documents, corpus)
-    require_foretold(text.stream, bundle)
+    require_seen_tokens(text.stream, bundle)
     precision = settings.precision or bundle.manifest.precision
     model = EvaluatedModel(
         network=bundle.runtime(precision),
@@ -110,7 +110,7 @@ def _text_and_corpus(
 
 def _baseline(
     bundle: Bundle, corpus: Corpus | None, settings: EvaluationSettings
-) -> CountedModel | None:
+) -> NgramBaseline | None:
     if settings.interpolate is False:
         return None
     if corpus is None:
@@ -120,7 +120,7 @@ def _baseline(
                 "put the corpus back, or train the model again with --ngram",
                 code="evaluation.no_ngram",
             )
-        return CountedModel.of_bundle(bundle) if bundle.has_ngram else None
+        return NgramBaseline.of_bundle(bundle) if bundle.has_ngram else None
     if not corpus.is_countable:
         if settings.interpolate:
             raise CorpusError(
@@ -129,8 +129,8 @@ def _baseline(
             )
         return None
     if bundle.manifest.ngram is not None:
-        return CountedModel.fit_as_recorded(corpus, bundle.manifest.ngram, bundle.manifest.cache)
-    return CountedModel.fit(corpus, bundle.runtime(settings.precision))
+        return NgramBaseline.fit_as_recorded(corpus, bundle.manifest.ngram, bundle.manifest.cache)
+    return NgramBaseline.fit(corpus, bundle.runtime(settings.precision))
 
 
 def _index(bundle: Bundle, corpus: Corpus | None, settings: EvaluationSettings) -> CopyIndex | None:

@@ -37,22 +37,24 @@ class LengthClass:
 def length_classes(text: HeldOutText, log_probabilities: Floats) -> list[LengthClass]:
     """The documents in classes of doubling length, the shortest first; an empty one is left out."""
     nats = -text.by_document(log_probabilities)
-    doublings = np.floor(np.log2(text.num_events - 1)).astype(int)
+    doublings = np.floor(np.log2(text.num_targets - 1)).astype(int)
     return [
-        _length_class(doubling, nats[doublings == doubling], text.num_events[doublings == doubling])
+        _length_class(
+            doubling, nats[doublings == doubling], text.num_targets[doublings == doubling]
+        )
         for doubling in np.unique(doublings).tolist()
     ]
 
 
-def _length_class(doubling: int, nats: Floats, num_events: Ids) -> LengthClass:
+def _length_class(doubling: int, nats: Floats, num_targets: Ids) -> LengthClass:
     interval = None
     if len(nats) > 1:
-        low, high = ratio_interval(nats, num_events)
+        low, high = ratio_interval(nats, num_targets)
         interval = (perplexity(low), perplexity(high))
     return LengthClass(
         shortest=2**doubling,
         longest=2 ** (doubling + 1) - 1,
         num_documents=len(nats),
-        perplexity=perplexity(nats.sum() / num_events.sum()),
+        perplexity=perplexity(nats.sum() / num_targets.sum()),
         interval=interval,
     )

@@ -7,6 +7,7 @@ from typing import Any
 from lorelm.bundle.manifest import Metrics
 from lorelm.corpus.tokenizer import Tokenizer
 from lorelm.corpus.vocabulary import Vocabulary
+from lorelm.evaluation.baseline import NgramBaseline, mixed, ngram_log_probabilities
 from lorelm.evaluation.calibration import Calibration, calibration
 from lorelm.evaluation.memorisation import (
     SPAN_LENGTHS,
@@ -17,15 +18,14 @@ from lorelm.evaluation.memorisation import (
     distinct_shares,
     find_copies,
 )
-from lorelm.evaluation.mixture import CountedModel, mixed, ngram_log_probabilities
-from lorelm.evaluation.perplexity import Foretold, StreamScore, foretell
+from lorelm.evaluation.perplexity import Predictions, StreamScore, predict
 from lorelm.evaluation.scores import (
     Score,
-    bits_of_events,
     perplexity_ratio_interval,
     ratio_interval,
     score,
     share_difference_interval,
+    target_bits,
 )
 from lorelm.evaluation.spelling import SpellingModel
 from lorelm.evaluation.text import HeldOutText
@@ -51,7 +51,7 @@ class EvaluatedModel:
     tokenizer: Tokenizer
     vocabulary: Vocabulary
     spelling: SpellingModel | None = None
-    baseline: CountedModel | None = None
+    baseline: NgramBaseline | None = None
     index: CopyIndex | None = None
     cached_network: Runtime | None = None
 
@@ -70,17 +70,17 @@ class EvaluationResult:
 
     Attributes:
         network: what the network predicted at each target token.
-        event_bits: the cost of each target token under the network, unknown words with their
+        target_bits: the cost of each target token under the network, unknown words with their
             spelling where the model has a spelling model.
         samples: generated texts with their matches in the training text; None where there were
             none or there was no index.
         index: of the training text.
     """
 
-    figures: Metrics
+    metrics: Metrics
     text: HeldOutText
-    network: Foretold
-    event_bits: Floats
+    network: Predictions
+    target_bits: Floats
     calibration: Calibration
     samples: CopiedTexts | None
     index: CopyIndex | None
@@ -95,32 +95,32 @@ def measure(
         samples: generated texts, to be looked up in the index.
     """
     index, baseline, spelling = model.index, model.baseline, model.spelling
-    network = foretell(model.network, text.stream)
+    network = predict(model.network, text.stream)
     calibrated = calibration(network)
     copied = None
     if samples is not None and index is not None:
         copied = find_copies(samples.texts, index, text.tokenizer)
-    figures = Metrics(
-        **_text_figures(text),
+    metrics = Metrics(
+        **_text_metrics(text),
         precision=model.precision,
         calibration_error=calibrated.error,
-        **_foretelling_figures(text, network, baseline, spelling),
-        **_cache_figures(model, text),
-        **(_seen_figures(text, index) if index is not None else {}),
-        **(_copy_figures(samples, copied, text, index) if samples and copied and index else {}),
+        **_prediction_metrics(text, network, baseline, spelling),
+        **_cache_metrics(model, text),
+        **(_seen_metrics(text, index) if index is not None else {}),
+        **(_copy_metrics(samples, copied, text, index) if samples and copied and index else {}),
     )
     return EvaluationResult(
-        figures=figures,
+        metrics=metrics,
         text=text,
         network=network,
-        event_bits=bits_of_events(text, network.log_probabilities, spelling),
+        target_bits=target_bits(text, network.log_probabilities, spelling),
         calibration=calibrated,
         samples=copied,
         index=index,
     )
 
 
-def _text_figures(text: HeldOutText) -> dict[str, Any]:
+def _text_metrics(text: HeldOutText) -> dict[str, Any]:
     unknown, words = text.unknown_counts
     return {
         "text": text.name,
@@ -132,21 +132,21 @@ def _text_figures(text: HeldOutText) -> dict[str, Any]:
     }
 
 
-def _foretelling_figures(
+def _prediction_metrics(
     text: HeldOutText,
-    network: Foretold,
-    counted: CountedModel | None,
+    network: Predictions,
+    counted: NgramBaseline | None,
     spelling: SpellingModel | None,
 ) -> dict[str, Any]:
-    figures = _score_figures(score(text, network.log_probabilities, spelling))
+    metrics = _score_metrics(score(text, network.log_probabilities, spelling))
     if counted is None:
-        return figures
+        return metrics
     ngram = counted.log_probabilities(text.stream)
     mixture = mixed(network.log_probabilities, ngram, counted.mixture_weight)
     return (
-        figures
-        | _score_figures(score(text, ngram, spelling), "ngram_")
-        | _score_figures(score(text, mixture, spelling), "mixture_")
+        metrics
+        | _score_metrics(score(text, ngram, spelling), "ngram_")
+        | _score_metrics(score(text, mixture, spelling), "mixture_")
         | {
             "ngram_order": counted.model.order,
             "ngram_perplexities": [
@@ -161,22 +161,22 @@ def _foretelling_figures(
     )
 
 
-def _cache_figures(model: EvaluatedModel, text: HeldOutText) -> dict[str, Any]:
+def _cache_metrics(model: EvaluatedModel, text: HeldOutText) -> dict[str, Any]:
     if model.cached_network is None:
         return {}
-    cached = foretell(model.cached_network, text.stream).log_probabilities
-    figures = _score_figures(score(text, cached, model.spelling), "cache_")
+    cached = predict(model.cached_network, text.stream).log_probabilities
+    metrics = _score_metrics(score(text, cached, model.spelling), "cache_")
     if model.baseline is not None:
         mixture = model.baseline.mixed(cached, text.stream, cache=True)
-        figures |= _score_figures(score(text, mixture, model.spelling), "cache_mixture_")
-    return figures
+        metrics |= _score_metrics(score(text, mixture, model.spelling), "cache_mixture_")
+    return metrics
 
 
-def _score_figures(of: Score, prefix: str = "") -> dict[str, Any]:
+def _score_metrics(of: Score, prefix: str = "") -> dict[str, Any]:
     return {prefix + name: value for name, value in asdict(of).items()}
 
 
-def _seen_figures(text: HeldOutText, index: CopyIndex) -> dict[str, Any]:
+def _seen_metrics(text: HeldOutText, index: CopyIndex) -> dict[str, Any]:
     num_documents, num_tokens = count_seen(text.documents, index, text.tokenizer)
     return {
         "seen_documents": num_documents,
@@ -184,24 +184,24 @@ def _seen_figures(text: HeldOutText, index: CopyIndex) -> dict[str, Any]:
     }
 
 
-def _copy_figures(
+def _copy_metrics(
     samples: Samples, copied: CopiedTexts, text: HeldOutText, index: CopyIndex
 ) -> dict[str, Any]:
     human = find_copies(
         [WrittenText(tokens=tokens) for tokens in text.documents], index, text.tokenizer
     )
-    same_length = _as_much_as(text, copied.figures.num_tokens)
+    same_length = _as_much_as(text, copied.metrics.num_tokens)
     return {
-        "samples": copied.figures.num_texts,
-        "sample_tokens": copied.figures.num_tokens,
+        "samples": copied.metrics.num_texts,
+        "sample_tokens": copied.metrics.num_tokens,
         "sample_temperature": samples.temperature,
-        "copied_share": copied.figures.copied_share,
-        "longest_copy": copied.figures.longest_copy,
-        "copied_lines_share": copied.figures.copied_lines_share,
+        "copied_share": copied.metrics.copied_share,
+        "longest_copy": copied.metrics.longest_copy,
+        "copied_lines_share": copied.metrics.copied_lines_share,
         "distinct_share": distinct_shares(samples.texts, text.tokenizer),
-        "human_copied_share": human.figures.copied_share,
-        "human_longest_copy": human.figures.longest_copy,
-        "human_copied_lines_share": human.figures.copied_lines_share,
+        "human_copied_share": human.metrics.copied_share,
+        "human_longest_copy": human.metrics.longest_copy,
+        "human_copied_lines_share": human.metrics.copied_lines_share,
         "human_distinct_share": distinct_shares(same_length, text.tokenizer),
         "copied_excess_interval": {
             n: share_difference_interval(

@@ -60,7 +60,7 @@ class WrittenText:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CopyFigures:
+class CopyMetrics:
     """How much of some texts stands in the training text.
 
     Attributes:
@@ -94,7 +94,7 @@ class CopiedTexts:
     matches: Sequence[Matches]
     num_tokens: Ids
     num_copied: Mapping[int, Ids]
-    figures: CopyFigures
+    metrics: CopyMetrics
 
     def spans(self, place: int, *, min_length: int) -> list[Span]:
         """The copied spans of one text."""
@@ -114,7 +114,7 @@ def find_copies(
     are_lines_copied = _are_copied(
         [line for text in texts for line in _whole_lines(text)], index, tokenizer
     )
-    figures = CopyFigures(
+    metrics = CopyMetrics(
         num_texts=len(texts),
         num_tokens=int(num_tokens.sum()),
         copied_share={
@@ -128,7 +128,7 @@ def find_copies(
         matches=matches,
         num_tokens=num_tokens,
         num_copied=num_copied,
-        figures=figures,
+        metrics=metrics,
     )
 
 

@@ -51,18 +51,18 @@ class StreamScore:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Foretold:
+class Predictions:
     """What a model gave the events of a stream; arrays of one value an event.
 
     Attributes:
         log_probabilities: natural logarithm of the probability of what came.
-        sureness: the probability of the likeliest id, the first guess.
-        is_first_guess: whether what came was the first guess.
+        confidence: the probability of the likeliest id, the first guess.
+        is_correct: whether what came was the first guess.
     """
 
     log_probabilities: Floats
-    sureness: Floats
-    is_first_guess: npt.NDArray[np.bool_]
+    confidence: Floats
+    is_correct: npt.NDArray[np.bool_]
 
 
 def perplexity(loss_nats_per_token: float) -> float:
@@ -79,26 +79,26 @@ def score_stream(runtime: Runtime, stream: Ids) -> StreamScore:
     Raises:
         ValueError: the stream is empty.
     """
-    return StreamScore.of(foretell(runtime, stream).log_probabilities, stream)
+    return StreamScore.of(predict(runtime, stream).log_probabilities, stream)
 
 
-def foretell(runtime: Runtime, stream: Ids) -> Foretold:
-    """Has a model foretell the events of :class:`StreamScore` one after the other."""
+def predict(runtime: Runtime, stream: Ids) -> Predictions:
+    """Has a model predict the events of :class:`StreamScore` one after the other."""
     logs = np.empty(len(stream))
-    sureness = np.empty(len(stream))
+    confidence = np.empty(len(stream))
     first_guesses = np.empty(len(stream), np.int64)
-    for i, (id_, logits_V, _) in enumerate(read_events(runtime, stream)):
+    for i, (id_, logits_V, _) in enumerate(iterate_targets(runtime, stream)):
         first_guess = int(logits_V.argmax())
-        logs[i], sureness[i] = log_probabilities(logits_V)[[id_, first_guess]]
+        logs[i], confidence[i] = log_probabilities(logits_V)[[id_, first_guess]]
         first_guesses[i] = first_guess
-    return Foretold(
+    return Predictions(
         log_probabilities=logs,
-        sureness=np.exp(sureness),
-        is_first_guess=first_guesses == stream,
+        confidence=np.exp(confidence),
+        is_correct=first_guesses == stream,
     )
 
 
-def read_events(runtime: Runtime, stream: Ids) -> Iterator[tuple[int, Floats32, State]]:
+def iterate_targets(runtime: Runtime, stream: Ids) -> Iterator[tuple[int, Floats32, State]]:
     """For each event, its id, and the logits `[V]` and the state from which it is foretold."""
     state = State.zeros(runtime.config, 1)
     previous_id = EOS_ID

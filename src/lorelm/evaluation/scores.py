@@ -1,4 +1,4 @@
-"""From what a model gave each event to the figures that people compare."""
+"""From what a model gave each event to the metrics that people compare."""
 
 import math
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class Score:
     Attributes:
         perplexity: over the closed vocabulary, an unknown word counted as the token `<unk>`.
         bits_per_character: with unknown words charged for their spelling, see
-            :func:`bits_of_events`; None where there is no spelling model.
+            :func:`target_bits`; None where there is no spelling model.
     """
 
     perplexity: float
@@ -34,16 +34,16 @@ class Score:
 
 
 def score(text: HeldOutText, log_probabilities: Floats, spelling: SpellingModel | None) -> Score:
-    """The figures of a text.
+    """The metrics of a text.
 
     Args:
         log_probabilities: natural logarithm of the probability of each event.
     """
     nats = -text.by_document(log_probabilities)
-    bits = text.by_document(bits_of_events(text, log_probabilities, spelling)) if spelling else None
+    bits = text.by_document(target_bits(text, log_probabilities, spelling)) if spelling else None
     return Score(
-        perplexity=perplexity(nats.sum() / text.num_events.sum()),
-        perplexity_interval=_perplexities(ratio_interval(nats, text.num_events)),
+        perplexity=perplexity(nats.sum() / text.num_targets.sum()),
+        perplexity_interval=_perplexities(ratio_interval(nats, text.num_targets)),
         bits_per_character=None if bits is None else bits.sum() / text.num_characters.sum(),
         bits_per_character_interval=(
             None if bits is None else ratio_interval(bits, text.num_characters)
@@ -51,7 +51,7 @@ def score(text: HeldOutText, log_probabilities: Floats, spelling: SpellingModel 
     )
 
 
-def bits_of_events(
+def target_bits(
     text: HeldOutText, log_probabilities: Floats, spelling: SpellingModel | None
 ) -> Floats:
     """The bits that it takes to write each event down, an unknown word with its spelling.
@@ -88,7 +88,7 @@ def perplexity_ratio_interval(text: HeldOutText, logs: Floats, other_logs: Float
     Args:
         logs, other_logs: natural logarithm of the probability of each event under each model.
     """
-    return _perplexities(ratio_interval(text.by_document(other_logs - logs), text.num_events))
+    return _perplexities(ratio_interval(text.by_document(other_logs - logs), text.num_targets))
 
 
 def share_difference_interval(

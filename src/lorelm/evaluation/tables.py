@@ -1,4 +1,4 @@
-"""The figures of an evaluation in words, for a terminal and for a page alike."""
+"""The metrics of an evaluation in words, for a terminal and for a page alike."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,82 +12,82 @@ _NGRAMS: Final = {1: "tokens", 2: "pairs", 3: "triples"}
 
 
 @dataclass(frozen=True)
-class FiguresTable:
+class MetricsTable:
     """A table of texts; the first column names the rows."""
 
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
 
 
-def describe_text(figures: Metrics) -> str:
+def describe_text(metrics: Metrics) -> str:
     """What was foretold, in a line."""
     return (
-        f"{figures.text}: {figures.documents:,} documents, {figures.tokens:,} tokens, "
-        f"{figures.unknown_rate:.1%} of the words unknown "
-        f"({_interval(figures.unknown_rate_interval, '.1%')}); 95 % intervals in brackets"
+        f"{metrics.text}: {metrics.documents:,} documents, {metrics.tokens:,} tokens, "
+        f"{metrics.unknown_rate:.1%} of the words unknown "
+        f"({_interval(metrics.unknown_rate_interval, '.1%')}); 95 % intervals in brackets"
     )
 
 
-def foretelling_table(figures: Metrics) -> FiguresTable:
+def prediction_table(metrics: Metrics) -> MetricsTable:
     """The network, counting, and both together; beside each figure its 95 % interval."""
-    names = {"": f"network ({figures.precision})"}
-    if figures.ngram_order is not None and figures.mixture_weight is not None:
-        names["ngram_"] = f"n-gram model (order {figures.ngram_order})"
-        names["mixture_"] = f"mixture ({figures.mixture_weight:.0%} network)"
-    if figures.cache_perplexity is not None:
+    names = {"": f"network ({metrics.precision})"}
+    if metrics.ngram_order is not None and metrics.mixture_weight is not None:
+        names["ngram_"] = f"n-gram model (order {metrics.ngram_order})"
+        names["mixture_"] = f"mixture ({metrics.mixture_weight:.0%} network)"
+    if metrics.cache_perplexity is not None:
         names["cache_"] = "network with cache"
-    if figures.cache_mixture_perplexity is not None:
+    if metrics.cache_mixture_perplexity is not None:
         names["cache_mixture_"] = "mixture with cache"
-    return FiguresTable(
+    return MetricsTable(
         ("", "perplexity", "bits per character"),
         [
             (
                 name,
-                _with_interval(figures, f"{prefix}perplexity", ",.1f"),
-                _with_interval(figures, f"{prefix}bits_per_character", ".3f"),
+                _with_interval(metrics, f"{prefix}perplexity", ",.1f"),
+                _with_interval(metrics, f"{prefix}bits_per_character", ".3f"),
             )
             for prefix, name in names.items()
         ],
     )
 
 
-def describe_orders(figures: Metrics) -> str | None:
+def describe_orders(metrics: Metrics) -> str | None:
     """The n-gram models of all orders, in a line; None where they were not counted."""
-    if not figures.ngram_perplexities:
+    if not metrics.ngram_perplexities:
         return None
-    shown = ", ".join(f"{perplexity:,.1f}" for perplexity in figures.ngram_perplexities)
-    return f"n-gram models of order 1 to {len(figures.ngram_perplexities)}: perplexity {shown}"
+    shown = ", ".join(f"{perplexity:,.1f}" for perplexity in metrics.ngram_perplexities)
+    return f"n-gram models of order 1 to {len(metrics.ngram_perplexities)}: perplexity {shown}"
 
 
-def copies_table(figures: Metrics) -> FiguresTable | None:
+def copies_table(metrics: Metrics) -> MetricsTable | None:
     """How much the model copies, beside people; None where no samples were looked up."""
-    if figures.copied_share is None or figures.human_copied_share is None:
+    if metrics.copied_share is None or metrics.human_copied_share is None:
         return None
     rows: list[tuple[str, float | None, float | None]] = [
-        (f"tokens in spans of {length} or more", share, figures.human_copied_share[length])
-        for length, share in figures.copied_share.items()
+        (f"tokens in spans of {length} or more", share, metrics.human_copied_share[length])
+        for length, share in metrics.copied_share.items()
     ]
     rows.append(
-        ("whole lines, of all lines", figures.copied_lines_share, figures.human_copied_lines_share)
+        ("whole lines, of all lines", metrics.copied_lines_share, metrics.human_copied_lines_share)
     )
-    human_distinct = figures.human_distinct_share or {}
-    for n, share in (figures.distinct_share or {}).items():
+    human_distinct = metrics.human_distinct_share or {}
+    for n, share in (metrics.distinct_share or {}).items():
         rows.append((f"different among all ({_NGRAMS[n]})", share, human_distinct[n]))
     shown = [(name, _number(ours, ".1%"), _number(theirs, ".1%")) for name, ours, theirs in rows]
     longest = (
         "longest span, tokens",
-        _number(figures.longest_copy, ","),
-        _number(figures.human_longest_copy, ","),
+        _number(metrics.longest_copy, ","),
+        _number(metrics.human_longest_copy, ","),
     )
-    return FiguresTable(
-        ("copied from the training text", f"{figures.samples} samples", "text by people"),
-        [*shown[: len(figures.copied_share)], longest, *shown[len(figures.copied_share) :]],
+    return MetricsTable(
+        ("copied from the training text", f"{metrics.samples} samples", "text by people"),
+        [*shown[: len(metrics.copied_share)], longest, *shown[len(metrics.copied_share) :]],
     )
 
 
-def comparison_table(names: Sequence[str], models: Sequence[ComparedModel]) -> FiguresTable:
+def comparison_table(names: Sequence[str], models: Sequence[ComparedModel]) -> MetricsTable:
     """Models side by side, under the names that the user gave them."""
-    return FiguresTable(
+    return MetricsTable(
         ("", "perplexity", "unknown", "bits per character", "difference", "p"),
         [
             (
@@ -121,14 +121,14 @@ def comparison_notes(names: Sequence[str], models: Sequence[ComparedModel]) -> l
         notes.append("Their vocabularies differ: their perplexities do not compare.")
     if len(set(styles)) > 1:
         notes.append(
-            "Their tokenizers differ: one that throws characters away need not foretell them, so "
+            "Their tokenizers differ: one that drops characters need not predict them, so "
             "its bits are of another, easier text. No model is called better across tokenizers."
         )
     for name, model in zip(names, models, strict=True):
         if model.num_seen_documents:
             notes.append(
                 f"{model.num_seen_documents:,} of the documents stand in the training text of "
-                f"{name}, whose figures they flatter."
+                f"{name}, whose metrics they flatter."
             )
     return notes
 
@@ -142,8 +142,8 @@ def _verdict(first: str, name: str, difference: Difference) -> str:
     return f"{name} and {first} do not differ by more than chance."
 
 
-def _with_interval(figures: Metrics | Score, name: str, form: str) -> str:
-    value, interval = getattr(figures, name), getattr(figures, f"{name}_interval")
+def _with_interval(metrics: Metrics | Score, name: str, form: str) -> str:
+    value, interval = getattr(metrics, name), getattr(metrics, f"{name}_interval")
     return "–" if interval is None else f"{value:{form}} ({_interval(interval, form)})"
 
 

@@ -20,7 +20,7 @@ from lorelm.typing import Floats, Ids
 
 @dataclass(frozen=True, kw_only=True)
 class HeldOutText:
-    """A text as the events that a model is asked to foretell.
+    """A text as the events that a model is asked to predict.
 
     The events are every token and the `<eos>` of every document, in document order; a model
     carries its state from one document to the next, as in training, and foretells the first token
@@ -88,7 +88,7 @@ class HeldOutText:
         return len(self.documents)
 
     @cached_property
-    def num_events(self) -> Ids:
+    def num_targets(self) -> Ids:
         """The number of events of each document: its tokens and its `<eos>`."""
         return np.array([len(tokens) + 1 for tokens in self.documents])
 
@@ -127,7 +127,7 @@ class HeldOutText:
 
     def by_document(self, values: npt.NDArray[np.generic]) -> Floats:
         """The sum over each document of one value an event."""
-        starts = np.concatenate(([0], np.cumsum(self.num_events)[:-1]))
+        starts = np.concatenate(([0], np.cumsum(self.num_targets)[:-1]))
         sums: Floats = np.add.reduceat(np.asarray(values, dtype=np.float64), starts)
         return sums
 
@@ -137,7 +137,7 @@ class HeldOutText:
         return self.by_document(self.stream == UNK_ID), self.by_document(self.stream != EOS_ID)
 
 
-def require_foretold(stream: Ids, bundle: Bundle) -> None:
+def require_seen_tokens(stream: Ids, bundle: Bundle) -> None:
     """Refuses a text with events that an imported model never saw, which it holds impossible.
 
     Raises:

@@ -9,7 +9,7 @@ from lorelm.corpus.token_keys import line_break_key, token_keys
 from lorelm.corpus.tokenizer import Tokenizer
 from lorelm.corpus.vocabulary import EOS_ID, Vocabulary
 from lorelm.ngrams.fingerprints import FingerprintIndex
-from lorelm.ngrams.matches import TELLING_LENGTH, Span, longest_spans
+from lorelm.ngrams.matches import MIN_COPY_LENGTH, Span, longest_spans
 from lorelm.typing import Floats32, Keys
 
 
@@ -24,17 +24,17 @@ class TrainingTextIndex:
         self._vocabulary_keys = token_keys(vocabulary.words, tokenizer)
 
     def copied_spans(self, prompt_tokens: Sequence[str], ids: Sequence[int]) -> list[Span]:
-        """The spans of at least `TELLING_LENGTH` tokens that stand in the training text.
+        """The spans of at least `MIN_COPY_LENGTH` tokens that stand in the training text.
 
         Args:
             ids: what was generated behind the prompt.
         """
         generated_keys = self._vocabulary_keys[np.array(ids, dtype=np.int64)]
         keys = np.concatenate([token_keys(prompt_tokens, self._tokenizer), generated_keys])
-        if not self._fingerprints.may_hold_run(keys, TELLING_LENGTH):
+        if not self._fingerprints.may_hold_run(keys, MIN_COPY_LENGTH):
             return []
         matches = self._fingerprints.longest_matches(keys)
-        return longest_spans(matches, min_length=TELLING_LENGTH)
+        return longest_spans(matches, min_length=MIN_COPY_LENGTH)
 
     def forbid_copies(self, prompt_tokens: Sequence[str], *, novel_span: int) -> "CopyBan":
         """The rule that no `novel_span` tokens in a row of prompt and sample stand in the text."""

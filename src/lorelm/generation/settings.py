@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final, Self
 
 from lorelm.errors import Problem, SamplingError
 from lorelm.ngrams.fingerprints import WINDOW
-from lorelm.ngrams.matches import TELLING_LENGTH
+from lorelm.ngrams.matches import MIN_COPY_LENGTH
 from lorelm.parameters import Parameter, problems_of
 from lorelm.sampling import SamplingSettings
 
@@ -174,9 +174,9 @@ class GenerationSettings(SamplingSettings):
             max=50,
             also=0,
             metavar="N",
-            label=f"Novel only: no {TELLING_LENGTH} tokens in a row from the training text",
+            label=f"Novel only: no {MIN_COPY_LENGTH} tokens in a row from the training text",
             group="main",
-            checked_value=TELLING_LENGTH,
+            checked_value=MIN_COPY_LENGTH,
         ),
     ] = 0
     num_alternatives: Annotated[

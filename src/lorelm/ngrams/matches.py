@@ -8,7 +8,7 @@ import numpy as np
 
 from lorelm.typing import Bools, Ints
 
-TELLING_LENGTH: Final = 6
+MIN_COPY_LENGTH: Final = 6
 """The shortest span that is told to a reader and judged; shorter ones are mostly the language."""
 
 # By how many symbols all runs together are extended at once: a few long runs take wide steps. A

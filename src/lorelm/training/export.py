@@ -5,8 +5,8 @@ from lorelm.bundle.manifest import CorpusMetadata, Manifest, TrainingMetadata
 from lorelm.corpus.preparation import Corpus
 from lorelm.corpus.token_keys import document_keys
 from lorelm.errors import MissingExtraError
+from lorelm.evaluation.baseline import NgramBaseline
 from lorelm.evaluation.cache import tune_cache
-from lorelm.evaluation.mixture import CountedModel
 from lorelm.evaluation.perplexity import perplexity
 from lorelm.evaluation.spelling import SpellingModel
 from lorelm.ngrams.fingerprints import FingerprintIndex
@@ -30,7 +30,7 @@ def bundle_contents(
     kept: tuple[Precision, ...] = ("int8",) if is_small else PRECISIONS
     graphs = {precision: build_step_graph(weights, model.config, precision) for precision in kept}
     network = OnnxRuntime(graphs["int8"], model.config)
-    baseline = CountedModel.fit(corpus, network) if corpus.is_countable else None
+    baseline = NgramBaseline.fit(corpus, network) if corpus.is_countable else None
     manifest = Manifest(
         tokenizer=corpus.tokenizer.style,
         model=model.config,
@@ -65,7 +65,7 @@ def _copy_index(corpus: Corpus) -> FingerprintIndex:
     return FingerprintIndex.build(document_keys(corpus.train.documents, corpus.tokenizer))
 
 
-def _curves(trained: TrainedModel, corpus: Corpus, baseline: CountedModel | None) -> bytes | None:
+def _curves(trained: TrainedModel, corpus: Corpus, baseline: NgramBaseline | None) -> bytes | None:
     """Return the plot of the training metrics; None where Matplotlib is not installed."""
     try:
         from lorelm.evaluation.report.plots import render_curves

@@ -10,10 +10,10 @@ import torch
 from lorelm.corpus.preparation import Corpus, Part
 from lorelm.corpus.token_keys import document_keys
 from lorelm.errors import MissingExtraError
-from lorelm.evaluation.cache import MAX_EVENTS, tune_cache
+from lorelm.evaluation.baseline import fit_orders
+from lorelm.evaluation.cache import MAX_TARGETS, tune_cache
 from lorelm.evaluation.memorisation import TrainingText
-from lorelm.evaluation.mixture import fit_orders
-from lorelm.evaluation.perplexity import foretell
+from lorelm.evaluation.perplexity import predict
 from lorelm.evaluation.spelling import MAX_DOCUMENTS, SpellingModel
 from lorelm.ngrams.fingerprints import FingerprintIndex
 from lorelm.runtime.onnx_runtime import OnnxRuntime
@@ -143,7 +143,7 @@ class EvaluationSpeed:
             self.fixed_seconds
             + self.valid_token_seconds * num_valid
             + self.test_token_seconds * num_test
-            + self.tuning_seconds * min(num_valid, MAX_EVENTS)
+            + self.tuning_seconds * min(num_valid, MAX_TARGETS)
             + (self.counting_seconds if corpus.is_countable else 0)
         )
 
@@ -164,7 +164,7 @@ def measure_evaluation_speed(
     _render_curves()
     fixed += watch.lap()
     predicted = corpus.valid.stream[:_PREDICTED_TOKENS]
-    foretell(network, predicted)
+    predict(network, predicted)
     predicting = watch.lap() / len(predicted)
     tuned = corpus.valid.stream[:_TUNED_TOKENS]
     validation_loss(model, tuned)

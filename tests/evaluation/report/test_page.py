@@ -17,6 +17,7 @@ from lorelm.corpus.tokenizer import make_tokenizer
 from lorelm.corpus.vocabulary import Vocabulary
 from lorelm.errors import InputError
 from lorelm.evaluation.evaluate import EvaluationSettings, evaluate_bundle
+from lorelm.evaluation.findings import findings
 from lorelm.evaluation.measure import EvaluationResult
 from lorelm.evaluation.memorisation import TrainingText, WrittenText, find_copies
 from lorelm.evaluation.report.copied import excerpt, show_sample
@@ -24,7 +25,6 @@ from lorelm.evaluation.report.page import render_report, write_report
 from lorelm.evaluation.report.plots import render_plots
 from lorelm.evaluation.report.surprise import ShownDocument, hardest_and_easiest
 from lorelm.evaluation.text import HeldOutText
-from lorelm.evaluation.verdicts import verdicts
 from lorelm.ngrams.matches import covered
 from lorelm.typing import Floats
 
@@ -121,7 +121,7 @@ def logs_of_bits(*bits: float) -> Floats:
 def with_surprise(result: EvaluationResult, text: HeldOutText, logs: Floats) -> EvaluationResult:
     """A result in which a network gave another text these log probabilities."""
     network = replace(result.network, log_probabilities=logs)
-    return replace(result, text=text, network=network, event_bits=-logs / math.log(2))
+    return replace(result, text=text, network=network, target_bits=-logs / math.log(2))
 
 
 def words(document: ShownDocument) -> str:
@@ -131,7 +131,7 @@ def words(document: ShownDocument) -> str:
 def test_the_page_has_every_section(page: Page) -> None:
     assert page.all("h1")[0].text == "Evaluation of a model of tales.txt"
     assert [section.attributes["id"] for section in page.all("section")] == [
-        *("verdict", "foretelling", "copies", "curves", "calibration", "length", "documents"),
+        *("finding", "foretelling", "copies", "curves", "calibration", "length", "documents"),
         *("samples", "settings"),
     ]
     assert len(page.all("h2")) == 9
@@ -146,27 +146,27 @@ def test_the_page_says_what_was_judged_and_what_it_means(
     assert "the test part of tales.txt: 18 documents" in header
     assert "int8 weights" in header
     assert bundle.manifest.created_by in header
-    for sentence in verdicts(result.figures):
-        assert sentence in page.section("verdict").text
+    for sentence in findings(result.metrics):
+        assert sentence in page.section("finding").text
 
 
 def test_the_tables_hold_the_figures(page: Page, result: EvaluationResult) -> None:
-    figures = result.figures
+    metrics = result.metrics
     foretelling = page.section("foretelling").text
-    low, high = figures.perplexity_interval
+    low, high = metrics.perplexity_interval
     for value in (
-        f"{figures.perplexity:.1f} ({low:.1f} – {high:.1f})",
-        f"{figures.ngram_bits_per_character:.3f}",
-        f"{figures.mixture_perplexity:.1f}",
-        *(f"{perplexity:.1f}" for perplexity in figures.ngram_perplexities),
+        f"{metrics.perplexity:.1f} ({low:.1f} – {high:.1f})",
+        f"{metrics.ngram_bits_per_character:.3f}",
+        f"{metrics.mixture_perplexity:.1f}",
+        *(f"{perplexity:.1f}" for perplexity in metrics.ngram_perplexities),
     ):
         assert value in foretelling
     copies = page.section("copies").text
-    assert figures.copied_share is not None
-    assert figures.human_distinct_share is not None
-    for share in (*figures.copied_share.values(), *figures.human_distinct_share.values()):
+    assert metrics.copied_share is not None
+    assert metrics.human_distinct_share is not None
+    for share in (*metrics.copied_share.values(), *metrics.human_distinct_share.values()):
         assert f"{share:.1%}" in copies
-    assert f"{figures.longest_copy}" in copies
+    assert f"{metrics.longest_copy}" in copies
     assert "embedding size12" in page.section("settings").text
 
 
@@ -194,10 +194,10 @@ def test_every_event_of_the_extreme_documents_is_shown(
     page: Page, result: EvaluationResult
 ) -> None:
     surprises = -result.network.log_probabilities / math.log(2)
-    ends = np.cumsum(result.text.num_events)
+    ends = np.cumsum(result.text.num_targets)
     means = [events.mean() for events in np.split(surprises, ends[:-1])]
     hardest = int(np.argmax(means))
-    first = ends[hardest] - result.text.num_events[hardest]
+    first = ends[hardest] - result.text.num_targets[hardest]
     shown = [span for span in page.all("span") if "title" in span.attributes]
     for span, bits in zip(shown, surprises[first : ends[hardest]], strict=False):
         assert (span.attributes["title"] or "").endswith(f"{bits:.1f} bits")
@@ -459,9 +459,9 @@ def test_a_browser_shows_it_on_a_phone_and_asks_for_nothing(
 ) -> None:
     text = text_of("a b " + "x" * 300 + " a b", "a b a b a")
     wide_table = {"ngram_perplexity": 1e24, "ngram_perplexity_interval": (1e24, 1e25)}
-    figures = result.figures.model_copy(update=wide_table)
+    metrics = result.metrics.model_copy(update=wide_table)
     too_wide = with_surprise(result, text, np.full(len(text.stream), -1.0))
-    write_report(tmp_path / "report.html", bundle, replace(too_wide, figures=figures))
+    write_report(tmp_path / "report.html", bundle, replace(too_wide, metrics=metrics))
     address = (tmp_path / "report.html").as_uri()
     page = browser.new_page(
         viewport={"width": 380, "height": 800},

@@ -153,7 +153,7 @@ def test_one_epoch_can_be_drawn(bundle: Bundle) -> None:
 def test_calibration_shows_each_class_and_its_number_of_guesses() -> None:
     figure = draw_calibration(
         Calibration(
-            sureness=np.array([0.05, 0.34, 1.0]),
+            confidence=np.array([0.05, 0.34, 1.0]),
             right=np.array([0.1, 0.25, 1.0]),
             count=np.array([30.0, 1200.0, 1.0]),
             error=0.08,
@@ -229,8 +229,8 @@ def test_a_model_in_ruins_can_be_drawn(bundle: Bundle, result: EvaluationResult)
     ruined = replace(
         result.network, log_probabilities=np.full(len(result.text.stream), -1e4, np.float64)
     )
-    figures = result.figures.model_copy(update={"perplexity": math.inf})
-    images = render_plots(bundle, replace(result, network=ruined, figures=figures), "svg")
+    metrics = result.metrics.model_copy(update={"perplexity": math.inf})
+    images = render_plots(bundle, replace(result, network=ruined, metrics=metrics), "svg")
     assert images["document-length"].startswith(b"<?xml")
 
 

@@ -10,8 +10,8 @@ from flask.testing import FlaskClient
 from lorelm.bundle import Bundle
 from lorelm.corpus.readers import read_documents
 from lorelm.evaluation.evaluate import evaluate_bundle
-from lorelm.evaluation.tables import copies_table, foretelling_table
-from lorelm.evaluation.verdicts import verdicts
+from lorelm.evaluation.findings import findings
+from lorelm.evaluation.tables import copies_table, prediction_table
 from lorelm.server.app import create_app
 from lorelm.server.settings import ServerSettings
 
@@ -200,13 +200,13 @@ def test_the_model_page_shows_what_the_manifest_says(tiny_bundle: Path, tmp_path
     bundle = Bundle.load(path)
     (tmp_path / "other.txt").write_text("The fox sat by the mill.\nThe wren slept.\n")
     documents = read_documents(tmp_path / "other.txt")
-    figures = evaluate_bundle(bundle, documents=documents).figures
-    bundle.record_metrics(figures)
+    metrics = evaluate_bundle(bundle, documents=documents).metrics
+    bundle.record_metrics(metrics)
     client = create_app(ServerSettings(bundles=[path])).test_client()
     page = html.unescape(client.get("/model").get_data(as_text=True))
-    for verdict in verdicts(figures):
-        assert verdict in page
-    for table in (foretelling_table(figures), copies_table(figures)):
+    for finding in findings(metrics):
+        assert finding in page
+    for table in (prediction_table(metrics), copies_table(metrics)):
         assert table is not None
         for row in table.rows:
             for cell in row:

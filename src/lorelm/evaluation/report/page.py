@@ -1,4 +1,4 @@
-"""A page about a model: figures, plots, documents by their surprise, samples by their copies.
+"""A page about a model: metrics, plots, documents by their surprise, samples by their copies.
 
 The page is one file of HTML that needs nothing else: the plots are in it, and no script is.
 """
@@ -15,6 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from lorelm.bundle import Bundle
 from lorelm.bundle.manifest import CorpusMetadata, Manifest, Metrics, TrainingMetadata
 from lorelm.evaluation.calibration import Calibration
+from lorelm.evaluation.findings import findings
 from lorelm.evaluation.lengths import LengthClass, length_classes
 from lorelm.evaluation.measure import EvaluationResult
 from lorelm.evaluation.report.copied import SHORTEST_SPAN, shown_samples
@@ -22,12 +23,11 @@ from lorelm.evaluation.report.files import write_file
 from lorelm.evaluation.report.plots import render_plots
 from lorelm.evaluation.report.surprise import FEWEST_TOKENS, hardest_and_easiest, level_names
 from lorelm.evaluation.tables import (
-    FiguresTable,
+    MetricsTable,
     copies_table,
     describe_text,
-    foretelling_table,
+    prediction_table,
 )
-from lorelm.evaluation.verdicts import verdicts
 
 _DASH: Final = "–"
 
@@ -49,8 +49,8 @@ def render_report(bundle: Bundle, result: EvaluationResult) -> str:
     Raises:
         BundleError: the record of the training is damaged.
     """
-    figures, network = result.figures, result.network
-    hardest, easiest = hardest_and_easiest(result.text, result.event_bits)
+    metrics, network = result.metrics, result.network
+    hardest, easiest = hardest_and_easiest(result.text, result.target_bits)
     environment = Environment(
         loader=PackageLoader("lorelm.evaluation.report"),
         autoescape=True,
@@ -61,12 +61,12 @@ def render_report(bundle: Bundle, result: EvaluationResult) -> str:
     return environment.get_template("report.html").render(
         bundle_name=bundle.path.name,
         manifest=bundle.manifest,
-        figures=figures,
-        text=describe_text(figures),
-        verdicts=verdicts(figures),
-        foretelling=foretelling_table(figures),
-        orders=_orders_table(figures),
-        copies=copies_table(figures),
+        metrics=metrics,
+        text=describe_text(metrics),
+        findings=findings(metrics),
+        foretelling=prediction_table(metrics),
+        orders=_orders_table(metrics),
+        copies=copies_table(metrics),
         plots={
             name.replace("-", "_"): "data:image/svg+xml;base64," + base64.b64encode(image).decode()
             for name, image in render_plots(bundle, result, "svg").items()
@@ -83,30 +83,30 @@ def render_report(bundle: Bundle, result: EvaluationResult) -> str:
     )
 
 
-def _orders_table(figures: Metrics) -> FiguresTable | None:
+def _orders_table(metrics: Metrics) -> MetricsTable | None:
     """The n-gram models of each order; None where they were not counted."""
-    if not figures.ngram_perplexities:
+    if not metrics.ngram_perplexities:
         return None
-    perplexities = enumerate(figures.ngram_perplexities, start=1)
-    return FiguresTable(
+    perplexities = enumerate(metrics.ngram_perplexities, start=1)
+    return MetricsTable(
         ("order of the n-gram model", "perplexity"),
         [(f"{order}", f"{perplexity:,.1f}") for order, perplexity in perplexities],
     )
 
 
-def _calibration_table(calibration: Calibration) -> FiguresTable:
-    columns = (calibration.sureness, calibration.right, calibration.count)
-    return FiguresTable(
+def _calibration_table(calibration: Calibration) -> MetricsTable:
+    columns = (calibration.confidence, calibration.right, calibration.count)
+    return MetricsTable(
         ("how sure of the first guess", "came true", "guesses"),
         [
-            (f"{sureness:.0%}", f"{right:.0%}", f"{count:,.0f}")
-            for sureness, right, count in zip(*columns, strict=True)
+            (f"{confidence:.0%}", f"{right:.0%}", f"{count:,.0f}")
+            for confidence, right, count in zip(*columns, strict=True)
         ],
     )
 
 
-def _lengths_table(classes: Sequence[LengthClass]) -> FiguresTable:
-    return FiguresTable(
+def _lengths_table(classes: Sequence[LengthClass]) -> MetricsTable:
+    return MetricsTable(
         ("tokens", "documents", "perplexity", "95 %"),
         [
             (
@@ -120,8 +120,8 @@ def _lengths_table(classes: Sequence[LengthClass]) -> FiguresTable:
     )
 
 
-def _settings_table(manifest: Manifest) -> FiguresTable:
-    return FiguresTable(
+def _settings_table(manifest: Manifest) -> MetricsTable:
+    return MetricsTable(
         ("setting", "value"),
         [
             *_corpus_rows(manifest.corpus),

@@ -96,7 +96,7 @@ def render_plots(
     with _plain_style():
         figures = {CURVES: draw_curves(metrics)} if metrics else {}
         figures[CALIBRATION] = draw_calibration(result.calibration)
-        figures[DOCUMENT_LENGTH] = draw_document_length(classes, overall=result.figures.perplexity)
+        figures[DOCUMENT_LENGTH] = draw_document_length(classes, overall=result.metrics.perplexity)
         return {name: _image(figure, form) for name, figure in figures.items()}
 
 
@@ -154,17 +154,17 @@ def draw_curves(metrics: Sequence[Mapping[str, Any]]) -> Figure:
 def draw_calibration(calibration: Calibration) -> Figure:
     """How sure a model was of its first guesses against how many came true, and their number."""
     figure, right, counts = _points_over_bars(height=6.5)
-    sureness = calibration.sureness
+    confidence = calibration.confidence
     right.plot([0, 1], [0, 1], color=_QUIET, linestyle="--", label="as sure as it may be")
-    right.vlines(sureness, *wilson_interval(calibration.right, calibration.count), color=_FIRST)
+    right.vlines(confidence, *wilson_interval(calibration.right, calibration.count), color=_FIRST)
     # A share of 0 or 1 lies on the frame, which would cut the mark in half.
     look: dict[str, Any] = {"color": _FIRST, "clip_on": False}
-    right.plot(sureness, calibration.right, "o", label="network, with 95 % intervals", **look)
+    right.plot(confidence, calibration.right, "o", label="network, with 95 % intervals", **look)
     right.set_ylabel("share of first guesses that came true")
     right.set_ylim(0, 1)
     right.yaxis.set_major_formatter(PercentFormatter(xmax=1))
     _legend_above(right)
-    classes = np.minimum(np.floor(sureness * NUM_CLASSES), NUM_CLASSES - 1)
+    classes = np.minimum(np.floor(confidence * NUM_CLASSES), NUM_CLASSES - 1)
     centres = (classes + 0.5) / NUM_CLASSES
     _bars(counts, centres, calibration.count, width=0.8 / NUM_CLASSES)
     counts.set_ylabel("guesses")

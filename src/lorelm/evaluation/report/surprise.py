@@ -81,8 +81,8 @@ def hardest_and_easiest(
     Args:
         bits: what each event costs, unknown words with their spelling if that is known.
     """
-    bits_per_token = text.by_document(bits) / text.num_events
-    long_enough = np.flatnonzero(text.num_events > FEWEST_TOKENS)
+    bits_per_token = text.by_document(bits) / text.num_targets
+    long_enough = np.flatnonzero(text.num_targets > FEWEST_TOKENS)
     by_ease = long_enough[np.argsort(bits_per_token[long_enough], kind="stable")].tolist()
     easiest = by_ease[: min(_DOCUMENTS_AT_EACH_END, len(by_ease) // 2)]
     hardest = by_ease[len(easiest) :][-_DOCUMENTS_AT_EACH_END:][::-1]
@@ -95,7 +95,7 @@ def hardest_and_easiest(
 def _shown_document(text: HeldOutText, bits: Floats, place: int) -> ShownDocument:
     num_tokens = len(text.documents[place])
     is_whole = num_tokens <= _MOST_TOKENS
-    start = int(text.num_events[:place].sum())
+    start = int(text.num_targets[:place].sum())
     return ShownDocument(
         tokens=[
             _shown_token(text, place, i, float(bits[start + i]))

@@ -5,8 +5,8 @@ from contextlib import ExitStack
 from flask import Blueprint, Response, render_template, request
 
 from lorelm.errors import SamplingError, UnavailableError
-from lorelm.evaluation.tables import copies_table, describe_text, foretelling_table
-from lorelm.evaluation.verdicts import verdicts
+from lorelm.evaluation.findings import findings
+from lorelm.evaluation.tables import copies_table, describe_text, prediction_table
 from lorelm.history.record import Record
 from lorelm.server.errors import status_of
 from lorelm.server.generate import page_client, set_client_cookie, start_generation
@@ -48,16 +48,16 @@ def model_page() -> str:
     """Show the metrics of a model."""
     models = server_state().models
     served = models.find(request.args.get("name"))
-    figures = served.manifest.metrics
-    tables = [foretelling_table(figures), copies_table(figures)] if figures else []
+    metrics = served.manifest.metrics
+    tables = [prediction_table(metrics), copies_table(metrics)] if metrics else []
     return render_template(
         "model.html",
         served=served,
         models=models,
         manifest=served.manifest,
         tables=[table for table in tables if table is not None],
-        verdicts=verdicts(figures) if figures else [],
-        text=describe_text(figures) if figures else "",
+        findings=findings(metrics) if metrics else [],
+        text=describe_text(metrics) if metrics else "",
     )
 
 

@@ -1,11 +1,11 @@
 import pytest
 
 from lorelm.bundle.manifest import Metrics
-from lorelm.evaluation.tables import copies_table, describe_orders, describe_text, foretelling_table
-from lorelm.evaluation.verdicts import verdicts
+from lorelm.evaluation.findings import findings
+from lorelm.evaluation.tables import copies_table, describe_orders, describe_text, prediction_table
 
 
-def figures(**others: object) -> Metrics:
+def metrics(**others: object) -> Metrics:
     return Metrics(
         **{
             "text": "tales",
@@ -24,7 +24,7 @@ def figures(**others: object) -> Metrics:
 
 
 def counted(ratio_interval: tuple[float, float]) -> Metrics:
-    return figures(
+    return metrics(
         ngram_order=3,
         ngram_perplexity=100.0,
         ngram_perplexity_interval=(90.0, 110.0),
@@ -38,7 +38,7 @@ def counted(ratio_interval: tuple[float, float]) -> Metrics:
 def copied(ours: float, human: float, excess: tuple[float, float]) -> Metrics:
     shares = {4: 0.3, 6: ours, 8: 0.0, 12: 0.0}
     distinct = {1: 0.3, 2: 0.6, 3: 0.9}
-    return figures(
+    return metrics(
         samples=100,
         sample_tokens=2000,
         copied_share=shares,
@@ -63,27 +63,27 @@ def copied(ours: float, human: float, excess: tuple[float, float]) -> Metrics:
             ),
             "Not better than counting: its perplexity is 25% above",
         ),
-        (figures(unknown_rate=0.2, bits_per_character=2.0), "20% of the words are unknown"),
+        (metrics(unknown_rate=0.2, bits_per_character=2.0), "20% of the words are unknown"),
         (copied(0.3, 0.01, (0.1, 0.4)), "It copies more than people do: 30.0% of its tokens"),
         (copied(0.02, 0.01, (-0.01, 0.03)), "It copies about as much as people do: 2.0% of its"),
         (copied(0.0, 0.01, (-0.02, -0.01)), "It copies less than people do: 0.0% of its tokens"),
-        (figures(seen_share=0.4), "The model was trained on this text: 40% of its tokens"),
+        (metrics(seen_share=0.4), "The model was trained on this text: 40% of its tokens"),
     ],
 )
 def test_each_question_has_a_plain_answer(of: Metrics, sentence: str) -> None:
-    [verdict] = verdicts(of)
-    assert verdict.startswith(sentence)
+    [finding] = findings(of)
+    assert finding.startswith(sentence)
 
 
 def test_what_was_not_measured_is_not_judged() -> None:
-    assert verdicts(figures()) == verdicts(figures(unknown_rate=0.2)) == []
-    assert copies_table(figures()) is None
-    [row] = foretelling_table(figures()).rows
+    assert findings(metrics()) == findings(metrics(unknown_rate=0.2)) == []
+    assert copies_table(metrics()) is None
+    [row] = prediction_table(metrics()).rows
     assert row == ("network (int8)", "80.0 (75.0 – 85.0)", "–")
 
 
 def test_the_tables_hold_the_figures() -> None:
-    assert [row[0] for row in foretelling_table(counted((0.7, 0.9))).rows] == [
+    assert [row[0] for row in prediction_table(counted((0.7, 0.9))).rows] == [
         "network (int8)",
         "n-gram model (order 3)",
         "mixture (70% network)",
@@ -99,24 +99,24 @@ def test_the_tables_hold_the_figures() -> None:
 
 @pytest.mark.parametrize("update", [{"sample_tokens": 100}, {"tokens": 100}])
 def test_too_little_text_is_not_judged_for_copies(update: dict[str, int]) -> None:
-    [verdict] = verdicts(copied(0.3, 0.0, (0.1, 0.4)).model_copy(update=update))
-    assert verdict.startswith("There is too little text to say whether it copies")
+    [finding] = findings(copied(0.3, 0.0, (0.1, 0.4)).model_copy(update=update))
+    assert finding.startswith("There is too little text to say whether it copies")
 
 
 def test_whole_lines_of_people_that_the_split_keeps_out_are_explained() -> None:
     both = copied(0.02, 0.01, (-0.01, 0.03)).model_copy(
         update={"copied_lines_share": 0.1, "human_copied_lines_share": 0.0}
     )
-    assert verdicts(both)[-1].startswith("No whole line of the text by people")
+    assert findings(both)[-1].startswith("No whole line of the text by people")
 
 
 def test_the_orders_stand_in_a_line() -> None:
-    assert describe_orders(figures()) is None
-    shown = describe_orders(figures(ngram_perplexities=(1150.49, 85.9, 82.5)))
+    assert describe_orders(metrics()) is None
+    shown = describe_orders(metrics(ngram_perplexities=(1150.49, 85.9, 82.5)))
     assert shown == "n-gram models of order 1 to 3: perplexity 1,150.5, 85.9, 82.5"
 
 
 def test_the_text_is_described_in_a_line() -> None:
-    assert describe_text(figures()).startswith(
+    assert describe_text(metrics()).startswith(
         "tales: 1,200 documents, 30,000 tokens, 5.0% of the words unknown (4.0% – 6.0%)"
     )

@@ -10,14 +10,14 @@ from lorelm.bundle import Bundle
 from lorelm.bundle.manifest import CacheMetadata, NGramMetadata
 from lorelm.corpus.preparation import Corpus
 from lorelm.corpus.vocabulary import EOS_ID
-from lorelm.evaluation.perplexity import foretell
+from lorelm.evaluation.perplexity import predict
 from lorelm.ngrams.kneser_ney import MAX_ORDER, KneserNey
 from lorelm.runtime.base import Runtime
 from lorelm.typing import Floats, Ids
 
 
 @dataclass(frozen=True, kw_only=True)
-class CountedModel:
+class NgramBaseline:
     """The n-gram model that stands beside a network: same training part, ids and events.
 
     Attributes:
@@ -40,7 +40,7 @@ class CountedModel:
         valid = corpus.valid.stream
         logs = [ngram_log_probabilities(model, valid) for model in by_order]
         best = max(range(len(logs)), key=lambda n: logs[n].sum())
-        weight = best_weight(foretell(network, valid).log_probabilities, logs[best])
+        weight = best_weight(predict(network, valid).log_probabilities, logs[best])
         return cls(model=by_order[best], mixture_weight=weight, by_order=by_order)
 
     @classmethod

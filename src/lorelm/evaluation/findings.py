@@ -1,9 +1,9 @@
-"""What the figures mean, in plain sentences."""
+"""What the metrics mean, in plain sentences."""
 
 from typing import Final
 
 from lorelm.bundle.manifest import Metrics
-from lorelm.ngrams.matches import TELLING_LENGTH
+from lorelm.ngrams.matches import MIN_COPY_LENGTH
 
 # A few short documents ("No.") of any text stand in the training text all the same.
 _MANY_SEEN: Final = 0.05
@@ -13,27 +13,27 @@ _MANY_UNKNOWN: Final = 0.1
 _FEWEST_TOKENS: Final = 500
 
 
-def verdicts(figures: Metrics) -> list[str]:
+def findings(metrics: Metrics) -> list[str]:
     """A sentence on each question that was asked: better than counting, comparable, copying.
 
     On a text that the model was trained on there is none but that.
     """
-    if figures.seen_share is not None and figures.seen_share > _MANY_SEEN:
+    if metrics.seen_share is not None and metrics.seen_share > _MANY_SEEN:
         return [
-            f"The model was trained on this text: {figures.seen_share:.0%} of its tokens are in "
-            "documents of the training text. These figures flatter it; it is worth less."
+            f"The model was trained on this text: {metrics.seen_share:.0%} of its tokens are in "
+            "documents of the training text. These metrics flatter it; it is worth less."
         ]
     sentences = []
-    if figures.ngram_perplexity is not None:
-        sentences.append(_on_counting(figures, figures.ngram_perplexity))
-    if figures.unknown_rate > _MANY_UNKNOWN and figures.bits_per_character is not None:
+    if metrics.ngram_perplexity is not None:
+        sentences.append(_on_counting(metrics, metrics.ngram_perplexity))
+    if metrics.unknown_rate > _MANY_UNKNOWN and metrics.bits_per_character is not None:
         sentences.append(
-            f"{figures.unknown_rate:.0%} of the words are unknown and count as one easy token: to "
+            f"{metrics.unknown_rate:.0%} of the words are unknown and count as one easy token: to "
             "compare models, go by bits per character."
         )
-    if figures.copied_share is not None:
-        sentences.append(_on_copying(figures))
-    if figures.copied_lines_share and not figures.human_copied_lines_share:
+    if metrics.copied_share is not None:
+        sentences.append(_on_copying(metrics))
+    if metrics.copied_lines_share and not metrics.human_copied_lines_share:
         sentences.append(
             "No whole line of the text by people is a line of the training text; of a test part, "
             "the split sees to that."
@@ -41,10 +41,10 @@ def verdicts(figures: Metrics) -> list[str]:
     return sentences
 
 
-def _on_counting(figures: Metrics, ngram_perplexity: float) -> str:
-    ratio = figures.perplexity / ngram_perplexity
-    assert figures.ngram_ratio_interval is not None  # measured with the perplexity
-    low, high = figures.ngram_ratio_interval
+def _on_counting(metrics: Metrics, ngram_perplexity: float) -> str:
+    ratio = metrics.perplexity / ngram_perplexity
+    assert metrics.ngram_ratio_interval is not None  # measured with the perplexity
+    low, high = metrics.ngram_ratio_interval
     if high < 1:
         return (
             f"Better than counting: its perplexity is {1 - ratio:.0%} below the n-gram model's "
@@ -61,22 +61,24 @@ def _on_counting(figures: Metrics, ngram_perplexity: float) -> str:
     )
 
 
-def _on_copying(figures: Metrics) -> str:
-    assert figures.copied_share is not None
-    assert figures.human_copied_share is not None
-    assert figures.copied_excess_interval is not None
-    share, human = (of[TELLING_LENGTH] for of in (figures.copied_share, figures.human_copied_share))
-    if min(figures.sample_tokens, figures.tokens) < _FEWEST_TOKENS:
+def _on_copying(metrics: Metrics) -> str:
+    assert metrics.copied_share is not None
+    assert metrics.human_copied_share is not None
+    assert metrics.copied_excess_interval is not None
+    share, human = (
+        of[MIN_COPY_LENGTH] for of in (metrics.copied_share, metrics.human_copied_share)
+    )
+    if min(metrics.sample_tokens, metrics.tokens) < _FEWEST_TOKENS:
         return "There is too little text to say whether it copies more than people do."
-    low, high = figures.copied_excess_interval[TELLING_LENGTH]
+    low, high = metrics.copied_excess_interval[MIN_COPY_LENGTH]
     measured = (
-        f"{share:.1%} of its tokens are in spans of {TELLING_LENGTH} or more from the training "
+        f"{share:.1%} of its tokens are in spans of {MIN_COPY_LENGTH} or more from the training "
         f"text, {human:.1%} of the text by people"
     )
     if low > 0:
         return (
             f"It copies more than people do: {measured}; its longest copy has "
-            f"{figures.longest_copy} tokens. --novel-span {TELLING_LENGTH} forbids it."
+            f"{metrics.longest_copy} tokens. --novel-span {MIN_COPY_LENGTH} forbids it."
         )
     if high < 0:
         return f"It copies less than people do: {measured}."

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from lorelm.bundle import Bundle
 from lorelm.corpus.preparation import Corpus
-from lorelm.evaluation.mixture import CountedModel, best_weight, mixed, ngram_log_probabilities
+from lorelm.evaluation.baseline import NgramBaseline, best_weight, mixed, ngram_log_probabilities
 
 probabilities = st.lists(
     st.tuples(st.floats(1e-6, 1), st.floats(1e-6, 1)), min_size=1, max_size=40
@@ -29,8 +29,8 @@ def test_no_other_weight_is_better(logs: np.ndarray) -> None:
 
 def test_counted_again_it_is_the_model_of_the_training(bundle: Bundle, corpus: Corpus) -> None:
     assert bundle.manifest.ngram is not None
-    fitted = CountedModel.fit(corpus, bundle.runtime())
-    again = CountedModel.fit_as_recorded(corpus, bundle.manifest.ngram)
+    fitted = NgramBaseline.fit(corpus, bundle.runtime())
+    again = NgramBaseline.fit_as_recorded(corpus, bundle.manifest.ngram)
     assert fitted.facts == again.facts == bundle.manifest.ngram
     stream = corpus.test.stream
     assert np.array_equal(fitted.log_probabilities(stream), again.log_probabilities(stream))
@@ -40,13 +40,13 @@ def test_counted_again_it_is_the_model_of_the_training(bundle: Bundle, corpus: C
 def test_the_order_is_the_one_that_foretells_the_validation_part_best(
     bundle: Bundle, corpus: Corpus
 ) -> None:
-    counted = CountedModel.fit(corpus, bundle.runtime())
+    counted = NgramBaseline.fit(corpus, bundle.runtime())
     sums = [ngram_log_probabilities(m, corpus.valid.stream).sum() for m in counted.by_order]
     assert counted.facts.order == int(np.argmax(sums)) + 1
 
 
 def test_every_event_is_foretold_the_first_from_an_end(bundle: Bundle, corpus: Corpus) -> None:
-    counted = CountedModel.fit(corpus, bundle.runtime())
+    counted = NgramBaseline.fit(corpus, bundle.runtime())
     stream = corpus.test.stream
     logs = counted.log_probabilities(stream)
     assert len(logs) == len(stream)
