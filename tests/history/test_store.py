@@ -13,6 +13,7 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from tests.errors import raises_code
 
 from lorelm.errors import HistoryError, InputError, UnwritableRecordError
 from lorelm.history import database
@@ -95,7 +96,7 @@ def test_a_page_begins_where_a_deleted_record_stood(
     gone = many[13]
     assert store.delete([gone.id], browser=None) == 1
     assert store.find(before=gone.id) == many[12::-1]
-    with pytest.raises(InputError, match="no record 'bogus'"):
+    with raises_code(InputError, "history.no_record"):
         store.find(before="bogus")
 
 

@@ -131,7 +131,7 @@ def test_a_file_that_another_program_locks_is_waited_for(
     assert (writer.num_queued, writer.num_written, writer.num_lost) == (0, 10, 5)
     [outage, end] = said_by_the_writer(caplog)
     assert "database is locked" in outage
-    assert "5 records were lost meanwhile" in end
+    assert "5 records were dropped meanwhile" in end
 
 
 def test_a_full_disk_is_waited_for(

@@ -2,12 +2,12 @@
 
 ::
 
-    record.py      Record: one sample, and what it takes to make it again
-    database.py    opens a database by its URL, and brings its tables up to date
-    tables.py      the tables; migrations/ how they came to be
-    rows.py        records to rows and back, whatever characters are in them
+    record.py      Record: one sample, with everything needed to generate it again
+    database.py    open a database by its URL and migrate its tables
+    tables.py      the tables; migrations/ create and change them
+    rows.py        convert records to rows and back, with any characters
     store.py       HistoryStore: add, find, delete, prune, count
-    statistics.py  HistoryStats: what there is
-    writer.py      HistoryWriter: a thread that writes, so that nobody waits for a database
+    statistics.py  HistoryStats: counts of records
+    writer.py      HistoryWriter: a background thread that writes batches
     export.py      records as JSON and CSV
 """

@@ -1,4 +1,4 @@
-"""Opens the database of a history by its URL, and brings its tables up to date."""
+"""Open the database of a history by its URL, and migrate its tables."""
 
 import logging
 import os
@@ -21,20 +21,20 @@ from lorelm.history.tables import REVISIONS, VERSION_TABLE
 _EXAMPLES: Final = "sqlite:///history.db or postgresql+psycopg://USER@HOST/DATABASE"
 
 _LOCK_TIMEOUT_SECONDS: Final = 10.0
-"""How long a connection to SQLite waits for others that write."""
+"""Limit for waiting until other connections to SQLite have written."""
 
 _CONNECT_TIMEOUT_SECONDS: Final = 5
 
 ADVISORY_LOCK: Final = 0x4C6F72654C4D
-"""The number under which servers take turns at migrating one PostgreSQL database: b"LoreLM"."""
+"""Id of the PostgreSQL lock that lets one server at a time migrate: b"LoreLM"."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Database:
-    """An open database whose tables are up to date.
+    """An open database with current tables.
 
     Attributes:
-        place: where it is, for people: a path, or a URL without password.
+        place: its path, or its URL without password, to show to people.
     """
 
     engine: Engine
@@ -42,30 +42,30 @@ class Database:
 
 
 def open_database(address: str | None, *, create: bool) -> Database:
-    """Opens a database.
+    """Open a database.
 
     Args:
-        address: a URL, as :func:`parse_address` takes it.
-        create: whether to make the tables, and a file of SQLite, where there are none; what is to
-            be written into must be writable.
+        address: a URL as for :func:`parse_address`.
+        create: whether to create the tables, and the file of SQLite, if there are none; an existing
+            file must be writable.
 
     Raises:
-        HistoryURLError: the address is of no use.
-        HistoryError: the database cannot be opened, is of a later version of LoreLM, or, unless it
-            is to be made, is not there.
+        HistoryURLError: the address is invalid.
+        HistoryError: the database cannot be opened, is of a later version of LoreLM, or does not
+            exist and `create` is false.
         MissingExtraError: the driver for PostgreSQL is not installed.
     """
     url = parse_address(address)
     place = place_of(url)
     if url.get_backend_name() == "sqlite":
         path = Path(url.database or "")
-        _find_file(path, create=create)
+        _ensure_file(path, create=create)
         engine = _sqlite_engine(path.absolute())
     else:
         engine = _postgresql_engine(url)
     try:
-        with telling(f"the history in {place} cannot be opened"):
-            _bring_up_to_date(engine, place, create=create)
+        with wrap_database_errors(f"the history in {place} cannot be opened"):
+            _migrate_if_needed(engine, place, create=create)
     except BaseException:
         engine.dispose()
         raise
@@ -73,42 +73,46 @@ def open_database(address: str | None, *, create: bool) -> Database:
 
 
 def parse_address(address: str | None) -> URL:
-    """Reads what names a history.
+    """Parse the URL of a history.
 
     Args:
-        address: ``sqlite:///PATH`` or ``postgresql+psycopg://…``, as SQLAlchemy writes URLs; None
-            for a file in the user's data folder.
+        address: ``sqlite:///PATH`` or ``postgresql+psycopg://…``, as in SQLAlchemy; None for a file
+            in the user's data directory.
 
     Raises:
-        HistoryURLError: it is something else. It is not quoted, as there may be a password in it.
+        HistoryURLError: it is something else. The message does not quote it: it may contain a
+            password.
     """
     if address is None:
         address = default_url()
     if "://" not in address:
         raise HistoryURLError(
-            f"a history is named by a URL, not by a path: {_EXAMPLES} (sqlite:////… for a path "
-            "from the root)"
+            f"a history is named by a URL, not by a path: {_EXAMPLES} (sqlite:////… for an "
+            "absolute path)",
+            code="history.path",
         )
     try:
         url = make_url(address)
     except (ArgumentError, ValueError) as error:
         raise HistoryURLError(
-            f"the URL of the history cannot be read: write {_EXAMPLES}"
+            f"the URL of the history cannot be parsed: write {_EXAMPLES}"
         ) from error
     if url.drivername in ("sqlite", "sqlite+pysqlite"):
         return _checked_sqlite(url)
     if url.drivername in ("postgresql", "postgresql+psycopg"):
         return _checked_postgresql(url)
     raise HistoryURLError(
-        f"a history is kept in SQLite or PostgreSQL, not in {url.drivername}: write {_EXAMPLES}"
+        f"a history is stored in SQLite or PostgreSQL, not in {url.drivername}: write {_EXAMPLES}",
+        code="history.unsupported_database",
     )
 
 
 def _checked_sqlite(url: URL) -> URL:
     if url.host or url.query or url.database in (None, "", ":memory:"):
         raise HistoryURLError(
-            "the URL of the history names no file: write sqlite:///PATH (sqlite:////… for a path "
-            "from the root), and nothing after the path"
+            "the URL of the history names no file: write sqlite:///PATH (sqlite:////… for an "
+            "absolute path), and nothing after the path",
+            code="history.no_file",
         )
     assert url.database is not None
     return url.set(database=str(Path(url.database).expanduser()))
@@ -116,24 +120,22 @@ def _checked_sqlite(url: URL) -> URL:
 
 def _checked_postgresql(url: URL) -> URL:
     if "@" in (url.host or ""):
-        raise HistoryURLError("the password in the URL of the history has an @: write it as %40")
+        raise HistoryURLError(
+            "the password in the URL of the history contains an @: write it as %40",
+            code="history.unescaped_password",
+        )
     return url.set(drivername="postgresql+psycopg")
 
 
-def default_path() -> Path:
-    """The file of the history where none is named: in the user's data folder."""
+def default_url() -> str:
+    """Return the URL of the default file, in the user's data directory."""
     from platformdirs import user_data_path
 
-    return user_data_path("lorelm", appauthor=False) / "history.db"
-
-
-def default_url() -> str:
-    """The URL of that file."""
-    return f"sqlite:///{default_path()}"
+    return f"sqlite:///{user_data_path('lorelm', appauthor=False) / 'history.db'}"
 
 
 def place_of(url: URL) -> str:
-    """Where a database is, for people to read."""
+    """Return the path of a database, or its URL without password."""
     if url.get_backend_name() == "sqlite":
         return str(url.database)
     return URL.create(
@@ -142,63 +144,76 @@ def place_of(url: URL) -> str:
 
 
 @contextmanager
-def telling(what: str) -> Iterator[None]:
-    """Turns errors of a database into a :class:`HistoryError` in one line: `what`, and why."""
+def wrap_database_errors(failure: str) -> Iterator[None]:
+    """Turn errors of a database into a :class:`HistoryError`: the failure, and its reason."""
     try:
         yield
     except SQLAlchemyError as error:
-        raise HistoryError(f"{what}: {_reason(error)}") from error
+        raise HistoryError(f"{failure}: {_reason(error)}") from error
 
 
 def _reason(error: SQLAlchemyError) -> str:
-    said = str(error.orig) if isinstance(error, DBAPIError) else str(error)
-    reason = " ".join(said.split())
+    message = str(error.orig) if isinstance(error, DBAPIError) else str(error)
+    reason = " ".join(message.split())
     for sign, advice in (
-        ("file is not a database", "it is something else; name another file"),
+        ("file is not a database", "it has another format; name another file"),
         ("malformed", "it is damaged; restore a copy, or name another file"),
         ("database is locked", "another program is writing there; try again"),
-        ("readonly database", "there is no right to write there; name another file"),
-        ("unable to open", "see whether the file is there, and it and its folder may be written"),
-        ("is full", "make room on the disk"),
-        ("password authentication", "see to the user and the password in the URL"),
-        ("onnection refused", "see to host and port in the URL"),
-        ("permission denied", "give the user of the URL the right, or name another database"),
+        ("readonly database", "you have no permission to write it; name another file"),
+        (
+            "unable to open",
+            "check that the file exists, and that it and its directory are writable",
+        ),
+        ("is full", "free some space on the disk"),
+        ("password authentication", "check the user and the password in the URL"),
+        ("onnection refused", "check host and port in the URL"),
+        (
+            "permission denied",
+            "grant the permission to the user of the URL, or name another database",
+        ),
     ):
         if sign in reason:
             return f"{reason} ({advice})"
     return reason
 
 
-def _find_file(path: Path, *, create: bool) -> None:
-    """Sees to it that there is a file, which only its owner can read: prompts are private."""
+def _ensure_file(path: Path, *, create: bool) -> None:
+    """Create the file if needed, readable by its owner only, as prompts are private."""
     if path.exists():
         if not path.is_file():
-            raise HistoryError(f"the history in {path} cannot be opened: it is not a file")
+            raise HistoryError(
+                f"the history in {path} cannot be opened: it is not a file",
+                code="history.not_a_file",
+            )
         if create and not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
             raise HistoryError(
-                f"the history in {path} cannot be opened: there is no right to write into the file "
-                "and its folder (name another file)"
+                f"the history in {path} cannot be opened: you have no permission to write the file "
+                "and its directory (name another file)",
+                code="history.read_only",
             )
         return
     if not create:
-        raise _no_history(str(path))
+        raise _missing(str(path))
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # Not exclusively: another server may make it at the same moment.
+        # Without O_EXCL: another server may create it at the same moment.
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
     except OSError as error:
         raise HistoryError(
-            f"the history in {path} cannot be made: {error.strerror or error} (name another file)"
+            f"the history in {path} cannot be created: {error.strerror or error} (name another "
+            "file)"
         ) from error
 
 
-def _no_history(place: str) -> HistoryError:
-    return HistoryError(f"there is no history in {place} yet: lorelm serve begins one")
+def _missing(place: str) -> HistoryError:
+    return HistoryError(
+        f"there is no history in {place} yet: lorelm serve begins one", code="history.missing"
+    )
 
 
 def _sqlite_engine(path: Path) -> Engine:
     def connect() -> sqlite3.Connection:
-        # A file that is taken away while the server runs must not become an empty one.
+        # mode=rw: a file that is removed while the server runs must not become an empty one.
         return sqlite3.connect(
             f"file:{quote(str(path), safe='')}?mode=rw",
             uri=True,
@@ -211,13 +226,13 @@ def _sqlite_engine(path: Path) -> Engine:
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, record: Any) -> None:
         record.info["file"] = _file_at(path)
-        connection.isolation_level = None  # the driver would begin transactions when it likes
-        connection.execute("PRAGMA synchronous=NORMAL")  # with WAL; FULL waits for the disk
-        connection.execute("PRAGMA secure_delete=ON")  # what a person deletes is to be gone
+        connection.isolation_level = None  # we begin transactions, not the driver
+        connection.execute("PRAGMA synchronous=NORMAL")  # safe with WAL; FULL would sync each time
+        connection.execute("PRAGMA secure_delete=ON")  # overwrite deleted texts
 
     @event.listens_for(engine, "checkout")
-    def look(_connection: Any, record: Any, _proxy: object) -> None:
-        if record.info["file"] != _file_at(path):  # what it writes would be lost with the old file
+    def check_file(_connection: Any, record: Any, _proxy: object) -> None:
+        if record.info["file"] != _file_at(path):  # the file was replaced: connect to the new one
             raise DisconnectionError
 
     @event.listens_for(engine, "begin")
@@ -229,25 +244,25 @@ def _sqlite_engine(path: Path) -> Engine:
 
 
 def _file_at(path: Path) -> tuple[int, int] | None:
-    """Which file lies there, whatever it is called; None where there is none."""
+    """Return the device and inode of a path; None if it does not exist."""
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError:
         return None
-    return found.st_dev, found.st_ino
+    return status.st_dev, status.st_ino
 
 
 def _postgresql_engine(url: URL) -> Engine:
     settings = {
-        "client_encoding": "utf8",  # a server without an encoding would send bytes
+        "client_encoding": "utf8",  # with SQL_ASCII, psycopg would return bytes
         "connect_timeout": _CONNECT_TIMEOUT_SECONDS,
-        # A server that vanishes without a word is noticed after half a minute, not two hours.
+        # Notice a vanished server after half a minute instead of two hours.
         "keepalives_idle": 10,
         "keepalives_interval": 5,
         "keepalives_count": 4,
         "tcp_user_timeout": 30_000,
     }
-    # It complains of every pipeline that breaks, beside the error that it raises.
+    # psycopg also logs the errors that it raises.
     logging.getLogger("psycopg").setLevel(logging.ERROR)
     try:
         return create_engine(
@@ -259,14 +274,14 @@ def _postgresql_engine(url: URL) -> Engine:
         raise MissingExtraError("a history in PostgreSQL", "postgresql") from error
 
 
-def _bring_up_to_date(engine: Engine, place: str, *, create: bool) -> None:
+def _migrate_if_needed(engine: Engine, place: str, *, create: bool) -> None:
     with engine.connect() as connection:
         _check_encoding(connection, place)
         revision = _revision(connection, place)
     if revision == REVISIONS[-1]:
         return
     if revision is None and not create:
-        raise _no_history(place)
+        raise _missing(place)
     if engine.dialect.name == "sqlite":
         _use_write_ahead_log(engine)
     _migrate(engine)
@@ -278,32 +293,34 @@ def _check_encoding(connection: Connection, place: str) -> None:
     encoding = connection.execute(text("SHOW server_encoding")).scalar_one()
     if encoding != "UTF8":
         raise HistoryError(
-            f"the database {place} has the encoding {encoding}, which cannot hold all texts: make "
-            "one with createdb --encoding UTF8 --template template0"
+            f"the database {place} has the encoding {encoding}, which cannot store all texts: "
+            "create one with createdb --encoding UTF8 --template template0",
+            code="history.encoding",
         )
 
 
 def _revision(connection: Connection, place: str) -> str | None:
-    """Which migration the tables are at; None where there are none."""
+    """Return the last migration of the tables; None if there are no tables."""
     if not connection.dialect.has_table(connection, VERSION_TABLE):
         return None
     [version] = connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalars()  # noqa: S608
     if version not in REVISIONS:
         raise HistoryError(
-            f"the history in {place} was made by a later version of LoreLM: install that one, or "
-            "name another history"
+            f"the history in {place} was made by a later version of LoreLM: install that version, "
+            "or name another history",
+            code="history.later_version",
         )
     assert isinstance(version, str)
     return version
 
 
 def _use_write_ahead_log(engine: Engine) -> None:
-    """Lets people read while the server writes; the file remembers it."""
-    ends_at = time.monotonic() + _LOCK_TIMEOUT_SECONDS
+    """Allow reading while the server writes; the setting is stored in the file."""
+    deadline = time.monotonic() + _LOCK_TIMEOUT_SECONDS
     connection = engine.raw_connection()
     try:
-        while time.monotonic() < ends_at:
-            # Where two want it at once, one of them is refused without waiting for its turn.
+        while time.monotonic() < deadline:
+            # SQLite does not wait here when two connections try at the same time.
             with suppress(engine.dialect.loaded_dbapi.OperationalError):
                 connection.cursor().execute("PRAGMA journal_mode=WAL")
                 return
@@ -313,16 +330,16 @@ def _use_write_ahead_log(engine: Engine) -> None:
 
 
 def _migrate(engine: Engine) -> None:
-    """Applies the migrations that a database has not seen, all or none, one process at a time.
+    """Apply the missing migrations in one transaction, one process at a time.
 
-    Which those are Alembic sees under the lock: another process may have been quicker.
+    Alembic finds them under the lock, as another process may have been faster.
     """
     from alembic.command import upgrade
     from alembic.config import Config
 
     config = Config()
-    folder = str(Path(__file__).with_name("migrations"))
-    config.set_main_option("script_location", folder.replace("%", "%%"))
+    directory = str(Path(__file__).with_name("migrations"))
+    config.set_main_option("script_location", directory.replace("%", "%%"))
     with engine.execution_options(writes=True).begin() as connection:
         if connection.dialect.name != "sqlite":
             connection.execute(text(f"SELECT pg_advisory_xact_lock({ADVISORY_LOCK})"))

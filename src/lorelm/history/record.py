@@ -1,4 +1,4 @@
-"""One sample, as the history keeps it: :class:`Record`."""
+"""A logged sample: :class:`Record`."""
 
 import itertools
 import secrets
@@ -16,26 +16,25 @@ _numbers: Final = itertools.count(secrets.randbelow(1 << 16))
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """One sample, and all that it takes to make it again.
+    """One sample, with everything needed to generate it again.
 
     Attributes:
-        created_at: when it was asked for, with a time zone; microseconds are kept.
-        browser: who asked, where it was a person on the page: a name without meaning, of 64
-            characters at most. None for programs.
-        source: what asked: "page", "api" or "openai".
-        model: the name under which the model was served.
-        fingerprint: that of the model's bundle.
-        has_mixture, has_cache: whether the network was mixed with the n-gram model, and whether it
+        created_at: time of the request, with a time zone, in microseconds.
+        browser: random id of the browser, at most 64 characters; None for programs.
+        source: "page", "api" or "openai".
+        model: the name of the model on the server.
+        fingerprint: of the model's bundle.
+        has_mixture, has_cache: whether the model was mixed with its n-gram model, and whether it
             had a neural cache.
-        prompt_ids: the prompt, where it was given in ids.
-        settings: those of the generation; what JSON can hold, with texts for keys.
-        seed: that of this sample, below 2**63.
+        prompt_ids: the prompt, if it was given as ids.
+        settings: of the generation, as a JSON object.
+        seed: of this sample, below 2**63.
         text: the continuation.
         finish_reason: "eos", "stop", "length", "timeout" or "cancelled".
         num_tokens: of the continuation.
         version: of LoreLM.
-        id: 32 hexadecimal digits. Made by :func:`new_id` where none is given, so that records in
-            the order of their ids are in the order in which they were asked for.
+        id: 32 hexadecimal digits; by default from :func:`new_id`. Ids sort in the order of the
+            requests.
     """
 
     created_at: datetime
@@ -64,13 +63,13 @@ class Record:
 
 
 def new_id(created_at: datetime) -> str:
-    """Makes a UUID of version 7 (RFC 9562), its time being `created_at` in microseconds.
+    """Return a UUID of version 7 (RFC 9562) with the time `created_at` in microseconds.
 
-    What comes after the time counts, so that the samples of one request, which have one time, keep
-    the order in which they came; the last 32 bits are random.
+    A counter follows the time, so that the samples of one request, which have the same time, keep
+    their order; the last 32 bits are random.
     """
     milliseconds, rest = divmod(microseconds_of(created_at), 1000)
-    # 12 bits for the part of a millisecond, rounded up so that the microseconds can be read again.
+    # 12 bits for the fraction of a millisecond, rounded up so that microseconds can be recovered.
     fraction = -(-rest * _FRACTIONS // 1000)
     number = next(_numbers) & 0x3FFF_FFFF
     high = milliseconds << 16 | 0x7000 | fraction
@@ -79,7 +78,7 @@ def new_id(created_at: datetime) -> str:
 
 
 def microseconds_in(record_id: str) -> int | None:
-    """The microseconds since 1970 in what :func:`new_id` has made; None in any other id."""
+    """Return the microseconds since 1970 in an id of :func:`new_id`; None for any other id."""
     try:
         high = int(record_id[:16], 16)
     except ValueError:
@@ -90,10 +89,10 @@ def microseconds_in(record_id: str) -> int | None:
 
 
 def microseconds_of(moment: datetime) -> int:
-    """The whole microseconds since 1970; `moment` has a time zone."""
+    """Return the microseconds since 1970 of a time with a time zone."""
     return (moment - _EPOCH) // _MICROSECOND
 
 
 def moment_of(microseconds: int) -> datetime:
-    """The moment, in UTC, so many microseconds after 1970."""
+    """Return the time in UTC from microseconds since 1970."""
     return _EPOCH + microseconds * _MICROSECOND

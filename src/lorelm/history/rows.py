@@ -1,8 +1,8 @@
-"""Records to rows and back.
+"""Convert records to rows and back.
 
-PostgreSQL keeps no NUL, and neither database a lone surrogate, which JSON can hold all the same.
-Such a character is written as U+001A and a private character that says which it was, and U+001A
-itself alike, so every text comes back as it was.
+PostgreSQL cannot store NUL, and neither database can store lone surrogates, which JSON allows. Such
+a character, and U+001A itself, is encoded as U+001A and a private-use character that stands for it,
+so that every text is read back unchanged.
 """
 
 import json
@@ -14,39 +14,39 @@ from typing import Any, Final
 
 from lorelm.history.record import Record, microseconds_of, moment_of
 
-_MARK: Final = "\x1a"
+_ESCAPE: Final = "\x1a"
 _PRIVATE: Final = 0x100000
-_UNWRITABLE: Final = re.compile("[\x00\x1a\ud800-\udfff]")
-_WRITTEN: Final = re.compile("\x1a(.)", re.DOTALL)
+_UNSTORABLE: Final = re.compile("[\x00\x1a\ud800-\udfff]")
+_ESCAPED: Final = re.compile("\x1a(.)", re.DOTALL)
 
 _RECORD_FIELDS: Final = tuple(field.name for field in fields(Record))
 
 
 def row_of(record: Record) -> dict[str, Any]:
-    """The row of a record.
+    """Return the row of a record.
 
     Raises:
-        TypeError, ValueError, AttributeError: a field has not the type that it should have.
+        TypeError, ValueError, AttributeError: a field has the wrong type.
     """
     return {
-        "id": writable(record.id),
+        "id": encode_text(record.id),
         "created_at": microseconds_of(record.created_at),
-        "browser": None if record.browser is None else writable(record.browser),
-        "source": writable(record.source),
-        "model": writable(record.model),
-        "fingerprint": writable(record.fingerprint),
+        "browser": None if record.browser is None else encode_text(record.browser),
+        "source": encode_text(record.source),
+        "model": encode_text(record.model),
+        "fingerprint": encode_text(record.fingerprint),
         "has_mixture": bool(record.has_mixture),
         "has_cache": bool(record.has_cache),
         "seed": index(record.seed),
-        "finish_reason": writable(record.finish_reason),
+        "finish_reason": encode_text(record.finish_reason),
         "num_tokens": index(record.num_tokens),
         "duration_seconds": float(record.duration_seconds),
-        "version": writable(record.version),
+        "version": encode_text(record.version),
         "settings": json.dumps(record.settings, allow_nan=False),
         "prompt_ids": _ids_text(record),
-        "prompt": writable(record.prompt),
-        "text": writable(record.text),
-        "searched": searched(record.prompt + record.text),
+        "prompt": encode_text(record.prompt),
+        "text": encode_text(record.text),
+        "searched": search_text(record.prompt + record.text),
     }
 
 
@@ -57,9 +57,9 @@ def _ids_text(record: Record) -> str | None:
 
 
 def record_of(row: Mapping[str, Any]) -> Record:
-    """The record of a row."""
+    """Return the record of a row."""
     values: dict[str, Any] = {
-        name: as_written(value) if isinstance(value, str) else value
+        name: decode_text(value) if isinstance(value, str) else value
         for name, value in row.items()
         if name in _RECORD_FIELDS
     }
@@ -69,16 +69,16 @@ def record_of(row: Mapping[str, Any]) -> Record:
     return Record(**values)
 
 
-def writable(text: str) -> str:
-    """A text as both databases can keep it; :func:`as_written` is the way back."""
-    return _UNWRITABLE.sub(lambda match: _MARK + chr(_PRIVATE + ord(match[0])), text)
+def encode_text(text: str) -> str:
+    """Encode a text so that both databases can store it; :func:`decode_text` reverses it."""
+    return _UNSTORABLE.sub(lambda match: _ESCAPE + chr(_PRIVATE + ord(match[0])), text)
 
 
-def as_written(text: str) -> str:
-    """What :func:`writable` was given."""
-    return _WRITTEN.sub(lambda match: chr(ord(match[1]) - _PRIVATE), text)
+def decode_text(text: str) -> str:
+    """Return the text that :func:`encode_text` has encoded."""
+    return _ESCAPED.sub(lambda match: chr(ord(match[1]) - _PRIVATE), text)
 
 
-def searched(text: str) -> str:
-    """A text, or what is looked for in one, so that upper and lower case are the same."""
-    return writable(text.casefold())
+def search_text(text: str) -> str:
+    """Fold the case of a text or of a search term, and encode it."""
+    return encode_text(text.casefold())

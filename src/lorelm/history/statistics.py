@@ -1,17 +1,24 @@
-"""How much a history holds: :class:`HistoryStats`."""
+"""What a history contains: :class:`HistoryStats`."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
-from typing import Final
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any, Final
 
-NUM_DAYS: Final = 30
+from sqlalchemy import BigInteger, Connection, cast, func, select, text
+
+from lorelm.history.record import microseconds_of, moment_of
+from lorelm.history.rows import decode_text
+from lorelm.history.tables import METADATA, RECORDS
+
+_NUM_DAYS: Final = 30
+_DAY_MICROSECONDS: Final = 24 * 60 * 60 * 1_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelStats:
-    """What one model has written."""
+    """What one model has generated."""
 
     model: str
     fingerprint: str
@@ -21,14 +28,14 @@ class ModelStats:
 
 @dataclass(frozen=True, kw_only=True)
 class HistoryStats:
-    """What a history holds.
+    """Counts of the records of a history.
 
     Attributes:
-        by_model: the most used first.
-        by_source, by_finish_reason: numbers of records, the greatest first.
-        by_day: numbers of records of the last 30 days, in UTC, the oldest day first.
-        first_at, last_at: when the oldest and the newest record was asked for; None without one.
-        mean_duration_seconds: of a sample; None without one.
+        by_model: in the order of the numbers of records, greatest first.
+        by_source, by_finish_reason: numbers of records, greatest first.
+        by_day: numbers of records of the last 30 days in UTC, oldest day first.
+        first_at, last_at: times of the oldest and the newest record; None if there is none.
+        mean_duration_seconds: of a sample; None if there is none.
         size_bytes: of the database on disk.
     """
 
@@ -44,60 +51,70 @@ class HistoryStats:
     size_bytes: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class Group:
-    """Records that have model, source and finish reason in common."""
-
-    model: str
-    fingerprint: str
-    source: str
-    finish_reason: str
-    num_records: int
-    num_tokens: int
-    duration_seconds: float
-
-
-def statistics_of(
-    groups: Sequence[Group],
-    *,
-    days: Mapping[date, int],
-    today: date,
-    first_at: datetime | None,
-    last_at: datetime | None,
-    size_bytes: int,
-) -> HistoryStats:
-    """Adds groups of records up."""
+def read_stats(connection: Connection) -> HistoryStats:
+    """Count the records of a database."""
+    keys = [RECORDS.c[name] for name in ("model", "fingerprint", "source", "finish_reason")]
+    query = select(
+        *keys,
+        func.count().label("num_records"),
+        cast(func.sum(RECORDS.c.num_tokens), BigInteger).label("num_tokens"),
+        func.sum(RECORDS.c.duration_seconds).label("duration_seconds"),
+        func.min(RECORDS.c.created_at).label("first"),
+        func.max(RECORDS.c.created_at).label("last"),
+    ).group_by(*keys)
+    groups = connection.execute(query).all()
     num_records = sum(group.num_records for group in groups)
     duration_seconds = sum(group.duration_seconds for group in groups)
-    last_days = [today - timedelta(days=NUM_DAYS - 1 - i) for i in range(NUM_DAYS)]
     return HistoryStats(
         num_records=num_records,
         num_tokens=sum(group.num_tokens for group in groups),
-        by_model=_models(groups),
-        by_source=_counted((group.source, group.num_records) for group in groups),
-        by_finish_reason=_counted((group.finish_reason, group.num_records) for group in groups),
-        by_day={day: days.get(day, 0) for day in last_days},
-        first_at=first_at,
-        last_at=last_at,
+        by_model=_model_stats(groups),
+        by_source=_totals((group.source, group.num_records) for group in groups),
+        by_finish_reason=_totals((group.finish_reason, group.num_records) for group in groups),
+        by_day=_records_by_day(connection),
+        first_at=moment_of(min(group.first for group in groups)) if groups else None,
+        last_at=moment_of(max(group.last for group in groups)) if groups else None,
         mean_duration_seconds=duration_seconds / num_records if num_records else None,
-        size_bytes=size_bytes,
+        size_bytes=_size_bytes(connection),
     )
 
 
-def _models(groups: Iterable[Group]) -> list[ModelStats]:
+def _model_stats(groups: Iterable[Any]) -> list[ModelStats]:
     records: Counter[tuple[str, str]] = Counter()
     tokens: Counter[tuple[str, str]] = Counter()
     for group in groups:
-        records[group.model, group.fingerprint] += group.num_records
-        tokens[group.model, group.fingerprint] += group.num_tokens
+        key = decode_text(group.model), decode_text(group.fingerprint)
+        records[key] += group.num_records
+        tokens[key] += group.num_tokens
     return [
         ModelStats(model=key[0], fingerprint=key[1], num_records=count, num_tokens=tokens[key])
         for key, count in records.most_common()
     ]
 
 
-def _counted(counts: Iterable[tuple[str, int]]) -> dict[str, int]:
-    total: Counter[str] = Counter()
+def _totals(counts: Iterable[tuple[str, int]]) -> dict[str, int]:
+    totals: Counter[str] = Counter()
     for name, count in counts:
-        total[name] += count
-    return dict(total.most_common())
+        totals[decode_text(name)] += count
+    return dict(totals.most_common())
+
+
+def _records_by_day(connection: Connection) -> dict[date, int]:
+    first = datetime.now(UTC).date() - timedelta(days=_NUM_DAYS - 1)
+    since = microseconds_of(datetime.combine(first, time(), UTC))
+    day = (RECORDS.c.created_at // _DAY_MICROSECONDS).label("day")
+    query = select(day, func.count()).where(RECORDS.c.created_at >= since).group_by(text("day"))
+    counts = {
+        moment_of(number * _DAY_MICROSECONDS).date(): count
+        for number, count in connection.execute(query)
+    }
+    days = (first + timedelta(days=i) for i in range(_NUM_DAYS))
+    return {day: counts.get(day, 0) for day in days}
+
+
+def _size_bytes(connection: Connection) -> int:
+    if connection.dialect.name == "sqlite":
+        size = "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()"
+        return int(connection.execute(text(size)).scalar_one())
+    sizes = [func.pg_total_relation_size(table.name) for table in METADATA.sorted_tables]
+    return sum(connection.execute(select(*sizes)).one())

@@ -1,6 +1,6 @@
-"""The tables of the history; the migrations bring a database to this form, and a test compares.
+"""The tables of the history; a test compares them with the result of the migrations.
 
-They may stand in a database that others use too, so their names say whose they are.
+Their names have a prefix, as the database may be shared with other programs.
 """
 
 from typing import Final
@@ -24,7 +24,7 @@ RECORDS: Final = Table(
     "history_records",
     METADATA,
     Column("id", String(64), primary_key=True),
-    # Microseconds since 1970: the same number, and the same arithmetic, in both databases.
+    # Microseconds since 1970: the same arithmetic in both databases.
     Column("created_at", BigInteger, nullable=False),
     Column("browser", String(64)),
     Column("source", Text, nullable=False),
@@ -37,12 +37,12 @@ RECORDS: Final = Table(
     Column("num_tokens", BigInteger, nullable=False),
     Column("duration_seconds", Double, nullable=False),
     Column("version", Text, nullable=False),
-    # JSON as text: jsonb refuses NUL and lone surrogates, and keeps no order.
+    # JSON as text: jsonb rejects NUL and lone surrogates, and keeps no order.
     Column("settings", Text, nullable=False),
     Column("prompt_ids", Text),
     Column("prompt", Text, nullable=False),
     Column("text", Text, nullable=False),
-    # Prompt and text with their case folded: neither SQLite nor every PostgreSQL can fold Ä.
+    # Prompt and text with case folded: neither SQLite nor every PostgreSQL can fold Ä.
     Column("searched", Text, nullable=False),
     Index("history_records_by_time", "created_at", "id"),
     Index("history_records_by_browser", "browser", "created_at", "id"),
@@ -58,4 +58,4 @@ KEYS: Final = Table(
 VERSION_TABLE: Final = "history_version"
 
 REVISIONS: Final = ("0001",)
-"""Of the migrations, in their order; the last one is that of the tables here."""
+"""The migrations in their order; the last one makes the tables above."""

@@ -1,7 +1,6 @@
-"""What Alembic runs: the migrations, in the transaction of the caller.
+"""Run the migrations in the transaction of the caller; Alembic executes this file.
 
-A new migration is a file in ``versions/`` and a number in ``tables.REVISIONS``; a test compares
-what the migrations make with the tables as they are written down.
+A new migration is a file in ``versions/`` and an entry in ``tables.REVISIONS``.
 """
 
 from alembic import context
