@@ -108,7 +108,7 @@ def test_pruning_asks_first(lorelm: Lorelm, url: str) -> None:
             assert len(store.find()) == 10
         ended = subprocess.run(command, input=answer, capture_output=True, text=True, check=False)
         assert ended.returncode == code, ended.stderr
-        assert f"Delete 5 records in {url.removeprefix('sqlite:///')} for ever?" in ended.stderr
+        assert f"Delete 5 records in {url.removeprefix('sqlite:///')} for good?" in ended.stderr
     assert "deleted 5 records" in ended.stderr
     assert "deleted 3 records" in lorelm("history", "prune", "--keep", "2", "--yes").stderr
     with HistoryStore(url) as store:
@@ -132,7 +132,7 @@ def test_pruning_makes_the_file_smaller(lorelm: Lorelm, url: str, tmp_path: Path
             2,
             "'soon' is not a time: write a number and m, h or d",
         ),
-        (["prune", "--older-than", "99999999d"], 2, "nothing so long ago"),
+        (["prune", "--older-than", "99999999d"], 2, "no date is that long ago"),
         (["prune", "--keep", str(2**63)], 2, "is not in the range"),
         (["list", "--limit", str(2**63)], 2, "is not in the range"),
         (["list", "--history", "history.db"], 2, "lorelm: a history is named by a URL"),

@@ -1,4 +1,4 @@
-"""``lorelm generate``: continues a prompt."""
+"""``lorelm generate``: continue a prompt."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ from lorelm.generation.settings import GenerationSettings
 _ENDINGS = {
     "eos": "the model ended the document",
     "length": "--max-len was reached",
-    "stop": "a --stop text came up",
+    "stop": "a --stop text was found",
 }
 
 
@@ -31,10 +31,10 @@ _ENDINGS = {
 def generate(
     *, bundle: str, prompt: str, mixture: bool, cache: bool, precision: Any, **flags: Any
 ) -> None:
-    """Continues PROMPT with the model in the folder BUNDLE.
+    """Continue PROMPT with the model in the folder BUNDLE.
 
     BUNDLE may be shakespeare, the embedded model, unless a folder of that name holds a model.
-    Without a prompt a new document is begun. The text goes to stdout, everything else to stderr.
+    Without a prompt, it begins a new document. The text goes to stdout, everything else to stderr.
     """
     settings = GenerationSettings(**flags)
     model = load(bundle, precision=precision, mixture=mixture, cache=cache)
@@ -45,10 +45,10 @@ def generate(
         if number:
             click.echo()
         click.echo(reply.prompt + sample.text)
-        click.echo(_how_it_ended(sample), err=True)
+        click.echo(_note(sample), err=True)
 
 
-def _how_it_ended(sample: Sample) -> str:
+def _note(sample: Sample) -> str:
     notes = [
         _ENDINGS[sample.finish_reason],
         f"{sample.num_tokens} tokens",

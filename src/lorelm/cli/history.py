@@ -1,4 +1,4 @@
-"""``lorelm history``: what was generated, by whom it may concern."""
+"""``lorelm history``: list, export, count and prune the generated texts."""
 
 import json
 import sys
@@ -27,24 +27,23 @@ _SHOWN_CHARACTERS: Final = 500
 
 
 def _count(at_least: int) -> click.IntRange:
-    """A number of records, within what databases count."""
+    """Number of records, within the range of a database's integers."""
     return click.IntRange(at_least, 10**9)
 
 
 @click.group()
 def history() -> None:
-    """Lists, exports, counts and prunes what was generated.
+    """List, export, count and prune the generated texts.
 
-    lorelm serve keeps each prompt and its continuations, for the person who asked and for whoever
-    runs it.
+    lorelm serve keeps each prompt and its continuations, for its client and for the operator.
     """
 
 
 _search_options: Final = (
     click.option(
-        "--search", metavar="TEXT", help="Only where this stands in prompt and continuation."
+        "--search", metavar="TEXT", help="Only records with this text in prompt or continuation."
     ),
-    click.option("--model", metavar="NAME", help="Only of the model served under this name."),
+    click.option("--model", metavar="NAME", help="Only records of this model."),
 )
 
 
@@ -57,9 +56,11 @@ def _search(command: Any) -> Any:
 @history.command("list")
 @history_option
 @_search
-@click.option("--limit", type=_count(1), default=20, show_default=True, help="So many at most.")
+@click.option(
+    "--limit", type=_count(1), default=20, show_default=True, help="Maximum number of records."
+)
 def list_records(*, history: str | None, limit: int, **wanted: Any) -> None:
-    """Prints the newest generations, the newest first."""
+    """Print the newest records, the newest first."""
     with _existing(history) as store:
         records = store.find(limit=limit, **wanted)
         if not records:
@@ -80,10 +81,10 @@ def list_records(*, history: str | None, limit: int, **wanted: Any) -> None:
     help="json is exact; csv is for spreadsheets.",
 )
 @click.option(
-    "--out", type=click.Path(path_type=Path), help="Write to this file, not to the terminal."
+    "--out", type=click.Path(path_type=Path), help="Write to this file instead of stdout."
 )
 def export(*, history: str | None, format_: str, out: Path | None, **wanted: Any) -> None:
-    """Writes generations with all that it takes to make them again, the newest first."""
+    """Write records with all that is needed to generate them again, the newest first."""
     from lorelm.history.export import FORMATS
 
     if out is not None:
@@ -93,7 +94,7 @@ def export(*, history: str | None, format_: str, out: Path | None, **wanted: Any
         if out is not None:
             _write_whole(out, chunks)
             return
-        for chunk in chunks:  # as bytes: neither file nor pipe is to depend on the terminal
+        for chunk in chunks:  # as bytes, which do not depend on the terminal's encoding
             sys.stdout.buffer.write(chunk.encode())
         sys.stdout.buffer.flush()
 
@@ -102,7 +103,7 @@ def export(*, history: str | None, format_: str, out: Path | None, **wanted: Any
 @history_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def stats(*, history: str | None, as_json: bool) -> None:
-    """Prints how much there is, of which model, from where, and since when."""
+    """Print the number of records by model, source and day."""
     with _existing(history) as store:
         found = store.stats()
         place = store.place
@@ -117,19 +118,19 @@ def stats(*, history: str | None, as_json: bool) -> None:
 
 @history.command()
 @history_option
-@click.option("--older-than", type=AGE, help="Delete what is older, such as 12h or 30d.")
-@click.option("--keep", type=_count(0), help="Delete all but the newest so many.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--older-than", type=AGE, help="Delete older records, such as 12h or 30d.")
+@click.option("--keep", type=_count(0), help="Delete all but this many of the newest records.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def prune(*, history: str | None, older_than: float | None, keep: int | None, yes: bool) -> None:
-    """Deletes generations for ever: those that --older-than or --keep names."""
+    """Delete the records that --older-than or --keep selects."""
     if older_than is None and keep is None:
-        raise click.UsageError("Say what is to go: --older-than, --keep or both.")
+        raise click.UsageError("Say what to delete: --older-than, --keep or both.")
     before = _moment_before(older_than)
     with _existing(history) as store:
         if not yes:
             num_records = store.num_to_prune(before, keep)
             click.confirm(
-                f"Delete {num_records:,} records in {store.place} for ever?", abort=True, err=True
+                f"Delete {num_records:,} records in {store.place} for good?", abort=True, err=True
             )
         num_deleted = store.prune(before, keep)
         click.echo(f"deleted {num_deleted:,} records", err=True)
@@ -149,25 +150,25 @@ def _moment_before(seconds: float | None) -> datetime | None:
     try:
         return datetime.now(UTC) - timedelta(seconds=seconds)
     except OverflowError as error:
-        raise click.UsageError("--older-than: there was nothing so long ago.") from error
+        raise click.UsageError("--older-than: no date is that long ago.") from error
 
 
 def _check_file(path: Path) -> None:
-    """Refuses a place where no file can be, before the database is asked.
+    """Check that a file can be written, before the database is opened.
 
     Raises:
-        InputError: it is a folder, or its folder cannot be one.
+        InputError: it is a directory, or in none.
     """
-    from lorelm.evaluation.report.files import check_file  # which brings what models need
+    from lorelm.evaluation.report.files import check_file  # imports what models need
 
     check_file(path, what="export")
 
 
 def _write_whole(path: Path, chunks: Iterable[str]) -> None:
-    """Writes a file that is in its place only when it is whole.
+    """Write a file atomically.
 
     Raises:
-        InputError: it cannot be written (an old file is as it was).
+        InputError: it cannot be written; an old file stays as it was.
     """
     with _replaced(path) as new, new.open("wb") as file:
         for chunk in chunks:
@@ -207,7 +208,7 @@ def _records_table(records: "Iterable[Record]") -> Table:
 
 
 def _shown(text: str) -> Text:
-    """A text on a few lines, with nothing in it that a terminal would obey: anybody wrote it."""
+    """Shorten a text and replace control characters: anybody may have written it."""
     words = " ".join(text.split())
     shown = words[:_SHOWN_CHARACTERS] + ("…" if len(words) > _SHOWN_CHARACTERS else "")
     return Text("".join(one if one.isprintable() else "\ufffd" for one in shown))

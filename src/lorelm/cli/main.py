@@ -1,4 +1,4 @@
-"""The command ``lorelm``: finds the subcommand, and turns errors into one line and an exit code."""
+"""The command ``lorelm``: run a subcommand, and turn errors into one line and an exit code."""
 
 import gc
 import importlib
@@ -13,20 +13,13 @@ from lorelm.errors import InputError, LoreLMError, TrainingStoppedError, WorkerL
 from lorelm.version import VERSION
 
 _COMMANDS: Final = (
-    "serve",
-    "generate",
-    "train",
-    "import",
-    "inspect",
-    "evaluate",
-    "compare",
-    "score",
-    "history",
+    *("serve", "generate", "train", "import", "inspect"),
+    *("evaluate", "compare", "score", "history"),
 )
 
 
 class _LazyGroup(click.Group):
-    """Imports a command's module when it is asked for, so that each loads only what it needs."""
+    """Group that imports a command when it is used, so that each loads only what it needs."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
@@ -46,7 +39,7 @@ class _LazyGroup(click.Group):
 )
 @click.version_option(VERSION, prog_name="lorelm")
 def lorelm() -> None:
-    """Trains a small language model on your own text and serves it.
+    """Train a small language model on your own text and serve it.
 
     \b
     lorelm serve                          a web page for the model that comes with LoreLM
@@ -58,18 +51,18 @@ def lorelm() -> None:
 
 
 def main() -> None:
-    """Runs the command line."""
+    """Run the command line."""
     run(lorelm)
 
 
 def run(command: click.Command) -> None:
-    """Runs a command with the arguments of this process.
+    """Run a command with the arguments of this process.
 
-    Exit codes: 0, all is well; 1, something on this machine is missing or in the way; 2, the
-    input is wrong; 130, Ctrl-C.
+    Exit codes: 0, success; 1, something is missing or in the way on this machine; 2, the input is
+    wrong; 130, Ctrl-C.
     """
     for stream in (sys.stdout, sys.stderr):
-        # A corpus may hold any character; a Windows console may not have it. Show what it has.
+        # A corpus may have characters that a Windows console lacks; replace them.
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]
     try:
         command.main(standalone_mode=False)
@@ -86,8 +79,8 @@ def run(command: click.Command) -> None:
         click.echo("lorelm: stopped", err=True)
         sys.exit(130)
     finally:
-        # Or Python, as it ends, looks for garbage among all that was imported: a second with
-        # PyTorch, which a time budget does not have.
+        # Skip the garbage collection at exit, which takes a second with PyTorch imported; a time
+        # budget has no such second.
         gc.freeze()
 
 

@@ -1,4 +1,4 @@
-"""``lorelm score``: how well a model foretells a text."""
+"""``lorelm score``: how well a model predicts a text."""
 
 import json
 from typing import Any
@@ -40,10 +40,10 @@ def score(
     precision: Any,
     **flags: Any,
 ) -> None:
-    """Prints tokens, perplexity and unknown rate of FILE under the model in BUNDLE.
+    """Print number of tokens, perplexity and unknown rate of FILE under the model in BUNDLE.
 
     BUNDLE may be shakespeare, the embedded model, unless a folder of that name holds a model.
-    The events counted are every token and the end of every document, in order.
+    The target tokens are every token and the end of every document, in order.
     """
     loaded = Bundle.load(bundle)
     documents = read_documents(file, take_reading_options(flags))
@@ -56,13 +56,13 @@ def score(
     if mixture:
         logs = NgramBaseline.of_bundle(loaded).mixed(logs, stream, cache=cache)
     result = StreamScore.of(logs, stream)
-    figures = {
+    scores = {
         "tokens": result.num_tokens,
         "perplexity": result.perplexity,
         "unknown_rate": result.unknown_rate,
     }
     if as_json:
-        click.echo(json.dumps(figures))
+        click.echo(json.dumps(scores))
         return
     click.echo(f"tokens        {result.num_tokens:,}")
     click.echo(f"perplexity    {result.perplexity:.2f}")

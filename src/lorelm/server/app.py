@@ -9,7 +9,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from lorelm.bundle import Bundle
 from lorelm.errors import LoreLMError
-from lorelm.server.api.docs import make_docs
+from lorelm.server.api.docs import docs
 from lorelm.server.api.views import api
 from lorelm.server.errors import error_response
 from lorelm.server.history.log import HistoryLog
@@ -66,7 +66,7 @@ def create_app(settings: ServerSettings) -> Flask:
         )
     state = _load_state(settings)
     set_state(app, state)
-    for blueprint in (pages, api, openai, tokenizing, operations, make_docs(state.models)):
+    for blueprint in (pages, api, openai, tokenizing, operations, docs):
         app.register_blueprint(blueprint)
     if state.history is not None:
         app.register_blueprint(history_pages)

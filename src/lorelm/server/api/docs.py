@@ -1,4 +1,7 @@
-"""What the APIs take and give: ``/openapi.json``, and ``/docs`` for people."""
+"""Description of the APIs: ``/openapi.json``, and ``/docs`` for people.
+
+Requests describe themselves (:mod:`lorelm.server.request_model`); answers are declared here.
+"""
 
 import re
 from dataclasses import dataclass
@@ -11,108 +14,74 @@ from pydantic import BaseModel, TypeAdapter
 from lorelm.generation.reply import Reply, Sample, Token
 from lorelm.server.api.requests import CheckRequest, GenerateRequest, ScoreRequest
 from lorelm.server.openai.requests import CompletionRequest, DetokenizeRequest, TokenizeRequest
-from lorelm.server.served_models import ServedModels
+from lorelm.server.state import server_state
 from lorelm.version import VERSION
 
 Json = dict[str, Any]
 
-_TEXT: Final[Json] = {"type": "string"}
-_WHOLE: Final[Json] = {"type": "integer"}
-_NUMBER: Final[Json] = {"type": "number"}
+docs = Blueprint("docs", __name__)
 
+_MODEL: Final = {"model": str, "fingerprint": str}
+_LIMITS: Final = {"max_len": int, "num_samples": int, "timeout_seconds": float}
+_LOGPROBS: Final = {
+    "tokens": [str],
+    "token_logprobs": [float],
+    "top_logprobs": [dict],
+    "text_offset": [int],
+}
+_CHOICE: Final = {
+    "index": int,
+    "text": str,
+    "logprobs": (_LOGPROBS, None),
+    "finish_reason": str,
+    "seed": int,
+}
+_USAGE: Final = {"prompt_tokens": int, "completion_tokens": int, "total_tokens": int}
 
-def _list(items: Json) -> Json:
-    return {"type": "array", "items": items}
-
-
-def _object(**properties: Json) -> Json:
-    return {"type": "object", "properties": properties, "required": list(properties)}
-
-
-def _or_null(schema: Json) -> Json:
-    return {"anyOf": [schema, {"type": "null"}]}
-
-
-def _reference(name: str) -> Json:
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
-_ORIGIN: Final = {"model": _TEXT, "fingerprint": _TEXT}
-
-_ANSWERS: Final[dict[str, Json]] = {
-    "GenerateReply": _object(
-        prompt=_TEXT, unknown_words=_list(_TEXT), samples=_list(_reference("Sample")), **_ORIGIN
-    ),
-    "ScoreReply": _object(
-        text=_TEXT,
-        unknown_words=_list(_TEXT),
-        log_probability=_NUMBER,
-        tokens=_list(_reference("Token")),
-        **_ORIGIN,
-    ),
-    "CheckReply": _object(
-        unknown_words=_list(_object(word=_TEXT, nearest=_list(_TEXT))),
-        num_unknown_words=_WHOLE,
-        **_ORIGIN,
-    ),
-    "ModelFacts": _object(
-        **_ORIGIN,
-        corpus=_or_null({"type": "object"}),
-        imported=_or_null({"type": "object"}),
-        tokenizer=_TEXT,
-        network={"type": "object"},
-        evaluation=_or_null({"type": "object"}),
-        figures=_or_null({"type": "object"}),
-        mixture={"type": "boolean"},
-        cache={"type": "boolean"},
-        can_forbid_copies={"type": "boolean"},
-        limits=_object(max_len=_WHOLE, num_samples=_WHOLE, timeout_seconds=_NUMBER),
-    ),
-    "Completion": _object(
-        id=_TEXT,
-        object={"const": "text_completion"},
-        created=_WHOLE,
-        model=_TEXT,
-        system_fingerprint=_TEXT,
-        choices=_list(
-            _object(
-                index=_WHOLE,
-                text=_TEXT,
-                logprobs=_or_null(
-                    _object(
-                        tokens=_list(_TEXT),
-                        token_logprobs=_list(_NUMBER),
-                        top_logprobs=_list(
-                            {"type": "object", "additionalProperties": {"type": "number"}}
-                        ),
-                        text_offset=_list(_WHOLE),
-                    )
-                ),
-                finish_reason={"enum": ["stop", "length"]},
-                seed=_WHOLE,
-            )
-        ),
-        usage=_object(prompt_tokens=_WHOLE, completion_tokens=_WHOLE, total_tokens=_WHOLE),
-    ),
-    "Model": _object(id=_TEXT, object={"const": "model"}, created=_WHOLE, owned_by=_TEXT),
-    "Models": _object(object={"const": "list"}, data=_list(_reference("Model"))),
-    "Ids": _object(tokens=_list(_WHOLE), count=_WHOLE),
-    "Text": _object(prompt=_TEXT),
-    "TokenizerInfo": _object(
-        tokenizer_class=_TEXT, vocab_size=_WHOLE, eos_token=_TEXT, unk_token=_TEXT
-    ),
-    "Status": _object(status=_TEXT),
-    "Error": _object(
-        error=_object(
-            message=_TEXT,
-            field=_or_null(_TEXT),
-            fields=_list(_object(field=_TEXT, message=_TEXT)),
-            code=_TEXT,
-        )
-    ),
-    "OpenAIError": _object(
-        error=_object(message=_TEXT, type=_TEXT, param=_or_null(_TEXT), code=_or_null(_TEXT))
-    ),
+# Types as _schema reads them; a text is the name of another schema.
+_ANSWERS: Final[dict[str, Any]] = {
+    "GenerateReply": {"prompt": str, "unknown_words": [str], "samples": ["Sample"], **_MODEL},
+    "ScoreReply": {
+        **{"text": str, "unknown_words": [str], "log_probability": float, "tokens": ["Token"]},
+        **_MODEL,
+    },
+    "CheckReply": {
+        "unknown_words": [{"word": str, "nearest": [str]}],
+        "num_unknown_words": int,
+        **_MODEL,
+    },
+    "ModelMetadata": {
+        **_MODEL,
+        **{"corpus": (dict, None), "imported": (dict, None), "tokenizer": str, "network": dict},
+        **{"evaluation": (dict, None), "figures": (dict, None)},
+        **{"mixture": bool, "cache": bool, "can_forbid_copies": bool, "limits": _LIMITS},
+    },
+    "Completion": {
+        **{"id": str, "object": str, "created": int, "model": str, "system_fingerprint": str},
+        **{"choices": [_CHOICE], "usage": _USAGE},
+    },
+    "Model": {"id": str, "object": str, "created": int, "owned_by": str},
+    "Models": {"object": str, "data": ["Model"]},
+    "Ids": {"tokens": [int], "count": int},
+    "Text": {"prompt": str},
+    "TokenizerInfo": {
+        "tokenizer_class": str,
+        "vocab_size": int,
+        "eos_token": str,
+        "unk_token": str,
+    },
+    "Status": {"status": str},
+    "Error": {
+        "error": {
+            "message": str,
+            "field": (str, None),
+            "fields": [{"field": str, "message": str}],
+            "code": str,
+        }
+    },
+    "OpenAIError": {
+        "error": {"message": str, "type": str, "param": (str, None), "code": (str, None)}
+    },
 }
 
 
@@ -122,8 +91,7 @@ class _Endpoint:
 
     Attributes:
         answer: the name of its schema; None for plain text.
-        error: the name of the schema of its errors.
-        is_of_model: whether it may be asked of a model by its name, in the query.
+        names_model: whether the query may name a model.
     """
 
     method: str
@@ -132,76 +100,61 @@ class _Endpoint:
     answer: str | None
     body: type[BaseModel] | None = None
     is_streamed: bool = False
-    error: str = "OpenAIError"
-    is_of_model: bool = False
+    names_model: bool = False
 
 
 _ENDPOINTS: Final = (
     _Endpoint(
-        *("post", "/api/generate", "Goes on with a prompt.", "GenerateReply", GenerateRequest),
-        is_streamed=True,
-        error="Error",
+        *("post", "/api/generate", "Continue a prompt.", "GenerateReply", GenerateRequest), True
+    ),
+    _Endpoint("post", "/api/score", "Score each token of a text.", "ScoreReply", ScoreRequest),
+    _Endpoint(
+        "post", "/api/check", "Find the unknown words of a text.", "CheckReply", CheckRequest
     ),
     _Endpoint(
-        *("post", "/api/score", "How likely the model holds each token of a text."),
-        *("ScoreReply", ScoreRequest),
-        error="Error",
+        *("get", "/api/model", "Describe the model and its metrics.", "ModelMetadata"),
+        names_model=True,
     ),
     _Endpoint(
-        *("post", "/api/check", "Which words of a text the model does not know."),
-        *("CheckReply", CheckRequest),
-        error="Error",
+        *("post", "/v1/completions", "Continue prompts, as OpenAI's legacy completions API."),
+        *("Completion", CompletionRequest, True),
     ),
+    _Endpoint("get", "/v1/models", "List the models.", "Models"),
+    _Endpoint("get", "/v1/models/{name}", "Describe a model.", "Model"),
+    _Endpoint("post", "/tokenize", "Turn a text into ids.", "Ids", TokenizeRequest),
+    _Endpoint("post", "/detokenize", "Turn ids into a text.", "Text", DetokenizeRequest),
     _Endpoint(
-        *("get", "/api/model", "What the model is, and what it is worth.", "ModelFacts"),
-        error="Error",
-        is_of_model=True,
+        *("get", "/tokenizer_info", "Describe the tokenizer.", "TokenizerInfo"), names_model=True
     ),
-    _Endpoint(
-        *("post", "/v1/completions", "The same as OpenAI's legacy completions API."),
-        *("Completion", CompletionRequest),
-        is_streamed=True,
-    ),
-    _Endpoint("get", "/v1/models", "The models that are served.", "Models"),
-    _Endpoint("get", "/v1/models/{name}", "One of them.", "Model"),
-    _Endpoint("post", "/tokenize", "The ids of a text.", "Ids", TokenizeRequest),
-    _Endpoint("post", "/detokenize", "The text of ids.", "Text", DetokenizeRequest),
-    _Endpoint(
-        *("get", "/tokenizer_info", "What cuts the text.", "TokenizerInfo"), is_of_model=True
-    ),
-    _Endpoint("get", "/healthz", "Whether the process lives.", "Status"),
-    _Endpoint("get", "/readyz", "Whether it takes requests.", "Status"),
-    _Endpoint("get", "/metrics", "What it has counted, for Prometheus.", None),
+    _Endpoint("get", "/healthz", "Tell whether the process is alive.", "Status"),
+    _Endpoint("get", "/readyz", "Tell whether it takes requests.", "Status"),
+    _Endpoint("get", "/metrics", "Metrics for Prometheus.", None),
 )
 
 
-def make_docs(models: ServedModels) -> Blueprint:
-    """The views that describe the others."""
-    docs = Blueprint("docs", __name__)
+@docs.get("/openapi.json")
+def openapi() -> Response:
+    """Answer with the OpenAPI document."""
+    return jsonify(openapi_document())
 
-    @docs.get("/openapi.json")
-    def openapi() -> Response:
-        return jsonify(openapi_document())
 
-    @docs.get("/docs")
-    def page() -> str:
-        return render_template("docs.html", document=openapi_document(), name=models.default.name)
-
-    return docs
+@docs.get("/docs")
+def docs_page() -> str:
+    """Answer with a page that shows the OpenAPI document."""
+    name = server_state().models.default.name
+    return render_template("docs.html", document=openapi_document(), name=name)
 
 
 @cache
 def openapi_document() -> Json:
-    """The OpenAPI document, version 3.1."""
-    schemas: Json = dict(_ANSWERS)
+    """Return the OpenAPI document, version 3.1."""
+    schemas = {name: _schema(answer) for name, answer in _ANSWERS.items()}
+    for kind in (Reply, Sample, Token, *(each.body for each in _ENDPOINTS if each.body)):
+        schemas |= _described(kind)
+    del schemas["Reply"]  # GenerateReply has its fields, and the model
     paths: dict[str, Json] = {}
-    for kind in (Reply, Sample, Token):
-        _add_schema(kind, schemas)
     for endpoint in _ENDPOINTS:
-        if endpoint.body is not None:
-            _add_schema(endpoint.body, schemas)
         paths.setdefault(endpoint.path, {})[endpoint.method] = _operation(endpoint)
-    del schemas["Reply"]  # what is answered says where it comes from, too
     return {
         "openapi": "3.1.0",
         "info": {
@@ -209,52 +162,68 @@ def openapi_document() -> Json:
             "version": VERSION,
             "description": "A small language model of a person's own text.",
         },
-        # Beside this document, below whatever path; without it, tools take the host's root.
+        # Relative to this document, so any path prefix works; tools default to the root.
         "servers": [{"url": "."}],
         "paths": paths,
         "components": {
             "schemas": schemas,
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
         },
-        "security": [{}, {"key": []}],  # where the server was started with one
+        "security": [{}, {"key": []}],  # if the server was started with a key
     }
 
 
-def _parameter(name: str, place: str) -> Json:
-    return {"name": name, "in": place, "required": place == "path", "schema": _TEXT}
+def _schema(kind: Any) -> Json:
+    """Return the JSON schema of a type: [kind] is a list, (kind, None) may be null."""
+    if isinstance(kind, str):
+        return {"$ref": f"#/components/schemas/{kind}"}
+    if isinstance(kind, list):
+        return {"type": "array", "items": _schema(kind[0])}
+    if isinstance(kind, tuple):
+        return {"anyOf": [_schema(kind[0]), {"type": "null"}]}
+    if isinstance(kind, dict):
+        properties = {name: _schema(each) for name, each in kind.items()}
+        return {"type": "object", "properties": properties, "required": list(properties)}
+    names = {str: "string", int: "integer", float: "number", bool: "boolean", dict: "object"}
+    return {"type": names[kind]}
 
 
-def _add_schema(kind: type, schemas: Json) -> None:
+def _described(kind: type) -> Json:
+    """Return the schemas of a dataclass or request, and of what it refers to, by their names."""
     schema = TypeAdapter(kind).json_schema(ref_template="#/components/schemas/{model}")
     found = {**schema.pop("$defs", {}), kind.__name__: schema}
     for each in found.values():
-        # What a docstring says below its first line is for who reads the code.
+        # The other lines of a docstring are for readers of the code.
         each["description"] = each.get("description", "").split("\n")[0]
-    schemas |= found
+    return found
 
 
 def _operation(endpoint: _Endpoint) -> Json:
-    text = {"text/plain": {"schema": _TEXT}}
-    content = (
-        {"application/json": {"schema": _reference(endpoint.answer)}} if endpoint.answer else text
-    )
+    answer = {"text/plain": {"schema": _schema(str)}}
+    if endpoint.answer:
+        answer = {"application/json": {"schema": _schema(endpoint.answer)}}
     if endpoint.is_streamed:
-        content["text/event-stream"] = {}
-    refusal = {"application/json": {"schema": _reference(endpoint.error)}}
+        answer["text/event-stream"] = {}
+    error = "Error" if endpoint.path.startswith("/api/") else "OpenAIError"
+    error_content = {"application/json": {"schema": _schema(error)}}
     operation: Json = {
         "summary": endpoint.summary,
         "operationId": re.sub(r"\W+", "_", f"{endpoint.method}{endpoint.path}").strip("_"),
         "responses": {
-            "200": {"description": "All is well.", "content": content},
-            "4XX": {"description": "It is refused, and why.", "content": refusal},
-            "503": {"description": "Not now: try again later.", "content": refusal},
+            "200": {"description": "Success.", "content": answer},
+            "4XX": {"description": "The request is wrong.", "content": error_content},
+            "503": {"description": "Unavailable: try again later.", "content": error_content},
         },
     }
     if endpoint.body is not None:
-        body = {"application/json": {"schema": _reference(endpoint.body.__name__)}}
+        body = {"application/json": {"schema": _schema(endpoint.body.__name__)}}
         operation["requestBody"] = {"required": True, "content": body}
     if "{name}" in endpoint.path:
         operation["parameters"] = [_parameter("name", "path")]
-    elif endpoint.is_of_model:
+    elif endpoint.names_model:
         operation["parameters"] = [_parameter("model", "query")]
     return operation
+
+
+def _parameter(name: str, place: str) -> Json:
+    return {"name": name, "in": place, "required": place == "path", "schema": _schema(str)}
