@@ -38,6 +38,20 @@ def test_a_table_worked_by_hand(lorelm: Lorelm, tmp_path: Path) -> None:
     assert "too small" in ended.stdout
 
 
+@pytest.mark.parametrize("name", ["valid", "test"])
+def test_a_held_out_file_is_inspected_as_it_would_be_trained(
+    lorelm: Lorelm, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "small.txt").write_text("\n".join(f"word{i} and" for i in range(30)))
+    (tmp_path / "held.txt").write_text("one two three\n" * 8)
+    ended = lorelm("inspect", "small.txt", f"--{name}", "held.txt")
+    rows = dict(re.findall(r"│ (.+?) +│ +([\d.,]+)", ended.stdout))
+    assert rows["documents"] == "38"
+    # Of the held-out words, the 24 of the file and every other word of three lines are unknown.
+    assert re.search(rf"once +│ +{2 + 27 + 1} +│ +{27 / 30:.1%}", ended.stdout)
+    assert f"small.txt, since --{name} alone was given." in ended.stderr
+
+
 def test_brackets_in_a_script_are_shown_as_they_are(lorelm: Lorelm, tmp_path: Path) -> None:
     rows = "".join(f"[/b] KING {i % 2},we said the words number {i} once more\n" for i in range(30))
     (tmp_path / "[play].csv").write_text("who,line\n" + rows)

@@ -11,7 +11,7 @@ from rich.text import Text
 from lorelm.cli.options import reading_options, take_reading_options
 from lorelm.cli.terminal import duration, echo_notes
 from lorelm.corpus import text_files
-from lorelm.corpus.documents import Documents
+from lorelm.corpus.documents import CorpusParts, Documents
 from lorelm.corpus.preparation import prepare_corpus
 from lorelm.corpus.readers import read_documents
 from lorelm.corpus.statistics import CorpusStatistics, corpus_statistics, verdict
@@ -31,20 +31,41 @@ from lorelm.training.recipe import BUILT_IN_RECIPES, Recipe
     help=f"What training would use: {', '.join(BUILT_IN_RECIPES)}, or a TOML file.",
 )
 @click.option("--tokenizer", help="Style of the tokenizer, in place of the recipe's.")
+@click.option("--valid", metavar="FILE", help="Validation part; without it, split off PATH.")
+@click.option("--test", metavar="FILE", help="Test part; without it, split off PATH.")
 @reading_options
-def inspect(path: str, recipe: str, tokenizer: str | None, **flags: Any) -> None:
+def inspect(
+    path: str,
+    recipe: str,
+    tokenizer: str | None,
+    valid: str | None,
+    test: str | None,
+    **flags: Any,
+) -> None:
     """Print what PATH holds, how long training would take, and whether it is enough text."""
     settings = Recipe.load(recipe, tokenizer=tokenizer)
-    documents = read_documents(path, take_reading_options(flags))
-    documents = _head_of_large(documents)
-    echo_notes(documents.notes)
+    options = take_reading_options(flags)
+    parts = CorpusParts(
+        **{
+            name: _head_of_large(read_documents(file, options))
+            for name, file in (("documents", path), ("valid", valid), ("test", test))
+            if file is not None
+        }
+    )
+    for documents in parts.all:
+        echo_notes(documents.notes)
+    echo_notes(parts.notes)
     statistics = corpus_statistics(
-        documents, make_tokenizer(settings.tokenizer), split_seed=settings.split_seed
+        parts.documents,
+        make_tokenizer(settings.tokenizer),
+        split_seed=settings.split_seed,
+        valid=parts.valid,
+        test=parts.test,
     )
     console = Console(highlight=False)
-    console.print(_table(documents.source, statistics, settings))
+    console.print(_table(parts.documents.source, statistics, settings))
     console.print(_cut_off_table(statistics, settings.min_frequency))
-    click.echo(f"Training with recipe {recipe}: {_training_time(documents, settings)}.")
+    click.echo(f"Training with recipe {recipe}: {_training_time(parts, settings)}.")
     click.echo(verdict(statistics))
 
 
@@ -96,7 +117,7 @@ def _cut_off_table(statistics: CorpusStatistics, min_frequency: int) -> Table:
     return table
 
 
-def _training_time(documents: Documents, recipe: Recipe) -> str:
+def _training_time(parts: CorpusParts, recipe: Recipe) -> str:
     try:
         from lorelm.training.device import resolve_device
         from lorelm.training.sizing import sized_to
@@ -108,10 +129,12 @@ def _training_time(documents: Documents, recipe: Recipe) -> str:
     device = resolve_device("auto")
     try:
         corpus = prepare_corpus(
-            documents,
+            parts.documents,
             tokenizer=make_tokenizer(recipe.tokenizer),
             min_frequency=recipe.min_frequency,
             split_seed=recipe.split_seed,
+            valid=parts.valid,
+            test=parts.test,
         )
         recipe = sized_to(recipe, len(corpus.train.stream))
         seconds = estimate_training_seconds(corpus, recipe, device=device)

@@ -119,6 +119,15 @@ class CorpusParts:
             return []
         return [None if part is None else part.file for part in self._named]
 
+    @property
+    def notes(self) -> list[str]:
+        """Which part is split off although the other one is not, in a sentence for the user."""
+        if len(self.given) != 1:
+            return []
+        name, flag = ("validation", "--test") if self.valid is None else ("test", "--valid")
+        source = self.documents.source
+        return [f"The {name} part is split off {source}, since {flag} alone was given."]
+
     def content_hash(self) -> str:
         """Return a hash of all texts that is quick to compute."""
         return fingerprint_of("" if part is None else part.content_hash() for part in self._named)

@@ -151,10 +151,7 @@ def prepare_corpus(
 def _notes(
     parts: CorpusParts, settings: EncodingSettings, encoded: EncodedCorpus, corpus: Corpus
 ) -> Sequence[str]:
-    notes = []
-    if len(parts.given) == 1:
-        name, flag = ("test", "--valid") if VALID in parts.given else ("validation", "--test")
-        notes.append(f"The {name} part is split off {corpus.source}, since {flag} alone was given.")
+    notes = parts.notes
     if encoded.num_left_out and parts.is_streamed:
         notes.append(
             f"{encoded.num_left_out:,} documents are left out: no word for the tokenizer, copies "
@@ -179,16 +176,28 @@ def _notes(
     return notes
 
 
-def split_parts(documents: Documents, *, split_seed: int) -> tuple[Documents, Documents, Documents]:
+def split_parts(
+    documents: Documents,
+    *,
+    split_seed: int,
+    valid: Documents | None = None,
+    test: Documents | None = None,
+) -> tuple[Documents, Documents, Documents]:
     """Split documents in memory into the training, validation and test part.
+
+    Args:
+        valid, test: as for :func:`prepare_corpus`.
 
     Raises:
         CorpusError: there are fewer than three different documents.
     """
-    assigned = list(assign_parts(documents, seed=split_seed))
+    given = CorpusParts(documents=documents, valid=valid, test=test).given
+    texts: dict[int | None, list[str]] = {}
+    for text, part in assign_parts(documents, seed=split_seed, given=given):
+        texts.setdefault(part, []).append(text)
     train, valid, test = (
-        replace(documents, texts=[text for text, part in assigned if part == wanted], speakers=())
-        for wanted in (TRAIN, VALID, TEST)
+        given.get(part) or replace(documents, texts=texts[part], speakers=())
+        for part in (TRAIN, VALID, TEST)
     )
     return train, valid, test
 

@@ -5,6 +5,7 @@ import statistics
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final
 
 from lorelm.corpus.documents import Documents
@@ -51,21 +52,24 @@ class CorpusStatistics:
 
 
 def corpus_statistics(
-    documents: Documents, tokenizer: Tokenizer, *, split_seed: int
+    documents: Documents,
+    tokenizer: Tokenizer,
+    *,
+    split_seed: int,
+    valid: Documents | None = None,
+    test: Documents | None = None,
 ) -> CorpusStatistics:
-    """Measure a corpus, split as training would split it.
+    """Measure a corpus, split as training would split it (:func:`prepare_corpus`).
 
     Raises:
         CorpusError: there are fewer than three different documents, or a part has no word for the
             tokenizer.
     """
-    train, valid, test = (
-        tokenize_documents(part, tokenizer)
-        for part in split_parts(documents, split_seed=split_seed)
-    )
-    tokens = [*train, *valid, *test]
-    train_counts = Counter(word for document in train for word in document)
-    held_out = Counter(word for document in (*valid, *test) for word in document)
+    parts = split_parts(documents, split_seed=split_seed, valid=valid, test=test)
+    train, *held_out_parts = (tokenize_documents(part, tokenizer) for part in parts)
+    tokens = [*train, *chain.from_iterable(held_out_parts)]
+    train_counts = Counter(chain.from_iterable(train))
+    held_out = Counter(chain.from_iterable(tokens[len(train) :]))
     lengths = [len(document) for document in tokens]
     return CorpusStatistics(
         num_documents=len(tokens),
