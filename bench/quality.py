@@ -19,15 +19,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from lorelm.bundle import Bundle
 from lorelm.bundle.manifest import Metrics
 from lorelm.corpus.documents import Documents, ReadingOptions
-from lorelm.corpus.preparation import split_parts
+from lorelm.corpus.preparation import prepare_corpus, split_parts
 from lorelm.corpus.readers import read_documents
-from lorelm.evaluation.baseline import NgramBaseline
-from lorelm.evaluation.measure import EvaluatedModel, measure
-from lorelm.evaluation.spelling import SpellingModel
-from lorelm.evaluation.text import HeldOutText
+from lorelm.evaluation.baseline import fit_orders
 from lorelm.training.recipe import Recipe
 from lorelm.training.train import train
 
@@ -148,31 +144,23 @@ def rows(corpus: BenchCorpus) -> Iterator[Row]:
 def _trained(corpus: BenchCorpus, recipe_name: str) -> tuple[Metrics, float, float]:
     """The metrics on the test part, and the seconds for the n-gram model and for the network."""
     recipe = Recipe.load(recipe_name, tokenizer=corpus.tokenizer, min_frequency=3)
+    held_out = {"valid": corpus.valid, "test": corpus.test}
     with tempfile.TemporaryDirectory() as folder:
-        result = train(
-            corpus.train, recipe, out=Path(folder) / "model", valid=corpus.valid, test=corpus.test
-        )
-        bundle = Bundle.load(result.path)
-        assert bundle.manifest.ngram is not None
-        started = time.perf_counter()
-        baseline = NgramBaseline.fit_as_recorded(result.corpus, bundle.manifest.ngram)
-        ngram_seconds = time.perf_counter() - started
-        model = EvaluatedModel(
-            network=bundle.runtime(),
-            precision=bundle.manifest.precision,
-            tokenizer=bundle.tokenizer,
-            vocabulary=bundle.vocabulary,
-            spelling=SpellingModel.of_bundle(bundle),
-            baseline=baseline,
-        )
-        text = HeldOutText.of(
-            result.corpus.test.documents,
-            name=corpus.title,
-            tokenizer=bundle.tokenizer,
-            vocabulary=bundle.vocabulary,
-        )
-        metrics = measure(model, text).metrics
-    return metrics, ngram_seconds, result.training.seconds
+        bundle = train(corpus.train, recipe, out=Path(folder) / "model", **held_out)
+    assert bundle is not None
+    manifest = bundle.manifest
+    assert manifest.metrics is not None
+    assert manifest.training is not None
+    prepared = prepare_corpus(
+        corpus.train,
+        tokenizer=bundle.tokenizer,
+        min_frequency=recipe.min_frequency,
+        split_seed=recipe.split_seed,
+        **held_out,
+    )
+    started = time.perf_counter()
+    fit_orders(prepared)
+    return manifest.metrics, time.perf_counter() - started, manifest.training.seconds
 
 
 def _documents(texts: list[str], source: str) -> Documents:

@@ -150,11 +150,6 @@ main()
             "train --resume model",
             id="while saving",
         ),
-        pytest.param(
-            ".manifest.json.new",
-            "stopped; the model is saved in model, and lorelm evaluate model judges it",
-            id="while judging",
-        ),
     ],
 )
 def test_ctrl_c_before_and_after_the_steps_stops_at_once(
@@ -204,12 +199,12 @@ def test_shakespeare_is_reread_beside_a_folder_of_that_name(tmp_path: Path) -> N
     assert list(again.texts[:100]) == list(begun.texts[:100])
 
 
-def test_a_ctrl_c_after_the_last_step_is_not_lost() -> None:
+def test_a_ctrl_c_after_the_last_step_takes_effect() -> None:
     with pytest.raises(KeyboardInterrupt), _stop_on_signal():
         signal.raise_signal(signal.SIGINT)
 
 
-def test_what_is_replaced_is_told_at_the_beginning(
+def test_the_model_to_be_replaced_is_named_at_the_start(
     lorelm: Lorelm, tiny_bundle: Path, tales_csv: Path, tmp_path: Path
 ) -> None:
     shutil.copytree(tiny_bundle, tmp_path / "model")
@@ -297,7 +292,7 @@ def test_a_time_budget_in_which_nothing_fits_is_refused(
     assert not (tmp_path / "model").exists()
 
 
-def test_a_time_that_is_none_is_refused(lorelm: Lorelm, tales_csv: Path) -> None:
+def test_an_invalid_time_is_refused(lorelm: Lorelm, tales_csv: Path) -> None:
     for time_budget in ("soon", "0m", "5", "9" * 400 + "h"):
         ended = lorelm("train", tales_csv, "--out", "model", "--time-budget", time_budget, code=2)
         assert "is not a time: write a number and s, m or h" in ended.stderr

@@ -11,7 +11,7 @@ SIZES = {"vocabulary_size": 5, "embedding_size": 2, "hidden_size": 3, "num_layer
 
 @pytest.mark.parametrize("field", SIZES)
 @pytest.mark.parametrize("value", [0, -1, True, 4.0, "4", None, float("nan")])
-def test_a_size_that_is_no_whole_number_above_zero_is_refused_by_name(field, value):
+def test_a_size_that_is_not_a_positive_integer_is_refused_by_name(field, value):
     with pytest.raises(InputError, match=f"^{field} is a whole number") as caught:
         ModelConfig(**SIZES | {field: value})
     assert repr(value) in str(caught.value)

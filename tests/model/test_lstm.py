@@ -139,7 +139,7 @@ def test_a_tied_model_has_one_matrix_for_both():
 
 
 @pytest.mark.parametrize("num_layers", [1, 2])
-def test_layer_by_layer_is_the_whole(num_layers):
+def test_running_layer_by_layer_equals_the_whole_model(num_layers):
     model = small_model(num_layers=num_layers)
     inputs_TBI, (h_LBH, c_LBH) = torch.randn(6, 2, 3), model.initial_state(2)
     expected_TBH, (expected_h_LBH, _) = model.lstm(inputs_TBI, (h_LBH, c_LBH))

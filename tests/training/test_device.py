@@ -1,5 +1,6 @@
 import pytest
 import torch
+from tests.errors import raises_code
 
 from lorelm.errors import InputError
 from lorelm.training.device import autocast, has_bfloat16, resolve_device, resolve_precision
@@ -9,7 +10,7 @@ CPU = torch.device("cpu")
 
 @pytest.mark.parametrize("device", ["gpu", "cuda:99"])
 def test_a_device_that_is_not_there_is_refused(device: str) -> None:
-    with pytest.raises(InputError, match="use --device cpu"):
+    with raises_code(InputError, "device.unknown"):
         resolve_device(device)
 
 
@@ -21,9 +22,9 @@ def test_auto_is_bfloat16_where_the_processor_has_it(monkeypatch: pytest.MonkeyP
         assert resolve_precision("float32", CPU) == "float32"
 
 
-def test_bfloat16_where_there_is_none_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bfloat16_without_hardware_support_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
-    with pytest.raises(InputError, match="use --precision auto or float32"):
+    with raises_code(InputError, "device.no_bfloat16"):
         resolve_precision("bfloat16", CPU)
 
 

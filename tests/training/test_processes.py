@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 import torch
+from tests.errors import raises_code
 
 from lorelm.bundle.layout import CHECKPOINT
 from lorelm.corpus.documents import Documents
@@ -219,7 +220,7 @@ def test_each_column_belongs_to_one_process(size: int, batch_size: int) -> None:
 
 
 def test_a_batch_without_a_column_for_each_process_is_refused() -> None:
-    with pytest.raises(RecipeError, match="among 3 processes: use --batch-size 3 or more"):
+    with raises_code(RecipeError, "recipe.batch_too_small"):
         Processes(rank=2, size=3, local_rank=2).columns(2)
 
 

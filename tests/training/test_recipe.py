@@ -1,9 +1,11 @@
+import dataclasses
+import itertools
 from pathlib import Path
 
 import pytest
 
 from lorelm.errors import RecipeError
-from lorelm.training.recipe import BUILT_IN_RECIPES, Recipe, given_settings
+from lorelm.training.recipe import BUILT_IN_RECIPES, Recipe, given_settings, sized_to
 
 
 def test_the_classic_recipe_is_the_classic_one() -> None:
@@ -43,7 +45,7 @@ def test_every_built_in_recipe_is_valid(name: str) -> None:
     assert Recipe.load(name).epochs >= 1
 
 
-def test_overrides_come_last_and_none_is_passed_over() -> None:
+def test_overrides_come_last_and_none_values_are_ignored() -> None:
     recipe = Recipe.load("classic", epochs=2, bptt=None)
     assert (recipe.epochs, recipe.bptt) == (2, 50)
 
@@ -103,7 +105,7 @@ def test_all_wrong_settings_are_reported_at_once(tmp_path: Path) -> None:
     assert sorted(wrong) == ["bptt", "dropout", "epoch", "seed", "tied"]
 
 
-def test_what_a_user_gives_is_told_from_what_a_recipe_has(tmp_path: Path) -> None:
+def test_settings_of_the_user_differ_from_those_of_the_recipe(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text('base = "classic"\nepochs = 3\n')
     assert given_settings(str(path), bptt=7, seed=None) == {"epochs", "bptt"}
@@ -115,3 +117,41 @@ def test_a_recipe_that_does_not_exist_is_refused() -> None:
         RecipeError, match=r"no recipe 'grand'.*classic, default, fine-tune, shakespeare"
     ):
         Recipe.load("grand")
+
+
+@pytest.mark.parametrize("name", BUILT_IN_RECIPES)
+@pytest.mark.parametrize("num_tokens", [10, 60_001, 10**6, 10**7, 10**9])
+def test_every_recipe_fits_every_corpus(name: str, num_tokens: int) -> None:
+    sized = sized_to(Recipe.load(name), num_tokens)
+    assert sized.by_corpus_size == ()
+    assert sized_to(sized, 10) == sized
+
+
+def test_more_text_makes_wider_models_fewer_epochs_and_less_dropout() -> None:
+    sized = [sized_to(Recipe.load("default"), 10**n) for n in range(4, 9)]
+    for one, next_one in itertools.pairwise(sized):
+        assert one.hidden_size <= next_one.hidden_size
+        assert one.epochs > next_one.epochs
+        assert one.dropout > next_one.dropout
+
+
+def test_what_is_given_by_hand_stays() -> None:
+    recipe = Recipe.load("default", hidden_size=64, epochs=3)
+    sized = sized_to(recipe, 10**7)
+    assert (sized.hidden_size, sized.embedding_size, sized.epochs) == (64, 64, 3)
+    assert sized.dropout != recipe.dropout
+
+
+def test_the_recipe_for_the_films_is_as_its_file_says() -> None:
+    recipe = Recipe.load("default")
+    assert sized_to(recipe, 22_000) == dataclasses.replace(recipe, by_corpus_size=())
+
+
+def test_classic_is_the_same_for_every_corpus() -> None:
+    assert sized_to(Recipe.load("classic"), 10**8) == Recipe.load("classic")
+
+
+def test_a_recipe_in_json_comes_back() -> None:
+    for name in BUILT_IN_RECIPES:
+        recipe = Recipe.load(name)
+        assert Recipe.from_dict(recipe.to_dict()) == recipe

@@ -7,8 +7,8 @@ import pytest
 from lorelm.corpus.preparation import Corpus
 from lorelm.model.lstm import LSTMLanguageModel
 from lorelm.training.callbacks import EpochReport, TrainingCallback
+from lorelm.training.losses import LossDivergedError
 from lorelm.training.recipe import Recipe
-from lorelm.training.trainer import LossDivergedError
 
 from .fitting import fit_recipe, new_trainer
 

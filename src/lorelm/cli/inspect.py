@@ -120,7 +120,7 @@ def _cut_off_table(statistics: CorpusStatistics, min_frequency: int) -> Table:
 def _training_time(parts: CorpusParts, recipe: Recipe) -> str:
     try:
         from lorelm.training.device import resolve_device
-        from lorelm.training.sizing import sized_to
+        from lorelm.training.recipe import sized_to
         from lorelm.training.speed import estimate_training_seconds
     except ImportError as error:
         if error.name != "torch":

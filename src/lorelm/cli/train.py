@@ -5,7 +5,6 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -13,11 +12,8 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from lorelm.bundle import Bundle
-from lorelm.bundle.dir_lock import lock_dir
 from lorelm.bundle.layout import find_manifest
 from lorelm.bundle.quoting import quoted
-from lorelm.cli.figures_display import show_metrics
 from lorelm.cli.options import (
     TIME,
     parameter_options,
@@ -27,15 +23,13 @@ from lorelm.cli.options import (
 from lorelm.cli.terminal import echo_notes, process_started
 from lorelm.corpus.documents import CorpusFile, Documents, ReadingOptions
 from lorelm.corpus.readers import read_documents
-from lorelm.errors import CorpusError, MissingExtraError, RecipeError, TrainingStoppedError
-from lorelm.evaluation.evaluate import evaluate_bundle
+from lorelm.errors import CorpusError, MissingExtraError, RecipeError
 from lorelm.parameters import parameters_of
 from lorelm.training.recipe import BUILT_IN_RECIPES, Recipe, given_settings
 
 if TYPE_CHECKING:
     from lorelm.training.checkpoint import Checkpoint
     from lorelm.training.options import TrainingOptions
-    from lorelm.training.train import TrainingResult
 
 
 @click.command()
@@ -244,7 +238,7 @@ def _run(
     Args:
         parts: the corpus alone, or with its validation and test part.
     """
-    from lorelm.cli.training_display import TrainingDisplay, show_next_steps, show_result
+    from lorelm.cli.training_display import TrainingDisplay, show_result
     from lorelm.training.options import RunContext
     from lorelm.training.processes import join_processes, was_restarted
     from lorelm.training.run_dir import unfinished_run
@@ -267,14 +261,11 @@ def _run(
             resume=resume,
             started=process_started(),
         )
-        result = train_bundle(
+        bundle = train_bundle(
             documents, recipe, out=out, options=options, valid=valid, test=test, context=context
         )
-    if result is None:  # the main process has it
-        return
-    show_result(result)
-    _judge(result)
-    show_next_steps(result)
+    if bundle is not None:  # the main process has it
+        show_result(bundle, out)
 
 
 def _show_start(documents: Documents, out: Path, resume: "Checkpoint | None") -> None:
@@ -321,26 +312,3 @@ def _stop_on_signal() -> Iterator[threading.Event]:
             signal.signal(number, handler)
     if stop.is_set():
         raise KeyboardInterrupt
-
-
-def _judge(result: "TrainingResult") -> None:
-    """Says what the model is worth, and writes it into the bundle.
-
-    Raises:
-        TrainingStoppedError: Ctrl-C; the bundle is there, without its metrics.
-    """
-    click.echo("Judging it on the test part ...", err=True)
-    try:
-        with lock_dir(result.path):
-            bundle = Bundle.load(result.path)
-            metrics = evaluate_bundle(bundle, corpus=result.corpus).metrics
-            bundle.record_metrics(metrics)
-    except CorpusError as error:
-        click.echo(f"It cannot be judged: {error}", err=True)
-        return
-    except KeyboardInterrupt:
-        raise TrainingStoppedError(
-            f"stopped; the model is saved in {result.path}, and lorelm evaluate "
-            f"{quoted(result.path)} judges it"
-        ) from None
-    show_metrics(metrics, partial(click.echo, err=True))

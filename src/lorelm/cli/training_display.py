@@ -2,13 +2,18 @@
 
 import textwrap
 from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
 from typing import Self
 
+import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from lorelm.bundle import Bundle
 from lorelm.bundle.quoting import quoted
+from lorelm.cli.figures_display import show_metrics
 from lorelm.cli.terminal import duration
 from lorelm.corpus.preparation import Corpus
 from lorelm.generation.language_model import LanguageModel
@@ -16,7 +21,6 @@ from lorelm.model.lstm import LSTMLanguageModel
 from lorelm.runtime.torch_runtime import TorchRuntime
 from lorelm.training.callbacks import EpochReport, TrainingCallback
 from lorelm.training.recipe import Recipe
-from lorelm.training.train import TrainingResult
 
 _console = Console(stderr=True, highlight=False)
 
@@ -97,6 +101,10 @@ class TrainingDisplay(TrainingCallback):
         _console.print(f"  {textwrap.shorten(line, 90)}", style="dim", markup=False, soft_wrap=True)
         self._progress.update(self._task, description=self._epoch_after(report.epoch))
 
+    def on_evaluation(self, corpus: Corpus) -> None:
+        self._progress.stop()
+        _console.print("Evaluating it on the test part ...")
+
     def on_problem(self, message: str) -> None:
         _console.print(f"! {message}", style="bold red", markup=False, soft_wrap=True)
 
@@ -115,9 +123,11 @@ class TrainingDisplay(TrainingCallback):
         return language_model.generate(seed=seed, max_len=25).text
 
 
-def show_result(result: TrainingResult) -> None:
-    """Show the result of the training."""
-    training = result.training
+def show_result(bundle: Bundle, out: Path) -> None:
+    """Show how the training went, all metrics, and the next commands for the folder as typed."""
+    manifest = bundle.manifest
+    training = manifest.training
+    assert training is not None
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     table.add_row("best epoch", f"{training.best_epoch} of {training.epochs}")
     table.add_row("training time", f"{duration(training.seconds)} on {training.device}")
@@ -125,11 +135,12 @@ def show_result(result: TrainingResult) -> None:
     table.add_row("test perplexity", f"{training.test_perplexity:.1f} (float32)")
     _console.print(table)
     _console.print()
-
-
-def show_next_steps(result: TrainingResult) -> None:
-    """Show the next commands."""
-    _console.print(f"\nSaved to {result.path}. Go on with", markup=False, soft_wrap=True)
-    path = quoted(result.path)
-    _console.print(f'  lorelm generate {path} "your words"', markup=False, soft_wrap=True)
-    _console.print(f"  lorelm serve {path}", markup=False, soft_wrap=True)
+    if manifest.metrics is not None:
+        show_metrics(manifest.metrics, partial(click.echo, err=True))
+    path = quoted(out)
+    for line in (
+        f"\nSaved to {out}. Go on with",
+        f'  lorelm generate {path} "your words"',
+        f"  lorelm serve {path}",
+    ):
+        _console.print(line, markup=False, soft_wrap=True)

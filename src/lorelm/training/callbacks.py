@@ -70,6 +70,9 @@ class TrainingCallback:
     def on_epoch(self, report: EpochReport, model: LSTMLanguageModel) -> None:
         """An epoch ended and was validated; `model` is the averaged model."""
 
+    def on_evaluation(self, corpus: Corpus) -> None:
+        """Training is over, and the model is evaluated on the test part and saved."""
+
     def on_problem(self, message: str) -> None:
         """Something failed and training continues; called from any thread."""
 
@@ -95,6 +98,10 @@ class CallbackList(TrainingCallback):
     def on_epoch(self, report: EpochReport, model: LSTMLanguageModel) -> None:
         for callback in self._callbacks:
             callback.on_epoch(report, model)
+
+    def on_evaluation(self, corpus: Corpus) -> None:
+        for callback in self._callbacks:
+            callback.on_evaluation(corpus)
 
     def on_problem(self, message: str) -> None:
         for callback in self._callbacks:

@@ -86,7 +86,9 @@ class Checkpoint:
             raise
         except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
             raise CheckpointError(
-                f"{path} is damaged ({error}): bring back a copy of it, or delete it and begin anew"
+                f"{path} is damaged ({error}): bring back a copy of it, or delete it and begin "
+                "anew",
+                code="checkpoint.damaged",
             ) from error
 
     def save(self, out: Path) -> None:
@@ -113,7 +115,10 @@ class Checkpoint:
             with suppress(OSError):
                 out.rmdir()  # if it is empty
             reason = f"{error.strerror or error}{disk_space_hint(len(content), error)}"
-            raise CheckpointError(f"{path} cannot be written: {reason}") from error
+            raise CheckpointError(
+                f"{path} cannot be written: {reason}",
+                code="checkpoint.unwritable",
+            ) from error
 
 
 def last_checkpoint(out: Path) -> str | None:
@@ -200,23 +205,27 @@ def _absent(out: Path, *, is_finished: bool) -> CheckpointError:
     if is_finished:
         return CheckpointError(
             f"the run in {out} is finished, and its model is there: see what it writes with "
-            f"lorelm generate {quoted(out)}"
+            f"lorelm generate {quoted(out)}",
+            code="checkpoint.finished",
         )
     return CheckpointError(
         f"{out} holds no unfinished run (no {CHECKPOINT}): name the folder that was given to "
-        "lorelm train with --out, or begin anew"
+        "lorelm train with --out, or begin anew",
+        code="checkpoint.missing",
     )
 
 
 def _check_version(version: int, path: Path) -> None:
     if version > _FORMAT_VERSION:
         raise CheckpointError(
-            f"{path} was written by a newer LoreLM: upgrade it with pip install --upgrade lorelm"
+            f"{path} was written by a newer LoreLM: upgrade it with pip install --upgrade lorelm",
+            code="checkpoint.newer_version",
         )
     if version < _FORMAT_VERSION:
         raise CheckpointError(
             f"{path} was written by an older LoreLM: go on with that one, or delete it and begin "
-            "anew"
+            "anew",
+            code="checkpoint.older_version",
         )
 
 

@@ -1,18 +1,23 @@
 """The bundle of a trained model, with its evaluation: :func:`bundle_contents`."""
 
 from lorelm.bundle import BundleContents
-from lorelm.bundle.manifest import CorpusMetadata, Manifest, TrainingMetadata
+from lorelm.bundle.manifest import CorpusMetadata, Manifest, Metrics, TrainingMetadata
 from lorelm.corpus.preparation import Corpus
 from lorelm.corpus.token_keys import document_keys
-from lorelm.errors import MissingExtraError
+from lorelm.errors import CorpusError, MissingExtraError
 from lorelm.evaluation.baseline import NgramBaseline
 from lorelm.evaluation.cache import tune_cache
+from lorelm.evaluation.evaluate import evaluate
+from lorelm.evaluation.measure import EvaluatedModel
+from lorelm.evaluation.memorisation import TrainingText
 from lorelm.evaluation.perplexity import perplexity
 from lorelm.evaluation.spelling import SpellingModel
+from lorelm.evaluation.text import HeldOutText
 from lorelm.ngrams.fingerprints import FingerprintIndex
+from lorelm.runtime.base import Runtime
 from lorelm.runtime.onnx_runtime import OnnxRuntime
 from lorelm.runtime.step_graph import PRECISIONS, Precision, build_step_graph
-from lorelm.training.callbacks import metrics_lines
+from lorelm.training.callbacks import TrainingCallback, metrics_lines
 from lorelm.training.initial_checkpoint import numpy_weights
 from lorelm.training.losses import validation_loss
 from lorelm.training.options import TrainingOptions
@@ -21,31 +26,30 @@ from lorelm.training.trainer import TrainedModel
 
 
 def bundle_contents(
-    trained: TrainedModel, corpus: Corpus, recipe: Recipe, options: TrainingOptions
+    trained: TrainedModel,
+    corpus: Corpus,
+    recipe: Recipe,
+    options: TrainingOptions,
+    callback: TrainingCallback,
 ) -> BundleContents:
     """Evaluate a trained model and return what its bundle is written from."""
-    model = trained.model
-    weights = numpy_weights(model)
+    config = trained.model.config
+    weights = numpy_weights(trained.model)
     is_small = options.serving_only or options.compact
-    kept: tuple[Precision, ...] = ("int8",) if is_small else PRECISIONS
-    graphs = {precision: build_step_graph(weights, model.config, precision) for precision in kept}
-    network = OnnxRuntime(graphs["int8"], model.config)
+    precisions: tuple[Precision, ...] = ("int8",) if is_small else PRECISIONS
+    graphs = {each: build_step_graph(weights, config, each) for each in precisions}
+    network = OnnxRuntime(graphs["int8"], config)
     baseline = NgramBaseline.fit(corpus, network) if corpus.is_countable else None
+    spelling = SpellingModel.of_training_part(corpus)
     manifest = Manifest(
         tokenizer=corpus.tokenizer.style,
-        model=model.config,
+        model=config,
         recipe=recipe.to_dict(),
         corpus=_corpus_metadata(corpus),
-        training=TrainingMetadata(
-            best_epoch=trained.best.epoch,
-            epochs=len(trained.epochs),
-            seconds=round(trained.epochs[-1].seconds, 1),
-            device=model.fc.weight.device.type,
-            valid_perplexity=trained.best.valid_perplexity,
-            test_perplexity=perplexity(validation_loss(model, corpus.test.stream)),
-        ),
+        training=_training_metadata(trained, corpus),
         ngram=baseline.facts if baseline else None,
         cache=tune_cache(network, corpus.valid.stream, baseline),
+        metrics=_evaluate(network, corpus, spelling, baseline, callback),
     )
     return BundleContents(
         manifest=manifest,
@@ -53,15 +57,55 @@ def bundle_contents(
         graphs=graphs,
         weights=None if options.serving_only else weights,
         weight_type="float16" if options.compact else "float32",
-        spelling=SpellingModel.of_training_part(corpus).characters,
-        copies=_copy_index(corpus) if corpus.is_countable else None,
+        spelling=spelling.characters,
+        copies=_copy_index(corpus),
         ngram=baseline.model if baseline and options.with_ngram else None,
         metrics=metrics_lines(trained.epochs).encode(),
         curves=_curves(trained, corpus, baseline),
     )
 
 
-def _copy_index(corpus: Corpus) -> FingerprintIndex:
+def _evaluate(
+    network: Runtime,
+    corpus: Corpus,
+    spelling: SpellingModel,
+    baseline: NgramBaseline | None,
+    callback: TrainingCallback,
+) -> Metrics | None:
+    """Return the metrics on the test part; None if it cannot be evaluated on."""
+    index = None
+    if corpus.is_countable:
+        index = TrainingText(corpus.train.documents, corpus.tokenizer)
+    model = EvaluatedModel(
+        network=network,
+        precision="int8",
+        tokenizer=corpus.tokenizer,
+        vocabulary=corpus.vocabulary,
+        spelling=spelling,
+        baseline=baseline,
+        index=index,
+    )
+    try:
+        return evaluate(model, HeldOutText.of_test_part(corpus)).metrics
+    except CorpusError as error:
+        callback.on_problem(f"the model cannot be evaluated: {error}")
+        return None
+
+
+def _training_metadata(trained: TrainedModel, corpus: Corpus) -> TrainingMetadata:
+    return TrainingMetadata(
+        best_epoch=trained.best.epoch,
+        epochs=len(trained.epochs),
+        seconds=round(trained.epochs[-1].seconds, 1),
+        device=trained.model.fc.weight.device.type,
+        valid_perplexity=trained.best.valid_perplexity,
+        test_perplexity=perplexity(validation_loss(trained.model, corpus.test.stream)),
+    )
+
+
+def _copy_index(corpus: Corpus) -> FingerprintIndex | None:
+    if not corpus.is_countable:
+        return None
     return FingerprintIndex.build(document_keys(corpus.train.documents, corpus.tokenizer))
 
 

@@ -11,7 +11,8 @@ from lorelm.bundle.quoting import quoted
 from lorelm.errors import RecipeError, TrainingStoppedError, WorkerLostError
 from lorelm.training.callbacks import TrainingCallback
 from lorelm.training.checkpoint import CheckpointWriter, Snapshot, last_checkpoint
-from lorelm.training.trainer import LossDivergedError, TrainedModel, Trainer
+from lorelm.training.losses import LossDivergedError
+from lorelm.training.trainer import TrainedModel, Trainer
 
 _MAX_HALVINGS: Final = 3
 

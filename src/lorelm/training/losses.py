@@ -1,5 +1,6 @@
-"""The loss in training, with the output layer in one function, and in validation."""
+"""Losses in training (with the output layer) and in validation, and their divergence."""
 
+import math
 from typing import Any, Final
 
 import torch
@@ -7,6 +8,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from lorelm.corpus.windows import TokenBatcher
+from lorelm.evaluation.perplexity import perplexity
 from lorelm.model.lstm import LSTMLanguageModel
 from lorelm.typing import Ids
 
@@ -16,6 +18,15 @@ _CHUNK_NUMBERS: Final = 500_000
 # One call of nn.LSTM reorders its weights; long windows spread that cost (10,000 tokens/s at 500
 # steps against 550 at one). The logits of a window must fit: 500 x 50,000 words are 100 MB.
 _VALIDATION_WINDOW: Final = 500
+
+_DIVERGED_NATS: Final = 5.0
+"""The loss has diverged if the mean of some steps is this far above that of a uniform guess."""
+
+_DIVERGED_EPOCH_NATS: Final = 1.0
+"""The same for the mean of an epoch, in training and in validation.
+
+Validation alone does not count: overfitting, or many unknown words, also make it high.
+"""
 
 
 def output_loss(
@@ -96,3 +107,44 @@ def validation_loss(model: LSTMLanguageModel, stream: Ids) -> float:
         ).item()
     model.train(was_training)
     return total_nats / len(stream)
+
+
+class LossDivergedError(Exception):
+    """The loss diverged or is NaN."""
+
+
+class LossMonitor:
+    """Compares the loss with that of a uniform guess among all words."""
+
+    def __init__(self, vocabulary_size: int) -> None:
+        self._uniform_nats: Final = math.log(vocabulary_size)
+        self.begin_epoch(0.0, 0)
+
+    def begin_epoch(self, nats: float, num_tokens: int) -> None:
+        """Take the sums of the current epoch as checked."""
+        self._checked = nats, num_tokens
+
+    def check_steps(self, nats: float, num_tokens: int) -> None:
+        """Check the steps since the last check.
+
+        Args:
+            nats, num_tokens: sums over the current epoch.
+
+        Raises:
+            LossDivergedError: the loss is far above that of a uniform guess, or NaN.
+        """
+        nats_before, num_tokens_before = self._checked
+        limit = (self._uniform_nats + _DIVERGED_NATS) * (num_tokens - num_tokens_before)
+        if not nats - nats_before <= limit:  # true of NaN as well
+            raise LossDivergedError
+        self._checked = nats, num_tokens
+
+    def check_epoch(self, train_loss: float, valid_loss: float) -> None:
+        """Check the mean losses of an epoch.
+
+        Raises:
+            LossDivergedError: both are above that of a uniform guess, or one is NaN or infinite.
+        """
+        is_worse = min(train_loss, valid_loss) > self._uniform_nats + _DIVERGED_EPOCH_NATS
+        if is_worse or not math.isfinite(perplexity(valid_loss)):
+            raise LossDivergedError

@@ -168,29 +168,18 @@ def plan_run(
     Raises:
         RecipeError: no useful run fits.
     """
-    left = machine.seconds_left(budget)
-    if left < _MIN_LEFT_SHARE * budget.seconds:
-        spent = budget.seconds - left
-        raise budget.too_short(
-            f"reading {corpus.source} and preparing took {spent:.0f} s", 3 * spent
-        )
+    left = _require_time(corpus, budget, machine.seconds_left(budget))
     alternative = "a part of the corpus" if may_change_width else "a smaller --hidden-size"
     sized, speed = _choose_width(
         recipe,
-        lambda sized: machine.training_speed(corpus, sized),
+        lambda candidate: machine.training_speed(corpus, candidate),
         seconds=(1 - _EVALUATION_SHARE) * left,
         widths=_WIDTHS if may_change_width else (),
         min_share=_MIN_EPOCHS_SHARE if may_change_epochs else 1.0,
     )
     _require_updates(budget, machine.seconds_left(budget), speed, 0, alternative)
     evaluation = machine.evaluation_speed(corpus, sized)
-    plan = _fit_evaluation(
-        Plan(recipe=sized, horizon=TrainingHorizon(epochs=sized.epochs)),
-        corpus,
-        evaluation,
-        left,
-        must_count,
-    )
+    plan = _fit_evaluation(sized, corpus, evaluation, left, must_count)
     fitted = plan.fitted(corpus)
     reserve = evaluation.seconds(fitted)
     left = machine.seconds_left(budget)
@@ -198,21 +187,35 @@ def plan_run(
     # The last update begins before the time is over and ends after it.
     seconds = left - reserve - speed.seconds_per_update
     max_epochs = recipe.epochs * (_MAX_EPOCHS_FACTOR if may_change_epochs else 1)
-    num_valid = len(fitted.valid.stream)
-    share = seconds / speed.seconds(epochs=recipe.epochs, num_valid_tokens=num_valid)
-    epochs = min(recipe.epochs * share, max_epochs)
-    note = (
-        f"Of the time budget of {in_words(budget.seconds)}, {budget.seconds - left:.0f} s are "
-        f"over, about {reserve:.0f} s are for evaluating and saving, and the rest is for "
-        f"training: hidden size {sized.hidden_size}, about {_epochs_in_words(epochs)}."
-    )
+    an_epoch = speed.seconds(epochs=1, num_valid_tokens=len(fitted.valid.stream))
+    epochs = min(seconds / an_epoch, max_epochs)
     return dataclasses.replace(
         plan,
         recipe=dataclasses.replace(sized, epochs=max(1, round(epochs))),
         horizon=TrainingHorizon(epochs=max_epochs, seconds=seconds),
-        notes=[note],
+        notes=[_note(budget, left, reserve, sized.hidden_size, epochs)],
         warnings=_warnings(recipe, epochs, num_updates, may_change_epochs=may_change_epochs),
     )
+
+
+def _note(budget: TimeBudget, left: float, reserve: float, hidden_size: int, epochs: float) -> str:
+    return (
+        f"Of the time budget of {in_words(budget.seconds)}, {budget.seconds - left:.0f} s are "
+        f"over, about {reserve:.0f} s are for evaluating and saving, and the rest is for "
+        f"training: hidden size {hidden_size}, about {_epochs_in_words(epochs)}."
+    )
+
+
+def _require_time(corpus: Corpus, budget: TimeBudget, left: float) -> float:
+    """Return the seconds left.
+
+    Raises:
+        RecipeError: they are too few to measure anything.
+    """
+    if left >= _MIN_LEFT_SHARE * budget.seconds:
+        return left
+    spent = budget.seconds - left
+    raise budget.too_short(f"reading {corpus.source} and preparing took {spent:.0f} s", 3 * spent)
 
 
 def _choose_width(
@@ -254,11 +257,12 @@ def _with_width(recipe: Recipe, width: int) -> Recipe:
 
 
 def _fit_evaluation(
-    plan: Plan, corpus: Corpus, speed: EvaluationSpeed, left: float, must_count: bool
+    recipe: Recipe, corpus: Corpus, speed: EvaluationSpeed, left: float, must_count: bool
 ) -> Plan:
-    """Return the plan with as much evaluation as fits into its share of the time left."""
+    """Return a plan with as much evaluation as fits into its share of the time left."""
     is_counted = must_count or speed.counting_seconds <= _COUNTING_SHARE * left
-    plan = dataclasses.replace(plan, is_counted=is_counted)
+    horizon = TrainingHorizon(epochs=recipe.epochs)
+    plan = Plan(recipe=recipe, horizon=horizon, is_counted=is_counted)
     fitted, limit = plan.fitted(corpus), _EVALUATION_SHARE * left
     if speed.seconds(fitted) <= limit:
         return plan

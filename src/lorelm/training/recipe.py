@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Any, Final, NamedTuple, Self
 
 from lorelm.corpus.tokenizer import TOKENIZER_STYLES
 from lorelm.errors import Problem, RecipeError
@@ -43,7 +43,7 @@ class Recipe:
     """All settings of a training run. This is the one place where they are declared.
 
     Attributes:
-        by_corpus_size: names of the settings that :func:`lorelm.training.sizing.sized_to` still
+        by_corpus_size: names of the settings that :func:`sized_to` still
             fits to the corpus; those that a user gives are not among them.
 
     Raises:
@@ -218,3 +218,49 @@ def _changed(settings: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
 def _refuse(problems: Sequence[Problem]) -> None:
     if problems:
         raise RecipeError.of(problems, code="recipe.settings")
+
+
+class _Size(NamedTuple):
+    """Settings for a training part of at most `max_tokens`.
+
+    Attributes:
+        size: of embedding and hidden state.
+        shuffle: whether each epoch has another order of documents.
+        fine_tuning_epochs: when training starts from a trained model.
+    """
+
+    max_tokens: float
+    size: int
+    dropout: float
+    recurrent_dropout: float
+    shuffle: bool
+    epochs: int
+    fine_tuning_epochs: int
+
+
+# More text: a wider model with less dropout, fewer epochs, and the documents in their own order,
+# which tells what each is about; with little text, a fixed order overfits. Measured on
+# lotr_scripts.csv (20,000 tokens), tiny Shakespeare and WikiText-2 (200,000 each):
+# docs/results.md. The last rows are an estimate; the embedded model (900,000) has its own recipe.
+_BY_CORPUS_SIZE: Final = (
+    _Size(60_000, 300, 0.6, 0.5, True, 36, 20),
+    _Size(500_000, 400, 0.3, 0.3, False, 12, 7),
+    _Size(2_000_000, 500, 0.25, 0.2, False, 7, 5),
+    _Size(10_000_000, 500, 0.2, 0.1, False, 4, 3),
+    _Size(float("inf"), 500, 0.1, 0.0, False, 1, 1),
+)
+
+
+def sized_to(recipe: Recipe, num_tokens: int, *, is_fine_tuning: bool = False) -> Recipe:
+    """Return the recipe with the settings of its `by_corpus_size` fitted to a training part."""
+    fitting = next(size for size in _BY_CORPUS_SIZE if num_tokens <= size.max_tokens)
+    fitted: dict[str, Any] = {
+        "embedding_size": fitting.size,
+        "hidden_size": fitting.size,
+        "dropout": fitting.dropout,
+        "recurrent_dropout": fitting.recurrent_dropout,
+        "shuffle": fitting.shuffle,
+        "epochs": fitting.fine_tuning_epochs if is_fine_tuning else fitting.epochs,
+    }
+    changes = {name: fitted[name] for name in recipe.by_corpus_size}
+    return dataclasses.replace(recipe, **changes, by_corpus_size=())

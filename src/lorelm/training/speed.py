@@ -178,7 +178,7 @@ def measure_evaluation_speed(
         fixed_seconds=_MARGIN * (fixed + spelling),
         valid_token_seconds=_MARGIN * (predicting + validation),
         # Intervals and copies take about half as long as predicting.
-        test_token_seconds=_MARGIN * (2.5 * predicting + validation),
+        test_token_seconds=_MARGIN * (1.5 * predicting + validation),
         tuning_seconds=_MARGIN * tuning,
         counting_seconds=_MARGIN * counting,
     )

@@ -11,7 +11,6 @@ from typing import Any
 import torch
 
 from lorelm.bundle import Bundle, save_bundle
-from lorelm.bundle.manifest import TrainingMetadata
 from lorelm.corpus.documents import CorpusParts, Documents
 from lorelm.corpus.id_store import IdStore
 from lorelm.corpus.preparation import Corpus, prepare_corpus
@@ -32,21 +31,11 @@ from lorelm.training.loop import CheckpointSettings, fit
 from lorelm.training.options import DEFAULT_CONTEXT, DEFAULT_OPTIONS, RunContext, TrainingOptions
 from lorelm.training.plan import Machine, Plan, plan_run
 from lorelm.training.processes import Processes
-from lorelm.training.recipe import Recipe
+from lorelm.training.recipe import Recipe, sized_to
 from lorelm.training.run_dir import locked_run_dir
 from lorelm.training.schedule import TrainingHorizon
-from lorelm.training.sizing import sized_to
 from lorelm.training.tensorboard import TensorBoardLog
 from lorelm.training.trainer import TrainedModel, Trainer
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainingResult:
-    """The result of a training run; the model itself is in the bundle at `path`."""
-
-    path: Path
-    corpus: Corpus
-    training: TrainingMetadata
 
 
 def train(
@@ -58,11 +47,11 @@ def train(
     valid: Documents | None = None,
     test: Documents | None = None,
     context: RunContext = DEFAULT_CONTEXT,
-) -> TrainingResult | None:
+) -> Bundle | None:
     """Train a model, evaluate it on the test part, and save it as a bundle in the folder `out`.
 
-    Where several processes train together, only the main process evaluates and saves; the others
-    return None.
+    The manifest of the bundle has all metrics. Where several processes train together, only the
+    main process evaluates and saves; the others return None.
 
     During training, the folder holds a checkpoint, and ``metrics.so-far.jsonl`` with a line per
     epoch, which becomes the bundle's ``metrics.jsonl``. It is locked for other runs.
@@ -92,10 +81,9 @@ def train(
         recipe, corpus, trained = _fit(corpus, recipe, run)
         if not context.processes.is_main_process:
             return None
-        contents = bundle_contents(trained, corpus, recipe, options)
-        save_bundle(out, contents)
-        assert contents.manifest.training is not None
-        return TrainingResult(path=out, corpus=corpus, training=contents.manifest.training)
+        context.callback.on_evaluation(corpus)
+        save_bundle(out, bundle_contents(trained, corpus, recipe, options, context.callback))
+        return Bundle.load(out)
 
 
 @dataclass(frozen=True, kw_only=True)

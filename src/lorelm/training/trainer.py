@@ -1,7 +1,6 @@
 """The state of a training run, and one update of it: :class:`Trainer`."""
 
 import dataclasses
-import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,33 +11,22 @@ import torch
 
 from lorelm.corpus.preparation import Corpus
 from lorelm.corpus.windows import DocumentPermutation, TokenBatcher
-from lorelm.evaluation.perplexity import perplexity
 from lorelm.model.lstm import LSTMLanguageModel
 from lorelm.training.callbacks import EpochReport
 from lorelm.training.checkpoint import Snapshot
 from lorelm.training.device import autocast, resolve_precision
-from lorelm.training.losses import output_loss, validation_loss
+from lorelm.training.losses import LossDivergedError, LossMonitor, output_loss, validation_loss
 from lorelm.training.processes import SINGLE_PROCESS, Processes
 from lorelm.training.recipe import Recipe
 from lorelm.training.regularisation import RegularisedModel, WeightAverage
 from lorelm.training.schedule import LearningRate, TrainingHorizon
 from lorelm.typing import Ids
 
-_DIVERGED_NATS: Final = 5.0
-"""The loss has diverged if the mean of some steps is this far above that of a uniform guess."""
-
-_DIVERGED_EPOCH_NATS: Final = 1.0
-"""The same for the mean of an epoch, in training and in validation.
-
-Validation alone does not count: overfitting, or many unknown words, also make it high.
-"""
-
 _STEPS_BETWEEN_LOSS_CHECKS: Final = 20
 """Each check waits for the device."""
 
-
-class LossDivergedError(Exception):
-    """The loss diverged or is NaN."""
+_STATE: Final = ("state.h", "state.c")
+"""Names of the LSTM's state in a snapshot."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +87,7 @@ class Trainer:
             DocumentPermutation(corpus.train.stream) if recipe.shuffle else None
         )
         self._best_weights: dict[str, torch.Tensor] = {}
-        self._uniform_nats: Final = math.log(len(corpus.vocabulary))
+        self._monitor: Final = LossMonitor(len(corpus.vocabulary))
         self._num_updates = 0
         self._progress = 0.0
         self._clock_zero: float | None = None
@@ -150,7 +138,7 @@ class Trainer:
         self._state = self.model.initial_state(self._columns.stop - self._columns.start)
         self._epoch_nats = torch.zeros((), device=self.device)
         self.epoch_tokens = 0
-        self._checked_loss = (0.0, 0)
+        self._monitor.begin_epoch(0.0, 0)
         self._epoch_began = 0.0
 
     def start_clock(self, seconds: float = 0.0) -> None:
@@ -215,8 +203,9 @@ class Trainer:
         self._check_loss()
         if not all(bool(weight.isfinite().all()) for weight in self.model.parameters()):
             raise LossDivergedError
-        h_LBH, c_LBH = (self._all_columns(state) for state in self._state)
-        named = self._tensors() | {"state.h": h_LBH, "state.c": c_LBH}
+        named = self._tensors()
+        for name in _STATE:
+            named[name] = self._all_columns(named[name])
         tensors = {name: tensor.detach().cpu().clone() for name, tensor in named.items()}
         tensors["random"] = torch.get_rng_state()
         if self.device.type == "cuda":
@@ -243,7 +232,7 @@ class Trainer:
         """
         facts = snapshot.facts
         tensors = snapshot.tensors | {
-            name: snapshot.tensors[name][:, self._columns] for name in ("state.h", "state.c")
+            name: snapshot.tensors[name][:, self._columns] for name in _STATE
         }
         self.epochs = [EpochReport(**report) for report in facts["epochs"]]
         self._num_updates = facts["num_updates"]
@@ -257,7 +246,7 @@ class Trainer:
         with torch.no_grad():
             for name, tensor in self._tensors().items():
                 tensor.copy_(tensors[name])
-        self._checked_loss = self._epoch_nats.item(), self.epoch_tokens
+        self._monitor.begin_epoch(self._epoch_nats.item(), self.epoch_tokens)
         torch.set_rng_state(tensors["random"])
         if "cuda_random" in tensors:
             torch.cuda.set_rng_state(tensors["cuda_random"], self.device)
@@ -276,8 +265,7 @@ class Trainer:
             **_prefixed("model", dict(self.model.named_parameters())),
             **_prefixed("average", dict(self._average.model.named_parameters())),
             **_prefixed("best", self._best_weights),
-            "state.h": self._state[0],
-            "state.c": self._state[1],
+            **dict(zip(_STATE, self._state, strict=True)),
             "epoch_nats": self._epoch_nats,
         }
         for name, parameter in self.model.named_parameters():
@@ -303,23 +291,13 @@ class Trainer:
             self._optimizer.step()  # allocates its state in its first step
 
     def _check_loss(self) -> None:
-        """Check the loss of the steps since the last check.
-
-        Raises:
-            LossDivergedError: it is far above that of a uniform guess, or NaN.
-        """
-        nats, num_tokens = self._epoch_nats.item(), self.epoch_tokens
-        nats_before, num_tokens_before = self._checked_loss
-        limit = (self._uniform_nats + _DIVERGED_NATS) * (num_tokens - num_tokens_before)
-        if not nats - nats_before <= limit:  # true of NaN as well
-            raise LossDivergedError
-        self._checked_loss = nats, num_tokens
+        self._monitor.check_steps(self._epoch_nats.item(), self.epoch_tokens)
 
     def _end_epoch(self) -> EpochReport:
         """Validate, and keep the weights if they are the best so far.
 
         Raises:
-            LossDivergedError: both losses are above that of a uniform guess, or one is NaN.
+            LossDivergedError: see :meth:`LossMonitor.check_epoch`.
         """
         training_seconds = self.seconds - self._epoch_began
         learning_rate = self._optimizer.param_groups[0]["lr"]
@@ -328,9 +306,7 @@ class Trainer:
             validation_loss(self._average.model, self.corpus.valid.stream)
         )
         train_loss = self._epoch_nats.item() / self.epoch_tokens
-        has_diverged = min(train_loss, valid_loss) > self._uniform_nats + _DIVERGED_EPOCH_NATS
-        if has_diverged or not math.isfinite(perplexity(valid_loss)):
-            raise LossDivergedError
+        self._monitor.check_epoch(train_loss, valid_loss)
         self.learning_rate.on_validation(valid_loss)
         report = EpochReport(
             epoch=len(self.epochs) + 1,
