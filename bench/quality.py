@@ -4,7 +4,7 @@
 
 For each corpus one tokenizer and one vocabulary (words seen three times or more in the training
 part) serve the n-gram model and both recipes. Each recipe's mixture is with that n-gram model. The
-networks are judged as they serve, in int8. PyTorch uses the threads that OMP_NUM_THREADS allows.
+networks are evaluated as they serve, in int8. PyTorch uses the threads that OMP_NUM_THREADS allows.
 """
 
 import argparse
@@ -185,14 +185,14 @@ def section(corpus: BenchCorpus) -> str:
 
 
 def page(sections: list[str], command: str) -> str:
-    """The whole results page."""
+    """Return the whole results page."""
     return (
         "# Results\n\n"
         f"Made by `{command}` on {_processor()}, PyTorch with {torch.get_num_threads()} "
-        "thread(s). Within a corpus all rows have the same ids and events: every token and the end "
-        "of every document. Intervals are of 95 %, from a bootstrap over test documents. Bits per "
-        "character charge unknown words for their spelling. The machine is shared: take the "
-        "seconds for their order.\n\n" + "\n".join(sections)
+        "thread(s). Within a corpus all rows have the same ids and target tokens: every token and "
+        "the end of every document. Intervals are 95 %, from a bootstrap over test documents. Bits "
+        "per character charge unknown words for their spelling. The machine is shared, so seconds "
+        "give an order of magnitude only.\n\n" + "\n".join(sections)
     )
 
 

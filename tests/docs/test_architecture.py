@@ -46,10 +46,3 @@ def test_every_package_imports_only_what_the_page_allows() -> None:
             continue
         permitted = set() if allowed == "nothing" else set(allowed.split(", "))
         assert imported_packages(name) <= permitted, name
-
-
-def test_every_file_that_the_page_names_exists() -> None:
-    text = (ROOT / "ARCHITECTURE.md").read_text()
-    for name in re.findall(r"`((?:\w+/)*\w+\.(?:py|toml))`", text):
-        places = (ROOT / name, ROOT / "src" / "lorelm" / name)
-        assert any(place.exists() for place in places), name

@@ -52,6 +52,14 @@ def test_every_command_has_the_options_that_are_shown(page: Path) -> None:
             parse(words[at + 1 :])
 
 
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_file_that_is_named_exists(page: Path) -> None:
+    package = ROOT / "src" / "lorelm"
+    roots = (ROOT, package, package / "server", ROOT / "app")
+    for name in re.findall(r"`((?:\w+/)*\w+\.(?:py|js))`", page.read_text(encoding="utf-8")):
+        assert any((root / name).exists() for root in roots), name
+
+
 def parse(arguments: list[str]) -> None:
     """Parse the arguments of `lorelm` without running it.
 
