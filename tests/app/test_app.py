@@ -187,7 +187,7 @@ def test_a_file_that_is_no_checkpoint_is_refused_in_one_sentence(new_folder: New
     [
         ((), {"PORT": "70000"}, "70000"),
         (("--port", "70001"), {"PORT": "0"}, "70001"),
-        (("--proxy-hops", "-1"), {}, "proxy_hops is at least 0"),
+        (("--proxy-hops", "-1"), {}, "proxy_hops: must be a whole number from 0 up"),
     ],
 )
 def test_options_and_environment_variables_are_read(
