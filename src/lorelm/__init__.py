@@ -1,6 +1,11 @@
-"""LoreLM: a small language model of your own text, trained and served on an ordinary computer."""
+"""LoreLM: a small language model of your own text, trained and served on an ordinary computer.
 
-from typing import TYPE_CHECKING, Any
+>>> bundle = lorelm.train(["The fox ran.", "The owl sat."], out="my-model")
+>>> lorelm.load(bundle).generate("The fox").text
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any, Final
 
 from lorelm.openmp import limit_spinning
 from lorelm.version import VERSION
@@ -10,16 +15,51 @@ limit_spinning()  # before anything imports PyTorch
 __version__ = VERSION
 
 if TYPE_CHECKING:
+    from lorelm import errors
+    from lorelm.api import evaluate, import_model, train
+    from lorelm.bundle import Bundle
     from lorelm.generation.language_model import LanguageModel, load
+    from lorelm.generation.reply import Reply, Sample, Token
+    from lorelm.generation.settings import GenerationSettings
 
-__all__ = ["LanguageModel", "__version__", "load"]
+__all__ = [
+    "Bundle",
+    "GenerationSettings",
+    "LanguageModel",
+    "Reply",
+    "Sample",
+    "Token",
+    "__version__",
+    "errors",
+    "evaluate",
+    "import_model",
+    "load",
+    "train",
+]
+
+# Imported on first use: `lorelm --help` and the lower packages need neither NumPy nor ONNX Runtime,
+# which take 0.2 s to load.
+_MODULES: Final = {
+    "Bundle": "lorelm.bundle",
+    "GenerationSettings": "lorelm.generation.settings",
+    "LanguageModel": "lorelm.generation.language_model",
+    "Reply": "lorelm.generation.reply",
+    "Sample": "lorelm.generation.reply",
+    "Token": "lorelm.generation.reply",
+    "evaluate": "lorelm.api",
+    "import_model": "lorelm.api",
+    "load": "lorelm.generation.language_model",
+    "train": "lorelm.api",
+}
 
 
 def __getattr__(name: str) -> Any:
-    # Imported on first use: `lorelm --help` and the rooms below need neither NumPy nor ONNX
-    # Runtime to be loaded (0.2 s).
-    if name in ("LanguageModel", "load"):
-        from lorelm.generation import language_model
-
-        return getattr(language_model, name)
+    if name == "errors":
+        return importlib.import_module("lorelm.errors")
+    if name in _MODULES:
+        return getattr(importlib.import_module(_MODULES[name]), name)
     raise AttributeError(f"module 'lorelm' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -261,8 +261,8 @@ def test_a_bundle_without_weights_is_not_begun_with(
     ("arguments", "message"),
     [
         (["--init", "nowhere"], "bundle nowhere does not exist"),
-        (["--init", "shakespeare", "--hidden-size", "64"], "leave out hidden_size (--hidden-size)"),
-        (["--init", "shakespeare", "--recipe", "my.toml"], "leave out num_layers (--num-layers)"),
+        (["--init", "shakespeare", "--hidden-size", "64"], "leave out --hidden-size"),
+        (["--init", "shakespeare", "--recipe", "my.toml"], "leave out --num-layers"),
     ],
 )
 def test_a_wrong_init_is_refused_before_the_corpus_is_read(

@@ -11,6 +11,9 @@ from urllib.parse import unquote
 
 import click
 import pytest
+import torch
+from tests.bundle.importing.foreign import WORDS as FOREIGN_WORDS
+from tests.bundle.importing.foreign import ForeignModel
 from tests.docs.markdown import PAGES, ROOT, anchors, code_blocks, commands
 
 from lorelm.cli.main import lorelm
@@ -93,7 +96,7 @@ def test_every_recipe_is_one(page: Path, tmp_path: Path) -> None:
 def test_the_python_of_a_page_runs(
     page: Path, tiny_bundle: Path, tales: Documents, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    """All blocks of a page are one program, in a folder with `my-model` and `my.txt`."""
+    """All blocks of a page are one program, in a folder with the files that they name."""
     code = "\n".join(code_blocks(page, "python"))
     if ADDRESS in code:
         start_server: Callable[..., str] = request.getfixturevalue("start_server")
@@ -101,6 +104,8 @@ def test_the_python_of_a_page_runs(
     (tmp_path / "my-model").symlink_to(tiny_bundle)
     lines = [text.replace("\n", " ") for text in tales.texts]
     (tmp_path / "my.txt").write_text("\n".join(lines), encoding="utf-8")
+    torch.save(ForeignModel().state_dict(), tmp_path / "old.pt")
+    (tmp_path / "vocab.json").write_text(json.dumps(FOREIGN_WORDS), encoding="utf-8")
     assert run([sys.executable, "-c", code], tmp_path).strip()
 
 

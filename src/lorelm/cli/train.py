@@ -23,7 +23,7 @@ from lorelm.cli.options import (
 from lorelm.cli.terminal import echo_notes, process_started
 from lorelm.corpus.documents import CorpusFile, Documents, ReadingOptions
 from lorelm.corpus.readers import read_documents
-from lorelm.errors import CorpusError, MissingExtraError, RecipeError
+from lorelm.errors import CorpusError, MissingExtraError
 from lorelm.parameters import parameters_of
 from lorelm.training.recipe import BUILT_IN_RECIPES, Recipe, given_settings
 
@@ -132,29 +132,12 @@ def train(
     recipe = recipe or ("fine-tune" if flags["init"] else "default")
     settings = Recipe.load(recipe, **changes)
     if flags["init"] is not None:
-        _check_init(flags["init"], given_settings(recipe, **changes))
+        from lorelm.training.initial_checkpoint import check_initial_checkpoint
+
+        check_initial_checkpoint(flags["init"], given_settings(recipe, **changes))
     parts = [read_documents(part, reading) if part else None for part in (path, valid, test)]
     options = _options_module().TrainingOptions(**flags)
     _run(parts, settings, out, options)
-
-
-def _check_init(init: str, given: set[str]) -> None:
-    """Refuse an initial checkpoint that cannot be trained, and architecture settings beside it.
-
-    Raises:
-        BundleError: there is no such model, or it has no weights.
-        RecipeError: an architecture setting is given.
-    """
-    from lorelm.training.initial_checkpoint import ARCHITECTURE_FIELDS, load_initial_checkpoint
-
-    load_initial_checkpoint(init)
-    for name in ARCHITECTURE_FIELDS:
-        if name in given:
-            raise RecipeError(
-                f"--init starts from a model whose size is fixed: leave out {name} "
-                f"(--{name.replace('_', '-')})",
-                code="recipe.fixed_by_init",
-            )
 
 
 def _refuse_other_options() -> None:

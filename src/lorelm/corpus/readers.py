@@ -5,9 +5,10 @@ Every error names the file, the cause and the remedy, so the command line can pr
 
 import codecs
 import os
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 from lorelm.corpus import text_files
 from lorelm.corpus.documents import CorpusFile, Documents, ReadingOptions
@@ -15,6 +16,7 @@ from lorelm.corpus.shakespeare import read_shakespeare
 from lorelm.corpus.text_files import TextFile, decode, has_word
 from lorelm.errors import CorpusError
 
+_FRAME_ATTRIBUTES: Final = ("__arrow_c_stream__", "__dataframe__", "columns", "to_frame")
 _TABLE_SUFFIXES: Final = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 
 
@@ -73,6 +75,42 @@ def read_frame(
     return _without_blanks(
         frame_documents(frame, options or ReadingOptions(), source=source), source
     )
+
+
+def read_texts(texts: Iterable[str], *, source: str = "the texts") -> Documents:
+    """Take texts, one per document; blank ones are left out.
+
+    Args:
+        source: its name in messages and manifests.
+
+    Raises:
+        CorpusError: they are no texts, or there is no word in them.
+    """
+    kept = list(texts) if isinstance(texts, Iterable) else [texts]
+    for place, text in enumerate(kept):
+        if not isinstance(text, str):
+            raise CorpusError(
+                f"text {place} of {source} is a {type(text).__name__}: give a path, a data frame, "
+                "or strings",
+                code="corpus.not_texts",
+            )
+    return _without_blanks(Documents(texts=kept, source=source), source)
+
+
+def read_corpus(corpus: object, options: ReadingOptions | None = None) -> Documents:
+    """Read a path, a data frame or texts, whichever it is; :class:`Documents` are returned as such.
+
+    Raises:
+        CorpusError: see :func:`read_documents`, :func:`read_frame` and :func:`read_texts`.
+        MissingExtraError: Polars is not installed.
+    """
+    if isinstance(corpus, Documents):
+        return corpus
+    if isinstance(corpus, (str, os.PathLike)):
+        return read_documents(Path(corpus), options)
+    if any(hasattr(corpus, name) for name in _FRAME_ATTRIBUTES):
+        return read_frame(corpus, options)
+    return read_texts(cast("Iterable[str]", corpus))
 
 
 def _read_plain_text(path: Path, content: bytes, options: ReadingOptions) -> Documents:

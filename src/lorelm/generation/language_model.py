@@ -299,7 +299,7 @@ def _ban(words: Sequence[str], vocabulary: Vocabulary) -> Bias | None:
 
 
 def load(
-    path: str | Path,
+    bundle: Bundle | str | Path,
     *,
     precision: Precision | None = None,
     num_threads: int = 1,
@@ -309,6 +309,7 @@ def load(
     """The model of a bundle, ready to generate.
 
     Args:
+        bundle: or its path, or "shakespeare".
         precision: None takes that of the manifest.
         mixture: mix it with the n-gram model that the bundle carries.
         cache: give it the neural cache that was tuned for it.
@@ -317,7 +318,7 @@ def load(
         BundleError: the bundle is missing, damaged, or lacks this precision or the n-gram model.
     """
     return LanguageModel.of_bundle(
-        Bundle.load(path),
+        bundle if isinstance(bundle, Bundle) else Bundle.load(bundle),
         precision=precision,
         num_threads=num_threads,
         mixture=mixture,

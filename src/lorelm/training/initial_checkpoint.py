@@ -1,6 +1,6 @@
 """The model that training starts with: random weights, or those of a trained model."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -11,7 +11,7 @@ from lorelm.bundle import Bundle
 from lorelm.corpus.preparation import Corpus
 from lorelm.corpus.tokenizer import Tokenizer
 from lorelm.corpus.vocabulary import EOS_ID, UNK_ID, Vocabulary
-from lorelm.errors import BundleError, RecipeError
+from lorelm.errors import BundleError, Problem, RecipeError
 from lorelm.model.config import ModelConfig
 from lorelm.model.lstm import LSTMLanguageModel
 from lorelm.runtime.step_graph import Weights
@@ -85,6 +85,29 @@ def load_initial_checkpoint(path: str | Path) -> Bundle:
                 code="bundle.weights_not_finite",
             )
     return bundle
+
+
+def check_initial_checkpoint(path: str | Path, given: Collection[str]) -> None:
+    """Refuse an initial checkpoint that cannot be trained, and architecture settings beside it.
+
+    Args:
+        given: names of the settings that a user gives.
+
+    Raises:
+        BundleError: see :func:`load_initial_checkpoint`.
+        RecipeError: architecture settings are given; it names them all.
+    """
+    load_initial_checkpoint(path)
+    problems = [
+        Problem(
+            name,
+            f"--init starts from a model whose size is fixed: leave out --{name.replace('_', '-')}",
+        )
+        for name in ARCHITECTURE_FIELDS
+        if name in given
+    ]
+    if problems:
+        raise RecipeError.of(problems, code="recipe.fixed_by_init")
 
 
 def initial_weights(bundle: Bundle, vocabulary: Vocabulary, tokenizer: Tokenizer) -> Weights:

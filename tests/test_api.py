@@ -1,0 +1,131 @@
+"""What `import lorelm` gives."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas
+import polars
+import pytest
+import torch
+from tests.bundle.importing.foreign import WORDS, ForeignModel
+
+import lorelm
+from lorelm.corpus.documents import Documents
+
+SMALL: dict[str, Any] = {"epochs": 1, "hidden_size": 8, "min_frequency": 1, "device": "cpu"}
+
+
+@pytest.fixture(scope="module")
+def texts(tales: Documents) -> list[str]:
+    return list(tales.texts)
+
+
+class ArrowStream:
+    """An object that gives its columns by Arrow's stream protocol alone."""
+
+    def __init__(self, frame: polars.DataFrame) -> None:
+        self._frame = frame
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        return self._frame.__arrow_c_stream__(requested_schema)
+
+
+@pytest.mark.parametrize(
+    "corpus_of",
+    [
+        lambda texts: texts,
+        iter,
+        lambda texts: pandas.DataFrame({"text": texts}),
+        pandas.Series,
+        lambda texts: polars.DataFrame({"text": texts}),
+        lambda texts: ArrowStream(polars.DataFrame({"text": texts})),
+    ],
+    ids=["list", "iterator", "pandas", "series", "polars", "arrow"],
+)
+def test_every_kind_of_corpus_trains_the_same_model(
+    corpus_of: Callable[[list[str]], object], texts: list[str], tmp_path: Path
+) -> None:
+    bundle = lorelm.train(corpus_of(texts), out=tmp_path / "model", **SMALL)
+    assert bundle.manifest.corpus is not None
+    assert bundle.manifest.corpus.fingerprint == Documents(texts=texts, source="").fingerprint
+    assert bundle.manifest.metrics is not None
+
+
+def test_a_path_and_reading_options_are_taken(texts: list[str], tmp_path: Path) -> None:
+    polars.DataFrame({"who": ["ANNA"] * len(texts), "what": texts}).write_csv(tmp_path / "a.csv")
+    bundle = lorelm.train(
+        tmp_path / "a.csv",
+        out=tmp_path / "model",
+        speaker_column="who",
+        text_column="what",
+        **SMALL,
+    )
+    assert "ANNA" in bundle.vocabulary.words
+
+
+def test_all_wrong_settings_are_reported_and_nothing_is_written(
+    texts: list[str], tmp_path: Path
+) -> None:
+    wrong = {"epochs": 0, "dropout": 2, "bptt": "x", "wings": 2, "schedule": "slow", "tied": 1}
+    with pytest.raises(lorelm.errors.RecipeError) as caught:
+        lorelm.train(texts, out=tmp_path / "model", **wrong)
+    assert {each.field for each in caught.value.problems} == set(wrong)
+    assert not (tmp_path / "model").exists()
+
+
+def test_architecture_settings_beside_init_are_refused(texts: list[str], tmp_path: Path) -> None:
+    with pytest.raises(lorelm.errors.RecipeError) as caught:
+        lorelm.train(texts, out=tmp_path, init="shakespeare", hidden_size=9, num_layers=2)
+    assert caught.value.code == "recipe.fixed_by_init"
+    assert len(caught.value.problems) == 2
+
+
+@pytest.mark.parametrize("corpus", [5, [1, 2], [None]])
+def test_what_is_no_corpus_is_refused(corpus: Any, tmp_path: Path) -> None:
+    with pytest.raises(lorelm.errors.CorpusError) as caught:
+        lorelm.train(corpus, out=tmp_path / "model")
+    assert caught.value.code == "corpus.not_texts"
+
+
+def test_a_bundle_is_evaluated_on_texts(tiny_bundle: Path, texts: list[str]) -> None:
+    bundle = lorelm.Bundle.load(tiny_bundle)
+    own = lorelm.evaluate(bundle, texts, num_samples=0)
+    assert bundle.manifest.metrics is not None
+    assert own.perplexity == bundle.manifest.metrics.perplexity  # on its test part
+    other = lorelm.evaluate(tiny_bundle, ["The fox sat.", "The owl sat."], num_samples=0)
+    assert other.tokens == 10
+
+
+def test_an_unknown_setting_of_an_evaluation_is_refused(tiny_bundle: Path) -> None:
+    with pytest.raises(lorelm.errors.InputError) as caught:
+        lorelm.evaluate(tiny_bundle, ["The fox sat."], samples=3)
+    assert caught.value.problems[0].field == "samples"
+
+
+def test_a_foreign_model_is_imported(tmp_path: Path) -> None:
+    torch.save(ForeignModel().state_dict(), tmp_path / "old.pt")
+    (tmp_path / "vocab.json").write_text(json.dumps(WORDS), encoding="utf-8")
+    bundle = lorelm.import_model(tmp_path / "old.pt", tmp_path / "vocab.json", out=tmp_path / "new")
+    assert bundle.manifest.imported is not None
+    assert lorelm.load(bundle).generate(max_len=3, seed=1).text
+
+
+def test_every_public_name_is_there_and_others_are_not() -> None:
+    assert dir(lorelm) == lorelm.__all__
+    for name in lorelm.__all__:
+        assert getattr(lorelm, name) is not None
+    assert not hasattr(lorelm, "wings")
+
+
+def test_the_package_loads_nothing_that_takes_time() -> None:
+    code = "import lorelm, sys; print(*sorted({'numpy', 'torch', 'click'} & set(sys.modules)))"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stdout == "\n"
+
+
+def test_the_package_says_that_it_is_typed() -> None:
+    assert (Path(lorelm.__file__).parent / "py.typed").exists()
