@@ -43,9 +43,7 @@ def trained(trained_once: tuple[Path, str], tmp_path: Path) -> str:
     return said
 
 
-def test_training_ends_with_what_the_model_is_worth(
-    lorelm: Lorelm, trained: str, tmp_path: Path
-) -> None:
+def test_training_ends_with_an_evaluation(lorelm: Lorelm, trained: str, tmp_path: Path) -> None:
     assert "the test part of tales.txt: 18 documents" in trained
     assert re.search(r"n-gram model \(order \d\)", trained)
     assert re.search(r"tokens in spans of 12 or more +\d", trained)
@@ -57,12 +55,12 @@ def test_training_ends_with_what_the_model_is_worth(
     assert all(printed[key] is not None for key in KEYS)
 
 
-def test_the_corpus_itself_is_judged_by_its_test_part(lorelm: Lorelm, trained: str) -> None:
+def test_the_corpus_itself_is_evaluated_on_its_test_part(lorelm: Lorelm, trained: str) -> None:
     without = lorelm("evaluate", "model", "--json").stdout
     assert lorelm("evaluate", "model", "tales.txt", "--json").stdout == without
 
 
-def test_any_text_can_be_judged_and_the_figures_are_those_of_score(
+def test_any_text_is_evaluated_with_the_metrics_of_score(
     lorelm: Lorelm, trained: str, tmp_path: Path
 ) -> None:
     (tmp_path / "other.txt").write_text("The fox sat by the mill.\nThe wren slept.\n")
@@ -93,7 +91,7 @@ def test_a_bundle_that_carries_the_ngram_model_needs_no_corpus(
     assert without["ngram_perplexity"] is None
     assert without["copied_share"] is not None  # from the fingerprints
     shown = lorelm("evaluate", "model", "other.txt")
-    assert "Not compared with counting: the bundle carries no n-gram model" in shown.stderr
+    assert "No comparison with an n-gram model: the bundle carries none" in shown.stderr
     refused = lorelm("evaluate", "model", "other.txt", "--interpolate", code=2)
     assert "put the corpus back, or train the model again with --ngram" in refused.stderr
 
@@ -140,12 +138,14 @@ def test_options_about_a_file_that_is_not_given_are_refused(
     assert "--encoding: they are about --text, and there is none" in ended.stderr
 
 
-def test_a_text_that_was_learned_is_called_so(lorelm: Lorelm, trained: str, tmp_path: Path) -> None:
+def test_a_text_of_the_training_part_is_reported(
+    lorelm: Lorelm, trained: str, tmp_path: Path
+) -> None:
     text = (tmp_path / "tales.txt").read_text()
     (tmp_path / "longer.txt").write_text(text + "\nOne more line.\n")
     shown = lorelm("evaluate", "model", "longer.txt").stdout
     assert "The model was trained on this text:" in shown
-    assert "counting" not in shown
+    assert "than the n-gram model" not in shown
     lorelm(
         *("train", "tales.txt", "--valid", "tales.txt", "--test", "tales.txt", "--out", "leaky"),
         *SMALL,
@@ -153,7 +153,7 @@ def test_a_text_that_was_learned_is_called_so(lorelm: Lorelm, trained: str, tmp_
     assert "trained on this text: 100%" in lorelm("evaluate", "leaky").stdout
 
 
-def test_a_bundle_without_figures_gets_them(lorelm: Lorelm, trained: str, tmp_path: Path) -> None:
+def test_a_bundle_without_metrics_stores_them(lorelm: Lorelm, trained: str, tmp_path: Path) -> None:
     manifest = json.loads((tmp_path / "model" / "manifest.json").read_text())
     metrics = manifest.pop("metrics")
     (tmp_path / "model" / "manifest.json").write_text(json.dumps(manifest))

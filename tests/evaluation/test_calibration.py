@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from lorelm.evaluation.calibration import calibration
 from lorelm.evaluation.perplexity import Predictions
+from lorelm.evaluation.scores import calibration
 
 
 def foretold(confidence: list[float], right: list[bool]) -> Predictions:
@@ -17,7 +17,7 @@ def test_classes_worked_by_hand() -> None:
     found = calibration(foretold([0.1, 0.12, 0.55, 1.0], [False, True, True, True]))
     assert found.count.tolist() == [2, 1, 1]
     assert found.confidence == pytest.approx([0.11, 0.55, 1.0])
-    assert found.right == pytest.approx([0.5, 1, 1])
+    assert found.accuracy == pytest.approx([0.5, 1, 1])
     assert found.error == pytest.approx((2 * 0.39 + 0.45 + 0) / 4)
 
 

@@ -10,7 +10,7 @@ from lorelm.corpus import preparation
 from lorelm.corpus.documents import CorpusFile, Documents, ReadingOptions
 from lorelm.errors import CorpusError, MissingExtraError
 from lorelm.evaluation.evaluate import EvaluationSettings, evaluate_bundle
-from lorelm.evaluation.tables import copies_table, prediction_table
+from lorelm.evaluation.summary import copies_table, prediction_table
 from lorelm.evaluation.trained_corpus import split_as_trained
 
 

@@ -1,8 +1,13 @@
 import pytest
 
 from lorelm.bundle.manifest import Metrics
-from lorelm.evaluation.findings import findings
-from lorelm.evaluation.tables import copies_table, describe_orders, describe_text, prediction_table
+from lorelm.evaluation.summary import (
+    copies_table,
+    describe_orders,
+    describe_text,
+    findings,
+    prediction_table,
+)
 
 
 def metrics(**others: object) -> Metrics:
@@ -55,13 +60,13 @@ def copied(ours: float, human: float, excess: tuple[float, float]) -> Metrics:
 @pytest.mark.parametrize(
     ("of", "sentence"),
     [
-        (counted((0.7, 0.9)), "Better than counting: its perplexity is 20% below"),
-        (counted((0.7, 1.1)), "As good as counting"),
+        (counted((0.7, 0.9)), "Better than the n-gram model: the perplexity is 20% lower"),
+        (counted((0.7, 1.1)), "As good as the n-gram model"),
         (
             counted((0.7, 0.9)).model_copy(
                 update={"ngram_perplexity": 64.0, "ngram_ratio_interval": (1.1, 1.4)}
             ),
-            "Not better than counting: its perplexity is 25% above",
+            "Not better than the n-gram model: the perplexity is 25% higher",
         ),
         (metrics(unknown_rate=0.2, bits_per_character=2.0), "20% of the words are unknown"),
         (copied(0.3, 0.01, (0.1, 0.4)), "It copies more than people do: 30.0% of its tokens"),

@@ -7,10 +7,10 @@ import pytest
 from lorelm.bundle import Bundle
 from lorelm.corpus.preparation import Corpus
 from lorelm.evaluation.baseline import NgramBaseline
-from lorelm.evaluation.findings import findings
 from lorelm.evaluation.measure import EvaluatedModel, EvaluationResult, Samples, measure
 from lorelm.evaluation.memorisation import TrainingText, WrittenText
 from lorelm.evaluation.spelling import SpellingModel
+from lorelm.evaluation.summary import findings
 from lorelm.evaluation.text import HeldOutText
 from lorelm.runtime.step_graph import Precision
 

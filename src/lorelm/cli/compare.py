@@ -2,13 +2,11 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any
 
 import click
 
 from lorelm.bundle import Bundle
-from lorelm.cli.figures_display import aligned
 from lorelm.cli.options import (
     precision_option,
     reading_options,
@@ -17,22 +15,21 @@ from lorelm.cli.options import (
 )
 from lorelm.cli.terminal import echo_notes
 from lorelm.corpus.readers import read_documents
-from lorelm.evaluation.comparison import ComparedModel
 from lorelm.evaluation.comparison import compare as compare_models
-from lorelm.evaluation.tables import comparison_notes, comparison_table
+from lorelm.evaluation.comparison import comparison_notes, comparison_table
 from lorelm.evaluation.trained_corpus import common_test_part
 
 
 @click.command()
 @click.argument("bundles", nargs=-1, required=True, metavar="BUNDLE BUNDLE...")
-@click.option("--text", metavar="FILE", help="Judge them on it, not on their common test part.")
+@click.option("--text", metavar="FILE", help="Compare on this text, not on the common test part.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @precision_option
 @reading_options
 def compare(
     *, bundles: Sequence[str], text: str | None, as_json: bool, precision: Any, **flags: Any
 ) -> None:
-    """Prints models side by side on the same text, and whether their difference may be chance.
+    """Prints models side by side on the same text, and whether their differences may be chance.
 
     BUNDLE may be shakespeare, the embedded model, unless a folder of that name holds a model.
     Without --text it is the test part of the corpus that all were trained on. Differences are to
@@ -52,27 +49,13 @@ def compare(
         name = documents.source
     models = compare_models(loaded, documents.texts, name=name, precision=precision)
     if as_json:
-        found = [
-            {"bundle": bundle} | _as_json(model)
+        shown = [
+            {"bundle": bundle} | model.to_json()
             for bundle, model in zip(bundles, models, strict=True)
         ]
-        click.echo(json.dumps(found, indent=2))
+        click.echo(json.dumps(shown, indent=2))
         return
     computed = precision or " and ".join(sorted({each.manifest.precision for each in loaded}))
-    click.echo(f"{name}, {computed}; 95 % intervals in brackets\n")
-    for line in aligned(comparison_table(bundles, models)):
-        click.echo(line)
-    click.echo()
-    for note in comparison_notes(bundles, models):
-        click.echo(note)
-
-
-def _as_json(model: ComparedModel) -> dict[str, Any]:
-    difference = model.difference
-    return asdict(model.score) | {
-        "unknown_rate": model.unknown_rate,
-        "seen_documents": model.num_seen_documents,
-        "difference_bits_per_character": difference and difference.bits_per_character,
-        "difference_interval": difference and difference.interval,
-        "p_value": difference and difference.p_value,
-    }
+    table, notes = comparison_table(bundles, models), comparison_notes(bundles, models)
+    heading = f"{name}, {computed}; 95 % intervals in brackets"
+    click.echo("\n".join([heading, "", *table.lines(), "", *notes]))

@@ -2,7 +2,6 @@
 
 import textwrap
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -13,9 +12,9 @@ from rich.table import Table
 
 from lorelm.bundle import Bundle
 from lorelm.bundle.quoting import quoted
-from lorelm.cli.figures_display import show_metrics
 from lorelm.cli.terminal import duration
 from lorelm.corpus.preparation import Corpus
+from lorelm.evaluation.summary import summary_lines
 from lorelm.generation.language_model import LanguageModel
 from lorelm.model.lstm import LSTMLanguageModel
 from lorelm.runtime.torch_runtime import TorchRuntime
@@ -136,7 +135,7 @@ def show_result(bundle: Bundle, out: Path) -> None:
     _console.print(table)
     _console.print()
     if manifest.metrics is not None:
-        show_metrics(manifest.metrics, partial(click.echo, err=True))
+        click.echo("\n".join(summary_lines(manifest.metrics)), err=True)
     path = quoted(out)
     for line in (
         f"\nSaved to {out}. Go on with",

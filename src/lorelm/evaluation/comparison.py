@@ -1,7 +1,8 @@
-"""Several models on one text, and whether their difference is more than chance."""
+"""Compare several models on one text, and test whether their difference is significant."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
@@ -10,14 +11,9 @@ from lorelm.bundle.manifest import Interval
 from lorelm.errors import BundleError, CorpusError
 from lorelm.evaluation.memorisation import count_seen
 from lorelm.evaluation.perplexity import predict
-from lorelm.evaluation.scores import (
-    PERCENTILES,
-    Score,
-    resampled_totals,
-    score,
-    target_bits,
-)
+from lorelm.evaluation.scores import Score, interval_of, resampled_totals, score, target_bits
 from lorelm.evaluation.spelling import SpellingModel
+from lorelm.evaluation.summary import MetricsTable, format_interval, with_interval
 from lorelm.evaluation.text import HeldOutText, require_seen_tokens
 from lorelm.runtime.step_graph import Precision
 from lorelm.typing import Floats
@@ -25,16 +21,24 @@ from lorelm.typing import Floats
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:
-    """By how many bits per character a model is above the first one; below zero it is better.
+    """Bits per character of a model less those of the first one; negative is better.
 
     Attributes:
-        interval: of 95 %, from the documents drawn with replacement, the same for both models.
-        p_value: how often, both ways, such a difference would come up between equal models.
+        interval: of 95 %, from documents drawn with replacement, the same for both models.
+        p_value: two-sided probability of such a difference between equal models.
     """
 
     bits_per_character: float
     interval: Interval
     p_value: float
+
+    def finding(self, first: str, name: str) -> str:
+        low, high = self.interval
+        if high < 0:
+            return f"{name} is better than {first}."
+        if low > 0:
+            return f"{name} is worse than {first}."
+        return f"{name} and {first} do not differ by more than chance."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,8 +47,8 @@ class ComparedModel:
 
     Attributes:
         unknown_rate: share of the words that are unknown to it.
-        num_seen_documents: how many of the documents stand in its training text; None where the
-            bundle has no index of that.
+        num_seen_documents: number of documents that are in its training text; None if the bundle
+            has no index of that.
         difference: to the first model; None for that one.
     """
 
@@ -54,6 +58,16 @@ class ComparedModel:
     num_seen_documents: int | None
     difference: Difference | None
 
+    def to_json(self) -> dict[str, Any]:
+        difference = self.difference
+        return asdict(self.score) | {
+            "unknown_rate": self.unknown_rate,
+            "seen_documents": self.num_seen_documents,
+            "difference_bits_per_character": difference and difference.bits_per_character,
+            "difference_interval": difference and difference.interval,
+            "p_value": difference and difference.p_value,
+        }
+
 
 def compare(
     bundles: Sequence[Bundle],
@@ -62,12 +76,12 @@ def compare(
     name: str,
     precision: Precision | None = None,
 ) -> list[ComparedModel]:
-    """Judges each model on the same documents.
+    """Evaluate each model on the same documents.
 
     Documents in which one of the tokenizers finds no word are left out for all.
 
     Args:
-        name: the texts in words fit to be shown.
+        name: description of the texts, for display.
         precision: None takes that of each manifest.
 
     Raises:
@@ -76,22 +90,73 @@ def compare(
     """
     texts = [text for text in texts if all(bundle.tokenizer.tokenize(text) for bundle in bundles)]
     if not texts:
-        raise CorpusError(f"{name} has no document in which every tokenizer finds a word")
-    judged = [_judge(bundle, texts, name, precision) for bundle in bundles]
+        raise CorpusError(
+            f"{name} has no document in which every tokenizer finds a word",
+            code="evaluation.no_word",
+        )
+    scored = [_score(bundle, texts, name, precision) for bundle in bundles]
     return [
         ComparedModel(
             bundle=model.bundle,
             score=model.score,
             unknown_rate=model.unknown_rate,
             num_seen_documents=_num_seen_documents(model.bundle, model.text),
-            difference=_difference(model, judged[0]) if place else None,
+            difference=_difference(model, scored[0]) if place else None,
         )
-        for place, model in enumerate(judged)
+        for place, model in enumerate(scored)
     ]
 
 
+def comparison_table(names: Sequence[str], models: Sequence[ComparedModel]) -> MetricsTable:
+    """Return models side by side, under the names that the user gave them."""
+    return MetricsTable(
+        ("", "perplexity", "unknown", "bits per character", "difference", "p"),
+        [
+            (
+                name,
+                f"{model.score.perplexity:,.1f}",
+                f"{model.unknown_rate:.1%}",
+                with_interval(model.score, "bits_per_character", ".3f"),
+                *_difference_cells(model.difference),
+            )
+            for name, model in zip(names, models, strict=True)
+        ],
+    )
+
+
+def comparison_notes(names: Sequence[str], models: Sequence[ComparedModel]) -> list[str]:
+    """Say which models differ, and what makes the comparison invalid."""
+    styles = [model.bundle.tokenizer.style for model in models]
+    notes = [
+        model.difference.finding(names[0], name)
+        for name, model, style in zip(names, models, styles, strict=True)
+        if model.difference is not None and style == styles[0]
+    ]
+    if len({model.bundle.vocabulary for model in models}) > 1:
+        notes.append("Their vocabularies differ: their perplexities do not compare.")
+    if len(set(styles)) > 1:
+        notes.append(
+            "Their tokenizers differ: one that drops characters need not predict them, so its bits "
+            "are of another, easier text. No model is called better across tokenizers."
+        )
+    for name, model in zip(names, models, strict=True):
+        if model.num_seen_documents:
+            notes.append(
+                f"{model.num_seen_documents:,} of the documents are in the training text of "
+                f"{name}: its metrics are too good."
+            )
+    return notes
+
+
+def _difference_cells(difference: Difference | None) -> tuple[str, str]:
+    if difference is None:
+        return "–", "–"
+    interval = format_interval(difference.interval, "+.3f")
+    return f"{difference.bits_per_character:+.3f} ({interval})", f"{difference.p_value:.3f}"
+
+
 @dataclass(frozen=True, kw_only=True)
-class _Judged:
+class _Scored:
     bundle: Bundle
     text: HeldOutText
     score: Score
@@ -99,7 +164,7 @@ class _Judged:
     bits: Floats
 
 
-def _judge(bundle: Bundle, texts: Sequence[str], name: str, precision: Precision | None) -> _Judged:
+def _score(bundle: Bundle, texts: Sequence[str], name: str, precision: Precision | None) -> _Scored:
     text = HeldOutText.of(
         [bundle.tokenizer.tokenize(text) for text in texts],
         name=name,
@@ -110,12 +175,13 @@ def _judge(bundle: Bundle, texts: Sequence[str], name: str, precision: Precision
     if spelling is None:
         raise BundleError(
             f"bundle {bundle.path} has no spelling model, without which models do not compare: "
-            + ("it was imported" if bundle.manifest.imported else "train it again")
+            + ("it was imported" if bundle.manifest.imported else "train it again"),
+            code="bundle.no_spelling",
         )
     require_seen_tokens(text.stream, bundle)
     logs = predict(bundle.runtime(precision), text.stream).log_probabilities
     unknown, words = text.unknown_counts
-    return _Judged(
+    return _Scored(
         bundle=bundle,
         text=text,
         score=score(text, logs, spelling),
@@ -124,18 +190,17 @@ def _judge(bundle: Bundle, texts: Sequence[str], name: str, precision: Precision
     )
 
 
-def _difference(model: _Judged, first: _Judged) -> Difference:
+def _difference(model: _Scored, first: _Scored) -> Difference:
     columns = (model.bits, model.text.num_characters, first.bits, first.text.num_characters)
     values_DK = np.column_stack(columns).astype(np.float64)
     bits, characters, first_bits, first_characters = resampled_totals(values_DK).T
     differences = bits / characters - first_bits / first_characters
-    low, high = np.percentile(differences, PERCENTILES)
-    # One more on either side: no number of draws shows that something never happens.
+    # Plus one on either side: no number of draws shows that something never happens.
     tail = min((differences <= 0).sum(), (differences >= 0).sum()) + 1
     totals = values_DK.sum(axis=0)
     return Difference(
         bits_per_character=float(totals[0] / totals[1] - totals[2] / totals[3]),
-        interval=(float(low), float(high)),
+        interval=interval_of(differences),
         p_value=min(1.0, float(2 * tail / (len(differences) + 1))),
     )
 

@@ -8,7 +8,6 @@ from lorelm.bundle.manifest import Metrics
 from lorelm.corpus.tokenizer import Tokenizer
 from lorelm.corpus.vocabulary import Vocabulary
 from lorelm.evaluation.baseline import NgramBaseline, mixed, ngram_log_probabilities
-from lorelm.evaluation.calibration import Calibration, calibration
 from lorelm.evaluation.memorisation import (
     SPAN_LENGTHS,
     CopiedTexts,
@@ -20,7 +19,9 @@ from lorelm.evaluation.memorisation import (
 )
 from lorelm.evaluation.perplexity import Predictions, StreamScore, predict
 from lorelm.evaluation.scores import (
+    Calibration,
     Score,
+    calibration,
     perplexity_ratio_interval,
     ratio_interval,
     score,

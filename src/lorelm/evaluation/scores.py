@@ -1,4 +1,4 @@
-"""From what a model gave each event to the metrics that people compare."""
+"""From the predictions of a model to metrics with intervals, calibration, and length classes."""
 
 import math
 from dataclasses import dataclass
@@ -8,23 +8,24 @@ import numpy as np
 import numpy.typing as npt
 
 from lorelm.bundle.manifest import Interval
-from lorelm.evaluation.perplexity import perplexity
+from lorelm.evaluation.perplexity import Predictions, perplexity
 from lorelm.evaluation.spelling import SpellingModel
 from lorelm.evaluation.text import HeldOutText
-from lorelm.typing import Floats
+from lorelm.typing import Floats, Ids
 
 NUM_RESAMPLES: Final = 2000
 PERCENTILES: Final = (2.5, 97.5)
+NUM_BINS: Final = 10
 
 
 @dataclass(frozen=True, kw_only=True)
 class Score:
-    """How well a text was foretold; intervals are of 95 %, see :func:`resampled_totals`.
+    """How well a text is predicted, with 95 % intervals from :func:`resampled_totals`.
 
     Attributes:
-        perplexity: over the closed vocabulary, an unknown word counted as the token `<unk>`.
-        bits_per_character: with unknown words charged for their spelling, see
-            :func:`target_bits`; None where there is no spelling model.
+        perplexity: over the closed vocabulary; an unknown word counts as the token `<unk>`.
+        bits_per_character: unknown words cost their spelling too, see :func:`target_bits`; None
+            without a spelling model.
     """
 
     perplexity: float
@@ -34,40 +35,47 @@ class Score:
 
 
 def score(text: HeldOutText, log_probabilities: Floats, spelling: SpellingModel | None) -> Score:
-    """The metrics of a text.
+    """Score a text.
 
     Args:
-        log_probabilities: natural logarithm of the probability of each event.
+        log_probabilities: natural logarithm of the probability of each target token.
     """
     nats = -text.by_document(log_probabilities)
-    bits = text.by_document(target_bits(text, log_probabilities, spelling)) if spelling else None
+    value = perplexity(nats.sum() / text.num_targets.sum())
+    interval = _perplexities(ratio_interval(nats, text.num_targets))
+    if spelling is None:
+        return Score(
+            perplexity=value,
+            perplexity_interval=interval,
+            bits_per_character=None,
+            bits_per_character_interval=None,
+        )
+    bits = text.by_document(target_bits(text, log_probabilities, spelling))
     return Score(
-        perplexity=perplexity(nats.sum() / text.num_targets.sum()),
-        perplexity_interval=_perplexities(ratio_interval(nats, text.num_targets)),
-        bits_per_character=None if bits is None else bits.sum() / text.num_characters.sum(),
-        bits_per_character_interval=(
-            None if bits is None else ratio_interval(bits, text.num_characters)
-        ),
+        perplexity=value,
+        perplexity_interval=interval,
+        bits_per_character=bits.sum() / text.num_characters.sum(),
+        bits_per_character_interval=ratio_interval(bits, text.num_characters),
     )
 
 
 def target_bits(
     text: HeldOutText, log_probabilities: Floats, spelling: SpellingModel | None
 ) -> Floats:
-    """The bits that it takes to write each event down, an unknown word with its spelling.
+    """Return the bits that encode each target token; an unknown word is also spelled out.
 
-    In sum, and divided by the characters, they compare across vocabularies and tokenizers, which
-    perplexities do not: a small vocabulary makes many words `<unk>`, and `<unk>` is easily
-    foretold. With p the model of the tokens and s that of the spelling::
+    Their sum, divided by the number of characters, compares across vocabularies and tokenizers.
+    Perplexities do not: a small vocabulary turns many words into `<unk>`, which is easy to predict.
+    With p the model of the tokens and s the spelling model::
 
-        bits per character = (sum over all events      of -log2 p(event)
-                            + sum over unknown words   of -log2 s(word))
+        bits per character = (sum over all target tokens of -log2 p(token)
+                            + sum over unknown words     of -log2 s(word))
                            / (characters of all documents + 1 for the end of each)
 
     Worked by hand: the document "the orc", a vocabulary without "orc", p(the) = 1/4,
     p(<unk>) = 1/8, p(<eos>) = 1/2, and s(orc) = 1/1024. That is 2 + 3 + 1 + 10 = 16 bits for
-    7 + 1 characters: 2 bits per character. The perplexity is 2 ** (6 / 3) = 4 whatever the unknown
-    word was.
+    7 + 1 characters: 2 bits per character. The perplexity is 2 ** (6 / 3) = 4, whatever the unknown
+    word is.
     """
     bits: Floats = -log_probabilities / math.log(2)
     if spelling is not None:
@@ -76,17 +84,16 @@ def target_bits(
 
 
 def ratio_interval(numerators: npt.ArrayLike, denominators: npt.ArrayLike) -> Interval:
-    """The 95 % interval of the ratio of two totals over documents, from one value a document."""
+    """Return the 95 % interval of the ratio of two totals, from one value per document each."""
     totals = resampled_totals(np.column_stack([numerators, denominators]).astype(np.float64))
-    low, high = np.percentile(totals[:, 0] / totals[:, 1], PERCENTILES)
-    return float(low), float(high)
+    return interval_of(totals[:, 0] / totals[:, 1])
 
 
 def perplexity_ratio_interval(text: HeldOutText, logs: Floats, other_logs: Floats) -> Interval:
-    """The 95 % interval of one model's perplexity over another's on the same events.
+    """Return the 95 % interval of one model's perplexity over another's on the same text.
 
     Args:
-        logs, other_logs: natural logarithm of the probability of each event under each model.
+        logs, other_logs: natural logarithm of the probability of each target token.
     """
     return _perplexities(ratio_interval(text.by_document(other_logs - logs), text.num_targets))
 
@@ -94,27 +101,26 @@ def perplexity_ratio_interval(text: HeldOutText, logs: Floats, other_logs: Float
 def share_difference_interval(
     share: tuple[npt.ArrayLike, npt.ArrayLike], other: tuple[npt.ArrayLike, npt.ArrayLike]
 ) -> Interval:
-    """The 95 % interval of the difference of two shares, each over documents of its own.
+    """Return the 95 % interval of the difference of two shares, each over its own documents.
 
     Args:
-        share, other: for each document what is counted, and of how many.
+        share, other: for each document the counted tokens, and all of its tokens.
     """
-    drawn = [
+    resampled = [
         resampled_totals(np.column_stack(counts).astype(np.float64), seed=seed)
         for seed, counts in enumerate((share, other))
     ]
-    shares = [totals[:, 0] / np.maximum(totals[:, 1], 1) for totals in drawn]
-    low, high = np.percentile(shares[0] - shares[1], PERCENTILES)
-    return float(low), float(high)
+    shares = [totals[:, 0] / np.maximum(totals[:, 1], 1) for totals in resampled]
+    return interval_of(shares[0] - shares[1])
 
 
 def resampled_totals(values_DK: Floats, *, seed: int = 0) -> Floats:
-    """The bootstrap: totals `[NUM_RESAMPLES, K]` over documents drawn with replacement.
+    """Return bootstrap totals `[NUM_RESAMPLES, K]` over documents drawn with replacement.
 
-    The percentiles of what is computed from them are its interval (Efron & Tibshirani 1993, An
-    Introduction to the Bootstrap, chapter 13). As many documents are drawn as there are. The draws
-    depend on that number and the seed alone, so two models judged on the same documents are
-    compared pair by pair.
+    The percentiles of a statistic of them are its interval (Efron & Tibshirani 1993, An
+    Introduction to the Bootstrap, chapter 13). Each resample has as many documents as the text. The
+    draws depend only on that number and the seed, so two models on the same documents are compared
+    pair by pair.
     """
     num_documents = len(values_DK)
     random = np.random.default_rng(seed)
@@ -125,5 +131,87 @@ def resampled_totals(values_DK: Floats, *, seed: int = 0) -> Floats:
     return np.array([draw @ values_DK for draw in draws], dtype=np.float64)
 
 
+def interval_of(statistics: Floats) -> Interval:
+    """Return the 95 % percentile interval of the resampled values of a statistic."""
+    low, high = np.percentile(statistics, PERCENTILES)
+    return float(low), float(high)
+
+
 def _perplexities(nats_per_token: Interval) -> Interval:
     return perplexity(nats_per_token[0]), perplexity(nats_per_token[1])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calibration:
+    """Top predictions in bins of confidence, 0 to 10 % first; an empty bin is left out.
+
+    Attributes:
+        confidence: mean probability of the top prediction, in each bin.
+        accuracy: share of the top predictions that are the target token, in each bin.
+        count: number of predictions in each bin.
+        error: the expected calibration error, mean distance of `confidence` and `accuracy` over all
+            predictions (Guo et al. 2017, https://arxiv.org/abs/1706.04599).
+    """
+
+    confidence: Floats
+    accuracy: Floats
+    count: Floats
+    error: float
+
+
+def calibration(predictions: Predictions) -> Calibration:
+    """Compare the confidence of a model with its accuracy."""
+    bins = np.minimum((predictions.confidence * NUM_BINS).astype(int), NUM_BINS - 1)
+    count = np.bincount(bins, minlength=NUM_BINS)
+    confidence = np.bincount(bins, weights=predictions.confidence, minlength=NUM_BINS)
+    correct = np.bincount(bins, weights=predictions.is_correct, minlength=NUM_BINS)
+    used = count > 0
+    return Calibration(
+        confidence=confidence[used] / count[used],
+        accuracy=correct[used] / count[used],
+        count=count[used].astype(np.float64),
+        error=float(np.abs(confidence - correct).sum() / count.sum()),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class LengthClass:
+    """The documents of similar length, and how well they are predicted.
+
+    Attributes:
+        shortest, longest: the bounds of the class in tokens, without `<eos>`.
+        interval: of 95 %, of the perplexity; None for a single document.
+    """
+
+    shortest: int
+    longest: int
+    num_documents: int
+    perplexity: float
+    interval: Interval | None
+
+    @property
+    def name(self) -> str:
+        """The bounds as text: "1", "2–3", "4–7"."""
+        if self.shortest == self.longest:
+            return f"{self.shortest:,}"
+        return f"{self.shortest:,}–{self.longest:,}"
+
+
+def length_classes(text: HeldOutText, log_probabilities: Floats) -> list[LengthClass]:
+    """Group documents into classes of doubling length, shortest first; empty ones are left out."""
+    nats, num_targets = -text.by_document(log_probabilities), text.num_targets
+    doublings = np.floor(np.log2(num_targets - 1)).astype(int)
+    return [
+        _length_class(doubling, nats[doublings == doubling], num_targets[doublings == doubling])
+        for doubling in np.unique(doublings).tolist()
+    ]
+
+
+def _length_class(doubling: int, nats: Floats, num_targets: Ids) -> LengthClass:
+    return LengthClass(
+        shortest=2**doubling,
+        longest=2 ** (doubling + 1) - 1,
+        num_documents=len(nats),
+        perplexity=perplexity(nats.sum() / num_targets.sum()),
+        interval=_perplexities(ratio_interval(nats, num_targets)) if len(nats) > 1 else None,
+    )

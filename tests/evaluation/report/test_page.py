@@ -17,13 +17,13 @@ from lorelm.corpus.tokenizer import make_tokenizer
 from lorelm.corpus.vocabulary import Vocabulary
 from lorelm.errors import InputError
 from lorelm.evaluation.evaluate import EvaluationSettings, evaluate_bundle
-from lorelm.evaluation.findings import findings
 from lorelm.evaluation.measure import EvaluationResult
 from lorelm.evaluation.memorisation import TrainingText, WrittenText, find_copies
 from lorelm.evaluation.report.copied import excerpt, show_sample
 from lorelm.evaluation.report.page import render_report, write_report
 from lorelm.evaluation.report.plots import render_plots
 from lorelm.evaluation.report.surprise import ShownDocument, hardest_and_easiest
+from lorelm.evaluation.summary import findings
 from lorelm.evaluation.text import HeldOutText
 from lorelm.ngrams.matches import covered
 from lorelm.typing import Floats
@@ -131,7 +131,7 @@ def words(document: ShownDocument) -> str:
 def test_the_page_has_every_section(page: Page) -> None:
     assert page.all("h1")[0].text == "Evaluation of a model of tales.txt"
     assert [section.attributes["id"] for section in page.all("section")] == [
-        *("finding", "foretelling", "copies", "curves", "calibration", "length", "documents"),
+        *("findings", "prediction", "copies", "curves", "calibration", "length", "documents"),
         *("samples", "settings"),
     ]
     assert len(page.all("h2")) == 9
@@ -139,7 +139,7 @@ def test_the_page_has_every_section(page: Page) -> None:
     assert all(img.attributes["alt"] for img in page.all("img"))
 
 
-def test_the_page_says_what_was_judged_and_what_it_means(
+def test_the_page_says_what_was_evaluated_and_what_it_means(
     page: Page, bundle: Bundle, result: EvaluationResult
 ) -> None:
     header = page.all("header")[0].text
@@ -147,12 +147,12 @@ def test_the_page_says_what_was_judged_and_what_it_means(
     assert "int8 weights" in header
     assert bundle.manifest.created_by in header
     for sentence in findings(result.metrics):
-        assert sentence in page.section("finding").text
+        assert sentence in page.section("findings").text
 
 
 def test_the_tables_hold_the_figures(page: Page, result: EvaluationResult) -> None:
     metrics = result.metrics
-    foretelling = page.section("foretelling").text
+    prediction = page.section("prediction").text
     low, high = metrics.perplexity_interval
     for value in (
         f"{metrics.perplexity:.1f} ({low:.1f} – {high:.1f})",
@@ -160,7 +160,7 @@ def test_the_tables_hold_the_figures(page: Page, result: EvaluationResult) -> No
         f"{metrics.mixture_perplexity:.1f}",
         *(f"{perplexity:.1f}" for perplexity in metrics.ngram_perplexities),
     ):
-        assert value in foretelling
+        assert value in prediction
     copies = page.section("copies").text
     assert metrics.copied_share is not None
     assert metrics.human_distinct_share is not None
@@ -228,7 +228,7 @@ def test_surprise_worked_by_hand(bundle: Bundle, result: EvaluationResult) -> No
         "a ↵b c a. end",
         "b a b a b end",
     ]
-    assert "6.2 bits a token, 6 tokens; the greatest surprise: ., 20.0 bits" in page.shown_text
+    assert "6.2 bits per token, 6 tokens; the highest surprisal: ., 20.0 bits" in page.shown_text
 
 
 def test_the_legend_names_each_strength(page: Page) -> None:
@@ -268,7 +268,7 @@ def test_of_a_long_document_the_beginning_is_shown(
     assert len(hardest[0].tokens) == 250
     assert hardest[0].bits_per_token == pytest.approx(3)
     shown = Page(render_report(bundle, with_surprise(result, text, logs))).section("documents").text
-    assert "10,000 tokens of which the first 250 are shown; the greatest" in shown
+    assert "10,000 tokens of which the first 250 are shown; the highest" in shown
     assert "a b …" in shown
 
 
@@ -345,12 +345,12 @@ def test_spans_that_overlap_are_marked_in_parts() -> None:
 def test_without_the_training_text_a_mark_says_the_length_alone(
     bundle: Bundle, tales: Documents
 ) -> None:
-    judged = evaluate_bundle(
+    evaluated = evaluate_bundle(
         bundle,
         EvaluationSettings(num_samples=4),
         documents=replace(tales, texts=[*tales.texts[:20], "The fox saw the owl."]),
     )
-    page = Page(render_report(bundle, judged))
+    page = Page(render_report(bundle, evaluated))
     titles = {mark.attributes["title"] for mark in page.all("mark") if mark.attributes}
     assert titles
     assert all(re.fullmatch(r"(a span of \d+ tokens(; |$))+", title or "") for title in titles)
@@ -368,12 +368,12 @@ def test_of_a_long_document_the_part_around_the_span_is_quoted() -> None:
 
 def test_what_people_wrote_is_escaped(bundle: Bundle, tales: Documents) -> None:
     nasty = """The fox said: <script>alert("1 & 2")</script> <b title='x'>"""
-    judged = evaluate_bundle(
+    evaluated = evaluate_bundle(
         bundle,
         EvaluationSettings(num_samples=4),
         documents=Documents(texts=[nasty, *tales.texts[:3]], source='<i>"x".txt'),
     )
-    page = Page(render_report(bundle, judged))
+    page = Page(render_report(bundle, evaluated))
     assert not {"script", "b", "i"} & {element.tag for element in page.elements}
     assert f"{nasty} end" in [p.text for p in page.all("p")]
     assert '<i>"x".txt' in page.all("header")[0].text
@@ -390,14 +390,14 @@ def test_half_a_character_is_no_obstacle(
 def test_what_was_not_measured_is_a_dash_or_left_out(older_bundle: Path, corpus: Corpus) -> None:
     (older_bundle / METRICS).unlink()
     bundle = Bundle.load(older_bundle)
-    judged = evaluate_bundle(
+    evaluated = evaluate_bundle(
         bundle,
         EvaluationSettings(num_samples=0, interpolate=False),
         corpus=corpus,
     )
-    page = Page(render_report(bundle, judged))
+    page = Page(render_report(bundle, evaluated))
     assert [section.attributes["id"] for section in page.all("section")] == [
-        *("foretelling", "calibration", "length", "documents", "settings")
+        *("prediction", "calibration", "length", "documents", "settings")
     ]
     assert page.all("td")[2].text == "–"  # bits per character, without a model of spelling
     assert not re.search(r"\b(None|nan|inf|null)\b", page.shown_text)

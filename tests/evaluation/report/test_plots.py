@@ -20,9 +20,7 @@ from lorelm.corpus.preparation import Corpus
 from lorelm.corpus.tokenizer import make_tokenizer
 from lorelm.corpus.vocabulary import Vocabulary
 from lorelm.errors import InputError, MissingExtraError
-from lorelm.evaluation.calibration import Calibration
 from lorelm.evaluation.evaluate import EvaluationSettings, evaluate_bundle
-from lorelm.evaluation.lengths import length_classes
 from lorelm.evaluation.measure import EvaluationResult
 from lorelm.evaluation.report.plots import (
     draw_calibration,
@@ -32,6 +30,7 @@ from lorelm.evaluation.report.plots import (
     wilson_interval,
     write_plots,
 )
+from lorelm.evaluation.scores import Calibration, length_classes
 from lorelm.evaluation.text import HeldOutText
 
 NAMES = ["calibration.png", "curves.png", "document-length.png"]
@@ -150,11 +149,11 @@ def test_one_epoch_can_be_drawn(bundle: Bundle) -> None:
     assert [tick for tick in figure.axes[2].get_xticks() if tick == 1]
 
 
-def test_calibration_shows_each_class_and_its_number_of_guesses() -> None:
+def test_calibration_shows_each_bin_and_its_number_of_predictions() -> None:
     figure = draw_calibration(
         Calibration(
             confidence=np.array([0.05, 0.34, 1.0]),
-            right=np.array([0.1, 0.25, 1.0]),
+            accuracy=np.array([0.1, 0.25, 1.0]),
             count=np.array([30.0, 1200.0, 1.0]),
             error=0.08,
         )
@@ -162,7 +161,7 @@ def test_calibration_shows_each_class_and_its_number_of_guesses() -> None:
     right, counts = figure.axes
     shown = points(right, "network, with 95 % intervals")
     assert shown == [(0.05, 0.1), (0.34, 0.25), (1.0, 1.0)]
-    assert points(right, "as sure as it may be") == [(0, 0), (1, 1)]
+    assert points(right, "perfect calibration") == [(0, 0), (1, 1)]
     bars = [(bar.get_x() + bar.get_width() / 2, bar.get_height()) for bar in counts.patches]
     assert np.array(bars) == pytest.approx(np.array([(0.05, 30), (0.35, 1200), (0.95, 1)]))
     assert [text.get_text() for text in counts.texts] == ["30", "1,200", "1"]

@@ -10,8 +10,7 @@ from flask.testing import FlaskClient
 from lorelm.bundle import Bundle
 from lorelm.corpus.readers import read_documents
 from lorelm.evaluation.evaluate import evaluate_bundle
-from lorelm.evaluation.findings import findings
-from lorelm.evaluation.tables import copies_table, prediction_table
+from lorelm.evaluation.summary import copies_table, findings, prediction_table
 from lorelm.server.app import create_app
 from lorelm.server.settings import ServerSettings
 

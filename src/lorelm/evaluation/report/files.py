@@ -1,4 +1,4 @@
-"""Files that an evaluation leaves where the user wants them."""
+"""Output files of the user's choice: refused early, written atomically."""
 
 from pathlib import Path
 
@@ -7,41 +7,48 @@ from lorelm.errors import InputError
 
 
 def check_file(path: Path, *, what: str) -> None:
-    """Refuses a place where :func:`write_file` could not write, as far as can be told before.
+    """Refuse a path that :func:`write_file` could not write, as far as that shows beforehand.
+
+    Args:
+        what: the kind of file in a word, for the message.
 
     Raises:
-        InputError: it is no ordinary file, or its folder cannot be one.
+        InputError: it is not an ordinary file, or its folder cannot be one.
     """
     if path.exists() and not path.is_file():
         kind = "a folder" if path.is_dir() else "no ordinary file"
-        raise InputError(f"{what} {path} cannot be written: it is {kind}; name a file")
+        raise InputError(
+            f"{what} {path} cannot be written: it is {kind}; name a file",
+            code="output.not_a_file",
+        )
     check_folder(path.parent, what=f"{what} {path}")
 
 
 def check_folder(path: Path, *, what: str) -> None:
-    """Refuses what cannot be a folder.
+    """Refuse a path that cannot be a folder.
 
     Raises:
         InputError: it, or a part of its path, is something else.
     """
     existing = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
     if not existing.is_dir():
-        raise InputError(f"{what} cannot be written: {existing} is no folder")
+        raise InputError(
+            f"{what} cannot be written: {existing} is no folder", code="output.not_a_folder"
+        )
 
 
 def write_file(path: Path, content: bytes, *, what: str) -> None:
-    """Puts a file in its place, whole, and makes the folder that it is in if need be.
-
-    Args:
-        what: the file in a word, for the message.
+    """Replace a file atomically, and make its folder if need be.
 
     Raises:
-        InputError: it cannot be written (an old file is as it was).
+        InputError: it cannot be written; an old file is unchanged.
     """
     try:
         check_file(path, what=what)
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(path, content)
     except OSError as error:
-        reason = error.strerror or error
-        raise InputError(f"{what} {path} cannot be written: {reason}") from error
+        raise InputError(
+            f"{what} {path} cannot be written: {error.strerror or error}",
+            code="output.unwritable",
+        ) from error

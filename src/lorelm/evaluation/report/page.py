@@ -1,6 +1,6 @@
-"""A page about a model: metrics, plots, documents by their surprise, samples by their copies.
+"""The report: metrics, plots, documents by surprisal, samples by their copies.
 
-The page is one file of HTML that needs nothing else: the plots are in it, and no script is.
+One HTML file that needs nothing else: the plots are embedded, and there is no script.
 """
 
 import base64
@@ -14,18 +14,17 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from lorelm.bundle import Bundle
 from lorelm.bundle.manifest import CorpusMetadata, Manifest, Metrics, TrainingMetadata
-from lorelm.evaluation.calibration import Calibration
-from lorelm.evaluation.findings import findings
-from lorelm.evaluation.lengths import LengthClass, length_classes
 from lorelm.evaluation.measure import EvaluationResult
 from lorelm.evaluation.report.copied import SHORTEST_SPAN, shown_samples
 from lorelm.evaluation.report.files import write_file
 from lorelm.evaluation.report.plots import render_plots
 from lorelm.evaluation.report.surprise import FEWEST_TOKENS, hardest_and_easiest, level_names
-from lorelm.evaluation.tables import (
+from lorelm.evaluation.scores import Calibration, LengthClass, length_classes
+from lorelm.evaluation.summary import (
     MetricsTable,
     copies_table,
     describe_text,
+    findings,
     prediction_table,
 )
 
@@ -33,21 +32,21 @@ _DASH: Final = "–"
 
 
 def write_report(path: Path, bundle: Bundle, result: EvaluationResult) -> None:
-    """Writes the page, in place of an old one that may be there.
+    """Write the report and replace an old one.
 
     Raises:
         InputError: it cannot be written.
-        BundleError: the record of the training is damaged.
+        BundleError: the training metrics are damaged.
     """
-    # A corpus may hold half of a character that UTF-8 has no form for.
+    # A corpus may hold a lone surrogate, which UTF-8 cannot encode.
     write_file(path, render_report(bundle, result).encode(errors="replace"), what="report")
 
 
 def render_report(bundle: Bundle, result: EvaluationResult) -> str:
-    """The page as HTML.
+    """Return the report as HTML.
 
     Raises:
-        BundleError: the record of the training is damaged.
+        BundleError: the training metrics are damaged.
     """
     metrics, network = result.metrics, result.network
     hardest, easiest = hardest_and_easiest(result.text, result.target_bits)
@@ -64,7 +63,7 @@ def render_report(bundle: Bundle, result: EvaluationResult) -> str:
         metrics=metrics,
         text=describe_text(metrics),
         findings=findings(metrics),
-        foretelling=prediction_table(metrics),
+        prediction=prediction_table(metrics),
         orders=_orders_table(metrics),
         copies=copies_table(metrics),
         plots={
@@ -84,7 +83,7 @@ def render_report(bundle: Bundle, result: EvaluationResult) -> str:
 
 
 def _orders_table(metrics: Metrics) -> MetricsTable | None:
-    """The n-gram models of each order; None where they were not counted."""
+    """Return the n-gram models of each order; None if there are none."""
     if not metrics.ngram_perplexities:
         return None
     perplexities = enumerate(metrics.ngram_perplexities, start=1)
@@ -95,9 +94,9 @@ def _orders_table(metrics: Metrics) -> MetricsTable | None:
 
 
 def _calibration_table(calibration: Calibration) -> MetricsTable:
-    columns = (calibration.confidence, calibration.right, calibration.count)
+    columns = (calibration.confidence, calibration.accuracy, calibration.count)
     return MetricsTable(
-        ("how sure of the first guess", "came true", "guesses"),
+        ("confidence", "accuracy", "predictions"),
         [
             (f"{confidence:.0%}", f"{right:.0%}", f"{count:,.0f}")
             for confidence, right, count in zip(*columns, strict=True)
@@ -147,7 +146,7 @@ def _corpus_rows(corpus: CorpusMetadata | None) -> list[tuple[str, str]]:
 
 def _recipe_rows(manifest: Manifest) -> list[tuple[str, str]]:
     settings = manifest.recipe
-    if settings is None:  # of a model that was trained elsewhere, the sizes are all that is known
+    if settings is None:  # Of an imported model only the sizes are known.
         settings = asdict(manifest.model) | {"tokenizer": manifest.tokenizer}
         del settings["vocabulary_size"]
     return [(name.replace("_", " "), _setting(value)) for name, value in settings.items()]

@@ -1,4 +1,4 @@
-"""The plots of an evaluation: how training went, how sure a model may be, how length matters.
+"""Plots of an evaluation: training curves, calibration, perplexity by document length.
 
 Importing this module raises :class:`MissingExtraError` where Matplotlib is not installed.
 """
@@ -13,10 +13,9 @@ import numpy as np
 
 from lorelm.bundle import Bundle
 from lorelm.errors import MissingExtraError
-from lorelm.evaluation.calibration import NUM_CLASSES, Calibration
-from lorelm.evaluation.lengths import LengthClass, length_classes
 from lorelm.evaluation.measure import EvaluationResult
 from lorelm.evaluation.report.files import write_file
+from lorelm.evaluation.scores import NUM_BINS, Calibration, LengthClass, length_classes
 from lorelm.typing import Floats
 
 try:
@@ -71,13 +70,13 @@ _STYLE: Final[Mapping[str, Any]] = {
 
 
 def write_plots(folder: Path, bundle: Bundle, result: EvaluationResult) -> None:
-    """Writes the plots into a folder: ``curves.png``, ``calibration.png``, ``document-length.png``.
+    """Write the plots to a folder: ``curves.png``, ``calibration.png``, ``document-length.png``.
 
-    There are no curves where the bundle has no record of its training.
+    There are no curves if the bundle has no training metrics.
 
     Raises:
         InputError: they cannot be written.
-        BundleError: the record of the training is damaged.
+        BundleError: the training metrics are damaged.
     """
     for name, image in render_plots(bundle, result, "png").items():
         write_file(folder / f"{name}.png", image, what="plot")
@@ -86,10 +85,10 @@ def write_plots(folder: Path, bundle: Bundle, result: EvaluationResult) -> None:
 def render_plots(
     bundle: Bundle, result: EvaluationResult, form: Literal["png", "svg"]
 ) -> dict[str, bytes]:
-    """Each plot by its name, as an image: the same bytes for the same figures.
+    """Return each plot as an image by its name; the same metrics give the same bytes.
 
     Raises:
-        BundleError: the record of the training is damaged.
+        BundleError: the training metrics are damaged.
     """
     metrics = bundle.training_metrics()
     classes = length_classes(result.text, result.network.log_probabilities)
@@ -103,11 +102,11 @@ def render_plots(
 def render_curves(
     metrics: Sequence[Mapping[str, Any]], *, ngram: tuple[int, float] | None
 ) -> bytes:
-    """How training went, as the PNG file that lies in a bundle.
+    """Return the training curves as the PNG file of a bundle.
 
     Args:
-        ngram: the order of the n-gram model and its perplexity on the validation part, if there
-            is one.
+        ngram: order of the n-gram baseline and its perplexity on the validation part, if there is
+            one.
     """
     with _plain_style():
         figure = draw_curves(metrics)
@@ -126,7 +125,7 @@ def render_curves(
 
 
 def draw_curves(metrics: Sequence[Mapping[str, Any]]) -> Figure:
-    """Loss, perplexity and learning rate over the epochs of :meth:`Bundle.training_metrics`."""
+    """Draw loss, perplexity and learning rate over the epochs of `Bundle.training_metrics`."""
     figure = Figure(figsize=(_WIDTH, 7), layout="constrained")
     loss, perplexities, rates = figure.subplots(3, sharex=True, height_ratios=[3, 2, 1.4])
     epochs = [row["epoch"] for row in metrics]
@@ -152,23 +151,25 @@ def draw_curves(metrics: Sequence[Mapping[str, Any]]) -> Figure:
 
 
 def draw_calibration(calibration: Calibration) -> Figure:
-    """How sure a model was of its first guesses against how many came true, and their number."""
-    figure, right, counts = _points_over_bars(height=6.5)
+    """Draw the accuracy of the top predictions over their confidence, and their number."""
+    figure, accuracy, counts = _points_over_bars(height=6.5)
     confidence = calibration.confidence
-    right.plot([0, 1], [0, 1], color=_QUIET, linestyle="--", label="as sure as it may be")
-    right.vlines(confidence, *wilson_interval(calibration.right, calibration.count), color=_FIRST)
+    accuracy.plot([0, 1], [0, 1], color=_QUIET, linestyle="--", label="perfect calibration")
+    intervals = wilson_interval(calibration.accuracy, calibration.count)
+    accuracy.vlines(confidence, *intervals, color=_FIRST)
     # A share of 0 or 1 lies on the frame, which would cut the mark in half.
     look: dict[str, Any] = {"color": _FIRST, "clip_on": False}
-    right.plot(confidence, calibration.right, "o", label="network, with 95 % intervals", **look)
-    right.set_ylabel("share of first guesses that came true")
-    right.set_ylim(0, 1)
-    right.yaxis.set_major_formatter(PercentFormatter(xmax=1))
-    _legend_above(right)
-    classes = np.minimum(np.floor(confidence * NUM_CLASSES), NUM_CLASSES - 1)
-    centres = (classes + 0.5) / NUM_CLASSES
-    _bars(counts, centres, calibration.count, width=0.8 / NUM_CLASSES)
-    counts.set_ylabel("guesses")
-    counts.set_xlabel("how sure the network was of its first guess")
+    label = "network, with 95 % intervals"
+    accuracy.plot(confidence, calibration.accuracy, "o", label=label, **look)
+    accuracy.set_ylabel("accuracy of the top prediction")
+    accuracy.set_ylim(0, 1)
+    accuracy.yaxis.set_major_formatter(PercentFormatter(xmax=1))
+    _legend_above(accuracy)
+    classes = np.minimum(np.floor(confidence * NUM_BINS), NUM_BINS - 1)
+    centres = (classes + 0.5) / NUM_BINS
+    _bars(counts, centres, calibration.count, width=0.8 / NUM_BINS)
+    counts.set_ylabel("predictions")
+    counts.set_xlabel("confidence in the top prediction")
     counts.set_xlim(0, 1)
     counts.xaxis.set_major_locator(MaxNLocator(5))
     counts.xaxis.set_major_formatter(PercentFormatter(xmax=1))
@@ -176,7 +177,7 @@ def draw_calibration(calibration: Calibration) -> Figure:
 
 
 def wilson_interval(shares: Floats, counts: Floats) -> tuple[Floats, Floats]:
-    """The lower and the upper ends of the 95 % intervals of shares of so many (Wilson 1927).
+    """Return the lower and upper ends of the 95 % intervals of shares of counts (Wilson 1927).
 
     (https://doi.org/10.1080/01621459.1927.10502953.)
     """
@@ -189,7 +190,7 @@ def wilson_interval(shares: Floats, counts: Floats) -> tuple[Floats, Floats]:
 
 
 def draw_document_length(classes: Sequence[LengthClass], *, overall: float) -> Figure:
-    """The perplexity of each class of documents, and how many documents are in it.
+    """Draw the perplexity of each class of documents, and its number of documents.
 
     Args:
         overall: the perplexity of all documents together.
@@ -203,14 +204,14 @@ def draw_document_length(classes: Sequence[LengthClass], *, overall: float) -> F
     _legend_above(perplexities)
     _bars(counts, places, np.array([of.num_documents for of in classes]), width=0.7)
     counts.set_ylabel("documents")
-    counts.set_xlabel("length of the document: from so many tokens to the double")
+    counts.set_xlabel("document length in tokens: from this number to twice as many")
     counts.set_xlim(places.min() - 0.6, places.max() + 0.6)
     counts.set_xticks(places, [f"{of.shortest:,}" for of in classes])
     return figure
 
 
 def _draw_intervals(axes: Axes, places: Floats, classes: Sequence[LengthClass]) -> None:
-    """Draws a point a class with its interval; one without is hollow, and known to be unsure."""
+    """Draw a point per class with its interval; one without is hollow."""
     for is_sure, face, label in (
         (True, _FIRST, "network, with 95 % intervals"),
         (False, "none", "a single document"),
@@ -227,7 +228,7 @@ def _draw_intervals(axes: Axes, places: Floats, classes: Sequence[LengthClass]) 
 def _set_log_scale(axes: Axes) -> None:
     axes.set_yscale("log")
     low, high = axes.get_ylim()
-    # Below a span of five there may be no round number to mark the axis with.
+    # Below a ratio of five the axis may hold no round number for a tick.
     stretch = max(1.0, 5 * low / high) ** 0.5
     axes.set_ylim(low / stretch, high * stretch)
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
@@ -236,7 +237,7 @@ def _set_log_scale(axes: Axes) -> None:
 
 
 def _points_over_bars(*, height: float) -> tuple[Figure, Axes, Axes]:
-    """Two panels over one axis: what was measured, and from how much."""
+    """Return two panels over one axis: what was measured, and the counts behind it."""
     figure = Figure(figsize=(_WIDTH, height), layout="constrained")
     points, bars = figure.subplots(2, sharex=True, height_ratios=[3, 1])
     return figure, points, bars
@@ -251,13 +252,13 @@ def _bars(axes: Axes, centres: Floats, counts: Floats, *, width: float) -> None:
 
 
 def _legend_above(axes: Axes) -> None:
-    """A legend where nothing is drawn, whatever the figures are."""
+    """Draw the legend above the plot, where no data can be."""
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.3, ncols=2)
 
 
 @contextmanager
 def _plain_style() -> Iterator[None]:
-    """Sets the look of the plots aside from what the user's own settings of Matplotlib are."""
+    """Use the style of these plots, whatever the user's own Matplotlib settings are."""
     with matplotlib.style.context(dict(_STYLE), after_reset=True):
         yield
 
@@ -265,6 +266,8 @@ def _plain_style() -> Iterator[None]:
 def _image(figure: Figure, form: Literal["png", "svg"]) -> bytes:
     file = io.BytesIO()
     # Without a date and a version, the same plot is the same file.
-    unsaid = {"svg": ("Date", "Creator", "Format", "Type"), "png": ("Software",)}[form]
-    figure.savefig(file, format=form, dpi=_PNG_DOTS_PER_INCH, metadata=dict.fromkeys(unsaid, None))
+    left_out = {"svg": ("Date", "Creator", "Format", "Type"), "png": ("Software",)}[form]
+    figure.savefig(
+        file, format=form, dpi=_PNG_DOTS_PER_INCH, metadata=dict.fromkeys(left_out, None)
+    )
     return file.getvalue()

@@ -5,8 +5,7 @@ from contextlib import ExitStack
 from flask import Blueprint, Response, render_template, request
 
 from lorelm.errors import SamplingError, UnavailableError
-from lorelm.evaluation.findings import findings
-from lorelm.evaluation.tables import copies_table, describe_text, prediction_table
+from lorelm.evaluation.summary import copies_table, describe_text, findings, prediction_table
 from lorelm.history.record import Record
 from lorelm.server.errors import status_of
 from lorelm.server.generate import page_client, set_client_cookie, start_generation

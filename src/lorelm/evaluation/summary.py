@@ -1,0 +1,199 @@
+"""Metrics as tables and plain sentences, the same for a terminal and a page."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from lorelm.bundle.manifest import Interval, Metrics
+from lorelm.evaluation.scores import Score
+from lorelm.ngrams.matches import MIN_COPY_LENGTH
+
+_NGRAMS: Final = {1: "tokens", 2: "pairs", 3: "triples"}
+
+# A few short documents ("No.") of any text are in the training text.
+_MAX_SEEN_SHARE: Final = 0.05
+_MAX_UNKNOWN_RATE: Final = 0.1
+
+# With fewer there may be no copied span by chance, and the interval would be too narrow.
+_MIN_TOKENS: Final = 500
+
+
+@dataclass(frozen=True)
+class MetricsTable:
+    """A table of texts; the first column names the rows."""
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+    def lines(self) -> list[str]:
+        """Return the aligned lines, at full width: a terminal wraps them better than it cuts."""
+        rows = [self.columns, *self.rows]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        return [
+            "  ".join(
+                cell.rjust(width) if place else cell.ljust(width)
+                for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+            ).rstrip()
+            for row in rows
+        ]
+
+
+def summary_lines(metrics: Metrics) -> list[str]:
+    """Return all metrics and findings as lines for a terminal."""
+    lines = [describe_text(metrics), "", *prediction_table(metrics).lines()]
+    if orders := describe_orders(metrics):
+        lines.append(orders)
+    if copies := copies_table(metrics):
+        lines += ["", *copies.lines()]
+    return [*lines, "", *findings(metrics)]
+
+
+def describe_text(metrics: Metrics) -> str:
+    """Describe the text in one line."""
+    return (
+        f"{metrics.text}: {metrics.documents:,} documents, {metrics.tokens:,} tokens, "
+        f"{metrics.unknown_rate:.1%} of the words unknown "
+        f"({format_interval(metrics.unknown_rate_interval, '.1%')}); 95 % intervals in brackets"
+    )
+
+
+def prediction_table(metrics: Metrics) -> MetricsTable:
+    """Return the scores of the network, the n-gram baseline and their mixture, with intervals."""
+    names = {"": f"network ({metrics.precision})"}
+    if metrics.ngram_order is not None and metrics.mixture_weight is not None:
+        names["ngram_"] = f"n-gram model (order {metrics.ngram_order})"
+        names["mixture_"] = f"mixture ({metrics.mixture_weight:.0%} network)"
+    if metrics.cache_perplexity is not None:
+        names["cache_"] = "network with cache"
+    if metrics.cache_mixture_perplexity is not None:
+        names["cache_mixture_"] = "mixture with cache"
+    return MetricsTable(
+        ("", "perplexity", "bits per character"),
+        [
+            (
+                name,
+                with_interval(metrics, f"{prefix}perplexity", ",.1f"),
+                with_interval(metrics, f"{prefix}bits_per_character", ".3f"),
+            )
+            for prefix, name in names.items()
+        ],
+    )
+
+
+def describe_orders(metrics: Metrics) -> str | None:
+    """Describe the n-gram models of all orders in one line; None if there are none."""
+    if not metrics.ngram_perplexities:
+        return None
+    shown = ", ".join(f"{perplexity:,.1f}" for perplexity in metrics.ngram_perplexities)
+    return f"n-gram models of order 1 to {len(metrics.ngram_perplexities)}: perplexity {shown}"
+
+
+def copies_table(metrics: Metrics) -> MetricsTable | None:
+    """Return how much the model copies beside people; None if no samples were looked up."""
+    if metrics.copied_share is None or metrics.human_copied_share is None:
+        return None
+    rows: list[tuple[str, float | None, float | None, str]] = [
+        (f"tokens in spans of {length} or more", share, metrics.human_copied_share[length], ".1%")
+        for length, share in metrics.copied_share.items()
+    ]
+    rows += [
+        ("longest span, tokens", metrics.longest_copy, metrics.human_longest_copy, ","),
+        (
+            "whole lines, of all lines",
+            metrics.copied_lines_share,
+            metrics.human_copied_lines_share,
+            ".1%",
+        ),
+    ]
+    human_distinct = metrics.human_distinct_share or {}
+    for n, share in (metrics.distinct_share or {}).items():
+        rows.append((f"different among all ({_NGRAMS[n]})", share, human_distinct[n], ".1%"))
+    return MetricsTable(
+        ("copied from the training text", f"{metrics.samples} samples", "text by people"),
+        [(name, _number(ours, form), _number(human, form)) for name, ours, human, form in rows],
+    )
+
+
+def findings(metrics: Metrics) -> list[str]:
+    """Say in plain sentences what the metrics mean.
+
+    For a text that the model was trained on there is only that one sentence.
+    """
+    if metrics.seen_share is not None and metrics.seen_share > _MAX_SEEN_SHARE:
+        return [
+            f"The model was trained on this text: {metrics.seen_share:.0%} of its tokens are in "
+            "documents of the training text. These metrics are too good; on new text it is worse."
+        ]
+    sentences = []
+    if metrics.ngram_perplexity is not None:
+        sentences.append(_baseline_finding(metrics, metrics.ngram_perplexity))
+    if metrics.unknown_rate > _MAX_UNKNOWN_RATE and metrics.bits_per_character is not None:
+        sentences.append(
+            f"{metrics.unknown_rate:.0%} of the words are unknown and count as one easy token: to "
+            "compare models, use bits per character."
+        )
+    if metrics.copied_share is not None:
+        sentences.append(_copying_finding(metrics))
+    if metrics.copied_lines_share and not metrics.human_copied_lines_share:
+        sentences.append(
+            "No whole line of the text by people is a line of the training text: in a test part, "
+            "the split prevents it."
+        )
+    return sentences
+
+
+def _baseline_finding(metrics: Metrics, ngram_perplexity: float) -> str:
+    ratio = metrics.perplexity / ngram_perplexity
+    assert metrics.ngram_ratio_interval is not None  # measured with the perplexity
+    low, high = metrics.ngram_ratio_interval
+    if high < 1:
+        return (
+            f"Better than the n-gram model: the perplexity is {1 - ratio:.0%} lower "
+            f"(between {1 - high:.0%} and {1 - low:.0%})."
+        )
+    if low > 1:
+        return (
+            f"Not better than the n-gram model: the perplexity is {ratio - 1:.0%} higher. More "
+            "text, or more epochs, may help."
+        )
+    return (
+        f"As good as the n-gram model: the perplexity is {ratio:.2f} times as high, between "
+        f"{low:.2f} and {high:.2f}, so the difference may be chance."
+    )
+
+
+def _copying_finding(metrics: Metrics) -> str:
+    assert metrics.copied_share is not None
+    assert metrics.human_copied_share is not None
+    assert metrics.copied_excess_interval is not None
+    share = metrics.copied_share[MIN_COPY_LENGTH]
+    human = metrics.human_copied_share[MIN_COPY_LENGTH]
+    if min(metrics.sample_tokens, metrics.tokens) < _MIN_TOKENS:
+        return "There is too little text to say whether it copies more than people do."
+    low, high = metrics.copied_excess_interval[MIN_COPY_LENGTH]
+    measured = (
+        f"{share:.1%} of its tokens are in spans of {MIN_COPY_LENGTH} or more from the training "
+        f"text, {human:.1%} of the text by people"
+    )
+    if low > 0:
+        return (
+            f"It copies more than people do: {measured}; its longest copy has "
+            f"{metrics.longest_copy} tokens. --novel-span {MIN_COPY_LENGTH} prevents it."
+        )
+    if high < 0:
+        return f"It copies less than people do: {measured}."
+    return f"It copies about as much as people do: {measured}, a difference that may be chance."
+
+
+def with_interval(metrics: Metrics | Score, name: str, form: str) -> str:
+    """Format a metric with its interval in brackets."""
+    value, interval = getattr(metrics, name), getattr(metrics, f"{name}_interval")
+    return "–" if interval is None else f"{value:{form}} ({format_interval(interval, form)})"
+
+
+def format_interval(interval: Interval, form: str) -> str:
+    return f"{interval[0]:{form}} – {interval[1]:{form}}"
+
+
+def _number(value: float | None, form: str) -> str:
+    return "–" if value is None else format(value, form)
