@@ -13,7 +13,7 @@ MakeRecord = Callable[..., Record]
 
 @pytest.fixture(scope="session")
 def make_record() -> MakeRecord:
-    """Makes a record, with other fields where they are given."""
+    """Create a record with default fields."""
 
     def make(**others: Any) -> Record:
         fields: dict[str, Any] = {
@@ -41,7 +41,7 @@ def make_record() -> MakeRecord:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def history_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of a history that does not exist yet, in each kind of database."""
+    """URL of a new history in each kind of database."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/history.db"
     url: str = request.getfixturevalue("postgres_url")

@@ -51,7 +51,7 @@ def error_of(url: str) -> HistoryError:
     return caught.value
 
 
-def test_what_is_no_database_is_left_as_it_is(tmp_path: Path) -> None:
+def test_a_file_of_another_format_is_not_changed(tmp_path: Path) -> None:
     path = tmp_path / "letters.txt"
     path.write_text("Speak, friend, and enter. " * 100)
     assert "file is not a database" in str(error_of(f"sqlite:///{path}"))
@@ -61,14 +61,14 @@ def test_what_is_no_database_is_left_as_it_is(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="no folder that even root cannot write to")
-def test_a_folder_that_cannot_be_written_is_told() -> None:
+def test_an_unwritable_directory_is_an_error() -> None:
     assert "/proc/history/history.db cannot be created" in str(
         error_of("sqlite:////proc/history/history.db")
     )
 
 
 @pytest.mark.skipif(shutil.which("setpriv") is None, reason="root may write everywhere")
-def test_a_file_that_cannot_be_written_is_no_place_for_a_server(tmp_path: Path) -> None:
+def test_a_server_needs_a_writable_file(tmp_path: Path) -> None:
     path = tmp_path / "history.db"
     HistoryStore(f"sqlite:///{path}").close()
     path.chmod(0o444)
@@ -90,9 +90,7 @@ def test_a_file_that_cannot_be_written_is_no_place_for_a_server(tmp_path: Path) 
 
 
 @pytest.mark.skipif(os.name != "posix", reason="POSIX has file modes")
-def test_only_the_owner_can_read_what_people_wrote(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_only_the_owner_can_read_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     with HistoryStore() as store:
         assert store.place == str(tmp_path / "data" / "lorelm" / "history.db")
@@ -104,7 +102,7 @@ def test_only_the_owner_can_read_what_people_wrote(
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
-def test_a_history_that_is_only_asked_is_not_made(history_url: str, tmp_path: Path) -> None:
+def test_reading_does_not_create_a_history(history_url: str, tmp_path: Path) -> None:
     for _ in range(2):
         with raises_code(HistoryError, "history.missing"):
             HistoryStore(history_url, create=False)
@@ -113,7 +111,7 @@ def test_a_history_that_is_only_asked_is_not_made(history_url: str, tmp_path: Pa
     HistoryStore(history_url, create=False).close()
 
 
-def test_migrations_make_the_tables_that_are_written_down(history_url: str) -> None:
+def test_migrations_create_the_declared_tables(history_url: str) -> None:
     opened = open_database(history_url, create=True)
     with opened.engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
@@ -126,7 +124,7 @@ def test_every_migration_is_in_the_list() -> None:
     assert [script.revision for script in scripts.walk_revisions()] == [*REVISIONS][::-1]
 
 
-def test_a_history_of_a_later_version_is_left_alone(history_url: str) -> None:
+def test_a_history_of_a_later_version_is_rejected(history_url: str) -> None:
     opened = open_database(history_url, create=True)
     with opened.engine.begin() as connection:
         connection.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = '9999'"))
@@ -151,7 +149,7 @@ print({"alembic", "sqlalchemy.orm", "platformdirs"} & set(sys.modules))
     assert ended.stdout == "set()\n"
 
 
-def test_tables_of_others_in_the_same_database_are_left_alone(history_url: str) -> None:
+def test_other_tables_in_the_database_are_not_touched(history_url: str) -> None:
     opened = open_database(history_url, create=True)
     with opened.engine.begin() as connection:
         for table in (*METADATA.tables, VERSION_TABLE):
@@ -167,34 +165,34 @@ def test_tables_of_others_in_the_same_database_are_left_alone(history_url: str) 
     assert version == "of another program"
 
 
-def test_a_server_that_is_not_there_is_told(postgres_server: Any) -> None:
+def test_an_unreachable_database_is_an_error(postgres_server: Any) -> None:
     where = postgres_server.url("me:mellon@127.0.0.1:1/history")
-    told = str(error_of(where))
-    assert "postgresql+psycopg://me@127.0.0.1:1/history cannot be opened" in told
-    assert "check host and port" in told
-    assert "mellon" not in told
+    caught = str(error_of(where))
+    assert "postgresql+psycopg://me@127.0.0.1:1/history cannot be opened" in caught
+    assert "check host and port" in caught
+    assert "mellon" not in caught
 
 
-def test_a_wrong_password_is_told_and_not_repeated(postgres_server: Any) -> None:
+def test_a_wrong_password_is_an_error_that_does_not_quote_it(postgres_server: Any) -> None:
     user, right = postgres_server.password_user, postgres_server.password.replace(" ", "%20")
     rest = f"127.0.0.1:{postgres_server.port}/postgres"
     for url in (
         postgres_server.url(f"{user}:mellon@{rest}"),
         postgres_server.url(f"{user}@{rest}?password=mellon"),
     ):
-        told = str(error_of(url))
-        assert "password authentication failed" in told
-        assert "mellon" not in told
+        caught = str(error_of(url))
+        assert "password authentication failed" in caught
+        assert "mellon" not in caught
     # It may go in with the right one, but not make tables there.
     assert "permission denied" in str(error_of(postgres_server.url(f"{user}:{right}@{rest}")))
 
 
-def test_a_database_that_cannot_hold_all_texts_is_refused(postgres_server: Any) -> None:
+def test_a_database_in_another_encoding_is_rejected(postgres_server: Any) -> None:
     url = postgres_server.new_database("ENCODING 'SQL_ASCII' TEMPLATE template0")
     assert error_of(url).code == "history.encoding"
 
 
-def test_the_shorter_name_of_postgresql_will_do(postgres_url: str) -> None:
+def test_the_short_driver_name_of_postgresql_works(postgres_url: str) -> None:
     HistoryStore(postgres_url).close()
     HistoryStore(postgres_url.replace("+psycopg", ""), create=False).close()
 

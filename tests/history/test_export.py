@@ -18,7 +18,7 @@ TEXTS = st.text(st.characters() | st.sampled_from('\x00\n\r",=')).filter(
 
 
 def csv_text(text: str) -> str:
-    """What a text becomes in CSV."""
+    """Return a text as a cell of the CSV."""
     shown = "".join("\ufffd" if one == "\0" or "\ud800" <= one <= "\udfff" else one for one in text)
     return "'" + shown if shown[:1] in (*"=+-@\t\r\n＝＋－＠",) else shown
 
@@ -60,7 +60,7 @@ def test_csv_is_what_rfc_4180_says(make_record: MakeRecord) -> None:
     assert ',"Say ""friend"",\nand",' in row
 
 
-def test_a_spreadsheet_computes_nothing(make_record: MakeRecord) -> None:
+def test_spreadsheets_evaluate_no_text(make_record: MakeRecord) -> None:
     for text in ("=1+1", "@SUM(A1)", "+1", "-1", "\t=1", "＝1"):
         [row] = csv.DictReader(io.StringIO("".join(csv_chunks([make_record(prompt=text)]))))
         assert row["prompt"] == "'" + text

@@ -15,7 +15,7 @@ MOMENTS = st.datetimes(
 
 
 @given(st.lists(MOMENTS, min_size=2))
-def test_ids_are_in_the_order_of_their_times_and_then_of_their_making(
+def test_ids_sort_by_time_and_then_by_creation(
     moments: list[datetime],
 ) -> None:
     made = [(moment, number, new_id(moment)) for number, moment in enumerate(moments)]
@@ -23,7 +23,7 @@ def test_ids_are_in_the_order_of_their_times_and_then_of_their_making(
 
 
 @given(MOMENTS)
-def test_an_id_tells_its_time(moment: datetime) -> None:
+def test_an_id_contains_its_time(moment: datetime) -> None:
     assert microseconds_in(new_id(moment)) == microseconds_of(moment)
     assert moment_of(microseconds_of(moment)) == moment
 
@@ -33,7 +33,7 @@ def test_an_id_is_a_uuid_of_version_7() -> None:
     assert (made.version, made.variant) == (7, uuid.RFC_4122)
 
 
-def test_other_ids_tell_no_time() -> None:
+def test_other_ids_contain_no_time() -> None:
     for other in (uuid.uuid4().hex, "", "seven", "7" * 31):
         assert microseconds_in(other) is None
 

@@ -39,7 +39,7 @@ BEGAN_AT = datetime(2026, 3, 1, 23, 59, tzinfo=UTC)
 
 @pytest.fixture
 def many(store: HistoryStore, make_record: MakeRecord) -> list[Record]:
-    """Records that are in the store, the oldest first; three at a time were asked for together."""
+    """Records in the store, oldest first, in groups of three with the same time."""
     records = [
         make_record(
             created_at=BEGAN_AT + timedelta(seconds=number // 3),
@@ -72,7 +72,7 @@ def many(store: HistoryStore, make_record: MakeRecord) -> list[Record]:
         }
     )
 )
-def test_every_record_comes_back_as_it_was(
+def test_every_record_is_read_back_unchanged(
     store: HistoryStore, make_record: MakeRecord, fields: dict[str, Any]
 ) -> None:
     record = make_record(**fields)
@@ -80,7 +80,7 @@ def test_every_record_comes_back_as_it_was(
     assert store.get(record.id) == record
 
 
-def test_pages_hold_every_record_once_the_newest_first(
+def test_pages_contain_every_record_once_newest_first(
     store: HistoryStore, many: list[Record]
 ) -> None:
     found: list[Record] = []
@@ -112,7 +112,7 @@ def test_a_browser_sees_and_deletes_only_its_own(store: HistoryStore, many: list
     assert sorted(record.id for record in store.find()) == sorted(record.id for record in others)
 
 
-def test_a_model_has_its_own(store: HistoryStore, many: list[Record]) -> None:
+def test_records_can_be_filtered_by_model(store: HistoryStore, many: list[Record]) -> None:
     assert store.find(model="plays") == many[1::2][::-1]
 
 
@@ -123,7 +123,7 @@ def test_a_model_has_its_own(store: HistoryStore, many: list[Record]) -> None:
 @example(prompt="a_b", text="", term="_", start=0)
 @example(prompt="ab", text="", term="_", start=0)
 @example(prompt="x\x00ЖУК", text="\ud800", term="\x00жук\ud800", start=0)
-def test_a_search_finds_what_stands_there_whatever_its_case(
+def test_search_ignores_case(
     store: HistoryStore, make_record: MakeRecord, *, prompt: str, text: str, term: str, start: int
 ) -> None:
     record = make_record(prompt=prompt, text=text)
@@ -134,9 +134,7 @@ def test_a_search_finds_what_stands_there_whatever_its_case(
         assert (record in store.find(search=wanted, limit=1000)) == stands_there
 
 
-def test_a_record_is_written_once_however_often_it_is_added(
-    store: HistoryStore, make_record: MakeRecord
-) -> None:
+def test_adding_a_record_twice_writes_it_once(store: HistoryStore, make_record: MakeRecord) -> None:
     first, second = make_record(), make_record()
     store.add([first])
     store.add([first, second])
@@ -156,7 +154,7 @@ def test_a_record_is_written_once_however_often_it_is_added(
         {"duration_seconds": float("nan")},
     ],
 )
-def test_records_are_written_all_or_none(
+def test_records_are_written_in_one_transaction(
     sqlite_store: HistoryStore, make_record: MakeRecord, wrong: dict[str, Any]
 ) -> None:
     with pytest.raises(UnwritableRecordError):
@@ -165,7 +163,7 @@ def test_records_are_written_all_or_none(
 
 
 @pytest.mark.parametrize("wrong", [{"seed": 2**64}, {"browser": "b" * 65}, {"id": "i" * 5000}])
-def test_what_postgresql_refuses_for_ever_is_told_from_an_outage(
+def test_postgresql_rejections_are_not_outages(
     postgres_url: str, make_record: MakeRecord, wrong: dict[str, Any]
 ) -> None:
     with HistoryStore(postgres_url) as store:
@@ -176,7 +174,7 @@ def test_what_postgresql_refuses_for_ever_is_told_from_an_outage(
 
 @pytest.mark.parametrize("keep", [None, 0, 1, 12, 30, 31])
 @pytest.mark.parametrize("seconds", [None, 4])
-def test_pruning_leaves_the_newest(
+def test_pruning_keeps_the_newest(
     sqlite_store: HistoryStore, make_record: MakeRecord, keep: int | None, seconds: int | None
 ) -> None:
     check_pruning(sqlite_store, make_record, keep=keep, seconds=seconds)
@@ -206,7 +204,7 @@ def check_pruning(
     assert store.find() == left
 
 
-def test_statistics_count_what_there_is(store: HistoryStore, make_record: MakeRecord) -> None:
+def test_statistics_count_all_records(store: HistoryStore, make_record: MakeRecord) -> None:
     now = datetime.now(UTC)
     records = [
         make_record(
@@ -251,7 +249,7 @@ def test_an_export_holds_a_page_at_a_time(
     assert sum(1 for _ in records) < 300
 
 
-def test_a_pruned_history_gives_its_room_back(
+def test_shrinking_a_pruned_history_frees_its_space(
     store: HistoryStore, history_url: str, make_record: MakeRecord
 ) -> None:
     store.add([make_record(text="word " * 1000) for _ in range(400)])
@@ -276,7 +274,7 @@ def test_the_signing_key_is_the_same_for_all_servers(store: HistoryStore, histor
 
 
 def servers_that_open(url: str) -> "list[subprocess.Popen[str]]":
-    """Starts four that open one history at the same moment and print its key."""
+    """Start four processes that open a history at the same moment and print its key."""
     code = """
 import sys
 import alembic.command, lorelm.history.store as it
@@ -307,8 +305,8 @@ def check_that_all_opened(servers: "list[subprocess.Popen[str]]") -> None:
     assert len({out for out, _ in ended}) == 1
 
 
-def test_servers_make_a_file_at_once(tmp_path: Path) -> None:
-    """All have seen that there are no tables when the first one may make them."""
+def test_several_servers_can_open_a_new_file_at_once(tmp_path: Path) -> None:
+    """All processes have seen that there are no tables before the first creates them."""
     path = tmp_path / "history.db"
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("PRAGMA journal_mode=WAL")
@@ -320,8 +318,8 @@ def test_servers_make_a_file_at_once(tmp_path: Path) -> None:
     check_that_all_opened(servers)
 
 
-def test_servers_make_tables_in_postgresql_at_once(postgres_url: str) -> None:
-    """All wait for their turn when the first one may make the tables."""
+def test_several_servers_can_migrate_postgresql_at_once(postgres_url: str) -> None:
+    """All processes wait for the lock before the first creates the tables."""
     waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
     with psycopg.connect(postgres_url.replace("+psycopg", ""), autocommit=True) as other:
         other.execute(f"SELECT pg_advisory_lock({database.ADVISORY_LOCK})")
@@ -332,7 +330,7 @@ def test_servers_make_tables_in_postgresql_at_once(postgres_url: str) -> None:
     check_that_all_opened(servers)
 
 
-def test_servers_make_a_new_file_at_once(tmp_path: Path) -> None:
+def test_several_servers_can_create_a_file_at_once(tmp_path: Path) -> None:
     check_that_all_opened(servers_that_open(f"sqlite:///{tmp_path}/history.db"))
 
 
@@ -346,7 +344,7 @@ def test_deleted_texts_are_not_left_in_the_file(
         assert b"a secret of mine" not in file.read()
 
 
-def test_a_database_that_went_away_is_told_in_a_line_and_used_again(
+def test_a_lost_connection_is_reported_and_replaced(
     postgres_server: Any, postgres_url: str, make_record: MakeRecord
 ) -> None:
     with HistoryStore(postgres_url) as store:
@@ -356,16 +354,16 @@ def test_a_database_that_went_away_is_told_in_a_line_and_used_again(
         assert len(store.find()) == 1  # of connections that broke nothing is seen
         postgres_server.kill()
         for ask in (store.find, store.stats, lambda: store.add([make_record()])):
-            with pytest.raises(HistoryError) as told:
+            with pytest.raises(HistoryError) as caught:
                 ask()
-            assert "\n" not in str(told.value)
-            assert not isinstance(told.value, UnwritableRecordError)
+            assert "\n" not in str(caught.value)
+            assert not isinstance(caught.value, UnwritableRecordError)
         postgres_server.start()
         assert len(store.find()) == 1
 
 
 @pytest.mark.parametrize("how", ["by its id", "all of a browser's", "by its age"])
-def test_of_what_is_deleted_nothing_can_be_read_in_the_files(
+def test_deleted_texts_are_overwritten_in_all_files(
     sqlite_store: HistoryStore, tmp_path: Path, make_record: MakeRecord, how: str
 ) -> None:
     record = make_record(prompt="secret as the grave", browser="mine")

@@ -18,7 +18,7 @@ MakeRecord = Callable[..., Record]
 
 @contextmanager
 def locked(store: HistoryStore) -> Iterator[None]:
-    """Another program writes to the file, and goes on writing."""
+    """Keep the file locked, as another program that writes would."""
     other = sqlite3.connect(store.place, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     yield
@@ -28,7 +28,7 @@ def locked(store: HistoryStore) -> Iterator[None]:
 
 @pytest.fixture
 def impatient_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HistoryStore]:
-    """A store that calls a locked file an outage at once."""
+    """A store that does not wait for a locked file."""
     monkeypatch.setattr(database, "_LOCK_TIMEOUT_SECONDS", 0.01)
     with HistoryStore(f"sqlite:///{tmp_path}/history.db") as store:
         yield store
@@ -84,7 +84,7 @@ def test_long_records_fill_the_queue_sooner(
     assert (writer.num_written, writer.num_lost) == (4, 2)
 
 
-def test_a_database_killed_in_mid_run_gets_everything_once_when_it_is_back(
+def test_after_a_database_crash_each_record_is_written_once(
     postgres_server: Any,
     postgres_url: str,
     make_record: MakeRecord,
@@ -102,7 +102,7 @@ def test_a_database_killed_in_mid_run_gets_everything_once_when_it_is_back(
         postgres_server.kill()
         try:
             assert writer.num_written < 6_000  # or it was not in mid-run
-            adding.join()  # nobody waits for the database
+            adding.join()  # add() does not wait for the database
             assert not writer.flush(0.1)
         finally:
             postgres_server.start()
@@ -115,7 +115,7 @@ def test_a_database_killed_in_mid_run_gets_everything_once_when_it_is_back(
     assert "is written again after" in end
 
 
-def test_a_file_that_another_program_locks_is_waited_for(
+def test_the_writer_waits_for_a_locked_file(
     impatient_store: HistoryStore, make_record: MakeRecord, caplog: pytest.LogCaptureFixture
 ) -> None:
     records = [make_record() for _ in range(15)]
@@ -134,10 +134,10 @@ def test_a_file_that_another_program_locks_is_waited_for(
     assert "5 records were dropped meanwhile" in end
 
 
-def test_a_full_disk_is_waited_for(
+def test_the_writer_waits_while_the_disk_is_full(
     sqlite_store: HistoryStore, make_record: MakeRecord, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Files of this process may not grow for a while, which is how a full disk looks to it."""
+    """Forbid files of this process to grow, as a full disk does."""
     resource = pytest.importorskip("resource")
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     writer = HistoryWriter(sqlite_store)
@@ -155,7 +155,7 @@ def test_a_full_disk_is_waited_for(
     assert len(said_by_the_writer(caplog)) == 2
 
 
-def test_one_record_that_cannot_be_written_does_not_keep_the_others(
+def test_one_unwritable_record_does_not_block_the_others(
     store: HistoryStore, make_record: MakeRecord, caplog: pytest.LogCaptureFixture
 ) -> None:
     records = [make_record(seed=2**64 if number in (0, 7, 19) else 1) for number in range(20)]
@@ -168,7 +168,7 @@ def test_one_record_that_cannot_be_written_does_not_keep_the_others(
     assert len(said_by_the_writer(caplog)) == 3
 
 
-def test_closing_writes_what_is_queued_and_takes_nothing_more(
+def test_closing_writes_the_queue_and_accepts_no_more(
     sqlite_store: HistoryStore, make_record: MakeRecord
 ) -> None:
     writer = HistoryWriter(sqlite_store)
@@ -182,7 +182,7 @@ def test_closing_writes_what_is_queued_and_takes_nothing_more(
     assert writer.flush(0)
 
 
-def test_closing_does_not_wait_for_ever_and_says_what_is_lost(
+def test_closing_has_a_time_limit_and_logs_dropped_records(
     impatient_store: HistoryStore, make_record: MakeRecord, caplog: pytest.LogCaptureFixture
 ) -> None:
     writer = HistoryWriter(impatient_store)
@@ -199,7 +199,7 @@ def test_closing_does_not_wait_for_ever_and_says_what_is_lost(
     assert ids_in(impatient_store) == []
 
 
-def test_what_is_flushed_can_be_deleted_for_good(
+def test_flushed_records_can_be_deleted(
     sqlite_store: HistoryStore, make_record: MakeRecord
 ) -> None:
     writer = HistoryWriter(sqlite_store)

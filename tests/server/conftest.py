@@ -44,7 +44,7 @@ http {{
 
 @pytest.fixture(scope="session")
 def start_nginx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], str]]:
-    """Starts a real nginx with a `location` block, all its files in a folder; returns its address.
+    """Start a real nginx with a `location` block in a directory; return its address.
 
     Skips the test where there is no nginx.
     """
@@ -69,7 +69,7 @@ def start_nginx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[
 
 @pytest.fixture(scope="session")
 def jupyter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
-    """A real Jupyter server with its proxy, as frodo's on a hub; its address and its token."""
+    """Address and token of a real Jupyter server with its proxy, as on a hub."""
     folder, port, token = tmp_path_factory.mktemp("jupyter"), free_port(), "mellon"
     options = {
         "ServerApp.base_url": "/user/frodo/",

@@ -1,4 +1,4 @@
-"""A model that was trained elsewhere, on the page and through the API."""
+"""An imported model on the page and in the API."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,7 +28,9 @@ def test_the_api_writes_what_the_model_wrote_elsewhere(imported: FlaskClient) ->
     assert reply["samples"][0]["text"].split() == [WORDS[id_] for id_ in expected]
 
 
-def test_many_at_once_are_as_each_alone(imported: FlaskClient, imported_bundle: Path) -> None:
+def test_concurrent_requests_give_the_same_texts_as_single_ones(
+    imported: FlaskClient, imported_bundle: Path
+) -> None:
     asked = {"prompt": "the fox", "seed": 3, "num_samples": 8, "max_len": 30}
     reply = imported.post("/api/generate", json=asked).get_json()
     alone = lorelm.load(imported_bundle)
@@ -46,7 +48,7 @@ def test_the_api_says_where_it_comes_from(imported: FlaskClient, imported_bundle
     assert facts["can_forbid_copies"] is False
 
 
-def test_the_pages_say_that_nobody_has_measured_it(
+def test_the_pages_say_that_it_has_not_been_evaluated(
     imported: FlaskClient, imported_bundle: Path
 ) -> None:
     known = Bundle.load(imported_bundle).manifest.imported
@@ -56,13 +58,13 @@ def test_the_pages_say_that_nobody_has_measured_it(
         text = page.get_data(as_text=True)
         assert page.status_code == 200
         assert "old.pt" in text
-        assert "nobody has measured it here" in text or "imported, not measured" in text
+        assert "has not been evaluated" in text or "imported, not measured" in text
         assert known.notices
         for notice in known.notices:
             assert notice.replace("<", "&lt;").replace(">", "&gt;") in text
 
 
-def test_one_that_was_trained_here_has_no_notices(client: FlaskClient) -> None:
+def test_a_model_trained_here_has_no_notices(client: FlaskClient) -> None:
     assert client.get("/api/model").get_json()["imported"] is None
     assert "notice" not in client.get("/").get_data(as_text=True)
 

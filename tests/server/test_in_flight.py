@@ -8,7 +8,7 @@ from werkzeug.wrappers import Response
 from lorelm.server.serving import InFlight
 
 
-def test_a_request_is_under_way_until_its_answer_is_closed() -> None:
+def test_a_request_is_in_flight_until_its_response_is_closed() -> None:
     def stream() -> Iterator[bytes]:
         yield b"one"
         yield b"two"
@@ -22,7 +22,7 @@ def test_a_request_is_under_way_until_its_answer_is_closed() -> None:
     waiting.join()
 
 
-def test_an_application_that_fails_is_not_under_way() -> None:
+def test_a_failed_request_is_not_in_flight() -> None:
     def fail(_environ: object, _start_response: Callable[..., object]) -> list[bytes]:
         raise RuntimeError("a fault")
 

@@ -1,4 +1,4 @@
-"""Requests that nobody should send, and what the server makes of them."""
+"""Malformed requests."""
 
 import json
 import re
@@ -44,7 +44,7 @@ def still_well(url: str) -> Callable[[], None]:
     return check
 
 
-def test_what_schemathesis_makes_of_our_document_finds_no_fault(
+def test_schemathesis_finds_no_errors(
     url: str, still_well: Callable[[], None], tmp_path: Path
 ) -> None:
     ended = subprocess.run(
@@ -71,8 +71,10 @@ def test_what_schemathesis_makes_of_our_document_finds_no_fault(
     body=st.binary(max_size=200),
     close=st.booleans(),
 )
-def test_no_bytes_make_it_fall(url: str, head: str, length: str, body: bytes, close: bool) -> None:
-    """Half requests, wrong lengths, bytes that are no text; answered or not, it goes on."""
+def test_malformed_bytes_do_not_crash_the_server(
+    url: str, head: str, length: str, body: bytes, close: bool
+) -> None:
+    """Partial requests, wrong lengths, invalid bytes: the server survives all of them."""
     address = re.findall(r"//(.*):(\d+)/", url)[0]
     request = f"{head} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
     with socket.create_connection(address, timeout=20) as connection:
@@ -84,5 +86,5 @@ def test_no_bytes_make_it_fall(url: str, head: str, length: str, body: bytes, cl
     assert not answer.startswith(b"HTTP/1.1 5")
 
 
-def test_after_all_that_it_is_well(still_well: Callable[[], None]) -> None:
+def test_the_server_is_healthy_afterwards(still_well: Callable[[], None]) -> None:
     still_well()

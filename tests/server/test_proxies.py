@@ -1,4 +1,4 @@
-"""The server behind real proxies: nginx as docs/guides/proxies.md has it, and Jupyter's."""
+"""The server behind real proxies: nginx as in docs/guides/proxies.md, and Jupyter's."""
 
 import http.client
 import json
@@ -45,7 +45,7 @@ class Proxied:
     token: str | None = None
 
     def ask(self, path: str, body: object = None, **headers: str) -> http.client.HTTPResponse:
-        """Asks through the proxy; the answer, whatever its status."""
+        """Send a request through the proxy and return the response, whatever its status."""
         if self.token:
             headers["Authorization"] = f"token {self.token}"
         request = urllib.request.Request(
@@ -64,13 +64,13 @@ class Proxied:
             return response.read().decode()
 
     def stream(self, **body: object) -> http.client.HTTPResponse:
-        """A stream of which the first line has come."""
+        """Open a stream and read its first line."""
         response = self.ask("api/generate", body | {"stream": True}, Accept="text/event-stream")
         assert response.readline() == b"event: start\n"
         return response
 
     def metric(self, name: str) -> float:
-        """What the server itself has counted."""
+        """Return a metric of the server."""
         with urllib.request.urlopen(self.inside + "metrics") as response:
             lines = response.read().decode().splitlines()
         values = [line.split()[-1] for line in lines if line.startswith(name)]
@@ -90,7 +90,7 @@ StartProxied = Callable[..., Proxied]
 def start(
     request: pytest.FixtureRequest, start_server: Callable[..., str], tiny_bundle: Path
 ) -> StartProxied:
-    """Starts a server, and a proxy in front of it; with the same options, the same."""
+    """Start a server behind a proxy; the same options give the same server."""
 
     @cache
     def start_proxied(proxy: str, *options: str) -> Proxied:
@@ -116,14 +116,14 @@ def proxied(request: pytest.FixtureRequest, start: StartProxied) -> Proxied:
 
 
 def let_in(context: BrowserContext, proxied: Proxied) -> None:
-    """Lets a browser in, as Jupyter does with who has logged in."""
+    """Log a browser in to Jupyter."""
     if proxied.token:
         assert context.request.get(f"{proxied.url}healthz?token={proxied.token}").ok
 
 
 @pytest.fixture(params=[True, False], ids=["with script", "without script"])
 def page(browser: Browser, proxied: Proxied, request: pytest.FixtureRequest) -> Iterator[Page]:
-    """Nothing that it asks for fails or is elsewhere, and the browser has no complaint."""
+    """Fail on failed requests, foreign addresses and console messages."""
     complaints: list[str] = []
     has_script: bool = request.param
     with closing(browser.new_context(java_script_enabled=has_script)) as context:
@@ -139,9 +139,7 @@ def page(browser: Browser, proxied: Proxied, request: pytest.FixtureRequest) -> 
     assert complaints == []
 
 
-def test_the_links_of_a_text_of_the_whole_history_lead_where_they_say(
-    browser: Browser, start: StartProxied
-) -> None:
+def test_the_links_of_the_whole_history_work(browser: Browser, start: StartProxied) -> None:
     proxied = start(PLAIN_NGINX, "--admin-key", "mellon")
     proxied.ask("api/generate", {"prompt": "The fox"}).close()
     credentials = {"username": "", "password": "mellon"}
@@ -149,7 +147,7 @@ def test_the_links_of_a_text_of_the_whole_history_lead_where_they_say(
         page = context.new_page()
         for link, address in (("The API", "docs"), ("your history", "history")):
             page.goto(f"{proxied.url}history/whole")
-            page.get_by_role("button", name="Make it again").first.click()
+            page.get_by_role("button", name="Generate again").first.click()
             page.wait_for_url(proxied.url)  # the script has put the text into its place
             page.get_by_role("link", name=link).click()
             page.wait_for_url(proxied.url + address)
@@ -168,12 +166,12 @@ def faults(answer: Response, proxied: Proxied) -> list[str]:
 
 
 def expect_style(page: Page) -> None:
-    """Waits for the style sheet: without it, the text is as wide as the window."""
+    """Wait for the style sheet: without it, the text is as wide as the window."""
     expect(page.locator("main")).not_to_have_css("max-width", "none")
 
 
 def go_on(page: Page, prompt: str) -> str:
-    """Has the page go on with a prompt, as a person would; the text that stands there then."""
+    """Continue a prompt on the page and return the text."""
     page.get_by_label("Your text").fill(prompt)
     page.get_by_role("button", name="Generate").click()
     expect(
@@ -183,9 +181,9 @@ def go_on(page: Page, prompt: str) -> str:
 
 
 @pytest.mark.parametrize("page", [True], ids=["with script"], indirect=True)
-def test_the_pages_find_their_parts_and_one_another(page: Page, proxied: Proxied) -> None:
+def test_the_pages_load_their_files_and_link_to_each_other(page: Page, proxied: Proxied) -> None:
     page.goto(proxied.url)
-    for link, name in (("What is the model worth?", "model"), ("Back to the model", "")):
+    for link, name in (("How good is the model?", "model"), ("Back to the editor", "")):
         expect_style(page)
         page.get_by_role("link", name=link).click()
         expect(page).to_have_url(proxied.url + name)
@@ -196,7 +194,7 @@ def test_the_pages_find_their_parts_and_one_another(page: Page, proxied: Proxied
     assert address == proxied.url + "openapi.json"
 
 
-def test_the_page_goes_on_with_a_prompt(page: Page, proxied: Proxied) -> None:
+def test_the_page_continues_a_prompt(page: Page, proxied: Proxied) -> None:
     page.goto(proxied.url)
     text = go_on(page, "The fox")
     assert text.startswith("The fox")
@@ -204,26 +202,26 @@ def test_the_page_goes_on_with_a_prompt(page: Page, proxied: Proxied) -> None:
     expect(page).to_have_url(proxied.url)
 
 
-def test_the_history_keeps_makes_again_and_forgets(page: Page, proxied: Proxied) -> None:
+def test_the_history_keeps_regenerates_and_deletes(page: Page, proxied: Proxied) -> None:
     page.goto(proxied.url)
     go_on(page, "The fox")
     kept = page.locator("article")
     page.get_by_role("link", name="your history").click()
     expect(page).to_have_url(proxied.url + "history")
-    page.get_by_role("button", name="Make it again").click()
-    expect(page.get_by_role("status")).to_have_text("Made again, word for word.")
+    page.get_by_role("button", name="Generate again").click()
+    expect(page.get_by_role("status")).to_have_text("Generated again: the same text.")
     expect(page).to_have_url(proxied.url)
     page.goto(proxied.url + "history")
     expect(kept).to_have_count(2)
     page.get_by_role("button", name="Delete").first.click()
     expect(kept).to_have_count(1)
     page.get_by_text("Delete all", exact=True).click()
-    page.get_by_role("button", name="Yes, delete all of it").click()
+    page.get_by_role("button", name="Yes, delete all").click()
     expect(kept).to_have_count(0)
     expect(page).to_have_url(proxied.url + "history")
 
 
-def test_the_page_of_an_error_finds_its_parts(browser: Browser, proxied: Proxied) -> None:
+def test_an_error_page_loads_its_files(browser: Browser, proxied: Proxied) -> None:
     statuses: dict[str, int] = {}
     with closing(browser.new_context()) as context:
         let_in(context, proxied)
@@ -238,8 +236,8 @@ def test_the_page_of_an_error_finds_its_parts(browser: Browser, proxied: Proxied
     assert max(statuses.values()) < 400
 
 
-def test_an_event_comes_before_there_is_another(proxied: Proxied) -> None:
-    """The one slot is taken, so there is nothing yet that would push the first event along."""
+def test_events_are_not_buffered(proxied: Proxied) -> None:
+    """The one slot is taken, so no further event can push the first one through a buffer."""
     inside = Proxied(url=proxied.inside, inside=proxied.inside)
     with ExitStack() as others:
         for _ in range(5):
@@ -254,7 +252,7 @@ def test_an_event_comes_before_there_is_another(proxied: Proxied) -> None:
 
 
 @pytest.mark.parametrize("proxy", [NGINX, PLAIN_NGINX])
-def test_nginx_hangs_up_with_its_client(start: StartProxied, proxy: str) -> None:
+def test_nginx_passes_on_that_the_client_disconnected(start: StartProxied, proxy: str) -> None:
     proxied = start(proxy)
     with proxied.stream(**LONG, num_samples=16):
         proxied.wait_for("lorelm_slots_in_use", 16)
@@ -262,7 +260,7 @@ def test_nginx_hangs_up_with_its_client(start: StartProxied, proxy: str) -> None
     assert proxied.metric("lorelm_step_seconds_count") < 10_000  # so long they all would have been
 
 
-def test_behind_jupyter_a_text_whose_client_is_gone_ends_at_its_time(start: StartProxied) -> None:
+def test_behind_jupyter_a_disconnected_generation_ends_at_its_timeout(start: StartProxied) -> None:
     proxied = start(JUPYTER, "--timeout-seconds", "1")
     with proxied.stream(**LONG, num_samples=16):
         pass
@@ -270,7 +268,7 @@ def test_behind_jupyter_a_text_whose_client_is_gone_ends_at_its_time(start: Star
     proxied.wait_for("lorelm_slots_in_use", 0)
 
 
-def test_programs_get_their_answers(proxied: Proxied) -> None:
+def test_the_api_works_behind_a_proxy(proxied: Proxied) -> None:
     assert json.loads(proxied.read("healthz")) == {"status": "ok"}
     [model] = json.loads(proxied.read("v1/models"))["data"]
     client = OpenAI(base_url=proxied.url + "v1", api_key=proxied.token or "any")
@@ -283,7 +281,7 @@ def test_programs_get_their_answers(proxied: Proxied) -> None:
         assert "".join(piece.choices[0].text for piece in pieces) == whole.choices[0].text
 
 
-def test_errors_are_those_of_the_server(proxied: Proxied) -> None:
+def test_errors_pass_the_proxy_unchanged(proxied: Proxied) -> None:
     for path, body, status, message in (
         ("api/nowhere", None, 404, "not found"),
         ("api/generate", {"prompt": "The", "max_len": -1}, 422, "max_len"),
@@ -295,7 +293,7 @@ def test_errors_are_those_of_the_server(proxied: Proxied) -> None:
                 assert message in json.load(response)["error"]["message"]
 
 
-def test_tools_find_the_addresses_of_the_openapi_document(proxied: Proxied) -> None:
+def test_addresses_in_the_openapi_document_work(proxied: Proxied) -> None:
     document = json.loads(proxied.read("openapi.json"))
     [server] = document["servers"]
     root = urljoin(proxied.url + "openapi.json", server["url"]).rstrip("/")
@@ -305,14 +303,14 @@ def test_tools_find_the_addresses_of_the_openapi_document(proxied: Proxied) -> N
     }
 
 
-def test_without_its_last_slash_the_prefix_leads_to_the_page(start: StartProxied) -> None:
+def test_the_prefix_without_a_slash_redirects_to_the_page(start: StartProxied) -> None:
     proxied = start(NGINX)
     with urllib.request.urlopen(proxied.url.rstrip("/")) as response:
         assert response.url == proxied.url
         assert response.status == 200
 
 
-def test_who_is_believed_decides_which_address_the_examples_have(
+def test_trusted_headers_decide_the_address_in_the_examples(
     proxied: Proxied, request: pytest.FixtureRequest
 ) -> None:
     examples = set(re.findall(r"https?://[^\s\"]+/", proxied.read("docs")))
@@ -336,7 +334,7 @@ def test_each_client_behind_nginx_has_a_rate_limit_of_its_own(start: StartProxie
     assert status_for("127.0.0.3", "127.0.0.2") == 200
 
 
-def test_what_a_client_says_of_its_address_is_not_passed_on(start: StartProxied) -> None:
+def test_forged_forwarded_headers_are_dropped(start: StartProxied) -> None:
     proxied = start(NGINX)
     forged = {f"X-Forwarded-{name}": "evil" for name in ("Host", "Proto", "Prefix", "Port")}
     assert proxied.read("docs", **forged) == proxied.read("docs")

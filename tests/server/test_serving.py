@@ -1,4 +1,4 @@
-"""The server as a process of its own, asked over the network."""
+"""The server as a process, over the network."""
 
 import http.client
 import json
@@ -86,7 +86,7 @@ LONG = {"prompt": "", "max_len": 10_000, "min_len": 10_000, "num_alternatives": 
 
 @contextmanager
 def server_process(tiny_bundle: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """A server and its address; what is left of it is killed."""
+    """Start a server and kill it at the end; return its address too."""
     command = [*LORELM, "serve", str(tiny_bundle), "--port", "0", "--max-tokens-limit", "10000"]
     server = subprocess.Popen([*command, *options], stderr=subprocess.PIPE, text=True)
     assert server.stderr
@@ -101,7 +101,7 @@ def server_process(tiny_bundle: Path, *options: str) -> Iterator[tuple[subproces
 
 
 def begin(address: str, body: dict[str, object]) -> http.client.HTTPResponse:
-    """Asks for a stream; returns when it has begun."""
+    """Start a stream; return when it has begun."""
     connection = http.client.HTTPConnection(address, timeout=60)
     headers = {"Content-Type": "application/json"}
     connection.request("POST", "/api/generate", json.dumps(body | {"stream": True}), headers)
@@ -126,7 +126,7 @@ def wait_for(is_true: Callable[[], bool]) -> None:
 
 
 def wait_until_it_refuses(address: str) -> None:
-    """Until the server has begun to shut down."""
+    """Wait until the server has begun to stop."""
     refusals = []
 
     def is_refused() -> bool:
@@ -142,7 +142,7 @@ def wait_until_it_refuses(address: str) -> None:
 
 
 @pytest.mark.parametrize("is_stream", [True, False], ids=["stream", "reply"])
-def test_a_client_that_hangs_up_frees_its_slots(tiny_bundle: Path, is_stream: bool) -> None:
+def test_a_client_that_disconnects_frees_its_slots(tiny_bundle: Path, is_stream: bool) -> None:
     with server_process(tiny_bundle, "--num-slots", "4") as (_, address):
         asked = LONG | {"num_samples": 4, "stream": is_stream}
         client = socket.create_connection(tuple(address.split(":")))
@@ -155,7 +155,7 @@ def test_a_client_that_hangs_up_frees_its_slots(tiny_bundle: Path, is_stream: bo
         assert ask(f"http://{address}/", prompt="The", max_len=3)["samples"]
 
 
-def test_more_connections_than_select_can_look_at(tiny_bundle: Path) -> None:
+def test_more_connections_than_select_supports(tiny_bundle: Path) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard < 4096:
         pytest.skip("so many files may not be open here")
@@ -174,7 +174,7 @@ def test_more_connections_than_select_can_look_at(tiny_bundle: Path) -> None:
 
 
 @pytest.mark.parametrize("length", [300_000, 3_000_000_000])
-def test_a_long_body_is_refused_and_not_read(tiny_bundle: Path, length: int) -> None:
+def test_a_long_body_is_rejected_without_reading_it(tiny_bundle: Path, length: int) -> None:
     with server_process(tiny_bundle) as (_, address):
         host, port = address.split(":")
         with socket.create_connection((host, int(port)), timeout=20) as client:
@@ -185,7 +185,7 @@ def test_a_long_body_is_refused_and_not_read(tiny_bundle: Path, length: int) -> 
         assert ask(f"http://{address}/", prompt="The", max_len=3)["samples"]
 
 
-def test_a_key_that_got_lost_on_its_way_opens_no_server(tiny_bundle: Path) -> None:
+def test_an_empty_key_variable_is_an_error(tiny_bundle: Path) -> None:
     ended = subprocess.run(
         [*LORELM, "serve", str(tiny_bundle), "--port", "0"],
         env=os.environ | {"LORELM_API_KEY": ""},
@@ -198,7 +198,9 @@ def test_a_key_that_got_lost_on_its_way_opens_no_server(tiny_bundle: Path) -> No
     assert "LORELM_API_KEY is empty" in ended.stderr
 
 
-def test_what_is_under_way_is_finished_and_what_is_new_is_refused(tiny_bundle: Path) -> None:
+def test_while_stopping_running_requests_finish_and_new_ones_are_rejected(
+    tiny_bundle: Path,
+) -> None:
     with server_process(tiny_bundle, "--grace-seconds", "60") as (server, address):
         # About two seconds: another request has to come in before the server has ended.
         response = begin(address, LONG | {"num_samples": 4})
@@ -214,7 +216,7 @@ def test_what_is_under_way_is_finished_and_what_is_new_is_refused(tiny_bundle: P
         assert server.stderr.read() == "lorelm: stopped\n"
 
 
-def test_after_the_grace_the_rest_is_told_and_it_ends(tiny_bundle: Path) -> None:
+def test_after_the_grace_period_the_rest_is_aborted(tiny_bundle: Path) -> None:
     with server_process(tiny_bundle, "--grace-seconds", "0.2") as (server, address):
         response = begin(address, LONG | {"num_samples": 16})
         server.send_signal(signal.SIGINT)
@@ -237,8 +239,8 @@ def test_a_second_ctrl_c_does_not_wait(tiny_bundle: Path) -> None:
             response.close()
 
 
-def test_two_hundred_and_fifty_six_streams_are_all_complete(tiny_bundle: Path) -> None:
-    """More than there are slots: some wait for their turn, and none is lost."""
+def test_all_of_256_streams_are_complete(tiny_bundle: Path) -> None:
+    """There are more streams than slots: some wait."""
     complete: list[int] = []
 
     def listen(seed: int) -> None:
@@ -259,7 +261,7 @@ def test_two_hundred_and_fifty_six_streams_are_all_complete(tiny_bundle: Path) -
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
-def test_ctrl_c_and_the_like_end_it_cleanly(name: str, tiny_bundle: Path) -> None:
+def test_signals_stop_the_server_cleanly(name: str, tiny_bundle: Path) -> None:
     server = subprocess.Popen(
         [*LORELM, "serve", str(tiny_bundle), "--port", "0"], stderr=subprocess.PIPE, text=True
     )
@@ -271,7 +273,7 @@ def test_ctrl_c_and_the_like_end_it_cleanly(name: str, tiny_bundle: Path) -> Non
     server.stderr.close()
 
 
-def test_with_nohup_it_outlives_its_terminal(tiny_bundle: Path) -> None:
+def test_with_nohup_the_server_outlives_its_terminal(tiny_bundle: Path) -> None:
     command = [*LORELM, "serve", str(tiny_bundle), "--port", "0"]
     server = subprocess.Popen(
         ["nohup", *command], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
@@ -288,7 +290,7 @@ def test_with_nohup_it_outlives_its_terminal(tiny_bundle: Path) -> None:
     server.stderr.close()
 
 
-def test_a_port_in_use_is_one_line_that_names_a_free_one(tiny_bundle: Path) -> None:
+def test_the_error_for_a_port_in_use_names_a_free_one(tiny_bundle: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         ended = subprocess.run(
@@ -305,13 +307,13 @@ def test_a_port_in_use_is_one_line_that_names_a_free_one(tiny_bundle: Path) -> N
     open_port("127.0.0.1", int(match.group(1))).close()
 
 
-def test_a_host_that_is_not_this_machine_is_refused() -> None:
+def test_a_host_of_another_machine_is_rejected() -> None:
     for host in ("no.such.host.invalid", "192.0.2.1"):
         with raises_code(ServerError, "server.unknown_address"):
             open_port(host, 0)
 
 
-def test_the_address_to_open_is_one_that_a_browser_can_open() -> None:
+def test_the_printed_address_works_in_a_browser() -> None:
     with open_port("0.0.0.0", 0) as listening:
         assert url_of(listening) == f"http://127.0.0.1:{listening.getsockname()[1]}/"
 
@@ -320,7 +322,7 @@ def test_the_address_to_open_is_one_that_a_browser_can_open() -> None:
     ("proxy_hops", "client", "host"),
     [(0, "127.0.0.1", "localhost"), (1, "9.9.9.2", "b.example"), (2, "9.9.9.1", "a.example")],
 )
-def test_exactly_so_many_proxies_are_believed(
+def test_exactly_the_given_number_of_proxies_is_trusted(
     tiny_bundle: Path, proxy_hops: int, client: str, host: str
 ) -> None:
     app = create_app(ServerSettings(bundles=[tiny_bundle], proxy_hops=proxy_hops))

@@ -13,7 +13,7 @@ def test_the_document_is_an_openapi_document(client: FlaskClient) -> None:
     validate(client.get("/openapi.json").get_json())
 
 
-def test_it_names_every_address_for_programs_and_no_other(client: FlaskClient) -> None:
+def test_the_document_names_every_address_for_programs(client: FlaskClient) -> None:
     documented = {
         (method.upper(), path)
         for path, operations in client.get("/openapi.json").get_json()["paths"].items()
@@ -36,7 +36,7 @@ def test_every_field_is_explained(client: FlaskClient) -> None:
         assert all(field["description"] for field in properties.values())
 
 
-def test_the_page_for_people_needs_nothing_else(
+def test_the_docs_page_names_every_address(
     browser: Browser, start_server: Callable[..., str], tiny_bundle: Path
 ) -> None:
     url = start_server(str(tiny_bundle))

@@ -58,7 +58,7 @@ def test_only_the_prompt_is_needed_and_null_means_not_given(client: FlaskClient)
         assert len(response.get_json()["samples"]) == 1
 
 
-def test_one_stop_text_may_stand_alone(client: FlaskClient) -> None:
+def test_a_single_stop_text_needs_no_list(client: FlaskClient) -> None:
     asked = {"prompt": "The fox", "seed": 3}
     alone = client.post("/api/generate", json=asked | {"stop": "the"}).get_json()
     listed = client.post("/api/generate", json=asked | {"stop": ["the"]}).get_json()
@@ -118,7 +118,7 @@ def test_a_wrong_field_is_named(client: FlaskClient, field: str, value: object) 
     assert field in error["message"]
 
 
-def test_a_number_that_is_none_is_refused(client: FlaskClient) -> None:
+def test_a_number_in_quotes_is_rejected(client: FlaskClient) -> None:
     for word in ("NaN", "Infinity", "-Infinity"):
         response = client.post(
             "/api/generate",
@@ -136,13 +136,13 @@ def test_a_missing_prompt_is_named(client: FlaskClient) -> None:
 
 
 @pytest.mark.parametrize("body", ["[]", "3", '"text"', "null"])
-def test_json_that_is_no_object_is_refused(client: FlaskClient, body: str) -> None:
+def test_json_other_than_an_object_is_rejected(client: FlaskClient, body: str) -> None:
     response = client.post("/api/generate", data=body, content_type="application/json")
     assert response.status_code == 422
     assert response.get_json()["error"]["field"] == "body"
 
 
-def test_what_is_not_json_is_refused_in_json(client: FlaskClient) -> None:
+def test_invalid_json_is_rejected_in_json(client: FlaskClient) -> None:
     response = client.post("/api/generate", data="{", content_type="application/json")
     assert (response.status_code, response.is_json) == (400, True)
     response = client.post("/api/generate", data="[" * 100_000, content_type="application/json")
@@ -172,7 +172,7 @@ FIELDS = st.sampled_from(
 
 
 @given(body=JSON | st.dictionaries(FIELDS, JSON))
-def test_no_body_makes_the_server_fail(client: FlaskClient, body: object) -> None:
+def test_no_json_body_makes_the_server_fail(client: FlaskClient, body: object) -> None:
     response = client.post("/api/generate", data=json.dumps(body), content_type="application/json")
     assert response.status_code in (200, 422)
     assert response.is_json
@@ -182,7 +182,7 @@ def test_healthz(client: FlaskClient) -> None:
     assert client.get("/healthz").get_json() == {"status": "ok"}
 
 
-def test_copies_are_told_and_forbidden(client: FlaskClient) -> None:
+def test_copies_are_reported_and_can_be_forbidden(client: FlaskClient) -> None:
     asked = {"prompt": "The", "num_samples": 16, "seed": 1, "temperature": 0.3}
     copied = [
         span
@@ -196,7 +196,7 @@ def test_copies_are_told_and_forbidden(client: FlaskClient) -> None:
 
 
 @pytest.mark.parametrize("value", [2, 51, -1, "six"])
-def test_a_novel_span_that_cannot_be_kept_is_a_422(client: FlaskClient, value: object) -> None:
+def test_an_unsupported_novel_span_is_a_422(client: FlaskClient, value: object) -> None:
     answer = client.post("/api/generate", json={"prompt": "The", "novel_span": value})
     assert answer.status_code == 422
     assert answer.json["error"]["field"] == "novel_span"
@@ -246,7 +246,7 @@ def test_a_streamed_token_has_its_probability_and_alternatives(client: FlaskClie
         assert len(token["alternatives"]) == 3
 
 
-def test_a_stream_is_refused_before_its_first_byte(client: FlaskClient) -> None:
+def test_an_invalid_stream_request_is_rejected_before_the_first_byte(client: FlaskClient) -> None:
     asked = {"prompt": "The", "stream": True, "temperature": -1}
     response = client.post("/api/generate", json=asked)
     assert response.status_code == 422
@@ -280,14 +280,14 @@ def test_a_wrong_field_of_a_score_is_named(client: FlaskClient, body: Any, field
     assert (response.status_code, response.get_json()["error"]["field"]) == (422, field)
 
 
-def test_the_model_says_what_it_is(client: FlaskClient, tiny_bundle: Path) -> None:
+def test_the_model_endpoint_returns_its_metadata(client: FlaskClient, tiny_bundle: Path) -> None:
     facts = client.get("/api/model").get_json()
     manifest = Bundle.load(tiny_bundle).manifest
     assert facts["model"] == "tales"
     assert facts["network"]["hidden_size"] == manifest.model.hidden_size
     assert facts["evaluation"]["test_perplexity"] == manifest.training.test_perplexity
     assert facts["limits"] == {"max_len": 1000, "num_samples": 16, "timeout_seconds": 60}
-    assert "files" not in facts["corpus"]  # where they lie on this machine is nobody's business
+    assert "files" not in facts["corpus"]  # paths of this machine stay private
 
 
 def test_another_model_is_not_found(client: FlaskClient) -> None:
@@ -341,7 +341,7 @@ def wait_until(is_true: Callable[[], bool]) -> None:
         time.sleep(0.002)
 
 
-def test_when_all_is_full_a_request_is_told_to_come_again(narrow: FlaskClient) -> None:
+def test_a_full_server_asks_to_try_again_later(narrow: FlaskClient) -> None:
     engine = engine_of(narrow)
     streams = []
     for num_waiting in (0, 1):
@@ -357,7 +357,7 @@ def test_when_all_is_full_a_request_is_told_to_come_again(narrow: FlaskClient) -
     assert narrow.post("/api/generate", json={"prompt": "The"}).status_code == 200
 
 
-def test_a_request_ends_when_its_time_is_over(narrow: FlaskClient) -> None:
+def test_a_request_ends_at_its_timeout(narrow: FlaskClient) -> None:
     asked = ENDLESS | {"timeout_seconds": 0.1}
     sample = narrow.post("/api/generate", json=asked).get_json()["samples"][0]
     assert sample["finish_reason"] == "timeout"
@@ -365,7 +365,7 @@ def test_a_request_ends_when_its_time_is_over(narrow: FlaskClient) -> None:
     assert sample["text"]
 
 
-def test_a_request_that_got_no_slot_in_time_is_told_so(narrow: FlaskClient) -> None:
+def test_a_request_without_a_slot_in_time_is_an_error(narrow: FlaskClient) -> None:
     stream = narrow.post("/api/generate", json=ENDLESS | {"stream": True})
     wait_until(lambda: engine_of(narrow).num_live == 1)
     refused = narrow.post("/api/generate", json={"prompt": "The", "timeout_seconds": 0.05})
@@ -374,14 +374,14 @@ def test_a_request_that_got_no_slot_in_time_is_told_so(narrow: FlaskClient) -> N
     stream.close()
 
 
-def test_a_text_that_was_not_read_in_time_has_no_score(narrow: FlaskClient) -> None:
+def test_a_text_that_is_not_read_in_time_has_no_score(narrow: FlaskClient) -> None:
     asked = {"text": "The fox " * 2000, "timeout_seconds": 0.01}
     response = narrow.post("/api/score", json=asked)
     assert response.status_code == 408
     assert "before the prompt was read" in response.get_json()["error"]["message"]
 
 
-def test_a_server_that_stops_takes_nothing_more(narrow: FlaskClient) -> None:
+def test_a_stopping_server_accepts_no_requests(narrow: FlaskClient) -> None:
     server_state(narrow.application).close()
     for path, body in (("generate", {"prompt": "The"}), ("score", {"text": "The"})):
         response = narrow.post(f"/api/{path}", json=body)
@@ -395,7 +395,7 @@ def test_a_server_that_stops_takes_nothing_more(narrow: FlaskClient) -> None:
     assert "shutting down" in page.get_data(as_text=True)
 
 
-def test_what_is_cut_off_by_the_end_says_so_in_its_stream(narrow: FlaskClient) -> None:
+def test_a_stream_that_shutdown_cuts_off_ends_with_an_error(narrow: FlaskClient) -> None:
     response = narrow.post("/api/generate", json=ENDLESS | {"stream": True})
     wait_until(lambda: engine_of(narrow).num_live == 1)
     server_state(narrow.application).close()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser
-from tests.server.browser.desk import Desk, NewDesk, watched
+from tests.server.browser.page_driver import NewDriver, PageDriver, watched_context
 
 
 @pytest.fixture(scope="session")
@@ -14,13 +14,13 @@ def url(start_server: Callable[..., str], tiny_bundle: Path) -> str:
 
 
 @pytest.fixture
-def new_desk(browser: Browser, url: str) -> Iterator[NewDesk]:
-    """Opens the page in a browser of its own, once or several times."""
-    with watched(browser, viewport={"width": 1000, "height": 900}) as context:
+def new_driver(browser: Browser, url: str) -> Iterator[NewDriver]:
+    """Open the page in a new browser context, once or several times."""
+    with watched_context(browser, viewport={"width": 1000, "height": 900}) as context:
         context.set_default_timeout(20_000)
-        yield lambda address=url: Desk(context.new_page(), address)
+        yield lambda address=url: PageDriver(context.new_page(), address)
 
 
 @pytest.fixture
-def desk(new_desk: NewDesk) -> Desk:
-    return new_desk()
+def driver(new_driver: NewDriver) -> PageDriver:
+    return new_driver()

@@ -1,4 +1,4 @@
-"""For everybody: axe's rules, the keyboard alone, small screens, and no script at all."""
+"""Accessibility: axe's rules, the keyboard alone, small screens, and no scripts."""
 
 import re
 from collections.abc import Callable
@@ -7,13 +7,13 @@ from typing import Any, Literal
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
-from tests.server.browser.desk import Desk, watched
+from tests.server.browser.page_driver import PageDriver, watched_context
 
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 
 
 def violations(page: Page, part: str = "html") -> list[Any]:
-    """What axe has to say of a part of the page, but for trifles."""
+    """Return axe's violations in a part of the page, without minor ones."""
     found = Axe().run(page, part, options=RULES).response["violations"]
     return [
         (each["id"], [node["html"] for node in each["nodes"]])
@@ -23,71 +23,73 @@ def violations(page: Page, part: str = "html") -> list[Any]:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing(browser: Browser, url: str, scheme: Literal["light", "dark"]) -> None:
+def test_axe_finds_no_violations(
+    browser: Browser, url: str, scheme: Literal["light", "dark"]
+) -> None:
     # The policy would not let axe in.
-    with watched(browser, bypass_csp=True, color_scheme=scheme) as context:
-        desk = Desk(context.new_page(), url)
-        desk.page.keyboard.type("The foxe")
-        assert violations(desk.page) == []
-        desk.set(Temperature=2, Samples=2)
-        desk.page.get_by_label("Compare").check()
-        expect(desk.page.locator("#unknown button").first).to_be_visible()
-        desk.generate()
-        desk.page.locator("#samples article").first.get_by_role("button").click()
-        desk.page.get_by_label("Compare").uncheck()
-        desk.set(Samples=1)
-        desk.generate()
-        assert violations(desk.page) == []
-        desk.words.first.click()
-        expect(desk.card).to_be_visible()
-        assert violations(desk.page, "#card") == []  # it may cover half a button elsewhere
+    with watched_context(browser, bypass_csp=True, color_scheme=scheme) as context:
+        driver = PageDriver(context.new_page(), url)
+        driver.page.keyboard.type("The foxe")
+        assert violations(driver.page) == []
+        driver.set(Temperature=2, Samples=2)
+        driver.page.get_by_label("Compare").check()
+        expect(driver.page.locator("#unknown button").first).to_be_visible()
+        driver.generate()
+        driver.page.locator("#samples article").first.get_by_role("button").click()
+        driver.page.get_by_label("Compare").uncheck()
+        driver.set(Samples=1)
+        driver.generate()
+        assert violations(driver.page) == []
+        driver.words.first.click()
+        expect(driver.card).to_be_visible()
+        assert violations(driver.page, "#card") == []  # it may cover half a button elsewhere
         for path in ("model", "docs", "history"):
-            desk.page.goto(url + path)
-            assert violations(desk.page) == []
+            driver.page.goto(url + path)
+            assert violations(driver.page) == []
 
 
-def test_all_can_be_done_with_the_keyboard_alone(desk: Desk) -> None:
-    keyboard = desk.page.keyboard
-    expect(desk.surface).to_be_focused()
+def test_everything_works_with_the_keyboard_alone(driver: PageDriver) -> None:
+    keyboard = driver.page.keyboard
+    expect(driver.surface).to_be_focused()
     keyboard.type("The hare")
     keyboard.press("Tab")
-    expect(desk.page.get_by_role("button", name="Generate")).to_be_focused()
+    expect(driver.page.get_by_role("button", name="Generate")).to_be_focused()
     keyboard.press("Enter")
-    desk.wait()
-    expect(desk.page.get_by_role("button", name="Generate")).to_be_focused()
-    first = desk.text
+    driver.wait()
+    expect(driver.page.get_by_role("button", name="Generate")).to_be_focused()
+    first = driver.text
     keyboard.press("Tab")
-    expect(desk.page.get_by_role("button", name="Again")).to_be_focused()
+    expect(driver.page.get_by_role("button", name="Again")).to_be_focused()
     keyboard.press("Space")
-    desk.wait()
+    driver.wait()
     keyboard.press("Tab")
-    expect(desk.page.get_by_role("button", name="Undo")).to_be_focused()
+    expect(driver.page.get_by_role("button", name="Undo")).to_be_focused()
     keyboard.press("Enter")
-    assert desk.text == first
+    assert driver.text == first
     keyboard.press("Enter")
-    assert desk.text == "The hare"
+    assert driver.text == "The hare"
     assert first.startswith("The hare ")
     reached = []
     for _ in range(20):
         keyboard.press("Tab")
         reached.append(
-            desk.page.evaluate("document.activeElement.id || document.activeElement.tagName")
+            driver.page.evaluate("document.activeElement.id || document.activeElement.tagName")
         )
     for control in ("max_len", "temperature", "num_samples", "novel_span", "SUMMARY"):
         assert control in reached
 
 
 @pytest.mark.parametrize("width", [360, 1200])
-def test_nothing_is_cut_off_at_the_side(browser: Browser, url: str, width: int) -> None:
-    with watched(browser, viewport={"width": width, "height": 700}) as context:
-        desk = Desk(context.new_page(), url)
-        desk.page.keyboard.type("The fox " + "x" * 200)
-        desk.set(Samples=2)
-        desk.generate()
-        desk.page.locator("#samples .word").last.hover()
-        expect(desk.card).to_be_visible()
-        overflow = desk.page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
-        smallest = desk.page.evaluate(
+def test_the_page_has_no_horizontal_overflow(browser: Browser, url: str, width: int) -> None:
+    with watched_context(browser, viewport={"width": width, "height": 700}) as context:
+        driver = PageDriver(context.new_page(), url)
+        driver.page.keyboard.type("The fox " + "x" * 200)
+        driver.set(Samples=2)
+        driver.generate()
+        driver.page.locator("#samples .word").last.hover()
+        expect(driver.card).to_be_visible()
+        overflow = driver.page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+        smallest = driver.page.evaluate(
             "Math.min(...[...document.querySelectorAll('p, label, input, button, li')]"
             ".map(e => parseFloat(getComputedStyle(e).fontSize)))"
         )
@@ -95,8 +97,8 @@ def test_nothing_is_cut_off_at_the_side(browser: Browser, url: str, width: int) 
         assert smallest >= 13
 
 
-def test_without_a_script_it_is_a_form(browser: Browser, url: str) -> None:
-    with watched(browser, java_script_enabled=False) as context:
+def test_without_scripts_the_page_is_a_form(browser: Browser, url: str) -> None:
+    with watched_context(browser, java_script_enabled=False) as context:
         page = context.new_page()
         page.goto(url)
         page.get_by_label("Your text").fill("The fox")
@@ -119,7 +121,7 @@ def test_without_a_script_it_is_a_form(browser: Browser, url: str) -> None:
 def test_the_embedded_model_writes_in_the_browser(
     browser: Browser, start_server: Callable[..., str], has_script: bool
 ) -> None:
-    with watched(browser, java_script_enabled=has_script) as context:
+    with watched_context(browser, java_script_enabled=has_script) as context:
         page = context.new_page()
         page.goto(start_server())
         page.get_by_label("Your text").fill("My lord, the")

@@ -1,156 +1,156 @@
-"""Writing with the model: 'Generate', 'Stop', 'Undo', 'Again', and going on from a word."""
+"""Generate, Stop, Undo, Again, and continuing from a word."""
 
 import re
 from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import expect
-from tests.server.browser.desk import Desk, NewDesk
+from tests.server.browser.page_driver import NewDriver, PageDriver
 
 
 @pytest.mark.parametrize("how", ["button", "keys"])
-def test_the_continuation_stands_behind_the_text_in_another_colour(desk: Desk, how: str) -> None:
-    desk.page.keyboard.type("The fox")  # the text has the focus from the beginning
+def test_the_continuation_follows_the_text_in_another_colour(driver: PageDriver, how: str) -> None:
+    driver.page.keyboard.type("The fox")  # the editor has the focus at the start
     if how == "button":
-        desk.press("Generate")
+        driver.press("Generate")
     else:
-        desk.page.keyboard.press("Control+Enter")
-    desk.wait()
-    assert desk.text.startswith("The fox ")
-    assert desk.text.endswith("".join(desk.words.all_inner_texts())[-3:])
+        driver.page.keyboard.press("Control+Enter")
+    driver.wait()
+    assert driver.text.startswith("The fox ")
+    assert driver.text.endswith("".join(driver.words.all_inner_texts())[-3:])
     colour = "element => getComputedStyle(element).color"
-    assert desk.words.first.evaluate(colour) != desk.surface.evaluate(colour)
+    assert driver.words.first.evaluate(colour) != driver.surface.evaluate(colour)
 
 
-def test_what_the_page_shows_is_what_the_api_says(desk: Desk) -> None:
-    desk.page.keyboard.type("The hare")
-    desk.set(Temperature=1.3, Top_p=0.9, Length=7)
-    desk.generate()
-    settings = {"temperature": 1.3, "top_p": 0.9, "max_len": 7, "seed": desk.seed}
-    reply = desk.ask("api/generate", prompt="The hare", **settings)
-    assert desk.text == "The hare" + reply["samples"][0]["text"]
+def test_the_page_shows_the_text_of_the_api(driver: PageDriver) -> None:
+    driver.page.keyboard.type("The hare")
+    driver.set(Temperature=1.3, Top_p=0.9, Length=7)
+    driver.generate()
+    settings = {"temperature": 1.3, "top_p": 0.9, "max_len": 7, "seed": driver.seed}
+    reply = driver.ask("api/generate", prompt="The hare", **settings)
+    assert driver.text == "The hare" + reply["samples"][0]["text"]
 
 
 @pytest.mark.parametrize("how", ["button", "key"])
-def test_words_come_one_by_one_until_stop(desk: Desk, how: str) -> None:
-    desk.lengthen(10_000)
-    desk.press("Generate")
-    expect(desk.words.nth(20)).to_be_attached()
-    expect(desk.surface).to_have_attribute("aria-busy", "true")
-    desk.page.keyboard.type("x")  # must not get into the midst of what comes
+def test_words_stream_until_stop(driver: PageDriver, how: str) -> None:
+    driver.lengthen(10_000)
+    driver.press("Generate")
+    expect(driver.words.nth(20)).to_be_attached()
+    expect(driver.surface).to_have_attribute("aria-busy", "true")
+    driver.page.keyboard.type("x")  # is ignored during a generation
     if how == "button":
-        desk.press("Stop")
+        driver.press("Stop")
     else:
-        desk.page.keyboard.press("Escape")
-    expect(desk.page.get_by_role("button", name="Generate")).to_be_visible()
-    num_words = desk.words.count()
+        driver.page.keyboard.press("Escape")
+    expect(driver.page.get_by_role("button", name="Generate")).to_be_visible()
+    num_words = driver.words.count()
     assert 20 < num_words < 10_000
-    stopped = re.fullmatch(r"Stopped: (\d+) tokens, seed \d+\.", desk.status)
+    stopped = re.fullmatch(r"Stopped: (\d+) tokens, seed \d+\.", driver.status)
     assert stopped
-    assert int(stopped[1]) >= num_words  # line breaks are tokens, and no words
-    assert "x" not in desk.text.split()
-    desk.page.wait_for_timeout(300)
-    assert desk.words.count() == num_words
+    assert int(stopped[1]) >= num_words  # line breaks are tokens without words
+    assert "x" not in driver.text.split()
+    driver.page.wait_for_timeout(300)
+    assert driver.words.count() == num_words
 
 
-def test_undo_and_redo_go_through_all_that_was_done(desk: Desk) -> None:
-    desk.page.keyboard.type("The owl")
-    desk.generate()
-    first = desk.text
-    desk.page.keyboard.type(" Then")
-    typed = desk.text
+def test_undo_and_redo_cover_typing_and_generations(driver: PageDriver) -> None:
+    driver.page.keyboard.type("The owl")
+    driver.generate()
+    first = driver.text
+    driver.page.keyboard.type(" Then")
+    typed = driver.text
     assert typed == first + " Then"
-    desk.press("Undo")
-    assert desk.text == first
-    assert desk.words.count() > 0
-    desk.press("Undo")
-    assert desk.text == "The owl"
-    desk.press("Redo")
-    assert desk.text == first
-    desk.page.keyboard.press("Control+y")
-    assert desk.text == typed
+    driver.press("Undo")
+    assert driver.text == first
+    assert driver.words.count() > 0
+    driver.press("Undo")
+    assert driver.text == "The owl"
+    driver.press("Redo")
+    assert driver.text == first
+    driver.page.keyboard.press("Control+y")
+    assert driver.text == typed
     for _ in range(3):
-        desk.page.keyboard.press("Control+z")
-    assert desk.text == ""
-    expect(desk.page.get_by_role("button", name="Undo")).to_be_disabled()
+        driver.page.keyboard.press("Control+z")
+    assert driver.text == ""
+    expect(driver.page.get_by_role("button", name="Undo")).to_be_disabled()
 
 
-def test_again_writes_another_text_from_the_same_place(desk: Desk) -> None:
-    desk.page.keyboard.type("No")
-    desk.set(Temperature=3, Seed=5)
-    desk.generate()
-    texts, seeds = {desk.text}, {desk.seed}
+def test_again_generates_another_text_from_the_same_prompt(driver: PageDriver) -> None:
+    driver.page.keyboard.type("No")
+    driver.set(Temperature=3, Seed=5)
+    driver.generate()
+    texts, seeds = {driver.text}, {driver.seed}
     for _ in range(3):
-        desk.press("Again")
-        desk.wait()
-        texts.add(desk.text)
-        seeds.add(desk.seed)
+        driver.press("Again")
+        driver.wait()
+        texts.add(driver.text)
+        seeds.add(driver.seed)
     assert len(texts) == len(seeds) == 4
     assert all(text.startswith("No") for text in texts)
 
 
-def test_undo_takes_back_each_thing_at_once(desk: Desk) -> None:
-    desk.page.keyboard.type("The owl")
-    desk.set(Temperature=2)
-    desk.lengthen(12)
-    desk.generate()
-    desk.surface.press("Control+End")  # the button has the focus, and a space would press it
-    desk.page.keyboard.type(" and more")
-    text = desk.text
+def test_undo_reverts_each_action_in_one_step(driver: PageDriver) -> None:
+    driver.page.keyboard.type("The owl")
+    driver.set(Temperature=2)
+    driver.lengthen(12)
+    driver.generate()
+    driver.surface.press("Control+End")  # the button has the focus, and a space would press it
+    driver.page.keyboard.type(" and more")
+    text = driver.text
     assert text.endswith(" and more")
-    desk.press("Again")
-    desk.wait()
-    assert desk.text != text
-    desk.press("Undo")
-    assert desk.text == text
+    driver.press("Again")
+    driver.wait()
+    assert driver.text != text
+    driver.press("Undo")
+    assert driver.text == text
     for act in ("Continue from here", 0):
-        desk.words.nth(1).click()
-        buttons = desk.card.get_by_role("button")
-        (buttons.nth(act) if act == 0 else desk.card.get_by_role("button", name=act)).click()
-        expect(desk.page.get_by_role("button", name="Generate")).to_be_visible()
-        expect(desk.page.get_by_role("button", name="Undo")).to_be_enabled()
-        assert desk.text != text
-        desk.press("Undo")
-        assert desk.text == text
+        driver.words.nth(1).click()
+        buttons = driver.card.get_by_role("button")
+        (buttons.nth(act) if act == 0 else driver.card.get_by_role("button", name=act)).click()
+        expect(driver.page.get_by_role("button", name="Generate")).to_be_visible()
+        expect(driver.page.get_by_role("button", name="Undo")).to_be_enabled()
+        assert driver.text != text
+        driver.press("Undo")
+        assert driver.text == text
 
 
-def test_the_second_click_of_a_double_one_stops_nothing(desk: Desk) -> None:
-    desk.lengthen(2_000)
-    desk.page.get_by_role("button", name="Generate").dblclick()
-    expect(desk.words.nth(100)).to_be_attached()
-    desk.page.keyboard.press("Escape")
-    expect(desk.page.get_by_role("button", name="Generate")).to_be_visible()
+def test_a_double_click_on_generate_does_not_stop_it(driver: PageDriver) -> None:
+    driver.lengthen(2_000)
+    driver.page.get_by_role("button", name="Generate").dblclick()
+    expect(driver.words.nth(100)).to_be_attached()
+    driver.page.keyboard.press("Escape")
+    expect(driver.page.get_by_role("button", name="Generate")).to_be_visible()
 
 
-def test_a_prompt_that_is_too_long_is_cut_between_characters(desk: Desk) -> None:
-    desk.page.keyboard.insert_text("😀" * 10_000 + "a")
-    desk.generate()
-    assert desk.words.count() > 0
-    assert desk.status.endswith("The model has read the last 20000 characters.")
-    expect(desk.page.get_by_role("alert")).to_be_hidden()
+def test_a_long_prompt_is_cut_between_characters(driver: PageDriver) -> None:
+    driver.page.keyboard.insert_text("😀" * 10_000 + "a")
+    driver.generate()
+    assert driver.words.count() > 0
+    assert driver.status.endswith("The model has read the last 20000 characters.")
+    expect(driver.page.get_by_role("alert")).to_be_hidden()
 
 
-def test_a_double_click_selects_a_word_of_the_models(desk: Desk) -> None:
-    desk.page.keyboard.type("The owl")
-    desk.generate()
-    word = next(word for word in desk.words.all() if len(word.inner_text()) > 1)
+def test_a_double_click_selects_a_generated_word(driver: PageDriver) -> None:
+    driver.page.keyboard.type("The owl")
+    driver.generate()
+    word = next(word for word in driver.words.all() if len(word.inner_text()) > 1)
     word.dblclick()
     name = word.inner_text()
-    assert desk.page.evaluate("() => getSelection().toString().trim()") in name
+    assert driver.page.evaluate("() => getSelection().toString().trim()") in name
     box = word.bounding_box()
     assert box
-    desk.page.mouse.click(box["x"] + box["width"] - 1, box["y"] + box["height"] / 2)
-    expect(desk.card).to_be_visible()
-    desk.page.keyboard.type("zz")
-    assert f"{name}zz" in desk.text
+    driver.page.mouse.click(box["x"] + box["width"] - 1, box["y"] + box["height"] / 2)
+    expect(driver.card).to_be_visible()
+    driver.page.keyboard.type("zz")
+    assert f"{name}zz" in driver.text
 
 
-def test_a_click_on_a_word_goes_on_from_there(desk: Desk) -> None:
-    desk.page.keyboard.type("So the owl")
-    desk.set(Temperature=2)
-    desk.lengthen(12)
-    desk.generate()
-    prompt = desk.words.nth(1).evaluate(
+def test_a_click_on_a_word_continues_from_there(driver: PageDriver) -> None:
+    driver.page.keyboard.type("So the owl")
+    driver.set(Temperature=2)
+    driver.lengthen(12)
+    driver.generate()
+    prompt = driver.words.nth(1).evaluate(
         """word => {
             const range = document.createRange();
             range.setStart(word.parentElement, 0);
@@ -158,37 +158,37 @@ def test_a_click_on_a_word_goes_on_from_there(desk: Desk) -> None:
             return range.toString();
         }"""
     )
-    desk.words.nth(1).click()
-    desk.card.get_by_role("button", name="Continue from here").click()
-    desk.wait()
-    settings = {"temperature": 2, "seed": desk.seed, "min_len": 12, "max_len": 12}
-    reply = desk.ask("api/generate", prompt=prompt, **settings)
-    assert desk.text == prompt + reply["samples"][0]["text"]
+    driver.words.nth(1).click()
+    driver.card.get_by_role("button", name="Continue from here").click()
+    driver.wait()
+    settings = {"temperature": 2, "seed": driver.seed, "min_len": 12, "max_len": 12}
+    reply = driver.ask("api/generate", prompt=prompt, **settings)
+    assert driver.text == prompt + reply["samples"][0]["text"]
 
 
-def test_a_word_that_is_changed_by_hand_is_the_persons(desk: Desk) -> None:
-    desk.page.keyboard.type("The fox")
-    desk.generate()
-    num_words = desk.words.count()
-    text = desk.text
-    desk.page.keyboard.press("End")
-    desk.page.keyboard.type(" and")
-    assert desk.words.count() == num_words  # typed behind the last one
-    desk.page.keyboard.press("Control+Home")
+def test_an_edited_word_becomes_plain_text(driver: PageDriver) -> None:
+    driver.page.keyboard.type("The fox")
+    driver.generate()
+    num_words = driver.words.count()
+    text = driver.text
+    driver.page.keyboard.press("End")
+    driver.page.keyboard.type(" and")
+    assert driver.words.count() == num_words  # typed after the last word
+    driver.page.keyboard.press("Control+Home")
     for _ in range(len("The fox ") + 1):
-        desk.page.keyboard.press("ArrowRight")
-    desk.page.keyboard.type("z")
-    assert desk.words.count() == num_words - 1
-    assert desk.text == text[:9] + "z" + text[9:] + " and"
+        driver.page.keyboard.press("ArrowRight")
+    driver.page.keyboard.type("z")
+    assert driver.words.count() == num_words - 1
+    assert driver.text == text[:9] + "z" + text[9:] + " and"
 
 
-def test_line_breaks_and_pasted_text_stay_plain(desk: Desk) -> None:
-    desk.page.keyboard.type("one")
-    desk.page.keyboard.press("Enter")
-    desk.page.keyboard.press("Enter")
-    desk.page.keyboard.type("two")
-    assert desk.text == "one\n\ntwo"
-    desk.surface.evaluate(
+def test_line_breaks_and_pasted_text_stay_plain(driver: PageDriver) -> None:
+    driver.page.keyboard.type("one")
+    driver.page.keyboard.press("Enter")
+    driver.page.keyboard.press("Enter")
+    driver.page.keyboard.type("two")
+    assert driver.text == "one\n\ntwo"
+    driver.surface.evaluate(
         """element => {
             const data = new DataTransfer();
             data.setData("text/plain", " <b>three</b>");
@@ -197,31 +197,31 @@ def test_line_breaks_and_pasted_text_stay_plain(desk: Desk) -> None:
             element.dispatchEvent(new InputEvent("beforeinput", options));
         }"""
     )
-    assert desk.text == "one\n\ntwo <b>three</b>"
-    assert desk.surface.locator("b").count() == 0
+    assert driver.text == "one\n\ntwo <b>three</b>"
+    assert driver.surface.locator("b").count() == 0
 
 
-def test_lines_that_a_program_types_stay_lines(desk: Desk) -> None:
-    desk.page.keyboard.type("one ")
-    desk.page.keyboard.insert_text("two\nthree\n\nfour")
-    assert desk.text == "one two\nthree\n\nfour"
-    desk.page.keyboard.type("!")
-    assert desk.text == "one two\nthree\n\nfour!"
+def test_line_breaks_typed_by_a_program_stay(driver: PageDriver) -> None:
+    driver.page.keyboard.type("one ")
+    driver.page.keyboard.insert_text("two\nthree\n\nfour")
+    assert driver.text == "one two\nthree\n\nfour"
+    driver.page.keyboard.type("!")
+    assert driver.text == "one two\nthree\n\nfour!"
 
 
-def test_settings_and_text_are_remembered(new_desk: NewDesk) -> None:
-    desk = new_desk()
-    desk.page.keyboard.type("The mole")
-    desk.set(Temperature=1.7, Top_k=4)
-    desk.page.get_by_label("Novel only").check()
-    desk.generate()
-    text, num_words = desk.text, desk.words.count()
-    desk.page.reload()
-    expect(desk.page.get_by_label("Temperature", exact=True)).to_have_value("1.7")
-    expect(desk.page.get_by_label("Top k")).to_have_value("4")
-    expect(desk.page.get_by_label("Novel only")).to_be_checked()
-    assert (desk.text, desk.words.count()) == (text, num_words)
-    other = new_desk()  # another tab: the same person, another text
+def test_settings_and_text_are_remembered(new_driver: NewDriver) -> None:
+    driver = new_driver()
+    driver.page.keyboard.type("The mole")
+    driver.set(Temperature=1.7, Top_k=4)
+    driver.page.get_by_label("Novel only").check()
+    driver.generate()
+    text, num_words = driver.text, driver.words.count()
+    driver.page.reload()
+    expect(driver.page.get_by_label("Temperature", exact=True)).to_have_value("1.7")
+    expect(driver.page.get_by_label("Top k")).to_have_value("4")
+    expect(driver.page.get_by_label("Novel only")).to_be_checked()
+    assert (driver.text, driver.words.count()) == (text, num_words)
+    other = new_driver()  # another tab: the same settings, another text
     expect(other.page.get_by_label("Temperature", exact=True)).to_have_value("1.7")
     assert other.text == ""
     other.page.get_by_text("More settings").click()
@@ -230,91 +230,91 @@ def test_settings_and_text_are_remembered(new_desk: NewDesk) -> None:
     expect(other.page.get_by_label("Novel only")).not_to_be_checked()
 
 
-def test_each_setting_is_explained(desk: Desk) -> None:
-    desk.page.get_by_text("More settings").click()
-    fields = desk.page.locator("input[type=number]")
+def test_each_setting_is_explained(driver: PageDriver) -> None:
+    driver.page.get_by_text("More settings").click()
+    fields = driver.page.locator("input[type=number]")
     assert fields.count() == 9
     for field in fields.all():
-        explanation = desk.page.locator(f"#{field.get_attribute('aria-describedby')}")
+        explanation = driver.page.locator(f"#{field.get_attribute('aria-describedby')}")
         assert len(explanation.inner_text().split()) >= 3
 
 
-def test_the_facts_of_the_model_stand_in_the_corner(desk: Desk) -> None:
-    facts = desk.page.locator(".facts").inner_text()
+def test_the_page_shows_facts_about_the_model(driver: PageDriver) -> None:
+    facts = driver.page.locator(".facts").inner_text()
     assert re.fullmatch(r"tales.txt\n\d+ words known\nperplexity \d+", facts)
 
 
-def test_a_wrong_number_is_not_sent(desk: Desk) -> None:
-    desk.set(Temperature=999)
-    desk.press("Generate")
-    assert desk.words.count() == 0
-    assert desk.page.locator("input:invalid").count() == 1
+def test_an_invalid_number_is_not_sent(driver: PageDriver) -> None:
+    driver.set(Temperature=999)
+    driver.press("Generate")
+    assert driver.words.count() == 0
+    assert driver.page.locator("input:invalid").count() == 1
 
 
-def test_a_wrong_number_that_is_folded_away_is_shown(desk: Desk) -> None:
-    desk.page.keyboard.type("The owl")
-    desk.set(Top_p=0.9)
-    desk.generate()
-    text = desk.text
-    details = desk.page.locator("details")
+def test_an_invalid_number_in_closed_settings_is_shown(driver: PageDriver) -> None:
+    driver.page.keyboard.type("The owl")
+    driver.set(Top_p=0.9)
+    driver.generate()
+    text = driver.text
+    details = driver.page.locator("details")
 
     def go_on() -> None:
-        desk.words.first.click()
-        desk.card.get_by_role("button", name="Continue from here").click()
+        driver.words.first.click()
+        driver.card.get_by_role("button", name="Continue from here").click()
 
-    for act in (lambda: desk.press("Generate"), lambda: desk.press("Again"), go_on):
-        desk.set(Top_p=7)
+    for act in (lambda: driver.press("Generate"), lambda: driver.press("Again"), go_on):
+        driver.set(Top_p=7)
         details.evaluate("details => { details.open = false; }")
         act()
         expect(details).to_have_attribute("open", "")
-        assert desk.text == text
-    desk.page.reload()
-    expect(desk.page.locator("#top_p")).to_have_value("0.9")  # nonsense is not remembered
-    assert desk.text == text
+        assert driver.text == text
+    driver.page.reload()
+    expect(driver.page.locator("#top_p")).to_have_value("0.9")  # invalid values are not saved
+    assert driver.text == text
 
 
-def test_what_the_server_refuses_is_said_and_the_text_stays(desk: Desk) -> None:
-    desk.page.keyboard.type("The fox")
-    desk.set(Seed=2**53 - 1)  # the last one that there is, but not of two samples
-    desk.set(Samples=2)
-    desk.press("Generate")
-    expect(desk.page.get_by_role("alert")).to_contain_text("Seed: must be at most")
-    assert desk.text == "The fox"
+def test_a_server_error_is_shown_and_the_text_stays(driver: PageDriver) -> None:
+    driver.page.keyboard.type("The fox")
+    driver.set(Seed=2**53 - 1)  # the greatest seed; the second sample would exceed it
+    driver.set(Samples=2)
+    driver.press("Generate")
+    expect(driver.page.get_by_role("alert")).to_contain_text("Seed: must be at most")
+    assert driver.text == "The fox"
 
 
-def test_what_is_refused_takes_nothing_away(desk: Desk) -> None:
-    desk.page.keyboard.type("The fox")
-    desk.generate()
-    text = desk.text
-    undo, redo = (desk.page.get_by_role("button", name=name) for name in ("Undo", "Redo"))
-    desk.press("Undo")
-    desk.page.context.set_offline(True)
-    desk.press("Generate")
-    expect(desk.page.get_by_role("alert")).to_contain_text("The server does not answer")
-    desk.press("Redo")
-    assert desk.text == text
+def test_a_failed_request_leaves_the_text_and_its_undo_steps(driver: PageDriver) -> None:
+    driver.page.keyboard.type("The fox")
+    driver.generate()
+    text = driver.text
+    undo, redo = (driver.page.get_by_role("button", name=name) for name in ("Undo", "Redo"))
+    driver.press("Undo")
+    driver.page.context.set_offline(True)
+    driver.press("Generate")
+    expect(driver.page.get_by_role("alert")).to_contain_text("The server does not answer")
+    driver.press("Redo")
+    assert driver.text == text
     expect(redo).to_be_disabled()
     for act in ("Again", "Continue from here"):
         if act != "Again":
-            desk.words.nth(0).click()
-        desk.press(act)
-        expect(desk.page.get_by_role("alert")).to_contain_text("The server does not answer")
-        assert desk.text == text
+            driver.words.nth(0).click()
+        driver.press(act)
+        expect(driver.page.get_by_role("alert")).to_contain_text("The server does not answer")
+        assert driver.text == text
     undo.click()
-    assert desk.text == "The fox"
-    desk.page.context.set_offline(False)
+    assert driver.text == "The fox"
+    driver.page.context.set_offline(False)
 
 
-def test_a_server_that_is_away_is_said_and_the_text_stays(
-    new_desk: NewDesk, start_server: Callable[..., str], desk: Desk
+def test_an_unreachable_server_is_reported_and_the_text_stays(
+    new_driver: NewDriver, start_server: Callable[..., str], driver: PageDriver
 ) -> None:
-    desk.page.keyboard.type("The fox")
-    desk.page.wait_for_load_state("networkidle")  # the icon comes last
-    desk.page.context.set_offline(True)
-    desk.press("Generate")
-    expect(desk.page.get_by_role("alert")).to_contain_text("The server does not answer")
-    assert desk.text == "The fox"
-    desk.page.context.set_offline(False)
-    desk.generate()
-    assert desk.words.count() > 0
-    expect(desk.page.get_by_role("alert")).to_be_hidden()
+    driver.page.keyboard.type("The fox")
+    driver.page.wait_for_load_state("networkidle")  # the icon comes last
+    driver.page.context.set_offline(True)
+    driver.press("Generate")
+    expect(driver.page.get_by_role("alert")).to_contain_text("The server does not answer")
+    assert driver.text == "The fox"
+    driver.page.context.set_offline(False)
+    driver.generate()
+    assert driver.words.count() > 0
+    expect(driver.page.get_by_role("alert")).to_be_hidden()

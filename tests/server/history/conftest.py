@@ -14,7 +14,7 @@ NewClient = Callable[..., FlaskClient]
 
 @pytest.fixture
 def new_app(tiny_bundle: Path, tmp_path: Path) -> Iterator[Callable[..., Any]]:
-    """Makes applications that share a history in SQLite."""
+    """Create applications that share a history in SQLite."""
     apps = []
 
     def make(**settings: Any) -> Any:

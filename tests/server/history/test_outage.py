@@ -1,4 +1,4 @@
-"""A history that is away for a while, or cannot be had at all: generation goes on."""
+"""Generation continues while the history is unavailable."""
 
 import json
 import os
@@ -78,7 +78,7 @@ def test_generation_goes_on_while_the_database_is_dead_and_nothing_is_lost(
     assert metric(url, "lorelm_history_records_lost_total") == 0
 
 
-def test_the_pages_say_that_the_history_is_away(
+def test_the_pages_report_that_the_history_is_unavailable(
     new_app: Callable[..., Flask],
     postgres_server: PostgresServer,
     postgres_url: str,
@@ -93,7 +93,7 @@ def test_the_pages_say_that_the_history_is_away(
         assert answer.status_code == 503
         assert "the history is not available now" in answer.get_data(as_text=True)
         assert "postgresql" not in answer.get_data(as_text=True)
-        assert "cannot be read" in caplog.text  # to who runs the server
+        assert "cannot be read" in caplog.text  # for the operator
         assert client.get("/history/export.json").status_code == 503
     finally:
         postgres_server.start()
@@ -102,7 +102,7 @@ def test_the_pages_say_that_the_history_is_away(
 
 
 @pytest.mark.parametrize("signals", [1, 2], ids=["SIGTERM", "SIGTERM twice"])
-def test_what_is_queued_is_written_when_the_server_stops(
+def test_queued_records_are_written_when_the_server_stops(
     tiny_bundle: Path, tmp_path: Path, signals: int
 ) -> None:
     history_url = f"sqlite:///{tmp_path / 'history.db'}"
@@ -122,7 +122,7 @@ def test_what_is_queued_is_written_when_the_server_stops(
     assert texts_by_seed(history_url) == list(enumerate(texts))
 
 
-def test_a_file_that_is_taken_away_is_an_outage_until_it_is_back(
+def test_a_removed_file_is_an_outage_until_it_is_back(
     start_server: Callable[..., str], tiny_bundle: Path, tmp_path: Path
 ) -> None:
     path, elsewhere = tmp_path / "history.db", tmp_path / "elsewhere"
@@ -143,7 +143,7 @@ def test_a_file_that_is_taken_away_is_an_outage_until_it_is_back(
     assert texts_by_seed(f"sqlite:///{path}") == list(enumerate(texts))
 
 
-def test_a_history_that_was_asked_for_must_be_there(tiny_bundle: Path) -> None:
+def test_a_history_named_on_the_command_line_must_open(tiny_bundle: Path) -> None:
     url = "postgresql+psycopg://nobody@127.0.0.1:1/nowhere"
     with pytest.raises(HistoryError, match="cannot be opened"):
         create_app(ServerSettings(bundles=[tiny_bundle], history=url))
@@ -158,7 +158,7 @@ def test_a_history_that_was_asked_for_must_be_there(tiny_bundle: Path) -> None:
     assert re.fullmatch(r"lorelm: the history in .* cannot be opened.*\n", ended.stderr)
 
 
-def test_without_room_for_the_usual_one_it_serves_without(
+def test_without_a_writable_default_history_the_server_runs_without_one(
     tiny_bundle: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "file").touch()
@@ -173,15 +173,13 @@ def test_without_room_for_the_usual_one_it_serves_without(
     address = re.search(r"http://\S+/", server.stderr.readline())
     assert address
     with urllib.request.urlopen(address.group()) as response:
-        assert "is not kept" in response.read().decode()
+        assert "are not kept" in response.read().decode()
     server.terminate()
     assert server.wait(timeout=20) == 0
     server.stderr.close()
 
 
-def test_nothing_that_is_still_to_be_written_escapes_a_deletion(
-    new_app: Callable[..., Flask], tmp_path: Path
-) -> None:
+def test_deleting_waits_for_queued_records(new_app: Callable[..., Flask], tmp_path: Path) -> None:
     client = new_app().test_client()
     client.get("/")
     client.post("/", data={"prompt": "The"})
@@ -189,7 +187,7 @@ def test_nothing_that_is_still_to_be_written_escapes_a_deletion(
     with sqlite3.connect(tmp_path / "history.db") as other:
         other.execute("BEGIN IMMEDIATE")
         client.post("/", data={"prompt": "The"})
-        assert "The newest are not here yet" in client.get("/history").text
+        assert "The newest texts are missing here" in client.get("/history").text
         answer = client.post("/history/delete-all", data={"token": token})
         assert answer.status_code == 503
         assert "nothing was deleted" in answer.text
@@ -202,7 +200,7 @@ def test_nothing_that_is_still_to_be_written_escapes_a_deletion(
     assert client.get("/history").text.count("<article>") == 0
 
 
-def test_a_history_and_none_exclude_each_other(tiny_bundle: Path) -> None:
+def test_history_and_no_history_exclude_each_other(tiny_bundle: Path) -> None:
     ended = subprocess.run(
         [*LORELM, "serve", str(tiny_bundle), "--no-history", "--history", "sqlite:///x.db"],
         capture_output=True,
@@ -213,9 +211,9 @@ def test_a_history_and_none_exclude_each_other(tiny_bundle: Path) -> None:
     assert "exclude each other" in ended.stderr
 
 
-def test_no_history_is_kept_whatever_the_environment_says(
+def test_no_history_overrides_the_environment(
     start_server: Callable[..., str], tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LORELM_HISTORY", "sqlite:///nowhere/history.db")
     with urllib.request.urlopen(start_server(str(tiny_bundle), "--no-history")) as response:
-        assert "is not kept" in response.read().decode()
+        assert "are not kept" in response.read().decode()

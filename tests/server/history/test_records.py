@@ -1,4 +1,4 @@
-"""Whatever was generated can be generated again from its record, exactly."""
+"""Every text can be generated again from its record, exactly."""
 
 import dataclasses
 import json
@@ -31,7 +31,7 @@ def served(tiny_bundle: Path) -> Iterator[ServedModel]:
 
 
 def done(task: Task, served: ServedModel, num_tokens: int | None = None) -> Task:
-    """The task, with its samples written to the end, or to so many tokens."""
+    """Generate the samples of a task, to the end or to a number of tokens."""
     for draft in task.drafts:
         write(served.model.runtime, draft)
         if num_tokens is not None:
@@ -41,7 +41,7 @@ def done(task: Task, served: ServedModel, num_tokens: int | None = None) -> Task
 
 
 def recorded(task: Task, served: ServedModel) -> list[Record]:
-    """The records of a task, as they come out of a database."""
+    """Return the records of a task as they come out of a database."""
     records = records_of(
         task,
         served,
@@ -82,7 +82,7 @@ SETTINGS: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
 
 @settings(max_examples=40)
 @given(words=st.lists(WORDS, max_size=5), wanted=SETTINGS, gives_ids=st.booleans())
-def test_a_record_is_all_that_it_takes(
+def test_a_record_is_enough_to_generate_the_text_again(
     served: ServedModel, words: list[str], wanted: dict[str, Any], gives_ids: bool
 ) -> None:
     prompt = served.model.read_prompt(" ".join(words))
@@ -99,7 +99,7 @@ def test_a_record_is_all_that_it_takes(
 
 @given(num_tokens=st.integers(1, 6), seed=st.integers(0, 1000))
 @settings(max_examples=20)
-def test_what_was_cut_short_is_made_again_as_far_as_it_went(
+def test_a_truncated_text_is_generated_again_up_to_its_end(
     served: ServedModel, num_tokens: int, seed: int
 ) -> None:
     wanted = GenerationSettings(seed=seed, temperature=2, min_len=10, max_len=20)
@@ -110,7 +110,7 @@ def test_what_was_cut_short_is_made_again_as_far_as_it_went(
     assert text_again(record, served) == record.text
 
 
-def test_nothing_is_recorded_where_nothing_was_generated(served: ServedModel) -> None:
+def test_samples_without_text_are_not_recorded(served: ServedModel) -> None:
     scoring = served.model.scoring_task(served.model.read_prompt("The fox"), num_alternatives=0)
     assert recorded(done(scoring, served), served) == []
     task = served.model.task(served.model.read_prompt("The"), GenerationSettings())
@@ -120,7 +120,7 @@ def test_nothing_is_recorded_where_nothing_was_generated(served: ServedModel) ->
 @pytest.mark.parametrize(
     "change", [{"fingerprint": "0" * 16}, {"has_mixture": True}, {"has_cache": True}]
 )
-def test_another_model_would_not_write_the_same(
+def test_only_the_same_model_and_options_match_a_record(
     served: ServedModel, change: dict[str, Any]
 ) -> None:
     task = served.model.task(served.model.read_prompt("The"), GenerationSettings())

@@ -19,7 +19,7 @@ ADMIN = {"Authorization": "Bearer secret"}
 
 @pytest.fixture
 def person(new_app: NewApp) -> FlaskClient:
-    """A browser with a cookie of its own."""
+    """A browser with its own cookie."""
     client = new_app().test_client()
     client.get("/")
     return client
@@ -51,7 +51,7 @@ def token_of(client: FlaskClient) -> str:
     return re.findall(r'name="token" value="([^"]+)"', page(client))[0]
 
 
-def test_a_person_sees_their_own_texts_and_no_others(person: FlaskClient) -> None:
+def test_a_browser_sees_only_its_own_texts(person: FlaskClient) -> None:
     mine = generate(person, "The fox", seed=1)
     other = person.application.test_client()
     other.get("/")
@@ -65,13 +65,13 @@ def test_a_person_sees_their_own_texts_and_no_others(person: FlaskClient) -> Non
     assert "The owl" not in page(person)
 
 
-def test_what_the_form_writes_is_kept_too(person: FlaskClient) -> None:
+def test_texts_of_the_form_are_recorded(person: FlaskClient) -> None:
     person.post("/", data={"prompt": "The fox", "num_samples": "2"})
     person.post("/", data={"prompt": "The owl", "compare": "true", "temperature_b": "2"})
     assert [record["prompt"] for record in exported(person)] == ["The owl"] * 2 + ["The fox"] * 2
 
 
-def test_what_openai_clients_generate_is_kept_for_who_runs_the_server(new_app: NewApp) -> None:
+def test_texts_of_openai_clients_appear_in_the_whole_history(new_app: NewApp) -> None:
     client = new_app(admin_key="secret").test_client()
     asked = {"model": "tales", "prompt": "The fox", "max_tokens": 3, "seed": 1}
     client.post("/v1/completions", json=asked)
@@ -82,14 +82,14 @@ def test_what_openai_clients_generate_is_kept_for_who_runs_the_server(new_app: N
     assert [(r["source"], r["browser"], r["num_tokens"]) for r in whole] == [("openai", None, 3)]
 
 
-def test_an_answer_to_another_site_gives_no_new_cookie(new_app: NewApp) -> None:
+def test_a_request_from_another_site_gets_no_cookie(new_app: NewApp) -> None:
     # Over plain HTTP a browser does not say which site asks, but leaves out the cookie.
     client = new_app().test_client()
     assert "Set-Cookie" not in client.post("/", data={"prompt": "The"}).headers
     assert "Set-Cookie" in client.get("/").headers
 
 
-def test_a_page_whose_cookie_is_gone_gets_another(new_app: NewApp) -> None:
+def test_a_page_without_its_cookie_gets_a_new_one(new_app: NewApp) -> None:
     client = new_app().test_client()
     asked = {"prompt": "The owl", "max_len": 3}
     assert "Set-Cookie" not in client.post("/api/generate", json=asked).headers  # a program
@@ -99,7 +99,7 @@ def test_a_page_whose_cookie_is_gone_gets_another(new_app: NewApp) -> None:
     assert record["source"] == "page"
 
 
-def test_who_runs_the_server_makes_any_text_again(new_app: NewApp) -> None:
+def test_the_operator_can_generate_any_text_again(new_app: NewApp) -> None:
     client = new_app(admin_key="secret").test_client()
     text = generate(client, "The owl", seed=3)
     [record] = exported(client, "/history/whole/export.json", headers=ADMIN)
@@ -107,7 +107,7 @@ def test_who_runs_the_server_makes_any_text_again(new_app: NewApp) -> None:
     again = {"data": {"again": record["id"]}}
     assert client.post("/history/whole/again", **again).status_code == 401
     made = client.post("/history/whole/again", headers=ADMIN, **again).text
-    assert "Made again, word for word." in made
+    assert "Generated again: the same text." in made
     assert text in html.unescape(re.sub(r"<[^>]+>", "", made))
     assert 'src="../../static/write.js"' in made
     assert set(re.findall(r'action="(.*?)"', made)) == {"../../."}
@@ -115,13 +115,13 @@ def test_who_runs_the_server_makes_any_text_again(new_app: NewApp) -> None:
     assert missing.status_code == 404
 
 
-def test_a_place_in_the_history_that_is_none_is_told(person: FlaskClient) -> None:
+def test_an_unknown_page_of_the_history_is_not_found(person: FlaskClient) -> None:
     answer = person.get("/history?before=xyz")
     assert answer.status_code == 404
     assert "there is no record" in answer.get_data(as_text=True)
 
 
-def test_a_forged_cookie_is_nobodys(person: FlaskClient) -> None:
+def test_a_forged_cookie_has_no_history(person: FlaskClient) -> None:
     generate(person, "The fox")
     cookie = next(iter(person._cookies.values()))
     # The first character, since the last of a base64 text holds bits that nobody reads: another
@@ -134,7 +134,7 @@ def test_a_forged_cookie_is_nobodys(person: FlaskClient) -> None:
         assert exported(forger) == []
 
 
-def test_the_cookie_is_for_the_server_alone(new_app: NewApp) -> None:
+def test_the_cookie_is_sent_to_the_server_only(new_app: NewApp) -> None:
     client = new_app(proxy_hops=1).test_client()
     headers = {"X-Forwarded-Proto": "https", "X-Forwarded-Prefix": "/some/prefix"}
     [cookie] = client.get("/", headers=headers).headers.getlist("Set-Cookie")
@@ -146,7 +146,7 @@ def test_the_cookie_is_for_the_server_alone(new_app: NewApp) -> None:
     assert client.get("/api/model").headers.getlist("Set-Cookie") == []
 
 
-def test_who_comes_back_keeps_their_cookie_for_another_while(person: FlaskClient) -> None:
+def test_a_visit_prolongs_the_cookie(person: FlaskClient) -> None:
     [before] = person._cookies.values()
     for address in ("/", "/history"):
         [cookie] = person.get(address).headers.getlist("Set-Cookie")
@@ -154,7 +154,7 @@ def test_who_comes_back_keeps_their_cookie_for_another_while(person: FlaskClient
         assert f"Max-Age={400 * 24 * 60 * 60}" in cookie
 
 
-def test_what_the_history_has_stays_in_no_cache(person: FlaskClient) -> None:
+def test_texts_of_the_history_are_not_cached(person: FlaskClient) -> None:
     generate(person, "The fox")
     [record_id] = ids_of(person)
     for answer in (
@@ -172,18 +172,18 @@ def test_personal_pages_stay_out_of_shared_caches(person: FlaskClient) -> None:
     assert person.get("/").headers["Cache-Control"] == "private, no-cache"
 
 
-def test_search_finds_what_was_asked_and_what_was_written(person: FlaskClient) -> None:
+def test_search_finds_prompts_and_texts(person: FlaskClient) -> None:
     generate(person, "The fox")
     text = generate(person, "No owl ever")
     assert "The fox" not in page(person, "/history?q=OWL")
     assert "No owl ever" in page(person, "/history?q=OWL")
     found = exported(person, "/history/export.json?q=owl+EVER")
     assert [record["prompt"] + record["text"] for record in found] == [text]
-    assert "Nothing has" in page(person, "/history?q=%25<b>")
+    assert "No text contains" in page(person, "/history?q=%25<b>")
     assert "<b>" not in page(person, "/history?q=%25<b>")
 
 
-def test_pages_lead_to_older_ones(person: FlaskClient) -> None:
+def test_pages_link_to_older_ones(person: FlaskClient) -> None:
     for i in range(45):
         generate(person, "The", seed=i)
     seen: list[str] = []
@@ -196,12 +196,14 @@ def test_pages_lead_to_older_ones(person: FlaskClient) -> None:
     assert seen == [str(i) for i in reversed(range(45))]
 
 
-def test_who_deletes_the_last_of_an_older_page_comes_to_the_newest(person: FlaskClient) -> None:
+def test_after_the_last_text_of_a_page_is_deleted_the_newest_page_follows(
+    person: FlaskClient,
+) -> None:
     for i in range(21):
         generate(person, "The fox", seed=i)
     [older] = re.findall(r'href="(history\?before=\w+)"', page(person))
     content = page(person, f"/{older}")
-    assert '<a href="history">The newest</a>' in content
+    assert '<a href="history">Newest</a>' in content
     [oldest] = re.findall(r'name="again" value="(\w+)"', content)
     place = {"before": older.rpartition("=")[2], "q": "fox"}
     asked = place | {"id": oldest, "token": token_of(person)}
@@ -211,11 +213,11 @@ def test_who_deletes_the_last_of_an_older_page_comes_to_the_newest(person: Flask
     assert page(person, "/history?q=fox").count('name="again"') == 20
 
 
-def test_one_click_makes_a_text_again(person: FlaskClient) -> None:
+def test_one_click_generates_a_text_again(person: FlaskClient) -> None:
     text = generate(person, "The fox", temperature=2.5, top_p=0.9, max_len=12)
     [record_id] = ids_of(person)
     answer = person.post("/", data={"again": record_id}).get_data(as_text=True)
-    assert "Made again, word for word." in answer
+    assert "Generated again: the same text." in answer
     words = re.findall(r'(\s*)<span class="word p[^>]*title[^>]*>([^<]*)</span>', answer)
     shown = "The fox" + "".join(space + word for space, word in words)
     assert shown.replace("&#34;", '"') == text
@@ -231,7 +233,7 @@ def test_prompt_and_settings_are_used_again(person: FlaskClient) -> None:
     assert re.search(r'name="novel_span"[^>]* checked', content)
 
 
-def test_others_cannot_make_or_use_or_delete_what_is_mine(person: FlaskClient) -> None:
+def test_other_browsers_cannot_use_or_delete_a_text(person: FlaskClient) -> None:
     generate(person, "The fox")
     [record_id] = ids_of(person)
     other = person.application.test_client()
@@ -260,7 +262,7 @@ def test_one_or_all_can_be_deleted(person: FlaskClient) -> None:
 
 
 @pytest.mark.parametrize("address", ["/history/delete", "/history/delete-all"])
-def test_a_form_that_is_not_ours_deletes_nothing(person: FlaskClient, address: str) -> None:
+def test_a_form_without_our_token_deletes_nothing(person: FlaskClient, address: str) -> None:
     generate(person, "The fox")
     other = person.application.test_client()
     other.get("/")
@@ -272,7 +274,7 @@ def test_a_form_that_is_not_ours_deletes_nothing(person: FlaskClient, address: s
     assert len(ids_of(person)) == 1
 
 
-def test_pages_of_other_sites_can_do_nothing_here(person: FlaskClient) -> None:
+def test_requests_from_other_sites_are_rejected(person: FlaskClient) -> None:
     for others in ("cross-site", "same-site"):  # the cookie goes to all ports of a host
         headers = {"Sec-Fetch-Site": others}
         for address in ("/", "/api/generate", "/history/delete-all", "/v1/completions"):
@@ -284,17 +286,17 @@ def test_pages_of_other_sites_can_do_nothing_here(person: FlaskClient) -> None:
     assert person.post("/", data={"prompt": "The"}, headers=same).status_code == 200
 
 
-def test_a_model_that_is_served_no_more_is_named(person: FlaskClient, new_app: NewApp) -> None:
+def test_a_model_that_is_not_served_any_more_is_named(person: FlaskClient, new_app: NewApp) -> None:
     generate(person, "The fox")
     mixed = new_app(mixture=True).test_client()  # another model, in effect
     for cookie in person._cookies.values():
         mixed.set_cookie(cookie.key, cookie.value)
     answer = mixed.post("/", data={"again": ids_of(person)[0]})
     assert answer.status_code == 422
-    assert "cannot be made again" in answer.get_data(as_text=True)
+    assert "cannot be generated again" in answer.get_data(as_text=True)
 
 
-def test_whose_model_is_served_no_more_is_told_that_another_goes_on(
+def test_the_page_says_when_another_model_will_continue(
     person: FlaskClient, new_app: NewApp, tiny_bundle: Path, tmp_path: Path
 ) -> None:
     generate(person, "The fox")
@@ -307,7 +309,7 @@ def test_whose_model_is_served_no_more_is_told_that_another_goes_on(
     assert "tales, which wrote this, is not served now" in page(other, f"/?from={record_id}")
 
 
-def test_exports_are_files_that_programs_read(person: FlaskClient) -> None:
+def test_exports_are_valid_json_and_csv(person: FlaskClient) -> None:
     text = generate(person, 'The "fox",\nsaid', seed=3)
     with person.get("/history/export.csv") as response:
         assert response.headers["Content-Disposition"].startswith("attachment; filename=")
@@ -316,7 +318,7 @@ def test_exports_are_files_that_programs_read(person: FlaskClient) -> None:
     assert person.get("/history/export.xml").status_code == 404
 
 
-def test_the_whole_log_is_for_the_admin_key(new_app: NewApp) -> None:
+def test_the_whole_history_needs_the_admin_key(new_app: NewApp) -> None:
     app = new_app(admin_key="secret", api_key="open")
     client = app.test_client()
     client.post(
@@ -331,7 +333,7 @@ def test_the_whole_log_is_for_the_admin_key(new_app: NewApp) -> None:
     assert client.get("/", auth=("any", "secret")).status_code == 200
 
 
-def test_without_an_admin_key_nobody_sees_the_whole_log(person: FlaskClient) -> None:
+def test_without_an_admin_key_the_whole_history_is_closed(person: FlaskClient) -> None:
     answer = person.get("/history/whole")
     assert answer.status_code == 403
     assert "--admin-key" in answer.get_data(as_text=True)
@@ -341,12 +343,12 @@ def test_the_page_says_whether_a_history_is_kept(new_app: NewApp, postgres_url: 
     assert "in a file on the computer" in page(new_app().test_client(), "/")
     assert "in a database on the server" in page(new_app(history=postgres_url).test_client(), "/")
     without = new_app(history=None).test_client()
-    assert "is not kept" in page(without, "/")
+    assert "are not kept" in page(without, "/")
     assert without.get("/history").status_code == 404
     assert without.get("/").headers.getlist("Set-Cookie") == []
 
 
-def test_two_servers_with_one_history_know_each_others_browsers(new_app: NewApp) -> None:
+def test_two_servers_with_one_history_share_browser_ids(new_app: NewApp) -> None:
     first, second = new_app().test_client(), new_app().test_client()
     first.get("/")
     for cookie in first._cookies.values():
@@ -357,7 +359,7 @@ def test_two_servers_with_one_history_know_each_others_browsers(new_app: NewApp)
     assert [record["prompt"] for record in exported(second)] == ["The owl", "The fox"]
 
 
-def test_what_is_kept_is_counted(person: FlaskClient) -> None:
+def test_records_are_counted_in_the_metrics(person: FlaskClient) -> None:
     generate(person, "The fox", num_samples=3)
     exported(person)
     metrics = person.get("/metrics").get_data(as_text=True)

@@ -51,7 +51,7 @@ def test_a_completion_is_what_python_gives(ai: openai.OpenAI, model: lorelm.Lang
     assert answer.usage.total_tokens == 2 + expected.samples[0].num_tokens
 
 
-def test_what_is_not_given_is_as_openai_has_it(
+def test_missing_fields_have_openais_defaults(
     ai: openai.OpenAI, model: lorelm.LanguageModel
 ) -> None:
     answer = create(ai, seed=3, prompt="The")
@@ -153,7 +153,7 @@ def test_echo_and_logprobs_have_the_legacy_shape(
             assert choice.text[offset : offset + len(token)] == token
 
 
-def test_without_echo_the_offsets_begin_behind_the_prompt(ai: openai.OpenAI) -> None:
+def test_without_echo_offsets_begin_after_the_prompt(ai: openai.OpenAI) -> None:
     [choice] = create(ai, prompt="The fox", logprobs=0, max_tokens=6, seed=1).choices
     scores = choice.logprobs
     assert "".join(scores.tokens) == choice.text
@@ -176,7 +176,7 @@ def test_no_tokens_and_echo_score_the_prompt(
     assert [(choice.index, choice.text) for choice in several] == [(i, "") for i in range(4)]
 
 
-def test_an_eos_in_front_is_what_a_prompt_is_read_after(ai: openai.OpenAI) -> None:
+def test_a_leading_eos_is_the_context_of_the_prompt(ai: openai.OpenAI) -> None:
     with_eos, without = (
         create(ai, ids, max_tokens=0, echo=True, logprobs=1).choices[0].logprobs
         for ids in ([1, 5, 6], [5, 6])
@@ -201,7 +201,7 @@ def test_the_best_of_several_comes_first(ai: openai.OpenAI) -> None:
     assert best.usage.completion_tokens == everything.usage.completion_tokens
 
 
-def test_a_stream_adds_up_to_the_answer(ai: openai.OpenAI) -> None:
+def test_a_stream_adds_up_to_the_response(ai: openai.OpenAI) -> None:
     asked: dict[str, Any] = {
         "prompt": ["The fox", "Who"],
         "n": 2,
@@ -332,7 +332,7 @@ def test_the_client_tries_again_when_it_asks_too_often(
             assert create(patient).choices[0].text
 
 
-def test_a_prompt_that_was_not_read_in_time_is_no_server_error(
+def test_a_prompt_that_is_not_read_in_time_is_a_timeout(
     start_server: Callable[..., str], tiny_bundle: Path
 ) -> None:
     url = start_server(str(tiny_bundle), "--timeout-seconds", "0.02")

@@ -40,7 +40,7 @@ words = st.sampled_from(["The", "fox", "hare", "sat", "by", "the", "mill", "Who"
 
 
 @given(st.lists(words, max_size=8).map(" ".join))
-def test_what_is_known_comes_back(client: FlaskClient, text: str) -> None:
+def test_known_words_survive_a_round_trip(client: FlaskClient, text: str) -> None:
     ids = tokenize(client, text)
     back = client.post("/detokenize", json={"tokens": ids}).get_json()["prompt"]
     assert tokenize(client, back) == ids

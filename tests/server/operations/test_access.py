@@ -51,9 +51,7 @@ def basic(name: str, password: str) -> str:
         ("mellon!", 401),
     ],
 )
-def test_only_who_knows_the_key_comes_in(
-    make_client: MakeClient, given: str | None, status: int
-) -> None:
+def test_requests_need_the_api_key(make_client: MakeClient, given: str | None, status: int) -> None:
     client = make_client(api_key="mellon!")
     headers = {"Authorization": given} if given else {}
     for method, path, body in (
@@ -70,7 +68,7 @@ def test_only_who_knows_the_key_comes_in(
             assert response.headers["WWW-Authenticate"].startswith("Basic ")
 
 
-def test_a_key_of_any_letters_comes_in_either_way(make_client: MakeClient) -> None:
+def test_a_key_may_have_any_characters(make_client: MakeClient) -> None:
     client = make_client(api_key="schlüssel")
     as_sent = "Bearer schlüssel".encode().decode("latin-1")  # bytes, as WSGI shows them
     for given, status in ((as_sent, 200), (basic("", "schlüssel"), 200), ("Bearer schlussel", 401)):
@@ -78,14 +76,14 @@ def test_a_key_of_any_letters_comes_in_either_way(make_client: MakeClient) -> No
         assert client.get("/api/model", headers=headers).status_code == status
 
 
-def test_who_runs_the_server_may_look_whether_it_lives(make_client: MakeClient) -> None:
+def test_health_checks_need_no_key(make_client: MakeClient) -> None:
     client = make_client(api_key="mellon!")
     assert client.get("/healthz").status_code == client.get("/readyz").status_code == 200
     with client.get("/static/style.css") as response:
         assert response.status_code == 200
 
 
-def test_a_refusal_has_the_form_of_who_asked(make_client: MakeClient) -> None:
+def test_an_error_has_the_format_of_its_path(make_client: MakeClient) -> None:
     client = make_client(api_key="mellon!")
     assert client.get("/v1/models").get_json()["error"]["code"] == "invalid_api_key"
     assert "Bearer KEY" in client.get("/api/model").get_json()["error"]["message"]
@@ -106,7 +104,7 @@ def test_a_client_over_the_limit_learns_when_to_try_again(make_client: MakeClien
     assert 0 < int(refused.headers["Retry-After"]) <= 60
     assert "3 per 1 minute" in refused.get_json()["error"]["message"]
     assert client.post("/", data={"prompt": "The"}).status_code == 429
-    assert client.get("/").status_code == 200  # what costs nothing goes on
+    assert client.get("/").status_code == 200  # pages do not count
     assert client.get("/metrics").status_code == 200
     other = client.post(
         "/api/generate", json={"prompt": "The"}, environ_base={"REMOTE_ADDR": "192.0.2.7"}
@@ -114,7 +112,7 @@ def test_a_client_over_the_limit_learns_when_to_try_again(make_client: MakeClien
     assert other.status_code == 200
 
 
-def test_guesses_at_the_key_count_and_the_history_does_not(
+def test_wrong_keys_count_towards_the_limit_and_the_history_does_not(
     make_client: MakeClient, tmp_path: Path
 ) -> None:
     client = make_client(
@@ -139,7 +137,7 @@ def test_guesses_at_the_key_count_and_the_history_does_not(
         ),
     ],
 )
-def test_a_limit_that_cannot_be_read_is_explained(
+def test_an_invalid_limit_is_explained(
     make_client: MakeClient, settings: dict[str, str], code: str
 ) -> None:
     with raises_code(InputError, code):
@@ -148,7 +146,7 @@ def test_a_limit_that_cannot_be_read_is_explained(
 
 @pytest.fixture
 def redis_url(tmp_path: Path) -> Iterator[str]:
-    """A real Redis server of its own."""
+    """Address of a new Redis server."""
     program = shutil.which("redis-server")
     if program is None:
         pytest.skip("no redis-server: apt-get install redis-server (.ci/run does)")
@@ -171,7 +169,7 @@ def redis_url(tmp_path: Path) -> Iterator[str]:
     server.wait(timeout=20)
 
 
-def test_several_servers_count_together_in_redis(make_client: MakeClient, redis_url: str) -> None:
+def test_several_servers_share_the_limit_in_redis(make_client: MakeClient, redis_url: str) -> None:
     one, two = (make_client(rate_limit="3/minute", rate_limit_storage=redis_url) for _ in range(2))
     statuses = [
         client.post("/api/generate", json={"prompt": "The"}).status_code
@@ -180,7 +178,7 @@ def test_several_servers_count_together_in_redis(make_client: MakeClient, redis_
     assert statuses == [200, 200, 200, 429, 429]
 
 
-def test_without_its_storage_a_server_counts_for_itself(make_client: MakeClient) -> None:
+def test_if_the_storage_fails_a_server_counts_in_memory(make_client: MakeClient) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     client = make_client(rate_limit="2/minute", rate_limit_storage=f"redis://127.0.0.1:{port}")

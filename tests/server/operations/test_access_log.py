@@ -12,16 +12,14 @@ from lorelm.server.state import server_state
 ENDLESS = {"prompt": "", "max_len": 1000, "min_len": 1000}
 
 
-def test_each_request_is_a_line_that_does_not_say_what_was_written(
-    tiny_bundle: Path, tmp_path: Path
-) -> None:
+def test_each_request_is_a_line_without_prompts_or_texts(tiny_bundle: Path, tmp_path: Path) -> None:
     log = tmp_path / "access.jsonl"
     app = create_app(ServerSettings(bundles=[tiny_bundle], access_log=str(log)))
     client = app.test_client()
     client.post("/api/generate", json={"prompt": "The secret fox"})
     with client.post("/api/generate", json={"prompt": "The secret fox", "stream": True}) as stream:
         length = len(stream.get_data())
-        assert len(log.read_text().splitlines()) == 1  # a stream is noted when it ends
+        assert len(log.read_text().splitlines()) == 1  # a stream is logged when it ends
     client.get("/nothing")
     with client.post("/api/generate", json=ENDLESS | {"stream": True, "num_samples": 9}) as stream:
         server_state(app).close()
@@ -41,7 +39,7 @@ def test_each_request_is_a_line_that_does_not_say_what_was_written(
     assert "secret" not in log.read_text()
 
 
-def test_a_log_that_can_be_written_no_more_stops_nobody(
+def test_an_unwritable_log_does_not_stop_the_server(
     tiny_bundle: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "log").mkdir()
@@ -54,7 +52,7 @@ def test_a_log_that_can_be_written_no_more_stops_nobody(
     server_state(app).close()
 
 
-def test_a_log_that_cannot_be_written_is_one_line(tiny_bundle: Path, tmp_path: Path) -> None:
+def test_a_log_that_cannot_be_opened_is_an_error(tiny_bundle: Path, tmp_path: Path) -> None:
     with raises_code(InputError, "access_log.unwritable"):
         create_app(
             ServerSettings(bundles=[tiny_bundle], access_log=str(tmp_path / "nowhere" / "log"))

@@ -11,7 +11,7 @@ Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
 def scrape(client: FlaskClient) -> Samples:
-    """What Prometheus would read."""
+    """Return a metric as Prometheus would read it."""
     response = client.get("/metrics")
     assert response.status_code == 200
     return {
@@ -25,7 +25,7 @@ def value(samples: Samples, name: str, **labels: str) -> float:
     return samples.get((name, frozenset(labels.items())), 0.0)
 
 
-def test_what_happens_is_counted(tiny_bundle: Path) -> None:
+def test_requests_and_tokens_are_counted(tiny_bundle: Path) -> None:
     app = create_app(ServerSettings(bundles=[tiny_bundle], num_slots=7))
     client = app.test_client()
     asked = {"prompt": "The fox", "num_samples": 3, "max_len": 9, "min_len": 9}

@@ -53,7 +53,7 @@ def test_words_within_a_copied_span_are_marked() -> None:
     assert [word.is_copied for word in words] == [False, True, True, False]
 
 
-def test_the_title_says_how_likely_it_was_and_what_else_might_have_stood_there() -> None:
+def test_the_title_has_the_probability_and_the_alternatives() -> None:
     others = [
         Alternative(text=" sun", log_probability=math.log(0.6)),
         Alternative(text=" moon", log_probability=math.log(0.3)),

@@ -37,7 +37,7 @@ def test_the_form_continues_a_prompt_and_keeps_its_values(client: FlaskClient) -
     assert "The fox</textarea>" in page
 
 
-def test_the_form_goes_on_from_what_was_written(client: FlaskClient) -> None:
+def test_the_form_continues_a_generated_text(client: FlaskClient) -> None:
     asked = {"prompt": "The fox", "max_len": "4", "min_p": "0.01", "seed": "5"}
     page = Elements(client.post("/", data=asked).get_data(as_text=True)).found
     hidden = {a["name"]: a["value"] for tag, a in page if a.get("type") == "hidden"}
@@ -48,7 +48,7 @@ def test_the_form_goes_on_from_what_was_written(client: FlaskClient) -> None:
     assert hidden == asked | {"prompt": "The fox" + text}
 
 
-def test_two_are_written_beside_each_other_with_one_seed(client: FlaskClient) -> None:
+def test_two_temperatures_are_compared_with_one_seed(client: FlaskClient) -> None:
     form = {"prompt": "The", "compare": "true", "temperature": "0.8", "temperature_b": "0.8"}
     page = client.post("/", data=form).get_data(as_text=True)
     texts = re.findall('<p class="sample">(.*?)</p>', page, re.DOTALL)
@@ -59,7 +59,7 @@ def test_two_are_written_beside_each_other_with_one_seed(client: FlaskClient) ->
     assert "tales, temperature 0.0</h2>" in other
 
 
-def test_a_wrong_second_temperature_is_called_so(client: FlaskClient) -> None:
+def test_an_invalid_second_temperature_is_named(client: FlaskClient) -> None:
     form = {"prompt": "The", "compare": "true", "temperature": "0.8", "temperature_b": "1000"}
     answer = client.post("/", data=form)
     assert answer.status_code == 422
@@ -82,7 +82,7 @@ def test_a_line_break_of_a_form_is_one_character(client: FlaskClient) -> None:
     assert client.post("/", data=hidden).status_code == 200
 
 
-def test_as_many_samples_as_were_asked_for(client: FlaskClient) -> None:
+def test_the_form_shows_every_sample(client: FlaskClient) -> None:
     page = client.post("/", data={"prompt": "The", "num_samples": "3"}).get_data(as_text=True)
     assert page.count('<p class="sample">') == 3
 
@@ -93,7 +93,7 @@ def test_an_empty_prompt_begins_a_document(client: FlaskClient) -> None:
     assert '<span class="prompt"></span><span class="word' in response.get_data(as_text=True)
 
 
-def test_what_a_person_writes_is_escaped(client: FlaskClient) -> None:
+def test_prompts_are_escaped(client: FlaskClient) -> None:
     page = client.post("/", data={"prompt": "<script>alert(1)</script>"}).get_data(as_text=True)
     assert "<script>" not in page
     assert "&lt;script&gt;" in page
@@ -101,7 +101,7 @@ def test_what_a_person_writes_is_escaped(client: FlaskClient) -> None:
 
 def test_unknown_words_are_named(client: FlaskClient) -> None:
     page = client.post("/", data={"prompt": "The dragon"}).get_data(as_text=True)
-    assert "does not know: dragon" in page
+    assert "Unknown words: dragon" in page
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_unknown_words_are_named(client: FlaskClient) -> None:
         ({"warmth": "1"}, "warmth: is not a field of this request"),
     ],
 )
-def test_a_wrong_value_is_explained_and_nothing_is_lost(
+def test_an_invalid_value_is_explained_and_the_form_stays(
     client: FlaskClient, fields: dict[str, str], message: str
 ) -> None:
     response = client.post("/", data={"prompt": "The fox"} | fields)
@@ -149,7 +149,7 @@ def test_the_page_works_under_any_prefix(client: FlaskClient) -> None:
                 assert response.status_code == 200
 
 
-def test_a_page_that_is_not_there_says_so_in_html(client: FlaskClient) -> None:
+def test_an_unknown_page_is_a_404_in_html(client: FlaskClient) -> None:
     response = client.get("/nothing")
     assert response.status_code == 404
     assert 'href="static/style.css"' in response.get_data(as_text=True)
@@ -157,7 +157,7 @@ def test_a_page_that_is_not_there_says_so_in_html(client: FlaskClient) -> None:
     assert "<h1>Not Found</h1>" in response.get_data(as_text=True)
 
 
-def test_no_other_site_and_no_script_within_a_page_is_allowed(client: FlaskClient) -> None:
+def test_the_policy_allows_no_other_sites_and_no_inline_scripts(client: FlaskClient) -> None:
     for response in (client.get("/"), client.get("/nothing"), client.get("/api/x")):
         policy = response.headers["Content-Security-Policy"]
         assert "default-src 'none'; script-src 'self';" in policy
@@ -172,12 +172,12 @@ def test_copied_words_are_marked(client: FlaskClient) -> None:
         page = client.post("/", data=form).get_data(as_text=True)
         marks = re.findall('<span class="word p. copied" title="([^"]*)"', page)
         assert all("stand in the training text" in title for title in marks)
-        assert bool(marks) == ("What is underlined stands word for word" in page)
+        assert bool(marks) == ("Underlined words are copied" in page)
         marked += len(marks)
     assert marked > 3
 
 
-def test_nothing_is_marked_where_copies_are_forbidden(client: FlaskClient) -> None:
+def test_with_copies_forbidden_nothing_is_marked(client: FlaskClient) -> None:
     for _ in range(20):
         form = {"prompt": "The", "max_len": "20", "temperature": "0.3", "novel_span": "6"}
         page = client.post("/", data=form).get_data(as_text=True)
@@ -185,7 +185,7 @@ def test_nothing_is_marked_where_copies_are_forbidden(client: FlaskClient) -> No
         assert re.search(r'<input id="novel_span"[^>]*checked', page)
 
 
-def test_a_model_without_an_index_offers_no_such_choice(older_bundle: Path) -> None:
+def test_a_model_without_a_copy_index_has_no_such_setting(older_bundle: Path) -> None:
     client = create_app(ServerSettings(bundles=[older_bundle])).test_client()
     assert "novel_span" not in client.get("/").get_data(as_text=True)
     assert "It has not been evaluated" in client.get("/model").get_data(as_text=True)
@@ -194,7 +194,9 @@ def test_a_model_without_an_index_offers_no_such_choice(older_bundle: Path) -> N
     assert "needs an index of the training text" in response.get_data(as_text=True)
 
 
-def test_the_model_page_shows_what_the_manifest_says(tiny_bundle: Path, tmp_path: Path) -> None:
+def test_the_model_page_shows_the_metrics_of_the_manifest(
+    tiny_bundle: Path, tmp_path: Path
+) -> None:
     path = Path(shutil.copytree(tiny_bundle, tmp_path / "evaluated"))
     bundle = Bundle.load(path)
     (tmp_path / "other.txt").write_text("The fox sat by the mill.\nThe wren slept.\n")

@@ -67,7 +67,7 @@ def regenerate(record: Record) -> Result:
         raise SamplingError(
             "model",
             f"{record.model!r}, in the version of this text (fingerprint {record.fingerprint}), "
-            "is not served now, so the text cannot be made again",
+            "is not served now, so the text cannot be generated again",
             code="history.model_not_served",
         )
     task = task_again(record, served, num_alternatives=NUM_ALTERNATIVES)

@@ -87,4 +87,4 @@ def _generate(form: WriteForm) -> list[Result]:
 def _note_on_model(record: Record) -> str:
     if record.model in [served.name for served in server_state().models]:
         return ""
-    return f"{record.model}, which wrote this, is not served now: another model goes on."
+    return f"{record.model}, which wrote this, is not served now: another model will continue."

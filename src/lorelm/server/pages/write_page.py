@@ -88,11 +88,13 @@ def render_regenerated(record: Record) -> str:
     """
     result = regenerate(record)
     if result.reply.text == record.text:
-        note = "Made again, word for word."
+        note = "Generated again: the same text."
     elif record.version == VERSION:
-        note = "Made again, and it differs."
+        note = "Generated again, with a different text."
     else:
-        note = f"Made again, and it differs: version {record.version} of LoreLM wrote it."
+        note = (
+            f"Generated again, with a different text: version {record.version} of LoreLM wrote it."
+        )
     return render_write_page(form=form_of(record), results=[result], note=note)
 
 

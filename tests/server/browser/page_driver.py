@@ -1,4 +1,4 @@
-"""The page as a person handles it, in Debian's Chromium."""
+"""Page object for tests in Debian's Chromium: :class:`PageDriver`."""
 
 import json
 import re
@@ -17,8 +17,8 @@ from playwright.sync_api import (
 )
 
 
-class Desk:
-    """The page, and a person at it."""
+class PageDriver:
+    """Drives the page as a user would."""
 
     def __init__(self, page: Page, url: str) -> None:
         self.page = page
@@ -31,7 +31,7 @@ class Desk:
 
     @property
     def words(self) -> Locator:
-        """The words of the text that the model wrote."""
+        """The generated words in the text."""
         return self.surface.locator(".word")
 
     @property
@@ -54,7 +54,7 @@ class Desk:
         self.page.get_by_role("button", name=name, exact=True).click()
 
     def set(self, **settings: object) -> None:
-        """Fills in settings by their labels."""
+        """Fill in settings by their labels."""
         details = self.page.locator("details")
         if details.get_attribute("open") is None:
             self.page.get_by_text("More settings").click()
@@ -63,7 +63,7 @@ class Desk:
             field.fill(str(value))
 
     def lengthen(self, num_tokens: int) -> None:
-        """Gives the next texts this length, which a small model would end after a sentence."""
+        """Set the exact length of the next texts; the small model would end after a sentence."""
 
         def change(route: Route) -> None:
             body = json.loads(route.request.post_data or "")
@@ -77,27 +77,27 @@ class Desk:
         self.wait()
 
     def wait(self) -> None:
-        """Waits until all is written."""
+        """Wait until the generation has ended."""
         expect(self.page.get_by_role("status")).not_to_have_text(re.compile("^$|Writing"))
 
     def ask(self, path: str, **body: object) -> Any:
-        """Asks the server what the page would."""
+        """Send a request to the API."""
         response = self.page.request.post(self.url + path, data=body)
         assert response.ok, response.text()
         return response.json()
 
 
-NewDesk = Callable[..., Desk]
+NewDriver = Callable[..., PageDriver]
 
 
 @contextmanager
-def watched(browser: Browser, **options: Any) -> Iterator[BrowserContext]:
-    """A browser of its own, in which nothing goes wrong unseen."""
+def watched_context(browser: Browser, **options: Any) -> Iterator[BrowserContext]:
+    """Open a browser context and fail on any console message."""
     context = browser.new_context(**options)
-    complaints: list[str] = []  # the security policy, for one, complains on the console
+    complaints: list[str] = []  # such as violations of the security policy
 
     def note(message: ConsoleMessage) -> None:
-        if "/api/" not in message.location["url"]:  # what the API refuses, the page itself says
+        if "/api/" not in message.location["url"]:  # the page itself shows errors of the API
             complaints.append(f"{message.location['url']}: {message.text}")
 
     context.on("console", note)
