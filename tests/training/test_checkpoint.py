@@ -1,4 +1,5 @@
 import dataclasses
+import itertools
 import os
 import re
 import shutil
@@ -19,8 +20,9 @@ from lorelm.bundle.layout import CHECKPOINT
 from lorelm.corpus.preparation import Corpus
 from lorelm.errors import CheckpointError, TrainingStoppedError
 from lorelm.training.callbacks import TrainingCallback
-from lorelm.training.checkpoint import Checkpoint, CheckpointWriter, Snapshot, last_checkpoint
-from lorelm.training.loop import CheckpointSettings
+from lorelm.training.checkpoint import Checkpoint, Snapshot, last_checkpoint
+from lorelm.training.loop import CheckpointManager, CheckpointSettings
+from lorelm.training.processes import SINGLE_PROCESS
 from lorelm.training.recipe import Recipe
 
 from .fitting import fit_recipe
@@ -163,20 +165,36 @@ def fill(path: Path) -> None:
             pass
 
 
-def test_the_writer_reports_a_problem_once_and_names_the_last_good_checkpoint(
+class NumberedTrainer:
+    """Takes the place of a Trainer; its snapshots have the numbers 0, 1, 2 and so on."""
+
+    processes = SINGLE_PROCESS
+    is_over = False
+
+    def __init__(self) -> None:
+        self.numbers = itertools.count()
+
+    def snapshot(self) -> Snapshot:
+        return snapshot(next(self.numbers))
+
+
+def test_a_failed_write_is_reported_once_and_the_last_good_checkpoint_is_named(
     tmp_path: Path,
 ) -> None:
-    problems: list[str] = []
-    writer = CheckpointWriter(tmp_path, {}, problems.append, last_good="epoch 7, step 3")
-    for number, is_full in enumerate([True, True, False, True, True]):
+    callback = FullDisk(tmp_path / "ballast", after=0)
+    settings = CheckpointSettings(out=tmp_path, run={}, steps=1)
+    manager = CheckpointManager(NumberedTrainer(), settings, callback)
+    manager.start(None)
+    for is_full in [True, True, False, True, True]:
         with largest_file(NUM_BYTES // 2) if is_full else nullcontext():
-            writer.write(snapshot(number))
-            writer.wait()
-        assert writer.is_failing == is_full
-    assert len(problems) == 2
-    for problem, left in zip(problems, ("epoch 7, step 3", "epoch 1, step 2"), strict=True):
+            manager.after_step()
+            manager.wait()
+    assert len(callback.problems) == 2
+    for problem, left in zip(
+        callback.problems, ("epoch 1, step 0", "epoch 1, step 3"), strict=True
+    ):
         assert problem.endswith(f"; the last good one is of {left}, and training goes on")
-    assert Checkpoint.load(tmp_path).snapshot.facts["window"] == 2
+    assert Checkpoint.load(tmp_path).snapshot.facts["window"] == 3
 
 
 class FullDisk(TrainingCallback):

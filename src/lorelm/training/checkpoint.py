@@ -3,8 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -131,74 +130,6 @@ def last_checkpoint(out: Path) -> str | None:
         return None
     where = Checkpoint.load(out).snapshot.description
     return f"the last checkpoint is of {where}: go on with lorelm train --resume {quoted(out)}"
-
-
-class CheckpointWriter:
-    """Writes checkpoints in a thread of its own while training continues.
-
-    A failed write is not raised: the last good checkpoint stays in place.
-
-    Args:
-        run: the settings of the run.
-        on_problem: called with a message for a failed write, once until a write succeeds again.
-        last_good: the description of the checkpoint that is there, or is written first.
-    """
-
-    def __init__(
-        self,
-        out: Path,
-        run: dict[str, Any],
-        on_problem: Callable[[str], None],
-        *,
-        last_good: str,
-    ) -> None:
-        self._out: Final = out
-        self._run: Final = run
-        self._on_problem = on_problem
-        self._thread = ThreadPoolExecutor(max_workers=1)
-        self._writing: Future[None] | None = None
-        self._last_good = last_good
-        self._is_failing = False
-
-    @property
-    def is_busy(self) -> bool:
-        return self._writing is not None and not self._writing.done()
-
-    @property
-    def is_failing(self) -> bool:
-        """Whether the last write failed."""
-        return self._is_failing
-
-    def write_first(self, snapshot: Snapshot) -> None:
-        """Write a snapshot, and return when it is on disk.
-
-        Raises:
-            CheckpointError: it cannot be written.
-        """
-        Checkpoint(run=self._run, snapshot=snapshot).save(self._out)
-
-    def write(self, snapshot: Snapshot) -> None:
-        """Begin to write a snapshot when the previous one is written."""
-        self.wait()
-        self._writing = self._thread.submit(self._write, snapshot)
-
-    def wait(self) -> None:
-        """Return when everything is on disk."""
-        if self._writing is not None:
-            self._writing.result()
-
-    def _write(self, snapshot: Snapshot) -> None:
-        try:
-            Checkpoint(run=self._run, snapshot=snapshot).save(self._out)
-        except CheckpointError as error:
-            if not self._is_failing:
-                self._on_problem(
-                    f"{error}; the last good one is of {self._last_good}, and training goes on"
-                )
-            self._is_failing = True
-        else:
-            self._is_failing = False
-            self._last_good = snapshot.description
 
 
 def _absent(out: Path, *, is_finished: bool) -> CheckpointError:

@@ -2,15 +2,16 @@
 
 import threading
 import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from lorelm.bundle.layout import CHECKPOINT
 from lorelm.bundle.quoting import quoted
-from lorelm.errors import RecipeError, TrainingStoppedError, WorkerLostError
+from lorelm.errors import CheckpointError, RecipeError, TrainingStoppedError, WorkerLostError
 from lorelm.training.callbacks import TrainingCallback
-from lorelm.training.checkpoint import CheckpointWriter, Snapshot, last_checkpoint
+from lorelm.training.checkpoint import Checkpoint, Snapshot, last_checkpoint
 from lorelm.training.losses import LossDivergedError
 from lorelm.training.trainer import TrainedModel, Trainer
 
@@ -91,16 +92,19 @@ def fit(
 class CheckpointManager:
     """Keeps the last good snapshot of a run, in memory and on disk.
 
-    Only the main process writes.
+    The main process writes, in a thread of its own while training continues. A failed write is
+    reported once until a write succeeds again, and not raised: the last good checkpoint stays.
     """
 
     def __init__(
         self, trainer: Trainer, settings: CheckpointSettings | None, callback: TrainingCallback
     ) -> None:
         self._trainer: Final = trainer
-        self._settings: Final = settings
+        self._settings: Final = settings if trainer.processes.is_main_process else None
         self._callback: Final = callback
-        self._writer: CheckpointWriter | None = None
+        self._thread: Final = ThreadPoolExecutor(max_workers=1)
+        self._writing: Future[None] | None = None
+        self._is_failing = False
         self._saved_at = 0.0
         self._steps = 0
 
@@ -110,27 +114,26 @@ class CheckpointManager:
         Raises:
             CheckpointError: it cannot be written.
         """
-        settings, processes = self._settings, self._trainer.processes
         self._last_good = resume or self._trainer.snapshot()
+        self._on_disk = self._last_good.description
         self._saved_at = time.monotonic()
-        if settings and processes.is_main_process:
-            self._writer = CheckpointWriter(
-                settings.out,
-                settings.run,
-                self._callback.on_problem,
-                last_good=self._last_good.description,
-            )
+
+        def write() -> None:
+            if self._settings:
+                Checkpoint(run=self._settings.run, snapshot=self._last_good).save(
+                    self._settings.out
+                )
+
         if resume is None:
-            processes.broadcast_from_main(
-                lambda: self._writer.write_first(self._last_good) if self._writer else None
-            )
+            self._trainer.processes.broadcast_from_main(write)
 
     def after_step(self) -> None:
         """Save if it is time and the last checkpoint is on disk; and at the end of training."""
         self._steps += 1
         processes = self._trainer.processes
-        is_due = self._is_due() and not (self._writer and self._writer.is_busy)
-        if processes.any(processes.is_main_process and is_due) or self._trainer.is_over:
+        is_busy = self._writing is not None and not self._writing.done()
+        is_due = processes.is_main_process and self._is_due() and not is_busy
+        if processes.any(is_due) or self._trainer.is_over:
             self.save()
 
     def save(self) -> None:
@@ -138,8 +141,9 @@ class CheckpointManager:
         self._last_good = self._trainer.snapshot()
         self._saved_at = time.monotonic()
         self._steps = 0
-        if self._writer:
-            self._writer.write(self._last_good)
+        if self._settings:
+            self.wait()
+            self._writing = self._thread.submit(self._write, self._settings, self._last_good)
 
     def go_back(self) -> None:
         """Restore the last good snapshot with half the learning rate.
@@ -169,17 +173,30 @@ class CheckpointManager:
     def how_to_resume(self) -> str:
         """Return the message of a stopped run, in the main process."""
         self.wait()
-        if self._settings is None or self._writer is None:
+        if self._settings is None:
             return "stopped"
-        if self._writer.is_failing:
+        if self._is_failing:
             saved = last_checkpoint(self._settings.out)
             return f"stopped; {saved or 'nothing of the run is on the disk'}"
         return f"stopped; go on with: lorelm train --resume {quoted(self._settings.out)}"
 
     def wait(self) -> None:
         """Return when every checkpoint is on disk."""
-        if self._writer:
-            self._writer.wait()
+        if self._writing is not None:
+            self._writing.result()
+
+    def _write(self, settings: CheckpointSettings, snapshot: Snapshot) -> None:
+        try:
+            Checkpoint(run=settings.run, snapshot=snapshot).save(settings.out)
+        except CheckpointError as error:
+            if not self._is_failing:
+                self._callback.on_problem(
+                    f"{error}; the last good one is of {self._on_disk}, and training goes on"
+                )
+            self._is_failing = True
+        else:
+            self._is_failing = False
+            self._on_disk = snapshot.description
 
     def _is_due(self) -> bool:
         settings = self._settings
