@@ -316,7 +316,10 @@ def test_an_invalid_time_is_refused(lorelm: Lorelm, tales_csv: Path) -> None:
         (["tales.csv", "--device", "abacus"], "no device 'abacus'"),
         (["tales.csv", "--device", "meta"], "no device 'meta'"),
         (["tales.csv", "--no-tied", "--hidden-size", "999999"], "use a smaller --hidden-size"),
-        (["tales.csv", "--checkpoint-seconds", "nan"], "checkpoint_seconds must be at least 0"),
+        (
+            ["tales.csv", "--checkpoint-seconds", "nan"],
+            "checkpoint_seconds: must be a number from 0 up",
+        ),
     ],
 )
 def test_a_wrong_input_is_one_line_and_leaves_nothing(

@@ -20,10 +20,10 @@ from lorelm.corpus.documents import Documents
 from lorelm.corpus.readers import read_documents
 from lorelm.errors import RecipeError
 from lorelm.training.checkpoint import Checkpoint
-from lorelm.training.options import RunContext, TrainingOptions
+from lorelm.training.options import TrainingOptions
 from lorelm.training.processes import SINGLE_PROCESS, Processes
 from lorelm.training.recipe import Recipe
-from lorelm.training.train import train
+from lorelm.training.train import RunContext, train
 
 from .test_loop import REGULARISED
 

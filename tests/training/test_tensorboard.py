@@ -10,10 +10,10 @@ from lorelm.errors import InputError, MissingExtraError
 from lorelm.model.lstm import LSTMLanguageModel
 from lorelm.training.callbacks import EpochReport, TrainingCallback
 from lorelm.training.checkpoint import Checkpoint
-from lorelm.training.options import RunContext, TrainingOptions
+from lorelm.training.options import TrainingOptions
 from lorelm.training.recipe import Recipe
 from lorelm.training.tensorboard import TensorBoardLog
-from lorelm.training.train import train
+from lorelm.training.train import RunContext, train
 
 from .test_checkpoint import fill
 

@@ -26,9 +26,9 @@ from lorelm.model.lstm import LSTMLanguageModel
 from lorelm.ngrams.kneser_ney import KneserNey
 from lorelm.training.callbacks import EpochReport, TrainingCallback
 from lorelm.training.checkpoint import Checkpoint
-from lorelm.training.options import RunContext, TrainingOptions
+from lorelm.training.options import TrainingOptions
 from lorelm.training.recipe import Recipe
-from lorelm.training.train import train
+from lorelm.training.train import RunContext, train
 
 from .test_checkpoint import fill
 
@@ -247,7 +247,7 @@ def test_a_run_begun_in_bfloat16_goes_on_in_float32_where_there_is_none(
 
 @pytest.mark.parametrize("seconds", [float("nan"), -1.0])
 def test_an_invalid_time_between_checkpoints_is_refused(seconds: float) -> None:
-    with raises_code(RecipeError, "recipe.out_of_range"):
+    with raises_code(RecipeError, "recipe.options"):
         TrainingOptions(checkpoint_seconds=seconds)
 
 

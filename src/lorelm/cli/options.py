@@ -71,6 +71,8 @@ def _parameter_option(parameter: Parameter) -> Callable[[Command], Command]:
         more["type"] = click.Choice(parameter.choices)
     elif parameter.kind in (int, float):
         more["type"] = _Number(parameter.kind)
+    elif parameter.kind is bool and parameter.default is False:
+        more["is_flag"] = True
     elif parameter.kind is bool:
         flag, more["default"] = f"{flag}/--no-{flag}", None
     if parameter.default is not None:

@@ -5,6 +5,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -25,11 +26,11 @@ from lorelm.corpus.documents import CorpusFile, Documents, ReadingOptions
 from lorelm.corpus.readers import read_documents
 from lorelm.errors import CorpusError, MissingExtraError
 from lorelm.parameters import parameters_of
+from lorelm.training.options import TrainingOptions
 from lorelm.training.recipe import BUILT_IN_RECIPES, Recipe, given_settings
 
 if TYPE_CHECKING:
     from lorelm.training.checkpoint import Checkpoint
-    from lorelm.training.options import TrainingOptions
 
 
 @click.command()
@@ -43,12 +44,6 @@ if TYPE_CHECKING:
     "default; with --init: fine-tune]",
 )
 @click.option(
-    "--init",
-    metavar="BUNDLE|shakespeare",
-    help="Start from the weights, and the sizes, of a trained model; shakespeare is the embedded "
-    "one, unless a folder of that name holds a model.",
-)
-@click.option(
     "--resume",
     metavar="DIR",
     type=click.Path(path_type=Path),
@@ -59,41 +54,11 @@ if TYPE_CHECKING:
     "time_budget_seconds",
     type=TIME,
     metavar="2m|30m|4h",
-    help="Finish in this time, evaluation included: the width of the model, the epochs and the "
-    "learning rate are fitted to it.",
+    help=parameters_of(TrainingOptions)["time_budget_seconds"].help,
 )
 @click.option("--valid", metavar="FILE", help="Validation part; without it, split off PATH.")
 @click.option("--test", metavar="FILE", help="Test part; without it, split off PATH.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
-@click.option("--serving-only", is_flag=True, help="Write only what serving needs.")
-@click.option(
-    "--compact",
-    is_flag=True,
-    help="Write the weights in float16 and only the int8 graph: for serving and --init.",
-)
-@click.option(
-    "--ngram",
-    "with_ngram",
-    is_flag=True,
-    help="Put the n-gram model into the bundle too, for generate, score and serve --mixture.",
-)
-@click.option(
-    "--checkpoint-seconds",
-    type=click.FloatRange(min=0),
-    default=30,
-    show_default=True,
-    help="Time between two checkpoints.",
-)
-@click.option(
-    "--checkpoint-steps",
-    type=click.IntRange(min=1),
-    help="Steps between two checkpoints, instead of seconds.",
-)
-@click.option(
-    "--tensorboard",
-    metavar="DIR",
-    help="Write the metrics of each epoch to this folder, for TensorBoard.",
-)
+@parameter_options(TrainingOptions)
 @parameter_options(Recipe)
 @reading_options
 def train(
@@ -118,6 +83,8 @@ def train(
     Several processes share the work when torchrun starts them: torchrun --nproc-per-node 2 -m
     lorelm train PATH --out DIR.
     """
+    if find_spec("torch") is None:
+        raise MissingExtraError("training a model", "train")
     if resume is not None:
         _refuse_other_options()
         _resume(resume)
@@ -135,8 +102,8 @@ def train(
         from lorelm.training.initial_checkpoint import check_initial_checkpoint
 
         check_initial_checkpoint(flags["init"], given_settings(recipe, **changes))
+    options = TrainingOptions(**flags)
     parts = [read_documents(part, reading) if part else None for part in (path, valid, test)]
-    options = _options_module().TrainingOptions(**flags)
     _run(parts, settings, out, options)
 
 
@@ -159,13 +126,12 @@ def _refuse_other_options() -> None:
 
 def _resume(out: Path) -> None:
     """Continue the run in a folder."""
-    module = _options_module()
     from lorelm.training.checkpoint import Checkpoint
 
     checkpoint = Checkpoint.load(out)
     run = checkpoint.run
     parts = [file and _reread(file, run["folder"]) for file in run["files"]]
-    options = module.TrainingOptions(**run["options"])
+    options = TrainingOptions(**run["options"])
     if options.tensorboard:
         board = _found_again(options.tensorboard, run["folder"], Path.is_dir)
         options = dataclasses.replace(options, tensorboard=board)
@@ -194,26 +160,11 @@ def _found_again(path: str, folder: str, exists: Callable[[Path], bool]) -> str:
     return str(there) if exists(there) else path
 
 
-def _options_module() -> Any:
-    """Import the options of a run, and PyTorch with them.
-
-    Raises:
-        MissingExtraError: PyTorch is not installed.
-    """
-    try:
-        from lorelm.training import options as module
-    except ImportError as error:
-        if error.name != "torch":
-            raise
-        raise MissingExtraError("training a model", "train") from error
-    return module
-
-
 def _run(
     parts: Sequence[Documents | None],
     recipe: Recipe,
     out: Path,
-    options: "TrainingOptions",
+    options: TrainingOptions,
     resume: "Checkpoint | None" = None,
 ) -> None:
     """Train, evaluate, and show what to do next.
@@ -222,9 +173,9 @@ def _run(
         parts: the corpus alone, or with its validation and test part.
     """
     from lorelm.cli.training_display import TrainingDisplay, show_result
-    from lorelm.training.options import RunContext
     from lorelm.training.processes import join_processes, was_restarted
     from lorelm.training.run_dir import unfinished_run
+    from lorelm.training.train import RunContext
     from lorelm.training.train import train as train_bundle
 
     documents, valid, test = parts if len(parts) == 3 else (parts[0], None, None)
@@ -263,7 +214,7 @@ def _show_start(documents: Documents, out: Path, resume: "Checkpoint | None") ->
     echo_notes(documents.notes)
 
 
-def _checkpoint_note(out: Path, options: "TrainingOptions") -> str:
+def _checkpoint_note(out: Path, options: TrainingOptions) -> str:
     every = f"{options.checkpoint_seconds:g} s"
     if options.checkpoint_steps is not None:
         every = f"{options.checkpoint_steps} steps"

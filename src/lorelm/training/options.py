@@ -1,14 +1,10 @@
-"""What a training run needs beside its texts and its recipe."""
+"""The options of a training run beside its recipe: :class:`TrainingOptions`."""
 
-import threading
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
-from typing import Final
+from dataclasses import asdict, dataclass
+from typing import Annotated
 
 from lorelm.errors import RecipeError
-from lorelm.training.callbacks import TrainingCallback
-from lorelm.training.checkpoint import Checkpoint
-from lorelm.training.processes import SINGLE_PROCESS, Processes
+from lorelm.parameters import Parameter, problems_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,59 +12,57 @@ class TrainingOptions:
     """The options of a training run beside its recipe; a checkpoint holds them.
 
     Attributes:
-        device: where to train: ``auto``, ``cpu``, ``cuda``.
-        init: the path of a bundle to start from; its architecture overrides the recipe's.
-        serving_only: leave the weights and the float32 graph out of the bundle.
-        compact: leave the float32 graph out of the bundle, and write the weights in float16.
-        with_ngram: put the n-gram model of the training part into the bundle, so that generating
-            and scoring can use the mixture of both.
-        time_budget_seconds: how long the run may take, from its start to the saved and evaluated
-            bundle; the width and the epochs are fitted to it. None lets the recipe decide.
-        checkpoint_seconds: between two checkpoints.
-        checkpoint_steps: between two checkpoints, instead of seconds.
-        tensorboard: the path of a folder for the metrics of each epoch, for TensorBoard.
+        time_budget_seconds: from the start of the command to the saved bundle; None lets the recipe
+            decide how long the run takes.
 
     Raises:
-        RecipeError: a number is out of its range.
+        RecipeError: values are out of range; it names them all.
     """
 
-    device: str = "auto"
-    init: str | None = None
-    serving_only: bool = False
-    compact: bool = False
-    with_ngram: bool = False
-    time_budget_seconds: float | None = None
-    checkpoint_seconds: float = 30.0
-    checkpoint_steps: int | None = None
-    tensorboard: str | None = None
+    init: Annotated[
+        str | None,
+        Parameter(
+            "Start from the weights, and the sizes, of a trained model; shakespeare is the "
+            "embedded one, unless a folder of that name holds a model.",
+            metavar="BUNDLE|shakespeare",
+        ),
+    ] = None
+    time_budget_seconds: Annotated[
+        float | None,
+        Parameter(
+            "Finish in this time, evaluation included: the width of the model, the epochs and the "
+            "learning rate are fitted to it.",
+            above=0,
+            flag=None,
+        ),
+    ] = None
+    device: Annotated[str, Parameter("Where to train: auto, cpu or cuda.")] = "auto"
+    serving_only: Annotated[bool, Parameter("Write only what serving needs.")] = False
+    compact: Annotated[
+        bool,
+        Parameter("Write the weights in float16 and only the int8 graph: for serving and --init."),
+    ] = False
+    with_ngram: Annotated[
+        bool,
+        Parameter(
+            "Put the n-gram model into the bundle too, for generate, score and serve --mixture.",
+            flag="ngram",
+        ),
+    ] = False
+    checkpoint_seconds: Annotated[float, Parameter("Seconds between two checkpoints.", min=0)] = (
+        30.0
+    )
+    checkpoint_steps: Annotated[
+        int | None, Parameter("Steps between two checkpoints, instead of seconds.", min=1)
+    ] = None
+    tensorboard: Annotated[
+        str | None,
+        Parameter(
+            "Write the metrics of each epoch to this folder, for TensorBoard.", metavar="DIR"
+        ),
+    ] = None
 
     def __post_init__(self) -> None:
-        if not self.checkpoint_seconds >= 0:  # true of NaN as well
-            raise RecipeError(
-                f"checkpoint_seconds must be at least 0, not {self.checkpoint_seconds}",
-                code="recipe.out_of_range",
-            )
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunContext:
-    """The surroundings of a training run: who observes it, shares it, stops and resumes it.
-
-    Attributes:
-        callback: observes the run, in the main process.
-        processes: that train together; all of them call `train` with the same arguments.
-        stop: entered during training; when its event is set, training ends after the current step
-            with a checkpoint.
-        resume: the checkpoint to continue from, by its own recipe and options.
-        started: when the time budget began, by `time.perf_counter`; None: when `train` is called.
-    """
-
-    callback: TrainingCallback = field(default_factory=TrainingCallback)
-    processes: Processes = SINGLE_PROCESS
-    stop: AbstractContextManager[threading.Event | None] = field(default_factory=nullcontext)
-    resume: Checkpoint | None = None
-    started: float | None = None
-
-
-DEFAULT_OPTIONS: Final = TrainingOptions()
-DEFAULT_CONTEXT: Final = RunContext()
+        problems = problems_of(TrainingOptions, asdict(self))
+        if problems:
+            raise RecipeError.of(problems, code="recipe.options")

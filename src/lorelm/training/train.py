@@ -1,10 +1,11 @@
 """From documents to a bundle: :func:`train`."""
 
 import dataclasses
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +29,9 @@ from lorelm.training.initial_checkpoint import (
     load_initial_checkpoint,
 )
 from lorelm.training.loop import CheckpointSettings, fit
-from lorelm.training.options import DEFAULT_CONTEXT, DEFAULT_OPTIONS, RunContext, TrainingOptions
+from lorelm.training.options import TrainingOptions
 from lorelm.training.plan import Machine, Plan, plan_run
-from lorelm.training.processes import Processes
+from lorelm.training.processes import SINGLE_PROCESS, Processes
 from lorelm.training.recipe import Recipe, sized_to
 from lorelm.training.run_dir import locked_run_dir
 from lorelm.training.schedule import TrainingHorizon
@@ -38,15 +39,35 @@ from lorelm.training.tensorboard import TensorBoardLog
 from lorelm.training.trainer import TrainedModel, Trainer
 
 
+@dataclass(frozen=True, kw_only=True)
+class RunContext:
+    """The surroundings of a training run: who observes it, shares it, stops and resumes it.
+
+    Attributes:
+        callback: observes the run, in the main process.
+        processes: that train together; all of them call `train` with the same arguments.
+        stop: entered during training; when its event is set, training ends after the current step
+            with a checkpoint.
+        resume: the checkpoint to continue from, by its own recipe and options.
+        started: when the time budget began, by `time.perf_counter`; None: when `train` is called.
+    """
+
+    callback: TrainingCallback = field(default_factory=TrainingCallback)
+    processes: Processes = SINGLE_PROCESS
+    stop: AbstractContextManager[threading.Event | None] = field(default_factory=nullcontext)
+    resume: Checkpoint | None = None
+    started: float | None = None
+
+
 def train(
     documents: Documents,
     recipe: Recipe,
     *,
     out: str | Path,
-    options: TrainingOptions = DEFAULT_OPTIONS,
+    options: TrainingOptions | None = None,
     valid: Documents | None = None,
     test: Documents | None = None,
-    context: RunContext = DEFAULT_CONTEXT,
+    context: RunContext | None = None,
 ) -> Bundle | None:
     """Train a model, evaluate it on the test part, and save it as a bundle in the folder `out`.
 
@@ -73,7 +94,7 @@ def train(
         TrainingStoppedError: `stop` was set, or Ctrl-C elsewhere.
         WorkerLostError: another process ended.
     """
-    out = Path(out)
+    out, options, context = Path(out), options or TrainingOptions(), context or RunContext()
     with locked_run_dir(out, context.processes, is_resumed=context.resume is not None):
         run = _begin(out, options, context)
         parts = CorpusParts(documents=documents, valid=valid, test=test)
