@@ -157,6 +157,13 @@ def words_of_a_megabyte() -> bytes:
     return whole(text + b"(" + b"h\x00" * 20_000 + b"l")
 
 
+def words_of_a_thousand_characters() -> bytes:
+    """One text, which is short enough for a word, in a list a million times."""
+    return whole(
+        b"X" + struct.pack("<I", 1_000) + b"a" * 1_000 + b"\x940(" + b"h\x00" * 10**6 + b"l"
+    )
+
+
 def dicts_in_many_places() -> bytes:
     """Six lists of ten times the one before, around a dict of settings."""
     body = b"}" + short("a") + b"K\x01s\x94"
@@ -185,6 +192,35 @@ def long_directory_of_64_bits() -> bytes:
 
 def a_dict_in_a_million_places() -> bytes:
     return whole(b"](}" + b"2" * 1_500_000 + b"e")
+
+
+def modules_in_modules(levels: int, name: str) -> bytes:
+    """A module with two names for a module with two names for a module..."""
+    body = b"".join(
+        part + b"\x940"
+        for part in (
+            b"X" + struct.pack("<I", len(name)) + name.encode(),
+            named("torch.nn.modules.container", "Sequential"),
+            short("_modules"),
+            short("_parameters"),
+        )
+    )
+    weight = tensor(sizes(2, 2), sizes(2, 1), storage())
+    body += b"h\x01)\x81}h\x02}sh\x03}" + short("w") + weight + b"ssb\x94"
+    for level in range(levels):
+        inner = b"h" + bytes([4 + level])
+        body += b"0h\x01)\x81}(h\x02}(h\x00" + inner + short("b") + inner + b"uh\x03}ub\x94"
+    return zipped(whole(body), storages={"0": bytes(16)})
+
+
+def many_sets_of_weights() -> bytes:
+    """Fifty thousand sets of weights, each with a path of 4,500 characters."""
+    body = tensor(sizes(2, 2), sizes(2, 1), storage()) + b"\x940"
+    body += short("lstm.weight_ih_l0") + b"\x940"
+    inner = b"(" + b"}h\x01h\x00s" * 50_000 + b"l"
+    for _ in range(90):
+        inner = b"}" + short("k" * 50) + inner + b"s"
+    return zipped(whole(body + inner), storages={"0": bytes(16)})
 
 
 def many_pickles_of_the_old_format() -> bytes:
@@ -321,6 +357,7 @@ def attacks(folder: Path) -> dict[str, tuple[Callable[[], bytes], str]]:
         "many dimensions": (many_dimensions, "describes a tensor"),
         "empty lists": (lambda: whole(b"(" + b"]" * 800_000 + b"l"), "grow"),
         "words of a megabyte": (words_of_a_megabyte, "holds no"),
+        "words of a thousand characters": (words_of_a_thousand_characters, "holds no"),
         "dicts in many places": (dicts_in_many_places, "holds no"),
         "a name of a megabyte": (
             lambda: b"c" + b"a" * 10**6 + b"\nb\n" + b"2" * 1_000 + b".", "a name of 1,000,002"),
@@ -336,6 +373,9 @@ def attacks(folder: Path) -> dict[str, tuple[Callable[[], bytes], str]]:
         "a long directory": (long_directory, "more records"),
         "a long directory of 64 bits": (long_directory_of_64_bits, "more records"),
         "a dict in a million places": (a_dict_in_a_million_places, "grow"),
+        "long names of modules": (lambda: modules_in_modules(14, "a" * 10_000), ""),
+        "modules in modules": (lambda: modules_in_modules(17, "a"), ""),
+        "many sets of weights": (many_sets_of_weights, ""),
         "many pickles of the old format": (many_pickles_of_the_old_format, "grow"),
         "an id of two billion": (
             lambda: pickle.dumps({"the": 0, "fox": 2**31 - 1}), "holds no"),

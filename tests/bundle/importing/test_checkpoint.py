@@ -15,6 +15,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.bundle.importing.foreign import ForeignModel, Saved
+from tests.bundle.importing.hostile import modules_in_modules
 from tests.errors import raises_code
 from torch import nn
 
@@ -258,6 +259,12 @@ def test_a_long_tensor_name_is_refused_by_its_length(saved: Saved) -> None:
     with raises_code(InputError, "import.other_model") as refused:
         read_checkpoint(saved("x.pt", {"ab." * 100_000: torch.zeros(2)}))
     assert len(str(refused.value)) < 500
+
+
+def test_a_module_that_expands_is_refused(saved: Saved) -> None:
+    for data in (modules_in_modules(14, "a" * 10_000), modules_in_modules(17, "a")):
+        with raises_code(InputError, "import.other_model"):
+            read_checkpoint(saved("x.pt", data))
 
 
 def test_safetensors_is_refused_with_a_remedy(saved: Saved) -> None:

@@ -5,6 +5,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -37,8 +38,12 @@ _OUTPUT: Final = frozenset(
 )
 
 _MAX_SHOWN: Final = 50
+_MAX_LISTED: Final = 6
 _MAX_NAME: Final = 300
 """Of a tensor, in characters."""
+
+_MAX_TENSORS: Final = 10_000
+"""In a pickled module, which may hold the same modules at many places."""
 
 _COUNTERS: Final = ("n_averaged",)
 """Kept beside the weights by PyTorch's AveragedModel."""
@@ -112,7 +117,7 @@ class _StateDict:
 
 def _model_in(value: Any) -> tuple[Claims, tuple[str, ...]]:
     """Return the tensors of the model by their names in the file, and notices."""
-    candidates = list(_state_dicts(value, (), set()))
+    candidates = list(_state_dicts(value, "", set()))
     found = [each for each in candidates if any(map(_is_first_layer, each.tensors))]
     if not found:
         names = [name for each in candidates for name in each.tensors]
@@ -123,14 +128,15 @@ def _model_in(value: Any) -> tuple[Claims, tuple[str, ...]]:
     best = min(found, key=lambda each: _rank(each.name))
     if len(found) == 1:
         return best.tensors, ()
-    others = ", ".join(each.name or "one without a name" for each in found if each is not best)
+    others = [each.name or "one without a name" for each in found if each is not best]
+    shown = ", ".join(others[:_MAX_LISTED]) + (", ..." if len(others) > _MAX_LISTED else "")
     return best.tensors, (
         f"It holds more than one set of weights: {best.name or 'the first'} was taken, and "
-        f"{others} left.",
+        f"{shown} left.",
     )
 
 
-def _state_dicts(value: Any, path: tuple[str, ...], seen: set[int]) -> Iterator[_StateDict]:
+def _state_dicts(value: Any, path: str, seen: set[int]) -> Iterator[_StateDict]:
     """Yield every dict of tensors and every module in a value, which is not nested deeply.
 
     Args:
@@ -140,12 +146,15 @@ def _state_dicts(value: Any, path: tuple[str, ...], seen: set[int]) -> Iterator[
         return
     seen.add(id(value))
     if isinstance(value, Record) and "_modules" in value.attributes:
-        yield _StateDict(".".join(path), dict(_module_tensors(value, "")))
+        tensors = dict(islice(_module_tensors(value, ""), _MAX_TENSORS + 1))
+        if len(tensors) > _MAX_TENSORS:
+            raise InputError(f"it holds a module of more than {_MAX_TENSORS:,} tensors")
+        yield _StateDict(path, tensors)
         return
     if isinstance(value, dict):
         tensors = {k: v for k, v in value.items() if isinstance(v, TensorClaim)}
         if tensors and all(isinstance(key, str) for key in tensors):
-            yield _StateDict(".".join(path), tensors)
+            yield _StateDict(path, tensors)
         inner: Iterable[tuple[Any, Any]] = value.items()
     elif isinstance(value, list | tuple):
         inner = enumerate(value)
@@ -154,9 +163,9 @@ def _state_dicts(value: Any, path: tuple[str, ...], seen: set[int]) -> Iterator[
     else:
         return
     for key, each in inner:
-        # For messages; a key may be a long text, many times.
+        # For messages; a key may be a long text, many times and at any depth.
         name = str(key)[:_MAX_SHOWN] if isinstance(key, str | int) else "..."
-        yield from _state_dicts(each, (*path, name), seen)
+        yield from _state_dicts(each, f"{path}.{name}"[-_MAX_NAME:].lstrip("."), seen)
 
 
 def _module_tensors(module: Record, prefix: str) -> Iterator[tuple[str, TensorClaim]]:
@@ -170,6 +179,9 @@ def _module_tensors(module: Record, prefix: str) -> Iterator[tuple[str, TensorCl
             yield f"{prefix}{name}", tensor
     for name, inner in modules.items():
         if isinstance(inner, Record):
+            length = len(prefix) + (len(name) if isinstance(name, str) else 0)
+            if length > _MAX_NAME:
+                raise InputError(f"one of its tensors has a name of {length:,} characters or more")
             yield from _module_tensors(inner, f"{prefix}{name}.")
 
 
@@ -333,5 +345,5 @@ def _sized(shape: tuple[int, ...] | None) -> str:
 
 def _listed(names: Any) -> str:
     names = list(names)
-    shown = ", ".join(str(name)[:_MAX_SHOWN] for name in names[:6])
-    return f"{shown}, ..." if len(names) > 6 else shown
+    shown = ", ".join(str(name)[:_MAX_SHOWN] for name in names[:_MAX_LISTED])
+    return f"{shown}, ..." if len(names) > _MAX_LISTED else shown

@@ -5,9 +5,8 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import takewhile
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from lorelm.bundle.importing.pickled_file import is_pickled, read_pickled_file
 from lorelm.bundle.importing.stubs import Name, Record
@@ -29,9 +28,14 @@ _DECIMAL: Final = re.compile("[0-9]{1,9}")
 
 _MAX_WORDS: Final = 1_000_000
 _MAX_WORD: Final = 1_000
+_MAX_CHARACTERS: Final = 20_000_000
+"""Of all words together; 450,000 words of English have four million."""
+
 _MAX_CONTAINERS: Final = 100_000
 _MAX_COMMAS: Final = _MAX_WORDS + _MAX_WORDS // 10
 """In JSON, between values and within words."""
+
+_Word = TypeVar("_Word", bound=str | bytes)
 
 _BASIC_ENGLISH: Final = ("basic_english", "_basic_english_normalize")
 
@@ -89,7 +93,9 @@ def vocabulary_in(
     if not candidates:
         return None
     _, words = min(candidates, key=lambda each: (len(each[1]) != size, each[0], -len(each[1])))
-    return ForeignVocabulary(words=words, tokenizer=tokenizer_in(value))
+    if sum(len(word) for word in words if word is not None) > _MAX_CHARACTERS:
+        return None
+    return ForeignVocabulary(words=tuple(map(_text_of, words)), tokenizer=tokenizer_in(value))
 
 
 def tokenizer_in(value: Any, seen: set[int] | None = None) -> str | None:
@@ -113,7 +119,7 @@ def tokenizer_in(value: Any, seen: set[int] | None = None) -> str | None:
 
 def _candidates(
     value: Any, rank: int, seen: set[int]
-) -> Iterator[tuple[int, tuple[str | None, ...]]]:
+) -> Iterator[tuple[int, tuple[str | bytes | None, ...]]]:
     """Yield everything that may be a vocabulary, with the place of its key in :data:`_KEYS`.
 
     Args:
@@ -145,16 +151,15 @@ def _inner(value: Any) -> Iterator[tuple[Any, Any]]:
                 yield None, part
 
 
-def _words(value: Any) -> tuple[str | None, ...] | None:
+def _words(value: Any) -> tuple[str | bytes | None, ...] | None:
     """Return a value as words by their ids, None if it is no vocabulary."""
     if isinstance(value, list | tuple):
-        words = tuple(takewhile(lambda word: word is not None, map(_word, value)))
-        return words if 1 < len(words) == len(value) else None
+        return tuple(value) if len(value) > 1 and all(map(_is_word, value)) else None
     if isinstance(value, dict) and len(value) > 1:
         keys, values = list(value), list(value.values())
-        if all(map(_is_id, values)) and all(_word(key) is not None for key in keys):
+        if all(map(_is_id, values)) and all(map(_is_word, keys)):
             return _by_id(values, keys)
-        if all(map(_is_id, keys)) and all(_word(each) is not None for each in values):
+        if all(map(_is_id, keys)) and all(map(_is_word, values)):
             return _by_id(keys, values)
         if all(isinstance(key, str) and _DECIMAL.fullmatch(key) for key in keys) and all(
             isinstance(each, str) for each in values
@@ -163,14 +168,14 @@ def _words(value: Any) -> tuple[str | None, ...] | None:
     return None
 
 
-def _by_id(ids: list[int], words: list[Any]) -> tuple[str | None, ...] | None:
+def _by_id(ids: list[int], words: list[_Word]) -> tuple[_Word | None, ...] | None:
     """Return words in the order of their ids, None if many ids are missing, as in settings."""
     length = max(ids) + 1
     if len(set(ids)) != len(ids) or length > 2 * len(ids) or min(ids) > 1:
         return None
-    placed: list[str | None] = [None] * length
+    placed: list[_Word | None] = [None] * length
     for id_, word in zip(ids, words, strict=True):
-        placed[id_] = _word(word)
+        placed[id_] = word
     return tuple(placed)
 
 
@@ -178,13 +183,15 @@ def _is_id(value: Any) -> bool:
     return type(value) is int and 0 <= value < 2**31
 
 
-def _word(value: Any) -> str | None:
-    if isinstance(value, bytes):
-        value = value.decode("utf-8", errors="replace")
-    if not isinstance(value, str) or len(value) > _MAX_WORD:
-        return None
+def _is_word(value: Any) -> bool:
+    return isinstance(value, str | bytes) and len(value) <= _MAX_WORD
+
+
+def _text_of(word: str | bytes | None) -> str | None:
+    if isinstance(word, bytes):
+        return word.decode("utf-8", errors="replace")
     # A pickle may hold lone surrogates, which UTF-8 cannot encode.
-    return value.encode("utf-8", errors="replace").decode("utf-8")
+    return None if word is None else word.encode("utf-8", errors="replace").decode("utf-8")
 
 
 def _text(path: Path) -> str:
