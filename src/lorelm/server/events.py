@@ -1,4 +1,4 @@
-"""Server-sent events: a stream of texts over one response."""
+"""Server-sent events: :class:`EventStream`."""
 
 import json
 import logging
@@ -13,27 +13,27 @@ _log: Final = logging.getLogger(__name__)
 
 _HEADERS: Final = {
     "Cache-Control": "no-store",
-    "X-Accel-Buffering": "no",  # or nginx would keep the tokens back
+    "X-Accel-Buffering": "no",  # nginx would buffer the tokens
 }
 
 
 def event(data: object, *, name: str | None = None) -> str:
-    """One event with a JSON value."""
+    """Return an event with a JSON value."""
     prefix = f"event: {name}\n" if name else ""
     return f"{prefix}data: {json.dumps(data, ensure_ascii=False)}\n\n"
 
 
 class EventStream(Response):
-    """The response that sends events as they come.
+    """A response that sends events as they come.
 
     Args:
-        events: what goes wrong in them ends the stream with an event that says so.
-        error_event: that event.
-        on_close: called when the last one is sent, or nobody listens any more.
+        events: an exception in this iterator ends the stream with an error event.
+        error_event: returns that event.
+        on_close: called after the last event, or when the client has disconnected.
 
     Attributes:
-        num_bytes: how much was sent.
-        failure: what went wrong; None as long as nothing has.
+        num_bytes: the number of bytes sent.
+        failure: the error that ended the stream.
     """
 
     def __init__(
@@ -43,19 +43,19 @@ class EventStream(Response):
         error_event: Callable[[LoreLMError], str],
         on_close: Callable[[], None],
     ) -> None:
-        super().__init__(self._sent(events), mimetype="text/event-stream", headers=_HEADERS)
+        super().__init__(self._encoded(events), mimetype="text/event-stream", headers=_HEADERS)
         self.num_bytes = 0
         self.failure: LoreLMError | None = None
         self._error_event = error_event
-        self.call_on_close(on_close)  # an iterator that was never begun is not told of its end
+        self.call_on_close(on_close)  # closing an unstarted generator runs no code
 
-    def _sent(self, events: Iterator[str]) -> Iterator[bytes]:
-        for text in self._told(events):
+    def _encoded(self, events: Iterator[str]) -> Iterator[bytes]:
+        for text in self._guarded(events):
             content = text.encode()
             self.num_bytes += len(content)
             yield content
 
-    def _told(self, events: Iterator[str]) -> Iterator[str]:
+    def _guarded(self, events: Iterator[str]) -> Iterator[str]:
         try:
             yield from events
         except GeneratorExit:

@@ -171,7 +171,7 @@ def test_copied_words_are_marked(client: FlaskClient) -> None:
         form = {"prompt": "The", "max_len": "20", "temperature": "0.3"}
         page = client.post("/", data=form).get_data(as_text=True)
         marks = re.findall('<span class="word p. copied" title="([^"]*)"', page)
-        assert all("stand in the training text" in title for title in marks)
+        assert all("Copied from the training text" in title for title in marks)
         assert bool(marks) == ("Underlined words are copied" in page)
         marked += len(marks)
     assert marked > 3

@@ -1,4 +1,4 @@
-"""A sample as the page shows it: word by word, each tinted by how likely the model held it."""
+"""The words of a sample for the page, each with a tint for its probability."""
 
 import math
 from collections.abc import Sequence
@@ -18,9 +18,9 @@ class ShownWord:
 
     Attributes:
         space: the white space before it.
-        level: from 0, likely, to 4, surprising.
-        title: its probability and what else might have stood there.
-        is_copied: whether it is part of a span of the training text.
+        level: from 0 (likely) to 4 (surprising).
+        title: its probability and the alternatives.
+        is_copied: whether it is in a span of the training text.
     """
 
     space: str
@@ -31,7 +31,7 @@ class ShownWord:
 
 
 def shown_words(sample: Sample) -> list[ShownWord]:
-    """The words of a sample whose tokens are scored."""
+    """Return the words of a sample with scored tokens."""
     assert sample.tokens is not None
     ends = accumulate(len(token.text) for token in sample.tokens)
     return [
@@ -61,14 +61,14 @@ def _title(
         for other in alternatives
         if other.text.strip() != text
     ]
-    note = ". Part of words in a row that stand in the training text" if is_copied else ""
+    note = ". Copied from the training text" if is_copied else ""
     return f"{_percent(probability)}; or: {', '.join(others)}{note}"
 
 
-def _is_copied(sample: Sample, place: int) -> bool:
-    return any(span.start <= place < span.end for span in sample.copied_spans or ())
+def _is_copied(sample: Sample, offset: int) -> bool:
+    return any(span.start <= offset < span.end for span in sample.copied_spans or ())
 
 
 def _percent(probability: float) -> str:
-    """A share as people read it: 42 %, 0.3 %."""
+    """Format a probability: 42 %, 0.3 %."""
     return f"{100 * probability:.0f} %" if probability >= 0.01 else f"{100 * probability:.1g} %"
