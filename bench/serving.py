@@ -29,9 +29,9 @@ from lorelm.bundle.manifest import CorpusMetadata, Manifest, TrainingMetadata
 from lorelm.corpus.token_keys import document_keys
 from lorelm.corpus.tokenizer import make_tokenizer
 from lorelm.corpus.vocabulary import Vocabulary
-from lorelm.generation.draft import Draft
 from lorelm.generation.engine.engine import Engine
-from lorelm.generation.engine.request import EngineRequest
+from lorelm.generation.handle import RequestHandle
+from lorelm.generation.language_model import LanguageModel
 from lorelm.generation.settings import GenerationSettings
 from lorelm.model.config import ModelConfig
 from lorelm.model.lstm import LSTMLanguageModel
@@ -46,6 +46,7 @@ import torch
 
 HERE = Path(__file__).parent
 CONFIG = ModelConfig(vocabulary_size=911, embedding_size=512, hidden_size=512, num_layers=2)
+WORDS = ["<unk>", "<eos>", *(f"w{i}" for i in range(2, CONFIG.vocabulary_size))]
 NUM_TOKENS = 40
 NUM_PROMPTS = 200
 LONG_PROMPT_TOKENS = 400
@@ -61,9 +62,8 @@ def random_weights() -> dict[str, np.ndarray]:
 def write_bundle(path: Path) -> None:
     """A bundle with all that one has that was trained on 20,000 tokens."""
     weights, random = random_weights(), np.random.default_rng(0)
-    words = ["<unk>", "<eos>", *(f"w{i}" for i in range(2, CONFIG.vocabulary_size))]
     tokenizer = make_tokenizer("classic")
-    documents = [[words[i] for i in random.integers(2, len(words), 10)] for _ in range(2000)]
+    documents = [[WORDS[i] for i in random.integers(2, len(WORDS), 10)] for _ in range(2000)]
     manifest = Manifest(
         tokenizer=tokenizer.style,
         model=CONFIG,
@@ -81,7 +81,7 @@ def write_bundle(path: Path) -> None:
     )
     contents = BundleContents(
         manifest=manifest,
-        vocabulary=Vocabulary(words),
+        vocabulary=Vocabulary(WORDS),
         graphs={"int8": build_step_graph(weights, CONFIG, "int8")},
         spelling=KneserNey.fit(np.array([1, 2, 3, 1]), order=1, vocabulary_size=200),
         copies=FingerprintIndex.build(document_keys(documents, tokenizer)),
@@ -249,20 +249,15 @@ def engine_alone(runtime: OnnxRuntime, num_rows: int, num_requests: int) -> floa
         runtime,
         num_slots=num_rows,
         max_waiting=num_requests,
-        on_step=lambda _seconds, num_live: nums_rows.append(num_live),
+        on_step=lambda _seconds, num_running: nums_rows.append(num_running),
     )
     random = np.random.default_rng(0)
-    drafts = [
-        Draft(
-            random.integers(2, CONFIG.vocabulary_size, 1 + seed % 7),
-            seed=seed,
-            settings=GenerationSettings(),
-            max_len=NUM_TOKENS,
-        )
-        for seed in range(num_requests)
-    ]
-    for draft in drafts:
-        engine.submit(EngineRequest(groups=[[draft]], on_end=lambda draft: None))
+    model = LanguageModel(runtime, make_tokenizer("classic"), Vocabulary(WORDS))
+    for seed in range(num_requests):
+        ids = random.integers(2, CONFIG.vocabulary_size, 1 + seed % 7).tolist()
+        settings = GenerationSettings(seed=seed, max_len=NUM_TOKENS)
+        request = model.request(model.prompt_of_ids(ids), settings)
+        engine.submit(RequestHandle([request], cancel=engine.cancel))
     started = time.perf_counter()
     while not engine.is_idle:
         engine.step()

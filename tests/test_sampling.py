@@ -1,4 +1,5 @@
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -7,8 +8,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from lorelm.errors import SamplingError
+from lorelm.generation.logits import Penalties
 from lorelm.generation.settings import GenerationSettings
-from lorelm.sampling import Penalties, sample, weights
+from lorelm.sampling import sample, weights
 
 LAST_UNIFORM = float(np.nextafter(1, 0))
 PLAIN = GenerationSettings(temperature=1.0)
@@ -46,9 +48,21 @@ def probabilities(shares, settings=PLAIN, *, seen=(), banned_ids=()):
     return probabilities_of_logits(np.log(shares), settings, seen=seen, banned_ids=banned_ids)
 
 
+def penalized(logits_V, settings, prompt_ids, generated_ids=()):
+    """Apply the penalties, as the tokens come one after the other."""
+    penalties = Penalties(settings, list(prompt_ids), len(logits_V))
+    token_ids = list(prompt_ids)
+    sequence = SimpleNamespace(token_ids=token_ids, num_prompt_ids=len(token_ids))
+    penalized_V = penalties(logits_V, sequence)
+    for id_ in generated_ids:
+        token_ids.append(id_)
+        penalized_V = penalties(logits_V, sequence)
+    return penalized_V
+
+
 def probabilities_of_logits(logits, settings=PLAIN, *, seen=(), banned_ids=()):
     logits_V = np.array(logits, dtype=np.float32)
-    logits_V = Penalties(settings, list(seen), len(logits_V)).applied(logits_V)
+    logits_V = penalized(logits_V, settings, seen)
     logits_V[list(banned_ids)] = -np.inf
     return next_probabilities(logits_V[None], [settings])[0]
 
@@ -221,19 +235,14 @@ def test_the_penalty_divides_positive_and_multiplies_negative_logits_of_seen_ids
 
 def test_frequency_counts_each_time_and_presence_once():
     settings = GenerationSettings(temperature=1, frequency_penalty=0.5, presence_penalty=-0.25)
-    penalties = Penalties(settings, [0, 3], 4)
-    for id_ in (1, 1, 2):
-        penalties.add(id_)
-    logits = penalties.applied(np.array([1, 2, -1, 0], dtype=np.float32))
+    logits = penalized(np.array([1, 2, -1, 0], dtype=np.float32), settings, [0, 3], [1, 1, 2])
     assert logits.tolist() == [1, 2 - 2 * 0.5 + 0.25, -1 - 0.5 + 0.25, 0]
 
 
 def test_the_penalties_act_together_and_leave_the_logits_as_they_are():
     settings = GenerationSettings(repetition_penalty=2, frequency_penalty=1, presence_penalty=1)
-    penalties = Penalties(settings, [0], 3)
-    penalties.add(1)
     logits = np.array([4, 4, 4], dtype=np.float32)
-    assert penalties.applied(logits).tolist() == [2, 2 - 1 - 1, 4]
+    assert penalized(logits, settings, [0], [1]).tolist() == [2, 2 - 1 - 1, 4]
     assert logits.tolist() == [4, 4, 4]
 
 

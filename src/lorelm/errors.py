@@ -21,7 +21,7 @@ The tree::
     │   ├── OverloadedError      too many requests are waiting
     │   ├── DeadlineError        the time was over before anything was written
     │   └── ShuttingDownError    it is about to stop
-    ├── AbandonedError           nobody waits for the text any more
+    ├── ClientDisconnectedError  the client has closed its connection
     └── FailedRequestError       something went wrong while a text was written
 
 A message is one line that says what is wrong, where, and what to do about it. The command line
@@ -214,8 +214,8 @@ class ShuttingDownError(UnavailableError):
     code = "engine.shutting_down"
 
 
-class AbandonedError(LoreLMError):
-    """Nobody waits for the text any more."""
+class ClientDisconnectedError(LoreLMError):
+    """The client closed its connection before the text was finished."""
 
     code = "request.client_disconnected"
 

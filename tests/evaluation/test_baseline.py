@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 
 from lorelm.bundle import Bundle
 from lorelm.corpus.preparation import Corpus
-from lorelm.evaluation.baseline import NgramBaseline, best_weight, mixed, ngram_log_probabilities
+from lorelm.evaluation.baseline import NgramBaseline, best_weight, ngram_log_probabilities
+from lorelm.runtime.mixture import mix_logs
 
 probabilities = st.lists(
     st.tuples(st.floats(1e-6, 1), st.floats(1e-6, 1)), min_size=1, max_size=40
@@ -16,14 +17,14 @@ probabilities = st.lists(
 def test_it_is_the_weighted_mean(logs: np.ndarray, weight: float) -> None:
     network, ngram = logs
     expected = weight * np.exp(network) + (1 - weight) * np.exp(ngram)
-    assert np.exp(mixed(network, ngram, weight)) == pytest.approx(expected)
+    assert np.exp(mix_logs(network, ngram, weight)) == pytest.approx(expected)
 
 
 @given(probabilities)
 def test_no_other_weight_is_better(logs: np.ndarray) -> None:
     network, ngram = logs
-    best = mixed(network, ngram, best_weight(network, ngram)).sum()
-    others = [mixed(network, ngram, weight).sum() for weight in np.linspace(0, 1, 101)]
+    best = mix_logs(network, ngram, best_weight(network, ngram)).sum()
+    others = [mix_logs(network, ngram, weight).sum() for weight in np.linspace(0, 1, 101)]
     assert best >= max(others) - 1e-9
 
 

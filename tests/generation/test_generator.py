@@ -3,36 +3,27 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.generation.sequences import generated, request_of
 
+import lorelm
 from lorelm.bundle import Bundle
 from lorelm.corpus.vocabulary import EOS_ID, UNK_ID
-from lorelm.generation.draft import Draft
-from lorelm.generation.generator import write
-from lorelm.generation.settings import GenerationSettings
+from lorelm.generation.generator import generate
 from lorelm.runtime.base import Runtime, State
 
 
 @pytest.fixture(scope="module")
-def runtime(tiny_bundle: Path) -> Runtime:
-    return Bundle.load(tiny_bundle).runtime()
+def model(tiny_bundle: Path) -> lorelm.LanguageModel:
+    return lorelm.load(tiny_bundle)
 
 
-def written(
-    runtime: Runtime,
-    seed: int = 0,
-    *,
-    prompt: list[int] | None = None,
-    sampling: dict[str, Any] | None = None,
-    **arguments: Any,
-) -> Draft:
-    draft = Draft(
-        np.array(prompt or [], dtype=np.int64),
-        seed=seed,
-        settings=GenerationSettings(**(sampling or {})),
-        **({"max_len": 30} | arguments),
+@pytest.fixture(scope="module")
+def foreign(tiny_bundle: Path) -> lorelm.LanguageModel:
+    """The same model, but it reads no `<eos>` before a prompt."""
+    bundle = Bundle.load(tiny_bundle)
+    return lorelm.LanguageModel(
+        bundle.runtime(), bundle.tokenizer, bundle.vocabulary, reads_eos_first=False
     )
-    write(runtime, draft)
-    return draft
 
 
 def logits_after(runtime: Runtime, ids: list[int], *, first: int = EOS_ID) -> np.ndarray:
@@ -42,11 +33,11 @@ def logits_after(runtime: Runtime, ids: list[int], *, first: int = EOS_ID) -> np
     return logits_BV[0]
 
 
-def test_greedy_is_the_argmax_chain(runtime: Runtime) -> None:
-    draft = written(runtime, prompt=[2, 5], max_len=12, sampling={"temperature": 0})
+def test_greedy_is_the_argmax_chain(model: lorelm.LanguageModel) -> None:
+    sequence = generated(model, [2, 5], max_len=12, temperature=0)
     expected: list[int] = []
     while len(expected) < 12:
-        logits_V = logits_after(runtime, [2, 5, *expected])
+        logits_V = logits_after(model.runtime, [2, 5, *expected])
         logits_V[UNK_ID] = -np.inf
         if not expected:
             logits_V[EOS_ID] = -np.inf
@@ -54,67 +45,110 @@ def test_greedy_is_the_argmax_chain(runtime: Runtime) -> None:
         if best == EOS_ID:
             break
         expected.append(best)
-    assert draft.ids == expected
+    assert sequence.ids == expected
 
 
-def test_a_seed_gives_a_sample_and_another_one_another(runtime: Runtime) -> None:
-    texts = [tuple(written(runtime, seed, prompt=[4]).ids) for seed in (1, 2, 3, 1)]
+def test_a_seed_gives_one_sample_and_another_seed_another(model: lorelm.LanguageModel) -> None:
+    texts = [tuple(generated(model, [4], seed=seed).ids) for seed in (1, 2, 3, 1)]
     assert texts[0] == texts[3]
     assert len(set(texts)) == 3
 
 
-def test_unknown_is_never_generated_and_a_sample_has_a_token(runtime: Runtime) -> None:
-    drafts = [
-        written(runtime, seed, sampling={"temperature": 50.0}, max_len=100) for seed in range(64)
-    ]
-    used = {id_ for draft in drafts for id_ in draft.ids}
+def test_unk_is_never_generated_and_a_sample_has_a_token(model: lorelm.LanguageModel) -> None:
+    sequences = [generated(model, seed=seed, temperature=50.0, max_len=100) for seed in range(64)]
+    used = {id_ for sequence in sequences for id_ in sequence.ids}
     assert UNK_ID not in used
     assert EOS_ID not in used
-    assert len(used) > runtime.config.vocabulary_size * 0.9
-    assert all(draft.ids for draft in drafts)
+    assert len(used) > model.runtime.config.vocabulary_size * 0.9
+    assert all(sequence.ids for sequence in sequences)
 
 
-def test_the_reason_says_why_it_ended(runtime: Runtime) -> None:
-    drafts = [written(runtime, seed, max_len=9) for seed in range(40)]
-    assert {draft.finish_reason for draft in drafts} == {"eos", "length"}
-    for draft in drafts:
-        assert (draft.finish_reason == "length") == (len(draft.ids) == 9) or len(draft.ids) < 9
-        assert len(draft.ids) <= 9
+def test_the_status_says_why_it_ended(model: lorelm.LanguageModel) -> None:
+    sequences = [generated(model, seed=seed, max_len=9) for seed in range(40)]
+    assert {sequence.status for sequence in sequences} == {"eos", "length"}
+    for sequence in sequences:
+        assert sequence.is_finished
+        assert sequence.finish_reason == sequence.status
+        assert len(sequence.ids) == 9 or sequence.status == "eos"
+        assert len(sequence.ids) <= 9
 
 
-def test_a_stop_ends_the_sample_where_it_comes_up(runtime: Runtime) -> None:
-    free = written(runtime, 1, sampling={"temperature": 1.5})
-    stopped = written(
-        runtime, 1, sampling={"temperature": 1.5}, is_stopped=lambda id_: id_ == free.ids[3]
+def test_the_status_changes_once(model: lorelm.LanguageModel) -> None:
+    [sequence] = request_of(model, [4]).sequences
+    assert (sequence.status, sequence.finish_reason, sequence.is_finished) == (
+        "waiting",
+        None,
+        False,
     )
+    sequence.fail(MemoryError())
+    assert (sequence.status, sequence.finish_reason, sequence.is_finished) == ("error", None, True)
+    sequence.finish("cancelled")
+    assert sequence.status == "error"
+    [other] = request_of(model, [4]).sequences
+    other.finish("timeout")
+    other.fail(MemoryError())
+    assert (other.status, other.error) == ("timeout", None)
+
+
+def test_a_stop_text_ends_the_sample_where_it_comes_up(model: lorelm.LanguageModel) -> None:
+    free = generated(model, seed=1, temperature=1.5)
+    word = model.vocabulary.words[free.ids[3]]
+    stopped = generated(model, seed=1, temperature=1.5, stop=[word])
     assert stopped.finish_reason == "stop"
-    assert stopped.ids == free.ids[: free.ids.index(free.ids[3]) + 1]
+    assert len(stopped.ids) <= 4
+    assert stopped.ids == free.ids[: len(stopped.ids)]
+    assert stopped.text() == free.text()[: free.text().index(word)]
 
 
-def test_a_sample_does_not_end_before_its_least_length(runtime: Runtime) -> None:
+@pytest.mark.parametrize("stop", [[], ["th", "ow"], ["never comes up"]])
+def test_each_token_is_detokenized_once(
+    foreign: lorelm.LanguageModel, stop: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever looks at the text: the stop texts, a stream, the sample, its tokens."""
+    model = foreign  # It has no index of copies, for which the prompt is detokenized.
+    calls: list[str] = []
+    piece = type(model.tokenizer).piece
+
+    def counted(self: Any, token: str, previous: str | None) -> str:
+        calls.append(token)
+        return piece(self, token, previous)
+
+    request = request_of(model, [4, 9], seed=3, stop=stop)
+    [sequence] = request.sequences
+    monkeypatch.setattr(type(model.tokenizer), "piece", counted)
+    generate(model.runtime, sequence)
+    for _ in range(2):
+        sequence.detokenize()
+        model.sample(sequence)
+    assert calls == [model.vocabulary.words[id_] for id_ in sequence.ids]
+
+
+def test_a_sample_does_not_end_before_its_minimum_length(model: lorelm.LanguageModel) -> None:
     lengths = [
-        len(written(runtime, seed, min_len=12, max_len=40, sampling={"temperature": 1.0}).ids)
+        len(generated(model, seed=seed, min_len=12, max_len=40, temperature=1.0).ids)
         for seed in range(30)
     ]
     assert min(lengths) >= 12
     assert len(set(lengths)) > 3
 
 
-def test_where_no_word_is_left_the_sample_ends(runtime: Runtime) -> None:
-    def only_the_end(logits_V: np.ndarray, _ids: object) -> np.ndarray:
+def test_the_sample_ends_early_if_no_word_is_left(model: lorelm.LanguageModel) -> None:
+    def only_eos(logits_V: np.ndarray, _sequence: object) -> np.ndarray:
         return np.where(np.arange(len(logits_V)) == EOS_ID, logits_V, -np.inf).astype(np.float32)
 
-    draft = written(runtime, min_len=5, limits=[only_the_end])
-    assert (draft.ids, draft.finish_reason) == ([], "eos")
+    [sequence] = request_of(model, min_len=5).sequences
+    sequence.processors = [only_eos]
+    generate(model.runtime, sequence)
+    assert (sequence.ids, sequence.finish_reason) == ([], "eos")
 
 
-def test_a_penalty_of_its_own_words_makes_a_text_repeat_less(runtime: Runtime) -> None:
-    def repeated(**sampling: float) -> int:
-        drafts = [
-            written(runtime, seed, max_len=25, min_len=25, sampling={"temperature": 1.0} | sampling)
+def test_penalties_make_a_text_repeat_less(model: lorelm.LanguageModel) -> None:
+    def repeated(**penalty: float) -> int:
+        sequences = [
+            generated(model, seed=seed, max_len=25, min_len=25, temperature=1.0, **penalty)
             for seed in range(30)
         ]
-        return sum(len(draft.ids) - len(set(draft.ids)) for draft in drafts)
+        return sum(len(sequence.ids) - len(set(sequence.ids)) for sequence in sequences)
 
     free = repeated()
     for penalty in ({"repetition_penalty": 10.0}, {"presence_penalty": 2.0}):
@@ -122,21 +156,23 @@ def test_a_penalty_of_its_own_words_makes_a_text_repeat_less(runtime: Runtime) -
     assert repeated(frequency_penalty=-2.0) > free
 
 
-def test_scores_are_those_of_the_model_whatever_the_settings(runtime: Runtime) -> None:
-    draft = written(
-        runtime,
-        3,
-        prompt=[4, 9],
+def test_scores_are_those_of_the_model_whatever_the_settings(model: lorelm.LanguageModel) -> None:
+    sequence = generated(
+        model,
+        [4, 9],
+        seed=3,
         num_alternatives=3,
-        scores_prompt=True,
-        sampling={"temperature": 3.0, "repetition_penalty": 2.0, "top_k": 5},
+        score_prompt=True,
+        temperature=3.0,
+        repetition_penalty=2.0,
+        top_k=5,
         max_len=8,
     )
-    scores = [*draft.prompt_scores, *draft.scores]
-    ids = [4, 9, *draft.ids]
+    scores = [*sequence.prompt_scores, *sequence.scores]
+    ids = [4, 9, *sequence.ids]
     assert len(scores) == len(ids)
     for place, (id_, score) in enumerate(zip(ids, scores, strict=True)):
-        logits_V = logits_after(runtime, ids[:place]).astype(np.float64)
+        logits_V = logits_after(model.runtime, ids[:place]).astype(np.float64)
         expected_V = logits_V - np.log(np.exp(logits_V).sum())
         assert score.log_probability == pytest.approx(expected_V[id_], abs=1e-6)
         expected_V[UNK_ID] = -np.inf
@@ -145,56 +181,60 @@ def test_scores_are_those_of_the_model_whatever_the_settings(runtime: Runtime) -
         assert [log for _, log in score.alternatives] == pytest.approx(expected_V[likeliest])
 
 
-def test_a_prompt_may_only_be_read(runtime: Runtime) -> None:
-    draft = written(runtime, prompt=[4, 9, 7], max_len=0, scores_prompt=True, num_alternatives=0)
-    assert (draft.ids, draft.finish_reason) == ([], "length")
-    assert len(draft.prompt_scores) == 3
-    assert draft.prompt_scores[0].alternatives == ()
+def test_a_scoring_request_only_reads_the_prompt(model: lorelm.LanguageModel) -> None:
+    sequence = generated(model, [4, 9, 7], max_len=0, num_alternatives=0)
+    assert (sequence.ids, sequence.finish_reason) == ([], "length")
+    assert len(sequence.prompt_scores) == 3
+    assert sequence.prompt_scores[0].alternatives == ()
 
 
-def test_a_prompt_may_be_read_without_an_eos_before_it(runtime: Runtime) -> None:
-    asked = {"max_len": 12, "min_len": 12, "sampling": {"temperature": 0}}
-    draft = written(runtime, prompt=[4, 9, 7], reads_eos_first=False, **asked)
-    for place, id_ in enumerate(draft.ids):
-        logits_V = logits_after(runtime, [9, 7, *draft.ids[:place]], first=4)
+def test_a_prompt_may_be_read_without_an_eos_before_it(
+    model: lorelm.LanguageModel, foreign: lorelm.LanguageModel
+) -> None:
+    settings = {"max_len": 12, "min_len": 12, "temperature": 0}
+    sequence = generated(foreign, [4, 9, 7], **settings)
+    for place, id_ in enumerate(sequence.ids):
+        logits_V = logits_after(model.runtime, [9, 7, *sequence.ids[:place]], first=4)
         logits_V[[UNK_ID, EOS_ID]] = -np.inf
         assert id_ == int(logits_V.argmax())
-    assert list(draft.known_ids) == [4, 9, 7, *draft.ids]
-    assert draft.ids != written(runtime, prompt=[4, 9, 7], **asked).ids
+    assert sequence.token_ids == [4, 9, 7, *sequence.ids]
+    assert sequence.ids != generated(model, [4, 9, 7], **settings).ids
 
 
-def test_an_empty_prompt_is_read_as_an_eos_in_any_case(runtime: Runtime) -> None:
-    one, two = (written(runtime, 5, reads_eos_first=reads) for reads in (True, False))
+def test_an_empty_prompt_is_always_read_as_an_eos(
+    model: lorelm.LanguageModel, foreign: lorelm.LanguageModel
+) -> None:
+    one, two = (generated(each, seed=5) for each in (model, foreign))
     assert one.ids == two.ids
-    assert list(two.known_ids[:1]) == [EOS_ID]
-    assert two.num_not_foretold == 0
+    assert two.token_ids[:1] == [EOS_ID]
 
 
 @pytest.mark.parametrize("prompt", [[4], [4, 9, 7]])
-def test_what_nothing_was_read_before_has_no_score(runtime: Runtime, prompt: list[int]) -> None:
-    asked = {"reads_eos_first": False, "max_len": 5, "num_alternatives": 0}
-    plain = written(runtime, 1, prompt=prompt, **asked)
-    draft = written(runtime, 1, prompt=prompt, scores_prompt=True, **asked)
-    assert draft.num_not_foretold == 1
-    assert draft.ids == plain.ids
-    assert not draft.lacks_scores
-    scores = [*draft.prompt_scores, *draft.scores]
-    ids = [*prompt[1:], *draft.ids]
+def test_the_first_id_that_is_read_has_no_score(
+    foreign: lorelm.LanguageModel, prompt: list[int]
+) -> None:
+    settings = {"seed": 1, "max_len": 5, "num_alternatives": 0}
+    plain = generated(foreign, prompt, **settings)
+    sequence = generated(foreign, prompt, score_prompt=True, **settings)
+    assert sequence.ids == plain.ids
+    assert not sequence.lacks_prompt_scores
+    scores = [*sequence.prompt_scores, *sequence.scores]
+    ids = [*prompt[1:], *sequence.ids]
     assert len(scores) == len(ids)
     for place, (id_, score) in enumerate(zip(ids, scores, strict=True)):
-        logits_V = logits_after(runtime, ids[:place], first=prompt[0]).astype(np.float64)
+        logits_V = logits_after(foreign.runtime, ids[:place], first=prompt[0]).astype(np.float64)
         expected_V = logits_V - np.log(np.exp(logits_V).sum())
         assert score.log_probability == pytest.approx(expected_V[id_], abs=1e-6)
 
 
-def test_a_penalty_counts_the_whole_prompt_and_nothing_else(runtime: Runtime) -> None:
-    sampling = {"temperature": 0, "repetition_penalty": 0.5}  # what is there becomes likelier
-    asked = {"reads_eos_first": False, "max_len": 1, "sampling": sampling}
+def test_a_penalty_counts_the_whole_prompt_and_nothing_else(foreign: lorelm.LanguageModel) -> None:
+    # A penalty below 1 makes the tokens of the prompt likelier.
+    settings = {"max_len": 1, "temperature": 0, "repetition_penalty": 0.5}
     written_ids = set()
-    for first in range(2, runtime.config.vocabulary_size):
+    for first in range(2, foreign.runtime.config.vocabulary_size):
         for prompt in ([first, second] for second in range(2, 12)):
-            [id_] = written(runtime, prompt=prompt, **asked).ids
-            logits_V = logits_after(runtime, prompt[1:], first=first)
+            [id_] = generated(foreign, prompt, **settings).ids
+            logits_V = logits_after(foreign.runtime, prompt[1:], first=first)
             logits_V[[UNK_ID, EOS_ID]] = -np.inf
             is_free = id_ == int(logits_V.argmax())
             factors = np.where(logits_V[prompt] > 0, np.float32(2), np.float32(0.5))

@@ -7,7 +7,8 @@ import lorelm
 from lorelm.bundle import Bundle
 from lorelm.errors import SamplingError
 from lorelm.evaluation.perplexity import predict
-from lorelm.generation.generator import write
+from lorelm.generation.generator import generate
+from lorelm.generation.reply import prompt_tokens
 from lorelm.generation.settings import GenerationSettings
 
 
@@ -22,14 +23,14 @@ def test_the_same_seed_gives_the_same_text(model: lorelm.LanguageModel) -> None:
     assert one.text
 
 
-def test_the_reply_carries_what_gives_it_again(model: lorelm.LanguageModel) -> None:
+def test_a_seed_of_the_reply_gives_its_sample_again(model: lorelm.LanguageModel) -> None:
     reply = model.generate("The fox", num_samples=4, temperature=2.0)
     for sample in reply.samples:
         again = model.generate("The fox", seed=sample.seed, temperature=2.0)
         assert again.samples[0] == sample
 
 
-def test_text_reads_on_behind_the_prompt(model: lorelm.LanguageModel) -> None:
+def test_text_reads_on_after_the_prompt(model: lorelm.LanguageModel) -> None:
     for seed in range(20):
         reply = model.generate("The fox sat", seed=seed)
         whole = reply.prompt + reply.text
@@ -89,7 +90,7 @@ def test_a_score_is_that_of_the_stream(model: lorelm.LanguageModel, tiny_bundle:
     assert model.score("") == []
 
 
-def test_alternatives_read_on_behind_what_is_there(model: lorelm.LanguageModel) -> None:
+def test_alternatives_read_on_after_the_text(model: lorelm.LanguageModel) -> None:
     reply = model.generate("The fox", seed=1, num_alternatives=20)
     sample = reply.samples[0]
     assert sample.tokens
@@ -102,7 +103,7 @@ def test_alternatives_read_on_behind_what_is_there(model: lorelm.LanguageModel) 
     assert text == reply.prompt + sample.text
 
 
-def test_wishes_for_words_are_kept(model: lorelm.LanguageModel) -> None:
+def test_word_biases_and_bans_apply(model: lorelm.LanguageModel) -> None:
     plain = model.generate("The", seed=1, num_samples=20, temperature=1.5)
     assert any("fox" in sample.text for sample in plain.samples)
     without = model.generate(
@@ -113,12 +114,12 @@ def test_wishes_for_words_are_kept(model: lorelm.LanguageModel) -> None:
     assert {sample.text for sample in fond.samples} == {" toad"}
 
 
-def test_a_sample_is_at_least_as_long_as_is_asked(model: lorelm.LanguageModel) -> None:
+def test_a_sample_has_its_minimum_length(model: lorelm.LanguageModel) -> None:
     reply = model.generate("The", seed=1, num_samples=20, min_len=25, max_len=30)
     assert all(25 <= sample.num_tokens <= 30 for sample in reply.samples)
 
 
-def test_ids_and_documents_are_two_ways_of_writing_one_thing(model: lorelm.LanguageModel) -> None:
+def test_ids_and_documents_convert_into_each_other(model: lorelm.LanguageModel) -> None:
     text = "The fox sat.<eos>Who goes there?"
     ids = model.documents_to_ids(text)
     assert ids.count(1) == 1
@@ -135,7 +136,7 @@ def imported(imported_bundle: Path) -> lorelm.LanguageModel:
     return lorelm.load(imported_bundle)
 
 
-def test_an_imported_model_writes_in_float32_what_it_wrote_elsewhere(
+def test_an_imported_model_generates_in_float32_what_it_generated_elsewhere(
     imported: lorelm.LanguageModel, imported_bundle: Path
 ) -> None:
     for prompt in ("the fox ran to", "w3", "a dragon ran"):
@@ -153,12 +154,12 @@ def test_scores_of_an_imported_model_leave_its_texts_as_they_are(
     settings = GenerationSettings(seed=4, num_alternatives=2)
     prompt = imported.read_prompt("the fox ran")
     replies = []
-    for scores_prompt in (True, False):
-        task = imported.task(prompt, settings, scores_prompt=scores_prompt)
-        write(imported.runtime, task.drafts[0])
-        replies.append(imported.wording.reply(task))
-        if scores_prompt:
-            tokens = imported.wording.prompt_tokens(task, task.drafts[0])
+    for score_prompt in (True, False):
+        request = imported.request(prompt, settings, score_prompt=score_prompt)
+        generate(imported.runtime, request.sequences[0])
+        replies.append(imported.reply(request))
+        if score_prompt:
+            tokens = prompt_tokens(request.sequences[0])
     assert replies[0] == replies[1]
     assert [token.text for token in tokens] == ["the", " fox", " ran"]
     assert tokens[0].log_probability is None
@@ -179,15 +180,15 @@ def test_an_eos_that_is_given_is_read(imported: lorelm.LanguageModel) -> None:
     settings = GenerationSettings(seed=4)
     ids = imported.vocabulary.encode(["the", "fox"]).tolist()
     for given in (ids, [1, *ids]):
-        [draft] = imported.task(imported.prompt_of_ids(given), settings).drafts
-        assert list(draft.known_ids) == given
+        [sequence] = imported.request(imported.prompt_of_ids(given), settings).sequences
+        assert sequence.token_ids == given
 
 
-def test_what_is_never_written_is_not_even_when_it_is_wished_for(
+def test_words_that_are_never_written_cannot_be_biased_in(
     imported: lorelm.LanguageModel,
 ) -> None:
-    wished = {"logit_bias": {"<pad>": 100.0, "fox": 50.0}, "max_len": 3}
-    for settings in (wished, {"max_len": 1000, "min_len": 1000, "temperature": 5.0}):
+    biased = {"logit_bias": {"<pad>": 100.0, "fox": 50.0}, "max_len": 3}
+    for settings in (biased, {"max_len": 1000, "min_len": 1000, "temperature": 5.0}):
         reply = imported.generate("the", seed=1, num_samples=4, **settings)
         for sample in reply.samples:
             assert sample.text

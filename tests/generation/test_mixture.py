@@ -1,4 +1,5 @@
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -7,10 +8,11 @@ import lorelm
 from lorelm.bundle import Bundle
 from lorelm.corpus.vocabulary import EOS_ID
 from lorelm.errors import BundleError
-from lorelm.evaluation.baseline import mixed, ngram_log_probabilities
+from lorelm.evaluation.baseline import ngram_log_probabilities
 from lorelm.evaluation.perplexity import log_probabilities, predict
-from lorelm.generation.mixture import Mixture
+from lorelm.generation.logits import Mixture
 from lorelm.runtime.base import State
+from lorelm.runtime.mixture import mix_logs
 
 
 @pytest.fixture(scope="module")
@@ -18,19 +20,20 @@ def bundle(tiny_bundle: Path) -> Bundle:
     return Bundle.load(tiny_bundle)
 
 
-def test_what_is_sampled_from_is_what_is_scored(bundle: Bundle) -> None:
-    """The mixture token by token against that of a whole stream."""
+def test_generation_and_evaluation_mix_alike(bundle: Bundle) -> None:
+    """Token by token against the mixture of a whole stream."""
     stream = bundle.vocabulary.encode(["The", "fox", "sat", "by", "the", "river", "￭."])
     runtime = bundle.runtime()
     network = predict(runtime, stream).log_probabilities
     ngram, _ = bundle.ngram()
-    expected = mixed(network, ngram_log_probabilities(ngram, stream), 0.3)
+    expected = mix_logs(network, ngram_log_probabilities(ngram, stream), 0.3)
     mixture = Mixture(ngram, 0.3)
     state = State.zeros(runtime.config, 1)
     for place, previous in enumerate([EOS_ID, *stream[:-1]]):
         logits_BV, state = runtime.step(np.array([previous]), state)
         if place >= 2:
-            mixed_V = mixture(logits_BV[0], [EOS_ID, *stream[:place].tolist()])
+            read = SimpleNamespace(token_ids=[EOS_ID, *stream.tolist()], num_read=place)
+            mixed_V = mixture(logits_BV[0], read)
             assert np.exp(mixed_V).sum() == pytest.approx(1, abs=1e-4)
             found = log_probabilities(mixed_V)[stream[place]]
             assert found == pytest.approx(expected[place], abs=1e-4)
@@ -45,7 +48,7 @@ def test_the_same_seed_gives_the_same_text_alone_and_among_others(tiny_bundle: P
     assert together == alone
 
 
-def test_a_mixture_writes_otherwise_than_the_network(bundle: Bundle) -> None:
+def test_a_mixture_generates_other_texts_than_the_network(bundle: Bundle) -> None:
     def texts(mixture: Mixture | None) -> list[str]:
         model = lorelm.LanguageModel(
             bundle.runtime(), bundle.tokenizer, bundle.vocabulary, mixture=mixture

@@ -38,7 +38,7 @@ def generate(
     """
     settings = GenerationSettings(**flags)
     model = load(bundle, precision=precision, mixture=mixture, cache=cache)
-    reply = model.reply(prompt, settings)
+    reply = model.complete(prompt, settings)
     if reply.unknown_words:
         click.echo(f"not in the vocabulary: {', '.join(reply.unknown_words)}", err=True)
     for number, sample in enumerate(reply.samples):

@@ -13,6 +13,7 @@ from lorelm.corpus.vocabulary import EOS_ID
 from lorelm.evaluation.perplexity import predict
 from lorelm.ngrams.kneser_ney import MAX_ORDER, KneserNey
 from lorelm.runtime.base import Runtime
+from lorelm.runtime.mixture import mix_logs
 from lorelm.typing import Floats, Ids
 
 
@@ -88,7 +89,7 @@ class NgramBaseline:
         weight = self.cache_mixture_weight if cache else None
         if weight is None:
             weight = self.mixture_weight
-        return mixed(network, self.log_probabilities(stream), weight)
+        return mix_logs(network, self.log_probabilities(stream), weight)
 
 
 def ngram_log_probabilities(model: KneserNey, stream: Ids) -> Floats:
@@ -97,15 +98,8 @@ def ngram_log_probabilities(model: KneserNey, stream: Ids) -> Floats:
     return logs
 
 
-def mixed(network: Floats, ngram: Floats, weight: float) -> Floats:
-    """log(weight p + (1 - weight) q) from the logarithms of p, of the network, and q."""
-    with np.errstate(divide="ignore"):  # a weight of 0 or 1 leaves the other alone
-        logs: Floats = np.logaddexp(np.log(weight) + network, np.log1p(-weight) + ngram)
-    return logs
-
-
 def best_weight(network: Floats, ngram: Floats) -> float:
-    """The weight of the network at which the sum of :func:`mixed` is largest.
+    """The weight of the network at which the sum of :func:`mix_logs` is largest.
 
     The sum is concave in the weight, so its slope falls; where it is zero is found by halving.
     """

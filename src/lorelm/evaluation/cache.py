@@ -5,9 +5,10 @@ from typing import Final
 import numpy as np
 
 from lorelm.bundle.manifest import CacheMetadata
-from lorelm.evaluation.baseline import NgramBaseline, best_weight, mixed
+from lorelm.evaluation.baseline import NgramBaseline, best_weight
 from lorelm.evaluation.perplexity import iterate_targets, log_probabilities
 from lorelm.runtime.base import Runtime
+from lorelm.runtime.mixture import mix_logs
 from lorelm.typing import Floats, Floats32, Ids
 
 SIZES: Final = (100, 500, 2000)
@@ -37,7 +38,7 @@ def tune_cache(
             with np.errstate(divide="ignore"):
                 cache_logs = np.log(cache)
             network_weight = best_weight(logs, cache_logs)
-            together = mixed(logs, cache_logs, network_weight)
+            together = mix_logs(logs, cache_logs, network_weight)
             choices.append((together.sum(), size, sharpness, 1 - network_weight, together))
     _, size, sharpness, weight, together = max(choices, key=lambda choice: choice[0])
     return CacheMetadata(

@@ -7,7 +7,7 @@ from typing import Any
 from lorelm.bundle.manifest import Metrics
 from lorelm.corpus.tokenizer import Tokenizer
 from lorelm.corpus.vocabulary import Vocabulary
-from lorelm.evaluation.baseline import NgramBaseline, mixed, ngram_log_probabilities
+from lorelm.evaluation.baseline import NgramBaseline, ngram_log_probabilities
 from lorelm.evaluation.memorisation import (
     SPAN_LENGTHS,
     CopiedTexts,
@@ -31,6 +31,7 @@ from lorelm.evaluation.scores import (
 from lorelm.evaluation.spelling import SpellingModel
 from lorelm.evaluation.text import HeldOutText
 from lorelm.runtime.base import Runtime
+from lorelm.runtime.mixture import mix_logs
 from lorelm.runtime.step_graph import Precision
 from lorelm.typing import Floats
 
@@ -143,7 +144,7 @@ def _prediction_metrics(
     if counted is None:
         return metrics
     ngram = counted.log_probabilities(text.stream)
-    mixture = mixed(network.log_probabilities, ngram, counted.mixture_weight)
+    mixture = mix_logs(network.log_probabilities, ngram, counted.mixture_weight)
     return (
         metrics
         | _score_metrics(score(text, ngram, spelling), "ngram_")

@@ -1,22 +1,42 @@
-"""The plain generator: one sample, nothing else going on.
+"""The plain generator: one sequence alone.
 
-It is the reference: whatever serves many requests at once must give the texts that this gives.
+It is the reference: the engine must give the same tokens, whatever else it serves meanwhile.
 """
 
 import numpy as np
 
-from lorelm.generation.draft import Draft
+from lorelm.generation.logits import ban_special_tokens, score_tokens
+from lorelm.generation.sequence import Sequence
 from lorelm.runtime.base import Runtime, State
 from lorelm.sampling import sample
+from lorelm.typing import Floats32
 
 
-def write(runtime: Runtime, draft: Draft) -> None:
-    """Reads a draft's prompt and writes until it is finished."""
+def generate(runtime: Runtime, sequence: Sequence) -> None:
+    """Read the prompt of a sequence and write until it is finished."""
+    sequence.status = "running"
     state = State.zeros(runtime.config, 1)
-    while not draft.is_over:
-        logits_1V, state = runtime.step(np.array([draft.next_input]), state)
-        if draft.is_reading:
-            draft.read(logits_1V[0])
+    while not sequence.is_finished:
+        input_id = sequence.token_ids[sequence.num_read]
+        logits_1V, state = runtime.step(np.array([input_id]), state)
+        if sequence.is_reading:
+            sequence.read(logits_1V[0])
         else:
-            adjusted_1V = draft.adjusted(logits_1V[0])[None]
-            draft.take(sample(adjusted_1V, [draft.settings], uniforms_B=draft.uniforms(1)).tolist())
+            _append_next(sequence, logits_1V)
+
+
+def _append_next(sequence: Sequence, logits_1V: Floats32) -> None:
+    if sequence.mixture is not None:
+        logits_1V = sequence.mixture(logits_1V[0], sequence)[None]
+    model_logits_1V = logits_1V.copy()
+    for processor in sequence.processors:
+        logits_1V = processor(logits_1V[0], sequence)[None]
+    ban_special_tokens(logits_1V, [0] if sequence.is_early else [])
+    uniforms_1 = np.array([sequence.next_uniform()])
+    [id_] = sample(logits_1V, [sequence.settings], uniforms_B=uniforms_1).tolist()
+    num_alternatives = sequence.settings.num_alternatives
+    if num_alternatives is None:
+        sequence.append(id_)
+    else:
+        [score] = score_tokens(model_logits_1V, [id_], [num_alternatives])
+        sequence.append(id_, score)

@@ -1,7 +1,7 @@
-"""A trained model as a person uses it: text in, text out."""
+"""A trained model with its tokenizer and vocabulary: text in, text out."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections import abc
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -12,16 +12,15 @@ from lorelm.bundle import Bundle
 from lorelm.corpus.tokenizer import EOS, NEWLINE, Tokenizer
 from lorelm.corpus.vocabulary import EOS_ID, Vocabulary
 from lorelm.errors import SamplingError
-from lorelm.generation.draft import Adjustment, Draft
-from lorelm.generation.generator import write
-from lorelm.generation.mixture import Mixture
+from lorelm.generation.detokenizer import Detokenizer
+from lorelm.generation.generator import generate
+from lorelm.generation.logit_bias import LogitBias, WordIndex
+from lorelm.generation.logits import LogitsProcessor, Mixture, Penalties
 from lorelm.generation.nearest_words import NearestWords
-from lorelm.generation.novelty import TrainingTextIndex
-from lorelm.generation.reply import Reply, Token
+from lorelm.generation.no_copy import TrainingTextIndex
+from lorelm.generation.reply import Reply, Sample, Token, make_reply, make_sample, prompt_tokens
+from lorelm.generation.sequence import GenerationRequest, Prompt, Sequence
 from lorelm.generation.settings import GenerationSettings
-from lorelm.generation.task import Prompt, Task
-from lorelm.generation.wishes import Bias, WordWishes
-from lorelm.generation.wording import Wording
 from lorelm.runtime.base import Runtime
 from lorelm.runtime.step_graph import Precision
 
@@ -29,14 +28,12 @@ from lorelm.runtime.step_graph import Precision
 class LanguageModel:
     """A runtime with the tokenizer and the vocabulary of its model.
 
-    Attributes:
-        wording: puts what was written into words.
-
     Args:
-        index: of the training text, if copies are to be told or forbidden.
-        mixture: if the model is to be mixed with an n-gram model.
-        reads_eos_first: prompts are read after an `<eos>`; the others see :class:`Draft`.
-        never_written: words that are not generated whatever is asked for.
+        index: of the training text, to find or forbid copies.
+        mixture: with an n-gram model.
+        reads_eos_first: prompts are read after an `<eos>`, as beginnings of documents; models that
+            were trained elsewhere may read only an empty prompt so.
+        never_written: words that are never generated.
     """
 
     def __init__(
@@ -48,16 +45,15 @@ class LanguageModel:
         index: TrainingTextIndex | None = None,
         mixture: Mixture | None = None,
         reads_eos_first: bool = True,
-        never_written: Sequence[str] = (),
+        never_written: abc.Sequence[str] = (),
     ) -> None:
         self.runtime = runtime
         self.tokenizer = tokenizer
         self.vocabulary = vocabulary
-        self.wording = Wording(tokenizer, vocabulary, index)
         self._index = index
         self._mixture = mixture
         self._reads_eos_first = reads_eos_first
-        self._never_written = _ban(never_written, vocabulary)
+        self._never_written = LogitBias.ban(never_written, vocabulary) if never_written else None
 
     @classmethod
     def of_bundle(
@@ -69,7 +65,7 @@ class LanguageModel:
         mixture: bool = False,
         cache: bool = False,
     ) -> Self:
-        """The model of a bundle, with all that the bundle carries.
+        """Load the model of a bundle, with all that the bundle carries.
 
         Args:
             precision: None takes that of the manifest.
@@ -95,44 +91,52 @@ class LanguageModel:
 
     @property
     def can_forbid_copies(self) -> bool:
-        """Whether it has the index of its training text that `novel_span` needs."""
+        """Whether it has the index of the training text that `novel_span` needs."""
         return self._index is not None
 
     def generate(self, prompt: str = "", **settings: Any) -> Reply:
-        """Continues a prompt; an empty one begins a new document.
+        """Continue a prompt; an empty one begins a new document.
 
         Args:
             settings: those of :class:`~lorelm.generation.settings.GenerationSettings`.
 
         Raises:
-            SamplingError: a setting is unknown or out of its range, or the prompt is no text.
+            SamplingError: a setting is unknown or out of its range, or the prompt is not a text.
         """
         if not isinstance(prompt, str):
             raise SamplingError("prompt", f"must be a text, not {prompt!r}")
-        return self.reply(prompt, GenerationSettings.of(**settings))
+        return self.complete(prompt, GenerationSettings.of(**settings))
 
-    def reply(self, text: str, settings: GenerationSettings) -> Reply:
-        """Continues a prompt by settings that are already checked.
+    def complete(self, text: str, settings: GenerationSettings) -> Reply:
+        """Continue a prompt with settings that are already checked.
 
         Raises:
-            SamplingError: copies are to be forbidden and there is no index of the training text,
-                or a word that is to be made likelier is not known.
+            SamplingError: see :meth:`request`.
         """
-        task = self.task(self.read_prompt(text), settings)
-        for draft in task.drafts:
-            write(self.runtime, draft)
-        return self.wording.reply(task)
+        request = self.request(self.read_prompt(text), settings)
+        for sequence in request.sequences:
+            generate(self.runtime, sequence)
+        return self.reply(request)
 
     def score(self, text: str, *, num_alternatives: int = 0) -> list[Token]:
-        """How likely the model holds each token of a text, read as the beginning of a document."""
-        task = self.scoring_task(self.read_prompt(text), num_alternatives=num_alternatives)
-        write(self.runtime, task.drafts[0])
-        return self.wording.prompt_tokens(task, task.drafts[0])
+        """Score each token of a text, read as the beginning of a document."""
+        request = self.scoring_request(self.read_prompt(text), num_alternatives=num_alternatives)
+        [sequence] = request.sequences
+        generate(self.runtime, sequence)
+        return prompt_tokens(sequence)
+
+    def reply(self, request: GenerationRequest) -> Reply:
+        """Return the reply that the finished sequences of a request make."""
+        return make_reply(request, self._index)
+
+    def sample(self, sequence: Sequence) -> Sample:
+        """Return the sample that a finished sequence makes."""
+        return make_sample(sequence, self._index)
 
     def read_prompt(self, text: str) -> Prompt:
-        """A text as the model reads it."""
+        """Tokenize a text as the model reads it."""
         tokens = self.tokenizer.tokenize_prompt(text)
-        # A model of single lines has never seen a break, and would read an unknown word.
+        # A model of single lines has never seen a line break and would read `<unk>`.
         if tokens[-1:] == [NEWLINE] and NEWLINE not in self.vocabulary:
             tokens = tokens[:-1]
         unknown = (token for token in tokens if token not in self.vocabulary)
@@ -143,11 +147,11 @@ class LanguageModel:
             unknown_words=list(dict.fromkeys(self.tokenizer.piece(word, None) for word in unknown)),
         )
 
-    def prompt_of_ids(self, ids: Sequence[int], *, field: str = "prompt") -> Prompt:
-        """A prompt that is given in ids.
+    def prompt_of_ids(self, ids: abc.Sequence[int], *, field: str = "prompt") -> Prompt:
+        """Make a prompt from ids.
 
         Args:
-            field: what to call it in an error.
+            field: the name of the setting in an error.
 
         Raises:
             SamplingError: one is not an id of the vocabulary.
@@ -168,15 +172,15 @@ class LanguageModel:
         )
 
     def documents_to_ids(self, text: str) -> list[int]:
-        """The ids of a text in which a written `<eos>` is the end of a document."""
+        """Return the ids of a text in which a written `<eos>` ends a document."""
         documents = [self.read_prompt(document).ids.tolist() for document in text.split(EOS)]
         ids: list[int] = documents[0]
         for document in documents[1:]:
             ids += [EOS_ID, *document]
         return ids
 
-    def ids_to_documents(self, ids: Sequence[int], *, field: str) -> str:
-        """The text of ids, with a written `<eos>` at the end of each document but the last.
+    def ids_to_documents(self, ids: abc.Sequence[int], *, field: str) -> str:
+        """Return the text of ids, with a written `<eos>` after each document but the last.
 
         Raises:
             SamplingError: one is not an id of the vocabulary; it names the field.
@@ -189,113 +193,113 @@ class LanguageModel:
                 documents[-1].append(id_)
         return EOS.join(self.prompt_of_ids(part, field=field).text for part in documents)
 
-    def task(
+    def request(
         self,
         prompt: Prompt,
         settings: GenerationSettings,
         *,
-        scores_prompt: bool = False,
+        score_prompt: bool = False,
         deadline: float = math.inf,
-    ) -> Task:
-        """What is to be done for a prompt, with a draft for each sample that is asked for.
+    ) -> GenerationRequest:
+        """Make a request with a sequence for each sample.
 
         Args:
-            scores_prompt: the tokens of the prompt are scored too.
+            score_prompt: score the tokens of the prompt too.
             deadline: on the clock `time.monotonic`; the samples end there.
 
         Raises:
-            SamplingError: see :meth:`reply`.
+            SamplingError: copies are to be forbidden without an index of the training text, or a
+                word that is to be made likelier is unknown.
         """
-        limits = self._limits(prompt, settings)
-        drafts = [
-            Draft(
-                prompt.ids,
-                seed=seed,
-                settings=settings,
-                max_len=settings.max_len,
-                reads_eos_first=self._reads_eos_first or prompt.has_eos,
-                min_len=settings.min_len,
-                model_adjustment=self._mixture,
-                limits=limits,
-                num_alternatives=settings.num_alternatives,
-                scores_prompt=scores_prompt,
-                is_stopped=self._watch(prompt, settings.stop),
-                deadline=deadline,
-            )
+        request = GenerationRequest(
+            prompt=prompt, settings=settings, score_prompt=score_prompt, deadline=deadline
+        )
+        reads_eos = self._reads_eos_first or prompt.has_eos
+        processors = self._processors(prompt, settings)
+        request.sequences = [
+            self._sequence(request, seed, processors, reads_eos=reads_eos)
             for seed in settings.seeds()
         ]
-        return Task(prompt=prompt, settings=settings, drafts=drafts)
+        return request
 
-    def scoring_task(
+    def scoring_request(
         self,
         prompt: Prompt,
         *,
         num_alternatives: int,
         num_samples: int = 1,
         deadline: float = math.inf,
-    ) -> Task:
-        """The task of only reading a prompt and scoring its tokens."""
-        settings = GenerationSettings(num_alternatives=num_alternatives)
-        drafts = [
-            Draft(
-                prompt.ids,
-                seed=0,
-                settings=settings,
-                max_len=0,
-                model_adjustment=self._mixture,
-                num_alternatives=num_alternatives,
-                scores_prompt=True,
-                deadline=deadline,
-            )
-            for _ in range(num_samples)
+    ) -> GenerationRequest:
+        """Make a request that only reads a prompt, after an `<eos>`, and scores its tokens."""
+        request = GenerationRequest(
+            prompt=prompt,
+            settings=GenerationSettings(num_alternatives=num_alternatives),
+            only_reads=True,
+            score_prompt=True,
+            deadline=deadline,
+        )
+        request.sequences = [
+            self._sequence(request, 0, (), reads_eos=True) for _ in range(num_samples)
         ]
-        return Task(prompt=prompt, settings=settings, drafts=drafts)
+        return request
 
     @cached_property
     def nearest_words(self) -> NearestWords:
-        """Finds known words by their spelling."""
+        """Known words by their spelling."""
         return NearestWords(self.tokenizer, self.vocabulary)
 
     @cached_property
-    def _wishes(self) -> WordWishes:
-        return WordWishes(self.tokenizer, self.vocabulary)
+    def _word_index(self) -> WordIndex:
+        return WordIndex(self.tokenizer, self.vocabulary)
 
-    def _limits(self, prompt: Prompt, settings: GenerationSettings) -> list[Adjustment]:
-        limits: list[Adjustment] = []
+    def _sequence(
+        self,
+        request: GenerationRequest,
+        seed: int,
+        processors: abc.Sequence[LogitsProcessor],
+        *,
+        reads_eos: bool,
+    ) -> Sequence:
+        prompt, settings = request.prompt, request.settings
+        ids = prompt.ids.tolist()
+        detokenizer = Detokenizer(
+            self.tokenizer,
+            self.vocabulary.words,
+            prompt=prompt.text,
+            last_token=prompt.last_token,
+            stop=settings.stop,
+        )
+        if settings.has_penalties:  # They count the tokens of one sequence.
+            penalties = Penalties(settings, ids, len(self.vocabulary))
+            processors = [*processors, penalties]
+        return Sequence(
+            request,
+            [EOS_ID, *ids] if reads_eos or not ids else ids,
+            seed=seed,
+            detokenizer=detokenizer,
+            mixture=self._mixture,
+            processors=processors,
+        )
+
+    def _processors(self, prompt: Prompt, settings: GenerationSettings) -> list[LogitsProcessor]:
+        """Return the processors that all sequences of a request share, in their order."""
+        processors: list[LogitsProcessor] = []
         if settings.novel_span:
             if self._index is None:
                 raise SamplingError(
                     "novel_span",
                     "needs an index of the training text, which this model does not carry (what "
                     "lorelm train makes does)",
+                    code="setting.no_copy_index",
                 )
-            limits.append(self._index.forbid_copies(prompt.tokens, novel_span=settings.novel_span))
+            processors.append(self._index.no_copy(prompt.tokens, novel_span=settings.novel_span))
         if settings.logit_bias or settings.banned_words:
-            limits.append(Bias(self._wishes.bias(settings.logit_bias, settings.banned_words)))
+            processors.append(
+                self._word_index.logit_bias(settings.logit_bias, settings.banned_words)
+            )
         if self._never_written is not None:
-            limits.append(self._never_written)
-        return limits
-
-    def _watch(self, prompt: Prompt, stop: Sequence[str]) -> Callable[[int], bool] | None:
-        """What tells a draft that a stop text came up."""
-        if not stop:
-            return None
-        continuation = self.wording.continuation(prompt, stop)
-
-        def is_stopped(id_: int) -> bool:
-            continuation.add(self.vocabulary.words[id_])
-            return continuation.is_stopped
-
-        return is_stopped
-
-
-def _ban(words: Sequence[str], vocabulary: Vocabulary) -> Bias | None:
-    """What keeps words from being generated; None where there are none."""
-    if not words:
-        return None
-    bias_V = np.zeros(len(vocabulary), dtype=np.float32)
-    bias_V[vocabulary.encode(words)] = -np.inf
-    return Bias(bias_V)
+            processors.append(self._never_written)
+        return processors
 
 
 def load(
@@ -306,7 +310,7 @@ def load(
     mixture: bool = False,
     cache: bool = False,
 ) -> LanguageModel:
-    """The model of a bundle, ready to generate.
+    """Load the model of a bundle, ready to generate.
 
     Args:
         bundle: or its path, or "shakespeare".

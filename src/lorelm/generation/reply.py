@@ -1,18 +1,23 @@
-"""What a model has to say to a prompt: :class:`Reply`."""
+"""What a model answers to a prompt: :class:`Reply`, made from finished sequences."""
 
-from collections.abc import Sequence
+from collections import abc
 from dataclasses import dataclass
+from itertools import accumulate
 
-from lorelm.generation.draft import FinishReason
+from lorelm.corpus.vocabulary import EOS_ID
+from lorelm.generation.detokenizer import Detokenizer
+from lorelm.generation.logits import TokenScore
+from lorelm.generation.no_copy import TrainingTextIndex
+from lorelm.generation.sequence import FinishReason, GenerationRequest, Sequence
 
 
 @dataclass(frozen=True, kw_only=True)
 class Alternative:
-    """What might have stood in a token's place.
+    """Another token that was likely in the same place.
 
     Attributes:
-        text: as it would have read on, with the white space before it; empty for the end of the
-            document.
+        text: as it would read in that place, with the white space before it; empty for the end of
+            the document.
         log_probability: natural logarithm of the model's probability.
     """
 
@@ -22,23 +27,23 @@ class Alternative:
 
 @dataclass(frozen=True, kw_only=True)
 class Token:
-    """A token of a text, and how likely the model held it.
+    """A token of a text, and how likely it was.
 
     Attributes:
         text: with the white space before it.
         log_probability: natural logarithm of the model's own probability, over its whole
-            vocabulary, before temperature and every other setting; None where it was not asked for.
+            vocabulary, before temperature and every other setting; None if it was not requested.
         alternatives: the likeliest tokens in its place, the likeliest first; it may be among them.
     """
 
     text: str
     log_probability: float | None = None
-    alternatives: Sequence[Alternative] = ()
+    alternatives: abc.Sequence[Alternative] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class CopiedSpan:
-    """A span of at least six tokens that stands in the training text.
+    """A span of at least six tokens that is copied from the training text.
 
     Attributes:
         start, end: the characters of the sample's text that belong to it, from 0, `end` excluded.
@@ -55,38 +60,138 @@ class Sample:
     """One continuation of a prompt.
 
     Attributes:
-        text: the continuation alone; put behind the prompt as it is, it reads on.
+        text: the continuation alone; appended to the prompt as it is, it reads on.
         finish_reason: "eos", the model ended the document; "stop", a stop text came up; "length",
-            neither did within `max_len` tokens; "timeout", nor within the time there was.
+            neither did within `max_len` tokens; "timeout", nor before the deadline.
         seed: gives this sample again, with the same prompt and settings.
         num_tokens: how many tokens were generated.
-        tokens: those of the text with their log-probabilities; None where they were not asked for.
-        copied_spans: where it stands word for word in the training text; None where the model has
-            no index of that.
+        tokens: those of the text with their log-probabilities; None if they were not requested.
+        copied_spans: what it copies word for word from the training text; None if the model has no
+            index of that text.
     """
 
     text: str
     finish_reason: FinishReason
     seed: int
     num_tokens: int
-    tokens: Sequence[Token] | None
-    copied_spans: Sequence[CopiedSpan] | None
+    tokens: abc.Sequence[Token] | None
+    copied_spans: abc.Sequence[CopiedSpan] | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reply:
-    """What the model has to say to a prompt.
+    """What a model answers to a prompt.
 
     Attributes:
         unknown_words: words of the prompt that the model does not know and reads as `<unk>`.
-        samples: as many continuations as were asked for.
+        samples: the requested number of continuations.
     """
 
     prompt: str
-    unknown_words: Sequence[str]
-    samples: Sequence[Sample]
+    unknown_words: abc.Sequence[str]
+    samples: abc.Sequence[Sample]
 
     @property
     def text(self) -> str:
         """The first continuation alone."""
         return self.samples[0].text
+
+
+def make_reply(request: GenerationRequest, index: TrainingTextIndex | None) -> Reply:
+    """Make the reply from finished sequences."""
+    return Reply(
+        prompt=request.prompt.text,
+        unknown_words=request.prompt.unknown_words,
+        samples=[make_sample(sequence, index) for sequence in request.sequences],
+    )
+
+
+def make_sample(sequence: Sequence, index: TrainingTextIndex | None) -> Sample:
+    """Make the sample from a finished sequence.
+
+    Args:
+        index: of the training text, to find copies.
+    """
+    assert sequence.finish_reason is not None
+    is_scored = sequence.settings.num_alternatives is not None
+    return Sample(
+        text=sequence.text(),
+        finish_reason=sequence.finish_reason,
+        seed=sequence.seed,
+        num_tokens=sequence.num_tokens,
+        tokens=tokens_of(sequence) if is_scored else None,
+        copied_spans=None if index is None else _copied_spans(sequence, index),
+    )
+
+
+def tokens_of(sequence: Sequence) -> list[Token]:
+    """Return the generated tokens up to the first stop text."""
+    return [token_at(sequence, place) for place in range(sequence.detokenize())]
+
+
+def token_at(sequence: Sequence, place: int) -> Token:
+    """Return a generated token, with its score if it has one."""
+    detokenizer = sequence.detokenizer
+    chunk = detokenizer.chunks[place]
+    if not sequence.scores:
+        return Token(text=chunk)
+    if place == 0:
+        previous = sequence.request.prompt.last_token
+    else:
+        previous = detokenizer.words[sequence.token_ids[sequence.num_prompt_ids + place - 1]]
+    return _scored_token(chunk, sequence.scores[place], previous, detokenizer)
+
+
+def prompt_tokens(sequence: Sequence) -> list[Token]:
+    """Return the tokens of a prompt that a sequence has read and scored.
+
+    A prompt that is read without an `<eos>` in front has no score for its first token.
+    """
+    detokenizer = sequence.detokenizer
+    tokens = sequence.request.prompt.tokens
+    before = [None, *tokens][: len(tokens)]
+    num_unscored = len(tokens) - len(sequence.prompt_scores)
+    scores = [*[None] * num_unscored, *sequence.prompt_scores]
+    return [
+        _scored_token(detokenizer.tokenizer.piece(token, previous), score, previous, detokenizer)
+        for token, previous, score in zip(tokens, before, scores, strict=True)
+    ]
+
+
+def _scored_token(
+    text: str, score: TokenScore | None, previous: str | None, detokenizer: Detokenizer
+) -> Token:
+    if score is None:
+        return Token(text=text)
+    return Token(
+        text=text,
+        log_probability=score.log_probability,
+        alternatives=[
+            Alternative(
+                text="" if id_ == EOS_ID else detokenizer.text_of(id_, previous),
+                log_probability=log_probability,
+            )
+            for id_, log_probability in score.alternatives
+        ],
+    )
+
+
+def _copied_spans(sequence: Sequence, index: TrainingTextIndex) -> list[CopiedSpan]:
+    """Find where the text of a sample is copied from the training text."""
+    prompt_tokens = sequence.request.prompt.tokens
+    spans = index.copied_spans(prompt_tokens, sequence.ids)
+    chunks = sequence.detokenizer.chunks
+    text = sequence.text()
+    ends = [0, *accumulate(len(chunk) for chunk in chunks)]
+    copied = []
+    for span in spans:
+        # A stop text may have cut the text short of the tokens.
+        first, last = (
+            min(max(place - len(prompt_tokens), 0), len(chunks))
+            for place in (span.start, span.start + span.length)
+        )
+        start, end = ends[first], ends[last]
+        start += len(text[start:end]) - len(text[start:end].lstrip())
+        if start < end:
+            copied.append(CopiedSpan(start=start, end=end, num_tokens=span.length))
+    return copied

@@ -13,6 +13,7 @@ import numpy as np
 
 from lorelm.model.config import ModelConfig
 from lorelm.runtime.base import PastStates, Runtime, State, StateBatch
+from lorelm.runtime.mixture import log_softmax, mix_logs
 from lorelm.typing import Floats32, Ids
 
 
@@ -71,11 +72,11 @@ class CachedRuntime:
     def _mixed(self, logits_V: Floats32, past: PastStates, h_H: Floats32) -> Floats32:
         if len(past.next_N) == 0:
             return logits_V
-        network_V = np.exp(logits_V.astype(np.float64) - float(logits_V.max()))
-        network_V /= network_V.sum()
         likeness_N = self._settings.sharpness * (past.h_NH @ h_H).astype(np.float64)
         share_N = np.exp(likeness_N - likeness_N.max())
         cache_V = np.bincount(past.next_N, share_N / share_N.sum(), minlength=len(logits_V))
-        weight = self._settings.weight
-        mixed: Floats32 = np.log((1 - weight) * network_V + weight * cache_V).astype(np.float32)
-        return mixed
+        with np.errstate(divide="ignore"):  # Most words are not in the cache.
+            log_cache_V = np.log(cache_V)
+        return mix_logs(log_cache_V, log_softmax(logits_V), self._settings.weight).astype(
+            np.float32
+        )

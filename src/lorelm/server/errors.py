@@ -11,7 +11,7 @@ from werkzeug.http import HTTP_STATUS_CODES
 from werkzeug.wrappers import Response
 
 from lorelm.errors import (
-    AbandonedError,
+    ClientDisconnectedError,
     DeadlineError,
     HistoryError,
     InputError,
@@ -39,7 +39,7 @@ _STATUSES: Final[tuple[tuple[type[LoreLMError], int], ...]] = (
     (DeadlineError, 408),
     (UnavailableError, 503),
     (HistoryError, 503),
-    (AbandonedError, _CLIENT_CLOSED_REQUEST),
+    (ClientDisconnectedError, _CLIENT_CLOSED_REQUEST),
     (LoreLMError, 500),
 )
 

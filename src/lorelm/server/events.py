@@ -7,7 +7,7 @@ from typing import Final
 
 from flask import Response
 
-from lorelm.errors import AbandonedError, FailedRequestError, LoreLMError
+from lorelm.errors import ClientDisconnectedError, FailedRequestError, LoreLMError
 
 _log: Final = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ class EventStream(Response):
         try:
             yield from events
         except GeneratorExit:
-            self.failure = AbandonedError("nobody waits for the text any more")
+            self.failure = ClientDisconnectedError("client disconnected")
             raise
         except LoreLMError as error:
             self.failure = error

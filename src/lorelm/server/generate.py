@@ -5,8 +5,8 @@ from typing import Final
 
 from flask import Response, request
 
-from lorelm.generation.generation import Generation
-from lorelm.generation.task import Task
+from lorelm.generation.handle import RequestHandle
+from lorelm.generation.sequence import GenerationRequest
 from lorelm.server.history.browser_ids import Client
 from lorelm.server.served_model import ServedModel
 from lorelm.server.state import server_state
@@ -16,34 +16,39 @@ PAGE_HEADER: Final = "Lorelm-Page"
 
 
 def start_generation(
-    served: ServedModel, tasks: Sequence[Task], client: Client, *, is_streamed: bool = False
-) -> Generation:
-    """Submit tasks to a model; when they end, count them and add them to the history.
+    served: ServedModel,
+    requests: Sequence[GenerationRequest],
+    client: Client,
+    *,
+    is_streamed: bool = False,
+) -> RequestHandle:
+    """Submit requests to a model; when they end, count them and add them to the history.
 
     Raises:
         OverloadedError: too many requests are waiting.
         ShuttingDownError: the server is about to stop.
     """
     state = server_state()
-    recorders: list[Callable[[Generation], None]] = [state.metrics.record_generation]
+    recorders: list[Callable[[RequestHandle], None]] = [state.metrics.record_generation]
     if state.history is not None:
         recorders.append(state.history.recorder(served, client))
 
-    def on_close(generation: Generation) -> None:
+    def on_close(handle: RequestHandle) -> None:
         for record in recorders:
-            record(generation)
+            record(handle)
 
     is_disconnected: Callable[[], bool] = request.environ.get(
         "waitress.client_disconnected", lambda: False
     )
-    return Generation(
-        served.model,
-        served.engine,
-        tasks,
+    handle = RequestHandle(
+        requests,
+        cancel=served.engine.cancel,
         is_streamed=is_streamed,
-        is_abandoned=is_disconnected,
+        is_disconnected=is_disconnected,
         on_close=on_close,
     )
+    served.engine.submit(handle)
+    return handle
 
 
 def api_client() -> Client:

@@ -42,7 +42,7 @@ class ServedModel:
             model.runtime,
             num_slots=settings.num_slots,
             max_waiting=settings.max_waiting,
-            state_cache_bytes=int(settings.state_cache_megabytes * 1e6),
+            prefix_cache_bytes=int(settings.state_cache_megabytes * 1e6),
             on_step=metrics.record_step,
         )
         path = bundle.path.resolve()

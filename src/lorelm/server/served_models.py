@@ -75,4 +75,4 @@ class ServedModels:
     def abort(self) -> None:
         """End a :meth:`stop` at once."""
         for model in self:
-            model.engine.hurry()
+            model.engine.abort()

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from lorelm.bundle import EMBEDDED_PATH
 from lorelm.errors import InputError
-from lorelm.generation.engine.engine import MAX_WAITING, NUM_SLOTS, STATE_CACHE_BYTES
+from lorelm.generation.engine.engine import MAX_WAITING, NUM_SLOTS, PREFIX_CACHE_BYTES
 from lorelm.generation.settings import MAX_LEN_LIMIT, NUM_SAMPLES_LIMIT
 from lorelm.parameters import Parameter, parameters_of, problems_of
 
@@ -87,7 +87,7 @@ class ServerSettings:
     state_cache_megabytes: Annotated[
         float,
         Parameter("Size of the cache of model states after prompts; 0 keeps none.", min=0),
-    ] = STATE_CACHE_BYTES / 1e6
+    ] = PREFIX_CACHE_BYTES / 1e6
     access_log: Annotated[
         str | None,
         Parameter("File for one line of JSON per request; - is stderr.", metavar="FILE"),

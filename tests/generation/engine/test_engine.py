@@ -1,29 +1,28 @@
 """The engine against the plain generator, whatever joins or leaves."""
 
 import time
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.errors import raises_code
+from tests.generation.sequences import generated, request_of
 
+import lorelm
 from lorelm.bundle import Bundle
 from lorelm.corpus.vocabulary import EOS_ID, UNK_ID
 from lorelm.errors import OverloadedError
-from lorelm.generation.draft import Draft
 from lorelm.generation.engine import engine as engine_module
 from lorelm.generation.engine.engine import Engine
-from lorelm.generation.engine.request import EngineRequest
-from lorelm.generation.engine.slots import BLOCK_LEN
-from lorelm.generation.generator import write
-from lorelm.generation.mixture import Mixture
-from lorelm.generation.settings import GenerationSettings
+from lorelm.generation.generator import generate
+from lorelm.generation.handle import RequestHandle
+from lorelm.generation.language_model import LanguageModel
+from lorelm.generation.logits import Mixture
+from lorelm.generation.sequence import GenerationRequest, Sequence
 from lorelm.model.lstm import LSTMLanguageModel
 from lorelm.runtime.base import Runtime, State, StateBatch
 from lorelm.runtime.torch_runtime import TorchRuntime
@@ -39,34 +38,43 @@ def bundle(tiny_bundle: Path) -> Bundle:
 
 @pytest.fixture(scope="module")
 def runtimes(bundle: Bundle) -> dict[str, Runtime]:
-    model = LSTMLanguageModel(bundle.manifest.model)
-    model.load_state_dict({name: torch.from_numpy(w) for name, w in bundle.weights().items()})
+    network = LSTMLanguageModel(bundle.manifest.model)
+    network.load_state_dict({name: torch.from_numpy(w) for name, w in bundle.weights().items()})
     return {
         "int8": bundle.runtime(),
         "float32": bundle.runtime("float32"),
         "neural cache": bundle.runtime(cache=True),
-        "PyTorch": TorchRuntime(model),
+        "PyTorch": TorchRuntime(network),
     }
 
 
-@pytest.fixture
-def runtime(runtimes: dict[str, Runtime]) -> Runtime:
-    return runtimes["int8"]
+@pytest.fixture(scope="module")
+def model(tiny_bundle: Path) -> LanguageModel:
+    return lorelm.load(tiny_bundle)
+
+
+@pytest.fixture(scope="module")
+def models(
+    runtimes: dict[str, Runtime], bundle: Bundle, model: LanguageModel
+) -> dict[str, "Models"]:
+    return {name: Models(runtime, bundle, model) for name, runtime in runtimes.items()}
 
 
 ids = st.integers(2, VOCABULARY_SIZE - 1)
-asked = st.fixed_dictionaries(
+parameters = st.fixed_dictionaries(
     {
-        "prompt": st.lists(ids, max_size=6) | st.lists(ids, min_size=BLOCK_LEN - 2),
+        "prompt": st.lists(ids, max_size=6) | st.lists(ids, min_size=62),
         "num_samples": st.integers(1, 3),
-        "seed": st.integers(0, 2**53),
-        "max_len": st.integers(0, 2 * BLOCK_LEN + 3),
-        "min_len": st.integers(0, 4),
-        "stop_id": st.none() | ids,
+        "seed": st.integers(0, 2**52),
+        "max_len": st.integers(0, 131),
+        "min_len": st.integers(1, 4),
+        "stop_ids": st.lists(ids, max_size=2),
         "banned_ids": st.lists(ids, max_size=3),
+        "logit_bias": st.dictionaries(ids, st.floats(-3, 3), max_size=2),
+        "novel_span": st.sampled_from([0, 0, 3, 5]),
         "mixture": st.booleans(),
         "num_alternatives": st.none() | st.integers(0, 3),
-        "scores_prompt": st.booleans(),
+        "score_prompt": st.booleans(),
         "reads_eos_first": st.booleans(),
         "is_streamed": st.booleans(),
         "sampling": st.fixed_dictionaries(
@@ -86,30 +94,51 @@ asked = st.fixed_dictionaries(
 )
 
 
-def ban(banned_ids: list[int], logits_V: Floats32, _ids: object) -> Floats32:
-    logits_V = logits_V.copy()
-    logits_V[banned_ids] = -np.inf
-    return logits_V
+class Models:
+    """The models of one runtime: with and without a mixture, reading an `<eos>` first or not."""
 
+    def __init__(self, runtime: Runtime, bundle: Bundle, model: LanguageModel) -> None:
+        self.runtime = runtime
+        self._words = [model.tokenizer.piece(word, None) for word in bundle.vocabulary.words]
+        self._models = {
+            (has_mixture, reads_eos_first): LanguageModel(
+                runtime,
+                bundle.tokenizer,
+                bundle.vocabulary,
+                index=model._index,
+                mixture=Mixture.of_bundle(bundle) if has_mixture else None,
+                reads_eos_first=reads_eos_first,
+            )
+            for has_mixture in (False, True)
+            for reads_eos_first in (False, True)
+        }
 
-def drafts_of(wish: dict[str, Any], mixture: Mixture) -> list[Draft]:
-    stop_id = wish["stop_id"]
-    return [
-        Draft(
-            np.array(wish["prompt"], dtype=np.int64),
-            seed=wish["seed"] + number,
-            settings=GenerationSettings(**wish["sampling"]),
-            max_len=wish["max_len"],
-            min_len=wish["min_len"],
-            reads_eos_first=wish["reads_eos_first"],
-            model_adjustment=mixture if wish["mixture"] else None,
-            limits=[partial(ban, wish["banned_ids"])] if wish["banned_ids"] else [],
-            num_alternatives=wish["num_alternatives"],
-            scores_prompt=wish["scores_prompt"],
-            is_stopped=None if stop_id is None else lambda id_: id_ == stop_id,
+    def request(self, asked: dict[str, Any]) -> GenerationRequest:
+        max_len = asked["max_len"]
+        names = ("num_samples", "seed", "logit_bias", "novel_span", "num_alternatives")
+        return request_of(
+            self._models[asked["mixture"], asked["reads_eos_first"]],
+            asked["prompt"],
+            max_len=max_len,
+            min_len=min(asked["min_len"], max(max_len, 1)),
+            stop=[self._words[id_] for id_ in asked["stop_ids"]],
+            banned_words=[self._words[id_] for id_ in asked["banned_ids"]],
+            score_prompt=asked["score_prompt"],
+            **{name: asked[name] for name in names},
+            **asked["sampling"],
         )
-        for number in range(wish["num_samples"])
-    ]
+
+
+def handle_of(
+    engine: Engine, *requests: GenerationRequest, is_streamed: bool = False
+) -> RequestHandle:
+    return RequestHandle(requests, cancel=engine.cancel, is_streamed=is_streamed)
+
+
+def submit(engine: Engine, *requests: GenerationRequest, **options: Any) -> RequestHandle:
+    handle = handle_of(engine, *requests, **options)
+    engine.submit(handle)
+    return handle
 
 
 def finish(engine: Engine) -> None:
@@ -120,300 +149,305 @@ def finish(engine: Engine) -> None:
     pytest.fail("the engine does not come to an end")
 
 
-def submit(engine: Engine, drafts: list[Draft], **listeners: Callable[[Draft], None]) -> Any:
-    request = EngineRequest(groups=[drafts], **({"on_end": lambda draft: None} | listeners))
-    engine.submit(request)
-    return request
-
-
 @pytest.mark.parametrize("name", ["int8", "float32", "neural cache", "PyTorch"])
-@given(wishes=st.lists(asked, min_size=1, max_size=8), num_slots=st.integers(1, 6))
+@given(wanted=st.lists(parameters, min_size=1, max_size=8), num_slots=st.integers(1, 6))
 @settings(max_examples=40)
 def test_texts_are_those_of_the_plain_generator(
-    runtimes: dict[str, Runtime],
-    bundle: Bundle,
-    name: str,
-    wishes: list[dict[str, Any]],
-    num_slots: int,
+    models: dict[str, "Models"], name: str, wanted: list[dict[str, Any]], num_slots: int
 ) -> None:
-    runtime = runtimes[name]
-    mixture = Mixture.of_bundle(bundle)
+    runtime = models[name].runtime
     engine = Engine(runtime, num_slots=num_slots, max_waiting=100)
-    requests: dict[int, EngineRequest] = {}
-    ended: list[Draft] = []
-    drafts = [drafts_of(wish, mixture) for wish in wishes]
-    last = max(wish["joins_after"] + (wish["leaves_after"] or 0) for wish in wishes)
+    requests = [models[name].request(asked) for asked in wanted]
+    handles: dict[int, RequestHandle] = {}
+    last = max(asked["joins_after"] + (asked["leaves_after"] or 0) for asked in wanted)
     for step in range(last + 1):
-        for number, wish in enumerate(wishes):
-            if step == wish["joins_after"]:
-                listener = {"on_token": lambda draft: None} if wish["is_streamed"] else {}
-                requests[number] = submit(engine, drafts[number], on_end=ended.append, **listener)
-            if wish["leaves_after"] is not None and step == sum(
-                wish[key] for key in ("joins_after", "leaves_after")
+        for number, asked in enumerate(wanted):
+            if step == asked["joins_after"]:
+                options = {"is_streamed": asked["is_streamed"]}
+                handles[number] = submit(engine, requests[number], **options)
+            if asked["leaves_after"] is not None and step == sum(
+                asked[key] for key in ("joins_after", "leaves_after")
             ):
-                engine.cancel(requests[number])
+                engine.cancel(handles[number])
         engine.step()
     finish(engine)
-    assert len(ended) == sum(wish["num_samples"] for wish in wishes)
-    for wish, written in zip(wishes, drafts, strict=True):
-        for draft, expected in zip(written, drafts_of(wish, mixture), strict=True):
-            write(runtime, expected)
-            if draft.finish_reason == "cancelled":
-                assert draft.ids == expected.ids[: len(draft.ids)]
+    for asked, request in zip(wanted, requests, strict=True):
+        expected_request = models[name].request(asked)
+        assert len(request.sequences) == asked["num_samples"]
+        for sequence, expected in zip(request.sequences, expected_request.sequences, strict=True):
+            generate(runtime, expected)
+            if sequence.status == "cancelled":
+                assert sequence.ids == expected.ids[: len(sequence.ids)]
                 continue
-            assert draft.ids == expected.ids
-            assert draft.finish_reason == expected.finish_reason
-            assert draft.scores == expected.scores
-            assert draft.prompt_scores == expected.prompt_scores
+            assert sequence.status == expected.status
+            assert sequence.token_ids == expected.token_ids
+            assert sequence.scores == expected.scores
+            assert sequence.prompt_scores == expected.prompt_scores
+            assert sequence.text() == expected.text()
 
 
-def plain(seed: int, prompt: list[int] | None = None, max_len: int = 30, **more: Any) -> Draft:
-    return Draft(
-        np.array(prompt or [], dtype=np.int64),
-        seed=seed,
-        settings=GenerationSettings(temperature=1.0),
-        max_len=max_len,
-        **more,
-    )
+def plain(
+    model: LanguageModel,
+    seed: int,
+    prompt: list[int] | None = None,
+    max_len: int = 30,
+    **options: Any,
+) -> GenerationRequest:
+    options = {"temperature": 1.0} | options
+    return request_of(model, prompt or [], seed=seed, max_len=max_len, **options)
 
 
-def alone(runtime: Runtime, draft: Draft) -> list[int]:
-    write(runtime, draft)
-    return draft.ids
+def alone(
+    model: LanguageModel, seed: int, prompt: list[int] | None = None, **options: Any
+) -> list[int]:
+    options = {"temperature": 1.0, "max_len": 30} | options
+    return generated(model, prompt or [], seed=seed, **options).ids
 
 
-def test_sixty_four_together_are_as_each_alone(runtime: Runtime) -> None:
-    engine = Engine(runtime, num_slots=64)
-    drafts = [plain(seed, [2 + seed % 9] * (seed % 5)) for seed in range(64)]
-    for draft in drafts:
-        submit(engine, [draft])
+def exactly(length: int) -> dict[str, int]:
+    return {"max_len": length, "min_len": length}
+
+
+def sequences_of(requests: list[GenerationRequest]) -> list[Sequence]:
+    return [sequence for request in requests for sequence in request.sequences]
+
+
+def test_sixty_four_together_are_as_each_alone(model: LanguageModel) -> None:
+    engine = Engine(model.runtime, num_slots=64)
+    requests = [plain(model, seed, [2 + seed % 9] * (seed % 5)) for seed in range(64)]
+    for request in requests:
+        submit(engine, request)
     finish(engine)
-    for seed, draft in enumerate(drafts):
-        assert draft.ids == alone(runtime, plain(seed, [2 + seed % 9] * (seed % 5)))
+    for seed, sequence in enumerate(sequences_of(requests)):
+        assert sequence.ids == alone(model, seed, [2 + seed % 9] * (seed % 5))
 
 
-def test_the_model_is_called_once_a_step_for_all(runtime: Runtime) -> None:
-    counted = CountingRuntime(runtime)
+def test_the_model_is_called_once_a_step_for_all(model: LanguageModel) -> None:
+    counted = CountingRuntime(model.runtime)
     engine = Engine(counted, num_slots=64)
-    drafts = [plain(seed, min_len=20, max_len=20) for seed in range(50)]
-    for draft in drafts:
-        submit(engine, [draft])
+    for seed in range(50):
+        submit(engine, plain(model, seed, **exactly(20)))
     finish(engine)
     assert counted.rows == [50] * 20
 
 
-def test_a_long_prompt_does_not_stall_the_others(runtime: Runtime) -> None:
-    engine = Engine(runtime, num_slots=4)
-    long = plain(1, [3] * 500)
-    short = plain(2, [4], max_len=10, min_len=10)
-    submit(engine, [long])
+def test_a_long_prompt_does_not_stall_the_others(model: LanguageModel) -> None:
+    engine = Engine(model.runtime, num_slots=4)
+    long, short = plain(model, 1, [3] * 500), plain(model, 2, [4], **exactly(10))
+    submit(engine, long)
     for _ in range(5):
         engine.step()
-    submit(engine, [short])
+    submit(engine, short)
     for _ in range(2 + 10):
         engine.step()
-    assert len(short.ids) == 10
-    assert long.is_reading
+    assert short.sequences[0].num_tokens == 10
+    assert long.sequences[0].is_reading
 
 
-def test_the_prompt_of_several_samples_is_read_once(runtime: Runtime) -> None:
-    counted = CountingRuntime(runtime)
+def test_the_prompt_of_several_samples_is_read_once(model: LanguageModel) -> None:
+    counted = CountingRuntime(model.runtime)
     engine = Engine(counted, num_slots=16)
     prompt = list(range(2, 30))
-    drafts = [plain(seed, prompt, max_len=5, min_len=5) for seed in range(8)]
-    submit(engine, drafts)
+    request = plain(model, 0, prompt, **exactly(5), num_samples=8)
+    submit(engine, request)
     finish(engine)
     assert sum(counted.rows) == len(prompt) + 8 * 5
-    for seed, draft in enumerate(drafts):
-        assert draft.ids == alone(runtime, plain(seed, prompt, max_len=5, min_len=5))
+    for seed, sequence in enumerate(request.sequences):
+        assert sequence.ids == alone(model, seed, prompt, **exactly(5))
 
 
-def test_a_repeated_prompt_has_its_first_token_after_one_step(runtime: Runtime) -> None:
-    engine = Engine(runtime)
+def test_siblings_read_the_prompt_themselves_without_a_prefix_cache(model: LanguageModel) -> None:
+    engine = Engine(model.runtime, num_slots=16, prefix_cache_bytes=0)
+    request = plain(model, 0, [5, 6, 7], **exactly(5), num_samples=3)
+    submit(engine, request)
+    finish(engine)
+    for seed, sequence in enumerate(request.sequences):
+        assert sequence.ids == alone(model, seed, [5, 6, 7], **exactly(5))
+
+
+def test_a_repeated_prompt_has_its_first_token_after_one_step(model: LanguageModel) -> None:
+    engine = Engine(model.runtime)
     prompt = list(range(2, 30))
-    submit(engine, [plain(0, prompt)])
+    submit(engine, plain(model, 0, prompt))
     finish(engine)
-    again = plain(1, prompt)
-    submit(engine, [again])
+    again = plain(model, 1, prompt)
+    submit(engine, again)
     engine.step()
-    assert len(again.ids) == 1
+    assert again.sequences[0].num_tokens == 1
     finish(engine)
-    assert again.ids == alone(runtime, plain(1, prompt))
+    assert again.sequences[0].ids == alone(model, 1, prompt)
 
 
-def test_the_first_token_is_timed_where_nobody_waits_for_each(runtime: Runtime) -> None:
-    engine = Engine(runtime)
-    draft = plain(0, [5, 6, 7], max_len=20, min_len=20)
-    request = submit(engine, [draft])
-    for _ in range(3):  # `<eos>`, which every text begins with, and two of the prompt
+def test_the_first_token_is_timed_even_if_nothing_is_streamed(model: LanguageModel) -> None:
+    engine = Engine(model.runtime)
+    request = plain(model, 0, [5, 6, 7], **exactly(20))
+    handle = submit(engine, request)
+    for _ in range(3):  # the `<eos>` at the beginning, and two of the prompt
         engine.step()
-    assert request.seconds_to_first_token is None
+    assert handle.seconds_to_first_token is None
     engine.step()
-    assert request.seconds_to_first_token > 0
-    assert not draft.is_over
-    seconds = request.seconds_to_first_token
+    seconds = handle.seconds_to_first_token
+    assert seconds is not None
+    assert seconds > 0
+    assert not request.sequences[0].is_finished
     finish(engine)
-    assert request.seconds_to_first_token == seconds
+    assert handle.seconds_to_first_token == seconds
 
 
-def test_what_goes_on_with_a_sample_reads_only_what_is_new(runtime: Runtime) -> None:
-    engine = Engine(runtime)
-    first = plain(0, [5, 6, 7], max_len=20, min_len=20)
-    submit(engine, [first])
+def test_the_continuation_of_a_sample_reads_only_what_is_new(model: LanguageModel) -> None:
+    engine = Engine(model.runtime)
+    first = plain(model, 0, [5, 6, 7], **exactly(20))
+    submit(engine, first)
     finish(engine)
-    prompt = [5, 6, 7, *first.ids, 9]
-    further = plain(1, prompt)
-    submit(engine, [further])
+    prompt = [5, 6, 7, *first.sequences[0].ids, 9]
+    further = plain(model, 1, prompt)
+    submit(engine, further)
     engine.step()  # reads the last token of the sample
     engine.step()  # reads the new one
-    assert len(further.ids) == 1
+    assert further.sequences[0].num_tokens == 1
     finish(engine)
-    assert further.ids == alone(runtime, plain(1, prompt))
+    assert further.sequences[0].ids == alone(model, 1, prompt)
 
 
-def test_a_cancelled_request_has_no_slot_after_the_next_step(runtime: Runtime) -> None:
-    engine = Engine(runtime, num_slots=2)
-    ended: list[Draft] = []
-    gone = [plain(seed, max_len=1000, min_len=1000) for seed in range(5)]
-    request = submit(engine, gone, on_end=ended.append)
+def test_a_cancelled_request_has_no_slot_after_the_next_step(model: LanguageModel) -> None:
+    engine = Engine(model.runtime, num_slots=2)
+    cancelled = plain(model, 0, **exactly(1000), num_samples=5)
+    handle = submit(engine, cancelled)
     for _ in range(3):
         engine.step()
-    waiting = plain(9, max_len=3, min_len=3)
-    submit(engine, [waiting])
-    engine.cancel(request)
+    waiting = plain(model, 9, **exactly(3))
+    submit(engine, waiting)
+    engine.cancel(handle)
     engine.step()
-    assert (engine.num_live, engine.num_waiting) == (1, 0)
+    assert (engine.num_running, engine.num_waiting) == (1, 0)
     for _ in range(2):
         engine.step()
-    assert waiting.ids == alone(runtime, plain(9, max_len=3, min_len=3))
-    assert {draft.finish_reason for draft in ended} == {"cancelled"}
-    assert set(ended) == set(gone)
+    assert waiting.sequences[0].ids == alone(model, 9, **exactly(3))
+    assert {sequence.status for sequence in cancelled.sequences} == {"cancelled"}
 
 
 @pytest.mark.parametrize("num_steps", [0, 3, 30], ids=["waiting", "in its prompt", "writing"])
-def test_nothing_is_written_for_a_cancelled_request(runtime: Runtime, num_steps: int) -> None:
-    """Nor for its other samples, which wait until its prompt is read."""
-    counted = CountingRuntime(runtime)
+def test_nothing_is_written_for_a_cancelled_request(model: LanguageModel, num_steps: int) -> None:
+    """Nor for its siblings, which wait until the prompt is read."""
+    counted = CountingRuntime(model.runtime)
     engine = Engine(counted, num_slots=4)
-    ended: list[Draft] = []
-    gone = [plain(seed, [5] * 20, max_len=1000, min_len=1000) for seed in range(9)]
-    request = submit(engine, gone, on_end=ended.append)
+    request = plain(model, 0, [5] * 20, **exactly(1000), num_samples=9)
+    handle = submit(engine, request)
     for _ in range(num_steps):
         engine.step()
-    engine.cancel(request)
+    engine.cancel(handle)
     counted.rows.clear()
     engine.step()
     assert engine.is_idle
     assert counted.rows == []
-    assert {draft.finish_reason for draft in ended} == {"cancelled"}
-    assert len(ended) == len(gone)
+    assert {sequence.status for sequence in request.sequences} == {"cancelled"}
 
 
-def test_a_request_cancelled_while_the_engine_looks_writes_nothing(runtime: Runtime) -> None:
+def test_a_request_cancelled_during_a_step_ends_with_the_next(model: LanguageModel) -> None:
+    runtime = CountingRuntime(model.runtime)
     engine = Engine(runtime, num_slots=1)
-    submit(engine, [plain(1, max_len=5, min_len=5)])
+    request = plain(model, 1, **exactly(1000))
+    handle = submit(engine, request)
+    runtime.on_step = lambda: engine.cancel(handle)
     engine.step()
-    late = plain(2, max_len=1000, min_len=1000)
-    request = submit(engine, [late])
-    remove = engine._queue.remove
-
-    def cancel_behind_it(is_over: Callable[[Any], bool]) -> list[Any]:
-        removed = remove(is_over)
-        engine.cancel(request)
-        return removed
-
-    engine._queue.remove = cancel_behind_it  # type: ignore[method-assign]
-    engine._looks_at_queue_at = 0
-    finish(engine)
-    assert late.finish_reason == "cancelled"
-    assert late.ids == []
-
-
-def test_a_full_queue_refuses_and_goes_on(runtime: Runtime) -> None:
-    engine = Engine(runtime, num_slots=1, max_waiting=2)
-    drafts = [plain(seed, max_len=5) for seed in range(3)]
-    submit(engine, [drafts[0]])
+    runtime.on_step = lambda: None
     engine.step()
-    submit(engine, [drafts[1]])
-    submit(engine, [drafts[2]])
-    with pytest.raises(OverloadedError, match="2 requests are waiting already"):
-        submit(engine, [plain(4)])
+    assert engine.is_idle
+    assert request.sequences[0].status == "cancelled"
+    assert request.sequences[0].ids == alone(model, 1)[:1]
+
+
+def test_a_full_queue_refuses_and_the_engine_goes_on(model: LanguageModel) -> None:
+    engine = Engine(model.runtime, num_slots=1, max_waiting=2)
+    requests = [plain(model, seed, max_len=5) for seed in range(3)]
+    submit(engine, requests[0])
+    engine.step()
+    submit(engine, requests[1])
+    submit(engine, requests[2])
+    with raises_code(OverloadedError, "engine.overloaded"):
+        submit(engine, plain(model, 4))
     finish(engine)
-    for seed, draft in enumerate(drafts):
-        assert draft.ids == alone(runtime, plain(seed, max_len=5))
+    for seed, sequence in enumerate(sequences_of(requests)):
+        assert sequence.ids == alone(model, seed, max_len=5)
 
 
-def test_a_draft_ends_at_its_deadline_live_or_waiting(
-    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+def test_a_sequence_ends_at_its_deadline_running_or_waiting(
+    model: LanguageModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 0.0
     monkeypatch.setattr(engine_module, "time", SimpleNamespace(monotonic=lambda: now))
-    engine = Engine(runtime, num_slots=1)
-    ended: list[Draft] = []
-    live = plain(1, max_len=10_000, min_len=10_000, deadline=3)
-    waiting = plain(2, deadline=1)
-    gone, other = plain(3), plain(4)
-    submit(engine, [live], on_end=ended.append)
-    submit(engine, [waiting], on_end=ended.append)
-    hung_up = submit(engine, [gone], on_end=ended.append)
-    submit(engine, [other], on_end=ended.append)
+    engine = Engine(model.runtime, num_slots=1)
+    running = plain(model, 1, **exactly(10_000), deadline=3)
+    waiting = plain(model, 2, deadline=1)
+    cancelled, other = plain(model, 3), plain(model, 4)
+    requests = [running, waiting, cancelled, other]
+    handles = [submit(engine, request) for request in requests]
+
+    def statuses() -> list[str]:
+        return [request.sequences[0].status for request in requests]
+
     engine.step()
-    engine.cancel(hung_up)
+    engine.cancel(handles[2])
     engine.step()
-    # None of them got a slot before it ended, and the live one is in its slot still.
-    assert (ended, gone.finish_reason) == ([gone], "cancelled")
+    assert statuses() == ["running", "waiting", "cancelled", "waiting"]
     assert engine.num_waiting == 2
     now = 2.0
     engine.step()
-    assert (ended, waiting.finish_reason) == ([gone, waiting], "timeout")
+    assert statuses() == ["running", "timeout", "cancelled", "waiting"]
     now = 4.0
     engine.step()
-    assert (ended, live.finish_reason) == ([gone, waiting, live], "timeout")
+    assert statuses() == ["timeout", "timeout", "cancelled", "running"]
     finish(engine)
-    assert 0 < len(live.ids) < 10
-    assert live.ids == alone(runtime, plain(1, max_len=10, min_len=10))[: len(live.ids)]
-    assert other.ids == alone(runtime, plain(4))
+    written = running.sequences[0].ids
+    assert 0 < len(written) < 10
+    assert written == alone(model, 1, **exactly(10))[: len(written)]
+    assert other.sequences[0].ids == alone(model, 4)
 
 
-def test_what_a_draft_has_read_at_its_deadline_is_not_taken_for_written(runtime: Runtime) -> None:
-    engine = Engine(runtime)
-    reading = plain(1, [3] * 100_000, deadline=time.monotonic() + 0.05)
-    submit(engine, [reading])
+def test_ids_of_the_prompt_do_not_count_as_written_at_the_deadline(model: LanguageModel) -> None:
+    engine = Engine(model.runtime)
+    request = plain(model, 1, [3] * 100_000, deadline=time.monotonic() + 0.05)
+    submit(engine, request)
     finish(engine)
-    assert reading.finish_reason == "timeout"
-    assert reading.ids == []
+    assert request.sequences[0].status == "timeout"
+    assert request.sequences[0].ids == []
 
 
-def test_requests_take_turns(runtime: Runtime) -> None:
-    """One with many samples and prompts does not hold up those behind it."""
-    engine = Engine(runtime, num_slots=2)
-    order: list[str] = []
-    groups = [[plain(s, [4, p], max_len=5, min_len=5) for s in range(20)] for p in range(2, 12)]
-    large = EngineRequest(groups=groups, on_end=lambda draft: order.append("large"))
-    small = EngineRequest(
-        groups=[[plain(7, max_len=5, min_len=5)]], on_end=lambda draft: order.append("small")
-    )
-    engine.submit(large)
+def test_clients_take_turns(model: LanguageModel) -> None:
+    """One with many samples and prompts does not hold up another."""
+    engine = Engine(model.runtime, num_slots=2)
+    large = [plain(model, 0, [4, last], **exactly(5), num_samples=20) for last in range(2, 5)]
+    small = plain(model, 7, **exactly(5))
+    submit(engine, *large)
     engine.step()
-    engine.submit(small)
+    submit(engine, small)
+    num_finished = 0
+    while not small.sequences[0].is_finished:
+        engine.step()
+        num_finished = sum(sequence.is_finished for sequence in sequences_of(large))
+    assert num_finished <= 3
     finish(engine)
-    assert order.index("small") <= 3
-    assert order.count("large") == 200
-    for group, prompt in zip(groups, range(2, 12), strict=True):
-        for seed, draft in enumerate(group):
-            assert draft.ids == alone(runtime, plain(seed, [4, prompt], max_len=5, min_len=5))
+    for request, last in zip(large, range(2, 5), strict=True):
+        for seed, sequence in enumerate(request.sequences):
+            assert sequence.ids == alone(model, seed, [4, last], **exactly(5))
 
 
 class CountingRuntime:
-    """A real runtime that notes how many rows it was called with."""
+    """A real runtime that counts the rows of each step.
+
+    Attributes:
+        on_step: called in each step.
+    """
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self.config = runtime.config
         self.rows: list[int] = []
+        self.on_step: Any = lambda: None
 
     def step(self, ids_B: Ids, state: State) -> tuple[Floats32, State]:
         self.rows.append(len(ids_B))
+        self.on_step()
         return self._runtime.step(ids_B, state)
 
     def batch(self, num_texts: int) -> StateBatch:
@@ -424,86 +458,78 @@ def failing(*_arguments: object) -> Any:
     raise RuntimeError("a fault of this request")
 
 
-@pytest.mark.parametrize(
-    "fault",
-    [
-        {"model_adjustment": failing, "scores_prompt": True},
-        {"model_adjustment": failing},
-        {"limits": [failing]},
-        {"is_stopped": failing},
-        "on_token",
-        "on_end",
-    ],
-    ids=lambda fault: fault if isinstance(fault, str) else "+".join(fault),
-)
-def test_a_fault_of_one_request_touches_no_other(runtime: Runtime, fault: Any) -> None:
-    engine = Engine(runtime, num_slots=8)
-    good = [plain(seed, [4, 5]) for seed in range(3)]
-    arguments, listeners = (fault, {}) if isinstance(fault, dict) else ({}, {fault: failing})
-    bad = [plain(seed, [4, 5], **arguments) for seed in (10, 11)]
-    ended: list[Draft] = []
-    submit(engine, [good[0]])
-    submit(engine, bad, **({"on_end": ended.append} | listeners))
-    submit(engine, good[1:])
+@pytest.mark.parametrize("fault", ["mixture", "mixture while reading", "processor", "detokenizer"])
+def test_a_fault_of_one_request_touches_no_other(model: LanguageModel, fault: str) -> None:
+    engine = Engine(model.runtime, num_slots=8)
+    good = [plain(model, seed, [4, 5]) for seed in range(3)]
+    bad = plain(model, 10, [4, 5], num_samples=2, score_prompt=fault.endswith("reading"))
+    for sequence in bad.sequences:
+        if fault.startswith("mixture"):
+            sequence.mixture = failing
+        elif fault == "processor":
+            sequence.processors = [failing]
+        else:
+            sequence.detokenizer.has_stop = True
+            sequence.detokenizer.extend = failing  # type: ignore[method-assign]
+    submit(engine, good[0])
+    submit(engine, bad)
+    submit(engine, *good[1:])
     finish(engine)
-    for seed, draft in enumerate(good):
-        assert draft.ids == alone(runtime, plain(seed, [4, 5]))
-    if fault != "on_end":
-        assert set(ended) == set(bad)
-        assert all(isinstance(draft.error, RuntimeError) for draft in bad)
+    for seed, sequence in enumerate(sequences_of(good)):
+        assert sequence.ids == alone(model, seed, [4, 5])
+    for sequence in bad.sequences:
+        assert sequence.status == "error"
+        assert isinstance(sequence.error, RuntimeError)
 
 
-@pytest.mark.parametrize("where", ["put", "step", "sample", "go_on"])
-def test_after_a_step_that_failed_the_engine_serves_on(
-    runtime: Runtime, where: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A lack of memory in any part of a step: those in it are told, and no text is wrong."""
+class FailingBatch(StateBatch):
+    """A batch one of whose methods fails when it is called for the fourth time."""
+
+    def __init__(self, runtime: Runtime, num_texts: int, where: str) -> None:
+        super().__init__(runtime, num_texts)
+        whole = getattr(self, where)
+        calls: list[int] = []
+
+        def failing_once(*arguments: Any) -> Any:
+            calls.append(1)
+            if len(calls) == 4:
+                raise MemoryError("no memory for this step")
+            return whole(*arguments)
+
+        setattr(self, where, failing_once)
+
+
+@pytest.mark.parametrize("where", ["put", "step", "state"])
+def test_the_engine_serves_on_after_a_step_that_failed(model: LanguageModel, where: str) -> None:
+    """A lack of memory in any part of a step ends the sequences in it, and no text is wrong."""
+    runtime: Any = SimpleNamespace(
+        config=model.runtime.config,
+        batch=lambda num_texts: FailingBatch(model.runtime, num_texts, where),
+    )
     engine = Engine(runtime, num_slots=2)
-    owner: Any = {
-        "put": engine._slots.batch,
-        "step": engine._slots.batch,
-        "sample": engine_module,
-        "go_on": engine._slots,
-    }[where]
-    whole = getattr(owner, where)
-    calls: list[int] = []
-
-    def failing_once(*arguments: Any, **named: Any) -> Any:
-        calls.append(1)
-        if len(calls) == 4:
-            raise MemoryError("no memory for this step")
-        return whole(*arguments, **named)
-
-    monkeypatch.setattr(owner, where, failing_once)
-    ended: list[Draft] = []
-    drafts = [plain(seed, max_len=20, min_len=20) for seed in range(6)]
-    for draft in drafts:
-        submit(engine, [draft], on_end=ended.append)
+    requests = [plain(model, seed, **exactly(20)) for seed in range(6)]
+    for request in requests:
+        submit(engine, request)
     with pytest.raises(MemoryError):
         finish(engine)
     finish(engine)
-    assert sorted(map(id, ended)) == sorted(map(id, drafts))
-    failed = [draft for draft in drafts if draft.error is not None]
-    assert 1 <= len(failed) <= 2
-    for seed, draft in enumerate(drafts):
-        if draft not in failed:
-            assert draft.ids == alone(runtime, plain(seed, max_len=20, min_len=20))
+    sequences = sequences_of(requests)
+    assert all(sequence.is_finished for sequence in sequences)
+    # A sequence that had just finished when its state could not be kept has its text.
+    assert sum(sequence.status == "error" for sequence in sequences) <= 2
+    if where != "state":
+        assert any(sequence.status == "error" for sequence in sequences)
+    for seed, sequence in enumerate(sequences):
+        if sequence.status != "error":
+            assert sequence.ids == alone(model, seed, **exactly(20))
 
 
-def test_unknown_is_never_generated_and_nothing_is_empty(runtime: Runtime) -> None:
-    engine = Engine(runtime, num_slots=64)
-    drafts = [
-        Draft(
-            np.array([], dtype=np.int64),
-            seed=seed,
-            settings=GenerationSettings(temperature=50.0),
-            max_len=50,
-        )
-        for seed in range(64)
-    ]
-    for draft in drafts:
-        submit(engine, [draft])
+def test_unk_is_never_generated_and_no_sample_is_empty(model: LanguageModel) -> None:
+    engine = Engine(model.runtime, num_slots=64)
+    requests = [plain(model, seed, max_len=50, temperature=50.0) for seed in range(64)]
+    for request in requests:
+        submit(engine, request)
     finish(engine)
-    used = {id_ for draft in drafts for id_ in draft.ids}
+    used = {id_ for sequence in sequences_of(requests) for id_ in sequence.ids}
     assert not used & {UNK_ID, EOS_ID}
-    assert all(draft.ids for draft in drafts)
+    assert all(sequence.ids for sequence in sequences_of(requests))

@@ -1,74 +1,80 @@
-import numpy as np
+from pathlib import Path
+
 import pytest
+from tests.errors import raises_code
+from tests.generation.sequences import request_of
 
+import lorelm
 from lorelm.errors import OverloadedError
-from lorelm.generation.draft import Draft
 from lorelm.generation.engine.queue import RequestQueue
-from lorelm.generation.engine.request import EngineRequest, Row
-from lorelm.generation.settings import GenerationSettings
+from lorelm.generation.handle import RequestHandle
 
 
-def request(name: int, num_prompts: int, num_samples: int = 1) -> EngineRequest:
-    """A request whose drafts have its name for a seed."""
-
-    def draft() -> Draft:
-        nothing = np.array([], dtype=np.int64)
-        return Draft(nothing, seed=name, settings=GenerationSettings(), max_len=1)
-
-    groups = [[draft() for _ in range(num_samples)] for _ in range(num_prompts)]
-    return EngineRequest(groups=groups, on_end=lambda draft: None)
+@pytest.fixture(scope="module")
+def model(tiny_bundle: Path) -> lorelm.LanguageModel:
+    return lorelm.load(tiny_bundle)
 
 
-def names(queue: RequestQueue) -> list[int]:
+def handle_of(
+    model: lorelm.LanguageModel, name: int, num_prompts: int, num_samples: int = 1
+) -> RequestHandle:
+    """A client's requests; the first prompt's samples have the seeds name, name + 1, and so on."""
+    requests = [
+        request_of(model, [4, 5, 6], seed=name + 10 * prompt, num_samples=num_samples)
+        for prompt in range(num_prompts)
+    ]
+    return RequestHandle(requests, cancel=lambda handle: None)
+
+
+def seeds(queue: RequestQueue) -> list[int]:
     found = []
-    while (row := queue.pop()) is not None:
-        found.append(row.draft.seed)
+    while (sequence := queue.pop()) is not None:
+        found.append(sequence.seed)
     return found
 
 
-def test_requests_take_turns() -> None:
+def test_clients_take_turns(model: lorelm.LanguageModel) -> None:
     queue = RequestQueue(9)
-    for name, num_prompts in ((1, 4), (2, 1), (3, 2)):
-        asked = request(name, num_prompts)
-        queue.add(asked, asked.rows())
+    for name, num_prompts in ((100, 4), (200, 1), (300, 2)):
+        queue.add(handle_of(model, name, num_prompts))
     assert len(queue) == 3
-    assert names(queue) == [1, 2, 3, 1, 3, 1, 1]
+    assert seeds(queue) == [100, 200, 300, 110, 310, 120, 130]
     assert len(queue) == 0
 
 
-def test_a_prompt_is_one_row_and_its_other_samples_follow() -> None:
-    asked = request(1, 2, 3)
-    rows = asked.rows()
-    assert [len(row.followers) for row in rows] == [2, 2]
+def test_siblings_wait_until_the_first_sequence_has_read_the_prompt(
+    model: lorelm.LanguageModel,
+) -> None:
     queue = RequestQueue(9)
-    queue.add(asked, rows)
-    other = request(2, 1)
-    queue.add(other, other.rows())
-    first = queue.pop()
-    assert isinstance(first, Row)
-    queue.add_more(asked, first.followers)
-    assert names(queue) == [2, 1, 1, 1]
-    queue.add_more(asked, first.followers)
-    assert names(queue) == [1, 1]
-
-
-def test_a_full_queue_takes_no_new_request_but_more_of_one_that_it_has() -> None:
-    queue = RequestQueue(2)
-    asked = [request(name, 1, 2) for name in range(3)]
-    for each in asked[:2]:
-        queue.add(each, each.rows())
-    with pytest.raises(OverloadedError):
-        queue.add(asked[2], asked[2].rows())
-    queue.add_more(asked[2], asked[2].rows())
-    assert len(queue) == 3
-
-
-def test_what_need_not_wait_is_taken_out() -> None:
-    queue = RequestQueue(9)
-    for name, num_prompts in ((1, 2), (2, 1), (3, 2)):
-        asked = request(name, num_prompts)
-        queue.add(asked, asked.rows())
-    removed = queue.remove(lambda row: row.draft.seed != 3)
-    assert [row.draft.seed for row in removed] == [1, 1, 2]
+    handle = handle_of(model, 100, 2, 3)
+    queue.add(handle)
+    queue.add(handle_of(model, 200, 1))
+    assert seeds(queue) == [100, 200, 110]
     assert len(queue) == 1
-    assert names(queue) == [3, 3]
+    first = handle.requests[0].sequences[0]
+    first.num_read = len(first.token_ids) - 1
+    assert seeds(queue) == [101, 102]
+    handle.requests[1].sequences[0].fail(MemoryError())  # then the next one reads the prompt
+    assert seeds(queue) == [111, 112]
+    assert len(queue) == 0
+
+
+def test_a_full_queue_refuses_a_client(model: lorelm.LanguageModel) -> None:
+    queue = RequestQueue(2)
+    for name in (100, 200):
+        queue.add(handle_of(model, name, 1, 2))
+    with raises_code(OverloadedError, "engine.overloaded"):
+        queue.add(handle_of(model, 300, 1))
+    assert len(queue) == 2
+
+
+def test_finished_sequences_are_removed(model: lorelm.LanguageModel) -> None:
+    queue = RequestQueue(9)
+    for name, num_prompts in ((100, 2), (200, 1), (300, 2)):
+        queue.add(handle_of(model, name, num_prompts))
+    for sequence in queue.all():
+        if sequence.seed not in (300, 110):
+            sequence.finish("timeout")
+    queue.remove_finished()
+    assert len(queue) == 2
+    assert seeds(queue) == [110, 300]

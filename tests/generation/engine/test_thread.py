@@ -1,30 +1,27 @@
 import threading
 import time
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
+from tests.errors import raises_code
+from tests.generation.sequences import generated, request_of
 
-from lorelm.bundle import Bundle
-from lorelm.errors import ShuttingDownError
-from lorelm.generation.draft import Draft
+import lorelm
+from lorelm.errors import FailedRequestError, ShuttingDownError
 from lorelm.generation.engine.engine import Engine
-from lorelm.generation.engine.request import EngineRequest
 from lorelm.generation.engine.thread import EngineThread
-from lorelm.generation.generator import write
-from lorelm.generation.settings import GenerationSettings
+from lorelm.generation.handle import RequestHandle
 from lorelm.runtime.base import Runtime, State, StateBatch
 from lorelm.typing import Floats32, Ids
 
 
 @pytest.fixture(scope="module")
-def runtime(tiny_bundle: Path) -> Runtime:
-    return Bundle.load(tiny_bundle).runtime()
+def model(tiny_bundle: Path) -> lorelm.LanguageModel:
+    return lorelm.load(tiny_bundle)
 
 
 class SlowRuntime:
-    """A real runtime that takes its time."""
+    """A real runtime whose steps take a while."""
 
     def __init__(self, runtime: Runtime, seconds: float) -> None:
         self._runtime = runtime
@@ -39,72 +36,85 @@ class SlowRuntime:
         return StateBatch(self, num_texts)
 
 
-def draft(seed: int, length: int) -> Draft:
-    settings = GenerationSettings(temperature=1.0)
-    nothing = np.array([], dtype=np.int64)
-    return Draft(nothing, seed=seed, settings=settings, max_len=length, min_len=length)
+def submit(
+    thread: EngineThread, model: lorelm.LanguageModel, seed: int, length: int, num_samples: int = 1
+) -> RequestHandle:
+    """Submit a request of samples of one length."""
+    request = request_of(
+        model,
+        seed=seed,
+        temperature=1.0,
+        max_len=length,
+        min_len=length,
+        num_samples=num_samples,
+    )
+    handle = RequestHandle([request], cancel=thread.cancel)
+    thread.submit(handle)
+    return handle
 
 
-class Asked:
-    """A request, and the event of its end."""
-
-    def __init__(self, thread: EngineThread, drafts: list[Draft], **listeners: Any) -> None:
-        self.drafts = drafts
-        self.is_over = threading.Semaphore(0)
-        self.request = EngineRequest(
-            groups=[drafts], on_end=lambda draft: self.is_over.release(), **listeners
-        )
-        thread.submit(self.request)
-
-    def wait(self) -> None:
-        for _ in self.drafts:
-            assert self.is_over.acquire(timeout=20)
-
-
-def test_many_threads_get_what_they_would_get_alone(runtime: Runtime) -> None:
-    thread = EngineThread(Engine(runtime, num_slots=8, max_waiting=100))
+def test_many_threads_get_what_they_would_get_alone(model: lorelm.LanguageModel) -> None:
+    thread = EngineThread(Engine(model.runtime, num_slots=8, max_waiting=100))
     wrong: list[int] = []
 
-    def ask(seed: int) -> None:
+    def generate_some(seed: int) -> None:
         for number in range(5):
-            mine, expected = (draft(100 * seed + number, 20) for _ in range(2))
-            Asked(thread, [mine]).wait()
-            write(runtime, expected)
-            if mine.ids != expected.ids:
+            handle = submit(thread, model, 100 * seed + number, 20)
+            handle.wait()
+            expected = generated(
+                model, seed=100 * seed + number, temperature=1.0, max_len=20, min_len=20
+            )
+            if handle.sequences[0].ids != expected.ids:
                 wrong.append(seed)
 
-    people = [threading.Thread(target=ask, args=(seed,)) for seed in range(20)]
-    for person in people:
-        person.start()
-    for person in people:
-        person.join(timeout=60)
+    clients = [threading.Thread(target=generate_some, args=(seed,)) for seed in range(20)]
+    for client in clients:
+        client.start()
+    for client in clients:
+        client.join(timeout=60)
     assert wrong == []
     thread.stop(grace_seconds=5)
 
 
-def test_what_is_live_finishes_and_what_is_new_is_refused(runtime: Runtime) -> None:
-    thread = EngineThread(Engine(SlowRuntime(runtime, 0.002), num_slots=1))
-    first, second = (Asked(thread, [draft(seed, 50)]) for seed in range(2))
+def test_a_stop_finishes_what_runs_or_waits_and_refuses_what_is_new(
+    model: lorelm.LanguageModel,
+) -> None:
+    thread = EngineThread(Engine(SlowRuntime(model.runtime, 0.002), num_slots=1))
+    handles = [submit(thread, model, seed, 50) for seed in range(2)]
     stopper = threading.Thread(target=thread.stop, kwargs={"grace_seconds": 60})
     stopper.start()
     while thread.is_accepting:
         time.sleep(0.001)
-    with pytest.raises(ShuttingDownError, match="shutting down"):
-        Asked(thread, [draft(3, 5)])
+    with raises_code(ShuttingDownError, "engine.shutting_down"):
+        submit(thread, model, 3, 5)
     stopper.join(timeout=60)
-    for asked in (first, second):
-        asked.wait()
-        assert len(asked.drafts[0].ids) == 50
+    for handle in handles:
+        handle.wait()
+        assert handle.sequences[0].num_tokens == 50
 
 
-def test_after_the_grace_what_is_not_finished_is_told_so(runtime: Runtime) -> None:
-    thread = EngineThread(Engine(SlowRuntime(runtime, 0.002), num_slots=2))
-    asked = [Asked(thread, [draft(1, 10_000), draft(2, 10_000), draft(3, 10_000)])]
-    asked.append(Asked(thread, [draft(4, 10_000)]))
+def test_unfinished_requests_fail_after_the_grace_period(model: lorelm.LanguageModel) -> None:
+    thread = EngineThread(Engine(SlowRuntime(model.runtime, 0.002), num_slots=2))
+    handles = [submit(thread, model, 1, 10_000, num_samples=3), submit(thread, model, 4, 10_000)]
     thread.stop(grace_seconds=0.1)
-    for each in asked:
-        each.wait()
-        assert all(isinstance(draft.error, ShuttingDownError) for draft in each.drafts)
+    for handle in handles:
+        with raises_code(ShuttingDownError, "engine.shutting_down"):
+            handle.wait()
+        assert all(isinstance(each.error, ShuttingDownError) for each in handle.sequences)
+
+
+def test_an_abort_ends_the_grace_period(model: lorelm.LanguageModel) -> None:
+    thread = EngineThread(Engine(SlowRuntime(model.runtime, 0.002)))
+    handle = submit(thread, model, 1, 10_000)
+    stopper = threading.Thread(target=thread.stop, kwargs={"grace_seconds": 3600})
+    stopper.start()
+    while thread.is_accepting:
+        time.sleep(0.001)
+    thread.abort()
+    stopper.join(timeout=20)
+    assert not stopper.is_alive()
+    with raises_code(ShuttingDownError, "engine.shutting_down"):
+        handle.wait()
 
 
 class FailingOnce(SlowRuntime):
@@ -118,23 +128,24 @@ class FailingOnce(SlowRuntime):
 
 
 def test_the_thread_survives_a_step_that_failed(
-    runtime: Runtime, caplog: pytest.LogCaptureFixture
+    model: lorelm.LanguageModel, caplog: pytest.LogCaptureFixture
 ) -> None:
-    thread = EngineThread(Engine(FailingOnce(runtime, 1)))
-    unlucky = Asked(thread, [draft(1, 5)])
-    unlucky.wait()
-    assert isinstance(unlucky.drafts[0].error, MemoryError)
-    lucky = Asked(thread, [draft(1, 5)])
-    lucky.wait()
-    assert len(lucky.drafts[0].ids) == 5
+    thread = EngineThread(Engine(FailingOnce(model.runtime, 1)))
+    failed = submit(thread, model, 1, 5)
+    with raises_code(FailedRequestError, "request.failed"):
+        failed.wait()
+    assert isinstance(failed.sequences[0].error, MemoryError)
+    served = submit(thread, model, 1, 5)
+    served.wait()
+    assert served.sequences[0].num_tokens == 5
     assert "a step of the model failed" in caplog.text
     thread.stop(grace_seconds=1)
 
 
-def test_a_cancelled_request_ends(runtime: Runtime) -> None:
-    thread = EngineThread(Engine(SlowRuntime(runtime, 0.002)))
-    asked = Asked(thread, [draft(1, 10_000)])
-    thread.cancel(asked.request)
-    asked.wait()
-    assert asked.drafts[0].finish_reason == "cancelled"
+def test_a_cancelled_request_ends(model: lorelm.LanguageModel) -> None:
+    thread = EngineThread(Engine(SlowRuntime(model.runtime, 0.002)))
+    handle = submit(thread, model, 1, 10_000)
+    thread.cancel(handle)
+    handle.wait()
+    assert handle.sequences[0].status == "cancelled"
     thread.stop(grace_seconds=1)

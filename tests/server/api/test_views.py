@@ -346,7 +346,7 @@ def test_a_full_server_asks_to_try_again_later(narrow: FlaskClient) -> None:
     streams = []
     for num_waiting in (0, 1):
         streams.append(narrow.post("/api/generate", json=ENDLESS | {"stream": True}))
-        wait_until(lambda count=num_waiting: (engine.num_live, engine.num_waiting) == (1, count))
+        wait_until(lambda count=num_waiting: (engine.num_running, engine.num_waiting) == (1, count))
     refused = narrow.post("/api/generate", json={"prompt": "The"})
     assert refused.status_code == 429
     assert int(refused.headers["Retry-After"]) > 0
@@ -367,7 +367,7 @@ def test_a_request_ends_at_its_timeout(narrow: FlaskClient) -> None:
 
 def test_a_request_without_a_slot_in_time_is_an_error(narrow: FlaskClient) -> None:
     stream = narrow.post("/api/generate", json=ENDLESS | {"stream": True})
-    wait_until(lambda: engine_of(narrow).num_live == 1)
+    wait_until(lambda: engine_of(narrow).num_running == 1)
     refused = narrow.post("/api/generate", json={"prompt": "The", "timeout_seconds": 0.05})
     assert refused.status_code == 408
     assert "the time was over before anything was written" in refused.get_json()["error"]["message"]
@@ -397,7 +397,7 @@ def test_a_stopping_server_accepts_no_requests(narrow: FlaskClient) -> None:
 
 def test_a_stream_that_shutdown_cuts_off_ends_with_an_error(narrow: FlaskClient) -> None:
     response = narrow.post("/api/generate", json=ENDLESS | {"stream": True})
-    wait_until(lambda: engine_of(narrow).num_live == 1)
+    wait_until(lambda: engine_of(narrow).num_running == 1)
     server_state(narrow.application).close()
     name, data = events(response)[-1]
     assert name == "error"

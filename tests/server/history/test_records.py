@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lorelm.bundle import Bundle
-from lorelm.generation.generator import write
+from lorelm.generation.generator import generate
+from lorelm.generation.sequence import GenerationRequest
 from lorelm.generation.settings import GenerationSettings
-from lorelm.generation.task import Task
 from lorelm.history.record import Record
 from lorelm.server.history.browser_ids import Client
-from lorelm.server.history.records import is_served_by, records_of, task_again
+from lorelm.server.history.records import is_served_by, records_of, request_again
 from lorelm.server.operations.metrics import Metrics
 from lorelm.server.served_model import ServedModel
 from lorelm.server.settings import ServerSettings
@@ -30,20 +30,22 @@ def served(tiny_bundle: Path) -> Iterator[ServedModel]:
     model.engine.stop(grace_seconds=0)
 
 
-def done(task: Task, served: ServedModel, num_tokens: int | None = None) -> Task:
-    """Generate the samples of a task, to the end or to a number of tokens."""
-    for draft in task.drafts:
-        write(served.model.runtime, draft)
+def done(
+    request: GenerationRequest, served: ServedModel, num_tokens: int | None = None
+) -> GenerationRequest:
+    """Generate the samples of a request to their end, or as many tokens as given."""
+    for sequence in request.sequences:
+        generate(served.model.runtime, sequence)
         if num_tokens is not None:
-            del draft.ids[num_tokens:]
-            draft.finish_reason = None
-    return task
+            del sequence.token_ids[sequence.num_prompt_ids + num_tokens :]
+            sequence.status = "running"
+    return request
 
 
-def recorded(task: Task, served: ServedModel) -> list[Record]:
-    """Return the records of a task as they come out of a database."""
+def recorded(request: GenerationRequest, served: ServedModel) -> list[Record]:
+    """Return the records of a request, as they come out of a database."""
     records = records_of(
-        task,
+        request,
         served,
         Client(source="api"),
         created_at=datetime.now(UTC),
@@ -56,8 +58,8 @@ def recorded(task: Task, served: ServedModel) -> list[Record]:
 
 
 def text_again(record: Record, served: ServedModel) -> str:
-    [sample] = served.model.wording.reply(
-        done(task_again(record, served, num_alternatives=2), served)
+    [sample] = served.model.reply(
+        done(request_again(record, served, num_alternatives=2), served)
     ).samples
     return sample.text
 
@@ -88,33 +90,37 @@ def test_a_record_is_enough_to_generate_the_text_again(
     prompt = served.model.read_prompt(" ".join(words))
     if gives_ids:
         prompt = served.model.prompt_of_ids([1, *prompt.ids.tolist()])
-    task = done(served.model.task(prompt, GenerationSettings(**wanted)), served)
-    samples = served.model.wording.reply(task).samples
-    records = recorded(task, served)
+    request = done(served.model.request(prompt, GenerationSettings(**wanted)), served)
+    samples = served.model.reply(request).samples
+    records = recorded(request, served)
     assert [record.text for record in records] == [sample.text for sample in samples]
     for record, sample in zip(records, samples, strict=True):
         assert (record.seed, record.finish_reason) == (sample.seed, sample.finish_reason)
         assert text_again(record, served) == sample.text
 
 
-@given(num_tokens=st.integers(1, 6), seed=st.integers(0, 1000))
+@given(
+    num_tokens=st.integers(1, 6),
+    seed=st.integers(0, 1000),
+    stop=st.sampled_from([[], ["never comes up"]]),
+)
 @settings(max_examples=20)
 def test_a_truncated_text_is_generated_again_up_to_its_end(
-    served: ServedModel, num_tokens: int, seed: int
+    served: ServedModel, num_tokens: int, seed: int, stop: list[str]
 ) -> None:
-    wanted = GenerationSettings(seed=seed, temperature=2, min_len=10, max_len=20)
-    task = served.model.task(served.model.read_prompt("The fox"), wanted)
-    [record] = recorded(done(task, served, num_tokens), served)
+    wanted = GenerationSettings(seed=seed, temperature=2, min_len=10, max_len=20, stop=stop)
+    request = served.model.request(served.model.read_prompt("The fox"), wanted)
+    [record] = recorded(done(request, served, num_tokens), served)
     assert record.finish_reason == "cancelled"
     assert record.num_tokens == num_tokens
     assert text_again(record, served) == record.text
 
 
 def test_samples_without_text_are_not_recorded(served: ServedModel) -> None:
-    scoring = served.model.scoring_task(served.model.read_prompt("The fox"), num_alternatives=0)
+    scoring = served.model.scoring_request(served.model.read_prompt("The fox"), num_alternatives=0)
     assert recorded(done(scoring, served), served) == []
-    task = served.model.task(served.model.read_prompt("The"), GenerationSettings())
-    assert recorded(task, served) == []
+    request = served.model.request(served.model.read_prompt("The"), GenerationSettings())
+    assert recorded(request, served) == []
 
 
 @pytest.mark.parametrize(
@@ -123,7 +129,7 @@ def test_samples_without_text_are_not_recorded(served: ServedModel) -> None:
 def test_only_the_same_model_and_options_match_a_record(
     served: ServedModel, change: dict[str, Any]
 ) -> None:
-    task = served.model.task(served.model.read_prompt("The"), GenerationSettings())
-    [record] = recorded(done(task, served), served)
+    request = served.model.request(served.model.read_prompt("The"), GenerationSettings())
+    [record] = recorded(done(request, served), served)
     assert is_served_by(record, served)
     assert not is_served_by(dataclasses.replace(record, **change), served)

@@ -1,44 +1,51 @@
-"""Many samples written together: :class:`Engine`.
+"""Many sequences written together: :class:`Engine`.
 
-Every step advances all live samples by one id with one call of the runtime. Samples join and leave
-between steps, and prompts are read in the same batch as samples are written, so nobody waits for
-somebody else's long text. What a sample becomes does not depend on the others: the runtime computes
-each row by itself, and so does sampling. :mod:`lorelm.generation.generator` is the reference.
+Every step advances all running sequences by one id with one call of the runtime. Sequences join and
+leave between steps, and prompts are read in the same batch as samples are written, so no client
+waits for the long text of another one. What a sequence becomes does not depend on the others: the
+runtime computes each row by itself, and so does sampling. :mod:`lorelm.generation.generator` is the
+reference.
 """
 
-import contextlib
 import time
+from collections import abc, deque
 from collections.abc import Callable
 from typing import Final
 
-from lorelm.generation.draft import Draft, FinishReason
+import numpy as np
+
+from lorelm.generation.engine.prefix_cache import PrefixCache
 from lorelm.generation.engine.queue import RequestQueue
-from lorelm.generation.engine.request import EngineRequest, Row
-from lorelm.generation.engine.slots import Slots
-from lorelm.generation.engine.state_cache import StateCache
-from lorelm.generation.token_scores import TokenScore, score_tokens
+from lorelm.generation.handle import RequestHandle
+from lorelm.generation.logits import (
+    LogitsProcessor,
+    TokenScore,
+    ban_special_tokens,
+    score_tokens,
+)
+from lorelm.generation.sequence import FinishReason, Sequence
 from lorelm.runtime.base import Runtime, State
 from lorelm.sampling import sample
 from lorelm.typing import Floats32, Ids
 
 NUM_SLOTS: Final = 64
 MAX_WAITING: Final = 256
-STATE_CACHE_BYTES: Final = 16_000_000
+PREFIX_CACHE_BYTES: Final = 16_000_000
 
-_SECONDS_BETWEEN_LOOKS: Final = 0.05
-"""At the deadlines of what waits; each look takes 20 µs for 256 requests."""
+_SECONDS_BETWEEN_EXPIRIES: Final = 0.05
+"""A scan for deadlines takes 20 µs for 256 requests."""
 
 
 class Engine:
-    """Schedules drafts over the rows of a batch.
+    """Schedule sequences over the slots of a batch.
 
-    One thread steps; :meth:`submit` and :meth:`cancel` may be called from any.
+    One thread calls :meth:`step`; :meth:`submit` and :meth:`cancel` may be called from any.
 
     Args:
-        num_slots: how many drafts are advanced together.
-        max_waiting: how many requests may wait for a slot; they take turns.
-        state_cache_bytes: for the states after texts that may be read again.
-        on_step: told the seconds that a step took, and its number of rows.
+        num_slots: how many sequences run together.
+        max_waiting: how many clients may wait for a slot; they take turns.
+        prefix_cache_bytes: for the LSTM states after prefixes that may be read again.
+        on_step: called with the seconds that a step took, and its number of sequences.
     """
 
     def __init__(
@@ -47,238 +54,219 @@ class Engine:
         *,
         num_slots: int = NUM_SLOTS,
         max_waiting: int = MAX_WAITING,
-        state_cache_bytes: int = STATE_CACHE_BYTES,
+        prefix_cache_bytes: int = PREFIX_CACHE_BYTES,
         on_step: Callable[[float, int], None] | None = None,
     ) -> None:
+        self.num_slots = num_slots
         self._initial_state = State.zeros(runtime.config, 1)
-        self._slots = Slots(num_slots, runtime)
-        self._state_cache = StateCache(state_cache_bytes)
-        self._on_step = on_step
+        self._batch = runtime.batch(num_slots)
+        self._running: list[Sequence] = []  # by slot; the finished ones until the next step
         self._queue = RequestQueue(max_waiting)
-        self._over: set[int] = set()
-        self._is_anybody_cancelled = False
-        self._looks_at_queue_at = 0.0
+        self._cancelled: deque[RequestHandle] = deque()  # by clients, until the next step
+        self._prefix_cache = PrefixCache(prefix_cache_bytes)
+        self._on_step = on_step
+        self._next_expiry = 0.0
 
     @property
-    def num_slots(self) -> int:
-        return self._slots.num_slots
-
-    @property
-    def num_live(self) -> int:
+    def num_running(self) -> int:
         """How many slots are in use."""
-        return len(self._slots.rows)
+        return len(self._running)
 
     @property
     def num_waiting(self) -> int:
-        """How many requests wait for a slot."""
+        """How many clients wait for a slot."""
         return len(self._queue)
 
     @property
     def is_idle(self) -> bool:
-        return not self._slots.rows and not len(self._queue)
+        return not self._running and not len(self._queue)
 
-    def submit(self, request: EngineRequest) -> None:
-        """Puts a request in the queue.
+    def submit(self, handle: RequestHandle) -> None:
+        """Queue the requests of a client.
 
         Raises:
             OverloadedError: the queue is full.
         """
-        self._queue.add(request, request.rows())
+        for request in handle.requests:
+            request.handle = handle
+        self._queue.add(handle)
 
-    def cancel(self, request: EngineRequest) -> None:
-        """Ends the drafts of a request with the next step."""
-        request.is_cancelled = True
-        self._is_anybody_cancelled = True
+    def cancel(self, handle: RequestHandle) -> None:
+        """End the sequences of a client with the next step."""
+        self._cancelled.append(handle)
 
     def step(self) -> None:
-        """Advances every live draft by one id."""
+        """Advance every running sequence by one id."""
         started = time.monotonic()
         try:
             self._schedule(started)
-            if self._slots.rows:
+            if self._running:
                 logits_BV = self._run()
                 self._postprocess(logits_BV)
-        except Exception as error:  # nobody knows how far each row is: all of them end
-            self._fail_live(error)
+        except Exception as error:  # How far each sequence got is unknown, so all of them end.
+            self._fail_running(error)
             raise
-        if self._on_step is not None and self._slots.rows:
-            self._on_step(time.monotonic() - started, self.num_live)
+        if self._on_step is not None and self._running:
+            self._on_step(time.monotonic() - started, self.num_running)
 
-    def end_all(self, error: Exception) -> None:
-        """Ends every draft, live or waiting, with an error."""
-        self._fail_live(error)
-        while (row := self._queue.pop()) is not None:
-            self._end(row, error=error)
+    def abort(self, error: Exception) -> None:
+        """End every sequence, running or waiting, with an error."""
+        self._fail_running(error)
+        for sequence in self._queue.all():
+            self._fail(sequence, error)
+        self._queue.remove_finished()
 
     def _schedule(self, now: float) -> None:
-        """Lets go what is over and lets in what waits."""
-        self._look_for_the_end(now)
-        slots = self._slots
-        for place in sorted(self._over, reverse=True):  # so that those before stay in their place
-            row = self._next_row()
-            self._over.remove(place)
-            if row is None:
-                slots.leave(place)
+        """End what is cancelled or late, and fill free slots with what waits."""
+        self._finish_cancelled()
+        if now >= self._next_expiry:
+            self._next_expiry = now + _SECONDS_BETWEEN_EXPIRIES
+            self._expire_sequences(now)
+        running = self._running
+        finished = [slot for slot, each in enumerate(running) if each.status != "running"]
+        for slot in reversed(finished):  # from the end, so that those before keep their slots
+            sequence = self._queue.pop()
+            if sequence is None:
+                self._free(slot)
             else:
-                self._place(place, row)
-        while slots.num_free and (row := self._next_row()) is not None:
-            self._place(self.num_live, row)
+                self._start(slot, sequence)
+        while len(running) < self.num_slots and (sequence := self._queue.pop()) is not None:
+            self._start(len(running), sequence)
 
     def _run(self) -> Floats32:
-        """The logits of what comes next in each row."""
-        return self._slots.batch.step(self._slots.next_ids)
+        """Return the logits of what comes next in each slot."""
+        next_ids_B = np.array([each.token_ids[each.num_read] for each in self._running])
+        return self._batch.step(next_ids_B)
 
     def _postprocess(self, logits_BV: Floats32) -> None:
-        """Samples the next id of each row that has read its prompt, and tells who asked."""
-        slots = self._slots
-        at_end_of_reading = slots.at_end_of_reading
-        for place in at_end_of_reading:
-            self._read(place, logits_BV[place])
-        for place in slots.with_rules:
-            self._adjust(place, logits_BV[place])
-        to_score = slots.to_score
-        model_logits_RV = logits_BV[to_score]
-        slots.apply_bans(logits_BV)
-        settings = [row.draft.settings for row in slots.rows]
-        ids_B = sample(logits_BV, settings, uniforms_B=slots.uniforms)
-        scores = self._scores(to_score, model_logits_RV, ids_B)
-        at_end_of_writing = slots.go_on(ids_B)
-        for place in at_end_of_writing:
-            self._take(place, scores.get(place))
-        for place in (*at_end_of_reading, *at_end_of_writing):
-            if place not in self._over:
-                slots.prepare(place)
+        """Append a sampled id to each sequence that has read its prompt; the others read on."""
+        running = self._running
+        is_reading = [each.is_reading for each in running]
+        writing = [slot for slot, reads in enumerate(is_reading) if not reads]
+        # A row that reads is sampled too, to no end: leaving it out would copy the logits.
+        uniforms_B = np.zeros(len(running))
+        uniforms_B[writing] = [running[slot].next_uniform() for slot in writing]
+        for slot, reads in enumerate(is_reading):
+            if reads:
+                self._read(slot, logits_BV[slot])
+        for slot in writing:
+            mixture = running[slot].mixture
+            if mixture is not None:
+                self._process(slot, logits_BV[slot], [mixture])
+        scored = [s for s in writing if running[s].settings.num_alternatives is not None]
+        model_logits_RV = logits_BV[scored]
+        for slot in writing:
+            if running[slot].processors:
+                self._process(slot, logits_BV[slot], running[slot].processors)
+        ban_special_tokens(logits_BV, [slot for slot in writing if running[slot].is_early])
+        settings = [each.settings for each in running]
+        ids_B = sample(logits_BV, settings, uniforms_B=uniforms_B)
+        scores = self._score(scored, model_logits_RV, ids_B)
+        ids = ids_B.tolist()
+        for slot in writing:
+            self._append(slot, ids[slot], scores.get(slot))
 
-    def _look_for_the_end(self, now: float) -> None:
-        """Ends the rows, live or waiting, whose time is over or for which nobody waits."""
-        for place in self._slots.past_deadline(now):
-            if place not in self._over:
-                self._slots.hand_over(place)
-                self._end_place(place, reason="timeout")
-        is_anybody_cancelled = self._is_anybody_cancelled
-        if is_anybody_cancelled:
-            self._is_anybody_cancelled = False  # before the look: who comes in it has the next one
-        if is_anybody_cancelled or now >= self._looks_at_queue_at:
-            self._looks_at_queue_at = now + _SECONDS_BETWEEN_LOOKS
-            for row in self._queue.remove(lambda row: _reason_to_end(row, now) is not None):
-                self._end(row, reason=_reason_to_end(row, now))
-        if is_anybody_cancelled:
-            for place, row in enumerate(self._slots.rows):
-                if row.request.is_cancelled:
-                    self._end_place(place, reason="cancelled")
+    def _finish_cancelled(self) -> None:
+        while self._cancelled:
+            for sequence in self._cancelled.popleft().sequences:
+                self._finish(sequence, "cancelled")
+            self._queue.remove_finished()
 
-    def _next_row(self) -> Row | None:
-        """The next row that waits, and for which somebody waits."""
-        while (row := self._queue.pop()) is not None:
-            if not row.request.is_cancelled:
-                return row
-            self._end(row, reason="cancelled")
-        return None
+    def _expire_sequences(self, now: float) -> None:
+        """End the sequences whose deadline has passed."""
+        candidates = [*self._running, *self._queue.all()]
+        late = [sequence for sequence in candidates if sequence.request.deadline <= now]
+        if late:
+            for sequence in late:
+                self._finish(sequence, "timeout")
+            self._queue.remove_finished()
 
-    def _place(self, place: int, row: Row) -> None:
-        """A row that waited takes a place, which is free or the next one."""
-        slots = self._slots
-        slots.take(place, row)  # before anything that may fail, so that it is told of it
-        slots.batch.put(place, self._known_state(row.draft))
-        slots.prepare(place)
-        self._release_followers(row)
+    def _start(self, slot: int, sequence: Sequence) -> None:
+        """Give a sequence that waited a slot, either of a finished one or the next free one."""
+        # The slot first, so that a failure below ends this sequence too.
+        self._running[slot : slot + 1] = [sequence]
+        sequence.status = "running"
+        known = None
+        if not sequence.request.score_prompt:
+            known = self._prefix_cache.longest_prefix(sequence.token_ids[:-1])
+        sequence.num_read, state = known or (0, self._initial_state)
+        self._batch.put(slot, state)
 
-    def _known_state(self, draft: Draft) -> State:
-        """The state after the longest known beginning of a prompt, which is skipped."""
-        known = None if draft.scores_prompt else self._state_cache.longest(draft.known_ids[:-1])
-        if known is None:
-            return self._initial_state
-        num_ids, state = known
-        draft.skip(num_ids)
-        return state
+    def _free(self, slot: int) -> None:
+        """Take a finished sequence out; the last running one moves into its slot."""
+        last = self._running.pop()
+        if slot < len(self._running):
+            self._running[slot] = last
+            self._batch.move(len(self._running), slot)
 
-    def _read(self, place: int, logits_V: Floats32) -> None:
-        """A row has read a block of its prompt."""
-        row = self._slots.rows[place]
+    def _read(self, slot: int, logits_V: Floats32) -> None:
+        """Go on to the next id of a prompt."""
+        sequence = self._running[slot]
         try:
-            row.draft.read(logits_V, self._slots.num_read(place))
-        except Exception as error:  # a rule of this draft is at fault: the others go on
-            self._end_place(place, error=error)
+            sequence.read(logits_V)
+        except Exception as error:  # a processor of this sequence alone
+            self._fail(sequence, error)
             return
-        if row.draft.is_over:
-            self._end_place(place)
-        elif not row.draft.is_reading:
-            self._remember(place)
-            self._release_followers(row)
+        if sequence.is_finished:
+            self._notify(sequence)
+        elif not sequence.is_reading:
+            self._cache_state(slot)
 
-    def _adjust(self, place: int, logits_V: Floats32) -> None:
-        """Applies the rules of a row's draft to its logits, in place."""
+    def _process(
+        self, slot: int, logits_V: Floats32, processors: abc.Sequence[LogitsProcessor]
+    ) -> None:
+        """Apply processors of a sequence to its logits, in place."""
+        sequence = self._running[slot]
         try:
-            logits_V[:] = self._slots.rows[place].draft.adjusted(logits_V)
-        except Exception as error:  # a rule of this draft is at fault: the others go on
-            self._end_place(place, error=error)
+            for processor in processors:
+                logits_V[:] = processor(logits_V, sequence)
+        except Exception as error:  # a processor of this sequence alone
+            self._fail(sequence, error)
 
-    def _scores(self, places: list[int], logits_RV: Floats32, ids_B: Ids) -> dict[int, TokenScore]:
-        """The scores of the tokens of some rows."""
-        if not places:
+    def _score(self, slots: list[int], logits_RV: Floats32, ids_B: Ids) -> dict[int, TokenScore]:
+        """Score the tokens of some slots."""
+        if not slots:
             return {}
-        nums = [self._slots.rows[place].draft.num_alternatives or 0 for place in places]
-        return dict(zip(places, score_tokens(logits_RV, ids_B[places], nums), strict=True))
+        nums = [self._running[slot].settings.num_alternatives or 0 for slot in slots]
+        return dict(zip(slots, score_tokens(logits_RV, ids_B[slots], nums), strict=True))
 
-    def _take(self, place: int, score: TokenScore | None) -> None:
-        """Tells a row's draft, and who asked, what was written."""
-        if place in self._over:
+    def _append(self, slot: int, id_: int, score: TokenScore | None) -> None:
+        """Append an id to a sequence and tell its client."""
+        sequence = self._running[slot]
+        if sequence.error is not None:  # a processor has failed
             return
-        row = self._slots.rows[place]
         try:
-            self._slots.hand_over(place, score)
-            row.request.note_token(row.draft)
-        except Exception as error:  # who asked is at fault: the others go on
-            self._end_place(place, error=error)
+            sequence.append(id_, score)
+        except Exception as error:  # The fault of one sequence must not end the others.
+            self._fail(sequence, error)
             return
-        if row.draft.is_over:
-            self._remember(place)
-            self._end_place(place)
+        if sequence.status != "running":
+            self._cache_state(slot)
+            self._notify(sequence)
+        elif sequence.request.handle.wants_tokens:
+            self._notify(sequence)
 
-    def _remember(self, place: int) -> None:
-        """Keeps the state after what a row has read."""
-        draft = self._slots.rows[place].draft
-        self._state_cache.put(draft.read_ids, self._slots.batch.state(place))
+    def _cache_state(self, slot: int) -> None:
+        """Keep the state after what a sequence has read."""
+        sequence = self._running[slot]
+        read_ids = sequence.token_ids[: sequence.num_read]
+        self._prefix_cache.put(read_ids, self._batch.state(slot))
 
-    def _release_followers(self, row: Row) -> None:
-        """Lets a row's followers into the queue once its prompt is known, or never will be."""
-        if not row.followers or (row.draft.is_reading and not row.draft.is_over):
-            return
-        followers, row.followers = row.followers, ()
-        if row.request.is_cancelled:
-            for follower in followers:
-                self._end(follower, reason="cancelled")
-        else:
-            self._queue.add_more(row.request, followers)
+    def _fail_running(self, error: Exception) -> None:
+        """End all running sequences, which leave their slots at once."""
+        for sequence in self._running:
+            self._fail(sequence, error)
+        self._running.clear()
 
-    def _fail_live(self, error: Exception) -> None:
-        """Ends all live rows, which leave at once."""
-        for place in range(self.num_live):
-            self._end_place(place, error=error)
-        self._slots.rows.clear()
-        self._over.clear()
+    def _finish(self, sequence: Sequence, reason: FinishReason) -> None:
+        if not sequence.is_finished:
+            sequence.finish(reason)
+            self._notify(sequence)
 
-    def _end_place(
-        self, place: int, *, reason: FinishReason | None = None, error: Exception | None = None
-    ) -> None:
-        """Ends a live row; it leaves before the next step."""
-        if place not in self._over:
-            self._over.add(place)
-            self._end(self._slots.rows[place], reason=reason, error=error)
+    def _fail(self, sequence: Sequence, error: Exception) -> None:
+        if not sequence.is_finished:
+            sequence.fail(error)
+            self._notify(sequence)
 
-    def _end(
-        self, row: Row, *, reason: FinishReason | None = None, error: Exception | None = None
-    ) -> None:
-        """Tells who asked that a draft is over."""
-        row.draft.finish_reason = row.draft.finish_reason or reason
-        row.draft.error = error
-        self._release_followers(row)
-        with contextlib.suppress(Exception):  # who asked is at fault: the others go on
-            row.request.on_end(row.draft)
-
-
-def _reason_to_end(row: Row, now: float) -> FinishReason | None:
-    """Why a row that waits need not wait any more."""
-    if row.request.is_cancelled:
-        return "cancelled"
-    return "timeout" if row.draft.deadline <= now else None
+    def _notify(self, sequence: Sequence) -> None:
+        sequence.request.handle.notify(sequence)

@@ -1,69 +1,72 @@
-"""Who waits for a slot: :class:`RequestQueue`."""
+"""Sequences that wait for a slot: :class:`RequestQueue`."""
 
 import threading
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable
 
 from lorelm.errors import OverloadedError
-from lorelm.generation.engine.request import EngineRequest, Row
+from lorelm.generation.handle import RequestHandle
+from lorelm.generation.sequence import Sequence
 
 
 class RequestQueue:
-    """Requests that wait; each in turn is given one slot, so that a large one holds up nobody.
+    """Waiting sequences. Clients take turns by sequence, so a large request delays no other.
 
-    May be used from several threads.
+    Thread-safe.
 
     Args:
-        max_requests: how many may wait.
+        max_handles: how many clients may wait.
     """
 
-    def __init__(self, max_requests: int) -> None:
-        self._max_requests = max_requests
-        self._rows: OrderedDict[EngineRequest, deque[Row]] = OrderedDict()
+    def __init__(self, max_handles: int) -> None:
+        self._max_handles = max_handles
+        self._waiting: OrderedDict[RequestHandle, deque[Sequence]] = OrderedDict()
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
-        """How many requests wait."""
-        return len(self._rows)
+        """How many clients wait."""
+        return len(self._waiting)
 
-    def add(self, request: EngineRequest, rows: Iterable[Row]) -> None:
-        """Puts a new request at the end.
+    def add(self, handle: RequestHandle) -> None:
+        """Append the sequences of a client.
 
         Raises:
             OverloadedError: too many are waiting.
         """
+        # The first sequence of each prompt reads it, so all prompts are read before siblings start.
+        first = [request.sequences[0] for request in handle.requests]
+        siblings = [each for request in handle.requests for each in request.sequences[1:]]
         with self._lock:
-            if len(self._rows) >= self._max_requests:
+            if len(self._waiting) >= self._max_handles:
                 raise OverloadedError(
-                    f"{self._max_requests} requests are waiting already: try again in a moment"
+                    f"{self._max_handles} requests are waiting already: try again in a moment"
                 )
-            self._rows[request] = deque(rows)
+            self._waiting[handle] = deque([*first, *siblings])
 
-    def add_more(self, request: EngineRequest, rows: Iterable[Row]) -> None:
-        """Puts more rows of a request behind what it has in the queue."""
+    def pop(self) -> Sequence | None:
+        """Take the next sequence that can start, of the client whose turn it is."""
         with self._lock:
-            self._rows.setdefault(request, deque()).extend(rows)
+            for handle, waiting in self._waiting.items():
+                for sequence in waiting:
+                    if sequence.can_start:
+                        waiting.remove(sequence)
+                        if waiting:
+                            self._waiting.move_to_end(handle)
+                        else:
+                            del self._waiting[handle]
+                        return sequence
+        return None
 
-    def pop(self) -> Row | None:
-        """Takes the next row of the request whose turn it is; None where nothing waits."""
+    def all(self) -> list[Sequence]:
+        """Return all waiting sequences."""
         with self._lock:
-            if not self._rows:
-                return None
-            request, rows = next(iter(self._rows.items()))
-            row = rows.popleft()
-            if rows:
-                self._rows.move_to_end(request)
-            else:
-                del self._rows[request]
-            return row
+            return [sequence for waiting in self._waiting.values() for sequence in waiting]
 
-    def remove(self, is_over: Callable[[Row], bool]) -> list[Row]:
-        """Takes out the rows that need not wait any more."""
+    def remove_finished(self) -> None:
+        """Remove the sequences that finished while they waited."""
         with self._lock:
-            removed = [row for rows in self._rows.values() for row in rows if is_over(row)]
-            for row in removed:
-                rows = self._rows[row.request]
-                rows.remove(row)
-                if not rows:
-                    del self._rows[row.request]
-            return removed
+            for handle, waiting in list(self._waiting.items()):
+                unfinished = deque(each for each in waiting if not each.is_finished)
+                if unfinished:
+                    self._waiting[handle] = unfinished
+                else:
+                    del self._waiting[handle]

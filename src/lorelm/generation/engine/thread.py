@@ -7,13 +7,13 @@ from typing import Final
 
 from lorelm.errors import ShuttingDownError
 from lorelm.generation.engine.engine import Engine
-from lorelm.generation.engine.request import EngineRequest
+from lorelm.generation.handle import RequestHandle
 
 _log: Final = logging.getLogger(__name__)
 
 
 class EngineThread:
-    """Steps an engine as long as there is something to do; asked from any thread."""
+    """Step an engine in a thread of its own while it has work. Thread-safe."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -25,46 +25,46 @@ class EngineThread:
 
     @property
     def is_accepting(self) -> bool:
-        """Whether requests are taken."""
+        """Whether requests are accepted."""
         return self._stops_at is None and self._thread.is_alive()
 
-    def submit(self, request: EngineRequest) -> None:
-        """Has a request served.
+    def submit(self, handle: RequestHandle) -> None:
+        """Queue the requests of a client.
 
         Raises:
             OverloadedError: too many are waiting.
-            ShuttingDownError: the engine is about to stop, or has.
+            ShuttingDownError: the engine is about to stop, or has stopped.
         """
-        with self._lock:  # or a request could come in just when the thread ends
+        with self._lock:  # Otherwise a request could arrive just when the thread ends.
             if not self.is_accepting:
                 raise ShuttingDownError("the server is shutting down: try again in a moment")
-            self.engine.submit(request)
+            self.engine.submit(handle)
         self._has_work.set()
 
-    def cancel(self, request: EngineRequest) -> None:
-        """Ends a request for which nobody waits any more."""
-        self.engine.cancel(request)
+    def cancel(self, handle: RequestHandle) -> None:
+        """End the requests of a client that has disconnected."""
+        self.engine.cancel(handle)
 
     def stop(self, grace_seconds: float) -> None:
-        """Takes nothing more, lets what is live or waiting finish, and returns when all is over.
+        """Refuse new requests, let running and waiting ones finish, and return when they have.
 
         Args:
-            grace_seconds: what has not finished by then ends with a :class:`ShuttingDownError`.
+            grace_seconds: what has not finished by then fails with a :class:`ShuttingDownError`.
         """
         with self._lock:
             self._stops_at = time.monotonic() + grace_seconds
         self._has_work.set()
         self._thread.join()
 
-    def hurry(self) -> None:
-        """Cuts the grace of a :meth:`stop` that is under way short."""
+    def abort(self) -> None:
+        """End the grace period of a running :meth:`stop`."""
         self._stops_at = time.monotonic()
 
     def _run(self) -> None:
         while True:
-            stops_at = self._stops_at  # before the look at the engine: nothing comes in after it
+            stops_at = self._stops_at  # Read it first: nothing is accepted once it is set.
             if stops_at is not None and time.monotonic() >= stops_at:
-                self.engine.end_all(ShuttingDownError("the server shut down before the text ended"))
+                self.engine.abort(ShuttingDownError("the server shut down before the text ended"))
             if not self.engine.is_idle:
                 self._step()
             elif stops_at is not None:
@@ -76,5 +76,5 @@ class EngineThread:
     def _step(self) -> None:
         try:
             self.engine.step()
-        except Exception:  # those it concerned were told; who comes next may have better luck
+        except Exception:  # Its requests have failed; keep serving.
             _log.exception("a step of the model failed")

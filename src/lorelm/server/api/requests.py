@@ -4,8 +4,8 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
+from lorelm.generation.sequence import GenerationRequest
 from lorelm.generation.settings import GenerationSettings
-from lorelm.generation.task import Task
 from lorelm.parameters import parameters_of
 from lorelm.server.request_model import (
     MAX_TEXT_CHARACTERS,
@@ -40,13 +40,13 @@ class GenerateRequest(RequestModel):
         description="End after this time, with the text so far; at most the server's own limit.",
     )
 
-    def task(self, served: ServedModel) -> Task:
-        """Return what the model has to do.
+    def generation_request(self, served: ServedModel) -> GenerationRequest:
+        """Return the request to the engine.
 
         Raises:
             SamplingError: settings contradict each other or the model cannot honour one.
         """
-        return served.model.task(
+        return served.model.request(
             served.model.read_prompt(self.prompt),
             self.settings(),
             deadline=served.deadline(self.timeout_seconds),

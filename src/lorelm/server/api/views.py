@@ -8,8 +8,9 @@ from flask import Blueprint, Response, jsonify, request
 
 from lorelm.bundle.manifest import Manifest
 from lorelm.errors import LoreLMError
-from lorelm.generation.generation import Generation, StreamedToken
-from lorelm.generation.task import Task
+from lorelm.generation.handle import RequestHandle
+from lorelm.generation.reply import Token, prompt_tokens
+from lorelm.generation.sequence import GenerationRequest, Sequence
 from lorelm.server.api.requests import CheckRequest, GenerateRequest, ScoreRequest
 from lorelm.server.errors import status_of
 from lorelm.server.events import EventStream, event
@@ -30,16 +31,16 @@ def generate() -> Response:
     state = server_state()
     body = GenerateRequest.from_request(state.settings.limits)
     served = state.models.find(body.model)
-    task = body.task(served)
-    generation = start_generation(served, [task], api_client(), is_streamed=bool(body.stream))
+    generated = body.generation_request(served)
+    handle = start_generation(served, [generated], api_client(), is_streamed=bool(body.stream))
     if body.stream:
         return EventStream(
-            _events(served, task, generation),
+            _events(served, generated, handle),
             error_event=_error_event,
-            on_close=generation.close,
+            on_close=handle.close,
         )
-    generation.wait()
-    reply = asdict(served.model.wording.reply(task))
+    handle.wait()
+    reply = asdict(served.model.reply(generated))
     return jsonify(reply | _origin(served))
 
 
@@ -48,17 +49,17 @@ def score() -> Response:
     """Return the log-probability of each token of a text."""
     body = ScoreRequest.from_request()
     served = server_state().models.find(body.model)
-    task = served.model.scoring_task(
+    scored = served.model.scoring_request(
         served.model.read_prompt(body.text),
         num_alternatives=body.given().get("num_alternatives", 0),
         deadline=served.deadline(body.timeout_seconds),
     )
-    start_generation(served, [task], api_client()).wait()
-    tokens = served.model.wording.prompt_tokens(task, task.drafts[0])
+    start_generation(served, [scored], api_client()).wait()
+    tokens = prompt_tokens(scored.sequences[0])
     return jsonify(
         {
             "text": body.text,
-            "unknown_words": task.prompt.unknown_words,
+            "unknown_words": scored.prompt.unknown_words,
             "log_probability": sum(token.log_probability or 0.0 for token in tokens),
             "tokens": [asdict(token) for token in tokens],
         }
@@ -120,21 +121,23 @@ def _origin(served: ServedModel) -> dict[str, Any]:
     return {"model": served.name, "fingerprint": served.fingerprint}
 
 
-def _events(served: ServedModel, task: Task, generation: Generation) -> Iterator[str]:
-    """Yield the events of a generation."""
-    prompt = task.prompt
+def _events(
+    served: ServedModel, generated: GenerationRequest, handle: RequestHandle
+) -> Iterator[str]:
+    """Yield the events of a streamed request."""
+    prompt = generated.prompt
     start = {
         "prompt": prompt.text,
         "unknown_words": prompt.unknown_words,
-        "seeds": [draft.seed for draft in task.drafts],
+        "seeds": [sequence.seed for sequence in generated.sequences],
     }
     yield event(start | _origin(served), name="start")
-    for updates in generation.stream():
+    for updates in handle.stream():
         yield "".join(
-            _token_event(update)
-            if isinstance(update, StreamedToken)
-            else _end_event(served, task, update.place)
-            for update in updates
+            _end_event(served, index, generated.sequences[index])
+            if token is None
+            else _token_event(index, token)
+            for index, token in updates
         )
     yield event({}, name="done")
 
@@ -145,11 +148,10 @@ def _error_event(error: LoreLMError) -> str:
     )
 
 
-def _token_event(update: StreamedToken) -> str:
-    token = update.token
+def _token_event(index: int, token: Token) -> str:
     return event(
         {
-            "sample": update.place,
+            "sample": index,
             "text": token.text,
             "log_probability": token.log_probability,
             "alternatives": [
@@ -160,7 +162,7 @@ def _token_event(update: StreamedToken) -> str:
     )
 
 
-def _end_event(served: ServedModel, task: Task, place: int) -> str:
+def _end_event(served: ServedModel, index: int, sequence: Sequence) -> str:
     """Return the event of a finished sample; its tokens have been sent."""
-    sample = served.model.wording.sample(task, task.drafts[place])
-    return event({"sample": place} | asdict(replace(sample, tokens=None)), name="sample")
+    sample = served.model.sample(sequence)
+    return event({"sample": index} | asdict(replace(sample, tokens=None)), name="sample")

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Self
 
-from lorelm.generation.generation import Generation
+from lorelm.generation.handle import RequestHandle
 from lorelm.history.writer import HistoryWriter
 from lorelm.server.history.browser_ids import BrowserIds, Client
 from lorelm.server.history.records import records_of
@@ -42,15 +42,15 @@ class HistoryLog:
 
         return cls(HistoryStore(url), is_file=url.startswith("sqlite"))
 
-    def recorder(self, served: ServedModel, client: Client) -> Callable[[Generation], None]:
-        """Return a function that adds a generation, which starts now, when it has ended."""
+    def recorder(self, served: ServedModel, client: Client) -> Callable[[RequestHandle], None]:
+        """Return a function that adds requests, which start now, when they have ended."""
         created_at, began = datetime.now(UTC), time.perf_counter()
 
-        def record(generation: Generation) -> None:
+        def record(handle: RequestHandle) -> None:
             seconds = time.perf_counter() - began
-            for task in generation.tasks:
+            for request in handle.requests:
                 for each in records_of(
-                    task, served, client, created_at=created_at, duration_seconds=seconds
+                    request, served, client, created_at=created_at, duration_seconds=seconds
                 ):
                     self.writer.add(each)
 

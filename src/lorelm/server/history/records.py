@@ -1,4 +1,4 @@
-"""Convert finished tasks to records of the history, and records to tasks that repeat them."""
+"""Convert finished requests to records of the history, and back to requests that repeat them."""
 
 from collections.abc import Iterator
 from dataclasses import fields
@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import Any, Final
 
 from lorelm.corpus.vocabulary import EOS_ID
+from lorelm.generation.sequence import GenerationRequest, Prompt
 from lorelm.generation.settings import GenerationSettings
-from lorelm.generation.task import Prompt, Task
 from lorelm.history.record import Record
 from lorelm.server.history.browser_ids import Client
 from lorelm.server.served_model import ServedModel
@@ -20,18 +20,19 @@ _CUT_SHORT: Final = ("timeout", "cancelled")
 
 
 def records_of(
-    task: Task,
+    request: GenerationRequest,
     served: ServedModel,
     client: Client,
     *,
     created_at: datetime,
     duration_seconds: float,
 ) -> Iterator[Record]:
-    """Yield a record of each sample of an ended task that has text, also of a partial one."""
-    settings = _as_json(task.settings)
-    for draft in task.drafts:
-        ids = list(draft.ids)  # the engine may still append one to a cancelled sample
-        if draft.error is not None or not ids:
+    """Yield a record of each sample of an ended request that has text, also of a partial one."""
+    settings = _as_json(request.settings)
+    for sequence in request.sequences:
+        finish_reason = sequence.finish_reason or "cancelled"
+        num_tokens = sequence.num_tokens  # the engine may still append one to a cancelled sample
+        if sequence.error is not None or not num_tokens:
             continue
         yield Record(
             created_at=created_at,
@@ -41,13 +42,13 @@ def records_of(
             fingerprint=served.fingerprint,
             has_mixture=served.settings.mixture,
             has_cache=served.settings.cache,
-            prompt=task.prompt.text,
-            prompt_ids=_given_ids(task.prompt),
+            prompt=request.prompt.text,
+            prompt_ids=_given_ids(request.prompt),
             settings=settings,
-            seed=draft.seed,
-            text=served.model.wording.text(task, ids),
-            finish_reason=draft.finish_reason or "cancelled",
-            num_tokens=len(ids),
+            seed=sequence.seed,
+            text=sequence.text(num_tokens),
+            finish_reason=finish_reason,
+            num_tokens=num_tokens,
             duration_seconds=duration_seconds,
             version=VERSION,
         )
@@ -62,8 +63,10 @@ def is_served_by(record: Record, served: ServedModel) -> bool:
     )
 
 
-def task_again(record: Record, served: ServedModel, *, num_alternatives: int) -> Task:
-    """Return a task that generates the text of a record again.
+def request_again(
+    record: Record, served: ServedModel, *, num_alternatives: int
+) -> GenerationRequest:
+    """Return a request that generates the text of a record again.
 
     Raises:
         SamplingError: a setting is unknown to this version, or out of its range.
@@ -80,7 +83,7 @@ def task_again(record: Record, served: ServedModel, *, num_alternatives: int) ->
         if record.prompt_ids is None
         else model.prompt_of_ids(record.prompt_ids)
     )
-    return model.task(prompt, settings, deadline=served.deadline(None))
+    return model.request(prompt, settings, deadline=served.deadline(None))
 
 
 def _as_json(settings: GenerationSettings) -> dict[str, Any]:

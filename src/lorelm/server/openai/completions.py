@@ -3,15 +3,14 @@
 import math
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections import abc
+from collections.abc import Iterator
 from typing import Any, Final
 
 from lorelm.errors import LoreLMError
-from lorelm.generation.draft import Draft
-from lorelm.generation.generation import Generation, StreamedToken, Update
-from lorelm.generation.reply import Token
-from lorelm.generation.task import Task
-from lorelm.generation.wording import Wording
+from lorelm.generation.handle import RequestHandle
+from lorelm.generation.reply import Token, prompt_tokens, tokens_of
+from lorelm.generation.sequence import GenerationRequest, Sequence
 from lorelm.server.errors import openai_error, status_of
 from lorelm.server.events import event
 from lorelm.server.openai.requests import CompletionRequest
@@ -25,7 +24,7 @@ Json = dict[str, Any]
 
 
 class Completion:
-    """A request, its tasks (one a prompt), and the answer that they make.
+    """A completion: a request to the engine per prompt, and the answer that they make.
 
     Raises:
         SamplingError: a field is out of its range or cannot be honoured; it names the field.
@@ -33,7 +32,6 @@ class Completion:
 
     def __init__(self, asked: CompletionRequest, served: ServedModel) -> None:
         self._asked = asked
-        self._wording = served.model.wording
         self._head = {
             "id": f"cmpl-{uuid.uuid4().hex}",
             "object": "text_completion",
@@ -41,36 +39,35 @@ class Completion:
             "model": served.name,
             "system_fingerprint": served.fingerprint,
         }
-        self.tasks = _tasks(asked, served)
+        self.requests = _requests(asked, served)
 
     def body(self) -> Json:
-        """The answer, when all tasks are done."""
+        """Return the answer once all requests are finished."""
         choices = [
-            _Choice(self._asked, self._wording, task, draft).whole()
-            for task in self.tasks
-            for draft in _best(task.drafts, self._asked.num_choices)
+            _Choice(self._asked, sequence).whole()
+            for request in self.requests
+            for sequence in _best(request.sequences, self._asked.num_choices)
         ]
         numbered = [{"index": index} | choice for index, choice in enumerate(choices)]
         return self._head | {"choices": numbered, "usage": self._usage()}
 
-    def events(self, generation: Generation) -> Iterator[str]:
-        """The answer as events, one a token."""
-        choices = [
-            _Choice(self._asked, self._wording, task, draft)
-            for task in self.tasks
-            for draft in task.drafts
-        ]
+    def events(self, handle: RequestHandle) -> Iterator[str]:
+        """Yield the answer as events, one per token."""
+        choices = [_Choice(self._asked, sequence) for sequence in handle.sequences]
         no_usage = {"usage": None} if self._asked.shows_usage else {}
-        for updates in generation.stream():
-            parts = ({"index": u.place} | choices[u.place].part(u) for u in updates)
+        for updates in handle.stream():
+            parts = ({"index": index} | choices[index].part(token) for index, token in updates)
             yield "".join(event(self._head | {"choices": [part]} | no_usage) for part in parts)
         if self._asked.shows_usage:
             yield event(self._head | {"choices": [], "usage": self._usage()})
         yield _DONE
 
     def _usage(self) -> Json:
-        num_prompt = sum(len(task.prompt.tokens) + task.prompt.has_eos for task in self.tasks)
-        num_generated = sum(len(draft.ids) for task in self.tasks for draft in task.drafts)
+        prompts = [request.prompt for request in self.requests]
+        num_prompt = sum(len(prompt.tokens) + prompt.has_eos for prompt in prompts)
+        num_generated = sum(
+            sequence.num_tokens for request in self.requests for sequence in request.sequences
+        )
         return {
             "prompt_tokens": num_prompt,
             "completion_tokens": num_generated,
@@ -86,47 +83,43 @@ def error_event(error: LoreLMError) -> str:
 class _Choice:
     """One sample as a choice, whole or in parts."""
 
-    def __init__(
-        self, asked: CompletionRequest, wording: Wording, task: Task, draft: Draft
-    ) -> None:
+    def __init__(self, asked: CompletionRequest, sequence: Sequence) -> None:
         self._asked = asked
-        self._wording = wording
-        self._task = task
-        self._draft = draft
+        self._sequence = sequence
+        self._prompt = sequence.request.prompt
         self._shows_prompt = bool(asked.echo)
-        self._offset = 0 if asked.echo else len(task.prompt.text)
+        self._offset = 0 if asked.echo else len(self._prompt.text)
 
     def whole(self) -> Json:
-        tokens = self._wording.tokens(self._task, self._draft) if self._asked.generates else []
+        tokens = tokens_of(self._sequence) if self._asked.generates else []
         return self._json(tokens, is_end=True)
 
-    def part(self, update: Update) -> Json:
-        tokens = [update.token] if isinstance(update, StreamedToken) else []
-        return self._json(tokens, is_end=not tokens)
+    def part(self, token: Token | None) -> Json:
+        return self._json([] if token is None else [token], is_end=token is None)
 
-    def _json(self, tokens: Sequence[Token], *, is_end: bool) -> Json:
+    def _json(self, tokens: abc.Sequence[Token], *, is_end: bool) -> Json:
         """The next tokens of the choice, the prompt before the first ones if it is to be seen."""
         text = "".join(token.text for token in tokens)
         scores = self._scores(tokens) if self._asked.logprobs is not None else None
         if self._shows_prompt:
             self._shows_prompt = False
-            text = self._task.prompt.text + text
-        reason = _FINISH_REASONS[self._draft.finish_reason or "length"] if is_end else None
+            text = self._prompt.text + text
+        reason = _FINISH_REASONS[self._sequence.finish_reason or "length"] if is_end else None
         return {
             "text": text,
             "logprobs": scores,
             "finish_reason": reason,
-            "seed": self._draft.seed,
+            "seed": self._sequence.seed,
         }
 
-    def _scores(self, tokens: Sequence[Token]) -> Json:
+    def _scores(self, tokens: abc.Sequence[Token]) -> Json:
         """The log-probabilities in the columns of the legacy API."""
         offsets = []
         shown: list[Token] = []
         if self._shows_prompt:
-            shown = _prompt_tokens(self._wording, self._task, self._draft)
-            offsets = _offsets_in(self._task.prompt.text, shown)
-            self._offset = len(self._task.prompt.text)
+            shown = _prompt_tokens(self._sequence)
+            offsets = _offsets_in(self._prompt.text, shown)
+            self._offset = len(self._prompt.text)
         for token in tokens:
             offsets.append(self._offset)
             self._offset += len(token.text)
@@ -139,51 +132,53 @@ class _Choice:
         }
 
 
-def _tasks(asked: CompletionRequest, served: ServedModel) -> list[Task]:
+def _requests(asked: CompletionRequest, served: ServedModel) -> list[GenerationRequest]:
     settings = asked.settings()
     deadline = served.deadline(None)
     model = served.model
-    tasks = []
+    requests = []
     for given in asked.prompts():
         prompt = model.read_prompt(given) if isinstance(given, str) else model.prompt_of_ids(given)
         if asked.generates:
-            scores_prompt = bool(asked.echo) and asked.logprobs is not None
-            tasks.append(
-                model.task(prompt, settings, scores_prompt=scores_prompt, deadline=deadline)
+            score_prompt = bool(asked.echo) and asked.logprobs is not None
+            requests.append(
+                model.request(prompt, settings, score_prompt=score_prompt, deadline=deadline)
             )
         else:
             num_alternatives = asked.logprobs or 0
-            tasks.append(
-                model.scoring_task(
+            requests.append(
+                model.scoring_request(
                     prompt,
                     num_alternatives=num_alternatives,
                     num_samples=asked.num_choices,
                     deadline=deadline,
                 )
             )
-    return tasks
+    return requests
 
 
-def _best(drafts: Sequence[Draft], count: int) -> Sequence[Draft]:
-    """The drafts with the highest mean log-probability of a token, the best first."""
-    if len(drafts) <= count:
-        return drafts
+def _best(sequences: list[Sequence], count: int) -> list[Sequence]:
+    """Return the sequences with the highest mean log-probability of a token, the best first."""
+    if len(sequences) <= count:
+        return sequences
 
-    def mean(draft: Draft) -> float:
-        if not draft.scores:
+    def mean(sequence: Sequence) -> float:
+        scores = sequence.scores
+        if not scores:
             return -math.inf
-        return sum(score.log_probability for score in draft.scores) / len(draft.scores)
+        return sum(score.log_probability for score in scores) / len(scores)
 
-    return sorted(drafts, key=mean, reverse=True)[:count]
-
-
-def _prompt_tokens(wording: Wording, task: Task, draft: Draft) -> list[Token]:
-    """The tokens of a prompt; an `<eos>` in front is given, not foretold."""
-    given = [Token(text="<eos>", log_probability=0.0)] if task.prompt.has_eos else []
-    return [*given, *wording.prompt_tokens(task, draft)]
+    return sorted(sequences, key=mean, reverse=True)[:count]
 
 
-def _offsets_in(text: str, tokens: Sequence[Token]) -> list[int]:
+def _prompt_tokens(sequence: Sequence) -> list[Token]:
+    """Return the tokens of a prompt; an `<eos>` in front of it is given, so its score is 0."""
+    has_eos = sequence.request.prompt.has_eos
+    given = [Token(text="<eos>", log_probability=0.0)] if has_eos else []
+    return [*given, *prompt_tokens(sequence)]
+
+
+def _offsets_in(text: str, tokens: abc.Sequence[Token]) -> list[int]:
     """Where each token of a text begins in it, which may have more white space and capitals."""
     offsets = []
     folded, place = _folded(text), 0

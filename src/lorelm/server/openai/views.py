@@ -23,14 +23,14 @@ def completions() -> Response:
     body = CompletionRequest.from_request(state.settings.limits)
     served = state.models.find(body.model)
     completion = Completion(body, served)
-    generation = start_generation(
-        served, completion.tasks, Client(source="openai"), is_streamed=bool(body.stream)
+    handle = start_generation(
+        served, completion.requests, Client(source="openai"), is_streamed=bool(body.stream)
     )
     if body.stream:
         return EventStream(
-            completion.events(generation), error_event=error_event, on_close=generation.close
+            completion.events(handle), error_event=error_event, on_close=handle.close
         )
-    generation.wait()
+    handle.wait()
     return jsonify(completion.body())
 
 

@@ -16,7 +16,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from lorelm.generation.engine.engine import Engine
-from lorelm.generation.generation import Generation
+from lorelm.generation.handle import RequestHandle
 from lorelm.history.writer import HistoryWriter
 
 _STEP_SECONDS: Final = (
@@ -71,7 +71,7 @@ class Metrics:
     def watch_engine(self, model_name: str, engine: Engine) -> None:
         """Report the load of an engine."""
         self._slots.labels(model_name).set_function(lambda: engine.num_slots)
-        self._slots_in_use.labels(model_name).set_function(lambda: engine.num_live)
+        self._slots_in_use.labels(model_name).set_function(lambda: engine.num_running)
         self._queue_depth.labels(model_name).set_function(lambda: engine.num_waiting)
 
     def watch_history(self, writer: HistoryWriter) -> None:
@@ -83,16 +83,16 @@ class Metrics:
         self._step_seconds.observe(seconds)
         self._step_rows.observe(num_rows)
 
-    def record_generation(self, generation: Generation) -> None:
-        """Count the tokens and samples of a generation that has ended."""
-        if generation.request.seconds_to_first_token is not None:
-            self._first_token_seconds.observe(generation.request.seconds_to_first_token)
-        for task in generation.tasks:
-            self._prompt_tokens.inc(len(task.prompt.tokens))
-            for draft in task.drafts:
-                self._generated_tokens.inc(len(draft.ids))
-                reason = "error" if draft.error else draft.finish_reason or "cancelled"
-                self._samples.labels(reason).inc()
+    def record_generation(self, handle: RequestHandle) -> None:
+        """Count the tokens and samples of requests that have ended."""
+        if handle.seconds_to_first_token is not None:
+            self._first_token_seconds.observe(handle.seconds_to_first_token)
+        for request in handle.requests:
+            self._prompt_tokens.inc(len(request.prompt.tokens))
+        for sequence in handle.sequences:
+            self._generated_tokens.inc(sequence.num_tokens)
+            reason = sequence.status if sequence.is_finished else "cancelled"
+            self._samples.labels(reason).inc()
 
     def record_first_byte(self, endpoint: str, seconds: float) -> None:
         """Count the time from a request to the first byte of its response."""

@@ -6,10 +6,10 @@ from typing import Any, Self
 
 from lorelm.errors import SamplingError
 from lorelm.generation.reply import Reply
-from lorelm.generation.task import Task
+from lorelm.generation.sequence import GenerationRequest
 from lorelm.history.record import Record
 from lorelm.server.generate import page_client, start_generation
-from lorelm.server.history.records import is_served_by, task_again
+from lorelm.server.history.records import is_served_by, request_again
 from lorelm.server.pages.form import FORM_FIELDS, NUM_ALTERNATIVES
 from lorelm.server.served_model import ServedModel
 from lorelm.server.state import server_state
@@ -24,12 +24,12 @@ class Result:
     reply: Reply
 
     @classmethod
-    def of(cls, served: ServedModel, task: Task) -> Self:
-        """Return the result of a finished task."""
+    def of(cls, served: ServedModel, request: GenerationRequest) -> Self:
+        """Return the result of a finished request."""
         return cls(
             model=served.name,
-            temperature=task.settings.temperature,
-            reply=served.model.wording.reply(task),
+            temperature=request.settings.temperature,
+            reply=served.model.reply(request),
         )
 
 
@@ -70,6 +70,6 @@ def regenerate(record: Record) -> Result:
             "is not served now, so the text cannot be generated again",
             code="history.model_not_served",
         )
-    task = task_again(record, served, num_alternatives=NUM_ALTERNATIVES)
-    start_generation(served, [task], page_client()).wait()
-    return Result.of(served, task)
+    request = request_again(record, served, num_alternatives=NUM_ALTERNATIVES)
+    start_generation(served, [request], page_client()).wait()
+    return Result.of(served, request)

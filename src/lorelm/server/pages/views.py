@@ -75,13 +75,13 @@ def _generate(form: WriteForm) -> list[Result]:
         parts = []
         for body in form.requests():
             served = models.find(body.model)
-            task = body.task(served)
-            generation = start_generation(served, [task], client)
-            running.callback(generation.close)
-            parts.append((served, task, generation))
-        for _, _, generation in parts:
-            generation.wait()
-    return [Result.of(served, task) for served, task, _ in parts]
+            generated = body.generation_request(served)
+            handle = start_generation(served, [generated], client)
+            running.callback(handle.close)
+            parts.append((served, generated, handle))
+        for _, _, handle in parts:
+            handle.wait()
+    return [Result.of(served, generated) for served, generated, _ in parts]
 
 
 def _note_on_model(record: Record) -> str:

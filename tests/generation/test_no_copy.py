@@ -1,8 +1,11 @@
 import dataclasses
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
+from tests.errors import raises_code
 
 import lorelm
 from lorelm.bundle import Bundle
@@ -13,7 +16,7 @@ from lorelm.corpus.tokenizer import EOS, make_tokenizer
 from lorelm.corpus.vocabulary import Vocabulary
 from lorelm.errors import SamplingError
 from lorelm.evaluation.trained_corpus import split_as_trained
-from lorelm.generation.novelty import CopyBan, TrainingTextIndex
+from lorelm.generation.no_copy import NoCopyProcessor, TrainingTextIndex
 from lorelm.ngrams.fingerprints import FingerprintIndex
 from lorelm.training.recipe import Recipe
 from lorelm.training.train import train
@@ -31,6 +34,11 @@ def corpus(tiny_bundle: Path, tales: Documents) -> Corpus:
     corpus = split_as_trained(Bundle.load(tiny_bundle), [tales])
     assert corpus is not None
     return corpus
+
+
+def after(ids: list[int]) -> Any:
+    """A sequence with these generated ids."""
+    return SimpleNamespace(token_ids=ids, num_prompt_ids=0)
 
 
 def spans_of(documents: list[list[str]], length: int) -> set[tuple[str, ...]]:
@@ -69,7 +77,7 @@ def reciter(tiny_recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> lo
 def test_no_generated_span_of_that_length_stands_in_the_training_text(
     reciter: lorelm.LanguageModel, length: int, prompt: str
 ) -> None:
-    """Against the training documents themselves; the fingerprints are not asked."""
+    """Checked against the training documents themselves, not the fingerprints."""
     forbidden = spans_of([TOKENIZER.tokenize(text) for text in RECITED.texts], length)
     forbidden -= spans_of([TOKENIZER.tokenize_prompt(prompt)], length)  # no words of the model
 
@@ -83,9 +91,9 @@ def test_no_generated_span_of_that_length_stands_in_the_training_text(
 
 
 def test_no_line_break_follows_another() -> None:
-    """Two are read as one when the text is read again, and a copy would be a copy again."""
+    """Two are read as one when the text is read again, so a copy would be a copy again."""
     words = ["<unk>", EOS, "\n", "a"]
-    ban = CopyBan(
+    no_copy = NoCopyProcessor(
         FingerprintIndex.build(token_keys([], TOKENIZER)),
         token_keys(["a"], TOKENIZER),
         token_keys(words, TOKENIZER),
@@ -93,11 +101,11 @@ def test_no_line_break_follows_another() -> None:
         novel_span=6,
     )
     logits_V = np.zeros(4, np.float32)
-    assert np.isinf(ban(logits_V, [2])).tolist() == [False, False, True, False]
-    assert np.isfinite(ban(logits_V, [2, 3])).all()
+    assert np.isinf(no_copy(logits_V, after([2]))).tolist() == [False, False, True, False]
+    assert np.isfinite(no_copy(logits_V, after([2, 3]))).all()
 
 
-def test_a_prompt_that_ends_in_a_line_break_is_gone_on_with_on_the_next_line(
+def test_a_prompt_that_ends_in_a_line_break_continues_on_the_next_line(
     reciter: lorelm.LanguageModel, model: lorelm.LanguageModel
 ) -> None:
     assert reciter.generate("When winter came\n", temperature=0).text.startswith("the river froze")
@@ -105,17 +113,17 @@ def test_a_prompt_that_ends_in_a_line_break_is_gone_on_with_on_the_next_line(
     assert reciter.generate("Long ago\n").unknown_words == []
 
 
-def test_a_ban_changes_nothing_until_it_has_to(model: lorelm.LanguageModel) -> None:
+def test_the_processor_changes_nothing_that_is_not_a_copy(model: lorelm.LanguageModel) -> None:
     free = model.generate("The fox", seed=3, max_len=60)
     banned = model.generate("The fox", seed=3, max_len=60, novel_span=50)
     assert banned == free
 
 
 def test_the_end_is_always_allowed() -> None:
-    """Every word would complete a copy, and the row still has a way out."""
+    """Every word would complete a copy, and the sequence may still end."""
     vocabulary = Vocabulary(["<unk>", EOS, "a", "b"])
     keys = token_keys(["b", "a", "b", "b", "a", "b", "a"], TOKENIZER)
-    ban = CopyBan(
+    no_copy = NoCopyProcessor(
         FingerprintIndex.build(keys),
         token_keys(["b"], TOKENIZER),
         token_keys(vocabulary.words, TOKENIZER),
@@ -124,8 +132,8 @@ def test_the_end_is_always_allowed() -> None:
     )
     logits_V = np.zeros(4, np.float32)
     # "b a" goes on with b alone (and is the end of the text); "b" alone is too short to copy.
-    assert np.isinf(ban(logits_V, [2])).tolist() == [False, False, False, True]
-    assert np.isfinite(ban(logits_V, [])).all()
+    assert np.isinf(no_copy(logits_V, after([2]))).tolist() == [False, False, False, True]
+    assert np.isfinite(no_copy(logits_V, after([]))).all()
 
 
 def test_a_text_may_be_empty_where_every_word_would_be_a_copy(tiny_bundle: Path) -> None:
@@ -146,22 +154,20 @@ def test_a_text_may_be_empty_where_every_word_would_be_a_copy(tiny_bundle: Path)
     assert (sample.text, sample.finish_reason) == ("", "eos")
 
 
-def test_copied_spans_are_told_by_their_characters(
-    model: lorelm.LanguageModel, corpus: Corpus
-) -> None:
-    told = 0
+def test_copied_spans_are_given_in_characters(model: lorelm.LanguageModel, corpus: Corpus) -> None:
+    num_found = 0
     spans_of_six = spans_of(corpus.train.documents, 6)
     for sample in model.generate("The", num_samples=40, seed=0, temperature=0.5).samples:
         assert sample.copied_spans is not None
         for span in sample.copied_spans:
-            told += 1
+            num_found += 1
             text = sample.text[span.start : span.end]
             assert text == text.strip()
             tokens = model.tokenizer.tokenize(text)
             assert span.num_tokens - len(tokens) in (0, 1)  # "The" of the prompt may be in it
             for i in range(len(tokens) - 5):
                 assert tuple(t.replace("￭", "") for t in tokens[i : i + 6]) in spans_of_six
-    assert told > 5
+    assert num_found > 5
 
 
 def test_a_stop_text_cuts_a_span_short(model: lorelm.LanguageModel, corpus: Corpus) -> None:
@@ -176,10 +182,10 @@ def test_a_stop_text_cuts_a_span_short(model: lorelm.LanguageModel, corpus: Corp
     assert all(span.end <= len(stopped.text) for span in stopped.copied_spans)
 
 
-def test_without_an_index_copies_can_be_neither_told_nor_forbidden(older_bundle: Path) -> None:
+def test_without_an_index_copies_can_be_neither_found_nor_forbidden(older_bundle: Path) -> None:
     model = lorelm.load(older_bundle)
     assert model.generate("The fox", seed=1).samples[0].copied_spans is None
-    with pytest.raises(SamplingError, match=r"novel_span: needs an index of the training text"):
+    with raises_code(SamplingError, "setting.no_copy_index"):
         model.generate("The fox", novel_span=6)
 
 

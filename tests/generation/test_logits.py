@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from lorelm.generation.token_scores import score_tokens
+from lorelm.generation.logits import ban_special_tokens, score_tokens
 
 logits = hnp.arrays(np.float32, (3, 7), elements=st.floats(-30, 30, width=16))
 
@@ -23,7 +23,7 @@ def test_a_worked_example() -> None:
 
 
 @given(logits, st.lists(st.integers(0, 6), min_size=3, max_size=3), st.data())
-def test_a_row_is_scored_as_it_would_be_alone(
+def test_a_row_has_the_scores_that_it_has_alone(
     logits_BV: np.ndarray, ids: list[int], data: st.DataObject
 ) -> None:
     nums = data.draw(st.lists(st.integers(0, 20), min_size=3, max_size=3))
@@ -44,7 +44,19 @@ def test_all_alternatives_and_the_unknown_word_sum_to_one(logits_BV: np.ndarray)
         assert math.fsum(map(math.exp, logs)) == pytest.approx(1)
 
 
-def test_the_inputs_are_left_as_they_are() -> None:
+def test_scoring_does_not_change_the_logits() -> None:
     logits_BV = np.arange(8, dtype=np.float32).reshape(2, 4)
     score_tokens(logits_BV, [1, 2], [3, 3])
     assert logits_BV.tolist() == np.arange(8).reshape(2, 4).tolist()
+
+
+def test_unk_is_banned_and_an_early_eos() -> None:
+    logits_BV = np.arange(8, dtype=np.float32).reshape(2, 4)
+    ban_special_tokens(logits_BV, [1])
+    assert logits_BV.tolist() == [[-np.inf, 1, 2, 3], [-np.inf, -np.inf, 6, 7]]
+
+
+def test_an_early_eos_stays_if_nothing_else_is_left() -> None:
+    logits_BV = np.array([[1, 2, -np.inf], [1, 2, 3]], dtype=np.float32)
+    ban_special_tokens(logits_BV, [0, 1])
+    assert logits_BV.tolist() == [[-np.inf, 2, -np.inf], [-np.inf, -np.inf, 3]]

@@ -1,7 +1,8 @@
-"""Copies in what a model writes: told, marked, or forbidden."""
+"""Copies of the training text in what a model writes: find them, or forbid them."""
 
-from collections.abc import Sequence
+from collections import abc
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,9 +13,12 @@ from lorelm.ngrams.fingerprints import FingerprintIndex
 from lorelm.ngrams.matches import MIN_COPY_LENGTH, Span, longest_spans
 from lorelm.typing import Floats32, Keys
 
+if TYPE_CHECKING:
+    from lorelm.generation.sequence import Sequence
+
 
 class TrainingTextIndex:
-    """The fingerprints of a model's training text, for the words that the model knows."""
+    """Fingerprints of a model's training text, and the keys of the words that the model knows."""
 
     def __init__(
         self, fingerprints: FingerprintIndex, tokenizer: Tokenizer, vocabulary: Vocabulary
@@ -23,11 +27,11 @@ class TrainingTextIndex:
         self._tokenizer = tokenizer
         self._vocabulary_keys = token_keys(vocabulary.words, tokenizer)
 
-    def copied_spans(self, prompt_tokens: Sequence[str], ids: Sequence[int]) -> list[Span]:
-        """The spans of at least `MIN_COPY_LENGTH` tokens that stand in the training text.
+    def copied_spans(self, prompt_tokens: abc.Sequence[str], ids: abc.Sequence[int]) -> list[Span]:
+        """Return the spans of at least `MIN_COPY_LENGTH` tokens that the training text has.
 
         Args:
-            ids: what was generated behind the prompt.
+            ids: what was generated after the prompt.
         """
         generated_keys = self._vocabulary_keys[np.array(ids, dtype=np.int64)]
         keys = np.concatenate([token_keys(prompt_tokens, self._tokenizer), generated_keys])
@@ -36,9 +40,9 @@ class TrainingTextIndex:
         matches = self._fingerprints.longest_matches(keys)
         return longest_spans(matches, min_length=MIN_COPY_LENGTH)
 
-    def forbid_copies(self, prompt_tokens: Sequence[str], *, novel_span: int) -> "CopyBan":
-        """The rule that no `novel_span` tokens in a row of prompt and sample stand in the text."""
-        return CopyBan(
+    def no_copy(self, prompt_tokens: abc.Sequence[str], *, novel_span: int) -> "NoCopyProcessor":
+        """Return the processor that forbids copies of `novel_span` tokens after a prompt."""
+        return NoCopyProcessor(
             self._fingerprints,
             token_keys(prompt_tokens[-(novel_span - 1) :], self._tokenizer),
             self._vocabulary_keys,
@@ -48,10 +52,11 @@ class TrainingTextIndex:
 
 
 @dataclass(frozen=True)
-class CopyBan:
-    """Forbids a row the words that would complete a span of the training text.
+class NoCopyProcessor:
+    """Forbid the words that would complete a copied span of the training text.
 
-    The end of a document is no word and is never forbidden, so there is always a way out.
+    No `novel_span` tokens in a row, of prompt and sample, then stand in the training text. The end
+    of a document is not a word and is never forbidden, so there is always a way out.
     """
 
     fingerprints: FingerprintIndex
@@ -60,17 +65,18 @@ class CopyBan:
     line_break_key: np.uint64
     novel_span: int
 
-    def __call__(self, logits_V: Floats32, ids: Sequence[int]) -> Floats32:
-        """The logits with those of forbidden ids at minus infinity, given the generated ids."""
+    def __call__(self, logits_V: Floats32, sequence: "Sequence") -> Floats32:
         length = self.novel_span - 1
-        generated_keys = self.vocabulary_keys[np.array(ids[-length:], dtype=np.int64)]
+        first = max(sequence.num_prompt_ids, len(sequence.token_ids) - length)
+        last_ids = np.array(sequence.token_ids[first:], dtype=np.int64)
+        generated_keys = self.vocabulary_keys[last_ids]
         context = np.concatenate([self.prompt_keys, generated_keys])[-length:]
         is_forbidden_V = np.zeros(len(logits_V), dtype=np.bool_)
         if len(context) == length:
             is_forbidden_V = self.fingerprints.completing(context, self.vocabulary_keys)
             is_forbidden_V[EOS_ID] = False
         if len(context) and context[-1] == self.line_break_key:
-            # Two breaks are read as one: a copy with a gap in it would be a copy again.
+            # The tokenizer reads two line breaks as one, so a copy with a gap would be a copy.
             is_forbidden_V[self.vocabulary_keys == self.line_break_key] = True
         forbidden: Floats32 = np.where(is_forbidden_V, -np.inf, logits_V).astype(np.float32)
         return forbidden

@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lorelm.generation.engine.state_cache import StateCache
+from lorelm.generation.engine.prefix_cache import PrefixCache
 from lorelm.model.config import ModelConfig
 from lorelm.runtime.base import PastStates, State
 
@@ -19,8 +19,8 @@ def number_of(found: tuple[int, State] | None) -> float | None:
     return None if found is None else float(found[1].h_BH[0][0, 0])
 
 
-def test_the_longest_known_beginning_is_found() -> None:
-    cache = StateCache(10_000)
+def test_the_longest_prefix_is_found() -> None:
+    cache = PrefixCache(10_000)
     for number, ids in enumerate(([1], [1, 2, 3], [1, 2, 3, 4, 5], [7])):
         cache.put(ids, state(number))
     for ids, length, number in (
@@ -30,11 +30,11 @@ def test_the_longest_known_beginning_is_found() -> None:
         ([1, 9], 1, 0),
         ([7, 1], 1, 3),
     ):
-        found = cache.longest(ids)
+        found = cache.longest_prefix(ids)
         assert found is not None
         assert (found[0], number_of(found)) == (length, number)
-    assert cache.longest([2, 3]) is None
-    assert cache.longest([]) is None
+    assert cache.longest_prefix([2, 3]) is None
+    assert cache.longest_prefix([]) is None
 
 
 @given(
@@ -42,12 +42,12 @@ def test_the_longest_known_beginning_is_found() -> None:
     st.lists(st.integers(0, 1), max_size=14),
     st.integers(1, 12),
 )
-def test_the_longest_is_that_of_a_plain_search(
+def test_the_longest_prefix_is_that_of_a_plain_search(
     known: list[list[int]], ids: list[int], num_kept: int
 ) -> None:
-    """Of texts that begin and end alike, and some of which had to go."""
+    """For texts that begin and end alike, some of which were evicted."""
     max_bytes = num_kept * ENTRY_BYTES
-    cache = StateCache(max_bytes)
+    cache = PrefixCache(max_bytes)
     kept: dict[tuple[int, ...], int] = {}
     for number, one in enumerate(known):
         cache.put(one, state(number))
@@ -58,7 +58,7 @@ def test_the_longest_is_that_of_a_plain_search(
         while sum(32 + 4 * len(ids) for ids in kept) > max_bytes:
             del kept[next(iter(kept))]
     beginnings = [one for one in kept if tuple(ids[: len(one)]) == one]
-    found = cache.longest(ids)
+    found = cache.longest_prefix(ids)
     if not beginnings:
         assert found is None
     else:
@@ -67,37 +67,37 @@ def test_the_longest_is_that_of_a_plain_search(
         assert (found[0], number_of(found)) == (len(longest), kept[longest])
 
 
-def test_what_was_used_least_lately_goes_first() -> None:
-    cache = StateCache(2 * ENTRY_BYTES)
+def test_the_least_recently_used_state_is_evicted() -> None:
+    cache = PrefixCache(2 * ENTRY_BYTES)
     cache.put([1, 1, 1], state(1))
     cache.put([2, 2, 2], state(2))
-    assert number_of(cache.longest([1, 1, 1])) == 1
+    assert number_of(cache.longest_prefix([1, 1, 1])) == 1
     cache.put([3, 3, 3], state(3))
-    assert cache.longest([2, 2, 2]) is None
-    assert number_of(cache.longest([1, 1, 1])) == 1
-    assert number_of(cache.longest([3, 3, 3])) == 3
+    assert cache.longest_prefix([2, 2, 2]) is None
+    assert number_of(cache.longest_prefix([1, 1, 1])) == 1
+    assert number_of(cache.longest_prefix([3, 3, 3])) == 3
 
 
 def test_a_state_is_replaced_and_counted_once() -> None:
-    cache = StateCache(2 * ENTRY_BYTES)
+    cache = PrefixCache(2 * ENTRY_BYTES)
     for number in range(5):
         cache.put([1, 1, 1], state(number))
     cache.put([2, 2, 2], state(9))
-    assert number_of(cache.longest([1, 1, 1])) == 4
-    assert number_of(cache.longest([2, 2, 2])) == 9
+    assert number_of(cache.longest_prefix([1, 1, 1])) == 4
+    assert number_of(cache.longest_prefix([2, 2, 2])) == 9
 
 
-def test_what_a_neural_cache_holds_counts_too() -> None:
-    cache = StateCache(2 * ENTRY_BYTES)
+def test_the_neural_cache_counts_towards_the_size() -> None:
+    cache = PrefixCache(2 * ENTRY_BYTES)
     past = PastStates(np.zeros((100, 4), np.float32), np.zeros(100, np.int64))
     cache.put([1, 1, 1], state(1)._replace(past=[past]))
-    assert cache.longest([1, 1, 1]) is None
+    assert cache.longest_prefix([1, 1, 1]) is None
 
 
-def test_a_cache_of_no_bytes_keeps_nothing() -> None:
-    cache = StateCache(0)
+def test_a_cache_of_zero_bytes_is_disabled() -> None:
+    cache = PrefixCache(0)
     cache.put([1], state(1))
-    assert cache.longest([1]) is None
+    assert cache.longest_prefix([1]) is None
 
 
 @given(
@@ -108,10 +108,10 @@ def test_a_cache_of_no_bytes_keeps_nothing() -> None:
 def test_what_is_found_is_what_was_put(
     kept: list[list[int]], asked: list[int], max_bytes: int
 ) -> None:
-    cache = StateCache(max_bytes)
+    cache = PrefixCache(max_bytes)
     for number, ids in enumerate(kept):
         cache.put(ids, state(number))
-    found = cache.longest(asked)
+    found = cache.longest_prefix(asked)
     if found is not None:
         beginning = asked[: found[0]]
         assert number_of(found) == max(n for n, ids in enumerate(kept) if ids == beginning)

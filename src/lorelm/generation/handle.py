@@ -1,0 +1,174 @@
+"""Client-side handle of requests that were submitted to the engine: :class:`RequestHandle`."""
+
+import logging
+import queue
+import time
+from collections import abc
+from collections.abc import Callable, Iterator
+from typing import Final, NamedTuple
+
+from lorelm.errors import ClientDisconnectedError, DeadlineError, FailedRequestError, LoreLMError
+from lorelm.generation.reply import Token, token_at
+from lorelm.generation.sequence import GenerationRequest, Sequence
+
+_log: Final = logging.getLogger(__name__)
+
+_SECONDS_BETWEEN_CHECKS: Final = 0.1
+"""How often a client is checked for a disconnect while no token arrives."""
+
+
+class StreamUpdate(NamedTuple):
+    """One more token of a sample, or its end.
+
+    Attributes:
+        sample: its number among those of all requests, from 0.
+        token: None: the sample is finished.
+    """
+
+    sample: int
+    token: Token | None
+
+
+class RequestHandle:
+    """The requests of one client, which waits for them or streams them.
+
+    The engine's thread calls :meth:`notify` and the client's thread the other methods. They share
+    a queue and the sequences, whose state is held in :attr:`Sequence.status` alone.
+
+    Args:
+        requests: one per prompt; they count as one where clients take turns.
+        cancel: of the engine; called with this handle.
+        is_streamed: the client takes the tokens one by one.
+        is_disconnected: tells whether the client has disconnected; called while no token arrives.
+        on_close: called once, when all is finished or given up.
+
+    Attributes:
+        seconds_to_first_token: since the creation of the handle; None before there is a token.
+        wants_tokens: whether :meth:`notify` is to be called at each token: at the first one, to
+            take its time, and at all if they are streamed.
+    """
+
+    def __init__(
+        self,
+        requests: abc.Sequence[GenerationRequest],
+        *,
+        cancel: Callable[["RequestHandle"], None],
+        is_streamed: bool = False,
+        is_disconnected: Callable[[], bool] = lambda: False,
+        on_close: Callable[["RequestHandle"], None] = lambda handle: None,
+    ) -> None:
+        self.requests = requests
+        self.sequences = [sequence for request in requests for sequence in request.sequences]
+        self.wants_tokens = True
+        self.seconds_to_first_token: float | None = None
+        self._is_streamed = is_streamed
+        self._cancel = cancel
+        self._is_disconnected = is_disconnected
+        self._on_close = on_close
+        self._is_closed = False
+        self._created_at = time.monotonic()
+        self._changed: queue.SimpleQueue[Sequence] = queue.SimpleQueue()
+
+    def notify(self, sequence: Sequence) -> None:
+        """Tell the client that a sequence has one more token, or has finished."""
+        if self.seconds_to_first_token is None and sequence.num_tokens:
+            self.seconds_to_first_token = time.monotonic() - self._created_at
+            self.wants_tokens = self._is_streamed
+        if self._is_streamed or sequence.is_finished:
+            self._changed.put(sequence)
+
+    def wait(self) -> None:
+        """Return when all sequences are finished.
+
+        Raises:
+            ClientDisconnectedError: the client has disconnected.
+            DeadlineError: the deadline passed before anything was written.
+            FailedRequestError: something went wrong with these requests.
+            ShuttingDownError: the engine stopped before they were finished.
+        """
+        try:
+            unfinished = set(self.sequences)
+            while unfinished:
+                sequence = self._next_changed()
+                if sequence.is_finished:
+                    unfinished.discard(sequence)
+        finally:
+            self.close()
+
+    def stream(self) -> Iterator[list[StreamUpdate]]:
+        """Yield the tokens as they arrive and the end of each sample, as many as there are by then.
+
+        Raises:
+            LoreLMError: see :meth:`wait`.
+        """
+        index_of = {sequence: index for index, sequence in enumerate(self.sequences)}
+        num_sent = dict.fromkeys(self.sequences, 0)  # of those that are not finished
+        try:
+            while num_sent:
+                changed = [self._next_changed()]
+                while not self._changed.empty():
+                    changed.append(self._next_changed())
+                updates: list[StreamUpdate] = []
+                for sequence in changed:
+                    if sequence not in num_sent:
+                        continue
+                    index = index_of[sequence]
+                    is_finished = sequence.is_finished  # before the chunks: then these are all
+                    num_chunks = sequence.detokenize()
+                    updates += (
+                        StreamUpdate(index, token_at(sequence, place))
+                        for place in range(num_sent[sequence], num_chunks)
+                    )
+                    num_sent[sequence] = num_chunks
+                    if is_finished:
+                        del num_sent[sequence]
+                        updates.append(StreamUpdate(index, None))
+                yield updates
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Cancel what is not finished."""
+        if not all(sequence.is_finished for sequence in self.sequences):
+            self._cancel(self)
+        if not self._is_closed:
+            self._is_closed = True
+            self._on_close(self)
+
+    def _next_changed(self) -> Sequence:
+        """Wait for a sequence that has a new token or is finished."""
+        while True:
+            try:
+                sequence = self._changed.get(timeout=_SECONDS_BETWEEN_CHECKS)
+                break
+            except queue.Empty:
+                self._check_connection()
+        if sequence.status == "timeout":
+            self._check_timeout()
+        self._check_connection()  # If a stop text holds back all chunks, no write would fail.
+        if sequence.error is not None:
+            raise _public_error(sequence.error) from sequence.error
+        return sequence
+
+    def _check_connection(self) -> None:
+        if self._is_disconnected():
+            raise ClientDisconnectedError("client disconnected")
+
+    def _check_timeout(self) -> None:
+        """Refuse what ended by its deadline before there was anything to show.
+
+        Raises:
+            DeadlineError: nothing was written, or a prompt that was to be scored was not read.
+        """
+        late = [sequence for sequence in self.sequences if sequence.status == "timeout"]
+        if any(sequence.lacks_prompt_scores for sequence in late):
+            raise DeadlineError("the time was over before the prompt was read: try again later")
+        if not any(sequence.num_tokens for sequence in self.sequences):
+            raise DeadlineError("the time was over before anything was written: try again later")
+
+
+def _public_error(error: Exception) -> LoreLMError:
+    if isinstance(error, LoreLMError):
+        return error
+    _log.error("a request failed", exc_info=error)
+    return FailedRequestError("something went wrong while the text was written; the log says what")

@@ -1,0 +1,147 @@
+"""What happens to logits between the model and the sampler: processors, bans, scores.
+
+For each token, in this order: the mixture with the n-gram model makes the network's logits those of
+the model, which are scored; then the other processors of the sequence (no copies, word biases,
+words that are never written, penalties); then the bans of special tokens; then
+:func:`lorelm.sampling.sample`.
+"""
+
+from collections import abc
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+import numpy as np
+
+from lorelm.bundle import Bundle
+from lorelm.corpus.vocabulary import EOS_ID, UNK_ID
+from lorelm.ngrams.kneser_ney import KneserNey
+from lorelm.runtime.mixture import log_softmax, mix_logs
+from lorelm.sampling import SamplingSettings
+from lorelm.typing import Floats32, Ids
+
+if TYPE_CHECKING:
+    from lorelm.generation.sequence import Sequence
+
+
+class LogitsProcessor(Protocol):
+    """Change the logits of a sequence's next token."""
+
+    def __call__(self, logits_V: Floats32, sequence: "Sequence", /) -> Floats32:
+        """Return new logits `[V]`, given the tokens that the sequence has so far."""
+        ...
+
+
+class Mixture:
+    """Mix the network with the n-gram model of its training text.
+
+    Args:
+        weight: of the network, from 0 to 1.
+    """
+
+    def __init__(self, ngram: KneserNey, weight: float) -> None:
+        self.weight = weight
+        self._ngram = ngram
+        self._context_len = ngram.order - 1
+
+    @classmethod
+    def of_bundle(cls, bundle: Bundle, *, cache: bool = False) -> "Mixture":
+        """Return the mixture that was tuned for a bundle.
+
+        Args:
+            cache: the network has the neural cache.
+
+        Raises:
+            BundleError: it carries no n-gram model, or a damaged one.
+        """
+        return cls(*bundle.ngram(cache=cache))
+
+    def __call__(self, logits_V: Floats32, sequence: "Sequence") -> Floats32:
+        # The next token follows what the model has read, also while it reads the prompt.
+        num_known = sequence.num_read + 1
+        first = max(0, num_known - self._context_len)
+        context = np.array(sequence.token_ids[first:num_known], dtype=np.int64)
+        ngram_V = np.log(self._ngram.distribution(context))
+        return mix_logs(log_softmax(logits_V), ngram_V, self.weight).astype(np.float32)
+
+
+class Penalties:
+    """Make the tokens that a sequence already has less likely. Counts for one sequence.
+
+    Args:
+        prompt_ids: of the prompt alone, without an `<eos>` in front of it.
+    """
+
+    def __init__(
+        self, settings: SamplingSettings, prompt_ids: abc.Sequence[int] | Ids, vocabulary_size: int
+    ) -> None:
+        self._factor = np.float32(settings.repetition_penalty)
+        self._frequency = np.float32(settings.frequency_penalty)
+        self._presence = np.float32(settings.presence_penalty)
+        self._is_seen_V = np.zeros(vocabulary_size, dtype=np.bool_)
+        self._is_seen_V[prompt_ids] = True
+        self._counts_V = np.zeros(vocabulary_size, dtype=np.float32)
+        self._num_counted = 0
+
+    def __call__(self, logits_V: Floats32, sequence: "Sequence") -> Floats32:
+        for id_ in sequence.token_ids[sequence.num_prompt_ids + self._num_counted :]:
+            self._is_seen_V[id_] = True
+            self._counts_V[id_] += 1
+            self._num_counted += 1
+        penalized_V = np.where(logits_V > 0, logits_V / self._factor, logits_V * self._factor)
+        penalized_V = np.where(self._is_seen_V, penalized_V, logits_V)
+        penalized_V -= self._frequency * self._counts_V
+        penalized_V -= self._presence * (self._counts_V > 0)
+        return penalized_V
+
+
+def ban_special_tokens(logits_BV: Floats32, early_rows: abc.Sequence[int]) -> None:
+    """Ban `<unk>` from all rows and `<eos>` from those that may not end yet, in place.
+
+    Where nothing but `<eos>` is left, it stays.
+    """
+    logits_BV[:, UNK_ID] = -np.inf
+    if early_rows:
+        eos_R = logits_BV[early_rows, EOS_ID]
+        logits_BV[early_rows, EOS_ID] = -np.inf
+        has_words_R = np.isfinite(logits_BV[early_rows].max(axis=1))
+        logits_BV[early_rows, EOS_ID] = np.where(has_words_R, -np.inf, eos_R)
+
+
+class TokenScore(NamedTuple):
+    """How likely a token was.
+
+    Attributes:
+        log_probability: natural logarithm of the model's own probability, over its whole
+            vocabulary, before any sampling setting.
+        alternatives: the likeliest ids and their log-probabilities, the likeliest first, without
+            `<unk>`.
+    """
+
+    log_probability: float
+    alternatives: abc.Sequence[tuple[int, float]]
+
+
+def score_tokens(
+    logits_BV: Floats32, ids_B: abc.Sequence[int] | Ids, nums_alternatives: abc.Sequence[int]
+) -> list[TokenScore]:
+    """Score one token per row.
+
+    All rows at once: 64 rows of 911 take 0.8 ms with three alternatives each, and one by one 3 ms.
+    """
+    logs_BV = logits_BV.astype(np.float64)
+    logs_BV -= logs_BV.max(axis=1, keepdims=True)
+    logs_BV -= np.log(np.exp(logs_BV).sum(axis=1, keepdims=True))
+    log_B = logs_BV[np.arange(len(ids_B)), ids_B].tolist()
+    most = min(max(nums_alternatives), logs_BV.shape[1] - 1)
+    if most == 0:
+        return [TokenScore(log, ()) for log in log_B]
+    logs_BV[:, UNK_ID] = -np.inf
+    ids_BN = np.argpartition(-logs_BV, most - 1, axis=1)[:, :most]
+    logs_BN = np.take_along_axis(logs_BV, ids_BN, axis=1)
+    order_BN = np.lexsort((ids_BN, -logs_BN), axis=1)
+    ids_BN = np.take_along_axis(ids_BN, order_BN, axis=1)
+    logs_BN = np.take_along_axis(logs_BN, order_BN, axis=1)
+    rows = zip(log_B, ids_BN.tolist(), logs_BN.tolist(), nums_alternatives, strict=True)
+    return [
+        TokenScore(log, tuple(zip(ids[:num], logs[:num], strict=True)))
+        for log, ids, logs, num in rows
+    ]

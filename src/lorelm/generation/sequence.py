@@ -1,0 +1,232 @@
+"""One sample from prompt to finish, :class:`Sequence`, and the request that it belongs to.
+
+A plain generator or an engine writes sequences. The engine's thread alone changes them; a client's
+thread may look at the text and the status meanwhile, and detokenizes what has no stop texts.
+"""
+
+import math
+from collections import abc
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Literal, cast, get_args
+
+import numpy as np
+
+from lorelm.corpus.vocabulary import EOS_ID
+from lorelm.generation.detokenizer import Detokenizer
+from lorelm.generation.logits import LogitsProcessor, TokenScore, score_tokens
+from lorelm.generation.settings import GenerationSettings
+from lorelm.typing import Floats32, Ids
+
+if TYPE_CHECKING:
+    from lorelm.generation.handle import RequestHandle
+
+FinishReason = Literal["eos", "length", "stop", "timeout", "cancelled"]
+Status = Literal["waiting", "running", "error", FinishReason]
+
+_FINISH_REASONS: Final = get_args(FinishReason)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prompt:
+    """A text as the model reads it.
+
+    Attributes:
+        text: as it was written.
+        tokens: of the text; one that the model does not know has the id of `<unk>`.
+        unknown_words: those tokens, each once, as they are written.
+        is_in_ids: whether it was given as ids; the text is then made from them.
+        has_eos: whether it was given with the `<eos>` that usually precedes a prompt.
+    """
+
+    text: str
+    tokens: abc.Sequence[str]
+    ids: Ids
+    unknown_words: abc.Sequence[str]
+    is_in_ids: bool = False
+    has_eos: bool = False
+
+    @property
+    def last_token(self) -> str | None:
+        return self.tokens[-1] if self.tokens else None
+
+
+@dataclass(kw_only=True, eq=False)
+class GenerationRequest:
+    """A prompt, how to continue it, and the sequences that do, one per sample.
+
+    Attributes:
+        only_reads: nothing is generated; the prompt is read and its tokens are scored.
+        score_prompt: score the tokens of the prompt too.
+        deadline: on the clock `time.monotonic`; the sequences end there.
+        sequences: the first one reads the prompt for all: the others wait until its state is known.
+        handle: of the client, once the request is submitted to an engine.
+    """
+
+    prompt: Prompt
+    settings: GenerationSettings
+    only_reads: bool = False
+    score_prompt: bool = False
+    deadline: float = math.inf
+    sequences: list["Sequence"] = field(default_factory=list)
+    handle: "RequestHandle" = field(init=False)
+
+
+class Sequence:
+    """One sample of a request: its tokens, its text, and its status.
+
+    `<unk>` is never generated. Each token takes one number from the sequence's own generator
+    (Philox, a counter), so a seed gives the same text whatever is generated beside it.
+
+    Args:
+        input_ids: of the prompt, with the `<eos>` that it is read after.
+        mixture: turns the network's logits into those of the model.
+        processors: change the logits of the model, in this order.
+
+    Attributes:
+        token_ids: all that are known: those of the prompt, then the generated ones. An `<eos>` that
+            ends the sample is left out.
+        num_prompt_ids: how many of them are the prompt.
+        num_read: how many of them the model has read.
+        status: "waiting" for a slot, "running", or why it is finished: "eos", the model ended the
+            document; "stop", a stop text came up; "length", neither did within the maximum length;
+            "timeout", nor before the deadline; "cancelled" by the client; "error".
+        error: what went wrong, if the status is "error".
+        scores: of the generated tokens, if they are scored.
+        prompt_scores: of the prompt's tokens, if they are scored; the first id that is read has
+            none.
+    """
+
+    def __init__(
+        self,
+        request: GenerationRequest,
+        input_ids: Iterable[int],
+        *,
+        seed: int,
+        detokenizer: Detokenizer,
+        mixture: LogitsProcessor | None = None,
+        processors: Iterable[LogitsProcessor] = (),
+    ) -> None:
+        self.request = request
+        self.settings = request.settings
+        self.seed = seed
+        self.detokenizer = detokenizer
+        self.mixture = mixture
+        self.processors = list(processors)
+        self.token_ids = list(input_ids)
+        self.num_prompt_ids = len(self.token_ids)
+        self.num_read = 0
+        self.status: Status = "waiting"
+        self.error: Exception | None = None
+        self.scores: list[TokenScore] = []
+        self.prompt_scores: list[TokenScore] = []
+        self.next_uniform = _uniforms(np.random.Generator(np.random.Philox(seed))).__next__
+        # Sampling starts with the logits that follow the last id of the prompt.
+        self._num_to_read = self.num_prompt_ids - (not request.only_reads)
+        self._min_ids = self.num_prompt_ids + request.settings.min_len
+        self._max_ids = self.num_prompt_ids + request.settings.max_len
+
+    @property
+    def ids(self) -> list[int]:
+        """The generated ids."""
+        return self.token_ids[self.num_prompt_ids :]
+
+    @property
+    def num_tokens(self) -> int:
+        """How many ids are generated."""
+        return len(self.token_ids) - self.num_prompt_ids
+
+    @property
+    def is_reading(self) -> bool:
+        """Whether no token is sampled after the next input."""
+        return self.num_read < self._num_to_read
+
+    @property
+    def is_early(self) -> bool:
+        """Whether it may not end by `<eos>` yet."""
+        return len(self.token_ids) < self._min_ids
+
+    @property
+    def is_finished(self) -> bool:
+        return self.status not in ("waiting", "running")
+
+    @property
+    def finish_reason(self) -> FinishReason | None:
+        """Why it is finished; None if it is not, or failed."""
+        return cast(FinishReason, self.status) if self.status in _FINISH_REASONS else None
+
+    @property
+    def lacks_prompt_scores(self) -> bool:
+        """Whether the prompt is to be scored and has not been read to its end."""
+        return self.request.score_prompt and len(self.prompt_scores) < self.num_prompt_ids - 1
+
+    @property
+    def can_start(self) -> bool:
+        """Whether the prompt is not being read already by the first of its siblings."""
+        first = self.request.sequences[0]
+        return first is self or not first.is_reading or first.is_finished
+
+    def read(self, logits_V: Floats32) -> None:
+        """Go on to the next id of the prompt.
+
+        Args:
+            logits_V: the network's, after the input that it has read.
+        """
+        if self.request.score_prompt and self.num_read + 1 < self.num_prompt_ids:
+            if self.mixture is not None:
+                logits_V = self.mixture(logits_V, self)
+            next_id = self.token_ids[self.num_read + 1]
+            self.prompt_scores += score_tokens(
+                logits_V[None], [next_id], [self.settings.num_alternatives or 0]
+            )
+        self.num_read += 1
+        if self.num_read == self.num_prompt_ids:
+            self.finish("length")
+
+    def append(self, id_: int, score: TokenScore | None = None) -> None:
+        """Append the id that was sampled, and finish if that ends the sample."""
+        self.num_read += 1
+        if id_ == EOS_ID:
+            self.finish("eos")
+            return
+        # A client that sees the token may look at its score and its chunk, so they come first.
+        if score is not None:
+            self.scores.append(score)
+        if self.detokenizer.has_stop:
+            self.detokenizer.extend((id_,))
+        self.token_ids.append(id_)
+        if self.detokenizer.is_stopped:
+            self.finish("stop")
+        elif len(self.token_ids) == self._max_ids:
+            self.finish("length")
+
+    def finish(self, reason: FinishReason) -> None:
+        """End the sequence; it stays as it is if it has ended already."""
+        if not self.is_finished:
+            if self.detokenizer.has_stop:
+                self.detokenizer.flush()
+            self.status = reason
+
+    def fail(self, error: Exception) -> None:
+        """End the sequence by an error of its own or of the engine."""
+        if not self.is_finished:
+            self.error = error
+            self.status = "error"
+
+    def detokenize(self) -> int:
+        """Make chunks of the tokens that have none; return how many are certain."""
+        if not self.detokenizer.has_stop:  # Otherwise append() has done it.
+            first = self.num_prompt_ids + len(self.detokenizer.chunks)
+            self.detokenizer.extend(self.token_ids[first:])
+        return self.detokenizer.num_certain
+
+    def text(self, num_tokens: int | None = None) -> str:
+        """Return the text of the first tokens, up to the first stop text; of all by default."""
+        self.detokenize()
+        return "".join(self.detokenizer.chunks[:num_tokens])
+
+
+def _uniforms(generator: np.random.Generator) -> Iterator[float]:
+    """Yield uniform random numbers in [0, 1)."""
+    while True:  # Draw 32 at a time: a call takes 0.4 µs, as long as all of append().
+        yield from generator.random(32).tolist()

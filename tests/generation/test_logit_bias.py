@@ -1,0 +1,66 @@
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from tests.errors import raises_code
+
+from lorelm.corpus.tokenizer import make_tokenizer
+from lorelm.corpus.vocabulary import Vocabulary
+from lorelm.errors import SamplingError
+from lorelm.generation.logit_bias import WordIndex
+
+VOCABULARY = Vocabulary(["<unk>", "<eos>", "fox", "￭,", ",", "￭,￭", "Fox", "\n"])
+WORDS = WordIndex(make_tokenizer("words"), VOCABULARY)
+
+
+def test_a_word_stands_for_all_its_tokens() -> None:
+    bias = WORDS.logit_bias({",": 2.0, "fox": -1.0}, []).bias_V
+    assert bias.tolist() == [0, 0, -1, 2, 2, 2, 0, 0]
+
+
+def test_an_id_stands_for_itself() -> None:
+    assert WORDS.logit_bias({4: 1.5, 1: -3.0}, []).bias_V.tolist() == [0, -3, 0, 0, 1.5, 0, 0, 0]
+
+
+def test_a_banned_word_is_banned_in_this_spelling() -> None:
+    assert (
+        np.isneginf(WORDS.logit_bias({}, ["fox", "dragon"]).bias_V).tolist()
+        == [False] * 2 + [True] + [False] * 5
+    )
+    assert np.isneginf(WORDS.logit_bias({"fox": 9.0}, ["fox"]).bias_V[2])
+
+
+def test_a_line_break_can_be_banned_too() -> None:
+    assert np.isneginf(WORDS.logit_bias({}, ["\n"]).bias_V)[-1]
+
+
+@pytest.mark.parametrize(
+    ("biases", "banned", "code"),
+    [
+        ({"dragon": 1.0}, [], "setting.unknown_word"),
+        ({8: 1.0}, [], "setting.unknown_word"),
+        ({-1: 1.0}, [], "setting.unknown_word"),
+        ({"<eos>": 1.0}, [], "setting.unknown_word"),
+        ({}, ["the fox"], "setting.not_a_word"),
+    ],
+)
+def test_unknown_words_and_phrases_are_refused(
+    biases: dict[str | int, float], banned: list[str], code: str
+) -> None:
+    with raises_code(SamplingError, code):
+        WORDS.logit_bias(biases, banned)
+
+
+def test_a_bias_is_added_and_changes_nothing_else() -> None:
+    logits = np.zeros(8, dtype=np.float32)
+    assert WORDS.logit_bias({"fox": 2.0}, [])(logits, SimpleNamespace()).tolist() == [
+        0,
+        0,
+        2,
+        0,
+        0,
+        0,
+        0,
+        0,
+    ]
+    assert not logits.any()
