@@ -19,7 +19,7 @@ TRAIN += ["--min-frequency", "1", "--epochs", "15"]
 
 CHECKPOINT = "killed/checkpoint.safetensors"
 
-# Trains without an interruption, and again with so many; a killed run is resumed where it left a
+# Trains without an interruption, and again with many; a killed run is resumed where it left a
 # checkpoint, and killed again at a random time after it began to train. Each run is a process of
 # its own, but forked: PyTorch is imported once for all runs.
 DRIVER = """

@@ -209,8 +209,8 @@ def test_the_model_to_be_replaced_is_named_at_the_start(
 ) -> None:
     shutil.copytree(tiny_bundle, tmp_path / "model")
     ended = lorelm("train", tales_csv, "--out", "model", "--device", "abacus", code=2)
-    told = "model holds a model of tales.txt, which the new one will replace."
-    assert told in ended.stderr.splitlines()
+    expected = "model holds a model of tales.txt, which the new one will replace."
+    assert expected in ended.stderr.splitlines()
 
 
 def test_resume_without_a_run_says_so(lorelm: Lorelm, tmp_path: Path) -> None:

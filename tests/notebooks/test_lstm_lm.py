@@ -100,8 +100,8 @@ def test_the_curve_of_training_is_a_picture(executed: Executed) -> None:
     assert [base64.b64decode(picture)[:4] for picture in pictures] == [b"\x89PNG"]
 
 
-def test_network_and_counting_are_judged_on_the_test_part(executed: Executed) -> None:
-    """The network as `train` judged it in PyTorch; both better than a guess among all words."""
+def test_network_and_ngrams_are_evaluated_on_the_test_part(executed: Executed) -> None:
+    """The network as `train` evaluated it in PyTorch; both are better than a uniform guess."""
     printed = executed.printed("predict")
     network, counting = map(float, re.findall(r"perplexity ([\d.]+) on the test part", printed))
     assert network == pytest.approx(executed.bundle.manifest.training.test_perplexity, abs=0.06)
@@ -121,8 +121,8 @@ def test_the_page_has_answered(executed: Executed) -> None:
 
 
 def test_no_cell_warns_or_fails(executed: Executed) -> None:
-    told = [output for output in executed.outputs if output.get("name") == "stderr"]
-    assert told == []
+    on_stderr = [output for output in executed.outputs if output.get("name") == "stderr"]
+    assert on_stderr == []
     assert all(output.output_type != "error" for output in executed.outputs)
 
 

@@ -52,7 +52,7 @@ def lines_in(folder: Path) -> list[dict[str, float]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-def test_a_line_says_what_an_epoch_came_to() -> None:
+def test_a_line_holds_the_metrics_of_an_epoch() -> None:
     (line,) = metrics_lines([report(1, 0.0)]).splitlines()
     assert json.loads(line) == {
         "epoch": 1,
@@ -67,14 +67,14 @@ def test_a_line_says_what_an_epoch_came_to() -> None:
     assert set(METRIC_NAMES) <= json.loads(line).keys()
 
 
-def test_the_record_grows_with_each_epoch(model: LSTMLanguageModel, tmp_path: Path) -> None:
+def test_the_log_grows_with_each_epoch(model: LSTMLanguageModel, tmp_path: Path) -> None:
     log = MetricsLog(tmp_path / "run", TrainingCallback())
     for epoch in (1, 2):
         log.on_epoch(report(epoch, 3.0), model)
         assert [line["epoch"] for line in lines_in(tmp_path / "run")] == list(range(1, epoch + 1))
 
 
-def test_an_epoch_that_comes_again_takes_the_place_of_itself_and_all_after(
+def test_a_repeated_epoch_replaces_itself_and_all_later_ones(
     model: LSTMLanguageModel, tmp_path: Path
 ) -> None:
     log = MetricsLog(tmp_path, TrainingCallback())
@@ -89,7 +89,7 @@ def test_the_epochs_before_an_interruption_stay(model: LSTMLanguageModel, tmp_pa
     assert [line["epoch"] for line in lines_in(tmp_path)] == [1, 2, 3]
 
 
-def test_a_record_that_cannot_be_written_is_a_problem_and_no_end(
+def test_a_failed_write_is_reported_once_and_training_goes_on(
     model: LSTMLanguageModel, tmp_path: Path
 ) -> None:
     (tmp_path / "run").write_text("a file, not a folder")
@@ -102,9 +102,7 @@ def test_a_record_that_cannot_be_written_is_a_problem_and_no_end(
     assert user.problems[0].endswith("training goes on")
 
 
-def test_a_record_that_cannot_be_written_is_as_it_was(
-    model: LSTMLanguageModel, tmp_path: Path
-) -> None:
+def test_a_failed_write_leaves_the_log_unchanged(model: LSTMLanguageModel, tmp_path: Path) -> None:
     log = MetricsLog(tmp_path, TrainingCallback())
     log.on_epoch(report(1, 3.0), model)
     with largest_file((tmp_path / "metrics.so-far.jsonl").stat().st_size + 9):

@@ -46,7 +46,7 @@ def folder(tales: Documents, tiny_recipe: Recipe, tmp_path_factory: pytest.TempP
 
 
 def begin(folder: Path, *arguments: str, num_restarts: int = 0) -> "subprocess.Popen[bytes]":
-    """Begins `lorelm train` in two processes in the background; says what it says in a file."""
+    """Starts `lorelm train` in two processes in the background; its output goes into a file."""
     command = [
         *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"),
         *("--max-restarts", str(num_restarts), "-m", "lorelm", "train", *arguments),
@@ -71,7 +71,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 
 def end(folder: Path, training: "subprocess.Popen[bytes]") -> str:
-    """What it said until its end, which must come within a minute."""
+    """Waits for the end and returns the output."""
     training.wait(timeout=180)
     return said(folder)
 
@@ -99,7 +99,7 @@ def losses(bundle: Path) -> list[float]:
     ]
 
 
-def test_a_killed_process_ends_the_run_which_goes_on_in_two_as_it_would_in_one(
+def test_a_killed_process_ends_the_run_and_two_resume_it_as_one_would(
     folder: Path,
 ) -> None:
     out = folder / "killed"
@@ -120,7 +120,7 @@ def test_a_killed_process_ends_the_run_which_goes_on_in_two_as_it_would_in_one(
     assert losses(out) == pytest.approx(losses(folder / "one"), rel=1e-3)
 
 
-def test_torchrun_starts_a_killed_process_again_and_stops_both_for_one_to_go_on(
+def test_torchrun_restarts_a_killed_process_and_one_process_resumes_the_run(
     folder: Path,
 ) -> None:
     out = folder / "restarted"
@@ -224,7 +224,7 @@ def test_a_batch_without_a_column_for_each_process_is_refused() -> None:
         Processes(rank=2, size=3, local_rank=2).columns(2)
 
 
-def test_each_process_of_a_machine_has_a_device_of_its_own() -> None:
+def test_each_process_of_a_machine_has_its_own_device() -> None:
     second = Processes(rank=9, size=16, local_rank=1)
     assert second.local_device(torch.device("cuda")) == torch.device("cuda", 1)
     assert second.local_device(torch.device("cpu")) == torch.device("cpu")

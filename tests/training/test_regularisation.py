@@ -68,7 +68,7 @@ def test_dropout_that_is_not_locked_drops_anew_at_every_step() -> None:
 
 
 @pytest.mark.parametrize("locked_dropout", [True, False])
-def test_a_share_of_the_batch_is_trained_as_in_the_whole(locked_dropout: bool) -> None:
+def test_columns_of_a_batch_are_trained_as_in_the_whole_batch(locked_dropout: bool) -> None:
     model = small_model()
     settings = dict.fromkeys(SHARES, 0.3) | {"locked_dropout": locked_dropout}
     whole = run(model, **settings)

@@ -18,7 +18,7 @@ from lorelm.training.train import RunContext, train
 from .test_checkpoint import fill
 
 
-def test_the_event_file_holds_the_figures_of_each_epoch(
+def test_the_event_file_holds_the_metrics_of_each_epoch(
     tales: Documents, tiny_recipe: Recipe, tmp_path: Path
 ) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -48,7 +48,7 @@ class PowerCut(TrainingCallback):
             raise SystemExit
 
 
-def test_epochs_that_come_again_after_an_interruption_are_shown_once(
+def test_epochs_repeated_after_an_interruption_appear_once(
     tales: Documents, tiny_recipe: Recipe, tmp_path: Path
 ) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator

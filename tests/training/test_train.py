@@ -33,7 +33,7 @@ from lorelm.training.train import RunContext, train
 from .test_checkpoint import fill
 
 
-def test_metrics_hold_a_line_an_epoch(tiny_bundle: Path, tiny_recipe: Recipe) -> None:
+def test_metrics_have_one_line_per_epoch(tiny_bundle: Path, tiny_recipe: Recipe) -> None:
     lines = [json.loads(line) for line in (tiny_bundle / "metrics.jsonl").read_text().splitlines()]
     assert [line["epoch"] for line in lines] == list(range(1, tiny_recipe.epochs + 1))
     best = min(line["valid_perplexity"] for line in lines)
@@ -228,7 +228,7 @@ def test_an_error_on_a_full_disk_says_how_much_is_needed_and_how_to_resume(
     assert resumed.manifest.training.epochs == 2
 
 
-def test_a_run_begun_in_bfloat16_goes_on_in_float32_where_there_is_none(
+def test_a_run_begun_in_bfloat16_resumes_in_float32_without_hardware_support(
     tales: Documents, tiny_recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out, stop = tmp_path / "m", threading.Event()

@@ -3,14 +3,17 @@ import itertools
 import time
 
 import pytest
+import torch
 
 from lorelm.corpus.preparation import Corpus
 from lorelm.model.lstm import LSTMLanguageModel
 from lorelm.training.callbacks import EpochReport, TrainingCallback
+from lorelm.training.initial_checkpoint import initial_model
 from lorelm.training.losses import LossDivergedError
 from lorelm.training.recipe import Recipe
+from lorelm.training.trainer import Trainer
 
-from .fitting import fit_recipe, new_trainer
+from .fitting import CPU, fit_recipe, new_trainer
 
 
 class RuinAt(TrainingCallback):
@@ -30,7 +33,7 @@ class RuinAt(TrainingCallback):
 
 
 @pytest.mark.parametrize("counts", [(), (2, 5, 7), (1,)])
-def test_a_run_by_the_clock_ends_on_time_with_its_schedule_wherever_it_had_to_go_back(
+def test_a_run_by_the_clock_ends_on_time_with_its_schedule_after_any_divergence(
     corpus: Corpus, tiny_recipe: Recipe, monkeypatch: pytest.MonkeyPatch, counts: tuple[int, ...]
 ) -> None:
     """By a clock that goes on by a hundredth of a second whenever it is looked at."""
@@ -45,7 +48,7 @@ def test_a_run_by_the_clock_ends_on_time_with_its_schedule_wherever_it_had_to_go
     assert next(ticks) / 100 < 4.5
 
 
-def test_a_run_by_the_clock_has_an_epoch_though_all_of_its_time_went_into_a_divergence(
+def test_a_run_by_the_clock_has_one_epoch_even_if_a_divergence_took_all_its_time(
     corpus: Corpus, tiny_recipe: Recipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ticks = itertools.count()
@@ -61,3 +64,15 @@ def test_a_run_by_the_clock_has_an_epoch_though_all_of_its_time_went_into_a_dive
     trainer.step()
     assert trainer.is_over
     assert trainer.best_epoch.epoch == 1
+
+
+def test_a_new_trainer_changes_nothing_outside_of_itself(
+    corpus: Corpus, tiny_recipe: Recipe
+) -> None:
+    model = initial_model(corpus, tiny_recipe, CPU)
+    weights = {name: weight.clone() for name, weight in model.state_dict().items()}
+    random_state = torch.get_rng_state()
+    trainer = Trainer(model, corpus, tiny_recipe)
+    assert torch.equal(torch.get_rng_state(), random_state)
+    assert all(torch.equal(model.state_dict()[name], weights[name]) for name in weights)
+    assert trainer.seconds == 0
