@@ -1,4 +1,4 @@
-"""Takes the screenshots of the page anew: python docs/images/make_screenshots.py."""
+"""Take the screenshots of the page: python docs/images/make_screenshots.py."""
 
 import shutil
 import subprocess
