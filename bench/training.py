@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from lorelm.corpus.documents import CorpusParts
 from lorelm.corpus.preparation import Corpus, prepare_corpus
 from lorelm.corpus.tokenizer import make_tokenizer
 from lorelm.evaluation.perplexity import perplexity
@@ -212,12 +213,10 @@ def reach(training: Training, target: float, max_epochs: int) -> Reached:
 
 def prepare(films: BenchCorpus) -> Corpus:
     return prepare_corpus(
-        films.train,
+        CorpusParts(documents=films.train, valid=films.valid, test=films.test),
         tokenizer=make_tokenizer(films.tokenizer),
         min_frequency=3,
         split_seed=42,
-        valid=films.valid,
-        test=films.test,
     )
 
 

@@ -7,7 +7,7 @@ import pytest
 from tests.errors import raises_code
 
 from lorelm.corpus import encoding, preparation, splits, text_files
-from lorelm.corpus.documents import Documents, fingerprint_of
+from lorelm.corpus.documents import CorpusParts, Documents, fingerprint_of
 from lorelm.corpus.id_store import IdStore
 from lorelm.corpus.preparation import Corpus, prepare_corpus, split_test_part
 from lorelm.corpus.readers import read_documents
@@ -60,12 +60,11 @@ def prepare(
     **parts: Documents,
 ) -> Corpus:
     return prepare_corpus(
-        read_documents(path),
+        CorpusParts(documents=read_documents(path), **parts),
         tokenizer=make_tokenizer(style),
         min_frequency=min_frequency,
         split_seed=0,
         store=None if store is None else IdStore(folder=store, is_writer=is_writer),
-        **parts,
     )
 
 
@@ -282,12 +281,11 @@ def test_progress_is_reported_in_shares_of_the_corpus(
     shares: list[float] = []
     parts = {} if is_split else {"valid": read_documents(path), "test": read_documents(path)}
     prepare_corpus(
-        read_documents(path),
+        CorpusParts(documents=read_documents(path), **parts),
         tokenizer=make_tokenizer("words"),
         min_frequency=2,
         split_seed=0,
         store=IdStore(folder=path.parent / "store", on_progress=shares.append),
-        **parts,
     )
     num_documents = sum(line != "--" for line in LINES)
     assert shares == pytest.approx([n / num_documents for n in range(500, 2700, 500)], rel=0.05)

@@ -5,7 +5,7 @@ import random
 import pytest
 from tests.errors import raises_code
 
-from lorelm.corpus.documents import Documents
+from lorelm.corpus.documents import CorpusParts, Documents
 from lorelm.corpus.preparation import prepare_corpus
 from lorelm.corpus.tokenizer import EOS, UNK, make_tokenizer
 from lorelm.corpus.vocabulary import EOS_ID, UNK_ID
@@ -18,11 +18,10 @@ def documents(*texts: str) -> Documents:
 
 def prepare(corpus: Documents, *, style="classic", min_frequency=1, seed=0, **parts):
     return prepare_corpus(
-        corpus,
+        CorpusParts(documents=corpus, **parts) if parts else corpus,
         tokenizer=make_tokenizer(style),
         min_frequency=min_frequency,
         split_seed=seed,
-        **parts,
     )
 
 

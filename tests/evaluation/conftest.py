@@ -17,7 +17,7 @@ def bundle(tiny_bundle: Path) -> Bundle:
 @pytest.fixture(scope="session")
 def corpus(bundle: Bundle, tales: Documents) -> Corpus:
     """What the bundle was trained on."""
-    corpus = split_as_trained(bundle, [tales])
+    corpus = split_as_trained(bundle, tales)
     assert corpus is not None
     return corpus
 

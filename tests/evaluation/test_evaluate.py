@@ -38,7 +38,7 @@ def test_a_corpus_too_large_to_be_counted_is_judged_without_counting_and_copies(
     tiny_bundle: Path, tales: Documents, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bundle = Bundle.load(tiny_bundle)
-    corpus = split_as_trained(bundle, [tales])
+    corpus = split_as_trained(bundle, tales)
     monkeypatch.setattr(preparation, "MAX_COUNTED_TOKENS", 10)
     result = evaluate_bundle(bundle, corpus=corpus)
     assert result.metrics.bits_per_character is not None
@@ -53,7 +53,7 @@ def test_a_corpus_too_large_to_be_counted_is_judged_without_counting_and_copies(
 
 def test_what_was_judged_on_a_sample_says_so(tiny_bundle: Path, tales: Documents) -> None:
     bundle = Bundle.load(tiny_bundle)
-    corpus = split_as_trained(bundle, [tales])
+    corpus = split_as_trained(bundle, tales)
     assert corpus is not None
     settings = EvaluationSettings(num_samples=0)
     whole = evaluate_bundle(bundle, settings, corpus=corpus).metrics

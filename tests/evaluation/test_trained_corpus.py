@@ -100,9 +100,9 @@ def test_a_bundle_that_names_no_file_is_refused(tiny_bundle: Path) -> None:
 
 def test_other_documents_are_not_its_corpus(tiny_bundle: Path, tales: Documents) -> None:
     bundle = Bundle.load(tiny_bundle)
-    assert split_as_trained(bundle, [tales]) is not None
+    assert split_as_trained(bundle, tales) is not None
     other = Documents(texts=tales.texts[1:], source="tales")
-    assert split_as_trained(bundle, [other]) is None
+    assert split_as_trained(bundle, other) is None
 
 
 def test_the_test_part_is_the_same_for_every_tokenizer(trained: Trained) -> None:

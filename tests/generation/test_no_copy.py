@@ -31,7 +31,7 @@ def model(tiny_bundle: Path) -> lorelm.LanguageModel:
 
 @pytest.fixture(scope="module")
 def corpus(tiny_bundle: Path, tales: Documents) -> Corpus:
-    corpus = split_as_trained(Bundle.load(tiny_bundle), [tales])
+    corpus = split_as_trained(Bundle.load(tiny_bundle), tales)
     assert corpus is not None
     return corpus
 

@@ -8,7 +8,7 @@ import torch
 from tests.errors import raises_code
 
 from lorelm.bundle.layout import CHECKPOINT
-from lorelm.corpus.documents import Documents
+from lorelm.corpus.documents import CorpusParts, Documents
 from lorelm.corpus.preparation import Corpus, prepare_corpus
 from lorelm.corpus.tokenizer import make_tokenizer
 from lorelm.errors import CorpusError, RecipeError, TrainingStoppedError
@@ -286,12 +286,10 @@ def test_a_validation_part_in_another_language_is_no_divergence(
 ) -> None:
     foreign = Documents(texts=["Zyx qwv jkl mnb."] * 5, source="foreign.txt")
     corpus = prepare_corpus(
-        tales,
+        CorpusParts(documents=tales, valid=foreign, test=foreign),
         tokenizer=make_tokenizer("words"),
         min_frequency=1,
         split_seed=0,
-        valid=foreign,
-        test=foreign,
     )
     problems_seen = Problems()
     recipe = dataclasses.replace(tiny_recipe, epochs=5)

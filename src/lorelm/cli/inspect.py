@@ -56,11 +56,7 @@ def inspect(
         echo_notes(documents.notes)
     echo_notes(parts.notes)
     statistics = corpus_statistics(
-        parts.documents,
-        make_tokenizer(settings.tokenizer),
-        split_seed=settings.split_seed,
-        valid=parts.valid,
-        test=parts.test,
+        parts, make_tokenizer(settings.tokenizer), split_seed=settings.split_seed
     )
     console = Console(highlight=False)
     console.print(_table(parts.documents.source, statistics, settings))
@@ -129,12 +125,10 @@ def _training_time(parts: CorpusParts, recipe: Recipe) -> str:
     device = resolve_device("auto")
     try:
         corpus = prepare_corpus(
-            parts.documents,
+            parts,
             tokenizer=make_tokenizer(recipe.tokenizer),
             min_frequency=recipe.min_frequency,
             split_seed=recipe.split_seed,
-            valid=parts.valid,
-            test=parts.test,
         )
         recipe = sized_to(recipe, len(corpus.train.stream))
         seconds = estimate_training_seconds(corpus, recipe, device=device)

@@ -95,6 +95,13 @@ class CorpusParts:
     valid: Documents | None = None
     test: Documents | None = None
 
+    @staticmethod
+    def of(documents: "Documents | CorpusParts") -> "CorpusParts":
+        """Return the same parts, or documents that are all to be split."""
+        if isinstance(documents, CorpusParts):
+            return documents
+        return CorpusParts(documents=documents)
+
     @property
     def given(self) -> dict[int, Documents]:
         """The held-out parts with documents of their own, by the numbers of `splits.py`."""
@@ -127,6 +134,11 @@ class CorpusParts:
         name, flag = ("validation", "--test") if self.valid is None else ("test", "--valid")
         source = self.documents.source
         return [f"The {name} part is split off {source}, since {flag} alone was given."]
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over the texts of all parts."""
+        return fingerprint_of(text for part in self.all for text in part.texts)
 
     def content_hash(self) -> str:
         """Return a hash of all texts that is quick to compute."""

@@ -97,27 +97,25 @@ class Corpus:
 
 
 def prepare_corpus(
-    documents: Documents,
+    documents: Documents | CorpusParts,
     *,
     tokenizer: Tokenizer,
     min_frequency: int,
     split_seed: int,
-    valid: Documents | None = None,
-    test: Documents | None = None,
     store: IdStore | None = None,
 ) -> Corpus:
     """Split, tokenize and encode a corpus; the vocabulary comes from the training part alone.
 
     Args:
-        valid, test: these parts. One that is not given is split off `documents`, and the rest of
-            them trains.
+        documents: what is split; or with held-out parts of its own, of which a missing one is
+            split off, and the rest trains.
         store: where the ids of a streamed corpus are kept; without one, as long as the corpus.
 
     Raises:
         CorpusError: a part has no word left after tokenizing, the documents are too few to split,
             or `store` cannot be written or lacks what another process wrote.
     """
-    parts = CorpusParts(documents=documents, valid=valid, test=test)
+    parts = CorpusParts.of(documents)
     settings = EncodingSettings(
         min_frequency=min_frequency,
         split_seed=split_seed,
@@ -127,8 +125,8 @@ def prepare_corpus(
     vocabulary = Vocabulary(encoded.words)
     if len(vocabulary) == 2:
         raise CorpusError(
-            f"no word of {documents.source} is seen {min_frequency} times in the training part: "
-            "give a longer corpus or a lower --min-frequency",
+            f"no word of {parts.documents.source} is seen {min_frequency} times in the training "
+            "part: give a longer corpus or a lower --min-frequency",
             code="corpus.no_frequent_words",
         )
     valid_part, test_part = (
@@ -136,7 +134,7 @@ def prepare_corpus(
         for held_out in encoded.held_out
     )
     corpus = Corpus(
-        source=documents.source,
+        source=parts.documents.source,
         fingerprint=encoded.fingerprint,
         tokenizer=tokenizer,
         vocabulary=vocabulary,
@@ -177,39 +175,36 @@ def _notes(
 
 
 def split_parts(
-    documents: Documents,
-    *,
-    split_seed: int,
-    valid: Documents | None = None,
-    test: Documents | None = None,
+    documents: Documents | CorpusParts, *, split_seed: int
 ) -> tuple[Documents, Documents, Documents]:
     """Split documents in memory into the training, validation and test part.
-
-    Args:
-        valid, test: as for :func:`prepare_corpus`.
 
     Raises:
         CorpusError: there are fewer than three different documents.
     """
-    given = CorpusParts(documents=documents, valid=valid, test=test).given
+    parts = CorpusParts.of(documents)
     texts: dict[int | None, list[str]] = {}
-    for text, part in assign_parts(documents, seed=split_seed, given=given):
+    for text, part in assign_parts(parts.documents, seed=split_seed, given=parts.given):
         texts.setdefault(part, []).append(text)
     train, valid, test = (
-        given.get(part) or replace(documents, texts=texts[part], speakers=())
+        parts.given.get(part) or replace(parts.documents, texts=texts[part], speakers=())
         for part in (TRAIN, VALID, TEST)
     )
     return train, valid, test
 
 
-def split_test_part(documents: Documents, *, split_seed: int) -> Documents:
-    """Return the documents of the test part, the same for every tokenizer.
+def split_test_part(documents: Documents | CorpusParts, *, split_seed: int) -> Documents:
+    """Return the documents of the test part, the same for every tokenizer; they may be streamed.
 
     Raises:
         CorpusError: there are fewer than three different documents.
     """
-    assigned = assign_parts(documents, seed=split_seed)
-    return replace(documents, texts=[text for text, part in assigned if part == TEST], speakers=())
+    parts = CorpusParts.of(documents)
+    if parts.test is not None:
+        return parts.test
+    assigned = assign_parts(parts.documents, seed=split_seed)
+    texts = [text for text, part in assigned if part == TEST]
+    return replace(parts.documents, texts=texts, speakers=())
 
 
 def tokenize_documents(documents: Documents, tokenizer: Tokenizer) -> Sequence[list[str]]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Final
 
-from lorelm.corpus.documents import Documents
+from lorelm.corpus.documents import CorpusParts, Documents
 from lorelm.corpus.preparation import split_parts, tokenize_documents
 from lorelm.corpus.tokenizer import UNK, Tokenizer
 
@@ -52,12 +52,7 @@ class CorpusStatistics:
 
 
 def corpus_statistics(
-    documents: Documents,
-    tokenizer: Tokenizer,
-    *,
-    split_seed: int,
-    valid: Documents | None = None,
-    test: Documents | None = None,
+    documents: Documents | CorpusParts, tokenizer: Tokenizer, *, split_seed: int
 ) -> CorpusStatistics:
     """Measure a corpus, split as training would split it (:func:`prepare_corpus`).
 
@@ -65,12 +60,13 @@ def corpus_statistics(
         CorpusError: there are fewer than three different documents, or a part has no word for the
             tokenizer.
     """
-    parts = split_parts(documents, split_seed=split_seed, valid=valid, test=test)
-    train, *held_out_parts = (tokenize_documents(part, tokenizer) for part in parts)
+    split = split_parts(documents, split_seed=split_seed)
+    train, *held_out_parts = (tokenize_documents(part, tokenizer) for part in split)
     tokens = [*train, *chain.from_iterable(held_out_parts)]
     train_counts = Counter(chain.from_iterable(train))
     held_out = Counter(chain.from_iterable(tokens[len(train) :]))
     lengths = [len(document) for document in tokens]
+    speakers = Counter(filter(None, CorpusParts.of(documents).documents.speakers))
     return CorpusStatistics(
         num_documents=len(tokens),
         num_tokens=sum(lengths),
@@ -81,7 +77,7 @@ def corpus_statistics(
         num_exact_duplicates=count_exact_duplicates(tokens),
         num_near_duplicates=count_near_duplicates(tokens),
         cut_offs=[_cut_off(train_counts, held_out, cut_off) for cut_off in CUT_OFFS],
-        most_frequent_speakers=Counter(filter(None, documents.speakers)).most_common(5),
+        most_frequent_speakers=speakers.most_common(5),
     )
 
 

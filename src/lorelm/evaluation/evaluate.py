@@ -94,7 +94,7 @@ def _text_and_corpus(
     if documents is None:
         corpus = corpus or find_trained_corpus(bundle)
         return HeldOutText.of_test_part(corpus), corpus
-    if itself := split_as_trained(bundle, [documents]):
+    if itself := split_as_trained(bundle, documents):
         return HeldOutText.of_test_part(itself), itself
     text = HeldOutText.of(
         tokenize_documents(documents, bundle.tokenizer),

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from lorelm.bundle import Bundle
-from lorelm.corpus.documents import Documents, fingerprint_of
+from lorelm.corpus.documents import CorpusParts, Documents
 from lorelm.corpus.preparation import Corpus, prepare_corpus, split_test_part
 from lorelm.corpus.readers import read_documents
 from lorelm.errors import CorpusError
@@ -21,16 +21,11 @@ def find_trained_corpus(bundle: Bundle) -> Corpus:
     return corpus
 
 
-def split_as_trained(bundle: Bundle, read: Sequence[Documents | None]) -> Corpus | None:
-    """Return the corpus of a bundle, or None if its documents or its vocabulary are not the same.
-
-    Args:
-        read: its documents alone, or those of each part, None for a part that was split off.
-    """
+def split_as_trained(bundle: Bundle, documents: Documents | CorpusParts) -> Corpus | None:
+    """Return the corpus of a bundle, or None if these documents or their vocabulary differ."""
     recipe = bundle.manifest.recipe
-    if recipe is None or not _are_as_trained(bundle, read):
+    if recipe is None or not _is_corpus_of(bundle, documents):
         return None
-    documents, valid, test = _parts(read)
     if not {"min_frequency", "split_seed"} <= recipe.keys():
         return None  # of a model that was trained elsewhere
     corpus = prepare_corpus(
@@ -38,8 +33,6 @@ def split_as_trained(bundle: Bundle, read: Sequence[Documents | None]) -> Corpus
         tokenizer=bundle.tokenizer,
         min_frequency=recipe["min_frequency"],
         split_seed=recipe["split_seed"],
-        valid=valid,
-        test=test,
     )
     return corpus if corpus.vocabulary == bundle.vocabulary else None
 
@@ -63,14 +56,11 @@ def common_test_part(bundles: Sequence[Bundle]) -> Documents:
                 "none has seen with --text",
                 code="corpus.different_corpora",
             )
-    read = _read_again(first)
-    if not _are_as_trained(first, read):
+    parts = _read_again(first)
+    if not _is_corpus_of(first, parts):
         raise _not_as_it_was(first)
-    documents, _, test = _parts(read)
-    if test is not None:
-        return test
     assert first.manifest.recipe is not None
-    return split_test_part(documents, split_seed=first.manifest.recipe["split_seed"])
+    return split_test_part(parts, split_seed=first.manifest.recipe["split_seed"])
 
 
 def _split_of(bundle: Bundle) -> tuple[object, ...]:
@@ -82,22 +72,12 @@ def _split_of(bundle: Bundle) -> tuple[object, ...]:
     return corpus.fingerprint, are_files, recipe.get("split_seed")
 
 
-def _parts(
-    read: Sequence[Documents | None],
-) -> tuple[Documents, Documents | None, Documents | None]:
-    """Return the documents to split, and the validation and test part if they have a file."""
-    documents, valid, test = read if len(read) == 3 else (*read, None, None)
-    assert documents is not None
-    return documents, valid, test
-
-
-def _are_as_trained(bundle: Bundle, read: Sequence[Documents | None]) -> bool:
+def _is_corpus_of(bundle: Bundle, documents: Documents | CorpusParts) -> bool:
     corpus = bundle.manifest.corpus
-    fingerprint = fingerprint_of(text for part in read if part for text in part.texts)
-    return corpus is not None and fingerprint == corpus.fingerprint
+    return corpus is not None and documents.fingerprint == corpus.fingerprint
 
 
-def _read_again(bundle: Bundle) -> list[Documents | None]:
+def _read_again(bundle: Bundle) -> CorpusParts:
     if bundle.manifest.corpus is None:
         raise _not_known(bundle)
     files = bundle.manifest.corpus.files
@@ -108,13 +88,18 @@ def _read_again(bundle: Bundle) -> list[Documents | None]:
             code="corpus.no_file",
         )
     try:
-        return [None if f is None else read_documents(f.path, f.options) for f in files]
+        read = {
+            name: read_documents(file.path, file.options)
+            for name, file in zip(("documents", "valid", "test"), files, strict=False)
+            if file is not None
+        }
     except CorpusError as error:
         raise CorpusError(
             f"the corpus of bundle {bundle.path} is not where it was ({error}): name the file "
             "where it is now, or another text to evaluate it on",
             code="corpus.gone",
         ) from error
+    return CorpusParts(**read)
 
 
 def _not_known(bundle: Bundle) -> CorpusError:

@@ -157,12 +157,10 @@ def _prepare(parts: CorpusParts, recipe: Recipe, run: _Run) -> Corpus:
 
     def prepare() -> Corpus:
         return prepare_corpus(
-            parts.documents,
+            parts,
             tokenizer=make_tokenizer(recipe.tokenizer),
             min_frequency=recipe.min_frequency,
             split_seed=recipe.split_seed,
-            valid=parts.valid,
-            test=parts.test,
             store=store,
         )
 
