@@ -130,7 +130,7 @@ def test_a_bundle_directory_may_hold_foreign_files(tmp_path: Path) -> None:
 def test_an_old_directory_that_cannot_be_deleted_is_not_lost(tmp_path: Path) -> None:
     path = tmp_path / "model"
     replace_dir(path, OLD)
-    (path / "b" / "mine").mkdir(parents=True)  # where a file is to be
+    (path / "b" / "mine").mkdir(parents=True)  # where the new version has a file
     replace_dir(path, NEW, owned=["a"])
     assert contents(path) == NEW
     assert (tmp_path / ".model.old" / "b" / "mine").is_dir()

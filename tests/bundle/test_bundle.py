@@ -245,8 +245,9 @@ def test_a_path_without_a_bundle_is_refused(tmp_path: Path, kind: str, code: str
 
 def test_the_error_for_an_unfinished_run_says_how_to_resume(tmp_path: Path) -> None:
     (tmp_path / CHECKPOINT).write_text("")
-    with pytest.raises(BundleError, match=f"unfinished run.* lorelm train --resume {tmp_path}$"):
+    with raises_code(BundleError, "bundle.unfinished_run") as caught:
         Bundle.load(tmp_path)
+    assert str(caught.value).endswith(f" lorelm train --resume {tmp_path}")
 
 
 def test_shakespeare_names_the_embedded_model_unless_a_folder_holds_one(
@@ -361,5 +362,5 @@ def test_metadata_out_of_range_is_refused(copy: Path, ngram: dict[str, float]) -
     manifest = json.loads((copy / "manifest.json").read_text())
     manifest["ngram"] |= ngram
     (copy / "manifest.json").write_text(json.dumps(manifest))
-    with pytest.raises(BundleError, match=r"manifest.json is damaged \(ngram"):
+    with raises_code(BundleError, "bundle.damaged_manifest"):
         Bundle.load(copy)

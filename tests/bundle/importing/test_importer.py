@@ -86,7 +86,7 @@ def test_a_bundle_of_unknown_origin_is_damaged(bundle: Bundle) -> None:
     path = bundle.path / "manifest.json"
     manifest = json.loads(path.read_text()) | {"imported": None}
     path.write_text(json.dumps(manifest))
-    with pytest.raises(BundleError, match="recipe is missing"):
+    with raises_code(BundleError, "bundle.damaged_manifest"):
         Bundle.load(bundle.path)
 
 
