@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.bundle.importing.foreign import UNK, WORDS, ForeignModel, greedy
@@ -193,3 +194,35 @@ def test_words_that_are_never_written_cannot_be_biased_in(
         for sample in reply.samples:
             assert sample.text
             assert not {"<pad>", "<unk>", "pad"} & set(sample.text.split())
+
+
+PROMPTS = ["The fox", "", "The owl sat", "The fox"]
+SETTINGS = [{}, {"stop": ["the ", "n "]}, {"repetition_penalty": 2.0, "banned_words": ["fox"]}]
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=["plain", "stop", "processors"])
+def test_prompts_together_give_the_texts_that_each_gives_alone(
+    model: lorelm.LanguageModel, settings: dict[str, Any]
+) -> None:
+    together = model.generate_many(iter(PROMPTS), seed=5, max_len=20, **settings)
+    alone = [model.generate(prompt, seed=5, max_len=20, **settings) for prompt in PROMPTS]
+    assert together == alone
+
+
+def test_no_prompts_give_no_replies(model: lorelm.LanguageModel) -> None:
+    assert model.generate_many([]) == []
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=["plain", "stop", "processors"])
+def test_a_stream_adds_up_to_the_text(
+    model: lorelm.LanguageModel, settings: dict[str, Any]
+) -> None:
+    for prompt in PROMPTS:
+        chunks = list(model.stream(prompt, seed=5, max_len=20, **settings))
+        assert "".join(chunks) == model.generate(prompt, seed=5, max_len=20, **settings).text
+
+
+def test_a_stream_is_checked_before_its_first_chunk(model: lorelm.LanguageModel) -> None:
+    for wrong in ({"num_samples": 2}, {"top_p": 0}, {"wings": 2}):
+        with pytest.raises(SamplingError):
+            model.stream("The", **wrong)

@@ -36,9 +36,9 @@ def generate(
     BUNDLE may be shakespeare, the embedded model, unless a folder of that name holds a model.
     Without a prompt, it begins a new document. The text goes to stdout, everything else to stderr.
     """
-    settings = GenerationSettings(**flags)
+    GenerationSettings(**flags)  # reports mistakes before the model is loaded
     model = load(bundle, precision=precision, mixture=mixture, cache=cache)
-    reply = model.complete(prompt, settings)
+    reply = model.generate(prompt, **flags)
     if reply.unknown_words:
         click.echo(f"not in the vocabulary: {', '.join(reply.unknown_words)}", err=True)
     for number, sample in enumerate(reply.samples):

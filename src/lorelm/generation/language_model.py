@@ -13,7 +13,9 @@ from lorelm.corpus.tokenizer import EOS, NEWLINE, Tokenizer
 from lorelm.corpus.vocabulary import EOS_ID, Vocabulary
 from lorelm.errors import SamplingError
 from lorelm.generation.detokenizer import Detokenizer
-from lorelm.generation.generator import generate
+from lorelm.generation.engine.engine import Engine
+from lorelm.generation.generator import generate, stream
+from lorelm.generation.handle import RequestHandle
 from lorelm.generation.logit_bias import LogitBias, WordIndex
 from lorelm.generation.logits import LogitsProcessor, Mixture, Penalties
 from lorelm.generation.nearest_words import NearestWords
@@ -69,16 +71,16 @@ class LanguageModel:
 
         Args:
             precision: None takes that of the manifest.
+            mixture: mix it with the n-gram model of the bundle.
+            cache: give it the neural cache that was tuned for it.
 
         Raises:
             BundleError: it lacks this precision, the n-gram model or the cache, or is damaged.
         """
         copies = bundle.copies()
-        index = (
-            None
-            if copies is None
-            else TrainingTextIndex(copies, bundle.tokenizer, bundle.vocabulary)
-        )
+        index = None
+        if copies is not None:
+            index = TrainingTextIndex(copies, bundle.tokenizer, bundle.vocabulary)
         return cls(
             bundle.runtime(precision, num_threads=num_threads, cache=cache),
             bundle.tokenizer,
@@ -103,20 +105,36 @@ class LanguageModel:
         Raises:
             SamplingError: a setting is unknown or out of its range, or the prompt is not a text.
         """
-        if not isinstance(prompt, str):
-            raise SamplingError("prompt", f"must be a text, not {prompt!r}")
-        return self.complete(prompt, GenerationSettings.of(**settings))
-
-    def complete(self, text: str, settings: GenerationSettings) -> Reply:
-        """Continue a prompt with settings that are already checked.
-
-        Raises:
-            SamplingError: see :meth:`request`.
-        """
-        request = self.request(self.read_prompt(text), settings)
+        request = self._checked_request(prompt, settings)
         for sequence in request.sequences:
             generate(self.runtime, sequence)
         return self.reply(request)
+
+    def stream(self, prompt: str = "", **settings: Any) -> abc.Iterator[str]:
+        """Continue a prompt, and yield the text of :meth:`generate` in chunks as it is written.
+
+        Raises:
+            SamplingError: see :meth:`generate`, and if more than one sample is requested.
+        """
+        sequence, *others = self._checked_request(prompt, settings).sequences
+        if others:
+            raise SamplingError("num_samples", "must be 1 in a stream", code="setting.stream")
+        return stream(self.runtime, sequence)
+
+    def generate_many(self, prompts: abc.Iterable[str], **settings: Any) -> list[Reply]:
+        """Continue many prompts together, each with the text that :meth:`generate` gives it.
+
+        Raises:
+            SamplingError: see :meth:`generate`.
+        """
+        requests = [self._checked_request(prompt, settings) for prompt in prompts]
+        engine = Engine(self.runtime)
+        handle = RequestHandle(requests, cancel=engine.cancel)
+        engine.submit(handle)
+        while requests and not engine.is_idle:
+            engine.step()
+        handle.wait()
+        return [self.reply(request) for request in requests]
 
     def score(self, text: str, *, num_alternatives: int = 0) -> list[Token]:
         """Score each token of a text, read as the beginning of a document."""
@@ -243,6 +261,11 @@ class LanguageModel:
         ]
         return request
 
+    def _checked_request(self, prompt: str, settings: dict[str, Any]) -> GenerationRequest:
+        if not isinstance(prompt, str):
+            raise SamplingError("prompt", f"must be a text, not {prompt!r}")
+        return self.request(self.read_prompt(prompt), GenerationSettings.of(**settings))
+
     @cached_property
     def nearest_words(self) -> NearestWords:
         """Known words by their spelling."""
@@ -310,16 +333,10 @@ def load(
     mixture: bool = False,
     cache: bool = False,
 ) -> LanguageModel:
-    """Load the model of a bundle, ready to generate.
-
-    Args:
-        bundle: or its path, or "shakespeare".
-        precision: None takes that of the manifest.
-        mixture: mix it with the n-gram model that the bundle carries.
-        cache: give it the neural cache that was tuned for it.
+    """Load the model of a bundle, its path, or "shakespeare": see :meth:`LanguageModel.of_bundle`.
 
     Raises:
-        BundleError: the bundle is missing, damaged, or lacks this precision or the n-gram model.
+        BundleError: the bundle is missing, damaged, or lacks what is asked for.
     """
     return LanguageModel.of_bundle(
         bundle if isinstance(bundle, Bundle) else Bundle.load(bundle),
