@@ -20,8 +20,7 @@ from lorelm.server.operations.access_log import AccessLog
 from lorelm.server.operations.metrics import Metrics
 from lorelm.server.operations.views import operations, record_response, start_timer
 from lorelm.server.pages.views import pages
-from lorelm.server.served_model import ServedModel
-from lorelm.server.served_models import ServedModels
+from lorelm.server.served_models import ServedModel, ServedModels
 from lorelm.server.settings import ServerSettings
 from lorelm.server.state import ServerState, set_state
 

@@ -8,7 +8,7 @@ from flask import Response, request
 from lorelm.generation.handle import RequestHandle
 from lorelm.generation.sequence import GenerationRequest
 from lorelm.server.history.browser_ids import Client
-from lorelm.server.served_model import ServedModel
+from lorelm.server.served_models import ServedModel
 from lorelm.server.state import server_state
 
 PAGE_HEADER: Final = "Lorelm-Page"

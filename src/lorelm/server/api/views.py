@@ -15,7 +15,7 @@ from lorelm.server.api.requests import CheckRequest, GenerateRequest, ScoreReque
 from lorelm.server.errors import status_of
 from lorelm.server.events import EventStream, event
 from lorelm.server.generate import api_client, set_client_cookie, start_generation
-from lorelm.server.served_model import ServedModel
+from lorelm.server.served_models import ServedModel
 from lorelm.server.state import server_state
 
 _MAX_UNKNOWN_WORDS: Final = 50

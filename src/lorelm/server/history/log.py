@@ -9,7 +9,7 @@ from lorelm.generation.handle import RequestHandle
 from lorelm.history.writer import HistoryWriter
 from lorelm.server.history.browser_ids import BrowserIds, Client
 from lorelm.server.history.records import records_of
-from lorelm.server.served_model import ServedModel
+from lorelm.server.served_models import ServedModel
 
 if TYPE_CHECKING:
     from lorelm.history.store import HistoryStore

@@ -10,7 +10,7 @@ from lorelm.generation.sequence import GenerationRequest, Prompt
 from lorelm.generation.settings import GenerationSettings
 from lorelm.history.record import Record
 from lorelm.server.history.browser_ids import Client
-from lorelm.server.served_model import ServedModel
+from lorelm.server.served_models import ServedModel
 from lorelm.version import VERSION
 
 _UNRECORDED: Final = ("seed", "num_samples", "num_alternatives")

@@ -14,7 +14,7 @@ from lorelm.generation.sequence import GenerationRequest, Sequence
 from lorelm.server.errors import openai_error, status_of
 from lorelm.server.events import event
 from lorelm.server.openai.requests import CompletionRequest
-from lorelm.server.served_model import ServedModel
+from lorelm.server.served_models import ServedModel
 
 _DONE: Final = "data: [DONE]\n\n"
 
@@ -76,7 +76,7 @@ class Completion:
 
 
 def error_event(error: LoreLMError) -> str:
-    """What ends a stream that went wrong."""
+    """Return the event that ends a failed stream."""
     return event(openai_error(str(error), status=status_of(error), param=None))
 
 
@@ -98,7 +98,7 @@ class _Choice:
         return self._json([] if token is None else [token], is_end=token is None)
 
     def _json(self, tokens: abc.Sequence[Token], *, is_end: bool) -> Json:
-        """The next tokens of the choice, the prompt before the first ones if it is to be seen."""
+        """Return the next tokens as a choice; with `echo`, the prompt precedes the first ones."""
         text = "".join(token.text for token in tokens)
         scores = self._scores(tokens) if self._asked.logprobs is not None else None
         if self._shows_prompt:
@@ -113,7 +113,7 @@ class _Choice:
         }
 
     def _scores(self, tokens: abc.Sequence[Token]) -> Json:
-        """The log-probabilities in the columns of the legacy API."""
+        """Return log-probabilities in the columns of the legacy API."""
         offsets = []
         shown: list[Token] = []
         if self._shows_prompt:
@@ -179,7 +179,7 @@ def _prompt_tokens(sequence: Sequence) -> list[Token]:
 
 
 def _offsets_in(text: str, tokens: abc.Sequence[Token]) -> list[int]:
-    """Where each token of a text begins in it, which may have more white space and capitals."""
+    """Return where each token begins in a text, which may differ in white space and capitals."""
     offsets = []
     folded, place = _folded(text), 0
     for token in tokens:
@@ -193,11 +193,11 @@ def _offsets_in(text: str, tokens: abc.Sequence[Token]) -> list[int]:
 
 
 def _folded(text: str) -> str:
-    """In small letters, each character where it was."""
+    """Return a text in lower case, with each character at its old position."""
     return "".join(small if len(small := letter.lower()) == 1 else letter for letter in text)
 
 
 def _top(token: Token) -> dict[str, float | None]:
-    """The likeliest tokens, the one that stands there among them."""
+    """Return the likeliest tokens with their log-probabilities, and the token itself."""
     top: dict[str, float | None] = {a.text: a.log_probability for a in token.alternatives}
     return top | {token.text: token.log_probability}

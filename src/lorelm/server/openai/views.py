@@ -9,7 +9,7 @@ from lorelm.server.generate import start_generation
 from lorelm.server.history.browser_ids import Client
 from lorelm.server.openai.completions import Completion, error_event
 from lorelm.server.openai.requests import CompletionRequest, DetokenizeRequest, TokenizeRequest
-from lorelm.server.served_model import ServedModel
+from lorelm.server.served_models import ServedModel
 from lorelm.server.state import server_state
 
 openai = Blueprint("openai", __name__, url_prefix="/v1")

@@ -11,7 +11,7 @@ from lorelm.history.record import Record
 from lorelm.server.generate import page_client, start_generation
 from lorelm.server.history.records import is_served_by, request_again
 from lorelm.server.pages.form import FORM_FIELDS, NUM_ALTERNATIVES
-from lorelm.server.served_model import ServedModel
+from lorelm.server.served_models import ServedModel
 from lorelm.server.state import server_state
 
 
