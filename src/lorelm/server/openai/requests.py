@@ -54,7 +54,7 @@ class StreamOptions(RequestModel):
 
 @with_parameters(_PARAMETERS)
 class CompletionRequest(RequestModel):
-    """A request of ``POST /v1/completions``; OpenAI has no top_k, min_p or repetition_penalty."""
+    """A request of ``POST /v1/completions``, which takes some parameters that OpenAI lacks."""
 
     meanings: ClassVar = {
         "prompt": "must be a text, a list of texts, a list of ids or a list of such lists",
