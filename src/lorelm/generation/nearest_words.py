@@ -1,4 +1,4 @@
-"""Which known words come nearest to one that a model does not know: :class:`NearestWords`."""
+"""Known words that are spelled like an unknown one: :class:`NearestWords`."""
 
 from collections import defaultdict
 from typing import Final
@@ -10,15 +10,15 @@ from lorelm.corpus.tokenizer import Tokenizer
 from lorelm.corpus.vocabulary import Vocabulary
 
 _LEAST_SIMILARITY: Final = 0.5
-"""Of one minus the edits a letter. Below, "Gandalf" would be taken for "handle"."""
+"""One minus the edits per letter. With less, "Gandalf" would match "handle"."""
 
 
 class NearestWords:
-    """The words of a vocabulary by their spelling.
+    """Words of a vocabulary by their spelling.
 
-    Nearness is one minus the optimal string alignment distance (letters put in, left out,
-    replaced or swapped with their neighbour; capitals do not count) over the longer length. A
-    search among 12,000 words takes 0.5 ms.
+    Similarity is one minus the optimal string alignment distance (letters inserted, deleted,
+    replaced or swapped with their neighbour; case is ignored) over the longer length. A search
+    among 12,000 words takes 0.5 ms.
     """
 
     def __init__(self, tokenizer: Tokenizer, vocabulary: Vocabulary) -> None:
@@ -31,7 +31,7 @@ class NearestWords:
         self._folded = list(spellings)
 
     def find(self, word: str, *, limit: int = 3) -> list[str]:
-        """The nearest words, the nearest first; of equally near ones, the most frequent."""
+        """Return the nearest words, the nearest first; of equally near ones, the most frequent."""
         found = process.extract(
             word.casefold(),
             self._folded,
@@ -42,7 +42,7 @@ class NearestWords:
         return [self._spelled_like(word, folded) for folded, _, _ in found]
 
     def _spelled_like(self, word: str, folded: str) -> str:
-        """The spelling that has a capital where the word has one, or the most frequent one."""
+        """Return the spelling with the same case as the word, or the most frequent one."""
         spellings = self._spellings[folded]
         is_capital = word[:1].isupper()
         return next((s for s in spellings if s[:1].isupper() == is_capital), spellings[0])

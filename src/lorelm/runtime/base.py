@@ -1,4 +1,4 @@
-"""What every runtime offers: one step of the model."""
+"""Interface of the runtimes: one step of the model for a batch of texts."""
 
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
@@ -10,7 +10,7 @@ from lorelm.typing import Floats32, Ids
 
 
 class PastStates(NamedTuple):
-    """What a neural cache holds of one text.
+    """Contents of the neural cache for one text.
 
     Attributes:
         h_NH: hidden states of the last layer, the latest last.
@@ -22,13 +22,13 @@ class PastStates(NamedTuple):
 
 
 class State(NamedTuple):
-    """What a runtime remembers of B texts.
+    """LSTM state of B texts.
 
     Attributes:
         h_BH: the hidden state of each layer.
         c_BH: the cell state of each layer.
-        past: what a neural cache holds of each text, None of one of which nothing was read; None
-            without a cache.
+        past: contents of the neural cache for each text, None for a text of which nothing was read;
+            None without a cache.
     """
 
     # One array a layer, not one `h_LBH` for all: the graph need not cut and join it (7 % more
@@ -39,19 +39,19 @@ class State(NamedTuple):
 
     @classmethod
     def zeros(cls, config: ModelConfig, batch_size: int) -> "State":
-        """The state before anything was read."""
+        """Return the state before the first id."""
         zeros_BH = np.zeros((batch_size, config.hidden_size), np.float32)
         return cls([zeros_BH] * config.num_layers, [zeros_BH] * config.num_layers)
 
     @property
     def num_bytes(self) -> int:
-        """What it takes in memory."""
+        """Size in memory."""
         arrays = [*self.h_BH, *self.c_BH]
         arrays += [past.h_NH for past in self.past or () if past is not None]
         return sum(array.nbytes for array in arrays)
 
     def rows(self, rows: Ids) -> "State":
-        """The state of some of the texts, in the order of `rows`."""
+        """Return the state of some texts, in the order of `rows`."""
         return State(
             [h[rows] for h in self.h_BH],
             [c[rows] for c in self.c_BH],
@@ -60,46 +60,46 @@ class State(NamedTuple):
 
 
 class Batch(Protocol):
-    """The states of some texts, advanced in place; for who does many steps."""
+    """States of several texts, advanced in place step by step."""
 
     def step(self, ids_B: Ids) -> Floats32:
-        """Reads one id of each of the first B texts; returns `logits_BV` of the next ids.
+        """Read one id of each of the first B texts; return `logits_BV` of the next ids.
 
-        What was held of the other texts is lost. The array may be written to, and is overwritten
-        by the next step.
+        The states of the other texts are lost. The caller may write to the array; the next step
+        overwrites it.
         """
         ...
 
     def state(self, place: int) -> State:
-        """A copy of the state of one text."""
+        """Return a copy of the state of one text."""
         ...
 
     def put(self, place: int, state: State) -> None:
-        """Sets the state of one text."""
+        """Set the state of one text."""
         ...
 
     def move(self, source: int, target: int) -> None:
-        """Sets the state of one text to that of another."""
+        """Copy the state of one text to another."""
         ...
 
 
 class Runtime(Protocol):
-    """Executes one step for B texts at once. It keeps nothing between two calls."""
+    """Execute one step for B texts at once. Stateless."""
 
     @property
     def config(self) -> ModelConfig: ...
 
     def step(self, ids_B: Ids, state: State) -> tuple[Floats32, State]:
-        """Reads one id a row; returns `logits_BV` of the next id, and the state after it."""
+        """Read one id per row; return `logits_BV` of the next id, and the state after it."""
         ...
 
     def batch(self, num_texts: int) -> Batch:
-        """Room for the states of so many texts."""
+        """Return a batch for the states of `num_texts` texts."""
         ...
 
 
 class StateBatch:
-    """A batch for any runtime: what its steps return is copied."""
+    """Batch for any runtime; copies what its steps return."""
 
     def __init__(self, runtime: Runtime, num_texts: int) -> None:
         zeros = State.zeros(runtime.config, num_texts)
@@ -139,10 +139,10 @@ class StateBatch:
 
 
 def input_names(num_layers: int) -> list[str]:
-    """The inputs of a step graph, in their order."""
+    """Return the inputs of a step graph, in order."""
     return ["ids_B", *(f"{s}_{layer}_BH" for layer in range(num_layers) for s in "hc")]
 
 
 def output_names(num_layers: int) -> list[str]:
-    """The outputs of a step graph, in their order."""
+    """Return the outputs of a step graph, in order."""
     return ["logits_BV", *(f"next_{s}_{layer}_BH" for layer in range(num_layers) for s in "hc")]

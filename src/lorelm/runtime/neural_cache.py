@@ -1,4 +1,4 @@
-"""The neural cache: what came lately comes again (Grave, Joulin, Usunier 2017).
+"""Neural cache: recent words become likelier (Grave, Joulin, Usunier 2017).
 
 The cache holds the last hidden states of the last layer and, for each, the id that followed it. An
 id that followed a state like the present one becomes likelier::
@@ -32,10 +32,9 @@ class CacheSettings(NamedTuple):
 
 
 class CachedRuntime:
-    """A runtime whose logits are those of the mixture of another one with the cache.
+    """A runtime that mixes another one with the cache.
 
-    What the cache holds of a text is part of its :class:`State`, so that rows still do not depend
-    on each other.
+    The cache of a text is part of its :class:`State`, so rows still do not depend on each other.
     """
 
     def __init__(self, runtime: Runtime, settings: CacheSettings) -> None:
@@ -57,7 +56,7 @@ class CachedRuntime:
         return StateBatch(self, num_texts)
 
     def _with_last(self, ids_B: Ids, state: State) -> list[PastStates]:
-        """What was held, and the state before this step with the id that followed it."""
+        """Append the states before this step, and the ids that followed them, to the cache."""
         texts = zip(state.past or [None] * len(ids_B), state.h_BH[-1], ids_B, strict=True)
         return [self._after(past, h_H, id_) for past, h_H, id_ in texts]
 

@@ -13,12 +13,12 @@ from lorelm.typing import Floats32, Ids
 
 
 class OnnxRuntime:
-    """Runs a step graph of :mod:`lorelm.runtime.step_graph`. Safe to call from several threads.
+    """Run a step graph of :mod:`lorelm.runtime.step_graph`. Thread-safe.
 
     Args:
         graph: the serialized graph.
         config: the sizes that the graph must have.
-        name: what to call the graph in an error.
+        name: of the graph in an error.
         num_threads: for one step; more than one helps from about eight rows on.
 
     Raises:
@@ -51,7 +51,7 @@ class OnnxRuntime:
         return BoundBatch(self._session, self.config, num_texts)
 
     def _check(self, name: str) -> None:
-        """Refuses a graph that is of another model than the configuration."""
+        """Refuse a graph of another model than the configuration."""
         inputs = {value.name: value.shape for value in self._session.get_inputs()}
         outputs = {value.name: value.shape for value in self._session.get_outputs()}
         if outputs.get("logits_BV") != ["B", self.config.vocabulary_size]:
@@ -72,8 +72,8 @@ class OnnxRuntime:
 class BoundBatch:
     """A batch in two sets of arrays: each step reads the states in one and writes the other.
 
-    The session is bound to them once for each number of texts, so that nothing is allocated or
-    checked in a step: 168 µs in place of 186 for one text of the classic model, 663 of 690 for 64.
+    The session is bound to them once for each number of texts, so that a step allocates and checks
+    nothing: 168 µs instead of 186 for one text of the classic model, 663 instead of 690 for 64.
     """
 
     def __init__(self, session: ort.InferenceSession, config: ModelConfig, num_texts: int) -> None:
@@ -124,6 +124,6 @@ class BoundBatch:
 
 
 def _memory(array: npt.NDArray[Any], num_texts: int) -> tuple[Any, ...]:
-    """The rows of the first so many texts, as ONNX Runtime wants to be told of them."""
+    """Return the arguments by which ONNX Runtime binds the rows of the first texts."""
     shape = (num_texts, *array.shape[1:])
     return "cpu", 0, array.dtype.type, shape, array.ctypes.data

@@ -1,12 +1,12 @@
-"""Builds the ONNX graph of one step from a model's weights, in float32 or int8.
+"""Build the ONNX graph of one step from a model's weights, in float32 or int8.
 
-The graph reads one id for each of B texts and has a hidden and a cell state for each layer::
+The graph reads one id of each of B texts; each layer has a hidden and a cell state::
 
     ids_B, h_0_BH, c_0_BH, h_1_BH, …  ->  logits_BV, next_h_0_BH, next_c_0_BH, next_h_1_BH, …
 
-In int8, weights are quantised by output column, and what they are multiplied with has a fixed
-scale: the hidden state lies in (-1, 1), so its scale is the constant 1/127, and the embeddings
-have one scale for the whole table. Fixed scales and integer sums, which are exact, make a row's
+In int8, weights are quantised by output column, and their operands have fixed scales: the hidden
+state lies in (-1, 1), so its scale is the constant 1/127, and the embeddings have one scale for the
+whole table. Fixed scales and integer sums, which are exact, make a row's
 logits independent of the rows beside it; scales measured at run time would not.
 """
 
@@ -27,8 +27,8 @@ PRECISIONS: Final[tuple[Precision, ...]] = get_args(Precision)
 Weights = Mapping[str, Floats32]
 """A model's tensors, named and shaped as :meth:`ModelConfig.tensor_shapes` says."""
 
-# Of a small vocabulary, the first layer's products with every word's embedding are made once and
-# for all: 15 % more tokens/s for the classic model, for 7.5 MB of table in place of 1.5 MB.
+# For a small vocabulary, the first layer's products with every word's embedding are tabulated:
+# 15 % more tokens/s for the classic model, for a table of 7.5 MB instead of 1.5 MB.
 MAX_TABLE_BYTES: Final = 16_000_000
 
 _STATE_SCALE: Final = np.float32(1 / 127)
@@ -51,7 +51,7 @@ def build_step_graph(
     *,
     max_table_bytes: int = MAX_TABLE_BYTES,
 ) -> bytes:
-    """The serialized ONNX model of one step.
+    """Return the serialized ONNX model of one step.
 
     Args:
         max_table_bytes: in int8, the first layer's products are tabulated up to this size.
@@ -90,7 +90,7 @@ def build_step_graph(
 
 
 def _cell(graph: "_Graph", gates: str, layer: int, hidden_size: int) -> str:
-    """One LSTM cell: the gates' sums (i, f, g, o) and the cell state to the new c and h."""
+    """Add an LSTM cell: from the gates' sums (i, f, g, o) and the cell state to the new c and h."""
     sizes = graph.constant(np.full(4, hidden_size))
     i, f, g, o = graph.nodes("Split", [gates, sizes], num_outputs=4, axis=1)
     kept = graph.node("Mul", [graph.node("Sigmoid", [f]), f"c_{layer}_BH"])
@@ -101,7 +101,7 @@ def _cell(graph: "_Graph", gates: str, layer: int, hidden_size: int) -> str:
 
 
 class _Products(Protocol):
-    """How a precision looks up, holds and multiplies."""
+    """Look-ups and products in one precision."""
 
     def embed(self, table_VE: Floats32) -> tuple[str, np.float32]:
         """The rows `[B, E]` of the ids, as an operand, and the scale still to be applied."""
@@ -112,7 +112,7 @@ class _Products(Protocol):
         ...
 
     def operand(self, state: str) -> str:
-        """A hidden state as it goes into a product."""
+        """Convert a hidden state to an operand of a product."""
         ...
 
     def linear(self, operand: str, weight_KN: Floats32, bias_N: Floats32 | None) -> str:
@@ -180,9 +180,9 @@ class _Int8Products:
         return self._product(operand, weight, self._table_scale_V, self._graph.constant(bias_V))
 
     def _embed_from_output_layer(self, table_VE: Floats32, scale: np.float32) -> str:
-        """The rows of a tied model: out of the output layer's numbers, so that they lie there once.
+        """Return the rows of a tied model from the output layer's table, which is stored once.
 
-        Those have a scale a word; the rows take on the one scale of all operands.
+        That has a scale per word; the rows are requantised to the one scale of all operands.
         """
         quantised_VE, scale_V = _quantised(table_VE)
         self._table = self._graph.constant(quantised_VE)
@@ -212,14 +212,14 @@ class _Int8Products:
 
 
 def _quantised(weight_NK: Floats32) -> tuple[npt.NDArray[np.int8], Floats32]:
-    """The rows in integers of seven bits, and the scale of each."""
+    """Return the rows in integers of seven bits, and the scale of each."""
     largest_N = np.maximum(np.abs(weight_NK).max(axis=1), _SMALLEST)
     scale_N = (largest_N / np.float32(_WEIGHT_LEVELS)).astype(np.float32)
     return np.rint(weight_NK / scale_N[:, None]).astype(np.int8), scale_N
 
 
 class _Graph:
-    """An ONNX graph in the making: nodes and constants that name themselves."""
+    """Builder of an ONNX graph; names nodes and constants itself."""
 
     def __init__(self) -> None:
         try:
@@ -256,11 +256,11 @@ class _Graph:
         return outputs
 
     def look_up(self, table_VN: str) -> str:
-        """The rows `[B, N]` of the constant table that `ids_B` name."""
+        """Return the rows `[B, N]` of a constant table at `ids_B`."""
         return self.node("Gather", [table_VN, "ids_B"])
 
     def transposed(self, constant_NK: str) -> str:
-        """The constant as `[K, N]`: ONNX Runtime does it once, when it loads the graph."""
+        """Return the constant as `[K, N]`; ONNX Runtime transposes it once, on loading."""
         return self.node("Transpose", [constant_NK], perm=[1, 0])
 
     @property

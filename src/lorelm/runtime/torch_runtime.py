@@ -1,4 +1,4 @@
-"""The model itself as a runtime: for a look at a model that is still in training."""
+"""The PyTorch model as a runtime, to sample from a model that is still in training."""
 
 import numpy as np
 import torch
@@ -10,10 +10,10 @@ from lorelm.typing import Floats32, Ids
 
 
 class TorchRuntime:
-    """Runs one step of an :class:`LSTMLanguageModel`, dropout off, on the model's device.
+    """Run one step of an :class:`LSTMLanguageModel`, without dropout, on the model's device.
 
     Row by row: PyTorch picks its kernels by the size of the batch, and their sums differ in the
-    last bits, so that a text could depend on what is written beside it.
+    last bits, so a text could depend on those beside it.
     """
 
     def __init__(self, model: LSTMLanguageModel) -> None:
