@@ -28,28 +28,26 @@ def test_no_other_weight_is_better(logs: np.ndarray) -> None:
     assert best >= max(others) - 1e-9
 
 
-def test_counted_again_it_is_the_model_of_the_training(bundle: Bundle, corpus: Corpus) -> None:
+def test_a_baseline_fitted_again_is_the_same(bundle: Bundle, corpus: Corpus) -> None:
     assert bundle.manifest.ngram is not None
     fitted = NgramBaseline.fit(corpus, bundle.runtime())
     again = NgramBaseline.fit_as_recorded(corpus, bundle.manifest.ngram)
-    assert fitted.facts == again.facts == bundle.manifest.ngram
+    assert fitted.metadata == again.metadata == bundle.manifest.ngram
     stream = corpus.test.stream
     assert np.array_equal(fitted.log_probabilities(stream), again.log_probabilities(stream))
     assert len(again.by_order) == 5
 
 
-def test_the_order_is_the_one_that_foretells_the_validation_part_best(
-    bundle: Bundle, corpus: Corpus
-) -> None:
-    counted = NgramBaseline.fit(corpus, bundle.runtime())
-    sums = [ngram_log_probabilities(m, corpus.valid.stream).sum() for m in counted.by_order]
-    assert counted.facts.order == int(np.argmax(sums)) + 1
+def test_the_order_is_the_best_on_the_validation_part(bundle: Bundle, corpus: Corpus) -> None:
+    baseline = NgramBaseline.fit(corpus, bundle.runtime())
+    sums = [ngram_log_probabilities(m, corpus.valid.stream).sum() for m in baseline.by_order]
+    assert baseline.metadata.order == int(np.argmax(sums)) + 1
 
 
-def test_every_event_is_foretold_the_first_from_an_end(bundle: Bundle, corpus: Corpus) -> None:
-    counted = NgramBaseline.fit(corpus, bundle.runtime())
+def test_every_token_is_predicted_the_first_from_an_end(bundle: Bundle, corpus: Corpus) -> None:
+    baseline = NgramBaseline.fit(corpus, bundle.runtime())
     stream = corpus.test.stream
-    logs = counted.log_probabilities(stream)
+    logs = baseline.log_probabilities(stream)
     assert len(logs) == len(stream)
-    first = counted.model.distribution(np.array([1]))[stream[0]]
+    first = baseline.model.distribution(np.array([1]))[stream[0]]
     assert np.exp(logs[0]) == pytest.approx(first)

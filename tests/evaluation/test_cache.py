@@ -2,6 +2,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.errors import raises_code
 
 from lorelm.bundle import Bundle
 from lorelm.corpus.documents import Documents
@@ -32,30 +33,30 @@ def test_the_tuned_cache_is_the_best_of_those_tried(
     """The vectorised tuning agrees with the runtime that reads one id after the other."""
     monkeypatch.setattr("lorelm.evaluation.cache.SIZES", (10, 60))
     monkeypatch.setattr("lorelm.evaluation.cache.THETAS", (0.5, 2.0))
-    monkeypatch.setattr("lorelm.evaluation.cache._EVENTS_AT_ONCE", 50)
+    monkeypatch.setattr("lorelm.evaluation.cache.TARGETS_AT_ONCE", 50)
     network = bundle.runtime()
-    counted = NgramBaseline.of_bundle(bundle)
-    facts = tune_cache(network, stream, counted)
+    baseline = NgramBaseline.of_bundle(bundle)
+    facts = tune_cache(network, stream, baseline)
 
-    def total(size: int, sharpness: float, weight: float) -> float:
-        cached = CachedRuntime(network, CacheSettings(size, sharpness, weight))
+    def total(size: int, theta: float, weight: float) -> float:
+        cached = CachedRuntime(network, CacheSettings(size, theta, weight))
         return float(predict(cached, stream).log_probabilities.sum())
 
     tuned = total(facts.size, facts.theta, facts.weight)
     assert tuned > predict(network, stream).log_probabilities.sum()
     for size in (10, 60):
-        for sharpness in (0.5, 2.0):
+        for theta in (0.5, 2.0):
             for weight in (facts.weight, 0.1, 0.3):
-                assert total(size, sharpness, weight) <= tuned + 1e-3
+                assert total(size, theta, weight) <= tuned + 1e-3
     for weight in (facts.weight * 0.9, facts.weight * 1.1):
         assert total(facts.size, facts.theta, weight) <= tuned + 1e-3
     cached = CachedRuntime(network, CacheSettings(facts.size, facts.theta, facts.weight))
     logs = predict(cached, stream).log_probabilities
-    expected = best_weight(logs, counted.log_probabilities(stream))
+    expected = best_weight(logs, baseline.log_probabilities(stream))
     assert facts.mixture_weight == pytest.approx(expected, abs=1e-3)
 
 
 def test_a_bundle_carries_its_cache(bundle: Bundle, older_bundle: Path) -> None:
     assert isinstance(bundle.runtime(cache=True), CachedRuntime)
-    with pytest.raises(BundleError, match="no settings of a neural cache"):
+    with raises_code(BundleError, "bundle.no_cache"):
         Bundle.load(older_bundle).runtime(cache=True)

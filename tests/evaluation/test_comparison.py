@@ -55,7 +55,7 @@ def test_a_model_does_not_differ_from_itself(good: Bundle, held_out: list[str]) 
     ]
 
 
-def test_the_better_model_is_called_better_and_surely_so(
+def test_the_better_model_is_significantly_better(
     good: Bundle, hasty: Bundle, held_out: list[str]
 ) -> None:
     models = compare([hasty, good], held_out, name="tales")

@@ -14,7 +14,7 @@ from lorelm.evaluation.summary import copies_table, prediction_table
 from lorelm.evaluation.trained_corpus import split_as_trained
 
 
-def test_a_text_is_judged_where_the_corpus_needs_a_package_that_is_not_there(
+def test_a_text_is_evaluated_without_the_package_of_the_corpus(
     tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As the embedded bundle is in a serving install."""
@@ -34,7 +34,7 @@ def test_a_text_is_judged_where_the_corpus_needs_a_package_that_is_not_there(
         evaluate_bundle(bundle)
 
 
-def test_a_corpus_too_large_to_be_counted_is_judged_without_counting_and_copies(
+def test_a_very_large_corpus_is_evaluated_without_ngrams_and_copies(
     tiny_bundle: Path, tales: Documents, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bundle = Bundle.load(tiny_bundle)
@@ -51,7 +51,7 @@ def test_a_corpus_too_large_to_be_counted_is_judged_without_counting_and_copies(
         evaluate_bundle(bundle, EvaluationSettings(interpolate=True), corpus=corpus)
 
 
-def test_what_was_judged_on_a_sample_says_so(tiny_bundle: Path, tales: Documents) -> None:
+def test_the_name_of_a_sampled_text_says_so(tiny_bundle: Path, tales: Documents) -> None:
     bundle = Bundle.load(tiny_bundle)
     corpus = split_as_trained(bundle, tales)
     assert corpus is not None

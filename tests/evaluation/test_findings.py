@@ -80,14 +80,14 @@ def test_each_question_has_a_plain_answer(of: Metrics, sentence: str) -> None:
     assert finding.startswith(sentence)
 
 
-def test_what_was_not_measured_is_not_judged() -> None:
+def test_metrics_that_are_missing_have_no_finding() -> None:
     assert findings(metrics()) == findings(metrics(unknown_rate=0.2)) == []
     assert copies_table(metrics()) is None
     [row] = prediction_table(metrics()).rows
     assert row == ("network (int8)", "80.0 (75.0 – 85.0)", "–")
 
 
-def test_the_tables_hold_the_figures() -> None:
+def test_the_tables_hold_the_metrics() -> None:
     assert [row[0] for row in prediction_table(counted((0.7, 0.9))).rows] == [
         "network (int8)",
         "n-gram model (order 3)",
@@ -103,12 +103,12 @@ def test_the_tables_hold_the_figures() -> None:
 
 
 @pytest.mark.parametrize("update", [{"sample_tokens": 100}, {"tokens": 100}])
-def test_too_little_text_is_not_judged_for_copies(update: dict[str, int]) -> None:
+def test_too_little_text_has_no_finding_on_copies(update: dict[str, int]) -> None:
     [finding] = findings(copied(0.3, 0.0, (0.1, 0.4)).model_copy(update=update))
     assert finding.startswith("There is too little text to say whether it copies")
 
 
-def test_whole_lines_of_people_that_the_split_keeps_out_are_explained() -> None:
+def test_whole_lines_that_the_split_prevents_are_explained() -> None:
     both = copied(0.02, 0.01, (-0.01, 0.03)).model_copy(
         update={"copied_lines_share": 0.1, "human_copied_lines_share": 0.0}
     )

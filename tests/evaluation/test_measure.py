@@ -38,9 +38,7 @@ def result(bundle: Bundle, corpus: Corpus, text: HeldOutText) -> EvaluationResul
     return measure(model, text, Samples(texts=recited, temperature=0.8))
 
 
-def test_the_perplexity_is_the_one_that_training_measured(
-    result: EvaluationResult, bundle: Bundle
-) -> None:
+def test_the_perplexity_agrees_with_training(result: EvaluationResult, bundle: Bundle) -> None:
     """By another path: PyTorch in windows of float32, ONNX step by step."""
     training = bundle.manifest.training
     assert result.metrics.perplexity == pytest.approx(training.test_perplexity, rel=0.005)
@@ -55,7 +53,7 @@ def test_the_mixture_is_between_or_better(result: EvaluationResult) -> None:
     assert metrics.mixture_perplexity < max(metrics.perplexity, metrics.ngram_perplexity)
 
 
-def test_every_interval_holds_its_figure(result: EvaluationResult) -> None:
+def test_every_interval_contains_its_metric(result: EvaluationResult) -> None:
     metrics = result.metrics.model_dump()
     names = [name for name in metrics if f"{name}_interval" in metrics]
     assert len(names) == 11
@@ -68,7 +66,7 @@ def test_every_interval_holds_its_figure(result: EvaluationResult) -> None:
     assert low <= metrics["perplexity"] / metrics["ngram_perplexity"] <= high
 
 
-def test_bits_and_perplexity_say_the_same_where_all_words_are_known(bundle: Bundle) -> None:
+def test_bits_and_perplexity_agree_if_all_words_are_known(bundle: Bundle) -> None:
     known = [["The", "fox", "sat", "by", "the", "mill", "￭."], ["The", "fox"]]
     text = HeldOutText.of(
         known, name="known", tokenizer=bundle.tokenizer, vocabulary=bundle.vocabulary
@@ -79,7 +77,7 @@ def test_bits_and_perplexity_say_the_same_where_all_words_are_known(bundle: Bund
     assert metrics.bits_per_character == pytest.approx(bits)
 
 
-def test_recited_documents_are_found_out(result: EvaluationResult) -> None:
+def test_recited_documents_are_copies(result: EvaluationResult) -> None:
     metrics = result.metrics
     assert metrics.copied_share is not None
     assert metrics.copied_share[4] == 1
@@ -90,7 +88,7 @@ def test_recited_documents_are_found_out(result: EvaluationResult) -> None:
     assert metrics.copied_excess_interval[8][0] > 0
 
 
-def test_a_text_of_the_training_part_is_found_out(
+def test_seen_documents_are_reported(
     result: EvaluationResult, bundle: Bundle, corpus: Corpus, text: HeldOutText
 ) -> None:
     assert result.metrics.seen_documents == 0
@@ -110,7 +108,7 @@ def test_a_text_of_the_training_part_is_found_out(
         assert finding.startswith("The model was trained on this text")
 
 
-def test_unknown_words_surprise_by_their_spelling_too(result: EvaluationResult) -> None:
+def test_unknown_words_cost_their_spelling(result: EvaluationResult) -> None:
     bits = -result.network.log_probabilities / np.log(2)
     is_unknown = result.text.is_unknown
     assert is_unknown.any() or not result.text.unknown_words
@@ -118,7 +116,7 @@ def test_unknown_words_surprise_by_their_spelling_too(result: EvaluationResult) 
     assert (result.target_bits[is_unknown] > bits[is_unknown]).all()
 
 
-def test_without_samples_and_counting_those_figures_are_null(
+def test_without_samples_and_baseline_those_metrics_are_null(
     bundle: Bundle, text: HeldOutText
 ) -> None:
     metrics = measure(model_of(bundle), text).metrics
@@ -135,7 +133,7 @@ def test_precisions_nearly_agree(bundle: Bundle, text: HeldOutText) -> None:
     assert exact.perplexity == pytest.approx(training.test_perplexity, rel=1e-4)
 
 
-def test_the_events_of_the_network_are_those_of_the_text(
+def test_the_network_predicts_every_token_of_the_text(
     result: EvaluationResult, text: HeldOutText
 ) -> None:
     logs = result.network.log_probabilities

@@ -3,8 +3,9 @@ import math
 import numpy as np
 import pytest
 
-from lorelm.evaluation.perplexity import log_probabilities, perplexity, predict, score_stream
+from lorelm.evaluation.perplexity import perplexity, predict, score_stream
 from lorelm.model.config import ModelConfig
+from lorelm.runtime.mixture import log_softmax
 from lorelm.runtime.onnx_runtime import OnnxRuntime
 from lorelm.runtime.step_graph import build_step_graph
 
@@ -12,7 +13,7 @@ CONFIG = ModelConfig(vocabulary_size=4, embedding_size=2, hidden_size=3, num_lay
 
 
 def runtime_with_output_bias(bias: list[float]) -> OnnxRuntime:
-    """A model that foretells the same distribution whatever it read."""
+    """A model that predicts the same distribution after any context."""
     weights = {name: np.zeros(shape, np.float32) for name, shape in CONFIG.tensor_shapes().items()}
     weights["fc.bias"] = np.array(bias, np.float32)
     return OnnxRuntime(build_step_graph(weights, CONFIG, "float32"), CONFIG)
@@ -36,16 +37,16 @@ def test_a_stream_worked_by_hand() -> None:
 
 def test_log_probabilities_sum_to_one_even_for_huge_logits() -> None:
     logits_V = np.array([1000.0, -1000.0, 999.0], np.float32)
-    assert np.exp(log_probabilities(logits_V)).sum() == pytest.approx(1)
+    assert np.exp(log_softmax(logits_V)).sum() == pytest.approx(1)
 
 
-def test_the_first_guess_is_the_likeliest_id() -> None:
+def test_the_top_prediction_is_the_likeliest_id() -> None:
     probabilities = [0.1, 0.2, 0.3, 0.4]
     runtime = runtime_with_output_bias([math.log(p) for p in probabilities])
-    foretold = predict(runtime, np.array([2, 3, 1, 3, 1]))
-    assert foretold.confidence == pytest.approx([0.4] * 5)
-    assert foretold.is_correct.tolist() == [False, True, False, True, False]
-    assert np.exp(foretold.log_probabilities) == pytest.approx([0.3, 0.4, 0.2, 0.4, 0.2])
+    predictions = predict(runtime, np.array([2, 3, 1, 3, 1]))
+    assert predictions.confidence == pytest.approx([0.4] * 5)
+    assert predictions.is_correct.tolist() == [False, True, False, True, False]
+    assert np.exp(predictions.log_probabilities) == pytest.approx([0.3, 0.4, 0.2, 0.4, 0.2])
 
 
 def test_an_empty_stream_has_no_score() -> None:

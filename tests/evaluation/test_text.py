@@ -3,6 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.errors import raises_code
 
 from lorelm.bundle import Bundle
 from lorelm.corpus.tokenizer import EOS, UNK, make_tokenizer
@@ -34,7 +35,7 @@ def test_a_text_counted_by_hand() -> None:
     assert (unknown.tolist(), words.tolist()) == ([2, 1], [6, 1])
 
 
-def test_values_of_events_are_summed_by_document() -> None:
+def test_values_are_summed_by_document() -> None:
     counted = text("the ring", "the", "ring ring ring")
     assert counted.by_document(np.arange(9)).tolist() == [0 + 1 + 2, 3 + 4, 5 + 6 + 7 + 8]
 
@@ -50,20 +51,20 @@ def test_characters_that_the_tokenizer_drops_do_not_count() -> None:
 
 
 @pytest.mark.parametrize(
-    ("documents", "message"),
+    ("documents", "code"),
     [
-        (["the ring"], "a test is one document"),
-        (["Кольцо всевластья", "Кольцо"], "knows no word of a test"),
-        (["Кольцо, всевластья", "Кольцо"], "knows no word of a test"),  # it knows the comma
-        (["<unk> <unk>", "<unk>"], "knows no word of a test"),
+        (["the ring"], "evaluation.one_document"),
+        (["Кольцо всевластья", "Кольцо"], "evaluation.no_known_word"),
+        (["Кольцо, всевластья", "Кольцо"], "evaluation.no_known_word"),  # it knows the comma
+        (["<unk> <unk>", "<unk>"], "evaluation.no_known_word"),
     ],
 )
-def test_a_text_that_cannot_be_judged_is_refused(documents: list[str], message: str) -> None:
-    with pytest.raises(CorpusError, match=message):
+def test_a_text_that_cannot_be_evaluated_is_refused(documents: list[str], code: str) -> None:
+    with raises_code(CorpusError, code):
         text(*documents)
 
 
-def test_an_imported_model_is_not_judged_on_what_it_holds_impossible(
+def test_an_imported_model_is_not_evaluated_on_tokens_it_has_never_seen(
     new_imported_bundle: Callable[[list[str]], Path],
 ) -> None:
     words = [f"w{number}" for number in range(28)]
@@ -72,5 +73,5 @@ def test_an_imported_model_is_not_judged_on_what_it_holds_impossible(
         known, unknown = bundle.vocabulary.encode(["w1", "w2"]), np.array([UNK_ID])
         end = np.array([EOS_ID])
         require_seen_tokens(np.concatenate([known, end if lacking == "<unk>" else unknown]), bundle)
-        with pytest.raises(BundleError, match=f"a vocabulary without {lacking}"):
+        with raises_code(BundleError, "evaluation.unseen_token"):
             require_seen_tokens(np.concatenate([known, unknown, end]), bundle)

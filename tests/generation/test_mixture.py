@@ -9,10 +9,10 @@ from lorelm.bundle import Bundle
 from lorelm.corpus.vocabulary import EOS_ID
 from lorelm.errors import BundleError
 from lorelm.evaluation.baseline import ngram_log_probabilities
-from lorelm.evaluation.perplexity import log_probabilities, predict
+from lorelm.evaluation.perplexity import predict
 from lorelm.generation.logits import Mixture
 from lorelm.runtime.base import State
-from lorelm.runtime.mixture import mix_logs
+from lorelm.runtime.mixture import log_softmax, mix_logs
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def test_generation_and_evaluation_mix_alike(bundle: Bundle) -> None:
             read = SimpleNamespace(token_ids=[EOS_ID, *stream.tolist()], num_read=place)
             mixed_V = mixture(logits_BV[0], read)
             assert np.exp(mixed_V).sum() == pytest.approx(1, abs=1e-4)
-            found = log_probabilities(mixed_V)[stream[place]]
+            found = log_softmax(mixed_V)[stream[place]]
             assert found == pytest.approx(expected[place], abs=1e-4)
 
 

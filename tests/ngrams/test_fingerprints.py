@@ -223,7 +223,7 @@ def test_it_keeps_fewer_than_ten_bytes_a_token():
 
 
 @given(ids, ids, st.integers(WINDOW, 8), st.data())
-def test_no_run_that_stands_in_the_text_is_missed_by_the_quick_look(text, query, length, data):
+def test_the_filter_misses_no_run_of_the_text(text, query, length, data):
     start = data.draw(st.integers(0, max(0, len(text) - length)))
     index = index_of(text)
     if len(text) >= length:
@@ -233,7 +233,7 @@ def test_no_run_that_stands_in_the_text_is_missed_by_the_quick_look(text, query,
         assert (index.longest_matches(keys_of(query)).lengths < length).all()
 
 
-def test_the_quick_look_tells_most_texts_that_hold_no_run():
+def test_the_filter_excludes_most_texts_without_a_run():
     random = np.random.default_rng(0)
     index = index_of(random.integers(0, 5000, 20_000).tolist())
     maybe = [index.may_hold_run(keys_of(random.integers(5000, 10_000, 50)), 6) for _ in range(300)]

@@ -1,4 +1,4 @@
-"""The n-gram model beside the network, and the mixture: a weighted mean of their probabilities."""
+"""The n-gram baseline, and its mixture with the network."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,14 +19,13 @@ from lorelm.typing import Floats, Ids
 
 @dataclass(frozen=True, kw_only=True)
 class NgramBaseline:
-    """The n-gram model that stands beside a network: same training part, ids and events.
+    """The n-gram model to compare a network with: same training part, ids and target tokens.
 
     Attributes:
-        model: of the order that foretold the validation part best.
-        mixture_weight: the weight of the network in the mixture that foretold the validation part
-            best.
-        cache_mixture_weight: the same of the network with the neural cache, where that was tuned.
-        by_order: the models of order 1, 2, and so on, where the training part was at hand.
+        model: of the order that is the best on the validation part.
+        mixture_weight: of the network in the mixture, the best on the validation part.
+        cache_mixture_weight: the same for the network with the neural cache; None if not tuned.
+        by_order: the models of order 1, 2, and so on; empty without the training part.
     """
 
     model: KneserNey
@@ -36,7 +35,7 @@ class NgramBaseline:
 
     @classmethod
     def fit(cls, corpus: Corpus, network: Runtime) -> Self:
-        """Counts the training part; order and weight are chosen on the validation part."""
+        """Fit to the training part; choose order and weight on the validation part."""
         by_order = fit_orders(corpus)
         valid = corpus.valid.stream
         logs = [ngram_log_probabilities(model, valid) for model in by_order]
@@ -46,20 +45,20 @@ class NgramBaseline:
 
     @classmethod
     def fit_as_recorded(
-        cls, corpus: Corpus, facts: NGramMetadata, cache: CacheMetadata | None = None
+        cls, corpus: Corpus, metadata: NGramMetadata, cache: CacheMetadata | None = None
     ) -> Self:
-        """Counts the training part again; order and weight are those that training found."""
+        """Fit to the training part again, with the order and weight that training found."""
         by_order = fit_orders(corpus)
         return cls(
-            model=by_order[facts.order - 1],
-            mixture_weight=facts.mixture_weight,
+            model=by_order[metadata.order - 1],
+            mixture_weight=metadata.mixture_weight,
             cache_mixture_weight=cache.mixture_weight if cache else None,
             by_order=by_order,
         )
 
     @classmethod
     def of_bundle(cls, bundle: Bundle) -> Self:
-        """The n-gram model that a bundle carries.
+        """Return the n-gram baseline of a bundle.
 
         Raises:
             BundleError: it carries none, or a damaged one.
@@ -73,18 +72,19 @@ class NgramBaseline:
         )
 
     @property
-    def facts(self) -> NGramMetadata:
+    def metadata(self) -> NGramMetadata:
         return NGramMetadata(order=self.model.order, mixture_weight=self.mixture_weight)
 
     def log_probabilities(self, stream: Ids) -> Floats:
-        """What the n-gram model alone gives every event of a stream."""
+        """Return the log-probability of every target of a stream under the n-gram model alone."""
         return ngram_log_probabilities(self.model, stream)
 
     def mixed(self, network: Floats, stream: Ids, *, cache: bool = False) -> Floats:
-        """What the mixture gives every event, from what the network gives it.
+        """Return the log-probability of every target under the mixture.
 
         Args:
-            cache: the network is with the neural cache.
+            network: log-probabilities under the network.
+            cache: whether that is the network with the neural cache.
         """
         weight = self.cache_mixture_weight if cache else None
         if weight is None:
@@ -93,7 +93,7 @@ class NgramBaseline:
 
 
 def ngram_log_probabilities(model: KneserNey, stream: Ids) -> Floats:
-    """The natural logarithm of the probability of every event of a stream."""
+    """Return the natural logarithm of the probability of every target of a stream."""
     logs: Floats = np.log(model.probabilities(_with_context(stream)))
     return logs
 
@@ -101,7 +101,7 @@ def ngram_log_probabilities(model: KneserNey, stream: Ids) -> Floats:
 def best_weight(network: Floats, ngram: Floats) -> float:
     """The weight of the network at which the sum of :func:`mix_logs` is largest.
 
-    The sum is concave in the weight, so its slope falls; where it is zero is found by halving.
+    The sum is concave in the weight, so its slope falls; bisection finds its zero.
     """
     p, q = np.exp(network), np.exp(ngram)
     low, high = 0.0, 1.0
@@ -113,7 +113,7 @@ def best_weight(network: Floats, ngram: Floats) -> float:
 
 
 def fit_orders(corpus: Corpus) -> Sequence[KneserNey]:
-    """The n-gram models of order 1, 2, and so on, of a training part."""
+    """Fit n-gram models of order 1, 2, and so on to the training part."""
     return KneserNey.fit_orders(
         _with_context(corpus.train.stream),
         max_order=MAX_ORDER,
@@ -122,5 +122,5 @@ def fit_orders(corpus: Corpus) -> Sequence[KneserNey]:
 
 
 def _with_context(stream: Ids) -> Ids:
-    """The stream after the `<eos>` from which its first id is foretold."""
+    """Return the stream after the `<eos>` that predicts its first id."""
     return np.concatenate(([EOS_ID], stream))

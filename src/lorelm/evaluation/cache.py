@@ -1,4 +1,4 @@
-"""Tuning the neural cache on the validation part."""
+"""Tune the neural cache on the validation part."""
 
 from typing import Final
 
@@ -6,75 +6,75 @@ import numpy as np
 
 from lorelm.bundle.manifest import CacheMetadata
 from lorelm.evaluation.baseline import NgramBaseline, best_weight
-from lorelm.evaluation.perplexity import iterate_targets, log_probabilities
+from lorelm.evaluation.perplexity import iterate_targets
 from lorelm.runtime.base import Runtime
-from lorelm.runtime.mixture import mix_logs
+from lorelm.runtime.mixture import log_softmax, mix_logs
 from lorelm.typing import Floats, Floats32, Ids
 
 SIZES: Final = (100, 500, 2000)
 THETAS: Final = (0.3, 0.5, 0.8, 1.2, 2.0, 3.0)
 
 MAX_TARGETS: Final = 20_000
-"""More of the validation part would not change the choice, and take minutes."""
+"""More of the validation part would not change the result, and take minutes."""
 
-_EVENTS_AT_ONCE: Final = 1_000
+TARGETS_AT_ONCE: Final = 1_000
 
 
 def tune_cache(
-    network: Runtime, stream: Ids, counted: NgramBaseline | None = None
+    network: Runtime, stream: Ids, baseline: NgramBaseline | None = None
 ) -> CacheMetadata:
-    """The size, sharpness and weight with which the mixture foretells a stream best.
+    """Return the size, theta and weight that predict a stream best.
 
-    Where no cache helps, the weight is near 0.
+    If no cache helps, the weight is near 0.
 
     Args:
-        counted: the n-gram model with which both are to be mixed.
+        baseline: the n-gram baseline for the mixture of all three.
     """
     stream = stream[:MAX_TARGETS]
     h_NH, logs = _read(network, stream)
     choices = []
     for size in SIZES:
-        for sharpness, cache in _cache_probabilities(h_NH, stream, size).items():
+        for theta, cache in _cache_probabilities(h_NH, stream, size).items():
             with np.errstate(divide="ignore"):
                 cache_logs = np.log(cache)
             network_weight = best_weight(logs, cache_logs)
             together = mix_logs(logs, cache_logs, network_weight)
-            choices.append((together.sum(), size, sharpness, 1 - network_weight, together))
-    _, size, sharpness, weight, together = max(choices, key=lambda choice: choice[0])
+            choices.append((together.sum(), size, theta, 1 - network_weight, together))
+    _, size, theta, weight, together = max(choices, key=lambda choice: choice[0])
     return CacheMetadata(
         size=size,
-        theta=sharpness,
+        theta=theta,
         weight=weight,
         mixture_weight=(
-            best_weight(together, counted.log_probabilities(stream)) if counted else None
+            best_weight(together, baseline.log_probabilities(stream)) if baseline else None
         ),
     )
 
 
 def _read(network: Runtime, stream: Ids) -> tuple[Floats32, Floats]:
-    """The state from which each event is foretold, and what the network gives the event."""
+    """Return the state that predicts each target, and the log-probability of the target."""
     h_NH = np.empty((len(stream), network.config.hidden_size), np.float32)
     logs = np.empty(len(stream))
     for i, (id_, logits_V, state) in enumerate(iterate_targets(network, stream)):
         h_NH[i] = state.h_BH[-1][0]
-        logs[i] = log_probabilities(logits_V)[id_]
+        logs[i] = log_softmax(logits_V)[id_]
     return h_NH, logs
 
 
 def _cache_probabilities(h_NH: Floats32, stream: Ids, size: int) -> dict[float, Floats]:
-    """What a cache of this size gives every event, for each sharpness."""
-    found = {sharpness: np.zeros(len(stream)) for sharpness in THETAS}
-    for start in range(0, len(stream), _EVENTS_AT_ONCE):
-        end = min(start + _EVENTS_AT_ONCE, len(stream))
+    """Return the probability of each target under a cache of this size, for each theta."""
+    found = {theta: np.zeros(len(stream)) for theta in THETAS}
+    for start in range(0, len(stream), TARGETS_AT_ONCE):
+        end = min(start + TARGETS_AT_ONCE, len(stream))
         first = max(0, start - size)
-        likeness_EN = h_NH[start:end] @ h_NH[first:end].T
-        events_E1 = np.arange(start, end)[:, None]
+        products_EN = h_NH[start:end] @ h_NH[first:end].T
+        targets_E1 = np.arange(start, end)[:, None]
         held_N = np.arange(first, end)
-        is_held_EN = (held_N < events_E1) & (held_N >= events_E1 - size)
+        is_held_EN = (held_N < targets_E1) & (held_N >= targets_E1 - size)
         is_hit_EN = stream[first:end] == stream[start:end, None]
-        for sharpness, probabilities in found.items():
-            # |h . h_i| is below the width; the largest is taken off so that nothing overflows.
-            scores_EN = np.where(is_held_EN, sharpness * likeness_EN, -np.inf)
+        for theta, probabilities in found.items():
+            # Subtract the largest, so that exp cannot overflow.
+            scores_EN = np.where(is_held_EN, theta * products_EN, -np.inf)
             scores_EN -= np.maximum(scores_EN.max(axis=1, keepdims=True), -1e9)
             share_EN = np.exp(scores_EN)
             totals_E = np.maximum(share_EN.sum(axis=1), 1e-30)

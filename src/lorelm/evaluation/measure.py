@@ -137,28 +137,28 @@ def _text_metrics(text: HeldOutText) -> dict[str, Any]:
 def _prediction_metrics(
     text: HeldOutText,
     network: Predictions,
-    counted: NgramBaseline | None,
+    baseline: NgramBaseline | None,
     spelling: SpellingModel | None,
 ) -> dict[str, Any]:
     metrics = _score_metrics(score(text, network.log_probabilities, spelling))
-    if counted is None:
+    if baseline is None:
         return metrics
-    ngram = counted.log_probabilities(text.stream)
-    mixture = mix_logs(network.log_probabilities, ngram, counted.mixture_weight)
+    ngram = baseline.log_probabilities(text.stream)
+    mixture = mix_logs(network.log_probabilities, ngram, baseline.mixture_weight)
     return (
         metrics
         | _score_metrics(score(text, ngram, spelling), "ngram_")
         | _score_metrics(score(text, mixture, spelling), "mixture_")
         | {
-            "ngram_order": counted.model.order,
+            "ngram_order": baseline.model.order,
             "ngram_perplexities": [
                 StreamScore.of(ngram_log_probabilities(model, text.stream), text.stream).perplexity
-                for model in counted.by_order
+                for model in baseline.by_order
             ],
             "ngram_ratio_interval": perplexity_ratio_interval(
                 text, network.log_probabilities, ngram
             ),
-            "mixture_weight": counted.mixture_weight,
+            "mixture_weight": baseline.mixture_weight,
         }
     )
 
@@ -192,7 +192,7 @@ def _copy_metrics(
     human = find_copies(
         [WrittenText(tokens=tokens) for tokens in text.documents], index, text.tokenizer
     )
-    same_length = _as_much_as(text, copied.metrics.num_tokens)
+    same_length = _first_documents(text, copied.metrics.num_tokens)
     return {
         "samples": copied.metrics.num_texts,
         "sample_tokens": copied.metrics.num_tokens,
@@ -214,8 +214,8 @@ def _copy_metrics(
     }
 
 
-def _as_much_as(text: HeldOutText, num_tokens: int) -> list[WrittenText]:
-    """The first documents of a text, so many tokens."""
+def _first_documents(text: HeldOutText, num_tokens: int) -> list[WrittenText]:
+    """Return the first documents of a text, up to a number of tokens."""
     texts: list[WrittenText] = []
     for tokens in text.documents:
         if num_tokens <= 0:

@@ -1,4 +1,4 @@
-"""Is it copying: spans of tokens that stand word for word in the training text."""
+"""Copies: spans of tokens that are word for word in the training text."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,13 +19,13 @@ DISTINCT_LENGTHS: Final = (1, 2, 3)
 
 
 class CopyIndex(Protocol):
-    """What knows the training text: exactly (:class:`TrainingText`) or by fingerprints."""
+    """Index of the training text: exact (:class:`TrainingText`) or of fingerprints."""
 
     def longest_matches(self, keys: Keys, /) -> Matches: ...
 
 
 class TrainingText:
-    """The training documents, and an exact index of them."""
+    """The training documents with an exact index."""
 
     def __init__(self, documents: Sequence[Sequence[str]], tokenizer: Tokenizer) -> None:
         self._documents = documents
@@ -40,19 +40,19 @@ class TrainingText:
         return self._suffixes.longest_matches(np.where(known, places, len(self._known_keys)))
 
     def document_at(self, position: int) -> str:
-        """The document in which the token at a position of a :class:`Matches` stands."""
-        # An end stands before the first document, so positions are one ahead of the tokens.
+        """Return the document that contains a position of a :class:`Matches`."""
+        # An `<eos>` key precedes the first document, so positions are one ahead of the tokens.
         place = int(np.searchsorted(self._ends, position - 1, side="right"))
         return self._tokenizer.detokenize(self._documents[min(place, len(self._documents) - 1)])
 
 
 @dataclass(frozen=True, kw_only=True)
 class WrittenText:
-    """A text that may hold copies: a sample, or a document by a person.
+    """A text to look up: a sample, or a document by a person.
 
     Attributes:
         tokens: without `<eos>`.
-        is_complete: False where it was cut off, so that its last line is none.
+        is_complete: False if it was cut off; its last line is then not a whole line.
     """
 
     tokens: Sequence[str]
@@ -61,16 +61,15 @@ class WrittenText:
 
 @dataclass(frozen=True, kw_only=True)
 class CopyMetrics:
-    """How much of some texts stands in the training text.
+    """Shares of texts that are in the training text.
 
     Attributes:
-        num_texts: how many texts.
-        num_tokens: of all of them together.
-        copied_share: for each of :data:`SPAN_LENGTHS`, the share of the tokens that lie in a span
-            of at least so many that stands in the training text. Punctuation marks are tokens.
+        num_tokens: total over the texts.
+        copied_share: for each of :data:`SPAN_LENGTHS`, share of the tokens in spans of at least
+            that length from the training text. Punctuation marks are tokens.
         longest_copy: tokens of the longest such span.
-        copied_lines_share: the share of whole lines (documents, or lines in them) that are a whole
-            line of the training text; None where there is no whole line.
+        copied_lines_share: share of whole lines (documents, or lines in them) that are a whole line
+            of the training text; None without a whole line.
     """
 
     num_texts: int
@@ -82,12 +81,12 @@ class CopyMetrics:
 
 @dataclass(frozen=True, kw_only=True)
 class CopiedTexts:
-    """Texts and their matches in the training text, kept to be shown.
+    """Texts with their matches in the training text.
 
     Attributes:
-        matches: of the tokens of each text alone.
+        matches: for each text, within its own tokens.
         num_tokens: of each text.
-        num_copied: for each of :data:`SPAN_LENGTHS`, how many tokens of each text are copied.
+        num_copied: for each of :data:`SPAN_LENGTHS`, the copied tokens of each text.
     """
 
     texts: Sequence[WrittenText]
@@ -97,14 +96,14 @@ class CopiedTexts:
     metrics: CopyMetrics
 
     def spans(self, place: int, *, min_length: int) -> list[Span]:
-        """The copied spans of one text."""
+        """Return the copied spans of one text."""
         return longest_spans(self.matches[place], min_length=min_length)
 
 
 def find_copies(
     texts: Sequence[WrittenText], index: CopyIndex, tokenizer: Tokenizer
 ) -> CopiedTexts:
-    """Looks texts up in the training text."""
+    """Look texts up in the training text."""
     matches = _matches_of_each(texts, index, tokenizer)
     num_tokens = np.array([len(text.tokens) for text in texts])
     num_copied = {
@@ -135,11 +134,11 @@ def find_copies(
 def count_seen(
     documents: Sequence[Sequence[str]], index: CopyIndex, tokenizer: Tokenizer
 ) -> tuple[int, int]:
-    """How many documents are one of the training text, and their tokens together."""
+    """Count the documents that are also training documents, and their tokens."""
     keys = document_keys(documents, tokenizer)
     lengths = np.array([len(tokens) for tokens in documents])
     starts = np.cumsum([0, *(lengths + 1)[:-1]])
-    # From the end before a document to its own end: a run that long is all of it.
+    # From the end before a document to its own end: a match that long is the whole document.
     is_seen = index.longest_matches(keys).lengths[starts] >= lengths + 2
     return int(is_seen.sum()), int(lengths[is_seen].sum())
 
@@ -147,7 +146,7 @@ def count_seen(
 def _matches_of_each(
     texts: Sequence[WrittenText], index: CopyIndex, tokenizer: Tokenizer
 ) -> list[Matches]:
-    """The matches of each text alone, all looked up at once."""
+    """Look up all texts at once, and cut the matches at the end of each text."""
     together = index.longest_matches(document_keys([text.tokens for text in texts], tokenizer))
     matches = []
     start = 1
@@ -165,7 +164,7 @@ def _matches_of_each(
 
 
 def _whole_lines(text: WrittenText) -> list[list[str]]:
-    """The lines of a text; the last one is none if the text was cut off."""
+    """Return the lines of a text, without the last one if the text was cut off."""
     lines: list[list[str]] = [[]]
     for token in text.tokens:
         if token == NEWLINE:
@@ -178,9 +177,9 @@ def _whole_lines(text: WrittenText) -> list[list[str]]:
 def _are_copied(
     lines: Sequence[Sequence[str]], index: CopyIndex, tokenizer: Tokenizer
 ) -> npt.NDArray[np.bool_]:
-    """Of each line, whether it stands in the training text from one end or line break to another.
+    """Return for each line whether it is a whole line of the training text.
 
-    A line is a line, in a file of lines as in a play: either end may be of either kind.
+    A line of the training text begins and ends with a document end or a line break.
     """
     ends = (DOCUMENT_END_KEY, line_break_key(tokenizer))
     are_copied = np.zeros(len(lines), dtype=np.bool_)
@@ -195,10 +194,10 @@ def _are_copied(
 
 
 def distinct_shares(texts: Sequence[WrittenText], tokenizer: Tokenizer) -> dict[int, float]:
-    """For each of :data:`DISTINCT_LENGTHS`, distinct n-grams over all n-grams.
+    """Return distinct n-grams over all n-grams, for each of :data:`DISTINCT_LENGTHS`.
 
-    (Li et al. 2016, https://arxiv.org/abs/1510.03055.) It falls with the length of a text: compare
-    texts of one length.
+    (Li et al. 2016, https://arxiv.org/abs/1510.03055.) It falls with the length of the text, so
+    compare texts of the same length.
     """
     return {n: _distinct_share(texts, n, tokenizer) for n in DISTINCT_LENGTHS}
 

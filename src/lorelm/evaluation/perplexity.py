@@ -1,4 +1,4 @@
-"""How well a model foretells a text."""
+"""Predict a text with a model, and score the predictions."""
 
 import math
 from collections.abc import Iterator
@@ -10,20 +10,22 @@ import numpy.typing as npt
 
 from lorelm.corpus.vocabulary import EOS_ID, unknown_rate
 from lorelm.runtime.base import Runtime, State
+from lorelm.runtime.mixture import log_softmax
 from lorelm.typing import Floats, Floats32, Ids
 
 
 @dataclass(frozen=True, kw_only=True)
 class StreamScore:
-    """The score of a stream of documents.
+    """Score of a stream of documents.
 
-    The events are every token and the `<eos>` of every document, in order; the state is carried
-    from one document to the next, as in training, and the first token is foretold from an `<eos>`.
+    The target tokens are every token and the `<eos>` of every document, in order. The state is
+    carried from one document to the next, as in training; the first token is predicted from an
+    `<eos>`.
 
     Attributes:
-        num_tokens: how many events there are.
-        loss_nats_per_token: mean of -ln p over the events.
-        unknown_rate: share of the words (`<eos>` is none) that the vocabulary does not hold.
+        num_tokens: number of target tokens.
+        loss_nats_per_token: mean of -ln p over the target tokens.
+        unknown_rate: share of the words (without `<eos>`) that are not in the vocabulary.
     """
 
     num_tokens: int
@@ -32,7 +34,7 @@ class StreamScore:
 
     @classmethod
     def of(cls, log_probabilities: Floats, stream: Ids) -> Self:
-        """The score of a stream from the logarithm of the probability of each event.
+        """Score a stream from the natural logarithm of the probability of each target token.
 
         Raises:
             ValueError: the stream is empty.
@@ -52,12 +54,12 @@ class StreamScore:
 
 @dataclass(frozen=True, kw_only=True)
 class Predictions:
-    """What a model gave the events of a stream; arrays of one value an event.
+    """Predictions of a model for the target tokens of a stream; one value per target.
 
     Attributes:
-        log_probabilities: natural logarithm of the probability of what came.
-        confidence: the probability of the likeliest id, the first guess.
-        is_correct: whether what came was the first guess.
+        log_probabilities: natural logarithm of the probability of the target.
+        confidence: probability of the likeliest id, the top prediction.
+        is_correct: whether the top prediction is the target.
     """
 
     log_probabilities: Floats
@@ -66,15 +68,15 @@ class Predictions:
 
 
 def perplexity(loss_nats_per_token: float) -> float:
-    """The exponential of the loss: among how many equally likely tokens the model is left to guess.
+    """Return the exponential of the loss: the number of equally likely tokens to choose from.
 
-    Infinity where that is beyond a float: a model in ruins has no traceback coming.
+    Infinity if it exceeds a float: a diverged model must not end in a traceback.
     """
     return math.exp(loss_nats_per_token) if loss_nats_per_token < 700 else math.inf
 
 
 def score_stream(runtime: Runtime, stream: Ids) -> StreamScore:
-    """Scores a stream of ids that has an `<eos>` after each document.
+    """Score a stream of ids that has an `<eos>` after each document.
 
     Raises:
         ValueError: the stream is empty.
@@ -83,33 +85,26 @@ def score_stream(runtime: Runtime, stream: Ids) -> StreamScore:
 
 
 def predict(runtime: Runtime, stream: Ids) -> Predictions:
-    """Has a model predict the events of :class:`StreamScore` one after the other."""
+    """Predict the target tokens of :class:`StreamScore` one by one."""
     logs = np.empty(len(stream))
     confidence = np.empty(len(stream))
-    first_guesses = np.empty(len(stream), np.int64)
+    top_ids = np.empty(len(stream), np.int64)
     for i, (id_, logits_V, _) in enumerate(iterate_targets(runtime, stream)):
-        first_guess = int(logits_V.argmax())
-        logs[i], confidence[i] = log_probabilities(logits_V)[[id_, first_guess]]
-        first_guesses[i] = first_guess
+        top_id = int(logits_V.argmax())
+        logs[i], confidence[i] = log_softmax(logits_V)[[id_, top_id]]
+        top_ids[i] = top_id
     return Predictions(
         log_probabilities=logs,
         confidence=np.exp(confidence),
-        is_correct=first_guesses == stream,
+        is_correct=top_ids == stream,
     )
 
 
 def iterate_targets(runtime: Runtime, stream: Ids) -> Iterator[tuple[int, Floats32, State]]:
-    """For each event, its id, and the logits `[V]` and the state from which it is foretold."""
+    """Yield the id of each target, and the logits `[V]` and the state that predict it."""
     state = State.zeros(runtime.config, 1)
     previous_id = EOS_ID
     for id_ in stream.tolist():
         logits_BV, state = runtime.step(np.array([previous_id]), state)
         yield id_, logits_BV[0], state
         previous_id = id_
-
-
-def log_probabilities(logits_V: Floats32) -> Floats:
-    """The natural logarithm of the softmax of logits, in float64."""
-    shifted_V = logits_V.astype(np.float64) - float(logits_V.max())
-    logs_V: Floats = shifted_V - math.log(float(np.exp(shifted_V).sum()))
-    return logs_V

@@ -1,4 +1,4 @@
-"""A text that models are judged on, and what can be counted of it without a model."""
+"""A held-out text, and everything about it that needs no model."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,16 +20,12 @@ from lorelm.typing import Floats, Ids
 
 @dataclass(frozen=True, kw_only=True)
 class HeldOutText:
-    """A text as the events that a model is asked to predict.
-
-    The events are every token and the `<eos>` of every document, in document order; a model
-    carries its state from one document to the next, as in training, and foretells the first token
-    from an `<eos>`.
+    """A text as target tokens: every token and the `<eos>` of every document, in order.
 
     Attributes:
-        name: the text in words fit to be shown ("the test part of lotr_scripts.csv").
+        name: description for display ("the test part of lotr_scripts.csv").
         documents: the tokens of each document.
-        stream: the ids of all events.
+        stream: the ids of all target tokens.
     """
 
     name: str
@@ -47,7 +43,7 @@ class HeldOutText:
         tokenizer: Tokenizer,
         vocabulary: Vocabulary,
     ) -> Self:
-        """The text of tokenized documents.
+        """Return the text of tokenized documents.
 
         Raises:
             CorpusError: there are fewer than two documents, or the vocabulary holds no word of
@@ -56,9 +52,9 @@ class HeldOutText:
         require_known_word(documents, vocabulary, name=name)
         if len(documents) < 2:
             raise CorpusError(
-                f"{name} is one document, and how sure a figure is shows in how it differs from "
-                "document to document: give two or more (--document line or paragraph cuts a text "
-                "finer)"
+                f"{name} is one document, and intervals need two or more (--document line or "
+                "paragraph cuts a text finer)",
+                code="evaluation.one_document",
             )
         return cls(
             name=name,
@@ -89,23 +85,23 @@ class HeldOutText:
 
     @cached_property
     def num_targets(self) -> Ids:
-        """The number of events of each document: its tokens and its `<eos>`."""
+        """The number of target tokens of each document: its tokens and its `<eos>`."""
         return np.array([len(tokens) + 1 for tokens in self.documents])
 
     @cached_property
     def num_characters(self) -> Ids:
         """The characters of each document, and one for its end.
 
-        Of the text as the tokenizer keeps it: a tokenizer that throws characters away is not given
-        the credit of having foretold them.
+        Of the text as the tokenizer keeps it: a tokenizer that drops characters gets no credit for
+        them.
         """
         return np.array([len(self.tokenizer.detokenize(tokens)) + 1 for tokens in self.documents])
 
     @cached_property
     def unknown_words(self) -> Sequence[str]:
-        """The words that the vocabulary does not hold, in order, as they are written.
+        """The words outside the vocabulary, in order, as they are written.
 
-        A literal `<unk>` in the text is in the vocabulary: it is no word with a spelling.
+        A literal `<unk>` in the text is in the vocabulary: it has no spelling.
         """
         return [
             self.tokenizer.piece(token, None)
@@ -116,7 +112,7 @@ class HeldOutText:
 
     @cached_property
     def is_unknown(self) -> npt.NDArray[np.bool_]:
-        """Which events are :attr:`unknown_words`."""
+        """Which target tokens are :attr:`unknown_words`."""
         return np.array(
             [
                 token is not None and token not in self.vocabulary
@@ -126,37 +122,38 @@ class HeldOutText:
         )
 
     def by_document(self, values: npt.NDArray[np.generic]) -> Floats:
-        """The sum over each document of one value an event."""
+        """Return the sum of one value per target token over each document."""
         starts = np.concatenate(([0], np.cumsum(self.num_targets)[:-1]))
         sums: Floats = np.add.reduceat(np.asarray(values, dtype=np.float64), starts)
         return sums
 
     @property
     def unknown_counts(self) -> tuple[Floats, Floats]:
-        """Of each document: how many words became `<unk>`, and how many words there are."""
+        """The number of `<unk>` and of words in each document."""
         return self.by_document(self.stream == UNK_ID), self.by_document(self.stream != EOS_ID)
 
 
 def require_seen_tokens(stream: Ids, bundle: Bundle) -> None:
-    """Refuses a text with events that an imported model never saw, which it holds impossible.
+    """Refuse a text with tokens that an imported model has never seen.
 
     Raises:
-        BundleError: the text has such events.
+        BundleError: the text has such tokens; their probability is meaningless.
     """
     never_seen = () if bundle.manifest.imported is None else bundle.manifest.imported.never_seen
     for token in never_seen:
         if (stream == bundle.vocabulary.encode([token])).any():
-            event = "the end of every document" if token == EOS else "unknown words"
+            counted = "the end of every document" if token == EOS else "unknown words"
             raise BundleError(
                 f"bundle {bundle.path} was imported with a vocabulary without {token}, so it "
-                f"cannot be judged on a text: a perplexity counts {event}"
+                f"cannot be evaluated on a text: a perplexity counts {counted}",
+                code="evaluation.unseen_token",
             )
 
 
 def require_known_word(
     documents: Sequence[Sequence[str]], vocabulary: Vocabulary, *, name: str
 ) -> None:
-    """Refuses a text of which a model knows not a word; it may know its commas.
+    """Refuse a text without a known word; punctuation does not count.
 
     Raises:
         CorpusError: it knows none.
@@ -165,5 +162,6 @@ def require_known_word(
     if not any(word in vocabulary and word != UNK for word in words):
         raise CorpusError(
             f"the model knows no word of {name}: is it the language and the kind of text that "
-            "the model was trained on?"
+            "the model was trained on?",
+            code="evaluation.no_known_word",
         )

@@ -1,4 +1,4 @@
-"""The corpus that a bundle was trained on, read and split again as training did."""
+"""Read and split the corpus of a bundle again, as training did."""
 
 from collections.abc import Sequence
 

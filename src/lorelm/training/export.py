@@ -47,7 +47,7 @@ def bundle_contents(
         recipe=recipe.to_dict(),
         corpus=_corpus_metadata(corpus),
         training=_training_metadata(trained, corpus),
-        ngram=baseline.facts if baseline else None,
+        ngram=baseline.metadata if baseline else None,
         cache=tune_cache(network, corpus.valid.stream, baseline),
         metrics=_evaluate(network, corpus, spelling, baseline, callback),
     )

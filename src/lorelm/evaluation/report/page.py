@@ -15,10 +15,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from lorelm.bundle import Bundle
 from lorelm.bundle.manifest import CorpusMetadata, Manifest, Metrics, TrainingMetadata
 from lorelm.evaluation.measure import EvaluationResult
-from lorelm.evaluation.report.copied import SHORTEST_SPAN, shown_samples
+from lorelm.evaluation.report.copies import SHORTEST_SPAN, shown_samples
 from lorelm.evaluation.report.files import write_file
 from lorelm.evaluation.report.plots import render_plots
-from lorelm.evaluation.report.surprise import FEWEST_TOKENS, hardest_and_easiest, level_names
+from lorelm.evaluation.report.surprisal import MIN_TOKENS, hardest_and_easiest, level_names
 from lorelm.evaluation.scores import Calibration, LengthClass, length_classes
 from lorelm.evaluation.summary import (
     MetricsTable,
@@ -75,7 +75,7 @@ def render_report(bundle: Bundle, result: EvaluationResult) -> str:
         hardest=hardest,
         easiest=easiest,
         levels=level_names(),
-        fewest_tokens=FEWEST_TOKENS,
+        fewest_tokens=MIN_TOKENS,
         samples=shown_samples(result),
         shortest_span=SHORTEST_SPAN,
         settings=_settings_table(bundle.manifest),

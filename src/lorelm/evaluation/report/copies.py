@@ -1,4 +1,4 @@
-"""Samples with what they copied from the training text."""
+"""Samples with their copied spans marked."""
 
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -9,23 +9,23 @@ from typing import Final
 from lorelm.corpus.tokenizer import Tokenizer
 from lorelm.evaluation.measure import EvaluationResult
 from lorelm.evaluation.memorisation import SPAN_LENGTHS, CopiedTexts, TrainingText
-from lorelm.evaluation.report.spacing import apart
+from lorelm.evaluation.report.surprisal import split_space
 from lorelm.ngrams.matches import Span, covered
 
 SHORTEST_SPAN: Final = SPAN_LENGTHS[0]
 
 _NUM_SAMPLES: Final = 12
 _EXCERPT_CHARACTERS: Final = 160
-_CUT_WORD: Final = r"\S{1,20}"  # there are languages without spaces
+_CUT_WORD: Final = r"\S{1,20}"  # bounded, for languages without spaces
 
 
 @dataclass(frozen=True, kw_only=True)
 class ShownSpan:
-    """A span of tokens of a sample that stands in the training text.
+    """A copied span of a sample.
 
     Attributes:
-        source: where it stands: a training document, or the part around it; None where the
-            training text is not at hand.
+        source: the training document, or the part of it around the span; None without the training
+            text.
     """
 
     text: str
@@ -40,7 +40,7 @@ class ShownSpan:
 
 @dataclass(frozen=True, kw_only=True)
 class SamplePart:
-    """Some tokens of a sample that lie in the same copied spans, or in none.
+    """Consecutive tokens of a sample that are in the same copied spans, or in none.
 
     Attributes:
         space: the white space before it.
@@ -57,8 +57,8 @@ class ShownSample:
 
     Attributes:
         number: its place among all samples, from 1.
-        copied_share: of its tokens, those that lie in the spans.
-        is_complete: whether the network ended it, rather than the limit of tokens.
+        copied_share: share of its tokens in the spans.
+        is_complete: whether the network ended it, not the token limit.
     """
 
     number: int
@@ -71,7 +71,7 @@ class ShownSample:
 
 
 def shown_samples(result: EvaluationResult) -> list[ShownSample]:
-    """The samples with the longest copied spans, the longest first."""
+    """Return the samples with the longest copied spans, longest first."""
     samples = result.samples
     if samples is None:
         return []
@@ -88,10 +88,10 @@ def show_sample(
     tokenizer: Tokenizer,
     document_at: Callable[[int], str] | None,
 ) -> ShownSample:
-    """One of the samples.
+    """Return one of the samples with its copied spans marked.
 
     Args:
-        document_at: gives the training document at a position of a match, where it is at hand.
+        document_at: returns the training document at a position of a match.
     """
     sample, lengths = samples.texts[place], samples.matches[place].lengths
     spans = samples.spans(place, min_length=SHORTEST_SPAN)
@@ -120,7 +120,7 @@ def _copied_span(
 
 
 def excerpt(document: str, span_text: str) -> str:
-    """A document on one line; of a long one the part around a span, or its beginning."""
+    """Return a document on one line, or the part of a long one around a span."""
     margin = max((_EXCERPT_CHARACTERS - len(span_text)) // 2, 0)
     begin = max(document.find(span_text) - margin, 0)
     end = begin + _EXCERPT_CHARACTERS
@@ -137,12 +137,12 @@ def excerpt(document: str, span_text: str) -> str:
 def _parts(
     tokens: Sequence[str], spans: Sequence[Span], copied: Sequence[ShownSpan], tokenizer: Tokenizer
 ) -> Iterator[SamplePart]:
-    """Cuts a sample wherever a span begins or ends, since spans may overlap and marks may not."""
+    """Cut a sample where a span begins or ends: spans may overlap, HTML elements may not."""
     ends = [span.start + span.length for span in spans]
     borders = sorted({0, len(tokens), *(span.start for span in spans), *ends})
     for begin, end in pairwise(borders):
         previous = tokens[begin - 1] if begin else None
-        space, text = apart(tokenizer.detokenize(tokens[begin:end], previous))
+        space, text = split_space(tokenizer.detokenize(tokens[begin:end], previous))
         around = [
             copy
             for copy, span, span_end in zip(copied, spans, ends, strict=True)
