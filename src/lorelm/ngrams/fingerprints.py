@@ -1,4 +1,4 @@
-"""An index of a text that does not hold the text: a fingerprint of each three tokens of it."""
+"""Index of a text without the text: a fingerprint of every three consecutive tokens."""
 
 import io
 from bisect import bisect_left, bisect_right
@@ -17,15 +17,15 @@ UInt32s = npt.NDArray[np.uint32]
 UInt8s = npt.NDArray[np.uint8]
 
 WINDOW: Final = 3
-"""How many tokens a fingerprint is of; no shorter run can be told.
+"""Tokens per fingerprint; no shorter run can be found.
 
 Three, because callers put a key for the document end around each document: a document of a single
-token is then told too, by the run "end, token, end".
+token is then found too, as the run "end, token, end".
 """
 
 LOW_BITS: Final = 8
 FILTER_BITS: Final = 4
-"""Places of the filter for each token of the text."""
+"""Bits of the filter per token of the text."""
 MULTIPLIER: Final = np.uint64(0x9E3779B97F4A7C15)
 NOT_AN_INDEX: Final = "this is no index of fingerprints"
 ARRAYS: Final = {
@@ -36,22 +36,22 @@ ARRAYS: Final = {
 
 
 class FingerprintIndex:
-    """Tells which runs of three or more tokens stand in a text, and where, without the text.
+    """Find runs of three or more tokens in a text, without the text.
 
-    A token is given as its key: 64 well-mixed bits, the same for equal tokens. For each place of
+    A token is given as its key: 64 well-mixed bits, the same for equal tokens. For each position of
     the text the index keeps a fingerprint of 40 bits of the three tokens that begin there, and in
-    memory the order of what follows each place: 9 bytes a token, and 5 on disk.
+    memory the sorted suffixes: 9 bytes per token, and 5 on disk.
 
-    Two runs are taken to be equal where all their fingerprints are. So no run that stands in the
-    text is ever missed. A run of three tokens that does not stand there is taken for one that does
-    with a chance of about num_tokens / 2**40 (one in a million for a text of a million tokens), and
-    a run of n tokens that has no three in a row from the text with a chance of about
-    num_tokens / 2**(40 * (n - 2)). A run that goes on from one of the text with a token that does
-    not follow there is taken to go on with a chance of k / 2**40, where it stands k times.
+    Two runs count as equal if all their fingerprints are. So no run of the text is ever missed. A
+    run of three tokens that is not in the text is reported with a probability of about
+    num_tokens / 2**40 (one in a million for a text of a million tokens), and a run of n tokens
+    without three in a row from the text with about num_tokens / 2**(40 * (n - 2)). A run of the
+    text that occurs k times, followed by a token that never follows it, is reported one token too
+    long with a probability of k / 2**40.
     """
 
     def __init__(self, *, num_tokens: int, high: UInt32s, low: UInt8s) -> None:
-        """Takes the high 32 and the low 8 bits of the fingerprint at each place that has one."""
+        """Use :meth:`build`; `high` and `low` are 32 and 8 bits of each fingerprint."""
         self.num_tokens: Final = num_tokens
         self._high: Final = high
         self._low: Final = low
@@ -64,14 +64,14 @@ class FingerprintIndex:
 
     @classmethod
     def build(cls, keys: UInt64s) -> Self:
-        """Indexes a text of fewer than 2**31 tokens, given the key of each."""
+        """Index a text of fewer than 2**31 tokens, given the key of each."""
         fingerprints = _fingerprints_of_windows(keys)
         high = (fingerprints >> LOW_BITS).astype(np.uint32)
         return cls(num_tokens=keys.size, high=high, low=fingerprints.astype(np.uint8))
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Self:
-        """Reads what :meth:`to_bytes` wrote.
+        """Read what :meth:`to_bytes` wrote.
 
         Raises:
             ValueError: the content is something else.
@@ -83,19 +83,19 @@ class FingerprintIndex:
         return cls(num_tokens=num_tokens, high=arrays["high"], low=arrays["low"])
 
     def to_bytes(self) -> bytes:
-        """The index as a NumPy .npz file; not compressed, since hashes do not compress."""
+        """Return the index as a NumPy .npz file; not compressed, since hashes do not compress."""
         file = io.BytesIO()
         np.savez(file, num_tokens=np.int64(self.num_tokens), high=self._high, low=self._low)
         return file.getvalue()
 
     @property
     def nbytes(self) -> int:
-        """The bytes that the index holds in memory."""
+        """Size in memory."""
         arrays = self._high, self._low, self._filter
         return self._suffixes.nbytes + sum(array.nbytes for array in arrays)
 
     def may_hold_run(self, query_keys: UInt64s, length: int) -> bool:
-        """Whether so many tokens in a row of a query may stand in the text; False is sure.
+        """Return whether a run of this length of a query may be in the text; False is certain.
 
         True is wrong for about one in ten texts of 50 tokens and a length of 6. It takes 10 µs for
         such a text, and :meth:`longest_matches` 200.
@@ -105,15 +105,15 @@ class FingerprintIndex:
         return b"\x01" * (length - WINDOW + 1) in are_likely.tobytes()
 
     def _are_likely(self, windows: Ints) -> Bools:
-        """Which of these fingerprints may stand in the text; False is sure."""
+        """Return which of these fingerprints may be in the text; False is certain."""
         bits = windows % (FILTER_BITS * max(self._high.size, 1))
         are_likely: Bools = ((self._filter[bits >> 3] >> (bits & 7)) & 1).astype(np.bool_)
         return are_likely
 
     def longest_matches(self, query_keys: UInt64s) -> Matches:
-        """The longest run at each place of a query that stands in the text; 0 for one below three.
+        """Return the longest run at each index of a query that is in the text; 0 for one below three.
 
-        For the memory it takes, and where it is slow: :meth:`SortedSuffixes.longest_matches`.
+        See :meth:`SortedSuffixes.longest_matches` for memory and slow cases.
         """
         in_windows = self._suffixes.longest_matches(_fingerprints_of_windows(query_keys))
         places = np.flatnonzero(in_windows.lengths)
@@ -124,7 +124,7 @@ class FingerprintIndex:
         return Matches(lengths=lengths, positions=positions)
 
     def completing(self, context_keys: UInt64s, candidate_keys: UInt64s) -> Bools:
-        """Which candidates make, after this context, a run that stands in the text.
+        """Return which candidates complete, after this context, a run of the text.
 
         Raises:
             ValueError: the context has fewer than two tokens.
@@ -135,7 +135,7 @@ class FingerprintIndex:
             )
         if context_keys.size == WINDOW - 1:
             windows = _fingerprints_of_last(context_keys, candidate_keys)
-            stands = self._are_likely(windows)  # which leaves a fifth to be looked up
+            stands = self._are_likely(windows)  # leaves a fifth to look up
             stands[stands] = self._suffixes.contains(windows[stands])
             return stands
         lasts = self._positions_of_run(context_keys) + context_keys.size - (WINDOW - 1)
@@ -146,7 +146,7 @@ class FingerprintIndex:
         return np.isin(_fingerprints_of_last(context_keys, candidate_keys), standing)
 
     def _positions_of_run(self, keys: UInt64s) -> Ints:
-        """Where a run of three or more tokens begins in the text, every time it stands there."""
+        """Return all positions of a run of three or more tokens in the text."""
         slots = range(self._high.size)
         for offset, fingerprint in enumerate(_fingerprints_of_windows(keys).tolist()):
             slots = self._narrowed(slots, offset, fingerprint)
@@ -155,7 +155,7 @@ class FingerprintIndex:
         return self._suffixes.order[slots.start : slots.stop].astype(np.int64)
 
     def _narrowed(self, slots: range, offset: int, fingerprint: int) -> range:
-        """The slots, of these, that have this fingerprint after `offset` equal ones.
+        """Return the slots, of these, that have this fingerprint after `offset` equal ones.
 
         In plain Python: for a single range this takes 9 µs, and in NumPy 190 µs.
         """
@@ -179,12 +179,12 @@ def _fingerprints_of_windows(keys: UInt64s) -> Ints:
 
 
 def _fingerprints_of_last(context_keys: UInt64s, candidate_keys: UInt64s) -> Ints:
-    """Of the last window of the context and each candidate."""
+    """Return the fingerprints of the last two tokens of the context with each candidate."""
     return _fingerprints(context_keys[-2:-1], context_keys[-1:], candidate_keys)
 
 
 def _fingerprints(first: UInt64s, second: UInt64s, third: UInt64s) -> Ints:
-    """40 bits for three tokens: a polynomial of their keys, mixed by the finaliser of SplitMix64.
+    """Return 40 bits for three tokens: a polynomial of their keys, mixed as in SplitMix64.
 
     (Steele, Lea and Flood 2014, https://doi.org/10.1145/2660193.2660195, with the constants that
     Vigna's https://prng.di.unimi.it/splitmix64.c has.) All arithmetic is modulo 2**64.
@@ -201,7 +201,7 @@ def _fingerprints(first: UInt64s, second: UInt64s, third: UInt64s) -> Ints:
 def _read_arrays(content: bytes) -> dict[str, npt.NDArray[Any]]:
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as file:
-            # NumPy gives bytes for what is in the zip and is no array.
+            # NumPy returns bytes for a zip member that is no array.
             arrays = {name: np.asarray(file[name]) for name in ARRAYS}
     except Exception as error:  # zipfile and NumPy raise nearly anything for damaged bytes
         raise ValueError(f"{NOT_AN_INDEX}: {error}") from error

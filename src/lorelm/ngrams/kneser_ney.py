@@ -1,4 +1,4 @@
-"""Interpolated modified Kneser-Ney: foretelling a text by counting.
+"""Interpolated modified Kneser-Ney: an n-gram model, the baseline of the network.
 
 The smoothing of Chen & Goodman 1998 (An Empirical Study of Smoothing Techniques for Language
 Modeling, https://dash.harvard.edu/handle/1/25104739). With c the count of an n-gram, c(h) the sum
@@ -8,8 +8,8 @@ of it over all words after the context h, and h' the context h without its first
     b(h)     = (D1 N1(h) + D2 N2(h) + D3 N3+(h)) / c(h)
 
 N1(h) is the number of words seen once after h, and so on. Below order 1 all words are equally
-likely. A context that was never seen leaves the probability of the shorter one. At the highest
-order c counts how often an n-gram occurs; at lower ones, how many different words stand before it.
+likely. For an unseen context the probability of the shorter context is used. At the highest order
+c is the number of occurrences of an n-gram; at lower orders, of different words before it.
 Each order has its own discounts, from its own counts of counts.
 """
 
@@ -23,24 +23,24 @@ import numpy.typing as npt
 
 from lorelm.typing import Floats, Ints
 
-_Counted = tuple[list[Ints], list[Ints], list[Ints]]
+_Counts = tuple[list[Ints], list[Ints], list[Ints]]
 
 MAX_ORDER: Final = 5
 
-# Where the counts of counts allow no estimate: half of what an n-gram seen 1, 2 or 3 times has.
+# If the counts of counts allow no estimate: half of the count of an n-gram seen 1, 2 or 3 times.
 _FALLBACK_DISCOUNTS: Final = (0.5, 1.0, 1.5)
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Level:
-    """The distinct n-grams of one length n; the place of one is its id.
+    """The distinct n-grams of one length n; the index of one is its id.
 
     Attributes:
         keys: id of the first n-1 words, times the size of the vocabulary, plus the last word.
-            Ascending, so the n-grams of one context stand together.
+            Ascending, so the n-grams of one context are adjacent.
         counts: c of each n-gram.
         discounted: (c - D(c)) / c(h) of each n-gram.
-        backoff: b(h) of each context h, which is an (n-1)-gram; 1 where nothing follows it.
+        backoff: b(h) of each context h, an (n-1)-gram; 1 if nothing follows it.
     """
 
     keys: Ints
@@ -58,7 +58,7 @@ class KneserNey:
 
     Attributes:
         order: the length of the longest n-grams.
-        vocabulary_size: how many ids there are.
+        vocabulary_size: number of ids.
     """
 
     def __init__(
@@ -74,35 +74,33 @@ class KneserNey:
 
     @classmethod
     def fit(cls, stream: Ints, *, order: int, vocabulary_size: int) -> Self:
-        """The model of one order; see :meth:`fit_orders`."""
+        """Fit the model of one order; see :meth:`fit_orders`."""
         return cls._of_counts(_count(stream, order, vocabulary_size), order, vocabulary_size)
 
     @classmethod
     def fit_orders(cls, stream: Ints, *, max_order: int, vocabulary_size: int) -> list[Self]:
-        """Counts a stream of ids once; returns the models of order 1 up to `max_order`.
+        """Count the n-grams of a stream of ids once; return the models of order 1 to `max_order`.
 
-        Contexts run on across the whole stream. A stream of fewer than n ids has no n-gram, and the
-        model of that order is the one below.
+        Contexts continue across the whole stream. A stream of fewer than n ids has no n-gram, and
+        the model of that order is the one below.
         """
-        counted = _count(stream, max_order, vocabulary_size)
-        return [
-            cls._of_counts(counted, order, vocabulary_size) for order in range(1, max_order + 1)
-        ]
+        counts = _count(stream, max_order, vocabulary_size)
+        return [cls._of_counts(counts, order, vocabulary_size) for order in range(1, max_order + 1)]
 
     @classmethod
-    def _of_counts(cls, counted: _Counted, order: int, vocabulary_size: int) -> Self:
-        """The model of one order from what was counted up to that order or a higher one."""
-        keys, counts, continuations = counted
+    def _of_counts(cls, counts: _Counts, order: int, vocabulary_size: int) -> Self:
+        """Return the model of one order from counts up to that order or a higher one."""
+        keys, occurrences, continuations = counts
         return cls(
             keys[:order],
-            [*continuations[: order - 1], counts[order - 1]],
+            [*continuations[: order - 1], occurrences[order - 1]],
             vocabulary_size=vocabulary_size,
         )
 
     def probabilities(self, stream: Ints) -> Floats:
-        """The probability of each id but the first, from the `order` - 1 ids before it.
+        """Return the probability of each id but the first, given the `order` - 1 ids before it.
 
-        Returns an array of one less than the stream. The first id is only a context.
+        The array is one shorter than the stream: the first id is only a context.
         """
         ids = self._ngram_ids(stream)
         probabilities = np.full(max(len(stream) - 1, 0), 1 / self.vocabulary_size)
@@ -116,7 +114,7 @@ class KneserNey:
         return probabilities
 
     def distribution(self, context: Ints) -> Floats:
-        """The probability `[V]` of every id after a context, of which the last ids count."""
+        """Return the probability `[V]` of every id after a context."""
         context = context[max(0, len(context) - self.order + 1) :]
         probabilities_V = np.full(self.vocabulary_size, 1 / self.vocabulary_size)
         contexts = [0, *(int(ids[-1]) for ids in self._ngram_ids(context) if len(context))]
@@ -130,7 +128,7 @@ class KneserNey:
         return probabilities_V
 
     def to_bytes(self) -> bytes:
-        """The counts as a compressed ``.npz``; about three bytes an n-gram."""
+        """Return the counts as a compressed ``.npz``; about three bytes per n-gram."""
         arrays: dict[str, npt.NDArray[np.integer]] = {
             "vocabulary_size": np.array([self.vocabulary_size])
         }
@@ -148,7 +146,7 @@ class KneserNey:
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Self:
-        """Reads what :meth:`to_bytes` wrote.
+        """Read what :meth:`to_bytes` wrote.
 
         Raises:
             ValueError: it is something else.
@@ -188,7 +186,7 @@ class KneserNey:
         return cls(keys, counts, vocabulary_size=vocabulary_size)
 
     def _ngram_ids(self, stream: Ints) -> list[Ints]:
-        """For each length n, the id of the n-gram that ends at each place; -1 for one not seen."""
+        """Return, for each length n, the id of the n-gram that ends at each index; -1 if unseen."""
         ids = []
         prefixes = np.zeros(len(stream), np.int64)
         for level in self._levels:
@@ -199,12 +197,12 @@ class KneserNey:
         return ids
 
 
-def _count(stream: Ints, max_order: int, vocabulary_size: int) -> _Counted:
-    """The keys of each length, how often each occurs, and how many words stand before it."""
+def _count(stream: Ints, max_order: int, vocabulary_size: int) -> _Counts:
+    """Return, for each length, the keys, their occurrences, and the different words before them."""
     keys: list[Ints] = []
     counts: list[Ints] = []
     continuations: list[Ints] = []
-    shorter = np.zeros(len(stream) + 1, np.int64)  # the n-gram, of the length before, at each place
+    shorter = np.zeros(len(stream) + 1, np.int64)  # the n-gram of the previous length at each index
     for n in range(max_order):
         unique, ngrams, count = np.unique(
             shorter[:-1] * vocabulary_size + stream[n:], return_inverse=True, return_counts=True
@@ -227,20 +225,20 @@ def _level(keys: Ints, counts: Ints, num_contexts: int, *, vocabulary_size: int)
     freed = np.bincount(contexts, weights=discount, minlength=num_contexts)
     backoff = np.ones(num_contexts)
     np.divide(freed, totals, out=backoff, where=totals > 0)
-    # What stands at the very beginning may have no word before it: c = 0, and c(h) = 0 too.
+    # An n-gram at the very beginning may have no word before it: c = 0, and c(h) = 0 too.
     discounted = (counts - discount) / np.maximum(totals, 1)[contexts]
     return _Level(keys=keys, counts=counts, discounted=discounted, backoff=backoff)
 
 
 def _discounts(counts: Ints) -> Sequence[float]:
-    """D1, D2 and D3+ of Chen & Goodman, equation 26, from how many n-grams have each count."""
+    """Return D1, D2 and D3+ (Chen & Goodman, equation 26) from the counts of counts."""
     n1, n2, n3, n4 = (int((counts == c).sum()) for c in (1, 2, 3, 4))
     if 0 in (n1, n2, n3, n4):
         return _FALLBACK_DISCOUNTS
     y = n1 / (n1 + 2 * n2)
     estimates = (1 - 2 * y * n2 / n1, 2 - 3 * y * n3 / n2, 3 - 4 * y * n4 / n3)
-    # A discount of zero would leave nothing to the words that were not seen, one above the count
-    # would make a probability negative; both come out of the formula for a few small corpora.
+    # A discount of zero would leave no probability for unseen words, and one above the count would
+    # make a probability negative. The formula gives both for a few small corpora.
     return [
         estimate if 0 < estimate < seen else fallback
         for seen, (estimate, fallback) in enumerate(
@@ -250,7 +248,7 @@ def _discounts(counts: Ints) -> Sequence[float]:
 
 
 def _find(keys: Ints, wanted: Ints) -> Ints:
-    """The place of each wanted key in ascending keys; -1 where it is not among them."""
+    """Return the index of each wanted key in ascending keys; -1 if it is missing."""
     if not len(keys):
         return np.full(len(wanted), -1)
     places = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
@@ -258,10 +256,10 @@ def _find(keys: Ints, wanted: Ints) -> Ints:
 
 
 def _take(values: Floats, places: Ints) -> Floats:
-    """The values at some places; anything at all where a place is -1."""
+    """Return the values at some indices; arbitrary values for an index of -1."""
     return values[places] if len(values) else np.zeros(len(places))
 
 
 def _narrow(values: Ints) -> npt.NDArray[np.integer]:
-    """The same numbers in as few bytes as the largest needs."""
+    """Return the numbers in the smallest type that holds the largest one."""
     return values.astype(np.min_scalar_type(int(values.max(initial=0))))

@@ -1,4 +1,4 @@
-"""What an index of a text answers: which runs of a query stand in the text, and where."""
+"""Matches of a query in an indexed text: which runs of tokens are in the text, and where."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,20 +9,20 @@ import numpy as np
 from lorelm.typing import Bools, Ints
 
 MIN_COPY_LENGTH: Final = 6
-"""The shortest span that is told to a reader and judged; shorter ones are mostly the language."""
+"""The shortest span that counts as a copy; shorter ones are mostly common phrases."""
 
-# By how many symbols all runs together are extended at once: a few long runs take wide steps. A
-# query of 100,000 tokens of the text takes 0.24 s, and with a symbol at a time 1.9 s.
+# Number of symbols compared at once over all runs, so that a few long runs take wide steps. A query
+# of 100,000 tokens of the text takes 0.24 s, and one symbol at a time 1.9 s.
 SYMBOLS_AT_ONCE: Final = 4096
 
 
 @dataclass(frozen=True, kw_only=True)
 class Matches:
-    """For each place of a query, the longest run beginning there that stands in a text.
+    """The longest run at each index of a query that is in a text.
 
     Attributes:
-        lengths: the number of tokens of that run; 0 where it is shorter than the index can tell.
-        positions: where in the text one such run begins; -1 where the length is 0.
+        lengths: number of tokens of that run; 0 if it is too short for the index.
+        positions: where one such run begins in the text; -1 if the length is 0.
     """
 
     lengths: Ints
@@ -31,7 +31,7 @@ class Matches:
 
 @dataclass(frozen=True)
 class Span:
-    """The `length` tokens of a query from `start` on stand in a text from `position` on."""
+    """The `length` tokens of a query from `start` on are in a text from `position` on."""
 
     start: int
     length: int
@@ -39,10 +39,10 @@ class Span:
 
 
 def covered(lengths: Ints, *, min_length: int) -> Bools:
-    """Which tokens of a query lie inside a run of at least `min_length` that stands in the text.
+    """Return which tokens of a query are in a run of at least `min_length` from the text.
 
     Args:
-        lengths: of the longest run beginning at each place, as in :class:`Matches`.
+        lengths: of the longest run at each index, as in :class:`Matches`.
         min_length: at least 1.
     """
     is_covered: Bools = _furthest_ends(lengths, min_length) > np.arange(lengths.size)
@@ -50,9 +50,9 @@ def covered(lengths: Ints, *, min_length: int) -> Bools:
 
 
 def longest_spans(matches: Matches, *, min_length: int) -> list[Span]:
-    """The runs of at least `min_length` (1 or more) tokens, in the order of their starts.
+    """Return the runs of at least `min_length` (1 or more) tokens, ordered by their starts.
 
-    A run that lies wholly inside another one is left out; two may overlap.
+    A run inside another one is left out; two may overlap.
     """
     furthest = _furthest_ends(matches.lengths, min_length)
     starts = np.flatnonzero(np.diff(furthest, prepend=0))
@@ -61,24 +61,24 @@ def longest_spans(matches: Matches, *, min_length: int) -> list[Span]:
 
 
 def _furthest_ends(lengths: Ints, min_length: int) -> Ints:
-    """The furthest end of a run of at least `min_length` beginning at each place or before."""
+    """Return the furthest end of a run of at least `min_length` from each index or before."""
     assert min_length >= 1
     ends = np.where(lengths >= min_length, np.arange(lengths.size) + lengths, 0)
     return np.maximum.accumulate(ends)
 
 
 class LongestRuns:
-    """Finds the longest runs, given the pairs (place of the query, position in the text) to try.
+    """Find the longest runs from candidate pairs (index in the query, position in the text).
 
-    What is compared are symbols: tokens, or fingerprints of some tokens each. A run is measured
-    only from where it begins, so that a long one is measured once and not at each of its places; a
-    place inside has what is left there of the run that reaches furthest.
+    It compares symbols: tokens, or fingerprints of some tokens each. A run is measured only at its
+    beginning, so a long one is measured once; an index inside it has the rest of the run that
+    reaches furthest.
 
     Args:
-        is_same: whether the symbols at these places of the query and positions in the text are
-            equal; it is asked about those that exist.
-        num_places: the symbols of the query.
-        num_positions: the symbols of the text.
+        is_same: whether the symbols at these indices of the query and positions in the text are
+            equal; called only for those that exist.
+        num_places: number of symbols of the query.
+        num_positions: number of symbols of the text.
     """
 
     def __init__(
@@ -91,10 +91,9 @@ class LongestRuns:
         self._positions: Final = np.zeros(num_places, dtype=np.int64)
 
     def add(self, places: Ints, positions: Ints) -> None:
-        """Tries these pairs. For each place, one call has to give one that begins a longest run.
+        """Try these pairs. For each index, one call must have a pair that begins a longest run.
 
-        A pair with equal symbols before it needs no trying: the place before has a run that reaches
-        as far or farther.
+        A pair after equal symbols is skipped: the index before it has a run that reaches as far.
         """
         begins_run = ~self._equal(places - 1, positions - 1)
         places, positions = places[begins_run], positions[begins_run]
@@ -104,7 +103,7 @@ class LongestRuns:
         self._positions[places[is_longest]] = positions[is_longest]
 
     def matches(self) -> Matches:
-        """The longest run at each place, in symbols."""
+        """Return the longest run at each index, in symbols."""
         places = np.arange(self._num_places)
         furthest = np.maximum.accumulate(self._ends)
         origins = np.maximum.accumulate(np.where(self._ends == furthest, places, 0))
@@ -113,7 +112,7 @@ class LongestRuns:
         return Matches(lengths=lengths, positions=positions)
 
     def _common_lengths(self, places: Ints, positions: Ints) -> Ints:
-        """How many symbols are equal from each pair on."""
+        """Return the number of equal symbols from each pair on."""
         lengths = np.zeros(places.size, dtype=np.int64)
         growing = np.arange(places.size)
         while growing.size:
@@ -126,7 +125,7 @@ class LongestRuns:
         return lengths
 
     def _equal(self, places: Ints, positions: Ints) -> Bools:
-        """Whether the symbols of these pairs are equal; no pair beyond an end is."""
+        """Return whether the symbols of these pairs are equal; False beyond an end."""
         exists = (places >= 0) & (places < self._num_places)
         exists &= (positions >= 0) & (positions < self._num_positions)
         return exists & self._is_same(np.where(exists, places, 0), np.where(exists, positions, 0))

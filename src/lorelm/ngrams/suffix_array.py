@@ -1,4 +1,4 @@
-"""An exact index of a text: its suffixes, which begin at each of its tokens, in sorted order."""
+"""Suffix array: an exact index of a text."""
 
 from collections.abc import Callable
 from typing import Final, Self
@@ -15,24 +15,24 @@ MAX_ID: Final = np.iinfo(np.int32).max
 END_OF_TEXT: Final = -1
 NOT_IN_TEXT: Final = -2
 
-# All positions of a run are tried where it stands no more often than this: with 1 a query of text
-# that stands twice takes twice as long, with 64 any query does.
+# All positions of a run are tried if it occurs no more often than this: with 1, a query of text that
+# occurs twice takes twice as long; with 64, every query does.
 FEW_POSITIONS: Final = 16
 MAX_PAIRS: Final = 2_000_000
 
-# The symbol of each 128th slot is kept apart, and a search begins with these: 8 steps in place of
-# 20 for a million tokens, at a sixteenth of a byte a token.
+# A search begins with a copy of the symbol of each 128th slot: 8 steps in place of 20 for a million
+# tokens, at a sixteenth of a byte per token.
 SAMPLING: Final = 128
 
 
 class SuffixArray:
-    """Tells which runs of tokens stand in a text, and where; 8 bytes a token of the text.
+    """Find runs of tokens in a text; 8 bytes per token of the text.
 
     (Manber and Myers 1993, https://doi.org/10.1137/0222058.)
     """
 
     def __init__(self, ids: Int32s, order: Int32s) -> None:
-        """Takes what :meth:`build` makes: the text, and the order of its suffixes."""
+        """Use :meth:`build`; `order` is the order of the suffixes of the text."""
         self._ids: Final = ids
 
         def ids_at(positions: Ints) -> Ints:
@@ -42,7 +42,7 @@ class SuffixArray:
 
     @classmethod
     def build(cls, ids: AnyInts) -> Self:
-        """Indexes a text of fewer than 2**31 tokens, each an id from 0 to 2**31 - 1.
+        """Index a text of fewer than 2**31 tokens, each an id from 0 to 2**31 - 1.
 
         Raises:
             ValueError: an id is out of this range.
@@ -58,24 +58,24 @@ class SuffixArray:
 
     @property
     def nbytes(self) -> int:
-        """The bytes that the index holds in memory."""
+        """Size in memory."""
         return self._ids.nbytes + self._suffixes.nbytes
 
     def longest_matches(self, query: AnyInts) -> Matches:
-        """The longest run at each place of a query that stands in the text; exact.
+        """Return the longest run at each index of a query that is in the text; exact.
 
-        An id that the text cannot have (below 0, say, for an unknown word) is equal to none.
+        An id that the text cannot have (below 0, say, for an unknown word) matches nothing.
         """
         return self._suffixes.longest_matches(query.astype(np.int64))
 
 
 class SortedSuffixes:
-    """The suffixes of a text of symbols (tokens, or fingerprints of some tokens each), in order.
+    """The sorted suffixes of a text of symbols (tokens, or fingerprints of some tokens each).
 
     Args:
-        order: the position at which each begins, as :func:`sorted_suffixes` gives it; a place in
-            this order is called a slot. It takes 4 bytes a symbol.
-        symbols_at: the symbols at some positions of the text: numbers from 0 to 2**63 - 2.
+        order: the position of each suffix, from :func:`sorted_suffixes`; an index into it is called
+            a slot. It takes 4 bytes per symbol.
+        symbols_at: returns the symbols at some positions: numbers from 0 to 2**63 - 2.
     """
 
     def __init__(self, order: Int32s, symbols_at: Callable[[Ints], Ints]) -> None:
@@ -88,25 +88,25 @@ class SortedSuffixes:
         return self.order.nbytes + self._samples.nbytes
 
     def contains(self, symbols: Ints) -> Bools:
-        """Which of these symbols stand in the text."""
+        """Return which of these symbols are in the text."""
         found = np.zeros(symbols.size, dtype=np.bool_)
         if self.order.size:
-            # Neighbours share a cache: 50,000 of a million take 11 ms, and in any order 15 ms.
+            # Sorted queries share cache lines: 50,000 of a million take 11 ms, unsorted 15 ms.
             by_value = np.argsort(symbols)
             ordered = symbols[by_value]
             found[by_value] = self._symbols_in(self._first_slots(ordered), 0) == ordered
         return found
 
     def longest_matches(self, query: Ints) -> Matches:
-        """The longest run of symbols at each place of a query that stands in the text.
+        """Return the longest run of symbols at each index of a query that is in the text.
 
-        A symbol of the query below 0 is equal to none.
+        A symbol of the query below 0 matches nothing.
 
-        For each place, the slots of the suffixes that begin with its symbols are narrowed by one
-        more symbol at a time until they are few (`FEW_POSITIONS`); then these are tried one by one,
-        at most `MAX_PAIRS` at once (a query of a million symbols takes up to 240 MB). Each place
-        inside a run that stands more often costs a step for each symbol of the run: a query of
-        2,000 equal symbols, of which the text has as many in a row, takes 2 s.
+        For each index, the range of suffixes that begin with its symbols is narrowed by one symbol
+        at a time until few are left (`FEW_POSITIONS`). These are tried one by one, at most
+        `MAX_PAIRS` at once (a query of a million symbols takes up to 240 MB). Each index inside a
+        run that occurs more often costs a step per symbol of the run: a query of 2,000 equal
+        symbols, if the text has as many in a row, takes 2 s.
         """
 
         def is_same(places: Ints, positions: Ints) -> Bools:
@@ -131,7 +131,7 @@ class SortedSuffixes:
         return runs.matches()
 
     def _try_few(self, runs: LongestRuns, places: Ints, firsts: Ints, ends: Ints) -> None:
-        """Tries each place with all positions of its slots, which are few."""
+        """Try each index with all positions of its slots, which are few."""
         at_once = MAX_PAIRS // FEW_POSITIONS
         for start in range(0, places.size, at_once):
             part = slice(start, start + at_once)
@@ -143,13 +143,13 @@ class SortedSuffixes:
         return self.order[slots].astype(np.int64)
 
     def _first_slots(self, symbols: Ints) -> Ints:
-        """The first slot of all whose suffix begins with this symbol or one above; or the end."""
+        """Return the first slot whose suffix begins with this symbol or a larger one, or the end."""
         ends = np.searchsorted(self._samples, symbols) * SAMPLING
         firsts = np.maximum(ends - SAMPLING, 0)
         return self._first_slots_within(firsts, np.minimum(ends, self.order.size), 0, symbols)
 
     def _first_slots_within(self, firsts: Ints, ends: Ints, depth: int, symbols: Ints) -> Ints:
-        """The first slot of each range whose symbol at `depth` is not below this; or its end."""
+        """Return the first slot of each range whose symbol at `depth` is not smaller, or its end."""
         firsts, ends = np.broadcast_to(firsts, symbols.shape), np.broadcast_to(ends, symbols.shape)
         for _ in range(int((ends - firsts).max(initial=0)).bit_length()):
             middles = (firsts + ends) >> 1
@@ -159,7 +159,7 @@ class SortedSuffixes:
         return firsts
 
     def _symbols_in(self, slots: Ints, depth: int) -> Ints:
-        """The symbols at `depth` of the suffixes in these slots (the last one's beyond the end)."""
+        """Return the symbols at `depth` of the suffixes in these slots."""
         last = self.order.size - 1
         positions = self._positions(np.minimum(slots, last)) + depth
         symbols = self._symbols_at(np.minimum(positions, last))
@@ -167,27 +167,26 @@ class SortedSuffixes:
 
 
 def _bounds(symbols: Ints) -> Ints:
-    """What to search for to find where the slots of each symbol begin, and where they end.
+    """Return the bounds to search for: the first slot of each symbol and its end.
 
-    Both at once, because a small query costs by the call to NumPy: 1.1 ms, and one by one 1.5 ms.
+    Both at once, because NumPy calls dominate a small query: 1.1 ms, one by one 1.5 ms.
     """
     return np.stack((symbols, symbols + 1))
 
 
 def sorted_suffixes(keys: Ints, num_compared: int) -> Int32s:
-    """The positions of a text in the order of the suffixes that begin there.
+    """Return the positions of a text, sorted by the suffixes that begin there.
 
-    A suffix comes after another one that it begins with. For a million tokens this takes up to
-    2 s and 70 MB.
+    A suffix comes after its own prefixes. For a million tokens this takes up to 2 s and 70 MB.
 
     Args:
         keys: for each position a number from 0 to 2**63 - 1; they are in the order of the first
             `num_compared` symbols of the suffixes, and equal where these are.
 
-    Prefix doubling that leaves alone what is already in its place (Larsson and Sadakane 2007,
-    https://doi.org/10.1016/j.tcs.2007.07.017): suffixes in the order of their first h symbols, each
-    ranked by the first slot of those equal to it so far, are put in the order of their first 2h by
-    the rank of what follows the first h.
+    Prefix doubling that skips suffixes already in place (Larsson and Sadakane 2007,
+    https://doi.org/10.1016/j.tcs.2007.07.017): suffixes sorted by their first h symbols, each
+    ranked by the first slot of those equal to it so far, are sorted by their first 2h symbols
+    through the rank of the suffix h symbols further on.
     """
     num_positions = keys.size
     order = np.arange(num_positions, dtype=np.int32)
@@ -209,7 +208,7 @@ def sorted_suffixes(keys: Ints, num_compared: int) -> Int32s:
 
 
 def _first_tokens(ids: Int32s) -> tuple[Ints, int]:
-    """As many of the first tokens of each suffix as 63 bits hold, as one number; and how many."""
+    """Pack the first tokens of each suffix into 63 bits; return the numbers and the token count."""
     base = int(ids.max(initial=0)) + 2  # 0 stands for what is past the end
     num_tokens = 1
     while base ** (num_tokens + 1) <= 2**63:
