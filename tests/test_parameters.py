@@ -41,8 +41,8 @@ from lorelm.server.app import create_app
 from lorelm.server.settings import ServerSettings
 
 used = []
-task = LanguageModel.task
-LanguageModel.task = lambda *args, **more: used.append(args[2].warmth) or task(*args, **more)
+request = LanguageModel.request
+LanguageModel.request = lambda *args, **more: used.append(args[2].warmth) or request(*args, **more)
 bundle = sys.argv[1]
 client = create_app(ServerSettings(bundles=(bundle,))).test_client()
 document = client.get("/openapi.json").get_json()["components"]["schemas"]
