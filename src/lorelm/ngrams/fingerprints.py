@@ -111,7 +111,7 @@ class FingerprintIndex:
         return are_likely
 
     def longest_matches(self, query_keys: UInt64s) -> Matches:
-        """Return the longest run at each index of a query that is in the text; 0 for one below three.
+        """Return the longest run at each index of a query that is in the text; 0 if below three.
 
         See :meth:`SortedSuffixes.longest_matches` for memory and slow cases.
         """

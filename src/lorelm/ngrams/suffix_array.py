@@ -15,8 +15,8 @@ MAX_ID: Final = np.iinfo(np.int32).max
 END_OF_TEXT: Final = -1
 NOT_IN_TEXT: Final = -2
 
-# All positions of a run are tried if it occurs no more often than this: with 1, a query of text that
-# occurs twice takes twice as long; with 64, every query does.
+# All positions of a run are tried if it occurs no more often than this: with 1, a query of text
+# that occurs twice takes twice as long; with 64, every query does.
 FEW_POSITIONS: Final = 16
 MAX_PAIRS: Final = 2_000_000
 
@@ -143,13 +143,13 @@ class SortedSuffixes:
         return self.order[slots].astype(np.int64)
 
     def _first_slots(self, symbols: Ints) -> Ints:
-        """Return the first slot whose suffix begins with this symbol or a larger one, or the end."""
+        """Return the first slot whose suffix begins with this symbol or a larger, or the end."""
         ends = np.searchsorted(self._samples, symbols) * SAMPLING
         firsts = np.maximum(ends - SAMPLING, 0)
         return self._first_slots_within(firsts, np.minimum(ends, self.order.size), 0, symbols)
 
     def _first_slots_within(self, firsts: Ints, ends: Ints, depth: int, symbols: Ints) -> Ints:
-        """Return the first slot of each range whose symbol at `depth` is not smaller, or its end."""
+        """Return the first slot of each range whose symbol at `depth` is no smaller, or its end."""
         firsts, ends = np.broadcast_to(firsts, symbols.shape), np.broadcast_to(ends, symbols.shape)
         for _ in range(int((ends - firsts).max(initial=0)).bit_length()):
             middles = (firsts + ends) >> 1
