@@ -1,4 +1,4 @@
-"""What counting, the recipes and mixtures are worth on three corpora, with the same ids.
+"""Quality of n-gram models, recipes and mixtures on three corpora, with the same ids.
 
     python bench/quality.py [--data ../shared/data] [--out docs/results.md] [--corpora lotr ...]
 

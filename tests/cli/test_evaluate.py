@@ -176,11 +176,13 @@ def test_no_figure_is_cut_short_by_a_narrow_terminal(
     assert re.search(r"model .*\+0\.000 \(\+0\.000 – \+0\.000\) +1\.000", compared)
 
 
-def test_a_corpus_too_small_to_judge_on_still_trains(lorelm: Lorelm, tmp_path: Path) -> None:
+def test_a_corpus_too_small_to_evaluate_on_still_trains(lorelm: Lorelm, tmp_path: Path) -> None:
     (tmp_path / "three.txt").write_text("one two three\nfour five one\none two six\n")
     flags = [*SMALL, "--batch-size", "1", "--min-frequency", "1"]
     ended = lorelm("train", "three.txt", "--out", "model", *flags)
-    assert "It cannot be judged: the test part of three.txt is one document" in ended.stderr
+    assert (
+        "the model cannot be evaluated: the test part of three.txt is one document" in ended.stderr
+    )
     assert "Saved to model" in ended.stderr
     assert "nan" not in ended.stderr
     refused = lorelm("evaluate", "model", code=2)
@@ -198,7 +200,7 @@ def test_a_corpus_too_small_to_judge_on_still_trains(lorelm: Lorelm, tmp_path: P
     ],
 )
 @pytest.mark.parametrize("command", ["evaluate", "compare"])
-def test_a_text_that_cannot_be_judged_is_one_line(
+def test_a_text_that_cannot_be_evaluated_is_one_line(
     lorelm: Lorelm, tiny_bundle: Path, tmp_path: Path, *, command: str, content: str, message: str
 ) -> None:
     (tmp_path / "other.txt").write_text(content, encoding="utf-8")
