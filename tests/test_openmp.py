@@ -15,6 +15,8 @@ import pytest
 
 from lorelm.openmp import SPIN_COUNT, limit_spinning
 
+pytestmark = pytest.mark.system
+
 ROOT = Path(__file__).parents[1]
 WAITING = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
 SCRIPTS = [

@@ -21,6 +21,8 @@ from tests.bundle.importing.foreign import UNK, WORDS, ForeignModel, greedy, log
 from lorelm.bundle import Bundle
 from lorelm.bundle.importing.importer import import_model
 
+pytestmark = pytest.mark.system
+
 NAMES = ("lotr_lstm_lm.pt", "lotr-lstm_lm.pt", "best-val-lstm_lm.pt")
 
 StartApp = Callable[..., Running]

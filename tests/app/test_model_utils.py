@@ -12,6 +12,8 @@ from tests.bundle.importing.foreign import WORDS
 
 from lorelm.errors import InputError
 
+pytestmark = pytest.mark.system
+
 
 @pytest.fixture
 def loaded(folder: Path, model_utils: Any) -> Any:

@@ -11,6 +11,8 @@ import pytest
 from lorelm.bundle import Bundle
 from lorelm.corpus.documents import Documents
 
+pytestmark = pytest.mark.system
+
 Lorelm = Callable[..., object]
 
 SMALL = [

@@ -2,7 +2,11 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 import lorelm as lorelm_package
+
+pytestmark = pytest.mark.system
 
 Lorelm = Callable[..., object]
 

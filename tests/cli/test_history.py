@@ -11,6 +11,8 @@ import pytest
 from lorelm.history.record import Record
 from lorelm.history.store import HistoryStore
 
+pytestmark = pytest.mark.system
+
 Lorelm = Callable[..., "subprocess.CompletedProcess[str]"]
 
 

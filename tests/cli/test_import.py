@@ -13,6 +13,8 @@ from tests.bundle.importing.foreign import WORDS, ForeignModel, greedy
 from lorelm.bundle import Bundle
 from lorelm.bundle.importing.importer import import_model
 
+pytestmark = pytest.mark.system
+
 Lorelm = Callable[..., "subprocess.CompletedProcess[str]"]
 
 

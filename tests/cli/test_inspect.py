@@ -8,6 +8,8 @@ from click.testing import CliRunner
 from lorelm.cli.main import lorelm as lorelm_command
 from lorelm.corpus import text_files
 
+pytestmark = pytest.mark.system
+
 Lorelm = Callable[..., object]
 
 

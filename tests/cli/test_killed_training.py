@@ -11,6 +11,8 @@ import pytest
 from lorelm.bundle import Bundle
 from lorelm.corpus.documents import Documents
 
+pytestmark = pytest.mark.system
+
 NUM_KILLS = 20
 
 TRAIN = ["train", "tales.txt", "--checkpoint-steps", "1", "--tokenizer", "words"]

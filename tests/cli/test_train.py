@@ -18,6 +18,8 @@ from lorelm.cli.train import _reread, _stop_on_signal
 from lorelm.corpus.documents import Documents, ReadingOptions
 from lorelm.corpus.readers import read_documents
 
+pytestmark = pytest.mark.system
+
 Lorelm = Callable[..., Any]
 
 FLAGS = ["--batch-size", "4", "--min-frequency", "1"]

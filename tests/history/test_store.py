@@ -20,6 +20,8 @@ from lorelm.history import database
 from lorelm.history.record import Record
 from lorelm.history.store import HistoryStore
 
+pytestmark = pytest.mark.system
+
 MakeRecord = Callable[..., Record]
 
 ANY_TEXT = st.text(st.characters() | st.sampled_from("\x00\x1a\ud800%_\\ßİ"))

@@ -13,6 +13,8 @@ from lorelm.history.record import Record
 from lorelm.history.store import HistoryStore
 from lorelm.history.writer import HistoryWriter
 
+pytestmark = pytest.mark.system
+
 MakeRecord = Callable[..., Record]
 
 

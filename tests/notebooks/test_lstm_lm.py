@@ -14,6 +14,8 @@ from nbclient import NotebookClient
 
 from lorelm.bundle import Bundle
 
+pytestmark = pytest.mark.system
+
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOK = ROOT / "notebooks" / "LSTM LM.ipynb"
 FILMS, SHAKESPEARE = "lotr_scripts.csv", "shakespeare"

@@ -13,6 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+pytestmark = pytest.mark.system
+
 NUM_EXAMPLES = 25
 CHECKS = (
     *("not_a_server_error", "status_code_conformance", "content_type_conformance"),

@@ -17,6 +17,8 @@ import pytest
 from openai import OpenAI
 from playwright.sync_api import Browser, BrowserContext, Page, Request, Response, expect
 
+pytestmark = pytest.mark.system
+
 DOCUMENT = (Path(__file__).resolve().parents[2] / "docs" / "guides" / "proxies.md").read_text(
     encoding="utf-8"
 )

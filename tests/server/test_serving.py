@@ -28,6 +28,8 @@ from lorelm.server.app import create_app
 from lorelm.server.serving import open_port, url_of
 from lorelm.server.settings import ServerSettings
 
+pytestmark = pytest.mark.system
+
 LORELM = [sys.executable, "-m", "lorelm"]
 
 

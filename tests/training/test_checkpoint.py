@@ -28,6 +28,8 @@ from lorelm.training.recipe import Recipe
 from .fitting import fit_recipe
 from .test_loop import StopAfter
 
+pytestmark = pytest.mark.system
+
 NUM_BYTES = 40_000
 """Of the tensor in a checkpoint of these tests."""
 

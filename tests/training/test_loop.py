@@ -23,6 +23,8 @@ from lorelm.training.trainer import TrainedModel
 
 from .fitting import fit_recipe
 
+pytestmark = pytest.mark.system
+
 CPU = torch.device("cpu")
 NEEDS_BFLOAT16 = pytest.mark.skipif(not has_bfloat16(CPU), reason="this processor has no bfloat16")
 

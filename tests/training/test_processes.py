@@ -27,6 +27,8 @@ from lorelm.training.train import RunContext, train
 
 from .test_loop import REGULARISED
 
+pytestmark = pytest.mark.system
+
 # A batch of 5 is shared unevenly, by 2 and 3 columns.
 SETTINGS = {**REGULARISED, "batch_size": 5, "epochs": 8, "precision": "float32"}
 

@@ -17,6 +17,8 @@ from lorelm.training.train import RunContext, train
 
 from .test_checkpoint import fill
 
+pytestmark = pytest.mark.system
+
 
 def test_the_event_file_holds_the_metrics_of_each_epoch(
     tales: Documents, tiny_recipe: Recipe, tmp_path: Path

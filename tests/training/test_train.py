@@ -32,6 +32,8 @@ from lorelm.training.train import RunContext, train
 
 from .test_checkpoint import fill
 
+pytestmark = pytest.mark.system
+
 
 def test_metrics_have_one_line_per_epoch(tiny_bundle: Path, tiny_recipe: Recipe) -> None:
     lines = [json.loads(line) for line in (tiny_bundle / "metrics.jsonl").read_text().splitlines()]

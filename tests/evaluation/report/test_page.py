@@ -29,6 +29,8 @@ from lorelm.evaluation.text import HeldOutText
 from lorelm.ngrams.matches import covered
 from lorelm.typing import Floats
 
+pytestmark = pytest.mark.system
+
 VOID = {"br", "img", "meta"}
 
 

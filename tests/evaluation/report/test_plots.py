@@ -34,6 +34,8 @@ from lorelm.evaluation.report.plots import (
 from lorelm.evaluation.scores import Calibration, length_classes
 from lorelm.evaluation.text import HeldOutText
 
+pytestmark = pytest.mark.system
+
 NAMES = ["calibration.png", "curves.png", "document-length.png"]
 
 

@@ -23,6 +23,8 @@ from lorelm.history.store import HistoryStore
 from lorelm.server.app import create_app
 from lorelm.server.settings import ServerSettings
 
+pytestmark = pytest.mark.system
+
 LORELM = [sys.executable, "-m", "lorelm"]
 
 

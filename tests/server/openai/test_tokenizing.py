@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 import lorelm
 from lorelm.bundle import Bundle
 
+pytestmark = pytest.mark.system
+
 
 def tokenize(client: FlaskClient, text: str) -> list[int]:
     answer = client.post("/tokenize", json={"prompt": text, "add_special_tokens": False}).get_json()
