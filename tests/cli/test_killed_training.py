@@ -74,6 +74,7 @@ def record(bundle: Path) -> list[dict[str, Any]]:
     return [{k: v for k, v in row.items() if "second" not in k} for row in rows]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the runs are forked")
 def test_a_run_killed_twenty_times_ends_with_the_weights_of_an_uninterrupted_one(
     tales: Documents, tmp_path: Path

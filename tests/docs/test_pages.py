@@ -20,6 +20,8 @@ from lorelm.cli.main import lorelm
 from lorelm.corpus.documents import Documents
 from lorelm.training.recipe import Recipe
 
+pytestmark = pytest.mark.system
+
 ADDRESS = "http://127.0.0.1:5000/"
 FILES = [
     file.as_posix()

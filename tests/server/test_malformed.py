@@ -46,6 +46,7 @@ def still_well(url: str) -> Callable[[], None]:
     return check
 
 
+@pytest.mark.slow
 def test_schemathesis_finds_no_errors(
     url: str, still_well: Callable[[], None], tmp_path: Path
 ) -> None:

@@ -122,6 +122,7 @@ def test_a_killed_process_ends_the_run_and_two_resume_it_as_one_would(
     assert losses(out) == pytest.approx(losses(folder / "one"), rel=1e-3)
 
 
+@pytest.mark.slow
 def test_torchrun_restarts_a_killed_process_and_one_process_resumes_the_run(
     folder: Path,
 ) -> None:

@@ -87,6 +87,7 @@ metric_list: [{{metric: acc}}]
 """
 
 
+@pytest.mark.slow
 def test_lm_eval_evaluates_the_model(
     start_server: Callable[..., str], tiny_bundle: Path, tmp_path: Path
 ) -> None:
