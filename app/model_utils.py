@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 
 from lorelm.bundle.importing.alignment import find_special_tokens
-from lorelm.bundle.importing.importer import read_foreign_model
+from lorelm.bundle.importing.importer import import_model
 from lorelm.corpus.tokenizer import Tokenizer, make_tokenizer
 from lorelm.errors import BundleError, InputError
 from model_files import find_checkpoint, find_vocabulary, no_checkpoint
@@ -153,8 +153,8 @@ def load_model() -> tuple[LSTMLanguageModel, Vocab, torch.device]:
     path = find_checkpoint()
     if path is None:
         raise BundleError(f"{no_checkpoint()}: put the notebook's there")
-    foreign = read_foreign_model(path, find_vocabulary())
-    for notice in foreign.notices:
+    foreign = import_model(path, find_vocabulary())
+    for notice in foreign.file_notices:
         warnings.warn(notice, stacklevel=2)
     sizes = foreign.config
     model = LSTMLanguageModel(

@@ -48,14 +48,14 @@ def import_(*, checkpoint: Path, vocab: Path | None, out: Path, tokenizer: str |
 
 
 def _summary(model: ImportedModel) -> list[str]:
-    source, config = model.source, model.aligned.config
+    config = model.aligned.config
     layers = f"{config.num_layers} layer{'s' if config.num_layers > 1 else ''}"
     kind = "tied" if config.tied else "not tied"
-    guess = " (by its words; --tokenizer says otherwise)" if source.is_tokenizer_guessed else ""
+    guess = " (by its words; --tokenizer says otherwise)" if model.is_tokenizer_guessed else ""
     return [
-        f"checkpoint  {source.checkpoint}: LSTM, {layers} of {config.hidden_size}, embedding "
+        f"checkpoint  {model.checkpoint}: LSTM, {layers} of {config.hidden_size}, embedding "
         f"{config.embedding_size}, {kind}",
-        f"vocabulary  {len(source.words):,} words, by "
-        f"{source.vocabulary_file or 'no file: placeholders'}",
-        f"tokenizer   {source.tokenizer.style}{guess}",
+        f"vocabulary  {len(model.words):,} words, by "
+        f"{model.vocabulary_file or 'no file: placeholders'}",
+        f"tokenizer   {model.tokenizer.style}{guess}",
     ]

@@ -190,6 +190,15 @@ def long_directory_of_64_bits() -> bytes:
     )
 
 
+def many_records() -> bytes:
+    """A zip file with a directory of 3 MB."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for number in range(11_000):
+            archive.writestr(f"archive/data/{number:0200}", b"")
+    return file.getvalue()
+
+
 def a_dict_in_a_million_places() -> bytes:
     return whole(b"](}" + b"2" * 1_500_000 + b"e")
 
@@ -370,8 +379,9 @@ def attacks(folder: Path) -> dict[str, tuple[Callable[[], bytes], str]]:
                 whole(tensor(sizes(4), sizes(1), storage(items=2**59))), ["0"], bytes(24)
             ),
             "from outside"),
-        "a long directory": (long_directory, "more records"),
-        "a long directory of 64 bits": (long_directory_of_64_bits, "more records"),
+        "a directory that is not there": (long_directory, "damaged"),
+        "one of 64 bits": (long_directory_of_64_bits, "damaged"),
+        "a long directory": (many_records, "more records"),
         "a dict in a million places": (a_dict_in_a_million_places, "grow"),
         "long names of modules": (lambda: modules_in_modules(14, "a" * 10_000), ""),
         "modules in modules": (lambda: modules_in_modules(17, "a"), ""),

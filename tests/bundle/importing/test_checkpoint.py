@@ -211,7 +211,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
         "no output layer"),
     "a layer is missing": (
         lambda: {n: t for n, t in ForeignModel(layers=3).state_dict().items() if "l1" not in n},
-        "a layer 2 and no layer 1"),
+        "lstm.weight_hh_l1 (as we call it) is missing"),
     "another vocabulary": (
         lambda: ForeignModel().state_dict() | {"fc.weight": torch.zeros(31, 8)},
         "fc.weight (as we call it) is 31 x 8, and should be 30 x 8"),

@@ -71,7 +71,7 @@ def test_the_manifest_describes_the_import(imported: ImportedModel, bundle: Bund
     assert bundle.precisions == ("float32", "int8")
     for name, array in bundle.weights().items():
         np.testing.assert_array_equal(array, imported.aligned.weights[name])
-    assert bundle.tokenizer.style == imported.source.tokenizer.style == "classic"
+    assert bundle.tokenizer.style == imported.tokenizer.style == "classic"
 
 
 def test_the_fingerprint_depends_on_how_it_is_read(bundle: Bundle, tmp_path: Path) -> None:
@@ -117,12 +117,12 @@ def test_the_tokenizer_is_guessed(
     checkpoint = saved("x.pt", ForeignModel().state_dict())
     vocabulary = saved("v.pkl", words)
     imported = import_model(checkpoint, vocabulary)
-    assert imported.source.tokenizer.style == style
-    assert imported.source.is_tokenizer_guessed == is_guessed
+    assert imported.tokenizer.style == style
+    assert imported.is_tokenizer_guessed == is_guessed
     for asked in ("classic", "basic_english"):
         imported = import_model(checkpoint, vocabulary, tokenizer=asked)
-        assert imported.source.tokenizer.style == asked
-        assert not imported.source.is_tokenizer_guessed
+        assert imported.tokenizer.style == asked
+        assert not imported.is_tokenizer_guessed
 
 
 def test_unreadable_words_are_reported(saved: Saved) -> None:
@@ -134,7 +134,7 @@ def test_unreadable_words_are_reported(saved: Saved) -> None:
 
 def test_placeholders_can_be_read(saved: Saved) -> None:
     imported = import_model(saved("x.pt", ForeignModel().state_dict()))
-    assert imported.source.tokenizer.tokenize("token_3 token_29") == ["token_3", "token_29"]
+    assert imported.tokenizer.tokenize("token_3 token_29") == ["token_3", "token_29"]
 
 
 def test_another_tokenizer_is_refused(saved: Saved) -> None:
@@ -146,13 +146,13 @@ def test_a_vocabulary_in_the_checkpoint_is_found(saved: Saved) -> None:
     state = ForeignModel().state_dict()
     imported = import_model(saved("x.pt", {"model": state, "vocab": WORDS, "notes": ["a", "b"]}))
     assert set(imported.aligned.vocabulary.words) == set(WORDS)
-    assert imported.source.vocabulary_file == "x.pt"
+    assert imported.vocabulary_file == "x.pt"
 
 
 def test_other_lists_of_words_are_not_taken_for_a_vocabulary(saved: Saved) -> None:
     for value in (ForeignModel(), {"model": ForeignModel().state_dict(), "notes": ["a", "b"]}):
         imported = import_model(saved("x.pt", value))
-        assert imported.source.vocabulary_file is None
+        assert imported.vocabulary_file is None
         assert "token_0" in imported.aligned.vocabulary
 
 
@@ -161,7 +161,7 @@ def test_real_files_are_imported(saved: Saved, corpus_file: Callable[[str], Path
     model = ForeignModel(words=9803, embedding=4, hidden=4)
     path = saved("x.pt", model.state_dict())
     imported = import_model(path, corpus_file("legacy/LSTMData.pkl"))
-    assert imported.source.tokenizer.style == "basic_english"
+    assert imported.tokenizer.style == "basic_english"
     assert imported.aligned.vocabulary.words[:6] == ("<unk>", "<eos>", ".", ",", "the", "and")
     assert imported.aligned.config.vocabulary_size == 9803
     assert imported.notices == ()

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from lorelm.bundle.importing.pickled_file import PickledFile, read_pickled_file
+from lorelm.bundle.importing.pickled_file import PickledFile, naming, read_pickled_file
 from lorelm.bundle.importing.stubs import Record, TensorClaim
 from lorelm.errors import InputError
 from lorelm.model.config import ModelConfig
@@ -49,6 +49,7 @@ _COUNTERS: Final = ("n_averaged",)
 """Kept beside the weights by PyTorch's AveragedModel."""
 
 _FIRST_LAYER: Final = "weight_ih_l0"
+_LAYER: Final = re.compile(r"^lstm\..*_l(\d+)$")
 _FLOATS: Final = ("FloatStorage", "DoubleStorage", "HalfStorage", "BFloat16Storage")
 _MODULE_PARTS: Final = ("_parameters", "_buffers", "_modules")
 
@@ -60,7 +61,6 @@ class Checkpoint:
     Attributes:
         config: the sizes; only the numbers tell whether it is tied.
         tensors: by the names of :meth:`ModelConfig.tensor_shapes`.
-        file: the whole file, with whatever lies beside the weights.
         notices: how it was read, for a user.
     """
 
@@ -95,49 +95,39 @@ def read_checkpoint(path: Path) -> Checkpoint:
             and the tensor that does not fit.
     """
     file = read_pickled_file(path)
-    try:
+    with naming(path, code="import.other_model"):
         found, notices = _model_in(file.pickled.value)
         tensors = _as_ours(found)
         config = _config(tensors)
-    except InputError as error:
-        raise InputError(f"{path} is not imported: {error}", code="import.other_model") from error
     return Checkpoint(config=config, tensors=tensors, file=file, notices=notices)
 
 
 # Find the model in the file.
 
 
-@dataclass(frozen=True)
-class _StateDict:
-    """Tensors that belong together, and their name in the file."""
-
-    name: str
-    tensors: Claims
-
-
 def _model_in(value: Any) -> tuple[Claims, tuple[str, ...]]:
     """Return the tensors of the model by their names in the file, and notices."""
     candidates = list(_state_dicts(value, "", set()))
-    found = [each for each in candidates if any(map(_is_first_layer, each.tensors))]
+    found = [(name, tensors) for name, tensors in candidates if any(map(_is_first_layer, tensors))]
     if not found:
-        names = [name for each in candidates for name in each.tensors]
+        names = [name for _, tensors in candidates for name in tensors]
         raise InputError(
             f"it holds no LSTM of PyTorch's (a tensor ...{_FIRST_LAYER}): "
             + (f"its tensors are {_listed(names)}" if names else "it holds no tensor by name")
         )
-    best = min(found, key=lambda each: _rank(each.name))
-    if len(found) == 1:
-        return best.tensors, ()
-    others = [each.name or "one without a name" for each in found if each is not best]
-    shown = ", ".join(others[:_MAX_LISTED]) + (", ..." if len(others) > _MAX_LISTED else "")
-    return best.tensors, (
-        f"It holds more than one set of weights: {best.name or 'the first'} was taken, and "
-        f"{shown} left.",
+    best = min(range(len(found)), key=lambda place: _rank(found[place][0]))
+    name, tensors = found.pop(best)
+    if not found:
+        return tensors, ()
+    others = _listed(other or "one without a name" for other, _ in found)
+    return tensors, (
+        f"It holds more than one set of weights: {name or 'the first'} was taken, and "
+        f"{others} left.",
     )
 
 
-def _state_dicts(value: Any, path: str, seen: set[int]) -> Iterator[_StateDict]:
-    """Yield every dict of tensors and every module in a value, which is not nested deeply.
+def _state_dicts(value: Any, path: str, seen: set[int]) -> Iterator[tuple[str, Claims]]:
+    """Yield every dict of tensors and every module in a value, with its name in the file.
 
     Args:
         seen: ids of what was visited: a value that occurs a thousand times is visited once.
@@ -149,20 +139,17 @@ def _state_dicts(value: Any, path: str, seen: set[int]) -> Iterator[_StateDict]:
         tensors = dict(islice(_module_tensors(value, ""), _MAX_TENSORS + 1))
         if len(tensors) > _MAX_TENSORS:
             raise InputError(f"it holds a module of more than {_MAX_TENSORS:,} tensors")
-        yield _StateDict(path, tensors)
+        yield path, tensors
         return
+    if isinstance(value, Record):
+        value = value.attributes
     if isinstance(value, dict):
         tensors = {k: v for k, v in value.items() if isinstance(v, TensorClaim)}
         if tensors and all(isinstance(key, str) for key in tensors):
-            yield _StateDict(path, tensors)
-        inner: Iterable[tuple[Any, Any]] = value.items()
-    elif isinstance(value, list | tuple):
-        inner = enumerate(value)
-    elif isinstance(value, Record):
-        inner = value.attributes.items()
-    else:
+            yield path, tensors
+    elif not isinstance(value, list | tuple):
         return
-    for key, each in inner:
+    for key, each in value.items() if isinstance(value, dict) else enumerate(value):
         # For messages; a key may be a long text, many times and at any depth.
         name = str(key)[:_MAX_SHOWN] if isinstance(key, str | int) else "..."
         yield from _state_dicts(each, f"{path}.{name}"[-_MAX_NAME:].lstrip("."), seen)
@@ -199,11 +186,7 @@ def _rank(name: str) -> tuple[int, int]:
 
 
 def _as_ours(tensors: Claims) -> dict[str, TensorClaim]:
-    """Return the tensors by our names.
-
-    Raises:
-        InputError: one is of a layer that our model lacks, or one of ours is missing.
-    """
+    """Return the tensors by our names; refuse a layer that our model lacks."""
     longest = max(map(len, tensors))
     if longest > _MAX_NAME:
         raise InputError(f"one of its tensors has a name of {longest:,} characters")
@@ -251,11 +234,7 @@ def _check_sharing(ours: Claims) -> None:
 
 
 def _lstm_name(name: str, lstm: str) -> str | None:
-    """Return our name of a tensor of the LSTM, None if it is of another layer.
-
-    Raises:
-        InputError: it belongs to a kind of LSTM that we do not have.
-    """
+    """Return our name of a tensor of the LSTM, None if it is of another layer."""
     last = name.removeprefix(lstm)
     if re.fullmatch(r"(weight|bias)_(ih|hh)_l\d{1,3}", last):
         return f"lstm.{last}"
@@ -288,11 +267,7 @@ def _kind_of_layer(module: str) -> str:
 
 
 def _config(ours: Claims) -> ModelConfig:
-    """Return the sizes of the model, by the shapes.
-
-    Raises:
-        InputError: the shapes are not those of such a model.
-    """
+    """Return the sizes of the model, by the shapes, which must fit together."""
     embedding_shape = ours["embedding.weight"].shape
     recurrent_shape = ours["lstm.weight_hh_l0"].shape if "lstm.weight_hh_l0" in ours else ()
     if len(embedding_shape) != 2 or len(recurrent_shape) != 2:
@@ -305,7 +280,7 @@ def _config(ours: Claims) -> ModelConfig:
         vocabulary_size=embedding_shape[0],
         embedding_size=embedding_shape[1],
         hidden_size=hidden_size,
-        num_layers=_num_layers(ours),
+        num_layers=1 + max(int(match[1]) for match in map(_LAYER.search, ours) if match),
     )
     expected = config.tensor_shapes()
     optional = {name for name in expected if "bias" in name or name == "fc.weight"}
@@ -325,25 +300,11 @@ def _config(ours: Claims) -> ModelConfig:
     return config
 
 
-def _num_layers(ours: Claims) -> int:
-    """Return the number of layers of the LSTM.
-
-    Raises:
-        InputError: one between the first and the last is missing.
-    """
-    start = "lstm.weight_ih_l"
-    found = {int(name.removeprefix(start)) for name in ours if name.startswith(start)}
-    for layer in range(len(found)):
-        if layer not in found:
-            raise InputError(f"its LSTM has a layer {max(found)} and no layer {layer}")
-    return len(found)
-
-
 def _sized(shape: tuple[int, ...] | None) -> str:
     return "missing" if shape is None else " x ".join(map(str, shape)) or "a single number"
 
 
-def _listed(names: Any) -> str:
+def _listed(names: Iterable[str]) -> str:
     names = list(names)
-    shown = ", ".join(str(name)[:_MAX_SHOWN] for name in names[:_MAX_LISTED])
+    shown = ", ".join(name[:_MAX_SHOWN] for name in names[:_MAX_LISTED])
     return f"{shown}, ..." if len(names) > _MAX_LISTED else shown

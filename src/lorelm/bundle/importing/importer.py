@@ -6,6 +6,7 @@ vocabulary -> inert unpickler, JSON or lines     -> words by their ids
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -33,14 +34,14 @@ _MIN_READABLE: Final = 0.95
 
 
 @dataclass(frozen=True, kw_only=True)
-class ForeignModel:
+class ImportedModel:
     """A model that was trained elsewhere, with the ids that its words have there.
 
     Attributes:
         weights: by the names of :meth:`ModelConfig.tensor_shapes`.
         words: a unique one for each id.
         is_tokenizer_guessed: it was neither given nor named in a file.
-        notices: what was cut or filled, and what to provide instead, for a user.
+        file_notices: what was cut or filled, and what to provide instead, for a user.
         checkpoint, vocabulary_file: names of the files; None where there was no vocabulary.
     """
 
@@ -49,22 +50,22 @@ class ForeignModel:
     words: tuple[str, ...] = field(repr=False)
     tokenizer: Tokenizer
     is_tokenizer_guessed: bool
-    notices: tuple[str, ...]
+    file_notices: tuple[str, ...]
     checkpoint: str
     vocabulary_file: str | None
 
-
-@dataclass(frozen=True, kw_only=True)
-class ImportedModel:
-    """A foreign model, and the same with its rows in our order."""
-
-    source: ForeignModel
-    aligned: AlignedModel
+    @cached_property
+    def aligned(self) -> AlignedModel:
+        """The same model with its rows in our order."""
+        are_placeholders = self.vocabulary_file is None
+        return align_vocabulary(
+            self.config, self.weights, self.words, are_placeholders=are_placeholders
+        )
 
     @property
     def notices(self) -> tuple[str, ...]:
         """All notices for the user."""
-        return (*self.source.notices, *self.aligned.notices)
+        return (*self.file_notices, *self.aligned.notices)
 
     def save(self, out: str | Path) -> None:
         """Write the bundle, atomically.
@@ -75,14 +76,14 @@ class ImportedModel:
         """
         config, weights = self.aligned.config, self.aligned.weights
         manifest = Manifest(
-            tokenizer=self.source.tokenizer.style,
+            tokenizer=self.tokenizer.style,
             model=config,
             reads_eos_first=False,
             never_written=self.aligned.never_written,
             precision="float32",  # what int8 costs this model was not measured
             imported=ImportedMetadata(
-                checkpoint=self.source.checkpoint,
-                vocabulary=self.source.vocabulary_file,
+                checkpoint=self.checkpoint,
+                vocabulary=self.vocabulary_file,
                 never_seen=self.aligned.never_seen,
                 notices=self.notices,
             ),
@@ -100,23 +101,6 @@ class ImportedModel:
 def import_model(
     checkpoint: str | Path, vocabulary: str | Path | None = None, *, tokenizer: str | None = None
 ) -> ImportedModel:
-    """Read a model that was trained elsewhere and align it with our vocabularies.
-
-    Arguments and errors are those of :func:`read_foreign_model`.
-    """
-    foreign = read_foreign_model(checkpoint, vocabulary, tokenizer=tokenizer)
-    aligned = align_vocabulary(
-        foreign.config,
-        foreign.weights,
-        foreign.words,
-        are_placeholders=foreign.vocabulary_file is None,
-    )
-    return ImportedModel(source=foreign, aligned=aligned)
-
-
-def read_foreign_model(
-    checkpoint: str | Path, vocabulary: str | Path | None = None, *, tokenizer: str | None = None
-) -> ForeignModel:
     """Read a model that was trained elsewhere; nothing in the files is executed.
 
     Args:
@@ -148,13 +132,13 @@ def read_foreign_model(
     plain = _without_special_tokens(words)
     # The tokenizer that reads more of the words as they are may have made them.
     style = tokenizer or named or max(IMPORTED_STYLES, key=lambda s: len(_readable(s, plain)))
-    return ForeignModel(
+    return ImportedModel(
         config=config,
         weights=weights,
         words=words,
         tokenizer=make_tokenizer(style),
         is_tokenizer_guessed=tokenizer is None and named is None,
-        notices=(*read.notices, *notices, *_unreadable(style, plain)),
+        file_notices=(*read.notices, *notices, *_unreadable(style, plain)),
         checkpoint=path.name,
         vocabulary_file=vocabulary_file,
     )

@@ -7,10 +7,11 @@ a record per storage, or (before PyTorch 1.6) five pickles followed by the stora
 import io
 import struct
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Any, BinaryIO, Final
 
 import numpy as np
 
@@ -24,17 +25,22 @@ _MAGIC_BYTES: Final = _MAGIC_NUMBER.to_bytes(10, "little")
 _PROTOCOL: Final = 1001
 _GIT_LFS: Final = b"version https://git-lfs"
 _ZIP_START: Final = b"PK\x03\x04"
-_ZIP_END: Final = b"PK\x05\x06"
-_ZIP_END_BYTES: Final = 22
-_ZIP64_LOCATOR: Final = b"PK\x06\x07"
-_ZIP64_LOCATOR_BYTES: Final = 20
-_ZIP64_END_BYTES: Final = 56
-_MAX_END_BYTES: Final = _ZIP64_END_BYTES + _ZIP64_LOCATOR_BYTES + _ZIP_END_BYTES + 65_535
-"""The last records of a zip file, with its comment."""
-
 _MAX_RECORDS: Final = 10_000
 _MAX_DIRECTORY_BYTES: Final = 200 * _MAX_RECORDS
 _OLD_STARTS: Final = (b"(lp0\n", b"(dp0\n", b"(lp1\n", b"(dp1\n", b"ccopy_reg\n", b"ccopyreg\n")
+
+
+@contextmanager
+def naming(path: Path, *, code: str = "import.refused") -> Iterator[None]:
+    """Name the file in the error that refuses it, or that says why it cannot be read."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{path} is not imported: {error}", code=code) from error
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be read ({error.strerror or error})", code="import.unreadable"
+        ) from error
 
 
 @dataclass(frozen=True)
@@ -56,7 +62,8 @@ class PickledFile:
             InputError: they cannot be read, or are not finite.
         """
         storages = {tensor.storage for tensor in tensors.values()}
-        stored = {storage.key: self._read(storage) for storage in storages}
+        with naming(self.path, code="import.changed_file"), self.path.open("rb") as file:
+            stored = {storage.key: self._read(file, storage) for storage in storages}
         arrays = {name: _array(t, stored[t.storage.key]) for name, t in tensors.items()}
         for name, array in arrays.items():
             if not np.isfinite(array).all():
@@ -68,17 +75,11 @@ class PickledFile:
                 )
         return arrays
 
-    def _read(self, storage: StorageClaim) -> bytes:
-        try:
-            with self.path.open("rb") as file:
-                file.seek(self.offsets[storage.key])
-                data = file.read(storage.num_bytes)
-        except OSError as error:
-            raise InputError(f"{self.path} cannot be read ({error.strerror or error})") from error
+    def _read(self, file: BinaryIO, storage: StorageClaim) -> bytes:
+        file.seek(self.offsets[storage.key])
+        data = file.read(storage.num_bytes)
         if len(data) < storage.num_bytes:
-            raise InputError(
-                f"{self.path} was changed while it was read", code="import.changed_file"
-            )
+            raise InputError("it was changed while it was read")
         return data
 
 
@@ -97,12 +98,9 @@ def is_pickled(path: Path) -> bool:
     """Tell whether a file begins like one of ``torch.save``'s, or like a pickle.
 
     Pickles of before protocol 2 begin like texts: of those, only lists, dicts and instances count.
-
-    Raises:
-        InputError: it cannot be read.
     """
-    start = _head(path, max(map(len, _OLD_STARTS)))
-    return start.startswith((_ZIP_START, b"\x80", *_OLD_STARTS))
+    with naming(path):
+        return _head(path, 20).startswith((_ZIP_START, b"\x80", *_OLD_STARTS))
 
 
 def read_pickled_file(path: Path) -> PickledFile:
@@ -112,23 +110,16 @@ def read_pickled_file(path: Path) -> PickledFile:
         InputError: the file cannot be read, is no such file, is cut off, or asks for more than
             plain values and tensors. The message names the file.
     """
-    is_zip = _head(path, len(_ZIP_START)) == _ZIP_START
-    try:
+    with naming(path):
+        is_zip = _head(path, len(_ZIP_START)) == _ZIP_START
         return _read_zip(path) if is_zip else _read_plain(path)
-    except InputError as error:
-        raise InputError(f"{path} is not imported: {error}", code="import.refused") from error
 
 
 def _head(path: Path, num_bytes: int) -> bytes:
     if path.exists() and not path.is_file():  # opening a pipe would block
-        raise InputError(f"{path} cannot be read (it is no file)", code="import.unreadable")
-    try:
-        with path.open("rb") as file:
-            return file.read(min(num_bytes, path.stat().st_size))
-    except OSError as error:
-        raise InputError(
-            f"{path} cannot be read ({error.strerror or error})", code="import.unreadable"
-        ) from error
+        raise OSError("it is no file")
+    with path.open("rb") as file:
+        return file.read(min(num_bytes, path.stat().st_size))
 
 
 # A pickle alone, or the old format.
@@ -153,22 +144,19 @@ def _read_plain(path: Path) -> PickledFile:
 def _refuse_other_formats(data: bytes) -> None:
     """Refuse files that are often taken for a pickle, with the remedy for each."""
     start = data[:100].lstrip().lower()
-    reason = None
     if not data:
-        reason = "it is empty"
-    elif start.startswith((b"<!doctype", b"<html", b"<?xml")):
-        reason = "it is a web page, and not the file that was to be fetched"
-    elif start.startswith(b"<"):
-        reason = "it is a text and no pickle: with a word a line, it is to end in .txt"
-    elif data.startswith(_GIT_LFS):
-        reason = "it is a pointer of Git LFS and not the file: git lfs pull fetches that"
-    elif data[8:10] == b'{"':
-        reason = (
+        raise InputError("it is empty")
+    if start.startswith((b"<!doctype", b"<html", b"<?xml")):
+        raise InputError("it is a web page, and not the file that was to be fetched")
+    if start.startswith(b"<"):
+        raise InputError("it is a text and no pickle: with a word a line, it is to end in .txt")
+    if data.startswith(_GIT_LFS):
+        raise InputError("it is a pointer of Git LFS and not the file: git lfs pull fetches that")
+    if data[8:10] == b'{"':
+        raise InputError(
             "it is a file of safetensors: load it, and save the weights with "
             "torch.save(model.state_dict(), ...)"
         )
-    if reason is not None:
-        raise InputError(reason)
 
 
 def _read_old_format(path: Path, pickles: BinaryIO, budget: Budget) -> PickledFile:
@@ -203,15 +191,22 @@ def _check_length(end: int, num_bytes: int) -> None:
 # The zip format.
 
 
+class _BoundedFile(io.FileIO):
+    """File of which no long directory is read: of a million records, each would take 500 bytes."""
+
+    def read(self, size: int | None = -1, /) -> Any:
+        if (size or 0) > _MAX_DIRECTORY_BYTES:
+            raise InputError("it is a zip file of more records than torch.save writes")
+        return super().read(size)
+
+
 def _read_zip(path: Path) -> PickledFile:
     try:
+        with _BoundedFile(path) as bounded, zipfile.ZipFile(bounded) as archive:
+            records = _checked_records(archive, path.stat().st_size)
+        data = _data_pickle(records)
+        folder = data.filename.removesuffix("data.pkl")
         with path.open("rb") as file:
-            num_bytes = file.seek(0, io.SEEK_END)
-            _check_directory(file, num_bytes)
-            with zipfile.ZipFile(file) as archive:
-                records = _checked_records(archive, num_bytes)
-            data = _data_pickle(records)
-            folder = data.filename.removesuffix("data.pkl")
             order = records.get(f"{folder}byteorder")
             if order is not None and (order.file_size > 10 or _read(file, order) != b"little"):
                 raise InputError(
@@ -222,7 +217,7 @@ def _read_zip(path: Path) -> PickledFile:
                 key: _storage_offset(file, records.get(f"{folder}data/{key}"), storage)
                 for key, storage in pickled.storages.items()
             }
-            return PickledFile(path, pickled, offsets)
+        return PickledFile(path, pickled, offsets)
     except InputError:
         raise
     # NotImplementedError: of a version of the format that Python's zipfile does not read.
@@ -230,25 +225,6 @@ def _read_zip(path: Path) -> PickledFile:
         raise InputError(
             f"it begins like a file of torch.save, and is cut off or damaged ({error})"
         ) from error
-
-
-def _check_directory(file: BinaryIO, num_bytes: int) -> None:
-    """Refuse a zip file whose directory is too long to be read, by its last records.
-
-    Where there is one of 64 bits before the last, Python believes that.
-    """
-    file.seek(max(0, num_bytes - _MAX_END_BYTES))
-    end = file.read()
-    place = end.rfind(_ZIP_END)
-    if place < 0 or len(end) - place < _ZIP_END_BYTES:
-        raise InputError("it begins like a file of torch.save, and is cut off: save it again")
-    [directory_bytes] = struct.unpack("<I", end[place + 12 : place + 16])
-    locator = place - _ZIP64_LOCATOR_BYTES
-    if end[max(locator, 0) :].startswith(_ZIP64_LOCATOR) and locator >= _ZIP64_END_BYTES:
-        last = end[locator - _ZIP64_END_BYTES : locator]
-        [directory_bytes] = struct.unpack("<Q", last[40:48])
-    if directory_bytes > _MAX_DIRECTORY_BYTES:
-        raise InputError("it is a zip file of more records than torch.save writes")
 
 
 def _checked_records(archive: zipfile.ZipFile, num_bytes: int) -> dict[str, zipfile.ZipInfo]:

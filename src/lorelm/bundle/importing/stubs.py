@@ -1,10 +1,14 @@
-"""Inert stand-ins for what a foreign pickle names, makes and calls.
+"""Allow-list of the names that a foreign pickle may hold, and inert stand-ins for them.
 
-A class becomes a :class:`Name`, an instance a :class:`Record`, and a tensor a :class:`TensorClaim`,
-which says where its numbers lie. A few calls give plain values: a dict in place of an
-``OrderedDict``, bytes of a text.
+A class or function becomes a :class:`Name`, which is only a string: nothing is imported, so
+nothing can run. Unknown names are refused: a list of good names is shorter than one of bad names,
+and does not age. An instance becomes a :class:`Record`, and a tensor a :class:`TensorClaim`, which
+says where its numbers lie. A few calls give plain values: a dict in place of an ``OrderedDict``,
+bytes of a text.
 """
 
+import math
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -48,12 +52,12 @@ class Name:
 
     Attributes:
         full: with its module, as Python 3 writes it.
-        call: gives the result of calling it; None where it may only be held.
+        result: gives the result of calling it; None where it may only be held.
         is_users_own: a class of the user's own, which may have instances but is not called.
     """
 
     full: str
-    call: "Call | None" = None
+    result: "_Result | None" = None
     is_users_own: bool = False
 
 
@@ -129,37 +133,21 @@ class TensorClaim:
 CONTAINERS: Final = dict | list | tuple | set | frozenset | Record
 
 
-Call = Callable[[Name, tuple[Any, ...]], Any]
-"""Makes the result of calling a name with arguments.
+_Result = Callable[[Name, tuple[Any, ...]], Any]
+"""Result of calling a name with arguments.
 
-It raises InputError where it refuses them, and TypeError, ValueError or LookupError where there are
-too many or too few.
+Raises InputError where it refuses them; TypeError, ValueError or LookupError where there are too
+many or too few.
 """
 
 
-def call_name(name: Any, arguments: Any) -> Any:
-    """Return the stand-in for the result of a call."""
+def call(name: Any, arguments: Any, *, makes_instance: bool = False) -> Any:
+    """Return the stand-in for the result of a call, or for an instance of a class."""
     if not isinstance(name, Name) or not isinstance(arguments, tuple):
         raise TypeError("no function")
-    if name.call is None:
+    if name.result is None or (name.is_users_own and not makes_instance):
         raise InputError(f"it wants to call {name.full}")
-    return name.call(name, arguments)
-
-
-def instantiate(name: Any, arguments: Any) -> Any:
-    """Return the stand-in for an instance of a class."""
-    if isinstance(name, Name) and name.is_users_own and isinstance(arguments, tuple):
-        return Record(name.full, arguments)
-    return call_name(name, arguments)
-
-
-def make_record(name: Name, arguments: tuple[Any, ...]) -> Record:
-    return Record(name.full, arguments)
-
-
-def make_instance(_: Name, arguments: tuple[Any, ...]) -> Any:
-    """Make an instance as old pickles do: of a class, its base and the base's state."""
-    return instantiate(arguments[0], ())
+    return name.result(name, arguments)
 
 
 def check_key(key: Any) -> None:
@@ -182,17 +170,12 @@ def described(value: Any) -> str:
     """Name a value in an error."""
     if isinstance(value, Name):
         return value.full
-    if isinstance(value, int | tuple):
-        return f"such {'a number' if isinstance(value, int) else 'a tuple'}"
-    return f"a {type(value).__name__}"
+    chosen = {int: "such a number", tuple: "such a tuple"}
+    return chosen.get(type(value), f"a {type(value).__name__}")
 
 
 def claim_storage(persistent_id: Any) -> StorageClaim | Name:
-    """Return what a pickle leaves to its file: ("storage", type, key, device, number of items).
-
-    Raises:
-        InputError: it is something else.
-    """
+    """Return what a pickle leaves to its file: ("storage", type, key, device, number of items)."""
     match persistent_id:
         case ("storage", Name(full=full), str() as key, str(), int() as num_items, *views) if (
             full.removeprefix("torch.") in STORAGE_DTYPES
@@ -206,8 +189,17 @@ def claim_storage(persistent_id: Any) -> StorageClaim | Name:
     raise InputError("it wants something from outside that is not a tensor's storage")
 
 
-def make_dict(_: Name, arguments: tuple[Any, ...]) -> dict[Any, Any]:
-    """Make a dict in place of an OrderedDict or its like, from its items or a dict."""
+def _record(name: Name, arguments: tuple[Any, ...]) -> Record:
+    return Record(name.full, arguments)
+
+
+def _instance(_: Name, arguments: tuple[Any, ...]) -> Any:
+    """Return an instance as old pickles make it: of a class, its base and the base's state."""
+    return call(arguments[0], (), makes_instance=True)
+
+
+def _dict(_: Name, arguments: tuple[Any, ...]) -> dict[Any, Any]:
+    """Return a dict in place of an OrderedDict or its like, from its items or a dict."""
     given = [argument for argument in arguments if isinstance(argument, dict | list | tuple)]
     if not given:
         return {}
@@ -217,42 +209,33 @@ def make_dict(_: Name, arguments: tuple[Any, ...]) -> dict[Any, Any]:
     return dict(items)
 
 
-def make_collection(name: Name, arguments: tuple[Any, ...]) -> Any:
+def _collection(name: Name, arguments: tuple[Any, ...]) -> Any:
     [given] = arguments or ((),)
     if not isinstance(given, list | tuple | set | frozenset):
         raise InputError(f"it wants to call {name.full} with something else than a list")
-    if name.full == "builtins.list":
-        return list(given)
-    if name.full == "builtins.tuple":
-        return tuple(given)
+    if name.full in ("builtins.list", "builtins.tuple"):
+        return list(given) if name.full == "builtins.list" else tuple(given)
     for member in given:
         check_key(member)
     return set(given)
 
 
-def encode_text(name: Name, arguments: tuple[Any, ...]) -> bytes:
+def _encoded_text(name: Name, arguments: tuple[Any, ...]) -> bytes:
     text, encoding = arguments + ("", "latin1")[len(arguments) :]
     if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
         raise InputError(f"it wants to call {name.full} with something else than a text and latin1")
     return text.encode("latin-1")
 
 
-def make_tensor(_: Name, arguments: tuple[Any, ...]) -> TensorClaim:
+def _tensor(_: Name, arguments: tuple[Any, ...]) -> TensorClaim:
     storage, offset, shape, stride = arguments[:4]
     if isinstance(shape, Record) and shape.name == "torch.Size" and shape.arguments:
         shape = shape.arguments[0]
-    if not isinstance(storage, StorageClaim) or not (
-        _are_sizes(shape)
-        and _are_sizes(stride)
-        and _are_sizes((offset,))
-        and len(shape) == len(stride)
-    ):
+    is_possible = all(map(_are_sizes, (shape, stride, (offset,)))) and len(shape) == len(stride)
+    if not is_possible or not isinstance(storage, StorageClaim):
         raise InputError("it describes a tensor that cannot be")
-    num_numbers = 1
-    last = offset
-    for size, step in zip(shape, stride, strict=True):
-        num_numbers *= size
-        last += max(size - 1, 0) * step
+    num_numbers = math.prod(shape)
+    last = offset + sum((size - 1) * step for size, step in zip(shape, stride, strict=True) if size)
     if num_numbers > storage.num_items or (num_numbers and last >= storage.num_items):
         raise InputError(
             f"it describes a tensor of the sizes {list(shape)} within {storage.num_items:,} numbers"
@@ -268,7 +251,95 @@ def _are_sizes(values: Any) -> bool:
     )
 
 
-def make_parameter(_: Name, arguments: tuple[Any, ...]) -> TensorClaim:
+def _parameter(_: Name, arguments: tuple[Any, ...]) -> TensorClaim:
     if not isinstance(arguments[0], TensorClaim):
         raise InputError("it makes a parameter of something else than a tensor")
     return arguments[0]
+
+
+_DTYPES: Final = (
+    *("float16", "bfloat16", "float32", "float64", "half", "float", "double", "bool"),
+    *("int8", "int16", "int32", "int64", "uint8", "long", "int", "complex64", "complex128"),
+)
+
+_NAMES: Final[dict[_Result | None, tuple[str, ...]]] = {
+    _dict: (
+        *("collections.OrderedDict", "collections.Counter", "collections.defaultdict"),
+        "builtins.dict",
+    ),
+    _collection: ("builtins.list", "builtins.tuple", "builtins.set", "builtins.frozenset"),
+    _encoded_text: ("_codecs.encode", "builtins.bytes"),
+    _instance: ("copyreg._reconstructor",),
+    _tensor: ("torch._utils._rebuild_tensor", "torch._utils._rebuild_tensor_v2"),
+    _parameter: (
+        *("torch._utils._rebuild_parameter", "torch._utils._rebuild_parameter_with_state"),
+    ),
+    None: (  # which may be held, and not called
+        *("builtins.int", "builtins.float", "builtins.str", "builtins.bool"),
+        *("builtins.object", "builtins.long", "builtins.unicode"),
+        *(f"torch.{name}" for name in (*STORAGE_DTYPES, *_DTYPES)),
+        *("torchtext.vocab._default_unk_index", "torchtext.legacy.vocab._default_unk_index"),
+        *("torchtext.data.utils._basic_english_normalize", "torchtext.data.utils._split_tokenizer"),
+        "torchtext.data.utils.get_tokenizer",
+    ),
+    _record: (
+        # Wrappers around modules, and settings that lie beside the weights.
+        *("torch.Size", "torch.device", "argparse.Namespace", "types.SimpleNamespace"),
+        *("torch.torch_version.TorchVersion", "datetime.datetime", "datetime.date"),
+        *("datetime.timedelta", "datetime.timezone", "uuid.UUID", "decimal.Decimal"),
+        *("torch.serialization._get_layout", "torch._dynamo.eval_frame.OptimizedModule"),
+        "torch.nn.parallel.data_parallel.DataParallel",
+        "torch.nn.parallel.distributed.DistributedDataParallel",
+        *("functools.partial", "numpy.dtype", "numpy.ndarray"),
+        *("pathlib.Path", "pathlib.PosixPath", "pathlib.WindowsPath"),
+        *("pathlib.PurePosixPath", "pathlib.PureWindowsPath"),
+        *("numpy.core.multiarray.scalar", "numpy.core.multiarray._reconstruct"),
+        *("numpy._core.multiarray.scalar", "numpy._core.multiarray._reconstruct"),
+        # torchtext's vocabularies: the first one, the wrapper in Python, and the one in C++.
+        *("torchtext.vocab.Vocab", "torchtext.vocab.vocab.Vocab"),
+        *("torchtext._torchtext.Vocab", "torchtext.experimental.vocab.Vocab"),
+        *("torchtext.data.field.Field", "torchtext.legacy.data.field.Field"),
+        "torchtext.legacy.vocab.Vocab",
+    ),
+}
+_KNOWN: Final = {name: result for result, names in _NAMES.items() for name in names}
+
+_OLD_MODULES: Final = {"__builtin__": "builtins", "copy_reg": "copyreg"}
+"""Module names of Python 2, which pickles of protocol 2 hold too."""
+
+_MAX_NAME: Final = 300
+
+_NESTED: Final = ("pickle", "_pickle", "cPickle", "dill", "cloudpickle", "joblib")
+
+_CLOSED: Final = ("lorelm", "numpy", "torch", "torchtext", "onnxruntime", "flask", "click")
+"""Packages in which a user has no class: only the names above are allowed."""
+
+
+def find_name(module: str, name: str) -> Name:
+    """Return the stand-in for a class or function on the list, or a class of the user's own."""
+    module = _OLD_MODULES.get(module, module)
+    full = f"{module}.{name}"
+    if len(full) > _MAX_NAME:
+        raise InputError(f"it wants a name of {len(full):,} characters")
+    if full in _KNOWN:
+        return Name(full, _KNOWN[full])
+    package = module.partition(".")[0]
+    if package in _NESTED:
+        reason = "a pickle within the pickle"
+    elif full == "torch.storage._load_from_bytes":
+        reason = "a pickle within the pickle: save it by torch.save, not by pickle"
+    elif "." in name:
+        reason = "an attribute of an attribute"
+    elif module.startswith("torch.nn.modules.") and name.isidentifier():
+        return Name(full, _record)
+    elif _is_users_own(package, module, name):
+        return Name(full, _record, is_users_own=True)
+    else:
+        reason = NOT_NEEDED
+    raise InputError(f"it wants {full}, {reason}")
+
+
+def _is_users_own(package: str, module: str, name: str) -> bool:
+    is_stdlib = package in sys.stdlib_module_names and package != "__main__"
+    is_dotted = all(part.isidentifier() for part in module.split("."))
+    return is_dotted and name.isidentifier() and not is_stdlib and package not in _CLOSED

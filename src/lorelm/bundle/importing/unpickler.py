@@ -15,17 +15,16 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, ClassVar, Final
 
-from lorelm.bundle.importing.pickle_names import find_name
 from lorelm.bundle.importing.stubs import (
     CONTAINERS,
     Name,
     Record,
     StorageClaim,
-    call_name,
+    call,
     check_key,
     claim_storage,
     described,
-    instantiate,
+    find_name,
 )
 from lorelm.errors import InputError
 
@@ -122,7 +121,6 @@ def read_pickle(file: BinaryIO, budget: Budget | None = None) -> Pickled:
 
     Args:
         file: in memory: of one on disk, as many bytes would be reserved as the pickle claims.
-        budget: None is a new one.
 
     Raises:
         InputError: it is no pickle, is cut off or damaged, wants a name that is not on the list,
@@ -181,18 +179,18 @@ class _InertUnpickler(pickle._Unpickler):
 
     def load_reduce(self) -> None:
         arguments, function = self.stack.pop(), self.stack.pop()
-        self._push_result(call_name(function, arguments))
+        self._push_result(call(function, arguments))
 
     def load_newobj(self) -> None:
         arguments, class_ = self.stack.pop(), self.stack.pop()
-        self._push_result(instantiate(class_, arguments))
+        self._push_result(call(class_, arguments, makes_instance=True))
 
     def load_newobj_ex(self) -> None:
         keywords, arguments, class_ = self.stack.pop(), self.stack.pop(), self.stack.pop()
-        self._push_result(instantiate(class_, (arguments, keywords)))
+        self._push_result(call(class_, (arguments, keywords), makes_instance=True))
 
     def _instantiate(self, class_: Any, arguments: list[Any]) -> None:  # of INST and OBJ
-        self._push_result(instantiate(class_, tuple(arguments)))
+        self._push_result(call(class_, tuple(arguments), makes_instance=True))
 
     def load_build(self) -> None:
         state, target = self.stack.pop(), self.stack[-1]
@@ -212,16 +210,20 @@ class _InertUnpickler(pickle._Unpickler):
         self.memo[key] = self.stack[-1]
 
 
-def _bounded(opcode: str, handler: str) -> Callable[[_InertUnpickler], None]:
+def _bounded(opcode: pickletools.OpcodeInfo) -> Callable[[_InertUnpickler], None]:
     """Return the method for an opcode with charges and checks around it."""
-    cost = _CONTAINER_BYTES if opcode in _CONTAINER_OPCODES else _OTHER_BYTES
-    if opcode in ("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE", "MARK"):
+    name = opcode.name
+    is_refused = name in _REFUSED_OPCODES or opcode.proto > _LAST_PROTOCOL
+    cost = _CONTAINER_BYTES if name in _CONTAINER_OPCODES else _OTHER_BYTES
+    if name in ("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE", "MARK"):
         cost += _MEMO_BYTES
-    hashed = _HASHED.get(opcode)
-    run = getattr(_InertUnpickler, handler)
+    hashed = _HASHED.get(name)
+    run = getattr(_InertUnpickler, pickle._Unpickler.dispatch[ord(opcode.code)].__name__)
 
     def step(unpickler: _InertUnpickler) -> None:
-        unpickler.opcode = opcode
+        if is_refused:
+            raise InputError(f"it wants the operation {name}, which no such file needs")
+        unpickler.opcode = name
         unpickler.budget.charge(cost)
         if hashed:
             keys = hashed(unpickler.stack)
@@ -229,31 +231,19 @@ def _bounded(opcode: str, handler: str) -> Callable[[_InertUnpickler], None]:
             for key in keys:
                 check_key(key)
         run(unpickler)
-        if opcode in _LITERAL_OPCODES:
+        if name in _LITERAL_OPCODES:
             literal = unpickler.stack[-1]
             if isinstance(literal, int) and literal.bit_length() > 8 * _MAX_INT_BYTES:
                 raise InputError(f"it holds a number of {literal.bit_length() // 8:,} bytes")
             if isinstance(literal, str | bytes):
                 unpickler.budget.charge(sys.getsizeof(literal))
-        elif opcode in _REPEATING_OPCODES and isinstance(unpickler.stack[-1], CONTAINERS):
+        elif name in _REPEATING_OPCODES and isinstance(unpickler.stack[-1], CONTAINERS):
             unpickler.budget.charge(_REPEATED_BYTES)
 
     return step
 
 
-def _refused(opcode: str) -> Callable[[_InertUnpickler], None]:
-    def refuse(_: _InertUnpickler) -> None:
-        raise InputError(f"it wants the operation {opcode}, which no such file needs")
-
-    return refuse
-
-
-_InertUnpickler.dispatch = {
-    ord(opcode.code): _refused(opcode.name)
-    if opcode.name in _REFUSED_OPCODES or opcode.proto > _LAST_PROTOCOL
-    else _bounded(opcode.name, pickle._Unpickler.dispatch[ord(opcode.code)].__name__)
-    for opcode in pickletools.opcodes
-}
+_InertUnpickler.dispatch = {ord(opcode.code): _bounded(opcode) for opcode in pickletools.opcodes}
 
 
 def _short(error: Exception) -> str:
@@ -266,50 +256,40 @@ def check_walkable(root: Any) -> None:
 
     An example of the last is a list of ten times a list of ten times a list. Each container is
     visited once, however often it occurs.
-
-    Raises:
-        InputError: the message fits behind the name of the file.
     """
+    around: set[int] = set()  # ids of the containers that are being visited
+    measured: dict[int, tuple[int, int]] = {}
+
+    def measure(container: Any) -> tuple[int, int]:
+        """Return how deep a container is, and how many values it has when it is written out."""
+        key = id(container)
+        if key in measured:
+            return measured[key]
+        if key in around:
+            raise InputError("it contains itself")
+        children = _children(container)
+        depth, size = 1, 1 + len(children)
+        if len(around) < MAX_DEPTH:
+            around.add(key)
+            for child in children:
+                if isinstance(child, CONTAINERS):
+                    child_depth, child_size = measure(child)
+                    depth, size = max(depth, 1 + child_depth), size + child_size
+                    if size > MAX_EXPANDED:
+                        raise InputError(f"it expands to more than {MAX_EXPANDED:,} values")
+            around.remove(key)
+        if len(around) + depth > MAX_DEPTH:
+            raise InputError(f"it is nested more than {MAX_DEPTH} deep")
+        measured[key] = depth, size
+        return depth, size
+
     if isinstance(root, CONTAINERS):
-        _measure(root, set(), {})
+        measure(root)
 
 
-def _measure(
-    container: Any, open_: set[int], measured: dict[int, tuple[int, int]]
-) -> tuple[int, int]:
-    """Return how deep a container is, and how many values it has when it is written out.
-
-    Args:
-        open_: ids of the containers around it.
-        measured: results by the id of a container.
-    """
-    key = id(container)
-    if key in measured:
-        return measured[key]
-    if key in open_:
-        raise InputError("it contains itself")
-    children = _children(container)
-    depth, size = 1, 1 + len(children)
-    if len(open_) < MAX_DEPTH:
-        open_.add(key)
-        for child in children:
-            if isinstance(child, CONTAINERS):
-                child_depth, child_size = _measure(child, open_, measured)
-                depth, size = max(depth, 1 + child_depth), size + child_size
-                if size > MAX_EXPANDED:
-                    raise InputError(f"it expands to more than {MAX_EXPANDED:,} values")
-        open_.remove(key)
-    if len(open_) + depth > MAX_DEPTH:
-        raise InputError(f"it is nested more than {MAX_DEPTH} deep")
-    measured[key] = depth, size
-    return depth, size
-
-
-def _children(value: Any) -> Collection[Any]:
+def _children(container: Any) -> Collection[Any]:
     """Return what a container contains, but for the keys of a dict, which are plain."""
-    if isinstance(value, dict):
-        return value.values()
-    if isinstance(value, Record):
-        return value.arguments, value.state, value.items
-    assert isinstance(value, list | tuple | set | frozenset)
-    return value
+    if isinstance(container, Record):
+        return container.arguments, container.state, container.items
+    children: Collection[Any] = container.values() if isinstance(container, dict) else container
+    return children

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
-from lorelm.bundle.importing.pickled_file import is_pickled, read_pickled_file
+from lorelm.bundle.importing.pickled_file import is_pickled, naming, read_pickled_file
 from lorelm.bundle.importing.stubs import Name, Record
 from lorelm.bundle.importing.unpickler import MAX_PICKLE_BYTES, check_walkable
 from lorelm.errors import InputError
@@ -34,8 +34,6 @@ _MAX_CHARACTERS: Final = 20_000_000
 _MAX_CONTAINERS: Final = 100_000
 _MAX_COMMAS: Final = _MAX_WORDS + _MAX_WORDS // 10
 """In JSON, between values and within words."""
-
-_Word = TypeVar("_Word", bound=str | bytes)
 
 _BASIC_ENGLISH: Final = ("basic_english", "_basic_english_normalize")
 
@@ -66,7 +64,8 @@ def read_vocabulary(path: Path, *, size: int) -> ForeignVocabulary:
     if is_pickled(path) or path.suffix.lower() in _PICKLE_SUFFIXES:
         found = vocabulary_in(read_pickled_file(path).pickled.value, size=size)
     else:
-        found = _of_text(path, _text(path), size)
+        with naming(path):
+            found = _of_text(_text(path), size, is_json=path.suffix == ".json")
     if found is None or not found.words:
         raise InputError(
             f"{path} holds no vocabulary: what is read are a list of words, a dict of words and "
@@ -85,11 +84,12 @@ def vocabulary_in(
         is_among_others: the value is not a vocabulary file, so only lists and dicts of the right
             size or name count.
     """
-    candidates = list(_candidates(value, len(_KEYS), set()))
-    if is_among_others:
-        candidates = [
-            (rank, words) for rank, words in candidates if len(words) == size or rank < len(_KEYS)
-        ]
+    candidates = [
+        (rank, words)
+        for rank, part in _parts(value, len(_KEYS), set())
+        if (words := _words(part)) is not None
+        and (not is_among_others or len(words) == size or rank < len(_KEYS))
+    ]
     if not candidates:
         return None
     _, words = min(candidates, key=lambda each: (len(each[1]) != size, each[0], -len(each[1])))
@@ -98,57 +98,38 @@ def vocabulary_in(
     return ForeignVocabulary(words=tuple(map(_text_of, words)), tokenizer=tokenizer_in(value))
 
 
-def tokenizer_in(value: Any, seen: set[int] | None = None) -> str | None:
-    """Return the style of the tokenizer that a value names, None if it names none that we have.
+def tokenizer_in(value: Any) -> str | None:
+    """Return the style of the tokenizer that a value names, None if it names none that we have."""
+    for _, part in _parts(value, 0, set()):
+        named = part.get("tokenizer") if isinstance(part, dict) else None
+        if isinstance(part, Name):
+            named = part.full.rpartition(".")[2]
+        if named in _BASIC_ENGLISH:
+            return "basic_english"
+    return None
+
+
+def _parts(value: Any, rank: int, seen: set[int]) -> Iterator[tuple[int, Any]]:
+    """Yield what may be a vocabulary or name a tokenizer, after the place of its key in `_KEYS`.
 
     Args:
-        seen: ids of what was visited.
-    """
-    seen = set() if seen is None else seen
-    if isinstance(value, Name):
-        is_basic = value.full.rpartition(".")[2] in _BASIC_ENGLISH
-        return "basic_english" if is_basic else None
-    if id(value) in seen:
-        return None
-    seen.add(id(value))
-    if isinstance(value, dict) and value.get("tokenizer") in _BASIC_ENGLISH:
-        return "basic_english"
-    inner = _inner(value)
-    return next((style for _, each in inner if (style := tokenizer_in(each, seen))), None)
-
-
-def _candidates(
-    value: Any, rank: int, seen: set[int]
-) -> Iterator[tuple[int, tuple[str | bytes | None, ...]]]:
-    """Yield everything that may be a vocabulary, with the place of its key in :data:`_KEYS`.
-
-    Args:
+        rank: the place of the last such key around the value.
         seen: ids of what was visited: a value that occurs a thousand times is visited once.
     """
-    if id(value) in seen:
+    # A list of a million numbers, or of texts, holds no vocabulary.
+    if id(value) in seen or not isinstance(value, dict | list | tuple | Record | Name):
         return
     seen.add(id(value))
-    words = _words(value)
-    if words is not None:
-        yield rank, words
-        return
-    for key, each in _inner(value):
-        yield from _candidates(each, _KEYS.index(key) if key in _KEYS else rank, seen)
-
-
-def _inner(value: Any) -> Iterator[tuple[Any, Any]]:
-    """Yield parts that may hold a vocabulary, with their keys."""
+    yield rank, value
     if isinstance(value, dict):
-        yield from value.items()
+        for key, each in value.items():
+            yield from _parts(each, _KEYS.index(key) if key in _KEYS else rank, seen)
     elif isinstance(value, list | tuple):
-        # A list of a million numbers, or of texts, holds no vocabulary.
         for each in value:
-            if isinstance(each, dict | list | tuple | Record | Name):
-                yield None, each
+            yield from _parts(each, rank, seen)
     elif isinstance(value, Record) and not value.name.startswith("torch.nn."):
-        for part in (value.arguments, value.state, value.items):
-            if part is not None:
-                yield None, part
+        for each in (value.arguments, value.state, value.items):
+            yield from _parts(each, rank, seen)
 
 
 def _words(value: Any) -> tuple[str | bytes | None, ...] | None:
@@ -168,12 +149,12 @@ def _words(value: Any) -> tuple[str | bytes | None, ...] | None:
     return None
 
 
-def _by_id(ids: list[int], words: list[_Word]) -> tuple[_Word | None, ...] | None:
+def _by_id(ids: list[int], words: list[Any]) -> tuple[Any, ...] | None:
     """Return words in the order of their ids, None if many ids are missing, as in settings."""
     length = max(ids) + 1
     if len(set(ids)) != len(ids) or length > 2 * len(ids) or min(ids) > 1:
         return None
-    placed: list[_Word | None] = [None] * length
+    placed = [None] * length
     for id_, word in zip(ids, words, strict=True):
         placed[id_] = word
     return tuple(placed)
@@ -195,28 +176,26 @@ def _text_of(word: str | bytes | None) -> str | None:
 
 
 def _text(path: Path) -> str:
+    if path.stat().st_size > MAX_PICKLE_BYTES:
+        raise InputError(
+            f"it has more than {MAX_PICKLE_BYTES / 1e6:,.0f} MB, and that is no vocabulary"
+        )
     try:
-        if path.stat().st_size > MAX_PICKLE_BYTES:
-            raise InputError(
-                f"{path} has more than {MAX_PICKLE_BYTES / 1e6:,.0f} MB: that is no vocabulary"
-            )
         return path.read_bytes().decode("utf-8-sig")  # line ends as they are
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror or error})") from error
     except UnicodeDecodeError as error:
-        raise InputError(f"{path} is neither a pickle nor a text in UTF-8") from error
+        raise InputError("it is neither a pickle nor a text in UTF-8") from error
 
 
-def _of_text(path: Path, text: str, size: int) -> ForeignVocabulary | None:
+def _of_text(text: str, size: int, *, is_json: bool) -> ForeignVocabulary | None:
     """Return the vocabulary of JSON, or of a text with a word a line, the first maybe ``[PAD]``."""
-    if path.suffix == ".json":
-        return vocabulary_in(_json(path, text), size=size)
+    if is_json:
+        return vocabulary_in(_json(text), size=size)
     if text.lstrip()[:1] in ("[", "{"):
         with contextlib.suppress(InputError):
-            found = vocabulary_in(_json(path, text), size=size)
+            found = vocabulary_in(_json(text), size=size)
             if found is not None:
                 return found
-    lines = _lines(path, text)
+    lines = _lines(text)
     return ForeignVocabulary(words=_in_columns(lines) or lines)
 
 
@@ -230,30 +209,29 @@ def _in_columns(lines: tuple[str | None, ...]) -> tuple[str | None, ...] | None:
     return _by_id([int(id_) for _, id_ in columns], [word for word, _ in columns])
 
 
-def _json(path: Path, text: str) -> Any:
+def _json(text: str) -> Any:
     if text.count("[") + text.count("{") > _MAX_CONTAINERS:
-        raise InputError(f"{path} is not imported: it is JSON of too many lists for a vocabulary")
+        raise InputError("it is JSON of too many lists for a vocabulary")
     if text.count(",") > _MAX_COMMAS:
         raise InputError(
-            f"{path} is not imported: it is JSON of more than {_MAX_WORDS:,} values, too many for "
-            "a vocabulary"
+            f"it is JSON of more than {_MAX_WORDS:,} values, and that is no vocabulary"
         )
     try:
         value = json.loads(text)
         check_walkable(value)
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} is not imported: as JSON, {error}") from error
+        raise InputError(f"as JSON, {error}") from error
     return value
 
 
-def _lines(path: Path, text: str) -> tuple[str | None, ...]:
+def _lines(text: str) -> tuple[str | None, ...]:
     r"""Return the words of a plain text, one a line.
 
     Only ``\n`` and ``\r\n`` end a line: words may hold other line breaks. Two empty lines are a
     word that is itself a line break; a single one is an id without a word.
     """
     if text.count("\n") > _MAX_WORDS:
-        raise InputError(f"{path} has more than {_MAX_WORDS:,} lines: that is no vocabulary")
+        raise InputError(f"it has more than {_MAX_WORDS:,} lines, and that is no vocabulary")
     lines = text.replace("\r\n", "\n").split("\n")
     if lines[-1] == "":
         lines.pop()
