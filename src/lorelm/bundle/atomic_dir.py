@@ -1,14 +1,36 @@
-"""Replace a directory atomically, so that a crash leaves the old or the new one intact."""
+"""Replace a directory atomically, so that a crash leaves the old or the new one intact.
+
+:func:`lock_dir` keeps two processes from writing to one directory.
+"""
 
 import errno
 import os
+import platform
 import shutil
-from collections.abc import Callable, Collection, Mapping
-from contextlib import suppress
+import sys
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from fnmatch import fnmatchcase
+from io import FileIO
 from pathlib import Path
+from typing import Final
 
 from lorelm.errors import BundleError
+
+_LOCKED_BYTE: Final = 1 << 30
+"""On Windows a locked byte cannot be read, so this one lies behind those that name the holder."""
+
+
+@contextmanager
+def wrap_write_errors(path: Path, num_bytes: int = 0) -> Iterator[None]:
+    """Turn an OSError into a BundleError; if the disk is full, say how many bytes to free."""
+    try:
+        yield
+    except OSError as error:
+        hint = disk_space_hint(num_bytes, error) if num_bytes else ""
+        raise BundleError(
+            f"{path} cannot be written: {error.strerror or error}{hint}", code="bundle.unwritable"
+        ) from error
 
 
 def check_output_path(path: Path) -> None:
@@ -19,11 +41,9 @@ def check_output_path(path: Path) -> None:
             cannot be accessed.
     """
     path = path.absolute()
-    try:
+    with wrap_write_errors(path):
         is_fixed = path in (Path.cwd(), Path(path.anchor)) or path.is_symlink() or path.is_mount()
         is_file = path.exists() and not path.is_dir()
-    except OSError as error:
-        raise _unwritable(path, error.strerror or error) from error
     if is_fixed:
         raise BundleError(
             f"{path} cannot be replaced as a whole: give --out a new folder",
@@ -50,12 +70,9 @@ def check_replaceable(
         early: names, or patterns of names, of the files that a directory of ours may hold before
             `is_ours` recognises it.
         owned: as for :func:`replace_dir`.
-
-    Raises:
-        BundleError: there is a directory with other files in it, or it cannot be written.
     """
     path = path.absolute()
-    try:
+    with wrap_write_errors(path):
         recover(path, owned=owned)
         if _old(path).exists():
             raise BundleError(
@@ -63,25 +80,18 @@ def check_replaceable(
                 code="bundle.old_dir_in_the_way",
             )
         if path.is_dir():
-            if not is_ours(path):
-                _check_contents(path, early=early)
+            for entry in [] if is_ours(path) else path.iterdir():
+                if entry.is_dir() or not _matches(entry.name, early):
+                    raise BundleError(
+                        f"{path} is a folder that holds other things (such as {entry.name}): give "
+                        "--out a new folder",
+                        code="bundle.foreign_dir",
+                    )
             path.rename(_old(path))
             _old(path).rename(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise _unwritable(path, error.strerror or error) from error
-    if not os.access(path.parent, os.W_OK):
-        raise _unwritable(path, f"no right to write in {path.parent}")
-
-
-def _check_contents(path: Path, *, early: Collection[str]) -> None:
-    for entry in path.iterdir():
-        if entry.is_dir() or not _matches(entry.name, early):
-            raise BundleError(
-                f"{path} is a folder that holds other things (such as {entry.name}): give --out a "
-                "new folder",
-                code="bundle.foreign_dir",
-            )
+        if not os.access(path.parent, os.W_OK):
+            raise OSError(f"no right to write in {path.parent}")
 
 
 def replace_dir(path: Path, files: Mapping[str, bytes], *, owned: Collection[str] = ()) -> None:
@@ -197,5 +207,73 @@ def _write(path: Path, content: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def _unwritable(path: Path, reason: object) -> BundleError:
-    return BundleError(f"{path} cannot be written: {reason}", code="bundle.unwritable")
+@contextmanager
+def lock_dir(path: Path) -> Iterator[None]:
+    """Lock a directory, which need not exist yet; the system releases it when the process dies.
+
+    The lock is on a file beside the directory, because the directory itself gets replaced. On a
+    file system without locks this does nothing.
+
+    Raises:
+        BundleError: another process holds it, or the file cannot be written.
+    """
+    path = path.absolute()
+    lock = path.with_name(f".{path.name}.lock")
+    with wrap_write_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = _acquire(lock, path)
+    try:
+        yield
+    finally:
+        if sys.platform == "win32":  # which cannot delete an open file
+            file.close()
+        with suppress(OSError):
+            lock.unlink()
+        file.close()
+
+
+def _acquire(lock: Path, path: Path) -> FileIO:
+    """Return the lock file, which is locked as long as it is open."""
+    while True:
+        file = FileIO(lock, "a+")
+        if not _try_lock(file):
+            file.seek(0)
+            holder = file.read().decode() or "just begun"
+            file.close()
+            raise BundleError(
+                f"another run ({holder}) writes to {path}: wait for its end, or give --out another "
+                "folder",
+                code="bundle.locked",
+            )
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(file.fileno()), lock.stat()):
+                break
+        file.close()  # the process that held it before has deleted this file meanwhile
+    with suppress(OSError):  # the disk is full
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {platform.node()}".encode())
+    return file
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _try_lock(file: FileIO) -> bool:
+        file.seek(_LOCKED_BYTE)
+        try:
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        except PermissionError:
+            return False
+        return True
+
+else:
+    import fcntl
+
+    def _try_lock(file: FileIO) -> bool:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError):  # the latter over NFS
+            return False
+        except OSError:
+            return True  # the file system has no locks
+        return True

@@ -9,7 +9,7 @@ from typing import Any, Final, Self, TypeVar
 
 import numpy as np
 
-from lorelm.bundle.atomic_dir import replace_file
+from lorelm.bundle.atomic_dir import replace_file, wrap_write_errors
 from lorelm.bundle.layout import (
     CHECKPOINT,
     COPIES,
@@ -48,7 +48,10 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, kw_only=True)
 class Bundle:
-    """A bundle that was read, with the hashes of its files checked."""
+    """A bundle that was read, with the hashes of its files checked.
+
+    Every method that reads one more file raises a BundleError if it is damaged.
+    """
 
     path: Path
     manifest: Manifest
@@ -137,19 +140,11 @@ class Bundle:
         return CachedRuntime(network, CacheSettings(tuned.size, tuned.theta, tuned.weight))
 
     def spelling(self) -> KneserNey | None:
-        """Return the n-gram model of words over code points, None where there is none.
-
-        Raises:
-            BundleError: it is damaged.
-        """
+        """Return the n-gram model of words over code points, None where there is none."""
         return self._parsed(SPELLING, KneserNey.from_bytes)
 
     def copies(self) -> FingerprintIndex | None:
-        """Return the fingerprints of the training text, None where there are none.
-
-        Raises:
-            BundleError: they are damaged.
-        """
+        """Return the fingerprints of the training text, None where there are none."""
         return self._parsed(COPIES, FingerprintIndex.from_bytes)
 
     @property
@@ -164,7 +159,7 @@ class Bundle:
             cache: the weight of the network with the neural cache.
 
         Raises:
-            BundleError: there is none, it is damaged, or it does not fit the vocabulary.
+            BundleError: there is none, or it does not fit the vocabulary.
         """
         model = self._parsed(NGRAM, KneserNey.from_bytes)
         if model is None or self.manifest.ngram is None:
@@ -181,35 +176,23 @@ class Bundle:
         return model, self.manifest.ngram.mixture_weight
 
     def training_metrics(self) -> list[dict[str, Any]]:
-        """Return the training metrics, one object per epoch; empty where none were recorded.
-
-        Raises:
-            BundleError: the file is damaged.
-        """
+        """Return the training metrics, one object per epoch; empty where none were recorded."""
         path = self.path / METRICS
         if not path.exists():
             return []
         try:
             rows: list[dict[str, Any]] = [json.loads(line) for line in read_file(path).splitlines()]
-            if all({"epoch", "is_best", *METRIC_NAMES} <= row.keys() for row in rows):
-                return rows
+            if not all({"epoch", "is_best", *METRIC_NAMES} <= row.keys() for row in rows):
+                raise ValueError("an epoch lacks a metric")
         except (ValueError, AttributeError) as error:  # not JSON, or not objects
             raise _damaged(path, error) from error
-        raise _damaged(path, "an epoch lacks a metric")
+        return rows
 
     def record_metrics(self, metrics: Metrics) -> None:
-        """Write evaluation results into the manifest.
-
-        Raises:
-            BundleError: it cannot be written.
-        """
+        """Write evaluation results into the manifest."""
         manifest = self.manifest.model_copy(update={"metrics": metrics})
-        try:
+        with wrap_write_errors(self.path / MANIFEST):
             replace_file(self.path / MANIFEST, manifest.to_json())
-        except OSError as error:
-            raise BundleError(
-                f"{self.path / MANIFEST} cannot be written: {error}", code="bundle.unwritable"
-            ) from error
 
     def weights(self) -> dict[str, Floats32]:
         """Return the tensors of :meth:`ModelConfig.tensor_shapes`, in float32.

@@ -10,10 +10,10 @@ from typing import Literal
 from lorelm.bundle.atomic_dir import (
     check_output_path,
     check_replaceable,
-    disk_space_hint,
+    lock_dir,
     replace_dir,
+    wrap_write_errors,
 )
-from lorelm.bundle.dir_lock import lock_dir
 from lorelm.bundle.layout import (
     CHECKPOINT,
     COPIES,
@@ -68,11 +68,7 @@ class BundleContents:
     curves: bytes | None = None
 
     def files(self) -> dict[str, bytes]:
-        """Return the content of every file by its name.
-
-        Raises:
-            MissingExtraError: the package ``safetensors`` is not installed.
-        """
+        """Return the content of every file by its name."""
         files = {VOCABULARY: self.vocabulary.to_json().encode()}
         files |= {graph_name(precision): graph for precision, graph in self.graphs.items()}
         models = {SPELLING: self.spelling, COPIES: self.copies, NGRAM: self.ngram}
@@ -100,22 +96,12 @@ def save_bundle(path: str | Path, contents: BundleContents) -> None:
         MissingExtraError: the package ``safetensors`` is not installed.
     """
     files = contents.files()
-    try:
+    with wrap_write_errors(Path(path), sum(map(len, files.values()))):
         replace_dir(Path(path), files, owned=OWNED_FILES)
-    except OSError as error:
-        hint = disk_space_hint(sum(map(len, files.values())), error)
-        raise BundleError(
-            f"bundle {path} cannot be written: {error.strerror or error}{hint}",
-            code="bundle.unwritable",
-        ) from error
 
 
 def check_output_dir(path: str | Path) -> None:
-    """Refuse what :func:`lock_output_dir` would refuse, and leave no trace.
-
-    Raises:
-        BundleError: see :func:`lock_output_dir`.
-    """
+    """Refuse what :func:`lock_output_dir` would refuse, and leave no trace."""
     path = Path(path)
     if path.is_dir():
         with lock_output_dir(path):
@@ -141,13 +127,12 @@ def lock_output_dir(path: str | Path) -> Iterator[None]:
     check_output_path(path)
     with lock_dir(path):
         check_replaceable(
-            path, is_ours=_is_ours, early=(METRICS, *TRAINING_FILES), owned=OWNED_FILES
+            path,
+            is_ours=lambda path: (path / CHECKPOINT).is_file() or find_manifest(path) is not None,
+            early=(METRICS, *TRAINING_FILES),
+            owned=OWNED_FILES,
         )
         yield
-
-
-def _is_ours(path: Path) -> bool:
-    return (path / CHECKPOINT).is_file() or find_manifest(path) is not None
 
 
 def _serialize(weights: Weights, weight_type: WeightType, *, tied: bool) -> bytes:
