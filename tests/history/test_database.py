@@ -112,11 +112,11 @@ def test_reading_does_not_create_a_history(history_url: str, tmp_path: Path) -> 
 
 
 def test_migrations_create_the_declared_tables(history_url: str) -> None:
-    opened = open_database(history_url, create=True)
-    with opened.engine.connect() as connection:
+    engine, _ = open_database(history_url, create=True)
+    with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
         assert compare_metadata(context, METADATA) == []
-    opened.engine.dispose()
+    engine.dispose()
 
 
 def test_every_migration_is_in_the_list() -> None:
@@ -125,10 +125,10 @@ def test_every_migration_is_in_the_list() -> None:
 
 
 def test_a_history_of_a_later_version_is_rejected(history_url: str) -> None:
-    opened = open_database(history_url, create=True)
-    with opened.engine.begin() as connection:
+    engine, _ = open_database(history_url, create=True)
+    with engine.begin() as connection:
         connection.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = '9999'"))
-    opened.engine.dispose()
+    engine.dispose()
     assert error_of(history_url).code == "history.later_version"
 
 
@@ -150,18 +150,18 @@ print({"alembic", "sqlalchemy.orm", "platformdirs"} & set(sys.modules))
 
 
 def test_other_tables_in_the_database_are_not_touched(history_url: str) -> None:
-    opened = open_database(history_url, create=True)
-    with opened.engine.begin() as connection:
+    engine, _ = open_database(history_url, create=True)
+    with engine.begin() as connection:
         for table in (*METADATA.tables, VERSION_TABLE):
             connection.execute(text(f"DROP TABLE {table}"))
         connection.execute(text("CREATE TABLE alembic_version (version_num VARCHAR(32))"))
         connection.execute(text("INSERT INTO alembic_version VALUES ('of another program')"))
-    opened.engine.dispose()
+    engine.dispose()
     HistoryStore(history_url).close()
-    opened = open_database(history_url, create=False)
-    with opened.engine.begin() as connection:
+    engine, _ = open_database(history_url, create=False)
+    with engine.begin() as connection:
         version = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one()
-    opened.engine.dispose()
+    engine.dispose()
     assert version == "of another program"
 
 

@@ -3,7 +3,6 @@
 import json
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -39,18 +38,11 @@ def history() -> None:
     """
 
 
-_search_options: Final = (
-    click.option(
-        "--search", metavar="TEXT", help="Only records with this text in prompt or continuation."
-    ),
-    click.option("--model", metavar="NAME", help="Only records of this model."),
-)
-
-
 def _search(command: Any) -> Any:
-    for option in reversed(_search_options):
-        command = option(command)
-    return command
+    """Add the options that select records."""
+    command = click.option("--model", metavar="NAME", help="Only records of this model.")(command)
+    text = "Only records with this text in prompt or continuation."
+    return click.option("--search", metavar="TEXT", help=text)(command)
 
 
 @history.command("list")
@@ -88,7 +80,9 @@ def export(*, history: str | None, format_: str, out: Path | None, **wanted: Any
     from lorelm.history.export import FORMATS
 
     if out is not None:
-        _check_file(out)
+        from lorelm.evaluation.report.files import check_file  # imports what models need
+
+        check_file(out, what="export")  # before the database is opened
     with _existing(history) as store:
         chunks = FORMATS[format_](store.iterate(**wanted))
         if out is not None:
@@ -153,36 +147,19 @@ def _moment_before(seconds: float | None) -> datetime | None:
         raise click.UsageError("--older-than: no date is that long ago.") from error
 
 
-def _check_file(path: Path) -> None:
-    """Check that a file can be written, before the database is opened.
-
-    Raises:
-        InputError: it is a directory, or in none.
-    """
-    from lorelm.evaluation.report.files import check_file  # imports what models need
-
-    check_file(path, what="export")
-
-
 def _write_whole(path: Path, chunks: Iterable[str]) -> None:
     """Write a file atomically.
 
     Raises:
         InputError: it cannot be written; an old file stays as it was.
     """
-    with _replaced(path) as new, new.open("wb") as file:
-        for chunk in chunks:
-            file.write(chunk.encode())
-
-
-@contextmanager
-def _replaced(path: Path) -> Iterator[Path]:
     from lorelm.bundle.atomic_dir import temporary_name
 
     new = path.with_name(temporary_name(path.name))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        yield new
+        with new.open("wb") as file:
+            file.writelines(chunk.encode() for chunk in chunks)
         new.replace(path)
     except OSError as error:
         reason = error.strerror or error

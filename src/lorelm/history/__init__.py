@@ -4,8 +4,7 @@
 
     record.py      Record: one sample, with everything needed to generate it again
     database.py    open a database by its URL and migrate its tables
-    tables.py      the tables; migrations/ create and change them
-    rows.py        convert records to rows and back, with any characters
+    tables.py      the tables, and records as their rows; migrations/ create and change them
     store.py       HistoryStore: add, find, delete, prune, count
     statistics.py  HistoryStats: counts of records
     writer.py      HistoryWriter: a background thread that writes batches

@@ -5,8 +5,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
@@ -28,24 +27,26 @@ _CONNECT_TIMEOUT_SECONDS: Final = 5
 ADVISORY_LOCK: Final = 0x4C6F72654C4D
 """Id of the PostgreSQL lock that lets one server at a time migrate: b"LoreLM"."""
 
+_ADVICE: Final = (
+    ("file is not a database", "it has another format; name another file"),
+    ("malformed", "it is damaged; restore a copy, or name another file"),
+    ("database is locked", "another program is writing there; try again"),
+    ("readonly database", "you have no permission to write it; name another file"),
+    ("unable to open", "check that the file exists, and that it and its directory are writable"),
+    ("is full", "free some space on the disk"),
+    ("password authentication", "check the user and the password in the URL"),
+    ("onnection refused", "check host and port in the URL"),
+    ("permission denied", "grant the permission to the user of the URL, or name another database"),
+)
+"""What to do about an error of a database that contains a text."""
 
-@dataclass(frozen=True, kw_only=True)
-class Database:
-    """An open database with current tables.
 
-    Attributes:
-        place: its path, or its URL without password, to show to people.
-    """
-
-    engine: Engine
-    place: str
-
-
-def open_database(address: str | None, *, create: bool) -> Database:
-    """Open a database.
+def open_database(address: str | None, *, create: bool) -> tuple[Engine, str]:
+    """Open a database; return it with its path, or its URL without password, to show to people.
 
     Args:
-        address: a URL as for :func:`parse_address`.
+        address: ``sqlite:///PATH`` or ``postgresql+psycopg://…``, as in SQLAlchemy; None for a file
+            in the user's data directory.
         create: whether to create the tables, and the file of SQLite, if there are none; an existing
             file must be writable.
 
@@ -55,8 +56,8 @@ def open_database(address: str | None, *, create: bool) -> Database:
             exist and `create` is false.
         MissingExtraError: the driver for PostgreSQL is not installed.
     """
-    url = parse_address(address)
-    place = place_of(url)
+    url = _parsed(default_url() if address is None else address)
+    place = _place_of(url)
     if url.get_backend_name() == "sqlite":
         path = Path(url.database or "")
         _ensure_file(path, create=create)
@@ -69,22 +70,11 @@ def open_database(address: str | None, *, create: bool) -> Database:
     except BaseException:
         engine.dispose()
         raise
-    return Database(engine=engine, place=place)
+    return engine, place
 
 
-def parse_address(address: str | None) -> URL:
-    """Parse the URL of a history.
-
-    Args:
-        address: ``sqlite:///PATH`` or ``postgresql+psycopg://…``, as in SQLAlchemy; None for a file
-            in the user's data directory.
-
-    Raises:
-        HistoryURLError: it is something else. The message does not quote it: it may contain a
-            password.
-    """
-    if address is None:
-        address = default_url()
+def _parsed(address: str) -> URL:
+    """Parse the URL of a history. Errors do not quote it: it may contain a password."""
     if "://" not in address:
         raise HistoryURLError(
             f"a history is named by a URL, not by a path: {_EXAMPLES} (sqlite:////… for an "
@@ -134,8 +124,7 @@ def default_url() -> str:
     return f"sqlite:///{user_data_path('lorelm', appauthor=False) / 'history.db'}"
 
 
-def place_of(url: URL) -> str:
-    """Return the path of a database, or its URL without password."""
+def _place_of(url: URL) -> str:
     if url.get_backend_name() == "sqlite":
         return str(url.database)
     return URL.create(
@@ -155,26 +144,8 @@ def wrap_database_errors(failure: str) -> Iterator[None]:
 def _reason(error: SQLAlchemyError) -> str:
     message = str(error.orig) if isinstance(error, DBAPIError) else str(error)
     reason = " ".join(message.split())
-    for sign, advice in (
-        ("file is not a database", "it has another format; name another file"),
-        ("malformed", "it is damaged; restore a copy, or name another file"),
-        ("database is locked", "another program is writing there; try again"),
-        ("readonly database", "you have no permission to write it; name another file"),
-        (
-            "unable to open",
-            "check that the file exists, and that it and its directory are writable",
-        ),
-        ("is full", "free some space on the disk"),
-        ("password authentication", "check the user and the password in the URL"),
-        ("onnection refused", "check host and port in the URL"),
-        (
-            "permission denied",
-            "grant the permission to the user of the URL, or name another database",
-        ),
-    ):
-        if sign in reason:
-            return f"{reason} ({advice})"
-    return reason
+    advice = next((advice for sign, advice in _ADVICE if sign in reason), None)
+    return f"{reason} ({advice})" if advice else reason
 
 
 def _ensure_file(path: Path, *, create: bool) -> None:
@@ -317,16 +288,13 @@ def _revision(connection: Connection, place: str) -> str | None:
 def _use_write_ahead_log(engine: Engine) -> None:
     """Allow reading while the server writes; the setting is stored in the file."""
     deadline = time.monotonic() + _LOCK_TIMEOUT_SECONDS
-    connection = engine.raw_connection()
-    try:
+    with closing(engine.raw_connection()) as connection:
         while time.monotonic() < deadline:
             # SQLite does not wait here when two connections try at the same time.
-            with suppress(engine.dialect.loaded_dbapi.OperationalError):
+            with suppress(sqlite3.OperationalError):
                 connection.cursor().execute("PRAGMA journal_mode=WAL")
                 return
             time.sleep(0.02)
-    finally:
-        connection.close()
 
 
 def _migrate(engine: Engine) -> None:

@@ -1,12 +1,12 @@
 """Export records as JSON and CSV, in chunks, so that no export has to fit in memory."""
 
 import csv
-import io
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields
 from datetime import UTC
+from types import SimpleNamespace
 from typing import Any, Final
 
 from lorelm.history.record import Record
@@ -34,13 +34,13 @@ def csv_chunks(records: Iterable[Record]) -> Iterator[str]:
     Spreadsheets evaluate cells that begin like a formula: such a text gets an apostrophe in front.
     NUL and lone surrogates become U+FFFD.
     """
-    cells = io.StringIO(newline="")
-    writer = csv.writer(cells)
-    writer.writerow(_NAMES)
+    writer = csv.writer(SimpleNamespace(write=str))  # writerow returns what write returns
+    header = writer.writerow(_NAMES)
     for record in records:
-        yield _drain(cells)
-        writer.writerow([_cell(value) for value in json_of(record).values()])
-    yield _drain(cells)
+        yield header + writer.writerow([_cell(value) for value in json_of(record).values()])
+        header = ""
+    if header:
+        yield header
 
 
 FORMATS: Final[Mapping[str, Callable[[Iterable[Record]], Iterator[str]]]] = {
@@ -73,11 +73,3 @@ def _cell(value: Any) -> Any:
         return value
     text = _UNPRINTABLE.sub("\ufffd", value)
     return "'" + text if text.startswith(_FORMULA) else text
-
-
-def _drain(cells: io.StringIO) -> str:
-    """Return and clear the buffered text."""
-    text = cells.getvalue()
-    cells.seek(0)
-    cells.truncate()
-    return text

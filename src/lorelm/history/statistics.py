@@ -9,8 +9,7 @@ from typing import Any, Final
 from sqlalchemy import BigInteger, Connection, cast, func, select, text
 
 from lorelm.history.record import microseconds_of, moment_of
-from lorelm.history.rows import decode_text
-from lorelm.history.tables import METADATA, RECORDS
+from lorelm.history.tables import METADATA, RECORDS, decode_text
 
 _NUM_DAYS: Final = 30
 _DAY_MICROSECONDS: Final = 24 * 60 * 60 * 1_000_000
@@ -69,8 +68,8 @@ def read_stats(connection: Connection) -> HistoryStats:
         num_records=num_records,
         num_tokens=sum(group.num_tokens for group in groups),
         by_model=_model_stats(groups),
-        by_source=_totals((group.source, group.num_records) for group in groups),
-        by_finish_reason=_totals((group.finish_reason, group.num_records) for group in groups),
+        by_source=_num_records_by("source", groups),
+        by_finish_reason=_num_records_by("finish_reason", groups),
         by_day=_records_by_day(connection),
         first_at=moment_of(min(group.first for group in groups)) if groups else None,
         last_at=moment_of(max(group.last for group in groups)) if groups else None,
@@ -92,11 +91,11 @@ def _model_stats(groups: Iterable[Any]) -> list[ModelStats]:
     ]
 
 
-def _totals(counts: Iterable[tuple[str, int]]) -> dict[str, int]:
-    totals: Counter[str] = Counter()
-    for name, count in counts:
-        totals[decode_text(name)] += count
-    return dict(totals.most_common())
+def _num_records_by(column: str, groups: Iterable[Any]) -> dict[str, int]:
+    counts: Counter[str] = Counter()
+    for group in groups:
+        counts[decode_text(getattr(group, column))] += group.num_records
+    return dict(counts.most_common())
 
 
 def _records_by_day(connection: Connection) -> dict[date, int]:

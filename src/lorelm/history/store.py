@@ -2,9 +2,8 @@
 
 import secrets
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import datetime
-from types import TracebackType
 from typing import Any, Final, Self
 
 from sqlalchemy import (
@@ -24,9 +23,15 @@ from sqlalchemy.exc import DataError, IntegrityError
 from lorelm.errors import HistoryError, InputError, UnwritableRecordError
 from lorelm.history.database import open_database, wrap_database_errors
 from lorelm.history.record import Record, microseconds_in, microseconds_of
-from lorelm.history.rows import encode_text, record_of, row_of, search_text
 from lorelm.history.statistics import HistoryStats, read_stats
-from lorelm.history.tables import KEYS, RECORDS
+from lorelm.history.tables import (
+    KEYS,
+    RECORDS,
+    encode_text,
+    record_of,
+    row_of,
+    search_text,
+)
 
 _PAGE: Final = 200
 """Records that :meth:`HistoryStore.iterate` holds at a time."""
@@ -48,33 +53,14 @@ class HistoryStore:
     """
 
     def __init__(self, url: str | None = None, *, create: bool = True) -> None:
-        """Open the database.
-
-        Args:
-            url: ``sqlite:///PATH`` or ``postgresql+psycopg://…``; None for a file in the user's
-                data directory.
-            create: whether to create the history if there is none.
-
-        Raises:
-            HistoryURLError: the URL is invalid.
-            HistoryError: the database cannot be opened, is of a later version of LoreLM, or does
-                not exist and `create` is false.
-            MissingExtraError: the driver for PostgreSQL is not installed.
-        """
-        database = open_database(url, create=create)
-        self.place = database.place
-        self._reader = database.engine
-        self._writer = database.engine.execution_options(writes=True)
+        """Open the database; arguments and errors are those of :func:`open_database`."""
+        self._reader, self.place = open_database(url, create=create)
+        self._writer = self._reader.execution_options(writes=True)
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -158,18 +144,13 @@ class HistoryStore:
             before = page[-1].id
 
     def delete(self, ids: Sequence[str], *, browser: str | None) -> int:
-        """Delete records by their ids and return how many existed.
-
-        Args:
-            browser: only those of this browser; None: of any client.
-        """
-        encoded = [encode_text(each) for each in ids]
+        """Delete records of a browser, or of any client, by their ids; return how many existed."""
         of_browser = self._conditions(browser=browser)
         num_deleted = 0
         with self._deleting() as connection:
-            for i in range(0, len(encoded), _IDS_PER_STATEMENT):
-                is_listed = RECORDS.c.id.in_(encoded[i : i + _IDS_PER_STATEMENT])
-                statement = delete(RECORDS).where(is_listed, *of_browser)
+            for i in range(0, len(ids), _IDS_PER_STATEMENT):
+                encoded = [encode_text(each) for each in ids[i : i + _IDS_PER_STATEMENT]]
+                statement = delete(RECORDS).where(RECORDS.c.id.in_(encoded), *of_browser)
                 num_deleted += connection.execute(statement).rowcount
         return num_deleted
 
@@ -256,12 +237,8 @@ class HistoryStore:
 
     def _execute_raw(self, statement: str, failure: str) -> None:
         """Execute what SQLite allows outside of transactions only."""
-        with wrap_database_errors(failure):
-            connection = self._reader.raw_connection()
-            try:
-                connection.cursor().execute(statement)
-            finally:
-                connection.close()
+        with wrap_database_errors(failure), closing(self._reader.raw_connection()) as connection:
+            connection.cursor().execute(statement)
 
     def _insert_new(self, table: Table) -> Insert:
         """Return an insert that skips rows whose primary key exists."""
@@ -290,9 +267,8 @@ class HistoryStore:
 
 def _order_of(connection: Connection, record_id: str) -> ColumnElement[Any]:
     """Return the place of a record, which may be deleted, in the order of records."""
-    created_at = connection.execute(
-        select(RECORDS.c.created_at).where(RECORDS.c.id == encode_text(record_id))
-    ).scalar()
+    query = select(RECORDS.c.created_at).where(RECORDS.c.id == encode_text(record_id))
+    created_at = connection.execute(query).scalar()
     if created_at is None:
         created_at = microseconds_in(record_id)
     if created_at is None:

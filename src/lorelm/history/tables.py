@@ -1,9 +1,14 @@
-"""The tables of the history; a test compares them with the result of the migrations.
+"""The tables of the history, and records as their rows.
 
-Their names have a prefix, as the database may be shared with other programs.
+A test compares the tables with the result of the migrations. Their names have a prefix, as the
+database may be shared with other programs.
 """
 
-from typing import Final
+import json
+import re
+from collections.abc import Mapping
+from operator import index
+from typing import Any, Final
 
 from sqlalchemy import (
     BigInteger,
@@ -17,6 +22,8 @@ from sqlalchemy import (
     Table,
     Text,
 )
+
+from lorelm.history.record import Record, microseconds_of, moment_of
 
 METADATA: Final = MetaData()
 
@@ -59,3 +66,62 @@ VERSION_TABLE: Final = "history_version"
 
 REVISIONS: Final = ("0001",)
 """The migrations in their order; the last one makes the tables above."""
+
+_ESCAPE: Final = "\x1a"
+_PRIVATE: Final = 0x100000
+_UNSTORABLE: Final = re.compile("[\x00\x1a\ud800-\udfff]")
+_ESCAPED: Final = re.compile("\x1a(.)", re.DOTALL)
+
+_TEXTS: Final = ("id", "source", "model", "fingerprint", "finish_reason", "version")
+
+
+def row_of(record: Record) -> dict[str, Any]:
+    """Return the row of a record.
+
+    Raises:
+        TypeError, ValueError, AttributeError: a field has the wrong type.
+    """
+    ids = record.prompt_ids and [index(each) for each in record.prompt_ids]
+    return {
+        **{name: encode_text(getattr(record, name)) for name in (*_TEXTS, "prompt", "text")},
+        "created_at": microseconds_of(record.created_at),
+        "browser": None if record.browser is None else encode_text(record.browser),
+        "has_mixture": bool(record.has_mixture),
+        "has_cache": bool(record.has_cache),
+        "seed": index(record.seed),
+        "num_tokens": index(record.num_tokens),
+        "duration_seconds": float(record.duration_seconds),
+        "settings": json.dumps(record.settings, allow_nan=False),
+        "prompt_ids": None if ids is None else json.dumps(ids, separators=(",", ":")),
+        "searched": search_text(record.prompt + record.text),
+    }
+
+
+def record_of(row: Mapping[str, Any]) -> Record:
+    """Return the record of a row without its column `searched`."""
+    values: dict[str, Any] = {
+        name: decode_text(value) if isinstance(value, str) else value for name, value in row.items()
+    }
+    values["created_at"] = moment_of(row["created_at"])
+    values["settings"] = json.loads(row["settings"])
+    values["prompt_ids"] = row["prompt_ids"] and json.loads(row["prompt_ids"])
+    return Record(**values)
+
+
+def encode_text(text: str) -> str:
+    """Encode a text so that both databases can store it; :func:`decode_text` reverses it.
+
+    PostgreSQL cannot store NUL, and neither database can store lone surrogates, which JSON allows.
+    Such a character, and U+001A itself, becomes U+001A and a private-use character.
+    """
+    return _UNSTORABLE.sub(lambda match: _ESCAPE + chr(_PRIVATE + ord(match[0])), text)
+
+
+def decode_text(text: str) -> str:
+    """Return the text that :func:`encode_text` has encoded."""
+    return _ESCAPED.sub(lambda match: chr(ord(match[1]) - _PRIVATE), text)
+
+
+def search_text(text: str) -> str:
+    """Fold the case of a text or of a search term, and encode it."""
+    return encode_text(text.casefold())

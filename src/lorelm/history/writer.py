@@ -113,18 +113,27 @@ class HistoryWriter:
             )
 
     def _run(self) -> None:
-        outage = None
+        failed_at = None  # when the first attempt of this outage failed
+        pause_seconds = _FIRST_PAUSE_SECONDS
         num_lost = 0  # at the last success, to log how many an outage has cost
         while batch := self._next_batch():
             try:
                 self._write(batch)
             except Exception as error:  # the thread must survive every error
-                outage = outage or _Outage(error)
-                self._pause(outage.next_pause_seconds())
+                if failed_at is None:
+                    _log.warning("%s; records are queued and retried", error)
+                    failed_at, pause_seconds = time.monotonic(), _FIRST_PAUSE_SECONDS
+                self._pause(pause_seconds)
+                pause_seconds = min(pause_seconds * 2, _LONGEST_PAUSE_SECONDS)
             else:
-                if outage is not None:
-                    outage.log_end(num_lost=self.num_lost - num_lost)
-                    outage = None
+                if failed_at is not None:
+                    _log.warning(
+                        "the history is written again after %.0f s; %d records were dropped "
+                        "meanwhile",
+                        time.monotonic() - failed_at,
+                        self.num_lost - num_lost,
+                    )
+                    failed_at = None
                 num_lost = self.num_lost
 
     def _next_batch(self) -> list[Record]:
@@ -177,23 +186,3 @@ class HistoryWriter:
 
 def _length(record: Record) -> int:
     return len(record.prompt) + len(record.text)
-
-
-class _Outage:
-    """A time in which nothing can be written; its begin and its end are logged."""
-
-    def __init__(self, error: Exception) -> None:
-        _log.warning("%s; records are queued and retried", error)
-        self._began_at = time.monotonic()
-        self._pause_seconds = _FIRST_PAUSE_SECONDS / 2
-
-    def next_pause_seconds(self) -> float:
-        self._pause_seconds = min(self._pause_seconds * 2, _LONGEST_PAUSE_SECONDS)
-        return self._pause_seconds
-
-    def log_end(self, *, num_lost: int) -> None:
-        _log.warning(
-            "the history is written again after %.0f s; %d records were dropped meanwhile",
-            time.monotonic() - self._began_at,
-            num_lost,
-        )

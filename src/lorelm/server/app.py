@@ -22,7 +22,7 @@ from lorelm.server.operations.views import operations, record_response, start_ti
 from lorelm.server.pages.views import pages
 from lorelm.server.served_models import ServedModel, ServedModels
 from lorelm.server.settings import ServerSettings
-from lorelm.server.state import ServerState, set_state
+from lorelm.server.state import ServerState
 
 _SECURITY_HEADERS: Final = {
     "Content-Security-Policy": (
@@ -63,8 +63,7 @@ def create_app(settings: ServerSettings) -> Flask:
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
             app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops, x_port=hops, x_prefix=hops
         )
-    state = _load_state(settings)
-    set_state(app, state)
+    app.extensions["lorelm"] = state = _load_state(settings)
     for blueprint in (pages, api, openai, tokenizing, operations, docs):
         app.register_blueprint(blueprint)
     if state.history is not None:
@@ -75,7 +74,7 @@ def create_app(settings: ServerSettings) -> Flask:
 def _load_state(settings: ServerSettings) -> ServerState:
     """Open the logs and load the models."""
     metrics = Metrics()
-    history = HistoryLog.open(settings.history) if settings.history is not None else None
+    history = HistoryLog(settings.history) if settings.history is not None else None
     if history is not None:
         metrics.watch_history(history.writer)
     access_log = AccessLog(settings.access_log) if settings.access_log is not None else None

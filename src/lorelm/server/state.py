@@ -30,20 +30,15 @@ class ServerState:
     access_log: AccessLog | None
     started_at: int
 
-    def close(self, *, grace_seconds: float = 0) -> None:
-        """Stop the engines, then write the rest of the history."""
-        self.models.stop(grace_seconds)
+    def close(self) -> None:
+        """Stop the engines at once, then write the rest of the history."""
+        self.models.stop(grace_seconds=0)
         self.close_history()
 
     def close_history(self) -> None:
         """Write the records that are queued and close the database."""
         if self.history is not None:
             self.history.close(_SECONDS_TO_WRITE_HISTORY)
-
-
-def set_state(app: Flask, state: ServerState) -> None:
-    """Make a state the one that :func:`server_state` returns for an application."""
-    app.extensions["lorelm"] = state
 
 
 def server_state(app: Flask | None = None) -> ServerState:

@@ -87,48 +87,39 @@ _ANSWERS: Final[dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class _Endpoint:
-    """One address and what it does.
+    """One address and what it does: of a POST request if it has a body, else of a GET request.
 
     Attributes:
         answer: the name of its schema; None for plain text.
         names_model: whether the query may name a model.
     """
 
-    method: str
     path: str
     summary: str
     answer: str | None
     body: type[BaseModel] | None = None
-    is_streamed: bool = False
     names_model: bool = False
 
 
 _ENDPOINTS: Final = (
+    _Endpoint("/api/generate", "Continue a prompt.", "GenerateReply", GenerateRequest),
+    _Endpoint("/api/score", "Score each token of a text.", "ScoreReply", ScoreRequest),
+    _Endpoint("/api/check", "Find the unknown words of a text.", "CheckReply", CheckRequest),
+    _Endpoint("/api/model", "Describe a model and its metrics.", "ModelMetadata", names_model=True),
     _Endpoint(
-        *("post", "/api/generate", "Continue a prompt.", "GenerateReply", GenerateRequest), True
+        "/v1/completions",
+        "Continue prompts, as OpenAI's legacy completions API.",
+        "Completion",
+        CompletionRequest,
     ),
-    _Endpoint("post", "/api/score", "Score each token of a text.", "ScoreReply", ScoreRequest),
-    _Endpoint(
-        "post", "/api/check", "Find the unknown words of a text.", "CheckReply", CheckRequest
-    ),
-    _Endpoint(
-        *("get", "/api/model", "Describe the model and its metrics.", "ModelMetadata"),
-        names_model=True,
-    ),
-    _Endpoint(
-        *("post", "/v1/completions", "Continue prompts, as OpenAI's legacy completions API."),
-        *("Completion", CompletionRequest, True),
-    ),
-    _Endpoint("get", "/v1/models", "List the models.", "Models"),
-    _Endpoint("get", "/v1/models/{name}", "Describe a model.", "Model"),
-    _Endpoint("post", "/tokenize", "Turn a text into ids.", "Ids", TokenizeRequest),
-    _Endpoint("post", "/detokenize", "Turn ids into a text.", "Text", DetokenizeRequest),
-    _Endpoint(
-        *("get", "/tokenizer_info", "Describe the tokenizer.", "TokenizerInfo"), names_model=True
-    ),
-    _Endpoint("get", "/healthz", "Tell whether the process is alive.", "Status"),
-    _Endpoint("get", "/readyz", "Tell whether it takes requests.", "Status"),
-    _Endpoint("get", "/metrics", "Metrics for Prometheus.", None),
+    _Endpoint("/v1/models", "List the models.", "Models"),
+    _Endpoint("/v1/models/{name}", "Describe a model.", "Model"),
+    _Endpoint("/tokenize", "Turn a text into ids.", "Ids", TokenizeRequest),
+    _Endpoint("/detokenize", "Turn ids into a text.", "Text", DetokenizeRequest),
+    _Endpoint("/tokenizer_info", "Describe the tokenizer.", "TokenizerInfo", names_model=True),
+    _Endpoint("/healthz", "Tell whether the process is alive.", "Status"),
+    _Endpoint("/readyz", "Tell whether it takes requests.", "Status"),
+    _Endpoint("/metrics", "Metrics for Prometheus.", None),
 )
 
 
@@ -152,9 +143,6 @@ def openapi_document() -> Json:
     for kind in (Reply, Sample, Token, *(each.body for each in _ENDPOINTS if each.body)):
         schemas |= _described(kind)
     del schemas["Reply"]  # GenerateReply has its fields, and the model
-    paths: dict[str, Json] = {}
-    for endpoint in _ENDPOINTS:
-        paths.setdefault(endpoint.path, {})[endpoint.method] = _operation(endpoint)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -164,7 +152,7 @@ def openapi_document() -> Json:
         },
         # Relative to this document, so any path prefix works; tools default to the root.
         "servers": [{"url": "."}],
-        "paths": paths,
+        "paths": {endpoint.path: _operations(endpoint) for endpoint in _ENDPOINTS},
         "components": {
             "schemas": schemas,
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
@@ -198,17 +186,18 @@ def _described(kind: type) -> Json:
     return found
 
 
-def _operation(endpoint: _Endpoint) -> Json:
-    answer = {"text/plain": {"schema": _schema(str)}}
-    if endpoint.answer:
-        answer = {"application/json": {"schema": _schema(endpoint.answer)}}
-    if endpoint.is_streamed:
+def _operations(endpoint: _Endpoint) -> Json:
+    """Return the one operation of an endpoint by its method."""
+    method = "post" if endpoint.body else "get"
+    media_type = "application/json" if endpoint.answer else "text/plain"
+    answer = {media_type: {"schema": _schema(endpoint.answer or str)}}
+    if endpoint.body and "stream" in endpoint.body.model_fields:
         answer["text/event-stream"] = {}
     error = "Error" if endpoint.path.startswith("/api/") else "OpenAIError"
     error_content = {"application/json": {"schema": _schema(error)}}
     operation: Json = {
         "summary": endpoint.summary,
-        "operationId": re.sub(r"\W+", "_", f"{endpoint.method}{endpoint.path}").strip("_"),
+        "operationId": re.sub(r"\W+", "_", f"{method}{endpoint.path}").strip("_"),
         "responses": {
             "200": {"description": "Success.", "content": answer},
             "4XX": {"description": "The request is wrong.", "content": error_content},
@@ -222,7 +211,7 @@ def _operation(endpoint: _Endpoint) -> Json:
         operation["parameters"] = [_parameter("name", "path")]
     elif endpoint.names_model:
         operation["parameters"] = [_parameter("model", "query")]
-    return operation
+    return {method: operation}
 
 
 def _parameter(name: str, place: str) -> Json:

@@ -136,7 +136,7 @@ def _events(
         yield "".join(
             _end_event(served, index, generated.sequences[index])
             if token is None
-            else _token_event(index, token)
+            else event({"sample": index} | _json(token))
             for index, token in updates
         )
     yield event({}, name="done")
@@ -148,18 +148,9 @@ def _error_event(error: LoreLMError) -> str:
     )
 
 
-def _token_event(index: int, token: Token) -> str:
-    return event(
-        {
-            "sample": index,
-            "text": token.text,
-            "log_probability": token.log_probability,
-            "alternatives": [
-                {"text": other.text, "log_probability": other.log_probability}
-                for other in token.alternatives
-            ],
-        }
-    )
+def _json(token: Token) -> dict[str, Any]:
+    """Return what `asdict` would, without its deep copies: a stream has many tokens."""
+    return vars(token) | {"alternatives": [vars(other) for other in token.alternatives]}
 
 
 def _end_event(served: ServedModel, index: int, sequence: Sequence) -> str:

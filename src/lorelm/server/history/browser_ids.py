@@ -4,7 +4,7 @@ import hashlib
 import hmac
 import secrets
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 from flask import Response, g, request
 from itsdangerous import BadSignature, URLSafeSerializer
@@ -44,8 +44,7 @@ class BrowserIds:
         """Return the id in the cookie of this request; None for programs and new browsers."""
         if "browser" not in g:
             g.browser = _load(self._ids, request.cookies.get(self._cookie_name, ""))
-        browser: str | None = g.browser
-        return browser
+        return cast(str | None, g.browser)
 
     def ensure_id(self) -> str:
         """Return the browser's id, a new one if it has none; :meth:`set_cookie` will send it.
@@ -56,8 +55,7 @@ class BrowserIds:
         if self.current() is None:
             g.browser = secrets.token_hex(16)
         g.sets_cookie = True
-        browser: str = g.browser
-        return browser
+        return cast(str, g.browser)
 
     def set_cookie(self, response: Response) -> Response:
         """Add the cookie, if :meth:`ensure_id` was called, and keep shared caches out."""

@@ -1,20 +1,30 @@
-"""The history of a server: :class:`HistoryLog`."""
+"""The history of a server: :class:`HistoryLog`.
+
+It also converts finished requests to records, and back to requests that repeat them.
+"""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final, Self
+from typing import Any, Final
 
+from lorelm.corpus.vocabulary import EOS_ID
 from lorelm.generation.handle import RequestHandle
+from lorelm.generation.sequence import GenerationRequest, Prompt
+from lorelm.generation.settings import GenerationSettings
+from lorelm.history.record import Record
 from lorelm.history.writer import HistoryWriter
+from lorelm.parameters import parameters_of
 from lorelm.server.history.browser_ids import BrowserIds, Client
-from lorelm.server.history.records import records_of
 from lorelm.server.served_models import ServedModel
-
-if TYPE_CHECKING:
-    from lorelm.history.store import HistoryStore
+from lorelm.version import VERSION
 
 _FLUSH_SECONDS: Final = 1.0
+
+_UNRECORDED: Final = ("seed", "num_samples", "num_alternatives")
+"""The seed has a field of its own; the others do not change the text of a sample."""
+
+_CUT_SHORT: Final = ("timeout", "cancelled")
 
 
 class HistoryLog:
@@ -22,25 +32,20 @@ class HistoryLog:
 
     Attributes:
         is_file: whether the database is a file on this machine.
+
+    Raises:
+        HistoryError: it cannot be opened.
+        MissingExtraError: the driver for PostgreSQL is not installed.
     """
 
-    def __init__(self, store: "HistoryStore", *, is_file: bool) -> None:
-        self.store = store
-        self.writer = HistoryWriter(store)
-        self.browser_ids = BrowserIds(store.signing_key())
-        self.is_file = is_file
-
-    @classmethod
-    def open(cls, url: str) -> Self:
-        """Open a history, or create it.
-
-        Raises:
-            HistoryError: it cannot be opened.
-            MissingExtraError: the driver for PostgreSQL is not installed.
-        """
+    def __init__(self, url: str) -> None:
+        """Open a history, or create it."""
         from lorelm.history.store import HistoryStore  # importing SQLAlchemy takes 0.15 s
 
-        return cls(HistoryStore(url), is_file=url.startswith("sqlite"))
+        self.store = HistoryStore(url)
+        self.writer = HistoryWriter(self.store)
+        self.browser_ids = BrowserIds(self.store.signing_key())
+        self.is_file = url.startswith("sqlite")
 
     def recorder(self, served: ServedModel, client: Client) -> Callable[[RequestHandle], None]:
         """Return a function that adds requests, which start now, when they have ended."""
@@ -64,3 +69,85 @@ class HistoryLog:
         """Write the queued records and close the database."""
         self.writer.close(timeout_seconds)
         self.store.close()
+
+
+def records_of(
+    request: GenerationRequest,
+    served: ServedModel,
+    client: Client,
+    *,
+    created_at: datetime,
+    duration_seconds: float,
+) -> Iterator[Record]:
+    """Yield a record of each sample of an ended request that has text, also of a partial one."""
+    settings = _as_json(request.settings)
+    for sequence in request.sequences:
+        finish_reason = sequence.finish_reason or "cancelled"
+        num_tokens = sequence.num_tokens  # the engine may still append one to a cancelled sample
+        if sequence.error is not None or not num_tokens:
+            continue
+        yield Record(
+            created_at=created_at,
+            browser=client.browser,
+            source=client.source,
+            model=served.name,
+            fingerprint=served.fingerprint,
+            has_mixture=served.settings.mixture,
+            has_cache=served.settings.cache,
+            prompt=request.prompt.text,
+            prompt_ids=_given_ids(request.prompt),
+            settings=settings,
+            seed=sequence.seed,
+            text=sequence.text(num_tokens),
+            finish_reason=finish_reason,
+            num_tokens=num_tokens,
+            duration_seconds=duration_seconds,
+            version=VERSION,
+        )
+
+
+def is_served_by(record: Record, served: ServedModel) -> bool:
+    """Return whether a model would generate the same text as the one that wrote a record."""
+    return (record.fingerprint, record.has_mixture, record.has_cache) == (
+        served.fingerprint,
+        served.settings.mixture,
+        served.settings.cache,
+    )
+
+
+def request_again(
+    record: Record, served: ServedModel, *, num_alternatives: int
+) -> GenerationRequest:
+    """Return a request that generates the text of a record again.
+
+    Raises:
+        SamplingError: a setting is unknown to this version, or out of its range.
+    """
+    given = record.settings | {"seed": record.seed, "num_alternatives": num_alternatives}
+    given["logit_bias"] = dict(given.get("logit_bias", ()))
+    if record.finish_reason in _CUT_SHORT:  # stop where the record stops
+        given["max_len"] = record.num_tokens
+        given["min_len"] = min(given["min_len"], record.num_tokens)
+    settings = GenerationSettings.of(**given)
+    model = served.model
+    prompt = (
+        model.read_prompt(record.prompt)
+        if record.prompt_ids is None
+        else model.prompt_of_ids(record.prompt_ids)
+    )
+    return model.request(prompt, settings, deadline=served.deadline(None))
+
+
+def _as_json(settings: GenerationSettings) -> dict[str, Any]:
+    names = [name for name in parameters_of(GenerationSettings) if name not in _UNRECORDED]
+    values = {name: getattr(settings, name) for name in names}
+    # As keys of a JSON object, ids would become strings.
+    pairs = [[word, bias] for word, bias in settings.logit_bias.items()]
+    texts = {name: list(values[name]) for name in ("stop", "banned_words")}
+    return values | texts | {"logit_bias": pairs}
+
+
+def _given_ids(prompt: Prompt) -> list[int] | None:
+    if not prompt.is_in_ids:
+        return None
+    return [*([EOS_ID] if prompt.has_eos else []), *prompt.ids.tolist()]

@@ -1,6 +1,6 @@
 """The pages of the history: one browser's own, and with the admin key the whole."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from itertools import chain
 from typing import Final
@@ -146,17 +146,13 @@ def _export(name: str, browser: str | None) -> Response:
         raise NotFound(f"the history can be exported as {' or '.join(FORMATS)}, not as {name}")
     _require_flushed(action="exported")
     records = _history().store.iterate(browser=browser, search=request.args.get("q") or None)
-    chunks = (chunk.encode() for chunk in _started(FORMATS[name](records)))
+    texts = FORMATS[name](records)
+    first = next(texts)  # now, so that a failure becomes an error response
+    chunks = (text.encode() for text in chain([first], texts))
     today = datetime.now(UTC).date().isoformat()
     disposition = f'attachment; filename="lorelm-history-{today}.{name}"'
     headers = {"Content-Disposition": disposition}
     return Response(chunks, content_type=_MEDIA_TYPES[name], headers=headers)
-
-
-def _started(chunks: Iterator[str]) -> Iterator[str]:
-    """Read the first chunk now, so that a failure becomes an error response."""
-    first = next(chunks)
-    return chain([first], chunks)
 
 
 def _address(page: str, fields: Mapping[str, str], *names: str) -> str:

@@ -56,18 +56,20 @@ class Completion:
         choices = [_Choice(self._asked, sequence) for sequence in handle.sequences]
         no_usage = {"usage": None} if self._asked.shows_usage else {}
         for updates in handle.stream():
-            parts = ({"index": index} | choices[index].part(token) for index, token in updates)
+            parts = (
+                {"index": index} | choices[index].part([token] if token else [], is_end=not token)
+                for index, token in updates
+            )
             yield "".join(event(self._head | {"choices": [part]} | no_usage) for part in parts)
         if self._asked.shows_usage:
             yield event(self._head | {"choices": [], "usage": self._usage()})
         yield _DONE
 
     def _usage(self) -> Json:
-        prompts = [request.prompt for request in self.requests]
-        num_prompt = sum(len(prompt.tokens) + prompt.has_eos for prompt in prompts)
-        num_generated = sum(
-            sequence.num_tokens for request in self.requests for sequence in request.sequences
-        )
+        num_prompt = num_generated = 0
+        for request in self.requests:
+            num_prompt += len(request.prompt.tokens) + request.prompt.has_eos
+            num_generated += sum(sequence.num_tokens for sequence in request.sequences)
         return {
             "prompt_tokens": num_prompt,
             "completion_tokens": num_generated,
@@ -92,12 +94,9 @@ class _Choice:
 
     def whole(self) -> Json:
         tokens = tokens_of(self._sequence) if self._asked.generates else []
-        return self._json(tokens, is_end=True)
+        return self.part(tokens, is_end=True)
 
-    def part(self, token: Token | None) -> Json:
-        return self._json([] if token is None else [token], is_end=token is None)
-
-    def _json(self, tokens: abc.Sequence[Token], *, is_end: bool) -> Json:
+    def part(self, tokens: abc.Sequence[Token], *, is_end: bool) -> Json:
         """Return the next tokens as a choice; with `echo`, the prompt precedes the first ones."""
         text = "".join(token.text for token in tokens)
         scores = self._scores(tokens) if self._asked.logprobs is not None else None
@@ -141,19 +140,15 @@ def _requests(asked: CompletionRequest, served: ServedModel) -> list[GenerationR
         prompt = model.read_prompt(given) if isinstance(given, str) else model.prompt_of_ids(given)
         if asked.generates:
             score_prompt = bool(asked.echo) and asked.logprobs is not None
-            requests.append(
-                model.request(prompt, settings, score_prompt=score_prompt, deadline=deadline)
-            )
+            request = model.request(prompt, settings, score_prompt=score_prompt, deadline=deadline)
         else:
-            num_alternatives = asked.logprobs or 0
-            requests.append(
-                model.scoring_request(
-                    prompt,
-                    num_alternatives=num_alternatives,
-                    num_samples=asked.num_choices,
-                    deadline=deadline,
-                )
+            request = model.scoring_request(
+                prompt,
+                num_alternatives=asked.logprobs or 0,
+                num_samples=asked.num_choices,
+                deadline=deadline,
             )
+        requests.append(request)
     return requests
 
 

@@ -10,8 +10,13 @@ from lorelm.history.record import Record
 from lorelm.server.errors import status_of
 from lorelm.server.generate import page_client, set_client_cookie, start_generation
 from lorelm.server.pages.form import WriteForm
-from lorelm.server.pages.results import Result, form_of
-from lorelm.server.pages.write_page import find_record, render_regenerated, render_write_page
+from lorelm.server.pages.write_page import (
+    Result,
+    find_record,
+    form_of,
+    render_regenerated,
+    render_write_page,
+)
 from lorelm.server.state import server_state
 
 pages = Blueprint("pages", __name__)

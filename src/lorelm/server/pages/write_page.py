@@ -1,31 +1,54 @@
-"""Render the page with the form and the editor."""
+"""Render the page with the form, the editor and generated texts."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import Any, Self
 
 from flask import render_template, request
 from werkzeug.exceptions import NotFound
 
-from lorelm.errors import LoreLMError
+from lorelm.errors import LoreLMError, SamplingError
+from lorelm.generation.reply import Reply
+from lorelm.generation.sequence import GenerationRequest
 from lorelm.history.record import Record
-from lorelm.server.generate import page_client
+from lorelm.server.generate import page_client, start_generation
+from lorelm.server.history.log import is_served_by, request_again
 from lorelm.server.pages.form import (
+    FORM_FIELDS,
     NUM_ALTERNATIVES,
     SECOND_TEMPERATURE,
     controls,
     explained,
 )
-from lorelm.server.pages.results import Result, form_of, regenerate, single_text
 from lorelm.server.pages.shown_words import LEVEL_BOUNDS, shown_words
 from lorelm.server.request_model import MAX_TEXT_CHARACTERS
+from lorelm.server.served_models import ServedModel
 from lorelm.server.state import server_state
 from lorelm.version import VERSION
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """The texts that a model has generated at a temperature."""
+
+    model: str
+    temperature: float
+    reply: Reply
+
+    @classmethod
+    def of(cls, served: ServedModel, request: GenerationRequest) -> Self:
+        """Return the result of a finished request."""
+        return cls(
+            model=served.name,
+            temperature=request.settings.temperature,
+            reply=served.model.reply(request),
+        )
 
 
 def render_write_page(
     *,
     form: Mapping[str, str],
-    results: Sequence[Result] | None = None,
+    results: Sequence[Result] = (),
     given: Mapping[str, Any] | None = None,
     note: str = "",
     error: LoreLMError | None = None,
@@ -55,29 +78,19 @@ def render_write_page(
         can_forbid_copies=any(served.model.can_forbid_copies for served in state.models),
         second_temperature=SECOND_TEMPERATURE,
         prompt_limit=MAX_TEXT_CHARACTERS,
-        level_bounds=LEVEL_BOUNDS,
         shown_words=shown_words,
         history=state.history,
         form=form,
         results=results,
-        page_data=page_data(given or single_text(results)),
+        page_data={  # for the script: PageData in static/types.d.ts
+            "num_alternatives": NUM_ALTERNATIVES,
+            "max_prompt_length": MAX_TEXT_CHARACTERS,
+            "level_bounds": LEVEL_BOUNDS,
+            "given": given or _single_text(results),
+        },
         note=note,
         error=explained(error, labels) if error else "",
     )
-
-
-def page_data(given: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return the values that the script of the page reads, see ``PageData`` in static/types.d.ts.
-
-    Args:
-        given: the text that the script shows in the editor.
-    """
-    return {
-        "num_alternatives": NUM_ALTERNATIVES,
-        "max_prompt_length": MAX_TEXT_CHARACTERS,
-        "level_bounds": LEVEL_BOUNDS,
-        "given": given,
-    }
 
 
 def render_regenerated(record: Record) -> str:
@@ -86,16 +99,36 @@ def render_regenerated(record: Record) -> str:
     Raises:
         SamplingError: the model that generated it is not served.
     """
-    result = regenerate(record)
+    served = next((each for each in server_state().models if is_served_by(record, each)), None)
+    if served is None:
+        raise SamplingError(
+            "model",
+            f"{record.model!r}, in the version of this text (fingerprint {record.fingerprint}), "
+            "is not served now, so the text cannot be generated again",
+            code="history.model_not_served",
+        )
+    again = request_again(record, served, num_alternatives=NUM_ALTERNATIVES)
+    start_generation(served, [again], page_client()).wait()
+    result = Result.of(served, again)
     if result.reply.text == record.text:
         note = "Generated again: the same text."
-    elif record.version == VERSION:
-        note = "Generated again, with a different text."
     else:
-        note = (
-            f"Generated again, with a different text: version {record.version} of LoreLM wrote it."
+        note = "Generated again, with a different text"
+        note += (
+            "." if record.version == VERSION else f": version {record.version} of LoreLM wrote it."
         )
     return render_write_page(form=form_of(record), results=[result], note=note)
+
+
+def form_of(record: Record) -> dict[str, str]:
+    """Return the fields of the form that would generate a record."""
+    values = record.settings | {
+        "prompt": record.prompt,
+        "model": record.model,
+        "seed": record.seed,
+        "novel_span": record.settings.get("novel_span") or "",
+    }
+    return {name: str(value) for name, value in values.items() if name in FORM_FIELDS}
 
 
 def find_record(record_id: str, *, of_any: bool = False) -> Record:
@@ -113,3 +146,15 @@ def find_record(record_id: str, *, of_any: bool = False) -> Record:
         where = "the" if of_any else "this browser's"
         raise NotFound(f"there is no such text in {where} history")
     return record
+
+
+def _single_text(results: Sequence[Result]) -> dict[str, Any] | None:
+    """Return a result that the page's script moves into the text; None if there are several."""
+    samples = [sample for result in results for sample in result.reply.samples]
+    if len(samples) != 1:
+        return None
+    return {
+        "prompt": results[0].reply.prompt,
+        "tokens": [asdict(token) for token in samples[0].tokens or ()],
+        "copied_spans": [asdict(span) for span in samples[0].copied_spans or ()],
+    }

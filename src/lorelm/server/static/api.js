@@ -42,7 +42,7 @@ export async function* generate(body, signal) {
 /**
  * Return the words of a text that are not in the vocabulary; of very many, only the first.
  * @param {string} text @param {string | undefined} model @param {AbortSignal} signal
- * @returns {Promise<{unknown_words: UnknownWord[], num_unknown_words: number}>}
+ * @returns {Promise<UnknownWordList>}
  */
 export async function checkWords(text, model, signal) {
   const response = await post("api/check", { text, model }, signal);

@@ -44,19 +44,14 @@ export class SamplePanel extends SampleView {
 /** All samples of the last generation that are still to choose from. */
 export class Samples {
   #container;
-  #card;
-  #onKeep;
+  #makePanel;
   /** @type {SamplePanel[]} */
   #panels = [];
 
-  /**
-   * @param {HTMLElement} container @param {WordCard} card
-   * @param {(sample: SamplePanel) => void} onKeep
-   */
-  constructor(container, card, onKeep) {
+  /** @param {HTMLElement} container @param {(title: string) => SamplePanel} makePanel */
+  constructor(container, makePanel) {
     this.#container = container;
-    this.#card = card;
-    this.#onKeep = onKeep;
+    this.#makePanel = makePanel;
   }
 
   /**
@@ -65,10 +60,9 @@ export class Samples {
    */
   open(requests) {
     const columns = requests.map(({ title, body }) =>
-      Array.from({ length: body.num_samples }, (_, i) => {
-        const name = body.num_samples > 1 ? `${title} ${i + 1}` : title;
-        return new SamplePanel(name, this.#card, this.#onKeep);
-      }),
+      Array.from({ length: body.num_samples }, (_, i) =>
+        this.#makePanel(body.num_samples > 1 ? `${title} ${i + 1}` : title),
+      ),
     );
     this.#panels = columns[0].flatMap((_, i) => columns.map((column) => column[i]));
     this.#container.replaceChildren(...this.#panels.map((panel) => panel.element));

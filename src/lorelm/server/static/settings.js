@@ -16,35 +16,28 @@ export class Settings {
 
   /** The chosen model; undefined where the server has only one. */
   get model() {
-    return this.#fields.find((field) => field.name === "model")?.value;
+    return this.fields.find((field) => field.name === "model")?.value;
   }
 
-  get #fields() {
+  /** The fields of the form that have a name. */
+  get fields() {
     const elements = /** @type {(HTMLInputElement | HTMLSelectElement)[]} */ ([
       ...this.#form.elements,
     ]);
     return elements.filter((element) => element.name);
   }
 
-  /**
-   * Return the requests that the form describes.
-   * @param {RequestBody} common @param {{isAgain: boolean}} options
-   */
-  requests(common, options) {
-    return requestsOf(this.#fields, common, options);
-  }
-
   save() {
-    const values = this.#fields
+    const values = this.fields
       .filter((field) => field.validity.valid)
       .map((field) => [field.name, isCheckbox(field) ? field.checked : field.value]);
     save(localStorage, KEY, { ...load(localStorage, KEY), ...Object.fromEntries(values) });
-    this.showModelFacts();
+    this.#showModelFacts();
   }
 
   restore() {
     const values = load(localStorage, KEY) ?? {};
-    for (const field of this.#fields) {
+    for (const field of this.fields) {
       const value = values[field.name];
       if (value === undefined) continue;
       if (isCheckbox(field)) field.checked = value;
@@ -54,11 +47,11 @@ export class Settings {
     const compare = byId("compare", HTMLInputElement);
     const details = compare.closest("details");
     if (details && compare.checked) details.open = true;
-    this.showModelFacts();
+    this.#showModelFacts();
   }
 
   reset() {
-    for (const field of this.#fields) {
+    for (const field of this.fields) {
       if (isCheckbox(field)) field.checked = false;
       else if (field instanceof HTMLInputElement) field.value = field.dataset.default ?? "";
     }
@@ -66,7 +59,7 @@ export class Settings {
   }
 
   /** Show the facts of the chosen model only. */
-  showModelFacts() {
+  #showModelFacts() {
     for (const facts of document.querySelectorAll("[data-model]")) {
       if (facts instanceof HTMLElement)
         facts.hidden = this.model !== undefined && facts.dataset.model !== this.model;

@@ -10,7 +10,8 @@ const SAVE_AFTER_MS = 500; // a long text has a megabyte: too much to save after
 const KEY = "lorelm.text";
 
 export class Surface {
-  #element;
+  isLocked = false;
+  element;
   #end = document.createElement("br"); // makes a line break at the end visible
   #onChange;
   /** @type {Content[]} */
@@ -19,6 +20,7 @@ export class Surface {
   #redo = [];
   #typedAt = -Infinity;
   #willScroll = false;
+  #saveTimer = 0;
 
   /**
    * Replace a text area.
@@ -34,9 +36,8 @@ export class Surface {
     element.setAttribute("aria-labelledby", label.id);
     textarea.replaceWith(element);
     label.addEventListener("click", () => element.focus());
-    this.#element = element;
+    this.element = element;
     this.#onChange = onChange;
-    this.isLocked = false;
     element.addEventListener("beforeinput", (event) => this.#beforeInput(event));
     element.addEventListener("input", (event) => {
       if (event instanceof InputEvent && !event.isComposing) this.#afterInput();
@@ -44,12 +45,8 @@ export class Surface {
     element.addEventListener("compositionend", () => this.#afterInput());
   }
 
-  get element() {
-    return this.#element;
-  }
-
   get text() {
-    return this.#element.textContent ?? "";
+    return this.element.textContent ?? "";
   }
 
   get canUndo() {
@@ -61,7 +58,7 @@ export class Surface {
   }
 
   get hasCaret() {
-    return this.#element.contains(document.activeElement);
+    return this.element.contains(document.activeElement);
   }
 
   /** The word of the model that the caret is in, but not at its end; null if there is none. */
@@ -69,7 +66,7 @@ export class Surface {
     const { anchorNode, anchorOffset, isCollapsed } = selection();
     if (!isCollapsed || !(anchorNode instanceof Text)) return null;
     const word = anchorNode.parentElement?.closest(".word");
-    const isInside = word instanceof HTMLElement && this.#element.contains(word);
+    const isInside = word instanceof HTMLElement && this.element.contains(word);
     return isInside && anchorOffset < anchorNode.length ? word : null;
   }
 
@@ -87,13 +84,13 @@ export class Surface {
     this.#willScroll = true;
     requestAnimationFrame(() => {
       this.#willScroll = false;
-      this.#element.scrollTop = this.#element.scrollHeight;
+      this.element.scrollTop = this.element.scrollHeight;
     });
   }
 
   moveCaretToEnd() {
-    this.#element.focus();
-    selection().collapse(this.#element, this.#element.childNodes.length - 1);
+    this.element.focus();
+    selection().collapse(this.element, this.element.childNodes.length - 1);
   }
 
   /**
@@ -121,7 +118,7 @@ export class Surface {
    */
   findTyped(pattern) {
     const ranges = [];
-    for (const node of this.#element.childNodes) {
+    for (const node of this.element.childNodes) {
       if (!(node instanceof Text)) continue;
       for (const match of node.data.matchAll(pattern)) {
         const range = document.createRange();
@@ -137,12 +134,12 @@ export class Surface {
   replaceRange(range, text) {
     range.deleteContents();
     range.insertNode(document.createTextNode(text));
-    this.#element.normalize();
+    this.element.normalize();
     this.changed();
   }
 
   clear() {
-    this.#element.replaceChildren(this.#end);
+    this.element.replaceChildren(this.#end);
     this.changed();
   }
 
@@ -164,7 +161,7 @@ export class Surface {
 
   /** Return the text in a form that `restore` takes. @returns {Content} */
   content() {
-    const nodes = [...this.#element.childNodes].filter((node) => node !== this.#end);
+    const nodes = [...this.element.childNodes].filter((node) => node !== this.#end);
     return nodes.map((node) => tokenOf(node) ?? node.textContent ?? "");
   }
 
@@ -174,13 +171,25 @@ export class Surface {
     const nodes = content.map((part) =>
       typeof part === "string" ? part : (nodesOf(part).word ?? ""),
     );
-    this.#element.replaceChildren(...nodes, this.#end);
+    this.element.replaceChildren(...nodes, this.#end);
     this.changed();
+  }
+
+  /** Keep the text in the tab, for when the page is loaded again. */
+  save() {
+    clearTimeout(this.#saveTimer);
+    const isSaved = save(sessionStorage, KEY, this.content());
+    if (!isSaved) save(sessionStorage, KEY, [this.text]); // smaller: no alternatives
+  }
+
+  saveSoon() {
+    clearTimeout(this.#saveTimer);
+    this.#saveTimer = setTimeout(() => this.save(), SAVE_AFTER_MS);
   }
 
   /** Report a change. */
   changed() {
-    this.#element.classList.toggle("empty", this.text === "");
+    this.element.classList.toggle("empty", this.text === "");
     this.#onChange();
   }
 
@@ -226,9 +235,9 @@ export class Surface {
 
   #afterInput() {
     const caret = this.#caret();
-    for (const node of [...this.#element.childNodes]) this.#normalizeNode(node);
-    this.#element.append(this.#end);
-    this.#element.normalize();
+    for (const node of [...this.element.childNodes]) this.#normalizeNode(node);
+    this.element.append(this.#end);
+    this.element.normalize();
     if (caret !== null) this.#setCaret(caret);
     this.changed();
   }
@@ -253,16 +262,16 @@ export class Surface {
   /** Return the number of characters before the caret; null if the caret is elsewhere. */
   #caret() {
     const { focusNode, focusOffset } = selection();
-    if (!focusNode || !this.#element.contains(focusNode)) return null;
+    if (!focusNode || !this.element.contains(focusNode)) return null;
     const range = document.createRange();
-    range.setStart(this.#element, 0);
+    range.setStart(this.element, 0);
     range.setEnd(focusNode, focusOffset);
     return range.toString().length;
   }
 
   /** @param {number} offset */
   #setCaret(offset) {
-    const walker = document.createTreeWalker(this.#element, NodeFilter.SHOW_TEXT);
+    const walker = document.createTreeWalker(this.element, NodeFilter.SHOW_TEXT);
     let before = 0;
     while (walker.nextNode()) {
       const node = /** @type {Text} */ (walker.currentNode);
@@ -272,35 +281,13 @@ export class Surface {
       }
       before += node.length;
     }
-    selection().collapse(this.#element, 0);
+    selection().collapse(this.element, 0);
   }
 }
 
-/** Keeps the text in the tab, for when the page is loaded again. */
-export class SavedText {
-  #surface;
-  #timer = 0;
-
-  /** @param {Surface} surface */
-  constructor(surface) {
-    this.#surface = surface;
-  }
-
-  saveSoon() {
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.save(), SAVE_AFTER_MS);
-  }
-
-  save() {
-    clearTimeout(this.#timer);
-    const isSaved = save(sessionStorage, KEY, this.#surface.content());
-    if (!isSaved) save(sessionStorage, KEY, [this.#surface.text]); // smaller: no alternatives
-  }
-
-  /** @returns {Content | null} */
-  load() {
-    return load(sessionStorage, KEY);
-  }
+/** Return the text that the tab has kept. @returns {Content | null} */
+export function savedContent() {
+  return load(sessionStorage, KEY);
 }
 
 /** Return the selection of the page, which has one. */

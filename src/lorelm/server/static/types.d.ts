@@ -26,7 +26,7 @@ type UnknownWordList = { unknown_words: UnknownWord[]; num_unknown_words: number
 /** A text from the server: of the history, or written by a form without scripts. */
 type Given = { prompt: string; tokens: Token[]; copied_spans?: CopiedSpan[] };
 
-/** Values of the server, see `page_data` in pages/write_page.py. */
+/** Values of the server, see `page_data=` in pages/write_page.py. */
 type PageData = {
   num_alternatives: number;
   /** The server reads that many characters. */

@@ -45,7 +45,7 @@ export class UnknownWords {
     }
   }
 
-  /** @param {{unknown_words: UnknownWord[], num_unknown_words: number}} found */
+  /** @param {UnknownWordList} found */
   #show({ unknown_words: words, num_unknown_words: count }) {
     // Without CSS highlights in the browser, the list below still names the words.
     const ranges = words.flatMap(({ word }) => this.#rangesOf(word));

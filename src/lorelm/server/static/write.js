@@ -4,13 +4,11 @@
 import { generate, promptOf, RequestError, ROOT } from "./api.js";
 import { byId, pageData } from "./dom.js";
 import { describeEnd, Generation } from "./generation.js";
-import { Samples } from "./samples.js";
-import { Settings } from "./settings.js";
-import { SavedText, Surface } from "./surface.js";
+import { SamplePanel, Samples } from "./samples.js";
+import { requestsOf, Settings } from "./settings.js";
+import { savedContent, Surface } from "./surface.js";
 import { UnknownWords } from "./unknown_words.js";
 import { SampleView, tokenOf, WordCard, wordAt } from "./words.js";
-
-/** @typedef {import("./samples.js").SamplePanel} SamplePanel */
 
 const page = pageData();
 const form = byId("write", HTMLFormElement);
@@ -21,9 +19,8 @@ const card = new WordCard(byId("card"), form, {
   onChoice: replaceWord,
   onContinue: continueFrom,
 });
-const samples = new Samples(byId("samples"), card, keep);
+const samples = new Samples(byId("samples"), (title) => new SamplePanel(title, card, keep));
 const settings = new Settings(form);
-const savedText = new SavedText(surface);
 const unknownWords = new UnknownWords(surface, byId("unknown"), () => ({
   text: prompt(),
   model: settings.model,
@@ -42,7 +39,7 @@ let lastContent = null;
 async function write(undoTo = null, isAgain = false) {
   if (!isReady()) return;
   const common = { prompt: prompt(), num_alternatives: page.num_alternatives };
-  const requests = settings.requests(common, { isAgain });
+  const requests = requestsOf(settings.fields, common, { isAgain });
   const isSideBySide = requests.length > 1 || requests[0].body.num_samples > 1;
   const note = cutNote();
   const focused = lock();
@@ -238,7 +235,7 @@ function onChange() {
   buttons.clear.disabled = isBusy || surface.text === "";
   buttons.again.disabled = isBusy || !lastContent;
   if (isBusy) return;
-  savedText.saveSoon();
+  surface.saveSoon();
   unknownWords.checkSoon();
 }
 
@@ -325,7 +322,7 @@ function listen() {
     surface.moveCaretToEnd();
   });
   byId("reset").addEventListener("click", () => settings.reset());
-  addEventListener("pagehide", () => savedText.save());
+  addEventListener("pagehide", () => surface.save());
   document.addEventListener("keydown", onKey);
   document.addEventListener("selectionchange", onCaret);
 }
@@ -334,13 +331,12 @@ function start() {
   for (const element of document.querySelectorAll(".with-script"))
     element.removeAttribute("hidden");
   const { given } = page;
-  const saved = savedText.load();
+  const saved = savedContent();
   if (given) showGiven(given, saved);
   else {
     settings.restore();
     if (saved && !surface.text) surface.restore(saved);
   }
-  settings.showModelFacts();
   surface.changed();
   surface.moveCaretToEnd();
   listen();

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lorelm.history.rows import decode_text, encode_text, search_text
+from lorelm.history.tables import decode_text, encode_text, search_text
 
 ANY_TEXT = st.text(st.characters() | st.sampled_from("\x00\x1a\ud800\udfff\U00100000"))
 

@@ -17,7 +17,7 @@ from lorelm.generation.sequence import GenerationRequest
 from lorelm.generation.settings import GenerationSettings
 from lorelm.history.record import Record
 from lorelm.server.history.browser_ids import Client
-from lorelm.server.history.records import is_served_by, records_of, request_again
+from lorelm.server.history.log import is_served_by, records_of, request_again
 from lorelm.server.operations.metrics import Metrics
 from lorelm.server.served_models import ServedModel
 from lorelm.server.settings import ServerSettings
