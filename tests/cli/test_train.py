@@ -281,7 +281,7 @@ def test_a_time_budget_keeps_to_the_epochs_that_are_given_and_says_what_it_does(
     budget = ("--time-budget", "2m", "--epochs", "3")
     ended = lorelm("train", tales_csv, "--out", "model", *SMALL, *budget)
     assert "Of the time budget of 2 min, " in ended.stderr
-    assert "training: hidden size 8, about 3.0 epochs." in ended.stderr
+    assert "training: hidden size 8, epochs: about 3." in ended.stderr
     assert (tmp_path / "model" / "metrics.jsonl").read_text().count("\n") == 3
 
 

@@ -16,9 +16,7 @@ from lorelm.training.speed import EvaluationSpeed, TrainingSpeed
 RECIPE = dataclasses.replace(Recipe.load("default", tokenizer="words"), by_corpus_size=())
 EASY = EvaluationSpeed(
     fixed_seconds=1.0,
-    valid_token_seconds=0.0,
-    test_token_seconds=0.0,
-    tuning_seconds=0.0,
+    token_seconds=0.0,
     counting_seconds=0.0,
 )
 
@@ -111,7 +109,7 @@ def test_a_fixed_width_stays(corpus: Corpus, seconds: float) -> None:
 @pytest.mark.parametrize("seconds", [30, 100, 1000])
 def test_everything_a_run_does_fits_into_its_time(corpus: Corpus, seconds: float) -> None:
     machine = SlowMachine(
-        evaluation=dataclasses.replace(EASY, test_token_seconds=0.01),
+        evaluation=dataclasses.replace(EASY, token_seconds=0.01),
         spent=7.0,
         seconds_per_measurement=1.0,
     )
@@ -123,7 +121,7 @@ def test_everything_a_run_does_fits_into_its_time(corpus: Corpus, seconds: float
 
 
 def test_evaluation_that_would_take_too_long_uses_samples(corpus: Corpus) -> None:
-    speed = dataclasses.replace(EASY, valid_token_seconds=0.02, test_token_seconds=0.03)
+    speed = dataclasses.replace(EASY, token_seconds=0.025)
     machine = SlowMachine(evaluation=speed)
     assert len(corpus.test.stream) < 1_000
     several = dataclasses.replace(corpus, valid=corpus.train, test=corpus.train)
@@ -167,7 +165,7 @@ def test_a_warning_says_how_many_requested_epochs_fit(corpus: Corpus) -> None:
     plan = planned(corpus, 52, may_change_epochs=False, may_change_width=False, epochs=360)
     assert plan.recipe.epochs == 18
     assert plan.warnings == [
-        "only about 18 epochs of the 360 requested fit into the time budget, and training ends "
+        "only about 18 of the 360 requested epochs fit into the time budget, and training ends "
         "with them"
     ]
 
@@ -185,20 +183,19 @@ def test_a_warning_says_that_there_are_few_updates(corpus: Corpus) -> None:
         (
             SlowMachine(spent=29),
             {},
-            r"30 s is too short: reading tales\.txt and preparing took 29 s; give --time-budget 2m "
-            r"or more, or a part of the corpus",
+            r"30 s is too short: reading tales\.txt and preparing took 29 s; give --time-budget "
+            r"87s or more, a part of the corpus, or a smaller --hidden-size",
         ),
         (
             SlowMachine(evaluation=dataclasses.replace(EASY, fixed_seconds=29.9)),
             {},
             r"0 s went into preparing, evaluating and saving take about 30 s, and the rest is "
-            r"enough for \d+ updates of the weights: .* give --time-budget 1m or more",
+            r"enough for \d+ updates of the weights: .* give --time-budget 46s or more",
         ),
         (
             SlowMachine(),
             {"hidden_size": 3000, "embedding_size": 3000, "may_change_width": False},
-            r"the rest is enough for 10 updates .* give --time-budget 5m or more, or a smaller "
-            "--hidden-size",
+            r"the rest is enough for 10 updates .* give --time-budget 4m or more",
         ),
     ],
 )
@@ -232,6 +229,6 @@ def test_work_that_would_take_all_of_the_time_is_stopped_early(
     check(0.06)  # 83 s, but the start may be slow
     with pytest.raises(
         RecipeError,
-        match=r"1 min is too short: preparing tales\.txt alone takes about 125 s; give ",
+        match=r"60 s is too short: preparing tales\.txt alone takes about 125 s; give ",
     ):
         check(0.04)

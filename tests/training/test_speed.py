@@ -9,11 +9,7 @@ from lorelm.ngrams.kneser_ney import KneserNey
 from lorelm.runtime.onnx_runtime import OnnxRuntime
 from lorelm.training import speed, trainer
 from lorelm.training.recipe import Recipe
-from lorelm.training.speed import (
-    EvaluationSpeed,
-    estimate_training_seconds,
-    measure_evaluation_speed,
-)
+from lorelm.training.speed import EvaluationSpeed, Machine
 from lorelm.training.trainer import Trainer
 
 from .fitting import CPU, fit_recipe
@@ -54,58 +50,44 @@ def test_the_first_steps_predict_how_long_all_epochs_take(
     clock.takes(speed, "validation_loss", 3)
     clock.takes(trainer, "validation_loss", 3)
     recipe = dataclasses.replace(tiny_recipe, **settings)
-    estimated = estimate_training_seconds(corpus, recipe, device=CPU, max_seconds=35.0)
+    measured = Machine(device=CPU, max_seconds=35.0).training_speed(corpus, recipe)
     assert clock.now < 45
     clock.now = -9.0
     fit_recipe(corpus, recipe)
-    assert estimated == pytest.approx(clock.now)
+    assert recipe.epochs * measured.epoch_seconds(len(corpus.valid.stream)) == pytest.approx(
+        clock.now
+    )
 
 
 def test_predicting_is_measured_per_token(
     corpus: Corpus, tiny_recipe: Recipe, clock: Clock
 ) -> None:
     clock.takes(OnnxRuntime, "step", 0.5)
-    measured = measure_evaluation_speed(corpus, tiny_recipe, device=CPU)
-    assert measured.fixed_seconds == measured.counting_seconds == 0
+    measured = Machine(device=CPU).evaluation_speed(corpus, tiny_recipe)
     num_valid, num_test = len(corpus.valid.stream), len(corpus.test.stream)
+    uncounted = dataclasses.replace(corpus, may_be_counted=False)
     # As often as training and evaluation predict it, and a margin for what is not measured.
     predicted = 0.5 * (num_test + 2 * num_valid)
-    assert 1.2 * predicted < measured.seconds(corpus) < 2 * predicted
-
-
-def test_tuning_on_many_tokens_takes_longer_per_token_than_on_the_first(
-    corpus: Corpus, tiny_recipe: Recipe, clock: Clock
-) -> None:
-    clock.takes(speed, "tune_cache", 100.0)
-    several = dataclasses.replace(corpus, valid=corpus.train)
-    few = measure_evaluation_speed(corpus, tiny_recipe, device=CPU)
-    many = measure_evaluation_speed(several, tiny_recipe, device=CPU)
-    assert 100 < few.tuning_seconds * len(corpus.valid.stream) < 200
-    assert many.tuning_seconds * 1_000 > 1.5 * few.tuning_seconds * len(corpus.valid.stream)
+    assert 1.2 * predicted < measured.seconds(uncounted) < 3 * predicted
+    generated = 0.5 * 4_000
+    assert 1.2 * generated < measured.seconds(corpus) - measured.seconds(uncounted) < 2 * generated
 
 
 def test_counting_grows_with_the_training_part(
     corpus: Corpus, tiny_recipe: Recipe, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock.takes(KneserNey, "fit_orders", 3.0)
-    whole = measure_evaluation_speed(corpus, tiny_recipe, device=CPU)
+    whole = Machine(device=CPU).evaluation_speed(corpus, tiny_recipe)
     assert 3 < whole.counting_seconds < 10
     monkeypatch.setattr(speed, "_COUNTED_TOKENS", len(corpus.train.stream) // 10)
-    part = measure_evaluation_speed(corpus, tiny_recipe, device=CPU)
+    part = Machine(device=CPU).evaluation_speed(corpus, tiny_recipe)
     assert 10 < part.counting_seconds / whole.counting_seconds < 20
     uncounted = dataclasses.replace(corpus, may_be_counted=False)
-    assert part.seconds(uncounted) == 0
-    assert part.seconds(corpus) == part.counting_seconds
+    assert part.seconds(corpus) == part.seconds(uncounted) + part.counting_seconds
 
 
 def test_smaller_held_out_parts_take_less_time(corpus: Corpus) -> None:
-    measured = EvaluationSpeed(
-        fixed_seconds=1.0,
-        valid_token_seconds=0.1,
-        test_token_seconds=0.2,
-        tuning_seconds=0.2,
-        counting_seconds=0.0,
-    )
+    measured = EvaluationSpeed(fixed_seconds=1.0, token_seconds=0.1, counting_seconds=0.0)
     seconds = [measured.seconds(corpus.with_samples(n)) for n in (10, 50, 100, 10**9)]
     assert seconds == sorted(set(seconds))
     assert seconds[-1] == measured.seconds(corpus)

@@ -117,7 +117,7 @@ def _training_time(parts: CorpusParts, recipe: Recipe) -> str:
     try:
         from lorelm.training.device import resolve_device
         from lorelm.training.recipe import sized_to
-        from lorelm.training.speed import estimate_training_seconds
+        from lorelm.training.speed import Machine
     except ImportError as error:
         if error.name != "torch":
             raise
@@ -131,7 +131,8 @@ def _training_time(parts: CorpusParts, recipe: Recipe) -> str:
             split_seed=recipe.split_seed,
         )
         recipe = sized_to(recipe, len(corpus.train.stream))
-        seconds = estimate_training_seconds(corpus, recipe, device=device)
+        speed = Machine(device=device).training_speed(corpus, recipe)
     except CorpusError as error:
         return f"not possible, for {error}"
+    seconds = recipe.epochs * speed.epoch_seconds(len(corpus.valid.stream))
     return f"about {duration(seconds)} for {recipe.epochs} epochs on this machine ({device.type})"

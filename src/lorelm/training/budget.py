@@ -38,29 +38,16 @@ class TimeBudget:
 
         return check
 
-    def too_short(
-        self, reason: str, seconds_needed: float, *, alternative: str = "a part of the corpus"
-    ) -> RecipeError:
+    def too_short(self, reason: str, seconds_needed: float) -> RecipeError:
         """Return the error that no useful run fits into the time."""
+        minutes = math.ceil(seconds_needed / 60)
+        needed = f"{math.ceil(seconds_needed)}s" if minutes <= 2 else f"{minutes}m"
         return RecipeError(
-            f"a time budget of {in_words(self.seconds)} is too short: {reason}; give "
-            f"--time-budget {_rounded_up(seconds_needed)} or more, or {alternative}",
+            f"a time budget of {self} is too short: {reason}; give --time-budget "
+            f"{needed} or more, a part of the corpus, or a smaller "
+            "--hidden-size",
             code="recipe.budget_too_short",
         )
 
-
-def in_words(seconds: float) -> str:
-    """As a person writes it: 90 s, 30 min, 4 h."""
-    for unit, name in ((3600, "h"), (60, "min")):
-        if seconds >= unit and seconds % unit == 0:
-            return f"{seconds / unit:.0f} {name}"
-    return f"{seconds:g} s"
-
-
-def _rounded_up(seconds: float) -> str:
-    """A time that is no shorter, as --time-budget takes it: 15s, 2m, 3h."""
-    for unit, name in ((1, "s"), (60, "m"), (3600, "h")):
-        for count in (1, 2, 3, 5, 10, 15, 20, 30, 45):
-            if count * unit >= seconds:
-                return f"{count}{name}"
-    return f"{math.ceil(seconds / 3600)}h"
+    def __str__(self) -> str:
+        return f"{self.seconds:g} s" if self.seconds < 120 else f"{self.seconds / 60:g} min"

@@ -1,25 +1,15 @@
 """Fits a training run into a time budget: :func:`plan_run`."""
 
-import bisect
 import dataclasses
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
-
-import torch
+from typing import Any, Final, Self
 
 from lorelm.corpus.preparation import Corpus
-from lorelm.training.budget import TimeBudget, in_words
-from lorelm.training.processes import Processes
+from lorelm.training.budget import TimeBudget
 from lorelm.training.recipe import Recipe
 from lorelm.training.schedule import TrainingHorizon
-from lorelm.training.speed import (
-    EvaluationSpeed,
-    TrainingSpeed,
-    measure_evaluation_speed,
-    measure_training_speed,
-)
+from lorelm.training.speed import EvaluationSpeed, Machine, TrainingSpeed
 
 _WIDTHS: Final = (100, 150, 200, 300, 400, 500, 650, 800)
 
@@ -100,7 +90,7 @@ class Plan:
         }
 
     @classmethod
-    def from_metadata(cls, metadata: dict[str, Any]) -> "Plan":
+    def from_metadata(cls, metadata: dict[str, Any]) -> Self:
         recipe = Recipe.from_dict(metadata["recipe"])
         seconds, epochs = metadata["training_seconds"], metadata.get("max_epochs")
         if seconds is None:
@@ -110,35 +100,6 @@ class Plan:
             horizon=TrainingHorizon(epochs=epochs, seconds=seconds),
             evaluated_tokens=metadata.get("judged_tokens"),
             is_counted=metadata.get("is_counted", True),
-        )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Machine:
-    """Measures what a plan needs, with the same results in all processes of a run.
-
-    All processes measure training together; the main process measures evaluation.
-    """
-
-    device: torch.device
-    processes: Processes
-    max_seconds: float
-
-    def seconds_left(self, budget: TimeBudget) -> float:
-        return self.processes.number_from_main(budget.left)
-
-    def training_speed(self, corpus: Corpus, recipe: Recipe) -> TrainingSpeed:
-        return measure_training_speed(
-            corpus,
-            recipe,
-            device=self.device,
-            max_seconds=self.max_seconds,
-            processes=self.processes,
-        )
-
-    def evaluation_speed(self, corpus: Corpus, recipe: Recipe) -> EvaluationSpeed:
-        return self.processes.broadcast_from_main(
-            lambda: measure_evaluation_speed(corpus, recipe, device=self.device)
         )
 
 
@@ -154,9 +115,8 @@ def plan_run(
 ) -> Plan:
     """Return the run that makes the best use of a time budget.
 
-    1. A width is chosen by which the recipe's epochs fit into three quarters of the time left.
-    2. Evaluation of a model of that width is measured; it gets a quarter of the time at most, and
-       uses samples or leaves out counting if it would take more.
+    1. A width is chosen with which the recipe's epochs fit into three quarters of the time left.
+    2. Evaluation of a model of that width is measured. It gets a quarter of the time at most.
     3. Training gets the rest, by the clock: up to three times the recipe's epochs.
 
     Args:
@@ -168,92 +128,83 @@ def plan_run(
     Raises:
         RecipeError: no useful run fits.
     """
-    left = _require_time(corpus, budget, machine.seconds_left(budget))
-    alternative = "a part of the corpus" if may_change_width else "a smaller --hidden-size"
+    left = machine.seconds_left(budget)
+    if left < _MIN_LEFT_SHARE * budget.seconds:
+        spent = budget.seconds - left
+        raise budget.too_short(
+            f"reading {corpus.source} and preparing took {spent:.0f} s", 3 * spent
+        )
     sized, speed = _choose_width(
+        corpus,
         recipe,
-        lambda candidate: machine.training_speed(corpus, candidate),
+        machine,
         seconds=(1 - _EVALUATION_SHARE) * left,
-        widths=_WIDTHS if may_change_width else (),
-        min_share=_MIN_EPOCHS_SHARE if may_change_epochs else 1.0,
+        may_change_width=may_change_width,
+        may_change_epochs=may_change_epochs,
     )
-    _require_updates(budget, machine.seconds_left(budget), speed, 0, alternative)
+    # Before evaluation is measured, so that a budget far too short is refused early.
+    _require_updates(budget, machine.seconds_left(budget), speed)
     evaluation = machine.evaluation_speed(corpus, sized)
     plan = _fit_evaluation(sized, corpus, evaluation, left, must_count)
     fitted = plan.fitted(corpus)
     reserve = evaluation.seconds(fitted)
     left = machine.seconds_left(budget)
-    num_updates = _require_updates(budget, left, speed, reserve, alternative)
+    num_updates = _require_updates(budget, left, speed, reserve)
     # The last update begins before the time is over and ends after it.
     seconds = left - reserve - speed.seconds_per_update
     max_epochs = recipe.epochs * (_MAX_EPOCHS_FACTOR if may_change_epochs else 1)
-    an_epoch = speed.seconds(epochs=1, num_valid_tokens=len(fitted.valid.stream))
-    epochs = min(seconds / an_epoch, max_epochs)
+    epochs = min(seconds / speed.epoch_seconds(len(fitted.valid.stream)), max_epochs)
+    spent, in_words = budget.seconds - left, f"{float(f'{epochs:.2g}'):g}"
+    warnings = []
+    if not may_change_epochs and epochs < 0.95 * recipe.epochs:
+        warnings.append(
+            f"only about {in_words} of the {recipe.epochs} requested epochs fit into the time "
+            "budget, and training ends with them"
+        )
+    if num_updates < _FEW_UPDATES and epochs < recipe.epochs:
+        warnings.append(
+            f"only about {num_updates} updates of the weights fit into the time budget: expect a "
+            "poor model, and give it more time for a better one"
+        )
     return dataclasses.replace(
         plan,
         recipe=dataclasses.replace(sized, epochs=max(1, round(epochs))),
         horizon=TrainingHorizon(epochs=max_epochs, seconds=seconds),
-        notes=[_note(budget, left, reserve, sized.hidden_size, epochs)],
-        warnings=_warnings(recipe, epochs, num_updates, may_change_epochs=may_change_epochs),
+        notes=[
+            f"Of the time budget of {budget}, {spent:.0f} s are over, about {reserve:.0f} s are "
+            "for evaluating and saving, and the rest is for training: hidden size "
+            f"{sized.hidden_size}, epochs: about {in_words}."
+        ],
+        warnings=warnings,
     )
-
-
-def _note(budget: TimeBudget, left: float, reserve: float, hidden_size: int, epochs: float) -> str:
-    return (
-        f"Of the time budget of {in_words(budget.seconds)}, {budget.seconds - left:.0f} s are "
-        f"over, about {reserve:.0f} s are for evaluating and saving, and the rest is for "
-        f"training: hidden size {hidden_size}, about {_epochs_in_words(epochs)}."
-    )
-
-
-def _require_time(corpus: Corpus, budget: TimeBudget, left: float) -> float:
-    """Return the seconds left.
-
-    Raises:
-        RecipeError: they are too few to measure anything.
-    """
-    if left >= _MIN_LEFT_SHARE * budget.seconds:
-        return left
-    spent = budget.seconds - left
-    raise budget.too_short(f"reading {corpus.source} and preparing took {spent:.0f} s", 3 * spent)
 
 
 def _choose_width(
+    corpus: Corpus,
     recipe: Recipe,
-    measure: Callable[[Recipe], TrainingSpeed],
+    machine: Machine,
     *,
     seconds: float,
-    widths: Sequence[int],
-    min_share: float,
+    may_change_width: bool,
+    may_change_epochs: bool,
 ) -> tuple[Recipe, TrainingSpeed]:
-    """Return the recipe with the best width for a time, and its measured speed.
+    """Return the recipe with the widest model that fits into a time, and its measured speed.
 
-    Narrower widths are tried until `min_share` of the recipe's epochs fits; wider ones as long as
-    all epochs fit.
+    A model fits if 60 % of the recipe's epochs do; all of them, if the user wants them or the model
+    is wider than the recipe's.
     """
-
-    def share_that_fits(speed: TrainingSpeed) -> float:
+    fitting: list[tuple[Recipe, TrainingSpeed]] = []
+    for width in _WIDTHS if may_change_width else (recipe.hidden_size,):
+        embedding_size = width if recipe.tied else recipe.embedding_size
+        sized = dataclasses.replace(recipe, hidden_size=width, embedding_size=embedding_size)
+        speed = machine.training_speed(corpus, sized)
         # Validation is left out: it may be on a sample.
-        return seconds / speed.seconds(epochs=recipe.epochs, num_valid_tokens=0)
-
-    chosen, speed = recipe, measure(recipe)
-    if share_that_fits(speed) >= 1:
-        for wider in (_with_width(recipe, w) for w in widths if w > recipe.hidden_size):
-            its_speed = measure(wider)
-            if share_that_fits(its_speed) < 1:
-                break
-            chosen, speed = wider, its_speed
-    for width in reversed([w for w in widths if w < recipe.hidden_size]):
-        if share_that_fits(speed) >= min_share:
+        share = seconds / (recipe.epochs * speed.epoch_seconds(0))
+        may_be_fewer = may_change_epochs and width <= recipe.hidden_size
+        if fitting and share < (_MIN_EPOCHS_SHARE if may_be_fewer else 1):
             break
-        chosen = _with_width(recipe, width)
-        speed = measure(chosen)
-    return chosen, speed
-
-
-def _with_width(recipe: Recipe, width: int) -> Recipe:
-    embedding_size = width if recipe.tied else recipe.embedding_size
-    return dataclasses.replace(recipe, hidden_size=width, embedding_size=embedding_size)
+        fitting.append((sized, speed))
+    return fitting[-1]
 
 
 def _fit_evaluation(
@@ -261,19 +212,19 @@ def _fit_evaluation(
 ) -> Plan:
     """Return a plan with as much evaluation as fits into its share of the time left."""
     is_counted = must_count or speed.counting_seconds <= _COUNTING_SHARE * left
-    horizon = TrainingHorizon(epochs=recipe.epochs)
-    plan = Plan(recipe=recipe, horizon=horizon, is_counted=is_counted)
-    fitted, limit = plan.fitted(corpus), _EVALUATION_SHARE * left
-    if speed.seconds(fitted) <= limit:
+    plan = Plan(recipe=recipe, horizon=TrainingHorizon(epochs=recipe.epochs), is_counted=is_counted)
+    num_tokens = len(corpus.valid.stream) + len(corpus.test.stream)
+    excess = speed.seconds(plan.fitted(corpus)) - _EVALUATION_SHARE * left
+    if excess <= 0:
         return plan
-    longest = max(len(corpus.valid.stream), len(corpus.test.stream))
-    sizes = range(_MIN_EVALUATED_TOKENS, max(longest, _MIN_EVALUATED_TOKENS + 1), 100)
-    place = bisect.bisect_right(sizes, limit, key=lambda n: speed.seconds(fitted.with_samples(n)))
-    return dataclasses.replace(plan, evaluated_tokens=sizes[max(0, place - 1)])
+    num_fitting = num_tokens - excess / speed.token_seconds if speed.token_seconds else 0
+    return dataclasses.replace(
+        plan, evaluated_tokens=max(_MIN_EVALUATED_TOKENS, int(num_fitting / 2))
+    )
 
 
 def _require_updates(
-    budget: TimeBudget, left: float, speed: TrainingSpeed, reserve: float, alternative: str
+    budget: TimeBudget, left: float, speed: TrainingSpeed, reserve: float = 0.0
 ) -> int:
     """Return how many updates of the weights fit into the time left after evaluation.
 
@@ -283,35 +234,10 @@ def _require_updates(
     count = max(0, int((left - reserve) / speed.seconds_per_update))
     if count >= _MIN_UPDATES:
         return count
-    needed = budget.seconds - left + reserve + _MIN_UPDATES * speed.seconds_per_update
+    spent = budget.seconds - left
     evaluating = f", evaluating and saving take about {reserve:.0f} s" if reserve else ""
     raise budget.too_short(
-        f"{budget.seconds - left:.0f} s went into preparing{evaluating}, and the rest is enough "
-        f"for {count} updates of the weights: a model learns nothing in fewer than {_MIN_UPDATES}",
-        1.5 * needed,
-        alternative=alternative,
+        f"{spent:.0f} s went into preparing{evaluating}, and the rest is enough for {count} "
+        f"updates of the weights: a model learns nothing in fewer than {_MIN_UPDATES}",
+        1.5 * (spent + reserve + _MIN_UPDATES * speed.seconds_per_update),
     )
-
-
-def _warnings(
-    recipe: Recipe, epochs: float, num_updates: int, *, may_change_epochs: bool
-) -> Sequence[str]:
-    """Return what the user must know if the time ends the training."""
-    warnings = []
-    if not may_change_epochs and epochs < 0.95 * recipe.epochs:
-        warnings.append(
-            f"only about {_epochs_in_words(epochs)} of the {recipe.epochs} requested fit into the "
-            "time budget, and training ends with them"
-        )
-    if num_updates < _FEW_UPDATES and epochs < recipe.epochs:
-        warnings.append(
-            f"only about {num_updates} updates of the weights fit into the time budget: expect a "
-            "poor model, and give it more time for a better one"
-        )
-    return warnings
-
-
-def _epochs_in_words(epochs: float) -> str:
-    """To two digits: 12 epochs, 1.5 epochs, 0.0058 epochs."""
-    digits = 0 if epochs >= 10 else 1 - math.floor(math.log10(epochs))
-    return f"{epochs:.{digits}f} epoch{'' if round(epochs, digits) == 1 else 's'}"

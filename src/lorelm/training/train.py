@@ -30,11 +30,12 @@ from lorelm.training.initial_checkpoint import (
 )
 from lorelm.training.loop import CheckpointSettings, fit
 from lorelm.training.options import TrainingOptions
-from lorelm.training.plan import Machine, Plan, plan_run
+from lorelm.training.plan import Plan, plan_run
 from lorelm.training.processes import SINGLE_PROCESS, Processes
 from lorelm.training.recipe import Recipe, sized_to
 from lorelm.training.run_dir import locked_run_dir
 from lorelm.training.schedule import TrainingHorizon
+from lorelm.training.speed import Machine
 from lorelm.training.tensorboard import TensorBoardLog
 from lorelm.training.trainer import TrainedModel, Trainer
 
