@@ -344,12 +344,12 @@ def attacks(folder: Path) -> dict[str, tuple[Callable[[], bytes], str]]:
             lambda: torch_saved({"a": torch.zeros(2), "b": Calls(os.system, touch)}),
             "posix.system"),
         # What would grow.
-        "doubling lists": (doubling_lists, "expands"),
-        "doubling tuples": (doubling_tuples, "expands"),
+        "doubling lists": (doubling_lists, "holds no"),
+        "doubling tuples": (doubling_tuples, "holds no"),
         "doubling keys": (doubling_keys, "as a key"),
-        "itself": (contains_itself, "contains itself"),
-        "deep": (deep, "nested"),
-        "very deep": (very_deep, "nested"),
+        "itself": (contains_itself, "holds no"),
+        "deep": (deep, "holds no"),
+        "very deep": (very_deep, "holds no"),
         "sets": (many_sets, "grow"),
         "copies of a list": (copies_of_a_list, "grow"),
         "bytes of a text": (bytes_of_a_text, "grow"),
@@ -385,6 +385,14 @@ def attacks(folder: Path) -> dict[str, tuple[Callable[[], bytes], str]]:
         "a dict in a million places": (a_dict_in_a_million_places, "grow"),
         "long names of modules": (lambda: modules_in_modules(14, "a" * 10_000), ""),
         "modules in modules": (lambda: modules_in_modules(17, "a"), ""),
+        "modules without tensors in modules": (
+            lambda: modules_in_modules(60, "a").replace(b"_parameters", b"_parameterz"), ""),
+        "a module in itself": (
+            lambda: whole(
+                named("mymodule", "Net") + b")\x81\x94}" + short("_modules") + b"}("
+                + short("a") + b"h\x00" + short("b") + b"h\x00usb"
+            ),
+            ""),
         "many sets of weights": (many_sets_of_weights, ""),
         "many pickles of the old format": (many_pickles_of_the_old_format, "grow"),
         "an id of two billion": (

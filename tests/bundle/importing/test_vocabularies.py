@@ -182,7 +182,7 @@ def test_the_vocabulary_of_the_models_size_is_preferred(saved: Saved) -> None:
         ("v.pkl", [1, 2, 3], "holds no vocabulary"),
         ("v.pkl", "no pickle", "no pickle"),
         ("v.json", "[1, 2", "as JSON"),
-        ("v.json", "[" * 900 + "]" * 900, "nested"),
+        ("v.json", "[" * 900 + "]" * 900, "holds no vocabulary"),
         ("v.json", "[" * 90_000, "as JSON"),
         ("v.json", f"[{','.join(['[]'] * 200_000)}]", "too many lists"),
         ("v.txt", "a\n" * 1_000_002, "1,000,000 lines"),

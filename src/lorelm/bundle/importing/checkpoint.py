@@ -5,7 +5,6 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,6 +12,7 @@ import numpy as np
 
 from lorelm.bundle.importing.pickled_file import PickledFile, naming, read_pickled_file
 from lorelm.bundle.importing.stubs import Record, TensorClaim
+from lorelm.bundle.importing.unpickler import walk
 from lorelm.errors import InputError
 from lorelm.model.config import ModelConfig
 from lorelm.typing import Floats32
@@ -43,7 +43,7 @@ _MAX_NAME: Final = 300
 """Of a tensor, in characters."""
 
 _MAX_TENSORS: Final = 10_000
-"""In a pickled module, which may hold the same modules at many places."""
+"""With the modules in a pickled module, which may hold the same ones at many places, or itself."""
 
 _COUNTERS: Final = ("n_averaged",)
 """Kept beside the weights by PyTorch's AveragedModel."""
@@ -107,7 +107,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
 
 def _model_in(value: Any) -> tuple[Claims, tuple[str, ...]]:
     """Return the tensors of the model by their names in the file, and notices."""
-    candidates = list(_state_dicts(value, "", set()))
+    candidates = list(_state_dicts(value))
     found = [(name, tensors) for name, tensors in candidates if any(map(_is_first_layer, tensors))]
     if not found:
         names = [name for _, tensors in candidates for name in tensors]
@@ -126,50 +126,55 @@ def _model_in(value: Any) -> tuple[Claims, tuple[str, ...]]:
     )
 
 
-def _state_dicts(value: Any, path: str, seen: set[int]) -> Iterator[tuple[str, Claims]]:
-    """Yield every dict of tensors and every module in a value, with its name in the file.
+def _state_dicts(value: Any) -> Iterator[tuple[str, Claims]]:
+    """Yield every dict of tensors and every module in a value, with its name in the file."""
+    for path, part in walk(value, "", _named_parts):
+        if isinstance(part, Record) and "_modules" in part.attributes:
+            yield path, _module_tensors(part)
+        elif isinstance(part, dict):
+            tensors = {k: v for k, v in part.items() if isinstance(v, TensorClaim)}
+            if tensors and all(isinstance(key, str) for key in tensors):
+                yield path, tensors
 
-    Args:
-        seen: ids of what was visited: a value that occurs a thousand times is visited once.
-    """
-    if id(value) in seen:
-        return
-    seen.add(id(value))
-    if isinstance(value, Record) and "_modules" in value.attributes:
-        tensors = dict(islice(_module_tensors(value, ""), _MAX_TENSORS + 1))
-        if len(tensors) > _MAX_TENSORS:
-            raise InputError(f"it holds a module of more than {_MAX_TENSORS:,} tensors")
-        yield path, tensors
-        return
+
+def _named_parts(path: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """Yield what lies in a container, but in a module, with its name in the file."""
     if isinstance(value, Record):
-        value = value.attributes
-    if isinstance(value, dict):
-        tensors = {k: v for k, v in value.items() if isinstance(v, TensorClaim)}
-        if tensors and all(isinstance(key, str) for key in tensors):
-            yield path, tensors
-    elif not isinstance(value, list | tuple):
-        return
-    for key, each in value.items() if isinstance(value, dict) else enumerate(value):
+        value = {} if "_modules" in value.attributes else value.attributes
+    items: Iterable[tuple[Any, Any]] = ()
+    if isinstance(value, dict | list | tuple):
+        items = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, part in items:
         # For messages; a key may be a long text, many times and at any depth.
         name = str(key)[:_MAX_SHOWN] if isinstance(key, str | int) else "..."
-        yield from _state_dicts(each, f"{path}.{name}"[-_MAX_NAME:].lstrip("."), seen)
+        yield f"{path}.{name}"[-_MAX_NAME:].lstrip("."), part
 
 
-def _module_tensors(module: Record, prefix: str) -> Iterator[tuple[str, TensorClaim]]:
-    """Yield the parameters of a pickled module by their names in a state dict."""
-    parts = [module.attributes.get(part) for part in _MODULE_PARTS]
-    parameters, buffers, modules = (part if isinstance(part, dict) else {} for part in parts)
-    transient = module.attributes.get("_non_persistent_buffers_set")
-    transient = transient if isinstance(transient, set) else set()
-    for name, tensor in [*parameters.items(), *buffers.items()]:
-        if isinstance(tensor, TensorClaim) and name not in transient:
-            yield f"{prefix}{name}", tensor
-    for name, inner in modules.items():
-        if isinstance(inner, Record):
-            length = len(prefix) + (len(name) if isinstance(name, str) else 0)
+def _module_tensors(root: Record) -> Claims:
+    """Return the parameters of a pickled module by their names in a state dict."""
+    tensors: dict[str, TensorClaim] = {}
+    modules = [("", root)]
+    for prefix, module in modules:  # grows meanwhile
+        transient = module.attributes.get("_non_persistent_buffers_set")
+        transient = transient if isinstance(transient, set) else set()
+        for name, member in _members(module):
+            length = len(prefix) + len(name)
             if length > _MAX_NAME:
                 raise InputError(f"one of its tensors has a name of {length:,} characters or more")
-            yield from _module_tensors(inner, f"{prefix}{name}.")
+            if isinstance(member, Record):
+                modules.append((f"{prefix}{name}.", member))
+            elif isinstance(member, TensorClaim) and name not in transient:
+                tensors[prefix + name] = member
+        if len(modules) + len(tensors) > _MAX_TENSORS:
+            raise InputError(f"it holds more than {_MAX_TENSORS:,} modules and tensors")
+    return tensors
+
+
+def _members(module: Record) -> Iterator[tuple[str, Any]]:
+    for part in map(module.attributes.get, _MODULE_PARTS):
+        for name, member in part.items() if isinstance(part, dict) else ():
+            if isinstance(name, str):
+                yield name, member
 
 
 def _is_first_layer(name: str) -> bool:

@@ -11,7 +11,7 @@ import pickletools
 import sys
 import time
 import warnings
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, ClassVar, Final
 
@@ -40,15 +40,12 @@ MAX_SECONDS: Final = 60
 MAX_DEPTH: Final = 100
 """A module within a module takes three; no model is as deep as this."""
 
-MAX_EXPANDED: Final = 10_000_000
-"""How many values there may be if each is counted wherever it occurs."""
-
 _MAX_INT_BYTES: Final = 32
 _MAX_MEMO_KEY: Final = 2**32
 """Of larger ones, which only text pickles can hold, many can be chosen that share one hash."""
 
 _CONTAINER_BYTES: Final = 800
-"""Estimate for a container, with what :func:`check_walkable` notes of it."""
+"""Estimate for a container, with what :func:`walk` notes of it."""
 
 _OTHER_BYTES: Final = 60
 _REPEATED_BYTES: Final = 240
@@ -56,26 +53,16 @@ _REPEATED_BYTES: Final = 240
 
 _MEMO_BYTES: Final = 40
 
-_CONTAINER_OPCODES: Final = frozenset(
-    (
-        *("EMPTY_LIST", "LIST", "EMPTY_DICT", "DICT", "EMPTY_SET", "FROZENSET"),
-        *("TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "REDUCE", "NEWOBJ", "NEWOBJ_EX", "INST", "OBJ"),
-    )
+_CONTAINER_OPCODES: Final = (
+    *("EMPTY_LIST", "LIST", "EMPTY_DICT", "DICT", "EMPTY_SET", "FROZENSET"),
+    *("TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "REDUCE", "NEWOBJ", "NEWOBJ_EX", "INST", "OBJ"),
 )
-_LITERAL_OPCODES: Final = frozenset(
-    (
-        *("INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT"),
-        *("STRING", "BINSTRING", "SHORT_BINSTRING", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8"),
-        *("UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8", "BYTEARRAY8"),
-    )
-)
-_REPEATING_OPCODES: Final = frozenset(("DUP", "GET", "BINGET", "LONG_BINGET"))
+_MEMO_OPCODES: Final = ("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE", "MARK")
+_REPEATING_OPCODES: Final = ("DUP", "GET", "BINGET", "LONG_BINGET")
 _LAST_PROTOCOL: Final = 5
 """Opcodes of a later one are refused until their handlers were looked at."""
 
-_REFUSED_OPCODES: Final = frozenset(
-    ("EXT1", "EXT2", "EXT4", "PERSID", "NEXT_BUFFER", "READONLY_BUFFER")
-)
+_REFUSED_OPCODES: Final = ("EXT1", "EXT2", "EXT4", "PERSID", "NEXT_BUFFER", "READONLY_BUFFER")
 _HASHED: Final[dict[str, Callable[[list[Any]], list[Any]]]] = {
     "SETITEM": lambda stack: stack[-2:-1],
     "SETITEMS": lambda stack: stack[::2],
@@ -139,7 +126,6 @@ def read_pickle(file: BinaryIO, budget: Budget | None = None) -> Pickled:
         ) from error
     if unpickler.stack or unpickler.metastack:
         raise InputError("it is damaged: it ends with something left over")
-    check_walkable(value)
     return Pickled(value, unpickler.storages)
 
 
@@ -215,8 +201,10 @@ def _bounded(opcode: pickletools.OpcodeInfo) -> Callable[[_InertUnpickler], None
     name = opcode.name
     is_refused = name in _REFUSED_OPCODES or opcode.proto > _LAST_PROTOCOL
     cost = _CONTAINER_BYTES if name in _CONTAINER_OPCODES else _OTHER_BYTES
-    if name in ("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE", "MARK"):
-        cost += _MEMO_BYTES
+    cost += _MEMO_BYTES if name in _MEMO_OPCODES else 0
+    # Numbers, texts and bytes; what else pushes an argument pushes anything, as GET does.
+    is_literal = opcode.arg is not None and opcode.stack_after not in ([], [pickletools.anyobject])
+    is_repeating = name in _REPEATING_OPCODES
     hashed = _HASHED.get(name)
     run = getattr(_InertUnpickler, pickle._Unpickler.dispatch[ord(opcode.code)].__name__)
 
@@ -231,13 +219,13 @@ def _bounded(opcode: pickletools.OpcodeInfo) -> Callable[[_InertUnpickler], None
             for key in keys:
                 check_key(key)
         run(unpickler)
-        if name in _LITERAL_OPCODES:
+        if is_literal:
             literal = unpickler.stack[-1]
             if isinstance(literal, int) and literal.bit_length() > 8 * _MAX_INT_BYTES:
                 raise InputError(f"it holds a number of {literal.bit_length() // 8:,} bytes")
             if isinstance(literal, str | bytes):
                 unpickler.budget.charge(sys.getsizeof(literal))
-        elif name in _REPEATING_OPCODES and isinstance(unpickler.stack[-1], CONTAINERS):
+        elif is_repeating and isinstance(unpickler.stack[-1], CONTAINERS):
             unpickler.budget.charge(_REPEATED_BYTES)
 
     return step
@@ -251,45 +239,27 @@ def _short(error: Exception) -> str:
     return text if len(text) <= 100 else f"{text[:100]}..."
 
 
-def check_walkable(root: Any) -> None:
-    """Refuse a value that contains itself, is nested deeply, or grows when it is written out.
+def walk(
+    root: Any, note: Any, children: Callable[[Any, Any], Iterable[tuple[Any, Any]]]
+) -> Iterator[tuple[Any, Any]]:
+    """Yield the containers and names in a value, from the outside in, each with a note.
 
-    An example of the last is a list of ten times a list of ten times a list. Each container is
-    visited once, however often it occurs.
+    Each is visited once and without recursion: it does not matter whether a value contains itself,
+    and how much it would be if it were written out. What lies too deep is left out.
+
+    Args:
+        note: of the root.
+        children: yields what lies in a container, with notes, by the note of the container and it.
     """
-    around: set[int] = set()  # ids of the containers that are being visited
-    measured: dict[int, tuple[int, int]] = {}
-
-    def measure(container: Any) -> tuple[int, int]:
-        """Return how deep a container is, and how many values it has when it is written out."""
-        key = id(container)
-        if key in measured:
-            return measured[key]
-        if key in around:
-            raise InputError("it contains itself")
-        children = _children(container)
-        depth, size = 1, 1 + len(children)
-        if len(around) < MAX_DEPTH:
-            around.add(key)
-            for child in children:
-                if isinstance(child, CONTAINERS):
-                    child_depth, child_size = measure(child)
-                    depth, size = max(depth, 1 + child_depth), size + child_size
-                    if size > MAX_EXPANDED:
-                        raise InputError(f"it expands to more than {MAX_EXPANDED:,} values")
-            around.remove(key)
-        if len(around) + depth > MAX_DEPTH:
-            raise InputError(f"it is nested more than {MAX_DEPTH} deep")
-        measured[key] = depth, size
-        return depth, size
-
-    if isinstance(root, CONTAINERS):
-        measure(root)
-
-
-def _children(container: Any) -> Collection[Any]:
-    """Return what a container contains, but for the keys of a dict, which are plain."""
-    if isinstance(container, Record):
-        return container.arguments, container.state, container.items
-    children: Collection[Any] = container.values() if isinstance(container, dict) else container
-    return children
+    seen: set[int] = set()
+    pending = [iter([(note, root)])]
+    while pending:
+        for its_note, value in pending[-1]:
+            if isinstance(value, CONTAINERS | Name) and id(value) not in seen:
+                seen.add(id(value))
+                yield its_note, value
+                if len(pending) < MAX_DEPTH:
+                    pending.append(iter(children(its_note, value)))
+                    break
+        else:
+            pending.pop()

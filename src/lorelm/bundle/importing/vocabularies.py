@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from lorelm.bundle.importing.pickled_file import is_pickled, naming, read_pickled_file
 from lorelm.bundle.importing.stubs import Name, Record
-from lorelm.bundle.importing.unpickler import MAX_PICKLE_BYTES, check_walkable
+from lorelm.bundle.importing.unpickler import MAX_PICKLE_BYTES, walk
 from lorelm.errors import InputError
 
 _KEYS: Final = (
@@ -86,7 +86,7 @@ def vocabulary_in(
     """
     candidates = [
         (rank, words)
-        for rank, part in _parts(value, len(_KEYS), set())
+        for rank, part in walk(value, len(_KEYS), _parts)
         if (words := _words(part)) is not None
         and (not is_among_others or len(words) == size or rank < len(_KEYS))
     ]
@@ -100,7 +100,7 @@ def vocabulary_in(
 
 def tokenizer_in(value: Any) -> str | None:
     """Return the style of the tokenizer that a value names, None if it names none that we have."""
-    for _, part in _parts(value, 0, set()):
+    for _, part in walk(value, 0, _parts):
         named = part.get("tokenizer") if isinstance(part, dict) else None
         if isinstance(part, Name):
             named = part.full.rpartition(".")[2]
@@ -109,27 +109,15 @@ def tokenizer_in(value: Any) -> str | None:
     return None
 
 
-def _parts(value: Any, rank: int, seen: set[int]) -> Iterator[tuple[int, Any]]:
-    """Yield what may be a vocabulary or name a tokenizer, after the place of its key in `_KEYS`.
-
-    Args:
-        rank: the place of the last such key around the value.
-        seen: ids of what was visited: a value that occurs a thousand times is visited once.
-    """
-    # A list of a million numbers, or of texts, holds no vocabulary.
-    if id(value) in seen or not isinstance(value, dict | list | tuple | Record | Name):
-        return
-    seen.add(id(value))
-    yield rank, value
+def _parts(rank: int, value: Any) -> Iterator[tuple[int, Any]]:
+    """Yield what lies in a container, with the place in `_KEYS` of the last such key around it."""
     if isinstance(value, dict):
-        for key, each in value.items():
-            yield from _parts(each, _KEYS.index(key) if key in _KEYS else rank, seen)
+        for key, part in value.items():
+            yield _KEYS.index(key) if key in _KEYS else rank, part
     elif isinstance(value, list | tuple):
-        for each in value:
-            yield from _parts(each, rank, seen)
+        yield from ((rank, part) for part in value)
     elif isinstance(value, Record) and not value.name.startswith("torch.nn."):
-        for each in (value.arguments, value.state, value.items):
-            yield from _parts(each, rank, seen)
+        yield from ((rank, part) for part in (value.arguments, value.state, value.items))
 
 
 def _words(value: Any) -> tuple[str | bytes | None, ...] | None:
@@ -217,11 +205,9 @@ def _json(text: str) -> Any:
             f"it is JSON of more than {_MAX_WORDS:,} values, and that is no vocabulary"
         )
     try:
-        value = json.loads(text)
-        check_walkable(value)
+        return json.loads(text)
     except (ValueError, RecursionError) as error:
         raise InputError(f"as JSON, {error}") from error
-    return value
 
 
 def _lines(text: str) -> tuple[str | None, ...]:
