@@ -8,7 +8,7 @@ import dataclasses
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -32,8 +32,7 @@ _NEVER_LOGIT: Final = np.float32(-10_000)
 """Of an added row: its probability is 0 whatever the other logits are."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class SpecialTokens:
+class SpecialTokens(NamedTuple):
     """Ids of the entries of a vocabulary that are not words of a text.
 
     Attributes:

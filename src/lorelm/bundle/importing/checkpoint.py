@@ -22,19 +22,13 @@ Claims = Mapping[str, TensorClaim]
 _STATE_NAMES: Final = ("model_state_dict", "state_dict", "model", "net", "network", "lm")
 """Keys of the weights in a file that holds more, the preferred ones first."""
 
-_EMBEDDING: Final = frozenset(
-    (
-        *("embedding", "embeddings", "encoder", "emb", "embed", "embeds", "wte", "lookup"),
-        *("word_embedding", "word_embeddings", "token_embedding", "token_embeddings"),
-        *("embed_tokens", "token_emb", "word_emb", "tok_emb", "emb_tokens"),
-    )
+_EMBEDDING: Final = re.compile(
+    r"((word|token|tok)_)?emb(ed(ding)?s?)?(_tokens)?|encoder|wte|lookup"
 )
-_OUTPUT: Final = frozenset(
-    (
-        *("fc", "decoder", "linear", "out", "output", "lm_head", "head", "dense", "classifier"),
-        *("fc_out", "linear_out", "hidden2word", "hidden2tag", "hidden_to_vocab", "hidden2vocab"),
-        *("proj", "predictor", "to_logits", "generator"),
-    )
+_OUTPUT: Final = (
+    *("fc", "decoder", "linear", "out", "output", "lm_head", "head", "dense", "classifier"),
+    *("fc_out", "linear_out", "hidden2word", "hidden2tag", "hidden_to_vocab", "hidden2vocab"),
+    *("proj", "predictor", "to_logits", "generator"),
 )
 
 _MAX_SHOWN: Final = 50
@@ -259,7 +253,7 @@ def _layer_name(name: str) -> str | None:
     for module in map(_kind_of_layer, reversed(modules)):
         if module in _OUTPUT:
             return f"fc.{kind}"
-        if module in _EMBEDDING and kind == "weight":
+        if _EMBEDDING.fullmatch(module) and kind == "weight":
             return "embedding.weight"
         if module:
             return None

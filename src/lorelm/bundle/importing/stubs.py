@@ -325,21 +325,16 @@ def find_name(module: str, name: str) -> Name:
         return Name(full, _KNOWN[full])
     package = module.partition(".")[0]
     if package in _NESTED:
-        reason = "a pickle within the pickle"
-    elif full == "torch.storage._load_from_bytes":
-        reason = "a pickle within the pickle: save it by torch.save, not by pickle"
-    elif "." in name:
-        reason = "an attribute of an attribute"
-    elif module.startswith("torch.nn.modules.") and name.isidentifier():
+        raise InputError(f"it wants {full}, a pickle within the pickle")
+    if full == "torch.storage._load_from_bytes":
+        raise InputError(
+            f"it wants {full}, a pickle within the pickle: save it by torch.save, not by pickle"
+        )
+    if "." in name:
+        raise InputError(f"it wants {full}, an attribute of an attribute")
+    if module.startswith("torch.nn.modules.") and name.isidentifier():
         return Name(full, _record)
-    elif _is_users_own(package, module, name):
-        return Name(full, _record, is_users_own=True)
-    else:
-        reason = NOT_NEEDED
-    raise InputError(f"it wants {full}, {reason}")
-
-
-def _is_users_own(package: str, module: str, name: str) -> bool:
-    is_stdlib = package in sys.stdlib_module_names and package != "__main__"
-    is_dotted = all(part.isidentifier() for part in module.split("."))
-    return is_dotted and name.isidentifier() and not is_stdlib and package not in _CLOSED
+    is_closed = package in _CLOSED or package in sys.stdlib_module_names
+    if is_closed or not all(part.isidentifier() for part in full.split(".")):
+        raise InputError(f"it wants {full}, {NOT_NEEDED}")
+    return Name(full, _record, is_users_own=True)
