@@ -105,7 +105,8 @@ def serve_until_stopped(
     with contextlib.suppress(KeyboardInterrupt):
         on_ready()
         server.run()
-    state.close_history()
+    if state.history is not None:
+        state.history.close()
 
 
 class InFlight:

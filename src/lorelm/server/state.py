@@ -1,7 +1,7 @@
 """What all views of one application share: :class:`ServerState`."""
 
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import cast
 
 from flask import Flask, current_app
 
@@ -10,8 +10,6 @@ from lorelm.server.operations.access_log import AccessLog
 from lorelm.server.operations.metrics import Metrics
 from lorelm.server.served_models import ServedModels
 from lorelm.server.settings import ServerSettings
-
-_SECONDS_TO_WRITE_HISTORY: Final = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,12 +31,8 @@ class ServerState:
     def close(self) -> None:
         """Stop the engines at once, then write the rest of the history."""
         self.models.stop(grace_seconds=0)
-        self.close_history()
-
-    def close_history(self) -> None:
-        """Write the records that are queued and close the database."""
         if self.history is not None:
-            self.history.close(_SECONDS_TO_WRITE_HISTORY)
+            self.history.close()
 
 
 def server_state(app: Flask | None = None) -> ServerState:

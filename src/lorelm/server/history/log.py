@@ -20,6 +20,7 @@ from lorelm.server.served_models import ServedModel
 from lorelm.version import VERSION
 
 _FLUSH_SECONDS: Final = 1.0
+_CLOSE_SECONDS: Final = 5.0
 
 _UNRECORDED: Final = ("seed", "num_samples", "num_alternatives")
 """The seed has a field of its own; the others do not change the text of a sample."""
@@ -65,9 +66,9 @@ class HistoryLog:
         """Wait up to a second for queued records; return whether all of them are written."""
         return self.writer.flush(_FLUSH_SECONDS)
 
-    def close(self, timeout_seconds: float) -> None:
-        """Write the queued records and close the database."""
-        self.writer.close(timeout_seconds)
+    def close(self) -> None:
+        """Write the queued records, for at most five seconds, and close the database."""
+        self.writer.close(_CLOSE_SECONDS)
         self.store.close()
 
 

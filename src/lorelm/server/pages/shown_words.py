@@ -3,7 +3,6 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 from typing import Final
 
 from lorelm.generation.reply import Alternative, Sample, Token
@@ -33,11 +32,12 @@ class ShownWord:
 def shown_words(sample: Sample) -> list[ShownWord]:
     """Return the words of a sample with scored tokens."""
     assert sample.tokens is not None
-    ends = accumulate(len(token.text) for token in sample.tokens)
-    return [
-        _shown(token, is_copied=_is_copied(sample, end - 1))
-        for token, end in zip(sample.tokens, ends, strict=True)
-    ]
+    words, end = [], 0
+    for token in sample.tokens:
+        end += len(token.text)
+        is_copied = any(span.start < end <= span.end for span in sample.copied_spans or ())
+        words.append(_shown(token, is_copied=is_copied))
+    return words
 
 
 def _shown(token: Token, *, is_copied: bool) -> ShownWord:
@@ -63,10 +63,6 @@ def _title(
     ]
     note = ". Copied from the training text" if is_copied else ""
     return f"{_percent(probability)}; or: {', '.join(others)}{note}"
-
-
-def _is_copied(sample: Sample, offset: int) -> bool:
-    return any(span.start <= offset < span.end for span in sample.copied_spans or ())
 
 
 def _percent(probability: float) -> str:

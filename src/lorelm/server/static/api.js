@@ -15,7 +15,6 @@ export class RequestError extends Error {
 /**
  * Yield the events of a generation as they arrive.
  * @param {RequestBody} body @param {AbortSignal} signal
- * @returns {AsyncGenerator<ApiEvent, void, void>}
  */
 export async function* generate(body, signal) {
   // Some proxies stream a response only when the request asks for events.

@@ -239,10 +239,7 @@ export class WordCard {
   }
 }
 
-/**
- * Return the word that an event happened on, or null.
- * @param {EventTarget | null} target @returns {HTMLElement | null}
- */
+/** Return the word that an event happened on, or null. @param {EventTarget | null} target */
 export function wordAt(target) {
   const word = target instanceof Element ? target.closest(".word") : null;
   return word instanceof HTMLElement && tokenOf(word) ? word : null;
