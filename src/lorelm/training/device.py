@@ -54,11 +54,6 @@ def resolve_precision(precision: str, device: torch.device) -> str:
     return precision
 
 
-def precision_to_resume(precision: str, device: torch.device) -> str:
-    """Return the precision of a run that began on another machine, float32 if this one lacks it."""
-    return resolve_precision("auto" if precision == "bfloat16" else precision, device)
-
-
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
     """Context for products in bfloat16 with weights and sums in float32, or all in float32."""
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")

@@ -28,8 +28,14 @@ def locked_run_dir(out: Path, processes: Processes, *, is_resumed: bool) -> Iter
 
         def lock() -> None:
             stack.enter_context(lock_output_dir(out))
-            if not is_resumed:
-                _refuse_unfinished(out)
+            unfinished = None if is_resumed else unfinished_run(out)
+            if unfinished is not None:
+                raise CheckpointError(
+                    f"{out} holds an unfinished run ({unfinished.snapshot.description}): go on "
+                    f"with lorelm train --resume {quoted(out)}, give --out another folder, or "
+                    f"delete {out / CHECKPOINT}",
+                    code="checkpoint.unfinished_run",
+                )
 
         processes.broadcast_from_main(lock)
         try:
@@ -47,22 +53,6 @@ def unfinished_run(out: Path) -> Checkpoint | None:
         CheckpointError: it is damaged.
     """
     return Checkpoint.load(out) if (resolve_dir(out) / CHECKPOINT).is_file() else None
-
-
-def _refuse_unfinished(out: Path) -> None:
-    """Refuse a directory with an unfinished run, so that nothing of it is lost.
-
-    Raises:
-        CheckpointError: it holds one.
-    """
-    unfinished = unfinished_run(out)
-    if unfinished is not None:
-        where = unfinished.snapshot.description
-        raise CheckpointError(
-            f"{out} holds an unfinished run ({where}): go on with lorelm train --resume "
-            f"{quoted(out)}, give --out another folder, or delete {out / CHECKPOINT}",
-            code="checkpoint.unfinished_run",
-        )
 
 
 def _how_to_resume(out: Path) -> str:

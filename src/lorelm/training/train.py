@@ -20,7 +20,7 @@ from lorelm.errors import CheckpointError, CorpusError, RecipeError
 from lorelm.training.budget import TimeBudget
 from lorelm.training.callbacks import CallbackList, EpochReport, MetricsLog, TrainingCallback
 from lorelm.training.checkpoint import Checkpoint
-from lorelm.training.device import precision_to_resume, resolve_device, resolve_precision
+from lorelm.training.device import resolve_device, resolve_precision
 from lorelm.training.export import bundle_contents
 from lorelm.training.initial_checkpoint import (
     ARCHITECTURE_FIELDS,
@@ -257,7 +257,9 @@ def _resumed_plan(resume: Checkpoint, corpus: Corpus, recipe: Recipe, run: _Run)
             "was, or begin anew in another folder",
             code="checkpoint.other_corpus",
         )
-    precision = precision_to_resume(recipe.precision, run.device)
+    # "auto" is float32 on a machine that lacks the bfloat16 of the one where the run began.
+    precision = "auto" if recipe.precision == "bfloat16" else recipe.precision
+    precision = resolve_precision(precision, run.device)
     warnings = []
     if precision != resume.run["recipe"]["precision"]:
         warnings.append(
