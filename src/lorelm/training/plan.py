@@ -128,12 +128,7 @@ def plan_run(
     Raises:
         RecipeError: no useful run fits.
     """
-    left = machine.seconds_left(budget)
-    if left < _MIN_LEFT_SHARE * budget.seconds:
-        spent = budget.seconds - left
-        raise budget.too_short(
-            f"reading {corpus.source} and preparing took {spent:.0f} s", 3 * spent
-        )
+    left = _require_time(corpus, budget, machine.seconds_left(budget))
     sized, speed = _choose_width(
         corpus,
         recipe,
@@ -154,29 +149,55 @@ def plan_run(
     seconds = left - reserve - speed.seconds_per_update
     max_epochs = recipe.epochs * (_MAX_EPOCHS_FACTOR if may_change_epochs else 1)
     epochs = min(seconds / speed.epoch_seconds(len(fitted.valid.stream)), max_epochs)
-    spent, in_words = budget.seconds - left, f"{float(f'{epochs:.2g}'):g}"
+    return dataclasses.replace(
+        plan,
+        recipe=dataclasses.replace(sized, epochs=max(1, round(epochs))),
+        horizon=TrainingHorizon(epochs=max_epochs, seconds=seconds),
+        notes=[_note(budget, left, reserve, sized.hidden_size, epochs)],
+        warnings=_warnings(recipe, epochs, num_updates, may_change_epochs=may_change_epochs),
+    )
+
+
+def _require_time(corpus: Corpus, budget: TimeBudget, left: float) -> float:
+    """Return the seconds left.
+
+    Raises:
+        RecipeError: they are too few to measure anything.
+    """
+    if left >= _MIN_LEFT_SHARE * budget.seconds:
+        return left
+    spent = budget.seconds - left
+    raise budget.too_short(f"reading {corpus.source} and preparing took {spent:.0f} s", 3 * spent)
+
+
+def _note(budget: TimeBudget, left: float, reserve: float, hidden_size: int, epochs: float) -> str:
+    return (
+        f"Of the time budget of {budget}, {budget.seconds - left:.0f} s are over, about "
+        f"{reserve:.0f} s are for evaluating and saving, and the rest is for training: hidden size "
+        f"{hidden_size}, epochs: about {_two_digits(epochs)}."
+    )
+
+
+def _warnings(
+    recipe: Recipe, epochs: float, num_updates: int, *, may_change_epochs: bool
+) -> Sequence[str]:
+    """Return what the user must know if the time ends the training."""
     warnings = []
     if not may_change_epochs and epochs < 0.95 * recipe.epochs:
         warnings.append(
-            f"only about {in_words} of the {recipe.epochs} requested epochs fit into the time "
-            "budget, and training ends with them"
+            f"only about {_two_digits(epochs)} of the {recipe.epochs} requested epochs fit into "
+            "the time budget, and training ends with them"
         )
     if num_updates < _FEW_UPDATES and epochs < recipe.epochs:
         warnings.append(
             f"only about {num_updates} updates of the weights fit into the time budget: expect a "
             "poor model, and give it more time for a better one"
         )
-    return dataclasses.replace(
-        plan,
-        recipe=dataclasses.replace(sized, epochs=max(1, round(epochs))),
-        horizon=TrainingHorizon(epochs=max_epochs, seconds=seconds),
-        notes=[
-            f"Of the time budget of {budget}, {spent:.0f} s are over, about {reserve:.0f} s are "
-            "for evaluating and saving, and the rest is for training: hidden size "
-            f"{sized.hidden_size}, epochs: about {in_words}."
-        ],
-        warnings=warnings,
-    )
+    return warnings
+
+
+def _two_digits(epochs: float) -> str:
+    return f"{float(f'{epochs:.2g}'):g}"
 
 
 def _choose_width(
