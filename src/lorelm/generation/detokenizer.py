@@ -22,7 +22,6 @@ class Detokenizer:
         chunks: one per token, in order; after a stop text came up, only those before it.
         num_certain: how many of the first chunks will not be cut off by a stop text.
         is_stopped: whether a stop text came up.
-        has_stop: whether there are stop texts at all.
     """
 
     def __init__(
@@ -37,7 +36,6 @@ class Detokenizer:
         self.chunks: list[str] = []
         self.num_certain = 0
         self.is_stopped = False
-        self.has_stop = bool(stop)
         self.tokenizer = tokenizer
         self.words = words
         self._previous = last_token
@@ -74,9 +72,8 @@ class Detokenizer:
             return
         self.is_stopped = True
         num_left = self._release(max(lengths))
-        self.chunks[self.num_certain :] = (
-            [self.chunks[self.num_certain][:num_left]] if num_left else []
-        )
+        rest = "".join(self.chunks[self.num_certain :])[:num_left]
+        self.chunks[self.num_certain :] = [rest] if rest else []
         self.flush()
 
     def _release(self, num_open: int) -> int:

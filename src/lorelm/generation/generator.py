@@ -50,11 +50,9 @@ def _append_next(sequence: Sequence, logits_1V: Floats32) -> None:
     for processor in sequence.processors:
         logits_1V = processor(logits_1V[0], sequence)[None]
     ban_special_tokens(logits_1V, [0] if sequence.is_early else [])
-    uniforms_1 = np.array([sequence.next_uniform()])
-    [id_] = sample(logits_1V, [sequence.settings], uniforms_B=uniforms_1).tolist()
-    num_alternatives = sequence.settings.num_alternatives
-    if num_alternatives is None:
-        sequence.append(id_)
-    else:
+    settings = [sequence.settings]
+    [id_] = sample(logits_1V, settings, uniforms_B=sequence.random.random(1)).tolist()
+    score, num_alternatives = None, sequence.settings.num_alternatives
+    if num_alternatives is not None:
         [score] = score_tokens(model_logits_1V, [id_], [num_alternatives])
-        sequence.append(id_, score)
+    sequence.append(id_, score)

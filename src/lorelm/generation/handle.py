@@ -44,8 +44,6 @@ class RequestHandle:
 
     Attributes:
         seconds_to_first_token: since the creation of the handle; None before there is a token.
-        wants_tokens: whether :meth:`notify` is to be called at each token: at the first one, to
-            take its time, and at all if they are streamed.
     """
 
     def __init__(
@@ -59,7 +57,6 @@ class RequestHandle:
     ) -> None:
         self.requests = requests
         self.sequences = [sequence for request in requests for sequence in request.sequences]
-        self.wants_tokens = True
         self.seconds_to_first_token: float | None = None
         self._is_streamed = is_streamed
         self._cancel = cancel
@@ -73,7 +70,7 @@ class RequestHandle:
         """Tell the client that a sequence has one more token, or has finished."""
         if self.seconds_to_first_token is None and sequence.num_tokens:
             self.seconds_to_first_token = time.monotonic() - self._created_at
-            self.wants_tokens = self._is_streamed
+        sequence.wants_tokens = self._is_streamed
         if self._is_streamed or sequence.is_finished:
             self._changed.put(sequence)
 

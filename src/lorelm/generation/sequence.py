@@ -6,7 +6,7 @@ thread may look at the text and the status meanwhile, and detokenizes what has n
 
 import math
 from collections import abc
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, cast, get_args
 
@@ -92,6 +92,10 @@ class Sequence:
             document; "stop", a stop text came up; "length", neither did within the maximum length;
             "timeout", nor before the deadline; "cancelled" by the client; "error".
         error: what went wrong, if the status is "error".
+        wants_tokens: whether the handle is notified of each token: of the first one, to take its
+            time, and of all if they are streamed.
+        has_stop: whether there are stop texts; they are matched as tokens are appended.
+        random: its uniform numbers pick the tokens, one each.
         scores: of the generated tokens, if they are scored.
         prompt_scores: of the prompt's tokens, if they are scored; the first id that is read has
             none.
@@ -117,10 +121,12 @@ class Sequence:
         self.num_prompt_ids = len(self.token_ids)
         self.num_read = 0
         self.status: Status = "waiting"
+        self.wants_tokens = True
+        self.has_stop = bool(request.settings.stop)
         self.error: Exception | None = None
         self.scores: list[TokenScore] = []
         self.prompt_scores: list[TokenScore] = []
-        self.next_uniform = _uniforms(np.random.Generator(np.random.Philox(seed))).__next__
+        self.random = np.random.Generator(np.random.Philox(seed))
         # Sampling starts with the logits that follow the last id of the prompt.
         self._num_to_read = self.num_prompt_ids - (not request.only_reads)
         self._min_ids = self.num_prompt_ids + request.settings.min_len
@@ -192,10 +198,10 @@ class Sequence:
         # A client that sees the token may look at its score and its chunk, so they come first.
         if score is not None:
             self.scores.append(score)
-        if self.detokenizer.has_stop:
+        if self.has_stop:
             self.detokenizer.extend((id_,))
         self.token_ids.append(id_)
-        if self.detokenizer.is_stopped:
+        if self.has_stop and self.detokenizer.is_stopped:
             self.finish("stop")
         elif len(self.token_ids) == self._max_ids:
             self.finish("length")
@@ -203,7 +209,7 @@ class Sequence:
     def finish(self, reason: FinishReason) -> None:
         """End the sequence; it stays as it is if it has ended already."""
         if not self.is_finished:
-            if self.detokenizer.has_stop:
+            if self.has_stop:
                 self.detokenizer.flush()
             self.status = reason
 
@@ -215,7 +221,7 @@ class Sequence:
 
     def detokenize(self) -> int:
         """Make chunks of the tokens that have none; return how many are certain."""
-        if not self.detokenizer.has_stop:  # Otherwise append() has done it.
+        if not self.has_stop:  # Otherwise append() has done it.
             first = self.num_prompt_ids + len(self.detokenizer.chunks)
             self.detokenizer.extend(self.token_ids[first:])
         return self.detokenizer.num_certain
@@ -224,9 +230,3 @@ class Sequence:
         """Return the text of the first tokens, up to the first stop text; of all by default."""
         self.detokenize()
         return "".join(self.detokenizer.chunks[:num_tokens])
-
-
-def _uniforms(generator: np.random.Generator) -> Iterator[float]:
-    """Yield uniform random numbers in [0, 1)."""
-    while True:  # Draw 32 at a time: a call takes 0.4 µs, as long as all of append().
-        yield from generator.random(32).tolist()

@@ -469,7 +469,7 @@ def test_a_fault_of_one_request_touches_no_other(model: LanguageModel, fault: st
         elif fault == "processor":
             sequence.processors = [failing]
         else:
-            sequence.detokenizer.has_stop = True
+            sequence.has_stop = True
             sequence.detokenizer.extend = failing  # type: ignore[method-assign]
     submit(engine, good[0])
     submit(engine, bad)

@@ -2,16 +2,10 @@
 
 from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 
 from lorelm.runtime.base import State
-
-
-class _Entry(NamedTuple):
-    state: State
-    num_bytes: int
 
 
 class PrefixCache:
@@ -24,7 +18,7 @@ class PrefixCache:
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
-        self._entries: OrderedDict[bytes, _Entry] = OrderedDict()
+        self._entries: OrderedDict[bytes, State] = OrderedDict()
         self._ends: defaultdict[int, Counter[bytes]] = defaultdict(Counter)
         """By length, how many keys have which last ids."""
         self._num_bytes = 0
@@ -32,13 +26,13 @@ class PrefixCache:
     def put(self, ids: Sequence[int], state: State) -> None:
         """Store the state after exactly `ids`."""
         key = _key(ids)
-        entry = _Entry(state, state.num_bytes + len(key))
-        if entry.num_bytes > self._max_bytes:
+        num_bytes = state.num_bytes + len(key)
+        if num_bytes > self._max_bytes:
             return
         self._drop(key)
-        self._entries[key] = entry
+        self._entries[key] = state
         self._ends[len(key)][_end(key, len(key))] += 1
-        self._num_bytes += entry.num_bytes
+        self._num_bytes += num_bytes
         while self._num_bytes > self._max_bytes:
             self._drop(next(iter(self._entries)))
 
@@ -53,13 +47,13 @@ class PrefixCache:
             prefix = key[:length]
             if prefix in self._entries:
                 self._entries.move_to_end(prefix)
-                return length // _ID_BYTES, self._entries[prefix].state
+                return length // _ID_BYTES, self._entries[prefix]
         return None
 
     def _drop(self, key: bytes) -> None:
-        entry = self._entries.pop(key, None)
-        if entry is not None:
-            self._num_bytes -= entry.num_bytes
+        state = self._entries.pop(key, None)
+        if state is not None:
+            self._num_bytes -= state.num_bytes + len(key)
             end, ends = _end(key, len(key)), self._ends[len(key)]
             ends[end] -= 1
             if not ends[end]:
