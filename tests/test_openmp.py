@@ -3,8 +3,6 @@
 libgomp says what it has read when ``OMP_DISPLAY_ENV`` is set, so these tests ask it, not us.
 """
 
-import ast
-import json
 import os
 import re
 import subprocess
@@ -19,11 +17,6 @@ pytestmark = pytest.mark.system
 
 ROOT = Path(__file__).parents[1]
 WAITING = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
-SCRIPTS = [
-    *sorted((ROOT / "bench").glob("*.py")),
-    *sorted((ROOT / "app").glob("*.py")),
-    ROOT / "notebooks" / "LSTM LM.ipynb",
-]
 
 
 def spin_count(*command: str, **variables: str) -> int:
@@ -59,29 +52,6 @@ def test_the_choice_of_the_user_is_kept(name: str) -> None:
 
 def test_libgomp_hears_the_choice_of_the_user() -> None:
     assert spin_count("-c", "import lorelm, torch", GOMP_SPINCOUNT="77") == 77
-
-
-@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
-def test_scripts_import_lorelm_before_pytorch(script: Path) -> None:
-    packages = [name.partition(".")[0] for name in imported_modules(script)]
-    if "torch" in packages and "lorelm" in packages:
-        assert packages.index("lorelm") < packages.index("torch")
-
-
-def imported_modules(script: Path) -> list[str]:
-    """The modules that a script or a notebook imports, in order."""
-    source = script.read_text(encoding="utf-8")
-    if script.suffix == ".ipynb":
-        cells = [cell for cell in json.loads(source)["cells"] if cell["cell_type"] == "code"]
-        source = "\n".join("".join(cell["source"]) for cell in cells)
-    nodes = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.stmt)]
-    names: list[tuple[int, str]] = []
-    for node in nodes:
-        if isinstance(node, ast.Import):
-            names += [(node.lineno, alias.name) for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names.append((node.lineno, node.module))
-    return [name for _, name in sorted(names)]
 
 
 def test_make_test_limits_spinning() -> None:
