@@ -1,4 +1,4 @@
-# Two commands for a fresh machine: `make serve` and `make test`.
+# `make serve` needs Python; `make test` and `make check` need Node as well.
 PYTHON ?= python3
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile

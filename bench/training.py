@@ -195,7 +195,7 @@ class Reached:
 
 
 def reach(training: Training, target: float, max_epochs: int) -> Reached:
-    """Trains until the validation perplexity is `target` or less, or so many epochs are over."""
+    """Train until the validation perplexity is at most `target`, or for `max_epochs`."""
     steps: list[Step] = []
     epochs, best = 0, float("inf")
     while best > target and epochs < max_epochs:

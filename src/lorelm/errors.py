@@ -17,7 +17,7 @@ The tree::
     ├── HistoryError             the log of generations cannot be opened, read or written
     │   ├── HistoryURLError      what names it is of no use (an InputError too)
     │   └── UnwritableRecordError    one record can never be written
-    ├── UnavailableError         the engine cannot do it now; later, it may
+    ├── UnavailableError         the engine cannot serve it now; try again later
     │   ├── OverloadedError      too many requests are waiting
     │   ├── DeadlineError        the time was over before anything was written
     │   └── ShuttingDownError    it is about to stop
@@ -38,8 +38,8 @@ class LoreLMError(Exception):
 
     Attributes:
         code: what went wrong, for programs and tests: the area, a dot, and the cause, as in
-            ``bundle.hash_mismatch``. It stays the same when the message is worded anew. Each class
-            has a general one; ``code=`` gives a particular one where the error is raised.
+            ``bundle.hash_mismatch``. It stays the same when the wording of the message changes.
+            Each class has a general one; ``code=`` gives a particular one where it is raised.
     """
 
     code: str = "lorelm"
@@ -191,7 +191,7 @@ class UnwritableRecordError(HistoryError):
 
 
 class UnavailableError(LoreLMError):
-    """The engine cannot do now what is asked for; later, it may."""
+    """The engine cannot serve the request now; the client may try again later."""
 
     code = "engine"
 

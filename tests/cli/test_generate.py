@@ -69,7 +69,7 @@ def test_a_bundle_that_is_not_there_is_one_line(lorelm: Lorelm) -> None:
     assert ended.stderr.count("\n") == 1
 
 
-def test_the_cache_changes_what_is_foretold(
+def test_the_cache_changes_what_is_predicted(
     lorelm: Lorelm, tiny_bundle: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "text.txt").write_text("The fox sat by the river.\n" * 30, encoding="utf-8")

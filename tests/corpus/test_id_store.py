@@ -56,7 +56,7 @@ def prepare(
     style: str = "words",
     min_frequency: int = 2,
     store: Path | None = None,
-    is_writer: bool = True,
+    is_main_process: bool = True,
     **parts: Documents,
 ) -> Corpus:
     return prepare_corpus(
@@ -64,7 +64,7 @@ def prepare(
         tokenizer=make_tokenizer(style),
         min_frequency=min_frequency,
         split_seed=0,
-        store=None if store is None else IdStore(folder=store, is_writer=is_writer),
+        store=None if store is None else IdStore(folder=store, is_main_process=is_main_process),
     )
 
 
@@ -185,7 +185,7 @@ def test_stored_ids_are_used_again(path: Path) -> None:
     first = prepare(path, store=store)
     names = sorted(file.name for file in store.iterdir())
     assert [name.split(".")[2:] for name in names] == [["words", "bin"], ["words", "json"]]
-    again = prepare(path, store=store, is_writer=False)
+    again = prepare(path, store=store, is_main_process=False)
     assert again.train.stream.tolist() == first.train.stream.tolist()
     assert again.test.documents == first.test.documents
     assert (again.vocabulary, again.fingerprint) == (first.vocabulary, first.fingerprint)
@@ -212,10 +212,10 @@ def test_a_store_that_is_not_whole_is_not_used(path: Path, damage: str) -> None:
 def test_a_reader_of_ids_that_another_process_should_have_written_writes_none(path: Path) -> None:
     store = path.parent / "store"
     with raises_code(CorpusError, "corpus.ids_missing"):
-        prepare(path, store=store, is_writer=False)
+        prepare(path, store=store, is_main_process=False)
     assert not store.exists()
     whole = prepare(path, store=store).train.stream.tolist()
-    assert prepare(path, store=store, is_writer=False).train.stream.tolist() == whole
+    assert prepare(path, store=store, is_main_process=False).train.stream.tolist() == whole
 
 
 @pytest.mark.parametrize("num_renames", [0, 1])

@@ -172,6 +172,6 @@ def test_samples_of_the_held_out_parts_are_whole_documents_from_all_over(max_tok
     assert max(gaps) - min(gaps) <= 1
     words = [token for tokens in sampled.valid.documents for token in (*tokens, EOS)]
     assert corpus.vocabulary.decode(sampled.valid.stream) == words
-    assert sampled.test.num_documents == 2, "from one document no interval can be told"
+    assert sampled.test.num_documents == 2, "from one document no interval can be computed"
     assert sampled.is_sampled == (max_tokens < 10_000)
     assert sampled.train is corpus.train

@@ -81,7 +81,7 @@ def test_long_records_fill_the_queue_sooner(
         writer.add(record)
     assert writer.num_lost == 2
     assert writer.flush(10)
-    writer.add(long[4])  # there is room again
+    writer.add(long[4])  # the queue has a free place again
     writer.close(10)
     assert (writer.num_written, writer.num_lost) == (4, 2)
 

@@ -56,7 +56,7 @@ def test_a_batch_does_to_each_text_what_single_steps_do(
             for place, id_ in enumerate(value):
                 expected_1V, alone[place] = runtime.step(np.array([id_]), alone[place])
                 np.testing.assert_array_equal(logits_BV[place], expected_1V[0])
-            logits_BV[:] = np.nan  # whoever asked may do so
+            logits_BV[:] = np.nan  # callers may overwrite it
             for place in range(len(value), NUM_TEXTS):
                 alone[place] = State.zeros(runtime.config, 1)
                 batch.put(place, alone[place])

@@ -39,7 +39,7 @@ class Proxied:
     Attributes:
         url: its address outside.
         inside: its own address.
-        token: what Jupyter wants to know of who asks; None behind nginx.
+        token: token of the Jupyter server; None behind nginx.
     """
 
     url: str

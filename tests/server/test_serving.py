@@ -231,7 +231,7 @@ def test_after_the_grace_period_the_rest_is_aborted(tiny_bundle: Path) -> None:
 
 def test_a_second_ctrl_c_does_not_wait(tiny_bundle: Path) -> None:
     with server_process(tiny_bundle, "--grace-seconds", "60") as (server, address):
-        # Three quarters of the slots: who asks whether it refuses must not wait for one.
+        # Three quarters of the slots: a client that may be refused must not wait for one.
         responses = [begin(address, LONG | {"num_samples": 16}) for _ in range(3)]
         server.send_signal(signal.SIGINT)
         wait_until_it_refuses(address)

@@ -37,7 +37,7 @@ NUM_BYTES = 40_000
 def snapshot(number: int) -> Snapshot:
     return Snapshot(
         tensors={"w": torch.full((NUM_BYTES // 4,), float(number))},
-        facts={"epochs": [], "window": number, "is_over": False},
+        metadata={"epochs": [], "window": number, "is_over": False},
     )
 
 
@@ -48,7 +48,7 @@ def checkpoint(number: int) -> Checkpoint:
 def number_in(out: Path) -> int:
     """Which checkpoint is there, all of it."""
     found = Checkpoint.load(out)
-    number = found.snapshot.facts["window"]
+    number = found.snapshot.metadata["window"]
     assert torch.equal(found.snapshot.tensors["w"], snapshot(number).tensors["w"])
     assert found.run == {"number": number}
     return int(number)
@@ -90,7 +90,7 @@ def save(out, fatal_call, fatal_size):
             if calls == fatal_call:
                 os.kill(os.getpid(), signal.SIGKILL)
     tensors = {"w": torch.full((NUM_BYTES // 4,), 2.0)}
-    snapshot = Snapshot(tensors=tensors, facts={"epochs": [], "window": 2, "is_over": False})
+    snapshot = Snapshot(tensors=tensors, metadata={"epochs": [], "window": 2, "is_over": False})
     if fatal_size:
         signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
         resource.setrlimit(resource.RLIMIT_FSIZE, (fatal_size, fatal_size))
@@ -196,7 +196,7 @@ def test_a_failed_write_is_reported_once_and_the_last_good_checkpoint_is_named(
         callback.problems, ("epoch 1, step 0", "epoch 1, step 3"), strict=True
     ):
         assert problem.endswith(f"; the last good one is of {left}, and training goes on")
-    assert Checkpoint.load(tmp_path).snapshot.facts["window"] == 3
+    assert Checkpoint.load(tmp_path).snapshot.metadata["window"] == 3
 
 
 class FullDisk(TrainingCallback):

@@ -29,7 +29,7 @@ from lorelm.evaluation.trained_corpus import common_test_part
 def compare(
     *, bundles: Sequence[str], text: str | None, as_json: bool, precision: Any, **flags: Any
 ) -> None:
-    """Prints models side by side on the same text, and whether their differences may be chance.
+    """Print models side by side on the same text, and whether their differences may be chance.
 
     BUNDLE may be shakespeare, the embedded model, unless a folder of that name holds a model.
     Without --text it is the test part of the corpus that all were trained on. Differences are to

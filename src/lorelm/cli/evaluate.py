@@ -52,7 +52,7 @@ def evaluate(
     as_json: bool,
     **flags: Any,
 ) -> None:
-    """Measures the model in BUNDLE on FILE, against an n-gram model and for copies.
+    """Measure the model in BUNDLE on FILE, against an n-gram model and for copies.
 
     BUNDLE may be shakespeare, the embedded model, unless a folder of that name holds a model.
 

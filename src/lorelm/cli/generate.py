@@ -55,5 +55,5 @@ def _note(sample: Sample) -> str:
         f"seed {sample.seed}",
     ]
     for span in sample.copied_spans or ():
-        notes.append(f"{span.num_tokens} in a row, the prompt included, are copied")
+        notes.append(f"{span.num_tokens} tokens in a row, with those of the prompt, are copied")
     return f"[{'; '.join(notes)}]"

@@ -1,4 +1,4 @@
-"""``lorelm history``: list, export, count and prune the generated texts."""
+"""``lorelm history``: list, export, summarize and prune the generated texts."""
 
 import json
 import sys
@@ -32,7 +32,7 @@ def _count(at_least: int) -> click.IntRange:
 
 @click.group()
 def history() -> None:
-    """List, export, count and prune the generated texts.
+    """List, export, summarize and prune the generated texts.
 
     lorelm serve keeps each prompt and its continuations, for its client and for the operator.
     """

@@ -28,7 +28,7 @@ from lorelm.cli.terminal import printable
     help="How the training cut texts into words.  [default: guessed]",
 )
 def import_(*, checkpoint: Path, vocab: Path | None, out: Path, tokenizer: str | None) -> None:
-    """Makes a bundle of CHECKPOINT, an LSTM language model that torch.save wrote.
+    """Make a bundle of CHECKPOINT, an LSTM language model that torch.save wrote.
 
     Nothing in the files is executed: what they name but tensors, plain values and vocabularies of
     torchtext is refused by its name.

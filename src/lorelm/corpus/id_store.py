@@ -68,12 +68,12 @@ class IdStore:
     """Folder for the ids of a corpus larger than memory; those that are there are used again.
 
     Attributes:
-        is_writer: False if another process writes them, which must be done by now.
+        is_main_process: False if another process writes them, which must be done by now.
         on_progress: called while ids are written, with the share of the corpus done, 0 to 1.
     """
 
     folder: Path
-    is_writer: bool = True
+    is_main_process: bool = True
     on_progress: Callable[[float], None] | None = None
 
     def load_or_encode(
@@ -84,7 +84,7 @@ class IdStore:
         if found is not None:
             return found
         source = parts.documents.source
-        if not self.is_writer:
+        if not self.is_main_process:
             raise CorpusError(
                 f"the ids of {source} that another process of this run wrote are not in "
                 f"{self.folder}: give --out a folder on a drive that all machines share",

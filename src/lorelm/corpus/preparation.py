@@ -168,8 +168,9 @@ def _notes(
         )
     if not corpus.is_countable:
         notes.append(
-            f"With more than {MAX_COUNTED_TOKENS:,} training tokens there are no n-gram model to "
-            "compare with and no index of the training text: copies cannot be told or forbidden."
+            f"With more than {MAX_COUNTED_TOKENS:,} training tokens there is no n-gram model to "
+            "compare with and no index of the training text, so copies are neither detected nor "
+            "forbidden."
         )
     return notes
 

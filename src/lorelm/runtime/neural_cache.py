@@ -3,7 +3,7 @@
 The cache holds the last hidden states of the last layer and, for each, the id that followed it. An
 id that followed a state like the present one becomes likelier::
 
-    p_cache(w)  ~  sum over the i with next_i = w of exp(sharpness * h . h_i)
+    p_cache(w)  ~  sum over the i with next_i = w of exp(theta * h . h_i)
     p(w)        =  (1 - weight) p_network(w) + weight p_cache(w)
 """
 
@@ -22,12 +22,12 @@ class CacheSettings(NamedTuple):
 
     Attributes:
         size: how many of the last tokens it holds.
-        sharpness: how much likeness counts; with 0 all that it holds would count alike.
+        theta: how much similarity counts; with 0 all states count alike.
         weight: of the cache in the mixture with the network, from 0 to 1.
     """
 
     size: int
-    sharpness: float
+    theta: float
     weight: float
 
 
@@ -71,8 +71,8 @@ class CachedRuntime:
     def _mixed(self, logits_V: Floats32, past: PastStates, h_H: Floats32) -> Floats32:
         if len(past.next_N) == 0:
             return logits_V
-        likeness_N = self._settings.sharpness * (past.h_NH @ h_H).astype(np.float64)
-        share_N = np.exp(likeness_N - likeness_N.max())
+        similarity_N = self._settings.theta * (past.h_NH @ h_H).astype(np.float64)
+        share_N = np.exp(similarity_N - similarity_N.max())
         cache_V = np.bincount(past.next_N, share_N / share_N.sum(), minlength=len(logits_V))
         with np.errstate(divide="ignore"):  # Most words are not in the cache.
             log_cache_V = np.log(cache_V)

@@ -24,7 +24,7 @@ class ServerSettings:
         mixture: mix each model with the n-gram model of its bundle.
         cache: give each model a neural cache.
         api_key: every request must send it; None: no key is needed.
-        admin_key: gives access to the whole history, and serves as API key; None: nobody has it.
+        admin_key: gives access to the whole history, and serves as API key; None: there is none.
         history: URL of the database for generated texts; None: they are not kept.
 
     Raises:

@@ -114,7 +114,7 @@ def metrics_lines(reports: Iterable[EpochReport]) -> str:
 
 
 class MetricsLog(TrainingCallback):
-    """Writes the metrics so far after each epoch.
+    """Callback that writes the metrics so far after each epoch.
 
     Args:
         out: the folder of the run; it is created by the first write.

@@ -30,19 +30,19 @@ class Snapshot:
     Attributes:
         tensors: weights, average, best weights, optimizer, state of the LSTM, random states; on
             the CPU, sharing no memory.
-        facts: everything else, fit for JSON.
+        metadata: everything else, fit for JSON.
     """
 
     tensors: dict[str, torch.Tensor]
-    facts: dict[str, Any]
+    metadata: dict[str, Any]
 
     @property
     def description(self) -> str:
         """How far the run was, for messages."""
-        num_epochs = len(self.facts["epochs"])
-        if self.facts["is_over"]:
+        num_epochs = len(self.metadata["epochs"])
+        if self.metadata["is_over"]:
             return f"the end of epoch {num_epochs}, the last"
-        return f"epoch {num_epochs + 1}, step {self.facts['window']}"
+        return f"epoch {num_epochs + 1}, step {self.metadata['window']}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +79,7 @@ class Checkpoint:
             if _sha256(metadata[_METADATA], tensors) != metadata[_SHA256]:
                 raise ValueError("its SHA-256 differs")
             return cls(
-                run=written["run"], snapshot=Snapshot(tensors=tensors, facts=written["facts"])
+                run=written["run"], snapshot=Snapshot(tensors=tensors, metadata=written["facts"])
             )
         except CheckpointError:
             raise
@@ -99,11 +99,11 @@ class Checkpoint:
         written = {
             "format_version": _FORMAT_VERSION,
             "run": self.run,
-            "facts": self.snapshot.facts,
+            "facts": self.snapshot.metadata,
         }
         path = out / CHECKPOINT
-        facts = json.dumps(written)
-        metadata = {_METADATA: facts, _SHA256: _sha256(facts, self.snapshot.tensors)}
+        header = json.dumps(written)
+        metadata = {_METADATA: header, _SHA256: _sha256(header, self.snapshot.tensors)}
         content = save(self.snapshot.tensors, metadata)
         try:
             out.mkdir(exist_ok=True)
@@ -141,7 +141,7 @@ def _absent(out: Path, *, is_finished: bool) -> CheckpointError:
         )
     return CheckpointError(
         f"{out} holds no unfinished run (no {CHECKPOINT}): name the folder that was given to "
-        "lorelm train with --out, or begin anew",
+        "lorelm train with --out, or start over",
         code="checkpoint.missing",
     )
 
@@ -160,9 +160,9 @@ def _check_version(version: int, path: Path) -> None:
         )
 
 
-def _sha256(facts: str, tensors: Mapping[str, torch.Tensor]) -> str:
+def _sha256(header: str, tensors: Mapping[str, torch.Tensor]) -> str:
     """Hash the whole contents of a checkpoint."""
-    digest = hashlib.sha256(facts.encode())
+    digest = hashlib.sha256(header.encode())
     for name, tensor in sorted(tensors.items()):
         digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
         digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)

@@ -62,7 +62,8 @@ class Recipe:
         Parameter("Share one matrix between embedding and output; the two sizes are then equal."),
     ]
     dropout: Annotated[
-        float, _share("Dropout of embeddings, of outputs, and of what passes between layers.")
+        float,
+        _share("Dropout of embeddings, of outputs, and of what one layer passes to the next."),
     ]
     locked_dropout: Annotated[
         bool, Parameter("Use the same dropout mask in all steps of a window.")

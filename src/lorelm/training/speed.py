@@ -77,7 +77,7 @@ class EvaluationSpeed:
 
 @dataclass(frozen=True, kw_only=True)
 class Machine:
-    """Measures what a plan needs, with the same results in all processes of a run.
+    """Measurements that a plan needs, with the same results in all processes of a run.
 
     All processes measure training together; the main process measures evaluation.
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class TensorBoardLog(TrainingCallback):
-    """Writes the metrics of each epoch into an event file.
+    """Callback that writes the metrics of each epoch into an event file.
 
     Use it in a `with` statement, which closes the file. After a failed write, training goes on
     without it.

@@ -154,7 +154,7 @@ def _prepare(parts: CorpusParts, recipe: Recipe, run: _Run) -> Corpus:
     processes = run.context.processes
 
     watch = run.budget.watch(f"preparing {parts.documents.source}") if run.budget else None
-    store = IdStore(folder=run.out, is_writer=processes.is_main_process, on_progress=watch)
+    store = IdStore(folder=run.out, is_main_process=processes.is_main_process, on_progress=watch)
 
     def prepare() -> Corpus:
         return prepare_corpus(
@@ -254,7 +254,7 @@ def _resumed_plan(resume: Checkpoint, corpus: Corpus, recipe: Recipe, run: _Run)
     if resume.run["corpus_fingerprint"] != corpus.fingerprint:
         raise CheckpointError(
             f"the corpus has changed since the run in {run.out} began: bring back the file as it "
-            "was, or begin anew in another folder",
+            "was, or start over in another folder",
             code="checkpoint.other_corpus",
         )
     # "auto" is float32 on a machine that lacks the bfloat16 of the one where the run began.
@@ -281,7 +281,7 @@ def _callbacks(run: _Run) -> Iterator[TrainingCallback]:
         yield TrainingCallback()
         return
     user = context.callback
-    epochs = context.resume.snapshot.facts["epochs"] if context.resume else ()
+    epochs = context.resume.snapshot.metadata["epochs"] if context.resume else ()
     log = MetricsLog(run.out, user, reports=[EpochReport(**report) for report in epochs])
     with TensorBoardLog(Path(board_dir), user) if board_dir else nullcontext() as board:
         yield CallbackList([log, *([board] if board else []), user])

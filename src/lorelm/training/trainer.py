@@ -212,7 +212,7 @@ class Trainer:
             tensors["cuda_random"] = torch.cuda.get_rng_state(self.device)
         return Snapshot(
             tensors=tensors,
-            facts={
+            metadata={
                 "epochs": [dataclasses.asdict(report) for report in self.epochs],
                 "window": self._window,
                 "num_updates": self._num_updates,
@@ -230,18 +230,18 @@ class Trainer:
         Args:
             seconds: since training began; None: as many as at the snapshot.
         """
-        facts = snapshot.facts
+        metadata = snapshot.metadata
         tensors = snapshot.tensors | {
             name: snapshot.tensors[name][:, self._columns] for name in _STATE
         }
-        self.epochs = [EpochReport(**report) for report in facts["epochs"]]
-        self._num_updates = facts["num_updates"]
-        self.learning_rate.restore(facts["learning_rate"])
-        self.start_clock(facts["seconds"] if seconds is None else seconds)
+        self.epochs = [EpochReport(**report) for report in metadata["epochs"]]
+        self._num_updates = metadata["num_updates"]
+        self.learning_rate.restore(metadata["learning_rate"])
+        self.start_clock(metadata["seconds"] if seconds is None else seconds)
         self._set_progress()
-        self.begin_epoch(window=facts["window"])
-        self.epoch_tokens = facts["epoch_tokens"]
-        self._epoch_began = self.seconds - facts["epoch_seconds"]
+        self.begin_epoch(window=metadata["window"])
+        self.epoch_tokens = metadata["epoch_tokens"]
+        self._epoch_began = self.seconds - metadata["epoch_seconds"]
         self._allocate_as_in(tensors)
         with torch.no_grad():
             for name, tensor in self._tensors().items():

@@ -28,7 +28,7 @@ class Client:
 
 
 class BrowserIds:
-    """Reads and sets the cookies of one server, or of several that share a history.
+    """Read and set the cookies of one server, or of several that share a history.
 
     Args:
         signing_key: the secret of that history.

@@ -27,7 +27,7 @@ class Completion:
     """A completion: a request to the engine per prompt, and the answer that they make.
 
     Raises:
-        SamplingError: a field is out of its range or cannot be honoured; it names the field.
+        SamplingError: a field is out of its range or not supported; it names the field.
     """
 
     def __init__(self, asked: CompletionRequest, served: ServedModel) -> None:

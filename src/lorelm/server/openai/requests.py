@@ -133,7 +133,7 @@ class CompletionRequest(RequestModel):
         """Return the settings of this request.
 
         Raises:
-            SamplingError: fields contradict each other or cannot be honoured; it names them all.
+            SamplingError: fields contradict each other or not supported; it names them all.
         """
         given = self.given()
         biases = given.get("logit_bias", {})
@@ -154,9 +154,9 @@ class CompletionRequest(RequestModel):
         return GenerationSettings(**(defaults | given))
 
     def _problems(self) -> Iterator[Problem]:
-        """What OpenAI's fields say that cannot be honoured."""
+        """What OpenAI's fields ask for that is not supported."""
         if self.suffix:
-            yield Problem("suffix", "cannot be honoured: the model reads from left to right")
+            yield Problem("suffix", "is not supported: the model reads from left to right")
         best_of = self.best_of or self.num_choices
         if best_of < self.num_choices:
             yield Problem("best_of", f"must be at least n, {self.num_choices}")

@@ -108,7 +108,7 @@ class Metrics:
 
 
 class _HistoryCollector(Collector):
-    """Reads the counters that a writer keeps itself."""
+    """Collector of the counters that a writer keeps itself."""
 
     def __init__(self, writer: HistoryWriter) -> None:
         self._writer = writer
