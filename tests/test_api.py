@@ -3,7 +3,9 @@
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,14 @@ import polars
 import pytest
 import torch
 from tests.bundle.importing.foreign import WORDS, ForeignModel
+from tests.errors import raises_code
 
 import lorelm
+from lorelm.cli.main import lorelm as cli
 from lorelm.corpus.documents import Documents
+from lorelm.training.options import TrainingOptions
+from lorelm.training.recipe import Recipe
+from lorelm.training.train import RunContext, train
 
 SMALL: dict[str, Any] = {"epochs": 1, "hidden_size": 8, "min_frequency": 1, "device": "cpu"}
 
@@ -89,6 +96,51 @@ def test_what_is_no_corpus_is_refused(corpus: Any, tmp_path: Path) -> None:
     with pytest.raises(lorelm.errors.CorpusError) as caught:
         lorelm.train(corpus, out=tmp_path / "model")
     assert caught.value.code == "corpus.not_texts"
+
+
+@pytest.fixture
+def unfinished(texts: list[str], tmp_path: Path) -> Path:
+    """The folder of a run on texts that was interrupted after its first step."""
+    stop = threading.Event()
+    stop.set()
+    settings = {name: value for name, value in SMALL.items() if name != "device"}
+    with pytest.raises(lorelm.errors.TrainingStoppedError) as caught:
+        train(
+            Documents(texts=texts, source="the texts"),
+            Recipe.load("default", **settings),
+            out=tmp_path / "model",
+            options=TrainingOptions(device="cpu"),
+            context=RunContext(stop=nullcontext(stop)),
+        )
+    assert "resume=True" in str(caught.value)
+    return tmp_path / "model"
+
+
+def test_a_run_on_texts_is_resumed_with_the_same_texts(
+    unfinished: Path, texts: list[str], tmp_path: Path
+) -> None:
+    with raises_code(lorelm.errors.CheckpointError, "checkpoint.other_corpus"):
+        lorelm.train(texts[1:], out=unfinished, resume=True)
+    resumed = lorelm.train(texts, out=unfinished, resume=True)
+    whole = lorelm.train(texts, out=tmp_path / "whole", **SMALL)
+    assert resumed.manifest.metrics == whole.manifest.metrics
+
+
+def test_an_unfinished_run_on_texts_is_neither_overwritten_nor_changed(
+    unfinished: Path, texts: list[str]
+) -> None:
+    with raises_code(lorelm.errors.CheckpointError, "checkpoint.unfinished_run") as caught:
+        lorelm.train(texts, out=unfinished, **SMALL)
+    assert "resume=True" in str(caught.value)
+    with raises_code(lorelm.errors.RecipeError, "recipe.fixed_by_resume") as refused:
+        lorelm.train(texts, out=unfinished, resume=True, recipe="classic", epochs=2)
+    assert [each.field for each in refused.value.problems] == ["recipe", "epochs"]
+
+
+def test_the_command_says_how_to_resume_a_run_on_texts(unfinished: Path) -> None:
+    with raises_code(lorelm.errors.CheckpointError, "checkpoint.no_files") as caught:
+        cli.main(["train", "--resume", str(unfinished)], standalone_mode=False)
+    assert f"out={str(unfinished)!r}, resume=True" in str(caught.value)
 
 
 def test_a_bundle_is_evaluated_on_texts(tiny_bundle: Path, texts: list[str]) -> None:

@@ -14,8 +14,9 @@ from lorelm.bundle import Bundle
 from lorelm.bundle.manifest import Metrics
 from lorelm.corpus.documents import Documents, ReadingOptions
 from lorelm.corpus.readers import read_corpus
-from lorelm.errors import InputError, MissingExtraError, Problem
+from lorelm.errors import InputError, MissingExtraError, Problem, RecipeError
 from lorelm.evaluation.evaluate import EvaluationSettings, evaluate_bundle
+from lorelm.training.options import TrainingOptions
 from lorelm.training.recipe import Recipe, given_settings
 
 Corpus = str | os.PathLike[str] | Iterable[str] | Documents | Any
@@ -29,6 +30,7 @@ def train(
     recipe: str | None = None,
     valid: Corpus | None = None,
     test: Corpus | None = None,
+    resume: bool = False,
     **settings: Any,
 ) -> Bundle:
     """Train a model, evaluate it on the test part, and save it as a bundle.
@@ -40,6 +42,8 @@ def train(
         recipe: name of a built-in recipe, or path of a TOML file. None takes "default", or
             "fine-tune" with `init`.
         valid, test: validation and test part, instead of splitting them off `corpus`.
+        resume: continue the unfinished run in `out`, with the recipe and the options that it began
+            with. Give the same corpus and reading options, and no other settings.
         settings: of the recipe (:class:`~lorelm.training.recipe.Recipe`), such as ``epochs=3``; of
             the run (:class:`~lorelm.training.options.TrainingOptions`), such as
             ``init="shakespeare"``; and of reading
@@ -52,31 +56,35 @@ def train(
         RecipeError: settings are unknown or out of range; it names them all.
         CorpusError: the corpus cannot be read, or is too small.
         BundleError: `out` cannot be written, or another run uses it.
-        CheckpointError: `out` holds an unfinished run.
+        CheckpointError: `out` holds an unfinished run and `resume` is false; or `resume` is true
+            and it holds none, or one of another corpus.
         MissingExtraError: PyTorch is not installed.
 
     Example:
         >>> bundle = lorelm.train(["The fox ran.", "The owl sat."], out="my-model", epochs=3)
     """
     try:
-        from lorelm.training.initial_checkpoint import check_initial_checkpoint
-        from lorelm.training.options import TrainingOptions
+        from lorelm.training.checkpoint import Checkpoint
+        from lorelm.training.train import RunContext
         from lorelm.training.train import train as train_bundle
     except ImportError as error:
         if error.name != "torch":
             raise
         raise MissingExtraError("training a model", "train") from error
     reading = ReadingOptions(**_take(settings, ReadingOptions))
-    options = _take(settings, TrainingOptions)
-    name = recipe or ("fine-tune" if options.get("init") else "default")
-    checked = Recipe.load(name, **settings)
-    if options.get("init") is not None:
-        check_initial_checkpoint(options["init"], given_settings(name, **settings))
+    context = RunContext(resume=Checkpoint.load(Path(out)) if resume else None)
+    if context.resume is not None:
+        _refuse_with_resume([*(["recipe"] if recipe else []), *settings])
+        checked = Recipe.from_dict(context.resume.run["recipe"])
+        options = TrainingOptions.of_run(context.resume.run)
+    else:
+        checked, options = _checked_settings(recipe, settings)
     bundle = train_bundle(
         read_corpus(corpus, reading),
         checked,
         out=out,
-        options=TrainingOptions(**options),
+        options=options,
+        context=context,
         valid=None if valid is None else read_corpus(valid, reading),
         test=None if test is None else read_corpus(test, reading),
     )
@@ -137,6 +145,31 @@ def import_model(
     model = read(Path(checkpoint), Path(vocabulary) if vocabulary else None, tokenizer=tokenizer)
     model.save(out)
     return Bundle.load(out)
+
+
+def _refuse_with_resume(names: list[str]) -> None:
+    if names:
+        problems = [Problem(name, "leave it out: the run has its own settings") for name in names]
+        raise RecipeError.of(problems, code="recipe.fixed_by_resume")
+
+
+def _checked_settings(
+    recipe: str | None, settings: dict[str, Any]
+) -> tuple[Recipe, TrainingOptions]:
+    """Return the recipe and the options that settings make.
+
+    Raises:
+        RecipeError: settings are unknown or out of range.
+        BundleError: there is no model at `init`.
+    """
+    from lorelm.training.initial_checkpoint import check_initial_checkpoint
+
+    options = _take(settings, TrainingOptions)
+    name = recipe or ("fine-tune" if options.get("init") else "default")
+    checked = Recipe.load(name, **settings)
+    if options.get("init") is not None:
+        check_initial_checkpoint(options["init"], given_settings(name, **settings))
+    return checked, TrainingOptions(**options)
 
 
 def _take(settings: dict[str, Any], kind: type) -> dict[str, Any]:

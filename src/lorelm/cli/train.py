@@ -3,7 +3,7 @@
 import dataclasses
 import signal
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,9 +24,9 @@ from lorelm.cli.options import (
 from lorelm.cli.terminal import echo_notes, process_started
 from lorelm.corpus.documents import CorpusFile, Documents, ReadingOptions
 from lorelm.corpus.readers import read_documents
-from lorelm.errors import CorpusError, MissingExtraError
+from lorelm.errors import CheckpointError, CorpusError, MissingExtraError
 from lorelm.parameters import parameters_of
-from lorelm.training.options import TrainingOptions
+from lorelm.training.options import TrainingOptions, found_again
 from lorelm.training.recipe import BUILT_IN_RECIPES, Recipe, given_settings
 
 if TYPE_CHECKING:
@@ -125,17 +125,23 @@ def _refuse_other_options() -> None:
 
 
 def _resume(out: Path) -> None:
-    """Continue the run in a folder."""
+    """Continue the run in a folder.
+
+    Raises:
+        CheckpointError: there is none, or its corpus was no file.
+    """
     from lorelm.training.checkpoint import Checkpoint
 
     checkpoint = Checkpoint.load(out)
     run = checkpoint.run
+    if not run["files"]:
+        raise CheckpointError(
+            f"the run in {out} was begun in Python, with texts or a data frame: go on with "
+            f"{checkpoint.how_to_resume(out)}",
+            code="checkpoint.no_files",
+        )
     parts = [file and _reread(file, run["folder"]) for file in run["files"]]
-    options = TrainingOptions(**run["options"])
-    if options.tensorboard:
-        board = _found_again(options.tensorboard, run["folder"], Path.is_dir)
-        options = dataclasses.replace(options, tensorboard=board)
-    _run(parts, Recipe.from_dict(run["recipe"]), out, options, checkpoint)
+    _run(parts, Recipe.from_dict(run["recipe"]), out, TrainingOptions.of_run(run), checkpoint)
 
 
 def _reread(file: Mapping[str, Any], folder: str) -> Documents:
@@ -147,17 +153,11 @@ def _reread(file: Mapping[str, Any], folder: str) -> Documents:
     known = CorpusFile(path=file["path"], options=ReadingOptions(**file["options"]))
     try:
         # Path.is_file, because a folder called shakespeare is not a corpus.
-        path = _found_again(known.path, folder, Path.is_file)
+        path = found_again(known.path, folder, Path.is_file)
         documents = read_documents(path, known.options)
     except CorpusError as error:
         raise CorpusError(f"{error} (the run was begun in {folder})", code=error.code) from error
     return dataclasses.replace(documents, file=known)
-
-
-def _found_again(path: str, folder: str, exists: Callable[[Path], bool]) -> str:
-    """Resolve a path relative to a folder, or to the current one if everything has moved."""
-    there = Path(folder, path)
-    return str(there) if exists(there) else path
 
 
 def _run(

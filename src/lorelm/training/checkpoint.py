@@ -56,6 +56,14 @@ class Checkpoint:
     run: dict[str, Any]
     snapshot: Snapshot
 
+    def how_to_resume(self, out: Path) -> str:
+        """Return what to call, for messages; texts and data frames cannot be read again."""
+        if self.run.get("files") == []:
+            return (
+                f"lorelm.train(..., out={str(out)!r}, resume=True) in Python, with the same texts"
+            )
+        return f"lorelm train --resume {quoted(out)}"
+
     @classmethod
     def load(cls, out: Path) -> Self:
         """Read the checkpoint in the folder of an unfinished run.
@@ -128,8 +136,9 @@ def last_checkpoint(out: Path) -> str | None:
     """
     if not (resolve_dir(out) / CHECKPOINT).is_file():
         return None
-    where = Checkpoint.load(out).snapshot.description
-    return f"the last checkpoint is of {where}: go on with lorelm train --resume {quoted(out)}"
+    saved = Checkpoint.load(out)
+    where = saved.snapshot.description
+    return f"the last checkpoint is of {where}: go on with {saved.how_to_resume(out)}"
 
 
 def _absent(out: Path, *, is_finished: bool) -> CheckpointError:

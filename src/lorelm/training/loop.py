@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from lorelm.bundle.layout import CHECKPOINT
-from lorelm.bundle.quoting import quoted
 from lorelm.errors import CheckpointError, RecipeError, TrainingStoppedError, WorkerLostError
 from lorelm.training.callbacks import TrainingCallback
 from lorelm.training.checkpoint import Checkpoint, Snapshot, last_checkpoint
@@ -178,7 +177,8 @@ class CheckpointManager:
         if self._is_failing:
             saved = last_checkpoint(self._settings.out)
             return f"stopped; {saved or 'nothing of the run is on the disk'}"
-        return f"stopped; go on with: lorelm train --resume {quoted(self._settings.out)}"
+        checkpoint = Checkpoint(run=self._settings.run, snapshot=self._last_good)
+        return f"stopped; go on with: {checkpoint.how_to_resume(self._settings.out)}"
 
     def wait(self) -> None:
         """Return when every checkpoint is on disk."""

@@ -1,7 +1,9 @@
 """The options of a training run beside its recipe: :class:`TrainingOptions`."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any, Self
 
 from lorelm.errors import RecipeError
 from lorelm.parameters import Parameter, problems_of
@@ -66,3 +68,17 @@ class TrainingOptions:
         problems = problems_of(TrainingOptions, asdict(self))
         if problems:
             raise RecipeError.of(problems, code="recipe.options")
+
+    @classmethod
+    def of_run(cls, run: Mapping[str, Any]) -> Self:
+        """Return the options of a run that a checkpoint describes."""
+        options = dict(run["options"])
+        if options["tensorboard"]:
+            options["tensorboard"] = found_again(options["tensorboard"], run["folder"], Path.is_dir)
+        return cls(**options)
+
+
+def found_again(path: str, folder: str, exists: Callable[[Path], bool]) -> str:
+    """Resolve a path relative to a folder, or to the current one if everything has moved."""
+    there = Path(folder, path)
+    return str(there) if exists(there) else path

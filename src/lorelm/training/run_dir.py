@@ -6,7 +6,6 @@ from pathlib import Path
 
 from lorelm.bundle.atomic_dir import resolve_dir
 from lorelm.bundle.layout import CHECKPOINT
-from lorelm.bundle.quoting import quoted
 from lorelm.bundle.writer import lock_output_dir
 from lorelm.errors import BundleError, CheckpointError, TrainingStoppedError
 from lorelm.training.checkpoint import Checkpoint, last_checkpoint
@@ -32,7 +31,7 @@ def locked_run_dir(out: Path, processes: Processes, *, is_resumed: bool) -> Iter
             if unfinished is not None:
                 raise CheckpointError(
                     f"{out} holds an unfinished run ({unfinished.snapshot.description}): go on "
-                    f"with lorelm train --resume {quoted(out)}, give --out another folder, or "
+                    f"with {unfinished.how_to_resume(out)}, give --out another folder, or "
                     f"delete {out / CHECKPOINT}",
                     code="checkpoint.unfinished_run",
                 )
