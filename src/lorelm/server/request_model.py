@@ -1,7 +1,7 @@
 """Base of all request bodies, and the request fields that are made from parameters."""
 
-import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Final, Self, TypeVar
 
 from flask import request
@@ -98,6 +98,16 @@ class RequestModel(BaseModel):
 Model = TypeVar("Model", bound=RequestModel)
 
 
+def limited(parameter: Parameter, limits: Limits) -> Parameter:
+    """Return a parameter within what this server allows."""
+    limit = limits.get(parameter.name)
+    if limit is None:
+        return parameter
+    most = min(limit, parameter.max or limit)
+    default = None if parameter.default is None else min(parameter.default, most)
+    return replace(parameter, max=most, default=default)
+
+
 def with_parameters(parameters: Mapping[str, Parameter]) -> Callable[[type[Model]], type[Model]]:
     """Add a field to a request for each parameter, by the name that it has there."""
 
@@ -142,10 +152,7 @@ def _info(parameter: Parameter) -> Any:
 def _validator(parameter: Parameter) -> Callable[[Any, ValidationInfo], Any]:
     def validate(value: Any, info: ValidationInfo) -> Any:
         value = [value] if parameter.kind is list and isinstance(value, str) else value
-        limit = (info.context or {}).get(parameter.name, math.inf)
-        problem = parameter.problem_with(value)
-        if problem is None and parameter.kind in (int, float) and value > limit:
-            problem = f"must be at most {limit} on this server, not {value}"
+        problem = limited(parameter, info.context or {}).problem_with(value)
         if problem is not None:
             raise PydanticCustomError("parameter", "{problem}", {"problem": problem})
         return value

@@ -6,7 +6,10 @@ from openapi_spec_validator import validate
 from playwright.sync_api import Browser
 
 from lorelm.server.api.requests import GenerateRequest, ScoreRequest
+from lorelm.server.app import create_app
 from lorelm.server.openai.requests import CompletionRequest, TokenizeRequest
+from lorelm.server.settings import ServerSettings
+from lorelm.server.state import server_state
 
 
 def test_the_document_is_an_openapi_document(client: FlaskClient) -> None:
@@ -53,3 +56,14 @@ def test_the_docs_page_names_every_address(
     assert overflow <= 0
     assert complaints == []
     assert all(address.startswith(url) for address in asked)
+
+
+def test_the_document_states_the_limits_of_this_server(tiny_bundle: Path) -> None:
+    app = create_app(ServerSettings(bundles=[tiny_bundle], max_tokens_limit=30))
+    schemas = app.test_client().get("/openapi.json").get_json()["components"]["schemas"]
+    server_state(app).close()
+    for request, name in (("GenerateRequest", "max_len"), ("CompletionRequest", "max_tokens")):
+        field = schemas[request]["properties"][name]
+        assert field["maximum"] == 30
+        assert field.get("default", 30) <= 30
+        assert "to 30" in field["description"]

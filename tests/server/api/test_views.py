@@ -308,7 +308,7 @@ def test_all_wrong_fields_are_reported_at_once(client: FlaskClient) -> None:
     asked = {"max_len": 5000, "top_p": 0, "seed": "x", "stop": [""], "warmth": 1, "min_p": 0.1}
     error = client.post("/api/generate", json={"prompt": 3} | asked).get_json()["error"]
     problems = {each["field"]: each["message"] for each in error["fields"]}
-    assert problems["max_len"] == "must be at most 1000 on this server, not 5000"
+    assert problems["max_len"] == "must be a whole number from 1 to 1,000, not 5000"
     assert problems["seed"] == "must be a whole number from 0 to 9,007,199,254,740,991"
     assert problems.keys() == {"prompt", "max_len", "top_p", "seed", "stop", "warmth"}
     first = error["fields"][0]

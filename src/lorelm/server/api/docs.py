@@ -5,15 +5,15 @@ Requests describe themselves (:mod:`lorelm.server.request_model`); answers are d
 
 import re
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, Final
 
 from flask import Blueprint, Response, jsonify, render_template
-from pydantic import BaseModel, TypeAdapter
+from pydantic import TypeAdapter
 
 from lorelm.generation.reply import Reply, Sample, Token
 from lorelm.server.api.requests import CheckRequest, GenerateRequest, ScoreRequest
 from lorelm.server.openai.requests import CompletionRequest, DetokenizeRequest, TokenizeRequest
+from lorelm.server.request_model import Limits, RequestModel, limited
 from lorelm.server.state import server_state
 from lorelm.version import VERSION
 
@@ -97,7 +97,7 @@ class _Endpoint:
     path: str
     summary: str
     answer: str | None
-    body: type[BaseModel] | None = None
+    body: type[RequestModel] | None = None
     names_model: bool = False
 
 
@@ -126,22 +126,30 @@ _ENDPOINTS: Final = (
 @docs.get("/openapi.json")
 def openapi() -> Response:
     """Answer with the OpenAPI document."""
-    return jsonify(openapi_document())
+    return jsonify(openapi_document(server_state().settings.limits))
 
 
 @docs.get("/docs")
 def docs_page() -> str:
     """Answer with a page that shows the OpenAPI document."""
-    name = server_state().models.default.name
-    return render_template("docs.html", document=openapi_document(), name=name)
+    state = server_state()
+    document = openapi_document(state.settings.limits)
+    return render_template("docs.html", document=document, name=state.models.default.name)
 
 
-@cache
-def openapi_document() -> Json:
-    """Return the OpenAPI document, version 3.1."""
+def openapi_document(limits: Limits) -> Json:
+    """Return the OpenAPI document, version 3.1, with the limits of this server."""
     schemas = {name: _schema(answer) for name, answer in _ANSWERS.items()}
     for kind in (Reply, Sample, Token, *(each.body for each in _ENDPOINTS if each.body)):
         schemas |= _described(kind)
+    for body in {each.body for each in _ENDPOINTS if each.body}:
+        for name, parameter in body.parameters.items():
+            if parameter.name in limits:
+                here = limited(parameter, limits)
+                stated = {"maximum": here.max, "description": here.description}
+                if here.default is not None:
+                    stated["default"] = here.default
+                schemas[body.__name__]["properties"][name] |= stated
     del schemas["Reply"]  # GenerateReply has its fields, and the model
     return {
         "openapi": "3.1.0",

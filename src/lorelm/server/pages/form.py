@@ -9,7 +9,7 @@ from lorelm.errors import SamplingError
 from lorelm.generation.settings import GenerationSettings
 from lorelm.parameters import Parameter, parameters_of
 from lorelm.server.api.requests import GenerateRequest
-from lorelm.server.request_model import Limits, with_parameters
+from lorelm.server.request_model import Limits, limited, with_parameters
 
 _PARAMETERS: Final = parameters_of(GenerationSettings)
 
@@ -59,15 +59,7 @@ class WriteForm(GenerateRequest):
 
 def controls(limits: Limits) -> list[Parameter]:
     """Return the parameters that have a control on the page, within what this server allows."""
-    return [_limited(each, limits) for each in _PARAMETERS.values() if each.label]
-
-
-def _limited(parameter: Parameter, limits: Limits) -> Parameter:
-    limit = limits.get(parameter.name)
-    if limit is None:
-        return parameter
-    most = min(limit, parameter.max or limit)
-    return replace(parameter, max=most, default=min(parameter.default, most))
+    return [limited(each, limits) for each in _PARAMETERS.values() if each.label]
 
 
 def explained(error: Exception, labels: Mapping[str, str]) -> str:
