@@ -1,5 +1,6 @@
 """What `import lorelm` gives."""
 
+import doctest
 import json
 import subprocess
 import sys
@@ -7,8 +8,9 @@ import threading
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import numpy as np
 import pandas
 import polars
 import pytest
@@ -181,3 +183,65 @@ def test_the_package_loads_nothing_that_takes_time() -> None:
 
 def test_the_package_says_that_it_is_typed() -> None:
     assert (Path(lorelm.__file__).parent / "py.typed").exists()
+
+
+def test_the_mistakes_in_settings_of_all_kinds_are_reported_together(
+    texts: list[str], tmp_path: Path
+) -> None:
+    wrong: dict[str, Any] = {
+        **{"epochs": -3, "checkpoint_seconds": -1, "time_budget_seconds": -2},
+        **{"document": "sentence", "encoding": 5, "time_budget": "30s"},
+    }
+    with pytest.raises(lorelm.errors.RecipeError) as caught:
+        lorelm.train(texts, out=tmp_path / "model", **wrong)
+    messages = dict(caught.value.problems)
+    assert messages.keys() == wrong.keys()
+    assert "did you mean time_budget_seconds?" in messages["time_budget"]
+
+
+def test_reading_options_beside_texts_are_refused(tiny_bundle: Path, tmp_path: Path) -> None:
+    with raises_code(lorelm.errors.CorpusError, "corpus.unused_options"):
+        lorelm.train(["The fox."], out=tmp_path / "model", text_column="nope")
+    with raises_code(lorelm.errors.CorpusError, "corpus.unused_options"):
+        lorelm.evaluate(tiny_bundle, ["The fox."], document="file")
+
+
+def test_wrong_settings_of_an_evaluation_are_refused_together(tiny_bundle: Path) -> None:
+    with pytest.raises(lorelm.errors.InputError) as caught:
+        lorelm.evaluate(tiny_bundle, num_samples=-3, precision="int4", encoding=5)
+    fields = {each.field for each in caught.value.problems}
+    assert fields == {"num_samples", "precision", "encoding"}
+
+
+def test_paths_and_numbers_of_numpy_are_taken(
+    tiny_bundle: Path, texts: list[str], tmp_path: Path
+) -> None:
+    made = {"epochs": np.int64(1), "seed": np.int64(3), "device": "cpu", "dropout": np.float32(0)}
+    bundle = lorelm.train(texts, out=tmp_path / "model", init=tiny_bundle, **made)
+    model = lorelm.load(bundle)
+    assert model.generate(seed=np.int64(4)).text == model.generate(seed=4).text
+
+
+def test_prompts_that_are_no_texts_are_refused(tiny_bundle: Path) -> None:
+    model, anything = lorelm.load(tiny_bundle), cast("Any", None)
+    for call in (
+        lambda: model.score(anything),
+        lambda: model.generate(anything),
+        lambda: model.generate_many("My lord"),
+    ):
+        with pytest.raises(lorelm.errors.SamplingError):
+            call()
+
+
+@pytest.mark.system
+@pytest.mark.parametrize("where", [lorelm, lorelm.train], ids=["package", "train"])
+def test_the_first_example_runs(
+    where: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    [example] = doctest.DocTestFinder(recurse=False).find(
+        where, "example", globs={"lorelm": lorelm}
+    )
+    code = "".join(each.source for each in example.examples)
+    exec(code.replace("my-model", str(tmp_path / "m")), {"lorelm": lorelm})
+    assert lorelm.load(tmp_path / "m").generate("The fox", seed=1).text

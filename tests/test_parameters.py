@@ -10,6 +10,8 @@ from typing import Annotated, Any
 
 import pytest
 
+from lorelm.corpus.documents import ReadingOptions
+from lorelm.evaluation.evaluate import EvaluationSettings
 from lorelm.generation.settings import GenerationSettings
 from lorelm.parameters import Parameter, parameters_of, problems_of
 from lorelm.training.recipe import Recipe
@@ -158,6 +160,6 @@ def test_ranges_are_said_in_words(bounds: dict[str, float], words: str) -> None:
 
 
 def test_every_parameter_has_help_that_is_a_sentence() -> None:
-    for settings in (GenerationSettings, Recipe):
+    for settings in (GenerationSettings, Recipe, ReadingOptions, EvaluationSettings):
         for parameter in parameters_of(settings).values():
             assert re.fullmatch(r"[A-Z].*\.", parameter.help), parameter.name

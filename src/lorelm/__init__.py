@@ -1,6 +1,7 @@
 """LoreLM: a small language model of your own text, trained and served on an ordinary computer.
 
->>> bundle = lorelm.train(["The fox ran.", "The owl sat."], out="my-model")
+>>> texts = [f"The {who} {did}." for who in ("fox", "owl", "hen") for did in ("ran", "sat")]
+>>> bundle = lorelm.train(texts * 5, out="my-model")
 >>> lorelm.load(bundle).generate("The fox").text
 """
 

@@ -5,7 +5,7 @@ returns, a :class:`~lorelm.generation.language_model.LanguageModel`, generates a
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,10 @@ from typing import Any
 from lorelm.bundle import Bundle
 from lorelm.bundle.manifest import Metrics
 from lorelm.corpus.documents import Documents, ReadingOptions
-from lorelm.corpus.readers import read_corpus
-from lorelm.errors import InputError, MissingExtraError, Problem, RecipeError
+from lorelm.corpus.readers import is_frame, read_corpus
+from lorelm.errors import CorpusError, InputError, MissingExtraError, Problem, RecipeError
 from lorelm.evaluation.evaluate import EvaluationSettings, evaluate_bundle
+from lorelm.parameters import hint, plain
 from lorelm.training.options import TrainingOptions
 from lorelm.training.recipe import Recipe, given_settings
 
@@ -27,7 +28,7 @@ def train(
     corpus: Corpus,
     *,
     out: str | Path,
-    recipe: str | None = None,
+    recipe: str | Path | None = None,
     valid: Corpus | None = None,
     test: Corpus | None = None,
     resume: bool = False,
@@ -61,7 +62,8 @@ def train(
         MissingExtraError: PyTorch is not installed.
 
     Example:
-        >>> bundle = lorelm.train(["The fox ran.", "The owl sat."], out="my-model", epochs=3)
+        >>> texts = [f"The {who} {did}." for who in ("fox", "owl", "hen") for did in ("ran", "sat")]
+        >>> bundle = lorelm.train(texts * 5, out="my-model", epochs=3)
     """
     try:
         from lorelm.training.checkpoint import Checkpoint
@@ -71,22 +73,25 @@ def train(
         if error.name != "torch":
             raise
         raise MissingExtraError("training a model", "train") from error
-    reading = ReadingOptions(**_take(settings, ReadingOptions))
+    reading_settings = _take(settings, ReadingOptions)
     context = RunContext(resume=Checkpoint.load(Path(out)) if resume else None)
     if context.resume is not None:
         _refuse_with_resume([*(["recipe"] if recipe else []), *settings])
+        reading = ReadingOptions(**reading_settings)
         checked = Recipe.from_dict(context.resume.run["recipe"])
         options = TrainingOptions.of_run(context.resume.run)
     else:
-        checked, options = _checked_settings(recipe, settings)
+        checked, options, reading = _checked_settings(recipe, settings, reading_settings)
+    documents, valid, test = _read([corpus, valid, test], reading)
+    assert documents is not None
     bundle = train_bundle(
-        read_corpus(corpus, reading),
+        documents,
         checked,
         out=out,
         options=options,
         context=context,
-        valid=None if valid is None else read_corpus(valid, reading),
-        test=None if test is None else read_corpus(test, reading),
+        valid=valid,
+        test=test,
     )
     assert bundle is not None  # as it is in other processes only
     return bundle
@@ -109,15 +114,19 @@ def evaluate(bundle: Bundle | str | Path, corpus: Corpus | None = None, **settin
     Example:
         >>> lorelm.evaluate("shakespeare", ["To be, or not to be.", "Good night."]).perplexity
     """
-    reading = ReadingOptions(**_take(settings, ReadingOptions))
-    checked = EvaluationSettings(**_take(settings, EvaluationSettings))
-    if settings:
-        unknown = [Problem(name, "is not a setting of an evaluation") for name in settings]
-        raise InputError.of(unknown, code="evaluation.unknown_setting")
+    reading_settings = _take(settings, ReadingOptions)
+    own_settings = _take(settings, EvaluationSettings)
+    checked, reading, _ = _made(
+        InputError,
+        lambda: EvaluationSettings(**own_settings),
+        lambda: ReadingOptions(**reading_settings),
+        lambda: _refuse_unknown(settings, EvaluationSettings),
+    )
+    [documents] = _read([corpus], reading)
     return evaluate_bundle(
         bundle if isinstance(bundle, Bundle) else Bundle.load(bundle),
         checked,
-        documents=None if corpus is None else read_corpus(corpus, reading),
+        documents=documents,
     ).metrics
 
 
@@ -154,25 +163,71 @@ def _refuse_with_resume(names: list[str]) -> None:
 
 
 def _checked_settings(
-    recipe: str | None, settings: dict[str, Any]
-) -> tuple[Recipe, TrainingOptions]:
-    """Return the recipe and the options that settings make.
+    recipe: str | Path | None, settings: dict[str, Any], reading: dict[str, Any]
+) -> tuple[Recipe, TrainingOptions, ReadingOptions]:
+    """Return what settings of all three kinds make.
 
     Raises:
-        RecipeError: settings are unknown or out of range.
+        RecipeError: settings are unknown or out of range; it names them all.
         BundleError: there is no model at `init`.
     """
     from lorelm.training.initial_checkpoint import check_initial_checkpoint
 
     options = _take(settings, TrainingOptions)
-    name = recipe or ("fine-tune" if options.get("init") else "default")
-    checked = Recipe.load(name, **settings)
+    overrides = _take(settings, Recipe)
+    name = str(recipe or ("fine-tune" if options.get("init") else "default"))
+    made = _made(
+        RecipeError,
+        lambda: Recipe.load(name, **overrides),
+        lambda: TrainingOptions(**options),
+        lambda: ReadingOptions(**reading),
+        lambda: _refuse_unknown(settings, Recipe, TrainingOptions),
+    )
     if options.get("init") is not None:
-        check_initial_checkpoint(options["init"], given_settings(name, **settings))
-    return checked, TrainingOptions(**options)
+        check_initial_checkpoint(options["init"], given_settings(name, **overrides))
+    return made[0], made[1], made[2]
+
+
+def _made(kind: type[InputError], *makers: Callable[[], Any]) -> list[Any]:
+    """Return what functions make; report the mistakes of all of them in one error of this kind."""
+    made, errors = [], []
+    for make in makers:
+        try:
+            made.append(make())
+        except InputError as error:
+            if not error.problems:
+                raise
+            errors.append(error)
+    if errors:
+        code = errors[0].code if len(errors) == 1 else None
+        raise kind.of([each for error in errors for each in error.problems], code=code)
+    return made
+
+
+def _refuse_unknown(settings: dict[str, Any], *kinds: type) -> None:
+    known = [field.name for kind in (*kinds, ReadingOptions) for field in fields(kind)]
+    if settings:
+        problems = [Problem(name, f"is not a setting: {hint(name, known)}") for name in settings]
+        raise InputError.of(problems, code="setting.unknown")
+
+
+def _read(corpora: list[Corpus | None], reading: ReadingOptions) -> list[Documents | None]:
+    """Read the parts of a corpus.
+
+    Raises:
+        CorpusError: one cannot be read, or all are texts and there are options for reading files.
+    """
+    given = [each for each in corpora if each is not None]
+    unused = [each.name for each in fields(reading) if getattr(reading, each.name) != each.default]
+    if unused and not any(
+        isinstance(each, str | os.PathLike | Documents) or is_frame(each) for each in given
+    ):
+        problems = [Problem(name, "has no effect: leave it out") for name in unused]
+        raise CorpusError.of(problems, code="corpus.unused_options")
+    return [None if each is None else read_corpus(each, reading) for each in corpora]
 
 
 def _take(settings: dict[str, Any], kind: type) -> dict[str, Any]:
     """Remove and return the settings that belong to a dataclass."""
     names = [each.name for each in fields(kind) if each.name in settings]
-    return {name: settings.pop(name) for name in names}
+    return {name: plain(settings.pop(name)) for name in names}

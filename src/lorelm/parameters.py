@@ -12,6 +12,8 @@ import collections.abc
 import dataclasses
 import difflib
 import math
+import numbers
+import os
 import types
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field, replace
@@ -195,7 +197,7 @@ def problems_of(settings: type, values: Mapping[str, object], *, where: str = ""
     """
     parameters = parameters_of(settings)
     problems = [
-        Problem(name, f"is not a setting{where}: {_hint(name, parameters)}")
+        Problem(name, f"is not a setting{where}: {hint(name, parameters)}")
         for name in values
         if name not in parameters
     ]
@@ -206,13 +208,25 @@ def problems_of(settings: type, values: Mapping[str, object], *, where: str = ""
     return problems
 
 
-def _hint(name: str, known: Iterable[str]) -> str:
+def plain(value: object) -> Any:
+    """Return a number of NumPy as one of Python, and a path as a text; else the value itself."""
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, bool | int):
+        return value
+    if isinstance(value, numbers.Integral):
+        return int(value)
+    return float(value) if isinstance(value, numbers.Real) else value
+
+
+def hint(name: str, known: Iterable[str]) -> str:
+    """Return what an unknown name may have been meant to be."""
     close = difflib.get_close_matches(name, known, n=1)
     return f"did you mean {close[0]}?" if close else f"the settings are {', '.join(known)}"
 
 
 def _plain(kind: Any) -> type:
-    plain = {collections.abc.Sequence: list, collections.abc.Mapping: dict}
+    plain = {collections.abc.Sequence: list, collections.abc.Mapping: dict, Literal: str}
     found: type = plain.get(get_origin(kind), kind)
     return found
 

@@ -80,7 +80,7 @@ def test_a_pickle_that_would_run_is_refused_by_its_name(
 ) -> None:
     (tmp_path / "vocab.pkl").write_bytes(b"cos\nsystem\n(S'touch canary'\ntR.")
     ended = lorelm("import", "old.pt", "--vocab", "vocab.pkl", "--out", "m", code=2)
-    assert ended.stderr.startswith("lorelm: vocab.pkl is not imported: it wants os.system, which")
+    assert ended.stderr.startswith("lorelm: vocab.pkl is not imported: it wants 'os.system', which")
     assert ended.stderr.count("\n") == 1
     assert not (tmp_path / "canary").exists()
 

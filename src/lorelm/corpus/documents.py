@@ -2,10 +2,12 @@
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Final, Literal, get_args
+from dataclasses import asdict, dataclass
+from typing import Annotated, Final, Literal, get_args
 
 from lorelm.corpus.text_files import TextFile
+from lorelm.errors import CorpusError
+from lorelm.parameters import Parameter, problems_of
 
 DocumentUnit = Literal["line", "paragraph", "file"]
 DOCUMENT_UNITS: Final = get_args(DocumentUnit)
@@ -20,12 +22,25 @@ class ReadingOptions:
         speaker_column: a column whose value is put before each text ("FRODO: I will take it").
         document: what one document of a plain text file is.
         encoding: the character encoding of text, CSV, TSV and JSONL files.
+
+    Raises:
+        CorpusError: values are not allowed; it names them all.
     """
 
-    text_column: str | None = None
-    speaker_column: str | None = None
-    document: DocumentUnit = "line"
-    encoding: str = "utf-8"
+    text_column: Annotated[str | None, Parameter("Column of a table with the text.")] = None
+    speaker_column: Annotated[
+        str | None, Parameter("Column to put before the text, as 'NAME: '.")
+    ] = None
+    document: Annotated[
+        DocumentUnit,
+        Parameter("What one document of a plain text file is.", choices=DOCUMENT_UNITS),
+    ] = "line"
+    encoding: Annotated[str, Parameter("Encoding of a text file.")] = "utf-8"
+
+    def __post_init__(self) -> None:
+        problems = problems_of(ReadingOptions, asdict(self))
+        if problems:
+            raise CorpusError.of(problems, code="corpus.reading_options")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -108,9 +108,14 @@ def read_corpus(corpus: object, options: ReadingOptions | None = None) -> Docume
         return corpus
     if isinstance(corpus, (str, os.PathLike)):
         return read_documents(Path(corpus), options)
-    if any(hasattr(corpus, name) for name in _FRAME_ATTRIBUTES):
+    if is_frame(corpus):
         return read_frame(corpus, options)
     return read_texts(cast("Iterable[str]", corpus))
+
+
+def is_frame(corpus: object) -> bool:
+    """Return whether it is a data frame."""
+    return any(hasattr(corpus, name) for name in _FRAME_ATTRIBUTES)
 
 
 def _read_plain_text(path: Path, content: bytes, options: ReadingOptions) -> Documents:

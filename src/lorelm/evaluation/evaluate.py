@@ -1,12 +1,12 @@
 """Evaluate a model: :func:`evaluate_bundle`, or :func:`evaluate` where its parts are at hand."""
 
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import asdict, dataclass
+from typing import Annotated, Final
 
 from lorelm.bundle import Bundle
 from lorelm.corpus.documents import Documents
 from lorelm.corpus.preparation import Corpus, tokenize_documents
-from lorelm.errors import BundleError, CorpusError, MissingExtraError
+from lorelm.errors import BundleError, CorpusError, InputError, MissingExtraError
 from lorelm.evaluation.baseline import NgramBaseline
 from lorelm.evaluation.measure import EvaluatedModel, EvaluationResult, Samples, measure
 from lorelm.evaluation.memorisation import CopyIndex, TrainingText, WrittenText
@@ -15,7 +15,8 @@ from lorelm.evaluation.text import HeldOutText, require_seen_tokens
 from lorelm.evaluation.trained_corpus import find_trained_corpus, split_as_trained
 from lorelm.generation.language_model import LanguageModel
 from lorelm.generation.settings import NUM_SAMPLES_LIMIT, GenerationSettings
-from lorelm.runtime.step_graph import Precision
+from lorelm.parameters import Parameter, problems_of
+from lorelm.runtime.step_graph import PRECISIONS, Precision
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,12 +28,26 @@ class EvaluationSettings:
         num_samples: texts to generate and look up in the training text.
         precision: of the network; None takes that of the manifest.
         cache: evaluate the network with its neural cache too.
+
+    Raises:
+        InputError: values are not allowed; it names them all.
     """
 
-    interpolate: bool | None = None
-    num_samples: int = 100
-    precision: Precision | None = None
-    cache: bool = False
+    interpolate: Annotated[
+        bool | None, Parameter("Compare with the n-gram model and the mixture of both.")
+    ] = None
+    num_samples: Annotated[
+        int, Parameter("Texts to generate and look up in the training text; 0: none.", min=0)
+    ] = 100
+    precision: Annotated[
+        Precision | None, Parameter("Precision of the model.", choices=PRECISIONS)
+    ] = None
+    cache: Annotated[bool, Parameter("Use the neural cache.")] = False
+
+    def __post_init__(self) -> None:
+        problems = problems_of(EvaluationSettings, asdict(self))
+        if problems:
+            raise InputError.of(problems, code="evaluation.settings")
 
 
 DEFAULTS: Final = EvaluationSettings()

@@ -125,8 +125,10 @@ class LanguageModel:
         """Continue many prompts together, each with the text that :meth:`generate` gives it.
 
         Raises:
-            SamplingError: see :meth:`generate`.
+            SamplingError: see :meth:`generate`; also if `prompts` is a single text.
         """
+        if isinstance(prompts, str):
+            raise SamplingError("prompts", "must be several texts, not one text")
         requests = [self._checked_request(prompt, settings) for prompt in prompts]
         engine = Engine(self.runtime)
         handle = RequestHandle(requests, cancel=engine.cancel)
@@ -137,7 +139,13 @@ class LanguageModel:
         return [self.reply(request) for request in requests]
 
     def score(self, text: str, *, num_alternatives: int = 0) -> list[Token]:
-        """Score each token of a text, read as the beginning of a document."""
+        """Score each token of a text, read as the beginning of a document.
+
+        Raises:
+            SamplingError: it is not a text, or `num_alternatives` is out of range.
+        """
+        if not isinstance(text, str):
+            raise SamplingError("text", f"must be a text, not {text!r}")
         request = self.scoring_request(self.read_prompt(text), num_alternatives=num_alternatives)
         [sequence] = request.sequences
         generate(self.runtime, sequence)

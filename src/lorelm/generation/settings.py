@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final, Self
 from lorelm.errors import Problem, SamplingError
 from lorelm.ngrams.fingerprints import WINDOW
 from lorelm.ngrams.matches import MIN_COPY_LENGTH
-from lorelm.parameters import Parameter, problems_of
+from lorelm.parameters import Parameter, plain, problems_of
 from lorelm.sampling import SamplingSettings
 
 MAX_LEN_LIMIT: Final = 10_000
@@ -201,6 +201,7 @@ class GenerationSettings(SamplingSettings):
         Raises:
             SamplingError: settings are unknown or out of their ranges; it names them all.
         """
+        values = {name: plain(value) for name, value in values.items()}
         problems = problems_of(cls, values)
         if problems:
             raise SamplingError.of(problems)

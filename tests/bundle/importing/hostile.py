@@ -283,10 +283,10 @@ def attacks(folder: Path) -> dict[str, tuple[Callable[[], bytes], str]]:
         "getattr alone": (lambda: whole(named("builtins", "getattr")), "builtins.getattr"),
         "an attribute of an attribute": (
             lambda: whole(call("collections", "abc.sys.modules", short("os"))),
-            "collections.abc.sys.modules, an attribute of"),
+            "collections.abc.sys.modules', an attribute of"),
         "an attribute of the user's own": (
             lambda: whole(call("vocab", "os.system", short(touch))),
-            "vocab.os.system, an attribute of"),
+            "vocab.os.system', an attribute of"),
         "a function of the user's own": (
             lambda: whole(call("mymodule", "run", short(touch))), "mymodule.run"),
         "import": (

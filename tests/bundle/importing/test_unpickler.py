@@ -128,3 +128,10 @@ def test_random_opcodes_are_read_or_refused(body: bytes) -> None:
 
 def test_an_odd_escape_of_python_2_is_read_without_a_warning() -> None:
     assert read_pickle(b"S'a\\qb'\n.").value == "a\\qb"
+
+
+def test_a_hostile_name_is_quoted_in_the_message() -> None:
+    with pytest.raises(InputError) as caught:
+        read_pickle(b"cos\n\x1b[2Jsystem\n.")
+    assert "\x1b" not in str(caught.value)
+    assert "'os.\\x1b[2Jsystem'" in str(caught.value)

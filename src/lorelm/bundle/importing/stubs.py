@@ -146,7 +146,7 @@ def call(name: Any, arguments: Any, *, makes_instance: bool = False) -> Any:
     if not isinstance(name, Name) or not isinstance(arguments, tuple):
         raise TypeError("no function")
     if name.result is None or (name.is_users_own and not makes_instance):
-        raise InputError(f"it wants to call {name.full}")
+        raise InputError(f"it wants to call {name.full!r}")
     return name.result(name, arguments)
 
 
@@ -169,7 +169,7 @@ def check_key(key: Any) -> None:
 def described(value: Any) -> str:
     """Name a value in an error."""
     if isinstance(value, Name):
-        return value.full
+        return repr(value.full)
     chosen = {int: "such a number", tuple: "such a tuple"}
     return chosen.get(type(value), f"a {type(value).__name__}")
 
@@ -212,7 +212,7 @@ def _dict(_: Name, arguments: tuple[Any, ...]) -> dict[Any, Any]:
 def _collection(name: Name, arguments: tuple[Any, ...]) -> Any:
     [given] = arguments or ((),)
     if not isinstance(given, list | tuple | set | frozenset):
-        raise InputError(f"it wants to call {name.full} with something else than a list")
+        raise InputError(f"it wants to call {name.full!r} with something else than a list")
     if name.full in ("builtins.list", "builtins.tuple"):
         return list(given) if name.full == "builtins.list" else tuple(given)
     for member in given:
@@ -223,7 +223,9 @@ def _collection(name: Name, arguments: tuple[Any, ...]) -> Any:
 def _encoded_text(name: Name, arguments: tuple[Any, ...]) -> bytes:
     text, encoding = arguments + ("", "latin1")[len(arguments) :]
     if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
-        raise InputError(f"it wants to call {name.full} with something else than a text and latin1")
+        raise InputError(
+            f"it wants to call {name.full!r} with something else than a text and latin1"
+        )
     return text.encode("latin-1")
 
 
@@ -325,16 +327,16 @@ def find_name(module: str, name: str) -> Name:
         return Name(full, _KNOWN[full])
     package = module.partition(".")[0]
     if package in _NESTED:
-        raise InputError(f"it wants {full}, a pickle within the pickle")
+        raise InputError(f"it wants {full!r}, a pickle within the pickle")
     if full == "torch.storage._load_from_bytes":
         raise InputError(
-            f"it wants {full}, a pickle within the pickle: save it by torch.save, not by pickle"
+            f"it wants {full!r}, a pickle within the pickle: save it by torch.save, not by pickle"
         )
     if "." in name:
-        raise InputError(f"it wants {full}, an attribute of an attribute")
+        raise InputError(f"it wants {full!r}, an attribute of an attribute")
     if module.startswith("torch.nn.modules.") and name.isidentifier():
         return Name(full, _record)
     is_closed = package in _CLOSED or package in sys.stdlib_module_names
     if is_closed or not all(part.isidentifier() for part in full.split(".")):
-        raise InputError(f"it wants {full}, {NOT_NEEDED}")
+        raise InputError(f"it wants {full!r}, {NOT_NEEDED}")
     return Name(full, _record, is_users_own=True)
