@@ -1,6 +1,7 @@
 """What `import lorelm` gives."""
 
 import doctest
+import errno
 import json
 import subprocess
 import sys
@@ -43,6 +44,7 @@ class ArrowStream:
         return self._frame.__arrow_c_stream__(requested_schema)
 
 
+@pytest.mark.filterwarnings("ignore:Taking the text from column")
 @pytest.mark.parametrize(
     "corpus_of",
     [
@@ -245,3 +247,18 @@ def test_the_first_example_runs(
     code = "".join(each.source for each in example.examples)
     exec(code.replace("my-model", str(tmp_path / "m")), {"lorelm": lorelm})
     assert lorelm.load(tmp_path / "m").generate("The fox", seed=1).text
+
+
+def test_notes_on_the_corpus_and_problems_are_warnings(
+    texts: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "no space left")
+
+    monkeypatch.setattr("lorelm.training.callbacks.replace_file", fail)
+    with pytest.warns(lorelm.errors.LoreLMWarning) as caught:
+        lorelm.train([*texts, " "], out=tmp_path / "model", test=texts[:20], **SMALL)
+    messages = " ".join(str(each.message) for each in caught)
+    assert "hold no word and are left out" in messages
+    assert "The validation part is split off" in messages
+    assert "cannot be written: no space left; training goes on" in messages

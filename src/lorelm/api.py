@@ -50,6 +50,9 @@ def train(
             ``init="shakespeare"``; and of reading
             (:class:`~lorelm.corpus.documents.ReadingOptions`), such as ``text_column="dialog"``.
 
+    Notes on the corpus, and problems on the way, are warnings
+    (:class:`~lorelm.errors.LoreLMWarning`).
+
     Returns:
         The bundle, with its metrics in ``bundle.manifest``.
 
@@ -66,6 +69,7 @@ def train(
         >>> bundle = lorelm.train(texts * 5, out="my-model", epochs=3)
     """
     try:
+        from lorelm.training.callbacks import WarningCallback
         from lorelm.training.checkpoint import Checkpoint
         from lorelm.training.train import RunContext
         from lorelm.training.train import train as train_bundle
@@ -74,7 +78,8 @@ def train(
             raise
         raise MissingExtraError("training a model", "train") from error
     reading_settings = _take(settings, ReadingOptions)
-    context = RunContext(resume=Checkpoint.load(Path(out)) if resume else None)
+    callback = WarningCallback()
+    context = RunContext(callback=callback, resume=Checkpoint.load(Path(out)) if resume else None)
     if context.resume is not None:
         _refuse_with_resume([*(["recipe"] if recipe else []), *settings])
         reading = ReadingOptions(**reading_settings)
@@ -84,6 +89,8 @@ def train(
         checked, options, reading = _checked_settings(recipe, settings, reading_settings)
     documents, valid, test = _read([corpus, valid, test], reading)
     assert documents is not None
+    for note in [note for part in (documents, valid, test) if part for note in part.notes]:
+        callback.on_problem(note)
     bundle = train_bundle(
         documents,
         checked,

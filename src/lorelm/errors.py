@@ -50,6 +50,10 @@ class LoreLMError(Exception):
             self.code = code
 
 
+class LoreLMWarning(UserWarning):
+    """Something about a training run in Python that the command line would print."""
+
+
 class Problem(NamedTuple):
     """What is wrong with one setting or field."""
 

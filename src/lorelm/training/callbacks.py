@@ -1,6 +1,7 @@
 """Observers of a training run: :class:`TrainingCallback`, and the record in ``metrics.jsonl``."""
 
 import json
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Final
 from lorelm.bundle.atomic_dir import replace_file
 from lorelm.bundle.layout import METRICS_SO_FAR
 from lorelm.corpus.preparation import Corpus
+from lorelm.errors import LoreLMWarning
 from lorelm.evaluation.perplexity import perplexity
 from lorelm.model.lstm import LSTMLanguageModel
 from lorelm.training.recipe import Recipe
@@ -75,6 +77,17 @@ class TrainingCallback:
 
     def on_problem(self, message: str) -> None:
         """Something failed and training continues; called from any thread."""
+
+
+class WarningCallback(TrainingCallback):
+    """Makes warnings of the notes on the corpus and of problems, for a caller in Python."""
+
+    def on_start(self, corpus: Corpus, recipe: Recipe) -> None:
+        for note in corpus.notes:
+            self.on_problem(note)
+
+    def on_problem(self, message: str) -> None:
+        warnings.warn(message, LoreLMWarning, stacklevel=2)
 
 
 class CallbackList(TrainingCallback):
