@@ -60,3 +60,9 @@ def test_an_early_eos_stays_if_nothing_else_is_left() -> None:
     logits_BV = np.array([[1, 2, -np.inf], [1, 2, 3]], dtype=np.float32)
     ban_special_tokens(logits_BV, [0, 1])
     assert logits_BV.tolist() == [[-np.inf, 2, -np.inf], [-np.inf, -np.inf, 3]]
+
+
+def test_an_early_eos_is_banned_if_only_the_last_word_is_too() -> None:
+    logits_BV = np.array([[1, 2, 3, -np.inf]], dtype=np.float32)
+    ban_special_tokens(logits_BV, [0])
+    assert logits_BV.tolist() == [[-np.inf, -np.inf, 3, -np.inf]]

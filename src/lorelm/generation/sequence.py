@@ -166,12 +166,6 @@ class Sequence:
         """Whether the prompt is to be scored and has not been read to its end."""
         return self.request.score_prompt and len(self.prompt_scores) < self.num_prompt_ids - 1
 
-    @property
-    def can_start(self) -> bool:
-        """Whether the prompt is not being read already by the first of its siblings."""
-        first = self.request.sequences[0]
-        return first is self or not first.is_reading or first.is_finished
-
     def read(self, logits_V: Floats32) -> None:
         """Go on to the next id of the prompt.
 

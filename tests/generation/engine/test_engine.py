@@ -1,6 +1,8 @@
 """The engine against the plain generator, whatever joins or leaves."""
 
+import gc
 import time
+import weakref
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -254,6 +256,64 @@ def test_the_prompt_of_several_samples_is_read_once(model: LanguageModel) -> Non
     assert sum(counted.rows) == len(prompt) + 8 * 5
     for seed, sequence in enumerate(request.sequences):
         assert sequence.ids == alone(model, seed, prompt, **exactly(5))
+
+
+def test_siblings_that_may_not_start_yet_refuse_no_client(model: LanguageModel) -> None:
+    engine = Engine(model.runtime, num_slots=8, max_waiting=1)
+    large = plain(model, 0, [5] * 100, **exactly(5), num_samples=2)
+    small = plain(model, 9, **exactly(5))
+    submit(engine, large)
+    engine.step()
+    assert (engine.num_running, engine.num_waiting) == (1, 0)
+    submit(engine, small)
+    engine.step()
+    assert (engine.num_running, engine.num_waiting) == (2, 0)
+    finish(engine)
+    assert {sequence.status for sequence in large.sequences} == {"length"}
+    assert small.sequences[0].ids == alone(model, 9, **exactly(5))
+
+
+def test_siblings_read_the_prompt_themselves_if_the_first_fails(model: LanguageModel) -> None:
+    runtime = CountingRuntime(model.runtime)
+    engine = Engine(runtime, num_slots=8)
+    request = plain(model, 0, [5, 6, 7], **exactly(5), num_samples=3)
+    submit(engine, request)
+    runtime.on_step = failing
+    with pytest.raises(RuntimeError):
+        engine.step()
+    runtime.on_step = lambda: None
+    finish(engine)
+    assert [sequence.status for sequence in request.sequences] == ["error", "length", "length"]
+    for seed in (1, 2):
+        assert request.sequences[seed].ids == alone(model, seed, [5, 6, 7], **exactly(5))
+
+
+@pytest.mark.parametrize("end", ["deadline", "abort"])
+def test_siblings_end_with_a_first_that_still_reads(model: LanguageModel, end: str) -> None:
+    counted = CountingRuntime(model.runtime)
+    engine = Engine(counted, num_slots=1)
+    deadline = time.monotonic() + (0.2 if end == "deadline" else 60)
+    requests = [plain(model, 0, [5] * 100_000, num_samples=3, deadline=deadline) for _ in range(2)]
+    handles = [submit(engine, request) for request in requests]
+    engine.step()
+    if end == "abort":
+        engine.abort(MemoryError())
+    finish(engine)
+    statuses = {sequence.status for handle in handles for sequence in handle.sequences}
+    assert statuses == {"timeout" if end == "deadline" else "error"}
+    assert not engine._queue._siblings
+
+
+def test_a_cancellation_after_the_last_step_is_not_kept(model: LanguageModel) -> None:
+    engine = Engine(model.runtime)
+    handle = submit(engine, plain(model, 0, max_len=3))
+    finish(engine)
+    engine.cancel(handle)
+    kept = weakref.ref(handle)
+    del handle
+    finish(engine)
+    gc.collect()
+    assert kept() is None
 
 
 def test_siblings_read_the_prompt_themselves_without_a_prefix_cache(model: LanguageModel) -> None:

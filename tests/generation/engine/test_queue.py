@@ -42,19 +42,22 @@ def test_clients_take_turns(model: lorelm.LanguageModel) -> None:
     assert len(queue) == 0
 
 
-def test_siblings_wait_until_the_first_sequence_has_read_the_prompt(
+def test_siblings_are_added_once_and_do_not_wait_before(
     model: lorelm.LanguageModel,
 ) -> None:
     queue = RequestQueue(9)
     handle = handle_of(model, 100, 2, 3)
     queue.add(handle)
     queue.add(handle_of(model, 200, 1))
+    assert len(queue) == 2
     assert seeds(queue) == [100, 200, 110]
-    assert len(queue) == 1
-    first = handle.requests[0].sequences[0]
-    first.num_read = len(first.token_ids) - 1
-    assert seeds(queue) == [101, 102]
-    handle.requests[1].sequences[0].fail(MemoryError())  # then the next one reads the prompt
+    assert len(queue) == 0  # nothing could start, so they do not count as a client that waits
+    queue.add(handle_of(model, 300, 1))
+    queue.add_siblings(handle.requests[0])
+    assert len(queue) == 2
+    queue.add_siblings(handle.requests[0])
+    assert seeds(queue) == [300, 101, 102]
+    queue.add_siblings(handle.requests[1])
     assert seeds(queue) == [111, 112]
     assert len(queue) == 0
 

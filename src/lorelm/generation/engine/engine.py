@@ -77,7 +77,7 @@ class Engine:
 
     @property
     def is_idle(self) -> bool:
-        return not self._running and not len(self._queue)
+        return not (self._running or len(self._queue) or self._cancelled)
 
     def submit(self, handle: RequestHandle) -> None:
         """Queue the requests of a client.
@@ -85,8 +85,6 @@ class Engine:
         Raises:
             OverloadedError: the queue is full.
         """
-        for request in handle.requests:
-            request.handle = handle
         self._queue.add(handle)
 
     def cancel(self, handle: RequestHandle) -> None:
@@ -110,9 +108,8 @@ class Engine:
     def abort(self, error: Exception) -> None:
         """End every sequence, running or waiting, with an error."""
         self._fail_running(error)
-        for sequence in self._queue.all():
+        while (sequence := self._queue.pop()) is not None:
             self._fail(sequence, error)
-        self._queue.remove_finished()
 
     def _schedule(self, now: float) -> None:
         """End what is cancelled or late, and fill free slots with what waits."""
@@ -176,9 +173,10 @@ class Engine:
     def _expire_sequences(self, now: float) -> None:
         """End the sequences whose deadline has passed."""
         unfinished = (*self._running, *self._queue.all())
-        late = [sequence for sequence in unfinished if sequence.request.deadline <= now]
-        for sequence in late:
-            self._finish(sequence, "timeout")
+        late = {each.request for each in unfinished if each.request.deadline <= now}
+        for request in late:
+            for sequence in request.sequences:  # also those that may not start yet
+                self._finish(sequence, "timeout")
         if late:
             self._queue.remove_finished()
 
@@ -193,6 +191,8 @@ class Engine:
         sequence.num_read, state = known or (0, self._initial_state)
         self._batch.put(slot, state)
         self._draw_uniforms(slot)
+        if not sequence.is_reading:
+            self._queue.add_siblings(sequence.request)
 
     def _next_uniforms(self) -> Floats:
         """Return the numbers that pick the next ids; a generator per sequence took 39 µs a step."""
@@ -225,10 +225,12 @@ class Engine:
             self._fail(sequence, error)
             return
         if sequence.is_finished:
+            self._queue.add_siblings(sequence.request)
             sequence.request.handle.notify(sequence)
         elif not sequence.is_reading:
             self._cache_state(slot)
             self._draw_uniforms(slot)
+            self._queue.add_siblings(sequence.request)
 
     def _process(
         self, slot: int, logits_V: Floats32, processors: abc.Sequence[LogitsProcessor]
@@ -260,8 +262,7 @@ class Engine:
             return
         if sequence.status != "running":
             self._cache_state(slot)
-            sequence.request.handle.notify(sequence)
-        elif sequence.wants_tokens:
+        if sequence.wants_tokens or sequence.status != "running":
             sequence.request.handle.notify(sequence)
 
     def _cache_state(self, slot: int) -> None:
@@ -278,9 +279,11 @@ class Engine:
     def _finish(self, sequence: Sequence, reason: FinishReason) -> None:
         if not sequence.is_finished:
             sequence.finish(reason)
+            self._queue.add_siblings(sequence.request)
             sequence.request.handle.notify(sequence)
 
     def _fail(self, sequence: Sequence, error: Exception) -> None:
         if not sequence.is_finished:
             sequence.fail(error)
+            self._queue.add_siblings(sequence.request)
             sequence.request.handle.notify(sequence)

@@ -5,7 +5,7 @@ from collections import OrderedDict, deque
 
 from lorelm.errors import OverloadedError
 from lorelm.generation.handle import RequestHandle
-from lorelm.generation.sequence import Sequence
+from lorelm.generation.sequence import GenerationRequest, Sequence
 
 
 class RequestQueue:
@@ -20,6 +20,7 @@ class RequestQueue:
     def __init__(self, max_handles: int) -> None:
         self._max_handles = max_handles
         self._waiting: OrderedDict[RequestHandle, deque[Sequence]] = OrderedDict()
+        self._siblings: dict[GenerationRequest, list[Sequence]] = {}  # that may not start yet
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -27,37 +28,40 @@ class RequestQueue:
         return len(self._waiting)
 
     def add(self, handle: RequestHandle) -> None:
-        """Append the sequences of a client.
+        """Append the first sequence of each prompt of a client; it reads the prompt for all.
 
         Raises:
             OverloadedError: too many are waiting.
         """
-        # The first sequence of each prompt reads it, so all prompts are read before siblings start.
-        first = [request.sequences[0] for request in handle.requests]
-        siblings = [each for request in handle.requests for each in request.sequences[1:]]
         with self._lock:
             if len(self._waiting) >= self._max_handles:
                 raise OverloadedError(
                     f"{self._max_handles} requests are waiting already: try again in a moment"
                 )
-            self._waiting[handle] = deque([*first, *siblings])
+            self._waiting[handle] = deque(request.sequences[0] for request in handle.requests)
+            for request in handle.requests:
+                request.handle = handle
+                self._siblings[request] = request.sequences[1:]
+
+    def add_siblings(self, request: GenerationRequest) -> None:
+        """Append the other sequences, unless done: the first has read the prompt or has ended."""
+        with self._lock:
+            if siblings := self._siblings.pop(request, None):
+                self._waiting.setdefault(request.handle, deque()).extend(siblings)
 
     def pop(self) -> Sequence | None:
-        """Take the next sequence that can start, of the client whose turn it is."""
+        """Take the next sequence of the client whose turn it is."""
         with self._lock:
-            for handle, waiting in self._waiting.items():
-                for sequence in waiting:
-                    if sequence.can_start:
-                        waiting.remove(sequence)
-                        if waiting:
-                            self._waiting.move_to_end(handle)
-                        else:
-                            del self._waiting[handle]
-                        return sequence
-        return None
+            if not self._waiting:
+                return None
+            handle, waiting = self._waiting.popitem(last=False)
+            sequence = waiting.popleft()
+            if waiting:
+                self._waiting[handle] = waiting
+            return sequence
 
     def all(self) -> list[Sequence]:
-        """Return all waiting sequences."""
+        """Return the sequences that can start."""
         with self._lock:
             return [sequence for waiting in self._waiting.values() for sequence in waiting]
 
@@ -65,8 +69,6 @@ class RequestQueue:
         """Remove the sequences that finished while they waited."""
         with self._lock:
             for handle, waiting in list(self._waiting.items()):
-                unfinished = deque(each for each in waiting if not each.is_finished)
-                if unfinished:
-                    self._waiting[handle] = unfinished
-                else:
+                self._waiting[handle] = deque(each for each in waiting if not each.is_finished)
+                if not self._waiting[handle]:
                     del self._waiting[handle]

@@ -44,6 +44,7 @@ class EngineThread:
     def cancel(self, handle: RequestHandle) -> None:
         """End the requests of a client that has disconnected."""
         self.engine.cancel(handle)
+        self._has_work.set()
 
     def stop(self, grace_seconds: float) -> None:
         """Refuse new requests, let running and waiting ones finish, and return when they have.
