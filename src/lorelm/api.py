@@ -92,13 +92,7 @@ def train(
     for note in [note for part in (documents, valid, test) if part for note in part.notes]:
         callback.on_problem(note)
     bundle = train_bundle(
-        documents,
-        checked,
-        out=out,
-        options=options,
-        context=context,
-        valid=valid,
-        test=test,
+        documents, checked, out=out, options=options, valid=valid, test=test, context=context
     )
     assert bundle is not None  # as it is in other processes only
     return bundle

@@ -139,13 +139,7 @@ class LanguageModel:
         return [self.reply(request) for request in requests]
 
     def score(self, text: str, *, num_alternatives: int = 0) -> list[Token]:
-        """Score each token of a text, read as the beginning of a document.
-
-        Raises:
-            SamplingError: it is not a text, or `num_alternatives` is out of range.
-        """
-        if not isinstance(text, str):
-            raise SamplingError("text", f"must be a text, not {text!r}")
+        """Score each token of a text, read as the beginning of a document."""
         request = self.scoring_request(self.read_prompt(text), num_alternatives=num_alternatives)
         [sequence] = request.sequences
         generate(self.runtime, sequence)
@@ -160,7 +154,9 @@ class LanguageModel:
         return make_sample(sequence, self._index)
 
     def read_prompt(self, text: str) -> Prompt:
-        """Tokenize a text as the model reads it."""
+        """Tokenize a text as the model reads it; a SamplingError if it is not a text."""
+        if not isinstance(text, str):
+            raise SamplingError("prompt", f"must be a text, not {text!r}")
         tokens = self.tokenizer.tokenize_prompt(text)
         # A model of single lines has never seen a line break and would read `<unk>`.
         if tokens[-1:] == [NEWLINE] and NEWLINE not in self.vocabulary:
@@ -270,8 +266,6 @@ class LanguageModel:
         return request
 
     def _checked_request(self, prompt: str, settings: dict[str, Any]) -> GenerationRequest:
-        if not isinstance(prompt, str):
-            raise SamplingError("prompt", f"must be a text, not {prompt!r}")
         return self.request(self.read_prompt(prompt), GenerationSettings.of(**settings))
 
     @cached_property
