@@ -56,7 +56,7 @@ def test_libgomp_hears_the_choice_of_the_user() -> None:
 
 def test_make_test_limits_spinning() -> None:
     printed = subprocess.run(
-        ["make", "--eval", "show: ; @echo $$GOMP_SPINCOUNT", "show"],
+        ["make", "--no-print-directory", "--eval", "show: ; @echo $$GOMP_SPINCOUNT", "show"],
         cwd=ROOT,
         capture_output=True,
         text=True,
