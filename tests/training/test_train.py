@@ -222,7 +222,8 @@ def test_an_error_on_a_full_disk_says_how_much_is_needed_and_how_to_resume(
     with pytest.raises(
         BundleError,
         match=r"cannot be written: No space left on device \(free 0\.\d MB for it\); the last "
-        rf"checkpoint is of epoch 1, step 0: go on with lorelm.train\(..., out='{out}', resume=True\)",
+        rf"checkpoint is of epoch 1, step 0: go on with lorelm\.train\(\.\.\., out='{out}', "
+        r"resume=True\)",
     ):
         train(tales, recipe, out=out, context=RunContext(callback=callback))
     ballast.unlink()
