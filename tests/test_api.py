@@ -26,6 +26,8 @@ from lorelm.training.options import TrainingOptions
 from lorelm.training.recipe import Recipe
 from lorelm.training.train import RunContext, train
 
+pytestmark = pytest.mark.system
+
 SMALL: dict[str, Any] = {"epochs": 1, "hidden_size": 8, "min_frequency": 1, "device": "cpu"}
 
 

@@ -16,6 +16,8 @@ from lorelm.evaluation.trained_corpus import (
 from lorelm.training.recipe import Recipe
 from lorelm.training.train import train
 
+pytestmark = pytest.mark.system
+
 Trained = Callable[..., Bundle]
 
 

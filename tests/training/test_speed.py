@@ -14,6 +14,8 @@ from lorelm.training.trainer import Trainer
 
 from .fitting import CPU, fit_recipe
 
+pytestmark = pytest.mark.system
+
 
 class Clock:
     """A clock that only the given functions advance."""
