@@ -10,7 +10,7 @@ import torch
 from tests.bundle.importing.foreign import ForeignModel
 from tests.bundle.importing.hostile import CANARY, attacks
 
-_MOST_SECONDS = 2.0  # of the processor, where one is promised: the machine may be a slow one
+_MOST_SECONDS = 10.0  # of the processor: the budget is 60, and coverage slows it
 _MOST_MEGABYTES = 200
 
 # One process that reads each file as the command does, and measures what that took.
