@@ -138,6 +138,12 @@ def _json_type(parameter: Parameter) -> Any:
 
 
 def _info(parameter: Parameter) -> Any:
+    schema = schema_of(parameter)
+    return Field(None, description=schema.pop("description"), json_schema_extra=schema)
+
+
+def schema_of(parameter: Parameter) -> dict[str, Any]:
+    """Return what the JSON schema of a field says besides its type."""
     bounds = {
         "minimum": parameter.lowest if parameter.above is None else None,
         "exclusiveMinimum": parameter.above,
@@ -145,8 +151,8 @@ def _info(parameter: Parameter) -> Any:
         "default": parameter.default,
     }
     is_number = parameter.kind in (int, float)
-    schema = {name: value for name, value in bounds.items() if is_number and value is not None}
-    return Field(None, description=parameter.description, json_schema_extra=schema)
+    stated = {name: value for name, value in bounds.items() if is_number and value is not None}
+    return {"description": parameter.description, **stated}
 
 
 def _validator(parameter: Parameter) -> Callable[[Any, ValidationInfo], Any]:

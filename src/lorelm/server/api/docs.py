@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 from lorelm.generation.reply import Reply, Sample, Token
 from lorelm.server.api.requests import CheckRequest, GenerateRequest, ScoreRequest
 from lorelm.server.openai.requests import CompletionRequest, DetokenizeRequest, TokenizeRequest
-from lorelm.server.request_model import Limits, RequestModel, limited
+from lorelm.server.request_model import Limits, RequestModel, limited, schema_of
 from lorelm.server.state import server_state
 from lorelm.version import VERSION
 
@@ -145,11 +145,8 @@ def openapi_document(limits: Limits) -> Json:
     for body in {each.body for each in _ENDPOINTS if each.body}:
         for name, parameter in body.parameters.items():
             if parameter.name in limits:
-                here = limited(parameter, limits)
-                stated = {"maximum": here.max, "description": here.description}
-                if here.default is not None:
-                    stated["default"] = here.default
-                schemas[body.__name__]["properties"][name] |= stated
+                properties = schemas[body.__name__]["properties"]
+                properties[name] |= schema_of(limited(parameter, limits))
     del schemas["Reply"]  # GenerateReply has its fields, and the model
     return {
         "openapi": "3.1.0",
