@@ -69,7 +69,6 @@ def check_replaceable(
         is_ours: whether LoreLM wrote a directory; it may hold other files, which stay.
         early: names, or patterns of names, of the files that a directory of ours may hold before
             `is_ours` recognises it.
-        owned: as for :func:`replace_dir`.
     """
     path = path.absolute()
     with wrap_write_errors(path):
@@ -118,11 +117,9 @@ def replace_dir(path: Path, files: Mapping[str, bytes], *, owned: Collection[str
         if path.is_dir():
             path.rename(old)
         new.rename(path)
-    except BaseException:  # KeyboardInterrupt too
+    finally:
         shutil.rmtree(new, ignore_errors=True)
         recover(path, owned=owned)
-        raise
-    recover(path, owned=owned)
 
 
 def replace_file(path: Path, content: bytes) -> None:
@@ -155,9 +152,6 @@ def recover(path: Path, *, owned: Collection[str] = ()) -> None:
 
     Without a new directory, the old one is renamed back. Otherwise files of the old one that are
     not ours move to the new one, and the rest is deleted.
-
-    Args:
-        owned: as for :func:`replace_dir`.
     """
     path = path.absolute()
     old = _old(path)

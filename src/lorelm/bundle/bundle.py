@@ -9,20 +9,9 @@ from typing import Any, Final, Self, TypeVar
 
 import numpy as np
 
+from lorelm.bundle import layout
 from lorelm.bundle.atomic_dir import replace_file, wrap_write_errors
-from lorelm.bundle.layout import (
-    CHECKPOINT,
-    COPIES,
-    MANIFEST,
-    METRICS,
-    NGRAM,
-    SPELLING,
-    VOCABULARY,
-    WEIGHTS,
-    find_bundle,
-    graph_name,
-    read_file,
-)
+from lorelm.bundle.layout import find_bundle, graph_name, read_file
 from lorelm.bundle.manifest import Manifest, Metrics
 from lorelm.bundle.quoting import quoted
 from lorelm.corpus.tokenizer import Tokenizer, make_tokenizer
@@ -62,8 +51,7 @@ class Bundle:
     def load(cls, path: str | Path) -> Self:
         """Read a bundle and check the hash of every file but the record of its training.
 
-        Args:
-            path: its directory, or ``shakespeare`` (:data:`lorelm.bundle.layout.EMBEDDED_NAME`).
+        The name ``shakespeare`` is the embedded model.
 
         Raises:
             BundleError: it is missing or damaged, of a newer format, or its vocabulary does not
@@ -71,7 +59,8 @@ class Bundle:
         """
         given, path = path, find_bundle(path)
         _check_dir(path, given)
-        manifest = Manifest.from_json(read_file(path / MANIFEST), where=str(path / MANIFEST))
+        manifest_file = path / layout.MANIFEST
+        manifest = Manifest.from_json(read_file(manifest_file), where=str(manifest_file))
         for name, digest in manifest.files.items():
             if hashlib.sha256(read_file(path / name)).hexdigest() != digest:
                 raise BundleError(
@@ -79,17 +68,17 @@ class Bundle:
                     "the bundle or train it again",
                     code="bundle.hash_mismatch",
                 )
-        for name in (VOCABULARY, graph_name("int8")):
+        for name in (layout.VOCABULARY, graph_name("int8")):
             if name not in manifest.files:
                 raise BundleError(
-                    f"{path / MANIFEST} lists no {name}, and no bundle is without it",
+                    f"{manifest_file} lists no {name}, and no bundle is without it",
                     code="bundle.missing_file",
                 )
         return cls(
             path=path,
             manifest=manifest,
-            vocabulary=_vocabulary(path / VOCABULARY, manifest.model),
-            tokenizer=_tokenizer(path / MANIFEST, manifest.tokenizer),
+            vocabulary=_vocabulary(path / layout.VOCABULARY, manifest.model),
+            tokenizer=_tokenizer(manifest_file, manifest.tokenizer),
         )
 
     @property
@@ -141,16 +130,16 @@ class Bundle:
 
     def spelling(self) -> KneserNey | None:
         """Return the n-gram model of words over code points, None where there is none."""
-        return self._parsed(SPELLING, KneserNey.from_bytes)
+        return self._parsed(layout.SPELLING, KneserNey.from_bytes)
 
     def copies(self) -> FingerprintIndex | None:
         """Return the fingerprints of the training text, None where there are none."""
-        return self._parsed(COPIES, FingerprintIndex.from_bytes)
+        return self._parsed(layout.COPIES, FingerprintIndex.from_bytes)
 
     @property
     def has_ngram(self) -> bool:
         """Whether it carries the n-gram model of its training text."""
-        return NGRAM in self.manifest.files and self.manifest.ngram is not None
+        return layout.NGRAM in self.manifest.files and self.manifest.ngram is not None
 
     def ngram(self, *, cache: bool = False) -> tuple[KneserNey, float]:
         """Return the n-gram model of the training text, and the weight of the network in a mixture.
@@ -161,13 +150,13 @@ class Bundle:
         Raises:
             BundleError: there is none, or it does not fit the vocabulary.
         """
-        model = self._parsed(NGRAM, KneserNey.from_bytes)
+        model = self._parsed(layout.NGRAM, KneserNey.from_bytes)
         if model is None or self.manifest.ngram is None:
             raise self._lacks("carries no n-gram model", " with --ngram", code="bundle.no_ngram")
         if model.vocabulary_size != len(self.vocabulary):
             raise BundleError(
-                f"{self.path / NGRAM} is of another vocabulary: restore the bundle or train it "
-                "again",
+                f"{self.path / layout.NGRAM} is of another vocabulary: restore the bundle or train "
+                "it again",
                 code="bundle.mismatch",
             )
         tuned = self.manifest.cache
@@ -177,22 +166,14 @@ class Bundle:
 
     def training_metrics(self) -> list[dict[str, Any]]:
         """Return the training metrics, one object per epoch; empty where none were recorded."""
-        path = self.path / METRICS
-        if not path.exists():
-            return []
-        try:
-            rows: list[dict[str, Any]] = [json.loads(line) for line in read_file(path).splitlines()]
-            if not all({"epoch", "is_best", *METRIC_NAMES} <= row.keys() for row in rows):
-                raise ValueError("an epoch lacks a metric")
-        except (ValueError, AttributeError) as error:  # not JSON, or not objects
-            raise _damaged(path, error) from error
-        return rows
+        path = self.path / layout.METRICS
+        return _parse(path, _epochs) if path.exists() else []
 
     def record_metrics(self, metrics: Metrics) -> None:
         """Write evaluation results into the manifest."""
         manifest = self.manifest.model_copy(update={"metrics": metrics})
-        with wrap_write_errors(self.path / MANIFEST):
-            replace_file(self.path / MANIFEST, manifest.to_json())
+        with wrap_write_errors(self.path / layout.MANIFEST):
+            replace_file(self.path / layout.MANIFEST, manifest.to_json())
 
     def weights(self) -> dict[str, Floats32]:
         """Return the tensors of :meth:`ModelConfig.tensor_shapes`, in float32.
@@ -201,10 +182,10 @@ class Bundle:
             BundleError: there are none, or they do not fit the vocabulary and the model.
             MissingExtraError: the package ``safetensors`` is not installed.
         """
-        path = self.path / WEIGHTS
-        if WEIGHTS not in self.manifest.files:
+        path = self.path / layout.WEIGHTS
+        if layout.WEIGHTS not in self.manifest.files:
             raise BundleError(
-                f"bundle {self.path} has no {WEIGHTS}: it is a serving bundle",
+                f"bundle {self.path} has no {layout.WEIGHTS}: it is a serving bundle",
                 code="bundle.no_weights",
             )
         try:
@@ -212,10 +193,7 @@ class Bundle:
             from safetensors.numpy import load
         except ImportError as error:
             raise MissingExtraError("reading a model's weights", "train") from error
-        try:
-            stored = load(read_file(path))
-        except SafetensorError as error:
-            raise _damaged(path, error) from error
+        stored = _parse(path, load, SafetensorError)
         weights: dict[str, Floats32] = {n: w.astype(np.float32) for n, w in stored.items()}
         if self.manifest.model.tied and "embedding.weight" in weights:
             weights["fc.weight"] = weights["embedding.weight"]
@@ -223,12 +201,7 @@ class Bundle:
         return weights
 
     def _parsed(self, name: str, parse: Callable[[bytes], _T]) -> _T | None:
-        if name not in self.manifest.files:
-            return None
-        try:
-            return parse(read_file(self.path / name))
-        except ValueError as error:
-            raise _damaged(self.path / name, error) from error
+        return _parse(self.path / name, parse) if name in self.manifest.files else None
 
     def _lacks(self, what: str, how: str = "", *, code: str) -> BundleError:
         """Return the error for a part that only training can provide."""
@@ -245,7 +218,7 @@ def _check_dir(path: Path, given: str | Path) -> None:
             f"bundle {given} {what}: name a folder that lorelm train wrote with --out",
             code="bundle.not_found",
         )
-    if (path / CHECKPOINT).is_file() and not (path / MANIFEST).exists():
+    if (path / layout.CHECKPOINT).is_file() and not (path / layout.MANIFEST).exists():
         raise BundleError(
             f"{given} holds an unfinished run and no model yet: go on with lorelm train "
             f"--resume {quoted(given)}",
@@ -259,17 +232,14 @@ def _check_shapes(path: Path, weights: dict[str, Floats32], model: ModelConfig) 
     for name in sorted(shapes.keys() | expected.keys()):
         if shapes.get(name) != expected.get(name):
             raise BundleError(
-                f"{path} does not fit {MANIFEST} and {VOCABULARY}: tensor {name} is "
+                f"{path} does not fit {layout.MANIFEST} and {layout.VOCABULARY}: tensor {name} is "
                 f"{shapes.get(name, 'missing')}, not {expected.get(name, 'expected')}",
                 code="bundle.mismatch",
             )
 
 
 def _vocabulary(path: Path, model: ModelConfig) -> Vocabulary:
-    try:
-        vocabulary = Vocabulary.from_json(read_file(path).decode())
-    except (CorpusError, UnicodeDecodeError) as error:
-        raise _damaged(path, error) from error
+    vocabulary = _parse(path, lambda content: Vocabulary.from_json(content.decode()))
     if len(vocabulary) != model.vocabulary_size:
         raise BundleError(
             f"{path} has {len(vocabulary)} words and the weights are of {model.vocabulary_size}: "
@@ -286,5 +256,17 @@ def _tokenizer(path: Path, style: str) -> Tokenizer:
         raise BundleError(f"{path}: {error}", code="bundle.unknown_tokenizer") from error
 
 
-def _damaged(path: Path, reason: object) -> BundleError:
-    return BundleError(f"{path} is damaged: {reason}", code="bundle.damaged_file")
+def _epochs(content: bytes) -> list[dict[str, Any]]:
+    epochs = [json.loads(line) for line in content.splitlines()]
+    names = {"epoch", "is_best", *METRIC_NAMES}
+    if not all(isinstance(epoch, dict) and names <= epoch.keys() for epoch in epochs):
+        raise ValueError("an epoch lacks a metric")
+    return epochs
+
+
+def _parse(path: Path, parse: Callable[[bytes], _T], failure: type[Exception] = ValueError) -> _T:
+    content = read_file(path)
+    try:
+        return parse(content)
+    except failure as error:
+        raise BundleError(f"{path} is damaged: {error}", code="bundle.damaged_file") from error

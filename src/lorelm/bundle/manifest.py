@@ -248,10 +248,9 @@ class Manifest(_Section):
 
     @model_validator(mode="after")
     def _has_an_origin(self) -> Self:
-        if self.imported is None:
-            for name in ("recipe", "corpus", "training"):
-                if getattr(self, name) is None:
-                    raise ValueError(f"{name} is missing")
+        missing = [n for n in ("recipe", "corpus", "training") if getattr(self, n) is None]
+        if missing and self.imported is None:
+            raise ValueError(f"{missing[0]} is missing")
         return self
 
     @property

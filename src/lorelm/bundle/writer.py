@@ -7,29 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from lorelm.bundle.atomic_dir import (
-    check_output_path,
-    check_replaceable,
-    lock_dir,
-    replace_dir,
-    wrap_write_errors,
-)
-from lorelm.bundle.layout import (
-    CHECKPOINT,
-    COPIES,
-    CURVES,
-    EMBEDDED_PATH,
-    MANIFEST,
-    METRICS,
-    NGRAM,
-    OWNED_FILES,
-    SPELLING,
-    TRAINING_FILES,
-    VOCABULARY,
-    WEIGHTS,
-    find_manifest,
-    graph_name,
-)
+from lorelm.bundle import atomic_dir, layout
 from lorelm.bundle.manifest import Manifest
 from lorelm.corpus.vocabulary import Vocabulary
 from lorelm.errors import BundleError, MissingExtraError
@@ -49,11 +27,7 @@ class BundleContents:
         manifest: all metadata; :func:`save_bundle` fills in its `created_by` and `files`.
         weights: None makes a serving bundle, which cannot be trained further.
         weight_type: the number format of the weights on disk.
-        spelling: character n-gram model that prices unknown words.
-        copies: None where copied spans can be neither detected nor forbidden.
-        ngram: None where the bundle cannot mix the network with an n-gram model.
-        metrics: the lines of ``metrics.jsonl``.
-        curves: the plot ``curves.png``.
+        metrics, curves: the contents of ``metrics.jsonl`` and ``curves.png``.
     """
 
     manifest: Manifest
@@ -69,20 +43,24 @@ class BundleContents:
 
     def files(self) -> dict[str, bytes]:
         """Return the content of every file by its name."""
-        files = {VOCABULARY: self.vocabulary.to_json().encode()}
-        files |= {graph_name(precision): graph for precision, graph in self.graphs.items()}
-        models = {SPELLING: self.spelling, COPIES: self.copies, NGRAM: self.ngram}
+        files = {layout.VOCABULARY: self.vocabulary.to_json().encode()}
+        files |= {layout.graph_name(precision): graph for precision, graph in self.graphs.items()}
+        models = {
+            layout.SPELLING: self.spelling,
+            layout.COPIES: self.copies,
+            layout.NGRAM: self.ngram,
+        }
         files |= {name: model.to_bytes() for name, model in models.items() if model is not None}
         if self.weights is not None:
             is_tied = self.manifest.model.tied
-            files[WEIGHTS] = _serialize(self.weights, self.weight_type, tied=is_tied)
+            files[layout.WEIGHTS] = _serialize(self.weights, self.weight_type, tied=is_tied)
         hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
         metadata = {"created_by": f"lorelm {VERSION}", "files": hashes}
-        files[MANIFEST] = self.manifest.model_copy(update=metadata).to_json()
+        files[layout.MANIFEST] = self.manifest.model_copy(update=metadata).to_json()
         if self.metrics:
-            files[METRICS] = self.metrics
+            files[layout.METRICS] = self.metrics
         if self.curves is not None:
-            files[CURVES] = self.curves
+            files[layout.CURVES] = self.curves
         return files
 
 
@@ -96,8 +74,8 @@ def save_bundle(path: str | Path, contents: BundleContents) -> None:
         MissingExtraError: the package ``safetensors`` is not installed.
     """
     files = contents.files()
-    with wrap_write_errors(Path(path), sum(map(len, files.values()))):
-        replace_dir(Path(path), files, owned=OWNED_FILES)
+    with atomic_dir.wrap_write_errors(Path(path), sum(map(len, files.values()))):
+        atomic_dir.replace_dir(Path(path), files, owned=layout.OWNED_FILES)
 
 
 def check_output_dir(path: str | Path) -> None:
@@ -107,7 +85,7 @@ def check_output_dir(path: str | Path) -> None:
         with lock_output_dir(path):
             pass
     else:
-        check_output_path(path)
+        atomic_dir.check_output_path(path)
 
 
 @contextmanager
@@ -119,18 +97,20 @@ def lock_output_dir(path: str | Path) -> Iterator[None]:
             bundle, cannot be written, or is locked by another run.
     """
     path = Path(path)
-    if path.resolve() == EMBEDDED_PATH.resolve():
+    if path.resolve() == layout.EMBEDDED_PATH.resolve():
         raise BundleError(
             f"{path} is the model that LoreLM comes with: give --out a new folder",
             code="bundle.embedded",
         )
-    check_output_path(path)
-    with lock_dir(path):
-        check_replaceable(
+    atomic_dir.check_output_path(path)
+    with atomic_dir.lock_dir(path):
+        atomic_dir.check_replaceable(
             path,
-            is_ours=lambda path: (path / CHECKPOINT).is_file() or find_manifest(path) is not None,
-            early=(METRICS, *TRAINING_FILES),
-            owned=OWNED_FILES,
+            is_ours=lambda path: (
+                (path / layout.CHECKPOINT).is_file() or layout.find_manifest(path) is not None
+            ),
+            early=(layout.METRICS, *layout.TRAINING_FILES),
+            owned=layout.OWNED_FILES,
         )
         yield
 

@@ -20,7 +20,15 @@ from tests.errors import raises_code
 from torch import nn
 
 from lorelm.bundle.importing.checkpoint import read_checkpoint
+from lorelm.bundle.importing.pickled_file import read_pickled_file
 from lorelm.errors import InputError
+from lorelm.model.config import ModelConfig
+from lorelm.typing import Floats32
+
+
+def model_in(path: Path) -> tuple[ModelConfig, dict[str, Floats32]]:
+    checkpoint = read_checkpoint(path)
+    return checkpoint.config, checkpoint.weights
 
 
 def prefixed(model: nn.Module, prefix: str) -> dict[str, torch.Tensor]:
@@ -74,7 +82,7 @@ def test_the_weights_are_found_in_every_form(
 ) -> None:
     model = ForeignModel(tied=is_tied)
     path = saved("x.pt", FORMS[form](model), _use_new_zipfile_serialization=is_zip)
-    config, weights = read_checkpoint(path).weights()
+    config, weights = model_in(path)
     assert (config.vocabulary_size, config.embedding_size) == (30, 8)
     assert (config.hidden_size, config.num_layers, config.tied) == (8, 2, is_tied)
     assert weights.keys() == config.tensor_shapes().keys() == model.state_dict().keys()
@@ -86,7 +94,7 @@ def test_the_weights_are_found_in_every_form(
 @pytest.mark.parametrize("protocol", [2, 3, 4, 5])
 def test_every_pickle_protocol_is_read(protocol: int, saved: Saved) -> None:
     path = saved("x.pt", ForeignModel().state_dict(), pickle_protocol=protocol)
-    assert read_checkpoint(path).weights()[0].num_layers == 2
+    assert read_checkpoint(path).config.num_layers == 2
 
 
 @pytest.mark.parametrize("embedding", ["Embedding", "encoder", "emb_layer", "encoder.embedding"])
@@ -102,7 +110,7 @@ def test_layers_are_found_by_their_usual_names(
         for name, tensor in model.state_dict().items()
         for layer, _, last in [name.partition(".")]
     }
-    _, weights = read_checkpoint(saved("x.pt", state)).weights()
+    weights = read_checkpoint(saved("x.pt", state)).weights
     for name, tensor in model.state_dict().items():
         np.testing.assert_array_equal(weights[name], tensor.numpy())
 
@@ -110,7 +118,7 @@ def test_layers_are_found_by_their_usual_names(
 def test_a_tied_layer_may_be_left_out(saved: Saved) -> None:
     state = ForeignModel(tied=True).state_dict()
     del state["fc.weight"]
-    config, weights = read_checkpoint(saved("x.pt", state)).weights()
+    config, weights = model_in(saved("x.pt", state))
     assert config.tied
     assert weights["fc.weight"] is weights["embedding.weight"]
 
@@ -118,7 +126,7 @@ def test_a_tied_layer_may_be_left_out(saved: Saved) -> None:
 def test_biases_that_a_model_lacks_are_zero(saved: Saved) -> None:
     state = ForeignModel(bias=False).state_dict()
     del state["fc.bias"]
-    config, weights = read_checkpoint(saved("x.pt", state)).weights()
+    config, weights = model_in(saved("x.pt", state))
     assert weights.keys() == config.tensor_shapes().keys()
     for name in weights:
         assert ("bias" in name) == (not weights[name].any())
@@ -127,7 +135,7 @@ def test_biases_that_a_model_lacks_are_zero(saved: Saved) -> None:
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
 def test_numbers_of_any_length_become_float32(dtype: torch.dtype, saved: Saved) -> None:
     model = ForeignModel().to(dtype)
-    _, weights = read_checkpoint(saved("x.pt", model.state_dict())).weights()
+    weights = read_checkpoint(saved("x.pt", model.state_dict())).weights
     for name, tensor in model.state_dict().items():
         np.testing.assert_array_equal(weights[name], tensor.float().numpy())
 
@@ -136,7 +144,7 @@ def test_a_view_of_a_larger_storage_is_itself(saved: Saved) -> None:
     model = ForeignModel()
     whole = torch.arange(3 * 30 * 8, dtype=torch.float32).reshape(8, 90) / 1000
     state = model.state_dict() | {"embedding.weight": whole.t()[5:35]}
-    _, weights = read_checkpoint(saved("x.pt", state)).weights()
+    weights = read_checkpoint(saved("x.pt", state)).weights
     np.testing.assert_array_equal(weights["embedding.weight"], whole.t()[5:35].numpy())
 
 
@@ -144,7 +152,7 @@ def test_the_model_is_preferred_among_several_sets_of_weights(saved: Saved) -> N
     first, second = ForeignModel(), ForeignModel(tied=True)
     path = saved("x.pt", {"ema": second.state_dict(), "model": first.state_dict()})
     checkpoint = read_checkpoint(path)
-    assert not checkpoint.weights()[0].tied
+    assert not checkpoint.config.tied
     [notice] = checkpoint.notices
     assert "model was taken, and ema left" in notice
 
@@ -165,8 +173,8 @@ def test_a_module_with_a_malformed_attribute_is_read(saved: Saved) -> None:
     path = saved("x.pt", model)
     model._non_persistent_buffers_set = 5  # type: ignore[assignment]
     odd = saved("odd.pt", model)
-    for name, array in read_checkpoint(path).weights()[1].items():
-        np.testing.assert_array_equal(read_checkpoint(odd).weights()[1][name], array)
+    for name, array in read_checkpoint(path).weights.items():
+        np.testing.assert_array_equal(read_checkpoint(odd).weights[name], array)
 
 
 def with_extra(**extra: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -235,9 +243,9 @@ def test_another_architecture_is_refused_by_what_does_not_fit(what: str, saved: 
 def test_nan_and_infinity_are_refused_by_their_tensor(number: float, saved: Saved) -> None:
     state = ForeignModel().state_dict()
     state["lstm.bias_hh_l1"][3] = number
-    checkpoint = read_checkpoint(saved("x.pt", state))
+    path = saved("x.pt", state)
     with raises_code(InputError, "import.not_finite") as refused:
-        checkpoint.weights()
+        read_checkpoint(path)
     assert "x.pt is not imported: its tensor lstm.bias_hh_l1" in str(refused.value)
 
 
@@ -277,16 +285,16 @@ def test_safetensors_is_refused_with_a_remedy(saved: Saved) -> None:
 
 def test_a_file_that_shrinks_while_it_is_read_is_refused(saved: Saved) -> None:
     path = saved("x.pt", ForeignModel().state_dict())
-    checkpoint = read_checkpoint(path)
+    file = read_pickled_file(path)
     path.write_bytes(path.read_bytes()[:2_000])
     with raises_code(InputError, "import.changed_file"):
-        checkpoint.weights()
+        file.arrays(file.value)
 
 
 def test_averaged_weights_are_read(saved: Saved) -> None:
     model = ForeignModel()
     averaged = torch.optim.swa_utils.AveragedModel(model)
-    _, weights = read_checkpoint(saved("x.pt", averaged.state_dict())).weights()
+    weights = read_checkpoint(saved("x.pt", averaged.state_dict())).weights
     for name, tensor in model.state_dict().items():
         np.testing.assert_array_equal(weights[name], tensor.numpy())
 
@@ -316,4 +324,4 @@ def test_a_damaged_file_is_read_or_refused(
     path = tmp_path / "damaged.pt"
     path.write_bytes(data)
     with contextlib.suppress(InputError):
-        read_checkpoint(path).weights()
+        read_checkpoint(path)

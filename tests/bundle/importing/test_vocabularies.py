@@ -25,7 +25,7 @@ BY_ID = dict(enumerate(WORDS))
 
 
 def words_of(path: Path, size: int = len(WORDS)) -> list[str | None]:
-    return list(read_vocabulary(path, size=size).words)
+    return list(read_vocabulary(path, size=size)[0])
 
 
 @pytest.fixture
@@ -215,7 +215,7 @@ def test_any_file_is_read_or_refused(data: bytes, tmp_path: Path) -> None:
     path = tmp_path / "v.txt"
     path.write_bytes(data)
     with contextlib.suppress(InputError):
-        assert read_vocabulary(path, size=9).words
+        assert read_vocabulary(path, size=9)[0]
 
 
 @pytest.mark.parametrize(
@@ -230,13 +230,13 @@ def test_a_named_tokenizer_is_found(
     settings_: dict[str, Any], style: str | None, saved: Saved
 ) -> None:
     path = saved("v.pkl", {"vocab": WORDS} | settings_)
-    assert read_vocabulary(path, size=9).tokenizer == style
+    assert read_vocabulary(path, size=9)[1] == style
 
 
 def test_a_tokenizer_of_torchtext_is_recognised_by_its_name(saved: Saved) -> None:
     named = b"ctorchtext.data.utils\n_basic_english_normalize\n"
     path = saved("v.pkl", b"\x80\x02](" + pickle.dumps(WORDS, 2)[2:-1] + named + b"e.")
-    assert read_vocabulary(path, size=9).tokenizer == "basic_english"
+    assert read_vocabulary(path, size=9)[1] == "basic_english"
 
 
 def real(words: Sequence[str | None]) -> list[str]:
@@ -253,7 +253,7 @@ def real(words: Sequence[str | None]) -> list[str]:
 def test_real_vocabularies_are_read(
     file: str, size: int, first: list[str], style: str | None, corpus_file: Callable[[str], Path]
 ) -> None:
-    read = read_vocabulary(corpus_file(f"legacy/{file}"), size=9803)
-    assert list(read.words[:6]) == first
-    assert len(read.words) == len(set(real(read.words))) == size
-    assert read.tokenizer == style
+    words, tokenizer = read_vocabulary(corpus_file(f"legacy/{file}"), size=9803)
+    assert list(words[:6]) == first
+    assert len(words) == len(set(real(words))) == size
+    assert tokenizer == style

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from lorelm.bundle.importing.pickled_file import PickledFile, naming, read_pickled_file
+from lorelm.bundle.importing.pickled_file import naming, read_pickled_file
 from lorelm.bundle.importing.stubs import Record, TensorClaim
 from lorelm.bundle.importing.unpickler import walk
 from lorelm.errors import InputError
@@ -50,39 +50,24 @@ _MODULE_PARTS: Final = ("_parameters", "_buffers", "_modules")
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """A foreign checkpoint that holds a model like ours.
+    """A foreign checkpoint that holds a model like ours, with ids of its own.
 
     Attributes:
-        config: the sizes; only the numbers tell whether it is tied.
-        tensors: by the names of :meth:`ModelConfig.tensor_shapes`.
+        weights: by the names of :meth:`ModelConfig.tensor_shapes`.
         notices: how it was read, for a user.
+        value: all that the file holds.
     """
 
     config: ModelConfig
-    tensors: Claims
-    file: PickledFile
+    weights: dict[str, Floats32]
     notices: tuple[str, ...]
-
-    def weights(self) -> tuple[ModelConfig, dict[str, Floats32]]:
-        """Return the model and its weights in float32, with the checkpoint's own ids.
-
-        Biases that it lacks are zero, and a missing output layer is the embedding.
-
-        Raises:
-            InputError: a tensor is not finite, or the file cannot be read.
-        """
-        weights = self.file.arrays(self.tensors)
-        weights.setdefault("fc.weight", weights["embedding.weight"])
-        for name, shape in self.config.tensor_shapes().items():
-            weights.setdefault(name, np.zeros(shape, dtype=np.float32))
-        is_tied = np.array_equal(weights["fc.weight"], weights["embedding.weight"])
-        if is_tied:
-            weights["fc.weight"] = weights["embedding.weight"]
-        return dataclasses.replace(self.config, tied=is_tied), weights
+    value: Any
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
-    """Find a word-level LSTM language model in a file.
+    """Read the word-level LSTM language model in a file.
+
+    Biases that it lacks are zero, and a missing output layer is the embedding.
 
     Raises:
         InputError: the file is unsafe, damaged or holds no such model. The message names the file,
@@ -90,10 +75,18 @@ def read_checkpoint(path: Path) -> Checkpoint:
     """
     file = read_pickled_file(path)
     with naming(path, code="import.other_model"):
-        found, notices = _model_in(file.pickled.value)
+        found, notices = _model_in(file.value)
         tensors = _as_ours(found)
         config = _config(tensors)
-    return Checkpoint(config=config, tensors=tensors, file=file, notices=notices)
+    weights = file.arrays(tensors)
+    weights.setdefault("fc.weight", weights["embedding.weight"])
+    for name, shape in config.tensor_shapes().items():
+        weights.setdefault(name, np.zeros(shape, dtype=np.float32))
+    is_tied = np.array_equal(weights["fc.weight"], weights["embedding.weight"])
+    if is_tied:
+        weights["fc.weight"] = weights["embedding.weight"]
+    config = dataclasses.replace(config, tied=is_tied)
+    return Checkpoint(config=config, weights=weights, notices=notices, value=file.value)
 
 
 # Find the model in the file.
@@ -101,7 +94,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
 
 def _model_in(value: Any) -> tuple[Claims, tuple[str, ...]]:
     """Return the tensors of the model by their names in the file, and notices."""
-    candidates = list(_state_dicts(value))
+    candidates = sorted(_state_dicts(value), key=lambda each: _rank(each[0]))
     found = [(name, tensors) for name, tensors in candidates if any(map(_is_first_layer, tensors))]
     if not found:
         names = [name for _, tensors in candidates for name in tensors]
@@ -109,14 +102,12 @@ def _model_in(value: Any) -> tuple[Claims, tuple[str, ...]]:
             f"it holds no LSTM of PyTorch's (a tensor ...{_FIRST_LAYER}): "
             + (f"its tensors are {_listed(names)}" if names else "it holds no tensor by name")
         )
-    best = min(range(len(found)), key=lambda place: _rank(found[place][0]))
-    name, tensors = found.pop(best)
-    if not found:
+    (name, tensors), *others = found
+    if not others:
         return tensors, ()
-    others = _listed(other or "one without a name" for other, _ in found)
+    left = _listed(other or "one without a name" for other, _ in others)
     return tensors, (
-        f"It holds more than one set of weights: {name or 'the first'} was taken, and "
-        f"{others} left.",
+        f"It holds more than one set of weights: {name or 'the first'} was taken, and {left} left.",
     )
 
 

@@ -6,7 +6,6 @@ vocabulary -> inert unpickler, JSON or lines     -> words by their ids
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -40,6 +39,7 @@ class ImportedModel:
     Attributes:
         weights: by the names of :meth:`ModelConfig.tensor_shapes`.
         words: a unique one for each id.
+        aligned: the same model with its rows in our order.
         is_tokenizer_guessed: it was neither given nor named in a file.
         file_notices: what was cut or filled, and what to provide instead, for a user.
         checkpoint, vocabulary_file: names of the files; None where there was no vocabulary.
@@ -48,19 +48,12 @@ class ImportedModel:
     config: ModelConfig
     weights: dict[str, Floats32] = field(repr=False)
     words: tuple[str, ...] = field(repr=False)
+    aligned: AlignedModel
     tokenizer: Tokenizer
     is_tokenizer_guessed: bool
     file_notices: tuple[str, ...]
     checkpoint: str
     vocabulary_file: str | None
-
-    @cached_property
-    def aligned(self) -> AlignedModel:
-        """The same model with its rows in our order."""
-        are_placeholders = self.vocabulary_file is None
-        return align_vocabulary(
-            self.config, self.weights, self.words, are_placeholders=are_placeholders
-        )
 
     @property
     def notices(self) -> tuple[str, ...]:
@@ -122,25 +115,24 @@ def import_model(
     read = read_checkpoint(path)
     size = read.config.vocabulary_size
     if vocabulary is None:
-        found = vocabulary_in(read.file.pickled.value, size=size, is_among_others=True)
+        found, named = vocabulary_in(read.value, size=size, is_among_others=True)
     else:
-        found = read_vocabulary(Path(vocabulary), size=size)
-    vocabulary_file = None if found is None else Path(vocabulary or path).name
-    config, weights = read.weights()
-    words, notices = fill_vocabulary(None if found is None else found.words, size)
-    named = (found and found.tokenizer) or tokenizer_in(read.file.pickled.value)
+        found, named = read_vocabulary(Path(vocabulary), size=size)
+        named = named or tokenizer_in(read.value)
+    words, notices = fill_vocabulary(found, size)
     plain = _without_special_tokens(words)
     # The tokenizer that reads more of the words as they are may have made them.
     style = tokenizer or named or max(IMPORTED_STYLES, key=lambda s: len(_readable(s, plain)))
     return ImportedModel(
-        config=config,
-        weights=weights,
+        config=read.config,
+        weights=read.weights,
         words=words,
+        aligned=align_vocabulary(read.config, read.weights, words, are_placeholders=found is None),
         tokenizer=make_tokenizer(style),
         is_tokenizer_guessed=tokenizer is None and named is None,
         file_notices=(*read.notices, *notices, *_unreadable(style, plain)),
         checkpoint=path.name,
-        vocabulary_file=vocabulary_file,
+        vocabulary_file=None if found is None else Path(vocabulary or path).name,
     )
 
 

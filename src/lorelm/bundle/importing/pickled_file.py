@@ -5,7 +5,6 @@ a record per storage, or (before PyTorch 1.6) five pickles followed by the stora
 """
 
 import io
-import struct
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,7 +15,7 @@ from typing import Any, BinaryIO, Final
 import numpy as np
 
 from lorelm.bundle.importing.stubs import StorageClaim, TensorClaim
-from lorelm.bundle.importing.unpickler import MAX_PICKLE_BYTES, Budget, Pickled, read_pickle
+from lorelm.bundle.importing.unpickler import MAX_PICKLE_BYTES, Budget, read_pickle
 from lorelm.errors import InputError
 from lorelm.typing import Floats32
 
@@ -52,7 +51,7 @@ class PickledFile:
     """
 
     path: Path
-    pickled: Pickled
+    value: Any
     offsets: Mapping[str, int]
 
     def arrays(self, tensors: Mapping[str, TensorClaim]) -> dict[str, Floats32]:
@@ -133,12 +132,12 @@ def _read_plain(path: Path) -> PickledFile:
             f"it has more than {MAX_PICKLE_BYTES / 1e6:,.0f} MB, too much for a pickle"
         )
     pickles, budget = io.BytesIO(data), Budget()
-    first = read_pickle(pickles, budget)
-    if first.value == _MAGIC_NUMBER:
+    value, storages = read_pickle(pickles, budget)
+    if value == _MAGIC_NUMBER:
         return _read_old_format(path, pickles, budget)
-    if first.storages:
+    if storages:
         raise InputError("it claims tensors that are not in it")
-    return PickledFile(path, first, {})
+    return PickledFile(path, value, {})
 
 
 def _refuse_other_formats(data: bytes) -> None:
@@ -161,18 +160,21 @@ def _refuse_other_formats(data: bytes) -> None:
 
 def _read_old_format(path: Path, pickles: BinaryIO, budget: Budget) -> PickledFile:
     """Read what follows the magic number: version, machine, value, keys of storages, storages."""
-    version, machine, pickled, keys = (read_pickle(pickles, budget) for _ in range(4))
-    is_little_endian = isinstance(machine.value, dict) and machine.value.get("little_endian")
-    if version.value != _PROTOCOL or not is_little_endian:
+    version, _ = read_pickle(pickles, budget)
+    machine, _ = read_pickle(pickles, budget)
+    value, storages = read_pickle(pickles, budget)
+    keys, _ = read_pickle(pickles, budget)
+    is_little_endian = isinstance(machine, dict) and machine.get("little_endian")
+    if version != _PROTOCOL or not is_little_endian:
         raise InputError("it is of a form of torch.save that is not known: save it again")
-    is_list = isinstance(keys.value, list) and all(isinstance(key, str) for key in keys.value)
-    if not is_list or sorted(keys.value) != sorted(pickled.storages):
+    is_list = isinstance(keys, list) and all(isinstance(key, str) for key in keys)
+    if not is_list or sorted(keys) != sorted(storages):
         raise InputError("it is damaged: its list of storages is not that of its tensors")
     offsets = {}
     start, num_bytes = pickles.tell(), path.stat().st_size
     with path.open("rb") as file:
-        for key in keys.value:
-            storage = pickled.storages[key]
+        for key in keys:
+            storage = storages[key]
             file.seek(min(start, num_bytes))
             length = file.read(8)  # each storage begins with its length in numbers
             if len(length) == 8 and int.from_bytes(length, "little") != storage.num_items:
@@ -180,7 +182,7 @@ def _read_old_format(path: Path, pickles: BinaryIO, budget: Budget) -> PickledFi
             offsets[key] = start + 8
             start += 8 + storage.num_bytes
     _check_length(start, num_bytes)
-    return PickledFile(path, pickled, offsets)
+    return PickledFile(path, value, offsets)
 
 
 def _check_length(end: int, num_bytes: int) -> None:
@@ -212,12 +214,12 @@ def _read_zip(path: Path) -> PickledFile:
                 raise InputError(
                     "it was written on a machine that puts the high byte first: save it again"
                 )
-            pickled = read_pickle(io.BytesIO(_read(file, data)))
+            value, storages = read_pickle(io.BytesIO(_read(file, data)))
             offsets = {
                 key: _storage_offset(file, records.get(f"{folder}data/{key}"), storage)
-                for key, storage in pickled.storages.items()
+                for key, storage in storages.items()
             }
-        return PickledFile(path, pickled, offsets)
+        return PickledFile(path, value, offsets)
     except InputError:
         raise
     # NotImplementedError: of a version of the format that Python's zipfile does not read.
@@ -277,8 +279,8 @@ def _data_offset(file: BinaryIO, info: zipfile.ZipInfo) -> int:
     header = file.read(30)
     if len(header) < 30 or header[:4] != _ZIP_START:
         raise InputError(f"its record {info.filename!r} is not where it should be")
-    name_length, extra_length = struct.unpack("<HH", header[26:30])
-    offset = info.header_offset + 30 + int(name_length) + int(extra_length)
+    name_length, extra_length = (int.from_bytes(header[at : at + 2], "little") for at in (26, 28))
+    offset = info.header_offset + 30 + name_length + extra_length
     _check_length(offset + info.file_size, file.seek(0, io.SEEK_END))
     return offset
 

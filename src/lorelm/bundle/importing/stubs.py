@@ -52,12 +52,14 @@ class Name:
 
     Attributes:
         full: with its module, as Python 3 writes it.
-        result: gives the result of calling it; None where it may only be held.
+        result: returns what a call of it gives, from the full name and the arguments; None where
+            it may only be held. It raises InputError where it refuses the arguments; TypeError,
+            ValueError or LookupError where there are too many or too few.
         is_users_own: a class of the user's own, which may have instances but is not called.
     """
 
     full: str
-    result: "_Result | None" = None
+    result: Callable[[str, tuple[Any, ...]], Any] | None = None
     is_users_own: bool = False
 
 
@@ -100,7 +102,6 @@ class StorageClaim:
     Attributes:
         type: a key of :data:`STORAGE_DTYPES`.
         key: names the storage in the file.
-        num_items: how many numbers it is said to hold.
     """
 
     type: str
@@ -133,21 +134,13 @@ class TensorClaim:
 CONTAINERS: Final = dict | list | tuple | set | frozenset | Record
 
 
-_Result = Callable[[Name, tuple[Any, ...]], Any]
-"""Result of calling a name with arguments.
-
-Raises InputError where it refuses them; TypeError, ValueError or LookupError where there are too
-many or too few.
-"""
-
-
 def call(name: Any, arguments: Any, *, makes_instance: bool = False) -> Any:
     """Return the stand-in for the result of a call, or for an instance of a class."""
     if not isinstance(name, Name) or not isinstance(arguments, tuple):
         raise TypeError("no function")
     if name.result is None or (name.is_users_own and not makes_instance):
         raise InputError(f"it wants to call {name.full!r}")
-    return name.result(name, arguments)
+    return name.result(name.full, arguments)
 
 
 def check_key(key: Any) -> None:
@@ -189,47 +182,39 @@ def claim_storage(persistent_id: Any) -> StorageClaim | Name:
     raise InputError("it wants something from outside that is not a tensor's storage")
 
 
-def _record(name: Name, arguments: tuple[Any, ...]) -> Record:
-    return Record(name.full, arguments)
-
-
-def _instance(_: Name, arguments: tuple[Any, ...]) -> Any:
+def _instance(_: str, arguments: tuple[Any, ...]) -> Any:
     """Return an instance as old pickles make it: of a class, its base and the base's state."""
     return call(arguments[0], (), makes_instance=True)
 
 
-def _dict(_: Name, arguments: tuple[Any, ...]) -> dict[Any, Any]:
+def _dict(_: str, arguments: tuple[Any, ...]) -> dict[Any, Any]:
     """Return a dict in place of an OrderedDict or its like, from its items or a dict."""
-    given = [argument for argument in arguments if isinstance(argument, dict | list | tuple)]
-    if not given:
-        return {}
-    items = list(given[0].items() if isinstance(given[0], dict) else given[0])
+    given = next((each for each in arguments if isinstance(each, dict | list | tuple)), ())
+    items = list(given.items() if isinstance(given, dict) else given)
     for key, _value in items:
         check_key(key)
     return dict(items)
 
 
-def _collection(name: Name, arguments: tuple[Any, ...]) -> Any:
+def _collection(name: str, arguments: tuple[Any, ...]) -> Any:
     [given] = arguments or ((),)
     if not isinstance(given, list | tuple | set | frozenset):
-        raise InputError(f"it wants to call {name.full!r} with something else than a list")
-    if name.full in ("builtins.list", "builtins.tuple"):
-        return list(given) if name.full == "builtins.list" else tuple(given)
+        raise InputError(f"it wants to call {name!r} with something else than a list")
+    if name in ("builtins.list", "builtins.tuple"):
+        return list(given) if name == "builtins.list" else tuple(given)
     for member in given:
         check_key(member)
     return set(given)
 
 
-def _encoded_text(name: Name, arguments: tuple[Any, ...]) -> bytes:
+def _encoded_text(name: str, arguments: tuple[Any, ...]) -> bytes:
     text, encoding = arguments + ("", "latin1")[len(arguments) :]
     if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
-        raise InputError(
-            f"it wants to call {name.full!r} with something else than a text and latin1"
-        )
+        raise InputError(f"it wants to call {name!r} with something else than a text and latin1")
     return text.encode("latin-1")
 
 
-def _tensor(_: Name, arguments: tuple[Any, ...]) -> TensorClaim:
+def _tensor(_: str, arguments: tuple[Any, ...]) -> TensorClaim:
     storage, offset, shape, stride = arguments[:4]
     if isinstance(shape, Record) and shape.name == "torch.Size" and shape.arguments:
         shape = shape.arguments[0]
@@ -253,66 +238,61 @@ def _are_sizes(values: Any) -> bool:
     )
 
 
-def _parameter(_: Name, arguments: tuple[Any, ...]) -> TensorClaim:
+def _parameter(_: str, arguments: tuple[Any, ...]) -> TensorClaim:
     if not isinstance(arguments[0], TensorClaim):
         raise InputError("it makes a parameter of something else than a tensor")
     return arguments[0]
 
 
 _DTYPES: Final = (
-    *("float16", "bfloat16", "float32", "float64", "half", "float", "double", "bool"),
-    *("int8", "int16", "int32", "int64", "uint8", "long", "int", "complex64", "complex128"),
+    "float16 bfloat16 float32 float64 half float double bool int8 int16 int32 int64 uint8 long int "
+    "complex64 complex128"
 )
 
-_NAMES: Final[dict[_Result | None, tuple[str, ...]]] = {
-    _dict: (
-        *("collections.OrderedDict", "collections.Counter", "collections.defaultdict"),
-        "builtins.dict",
-    ),
-    _collection: ("builtins.list", "builtins.tuple", "builtins.set", "builtins.frozenset"),
-    _encoded_text: ("_codecs.encode", "builtins.bytes"),
-    _instance: ("copyreg._reconstructor",),
-    _tensor: ("torch._utils._rebuild_tensor", "torch._utils._rebuild_tensor_v2"),
-    _parameter: (
-        *("torch._utils._rebuild_parameter", "torch._utils._rebuild_parameter_with_state"),
-    ),
-    None: (  # which may be held, and not called
-        *("builtins.int", "builtins.float", "builtins.str", "builtins.bool"),
-        *("builtins.object", "builtins.long", "builtins.unicode"),
-        *(f"torch.{name}" for name in (*STORAGE_DTYPES, *_DTYPES)),
-        *("torchtext.vocab._default_unk_index", "torchtext.legacy.vocab._default_unk_index"),
-        *("torchtext.data.utils._basic_english_normalize", "torchtext.data.utils._split_tokenizer"),
-        "torchtext.data.utils.get_tokenizer",
-    ),
-    _record: (
-        # Wrappers around modules, and settings that lie beside the weights.
-        *("torch.Size", "torch.device", "argparse.Namespace", "types.SimpleNamespace"),
-        *("torch.torch_version.TorchVersion", "datetime.datetime", "datetime.date"),
-        *("datetime.timedelta", "datetime.timezone", "uuid.UUID", "decimal.Decimal"),
-        *("torch.serialization._get_layout", "torch._dynamo.eval_frame.OptimizedModule"),
-        "torch.nn.parallel.data_parallel.DataParallel",
-        "torch.nn.parallel.distributed.DistributedDataParallel",
-        *("functools.partial", "numpy.dtype", "numpy.ndarray"),
-        *("pathlib.Path", "pathlib.PosixPath", "pathlib.WindowsPath"),
-        *("pathlib.PurePosixPath", "pathlib.PureWindowsPath"),
-        *("numpy.core.multiarray.scalar", "numpy.core.multiarray._reconstruct"),
-        *("numpy._core.multiarray.scalar", "numpy._core.multiarray._reconstruct"),
-        # torchtext's vocabularies: the first one, the wrapper in Python, and the one in C++.
-        *("torchtext.vocab.Vocab", "torchtext.vocab.vocab.Vocab"),
-        *("torchtext._torchtext.Vocab", "torchtext.experimental.vocab.Vocab"),
-        *("torchtext.data.field.Field", "torchtext.legacy.data.field.Field"),
-        "torchtext.legacy.vocab.Vocab",
-    ),
+_NAMES: Final = {
+    _dict: "collections.OrderedDict collections.Counter collections.defaultdict builtins.dict",
+    _collection: "builtins.list builtins.tuple builtins.set builtins.frozenset",
+    _encoded_text: "_codecs.encode builtins.bytes",
+    _instance: "copyreg._reconstructor",
+    _tensor: "torch._utils._rebuild_tensor torch._utils._rebuild_tensor_v2",
+    _parameter: "torch._utils._rebuild_parameter torch._utils._rebuild_parameter_with_state",
+    # Wrappers around modules, settings that lie beside the weights, and torchtext's vocabularies:
+    # the first one, the wrapper in Python, and the one in C++.
+    Record: """
+        argparse.Namespace types.SimpleNamespace functools.partial uuid.UUID decimal.Decimal
+        datetime.datetime datetime.date datetime.timedelta datetime.timezone
+        pathlib.Path pathlib.PosixPath pathlib.WindowsPath
+        pathlib.PurePosixPath pathlib.PureWindowsPath
+        numpy.dtype numpy.ndarray
+        numpy.core.multiarray.scalar numpy.core.multiarray._reconstruct
+        numpy._core.multiarray.scalar numpy._core.multiarray._reconstruct
+        torch.Size torch.device torch.torch_version.TorchVersion
+        torch.serialization._get_layout torch._dynamo.eval_frame.OptimizedModule
+        torch.nn.parallel.data_parallel.DataParallel
+        torch.nn.parallel.distributed.DistributedDataParallel
+        torchtext.vocab.Vocab torchtext.vocab.vocab.Vocab torchtext._torchtext.Vocab
+        torchtext.experimental.vocab.Vocab torchtext.legacy.vocab.Vocab
+        torchtext.data.field.Field torchtext.legacy.data.field.Field
+    """,
+    None: """
+        builtins.int builtins.float builtins.str builtins.bool builtins.object
+        builtins.long builtins.unicode
+        torchtext.vocab._default_unk_index torchtext.legacy.vocab._default_unk_index
+        torchtext.data.utils._basic_english_normalize torchtext.data.utils._split_tokenizer
+        torchtext.data.utils.get_tokenizer
+    """,
 }
-_KNOWN: Final = {name: result for result, names in _NAMES.items() for name in names}
+_KNOWN: Final[dict[str, Any]] = {
+    **{f"torch.{name}": None for name in (*STORAGE_DTYPES, *_DTYPES.split())},
+    **{name: result for result, names in _NAMES.items() for name in names.split()},
+}
+"""What a call of each name on the list gives; None where it may be held, and not called."""
 
 _OLD_MODULES: Final = {"__builtin__": "builtins", "copy_reg": "copyreg"}
 """Module names of Python 2, which pickles of protocol 2 hold too."""
 
 _MAX_NAME: Final = 300
-
 _NESTED: Final = ("pickle", "_pickle", "cPickle", "dill", "cloudpickle", "joblib")
-
 _CLOSED: Final = ("lorelm", "numpy", "torch", "torchtext", "onnxruntime", "flask", "click")
 """Packages in which a user has no class: only the names above are allowed."""
 
@@ -326,17 +306,15 @@ def find_name(module: str, name: str) -> Name:
     if full in _KNOWN:
         return Name(full, _KNOWN[full])
     package = module.partition(".")[0]
-    if package in _NESTED:
-        raise InputError(f"it wants {full!r}, a pickle within the pickle")
-    if full == "torch.storage._load_from_bytes":
+    if package in _NESTED or full == "torch.storage._load_from_bytes":
         raise InputError(
             f"it wants {full!r}, a pickle within the pickle: save it by torch.save, not by pickle"
         )
     if "." in name:
         raise InputError(f"it wants {full!r}, an attribute of an attribute")
     if module.startswith("torch.nn.modules.") and name.isidentifier():
-        return Name(full, _record)
+        return Name(full, Record)
     is_closed = package in _CLOSED or package in sys.stdlib_module_names
     if is_closed or not all(part.isidentifier() for part in full.split(".")):
         raise InputError(f"it wants {full!r}, {NOT_NEEDED}")
-    return Name(full, _record, is_users_own=True)
+    return Name(full, Record, is_users_own=True)

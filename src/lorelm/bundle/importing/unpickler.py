@@ -9,6 +9,7 @@ reserves as many gigabytes as a pickle claims, whatever ``find_class`` does.
 import pickle
 import pickletools
 import sys
+import textwrap
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -91,20 +92,10 @@ class Budget:
             raise InputError(f"it takes more than {MAX_SECONDS} s to read")
 
 
-@dataclass(frozen=True)
-class Pickled:
-    """The content of a pickle.
-
-    Attributes:
-        storages: all storages that it claims, by their keys.
-    """
-
-    value: Any
-    storages: dict[str, StorageClaim]
-
-
-def read_pickle(file: BinaryIO, budget: Budget | None = None) -> Pickled:
-    """Read a pickle, and leave `file` behind it.
+def read_pickle(
+    file: BinaryIO, budget: Budget | None = None
+) -> tuple[Any, dict[str, StorageClaim]]:
+    """Return the value of a pickle and all storages that it claims, and leave `file` behind it.
 
     Args:
         file: in memory: of one on disk, as many bytes would be reserved as the pickle claims.
@@ -121,12 +112,13 @@ def read_pickle(file: BinaryIO, budget: Budget | None = None) -> Pickled:
     except InputError:
         raise
     except Exception as error:
+        reason = textwrap.shorten(str(error), 100, placeholder="...") or type(error).__name__
         raise InputError(
-            f"it is no pickle, or is cut off or damaged ({unpickler.opcode}: {_short(error)})"
+            f"it is no pickle, or is cut off or damaged ({unpickler.opcode}: {reason})"
         ) from error
     if unpickler.stack or unpickler.metastack:
         raise InputError("it is damaged: it ends with something left over")
-    return Pickled(value, unpickler.storages)
+    return value, unpickler.storages
 
 
 class _InertUnpickler(pickle._Unpickler):
@@ -155,8 +147,9 @@ class _InertUnpickler(pickle._Unpickler):
             raise InputError(f"it claims two things of the storage {claim.key!r}")
         return claim
 
-    def _push_result(self, value: Any) -> None:
-        """Push what a call gave, and charge what it copied."""
+    def _push_result(self, name: Any, arguments: Any, *, makes_instance: bool = True) -> None:
+        """Push what a call gives, and charge what it copied."""
+        value = call(name, arguments, makes_instance=makes_instance)
         if isinstance(value, bytes):
             self.budget.charge(len(value))
         elif isinstance(value, dict | list | tuple | set):
@@ -165,18 +158,18 @@ class _InertUnpickler(pickle._Unpickler):
 
     def load_reduce(self) -> None:
         arguments, function = self.stack.pop(), self.stack.pop()
-        self._push_result(call(function, arguments))
+        self._push_result(function, arguments, makes_instance=False)
 
     def load_newobj(self) -> None:
         arguments, class_ = self.stack.pop(), self.stack.pop()
-        self._push_result(call(class_, arguments, makes_instance=True))
+        self._push_result(class_, arguments)
 
     def load_newobj_ex(self) -> None:
         keywords, arguments, class_ = self.stack.pop(), self.stack.pop(), self.stack.pop()
-        self._push_result(call(class_, (arguments, keywords), makes_instance=True))
+        self._push_result(class_, (arguments, keywords))
 
     def _instantiate(self, class_: Any, arguments: list[Any]) -> None:  # of INST and OBJ
-        self._push_result(call(class_, tuple(arguments), makes_instance=True))
+        self._push_result(class_, tuple(arguments))
 
     def load_build(self) -> None:
         state, target = self.stack.pop(), self.stack[-1]
@@ -232,11 +225,6 @@ def _bounded(opcode: pickletools.OpcodeInfo) -> Callable[[_InertUnpickler], None
 
 
 _InertUnpickler.dispatch = {ord(opcode.code): _bounded(opcode) for opcode in pickletools.opcodes}
-
-
-def _short(error: Exception) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= 100 else f"{text[:100]}..."
 
 
 def walk(

@@ -4,7 +4,6 @@ import contextlib
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -37,22 +36,14 @@ _MAX_COMMAS: Final = _MAX_WORDS + _MAX_WORDS // 10
 
 _BASIC_ENGLISH: Final = ("basic_english", "_basic_english_normalize")
 
-
-@dataclass(frozen=True, kw_only=True)
-class ForeignVocabulary:
-    """A vocabulary that was found in a file.
-
-    Attributes:
-        words: in the order of their ids; None where an id has no word.
-        tokenizer: style of the tokenizer that is named beside them.
-    """
-
-    words: tuple[str | None, ...]
-    tokenizer: str | None = None
+Words = tuple[str | None, ...]
+"""In the order of their ids; None where an id has no word."""
 
 
-def read_vocabulary(path: Path, *, size: int) -> ForeignVocabulary:
+def read_vocabulary(path: Path, *, size: int) -> tuple[Words, str | None]:
     """Read the words of a pickle, a file of ``torch.save``, JSON, or a text with a word a line.
+
+    Beside them is the style of the tokenizer that the file names, None if it names none.
 
     Args:
         size: how many words the model has; a vocabulary of this size is preferred.
@@ -62,23 +53,23 @@ def read_vocabulary(path: Path, *, size: int) -> ForeignVocabulary:
             names the file.
     """
     if is_pickled(path) or path.suffix.lower() in _PICKLE_SUFFIXES:
-        found = vocabulary_in(read_pickled_file(path).pickled.value, size=size)
+        words, tokenizer = vocabulary_in(read_pickled_file(path).value, size=size)
     else:
         with naming(path):
-            found = _of_text(_text(path), size, is_json=path.suffix == ".json")
-    if found is None or not found.words:
+            words, tokenizer = _of_text(_text(path), size, is_json=path.suffix == ".json")
+    if not words:
         raise InputError(
             f"{path} holds no vocabulary: what is read are a list of words, a dict of words and "
             "their places, a Vocab of torchtext, and a text with a word a line",
             code="import.no_vocabulary",
         )
-    return found
+    return words, tokenizer
 
 
 def vocabulary_in(
     value: Any, *, size: int, is_among_others: bool = False
-) -> ForeignVocabulary | None:
-    """Return the vocabulary in a value that was pickled, None if there is none.
+) -> tuple[Words | None, str | None]:
+    """Return the vocabulary in a value that was pickled, and the tokenizer that it names.
 
     Args:
         is_among_others: the value is not a vocabulary file, so only lists and dicts of the right
@@ -90,12 +81,13 @@ def vocabulary_in(
         if (words := _words(part)) is not None
         and (not is_among_others or len(words) == size or rank < len(_KEYS))
     ]
+    tokenizer = tokenizer_in(value)
     if not candidates:
-        return None
+        return None, tokenizer
     _, words = min(candidates, key=lambda each: (len(each[1]) != size, each[0], -len(each[1])))
     if sum(len(word) for word in words if word is not None) > _MAX_CHARACTERS:
-        return None
-    return ForeignVocabulary(words=tuple(map(_text_of, words)), tokenizer=tokenizer_in(value))
+        return None, tokenizer
+    return tuple(map(_text_of, words)), tokenizer
 
 
 def tokenizer_in(value: Any) -> str | None:
@@ -126,14 +118,12 @@ def _words(value: Any) -> tuple[str | bytes | None, ...] | None:
         return tuple(value) if len(value) > 1 and all(map(_is_word, value)) else None
     if isinstance(value, dict) and len(value) > 1:
         keys, values = list(value), list(value.values())
-        if all(map(_is_id, values)) and all(map(_is_word, keys)):
-            return _by_id(values, keys)
-        if all(map(_is_id, keys)) and all(map(_is_word, values)):
-            return _by_id(keys, values)
-        if all(isinstance(key, str) and _DECIMAL.fullmatch(key) for key in keys) and all(
-            isinstance(each, str) for each in values
-        ):  # JSON has no other keys
-            return _by_id([int(key) for key in keys], values)
+        numbers = [  # JSON has texts for keys
+            int(key) if isinstance(key, str) and _DECIMAL.fullmatch(key) else key for key in keys
+        ]
+        for ids, words in ((values, keys), (numbers, values)):
+            if all(map(_is_id, ids)) and all(map(_is_word, words)):
+                return _by_id(ids, words)
     return None
 
 
@@ -174,20 +164,20 @@ def _text(path: Path) -> str:
         raise InputError("it is neither a pickle nor a text in UTF-8") from error
 
 
-def _of_text(text: str, size: int, *, is_json: bool) -> ForeignVocabulary | None:
+def _of_text(text: str, size: int, *, is_json: bool) -> tuple[Words | None, str | None]:
     """Return the vocabulary of JSON, or of a text with a word a line, the first maybe ``[PAD]``."""
     if is_json:
         return vocabulary_in(_json(text), size=size)
     if text.lstrip()[:1] in ("[", "{"):
         with contextlib.suppress(InputError):
-            found = vocabulary_in(_json(text), size=size)
-            if found is not None:
-                return found
+            words, tokenizer = vocabulary_in(_json(text), size=size)
+            if words is not None:
+                return words, tokenizer
     lines = _lines(text)
-    return ForeignVocabulary(words=_in_columns(lines) or lines)
+    return _in_columns(lines) or lines, None
 
 
-def _in_columns(lines: tuple[str | None, ...]) -> tuple[str | None, ...] | None:
+def _in_columns(lines: Words) -> Words | None:
     """Return the words of lines with a word, a tab and its id, None if there are other lines."""
     columns = [line.split("\t") for line in lines if line is not None]
     if not columns or any(
@@ -210,7 +200,7 @@ def _json(text: str) -> Any:
         raise InputError(f"as JSON, {error}") from error
 
 
-def _lines(text: str) -> tuple[str | None, ...]:
+def _lines(text: str) -> Words:
     r"""Return the words of a plain text, one a line.
 
     Only ``\n`` and ``\r\n`` end a line: words may hold other line breaks. Two empty lines are a
