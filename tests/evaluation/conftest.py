@@ -25,8 +25,8 @@ def corpus(bundle: Bundle, tales: Documents) -> Corpus:
 @pytest.fixture(scope="session")
 def text(bundle: Bundle, corpus: Corpus) -> HeldOutText:
     """The test part of it."""
-    return HeldOutText.of(
-        corpus.test.documents,
+    return HeldOutText(
+        documents=corpus.test.documents,
         name="tales",
         tokenizer=bundle.tokenizer,
         vocabulary=bundle.vocabulary,

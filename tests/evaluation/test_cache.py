@@ -9,7 +9,7 @@ from lorelm.corpus.documents import Documents
 from lorelm.corpus.preparation import tokenize_documents
 from lorelm.corpus.windows import encode_stream
 from lorelm.errors import BundleError
-from lorelm.evaluation.baseline import NgramBaseline, best_weight
+from lorelm.evaluation.baseline import NgramBaseline, best_weight, ngram_log_probabilities
 from lorelm.evaluation.cache import tune_cache
 from lorelm.evaluation.perplexity import predict
 from lorelm.runtime.neural_cache import CachedRuntime, CacheSettings
@@ -36,14 +36,15 @@ def test_the_tuned_cache_is_the_best_of_those_tried(
     monkeypatch.setattr("lorelm.evaluation.cache.TARGETS_AT_ONCE", 50)
     network = bundle.runtime()
     baseline = NgramBaseline.of_bundle(bundle)
-    facts = tune_cache(network, stream, baseline)
+    predicted = predict(network, stream, num_states=len(stream))
+    facts = tune_cache(predicted, stream, baseline)
 
     def total(size: int, theta: float, weight: float) -> float:
         cached = CachedRuntime(network, CacheSettings(size, theta, weight))
         return float(predict(cached, stream).log_probabilities.sum())
 
     tuned = total(facts.size, facts.theta, facts.weight)
-    assert tuned > predict(network, stream).log_probabilities.sum()
+    assert tuned > predicted.log_probabilities.sum()
     for size in (10, 60):
         for theta in (0.5, 2.0):
             for weight in (facts.weight, 0.1, 0.3):
@@ -52,7 +53,7 @@ def test_the_tuned_cache_is_the_best_of_those_tried(
         assert total(facts.size, facts.theta, weight) <= tuned + 1e-3
     cached = CachedRuntime(network, CacheSettings(facts.size, facts.theta, facts.weight))
     logs = predict(cached, stream).log_probabilities
-    expected = best_weight(logs, baseline.log_probabilities(stream))
+    expected = best_weight(logs, ngram_log_probabilities(baseline.model, stream))
     assert facts.mixture_weight == pytest.approx(expected, abs=1e-3)
 
 

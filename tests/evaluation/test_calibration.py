@@ -10,6 +10,7 @@ def predictions(confidence: list[float], right: list[bool]) -> Predictions:
         log_probabilities=np.zeros(len(right)),
         confidence=np.array(confidence),
         is_correct=np.array(right),
+        h_NH=np.zeros((0, 0), np.float32),
     )
 
 

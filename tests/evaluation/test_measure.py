@@ -7,8 +7,9 @@ import pytest
 from lorelm.bundle import Bundle
 from lorelm.corpus.preparation import Corpus
 from lorelm.evaluation.baseline import NgramBaseline
-from lorelm.evaluation.measure import EvaluatedModel, EvaluationResult, Samples, measure
+from lorelm.evaluation.measure import EvaluatedModel, EvaluationResult, measure
 from lorelm.evaluation.memorisation import TrainingText, WrittenText
+from lorelm.evaluation.perplexity import predict
 from lorelm.evaluation.spelling import SpellingModel
 from lorelm.evaluation.summary import findings
 from lorelm.evaluation.text import HeldOutText
@@ -28,14 +29,15 @@ def model_of(bundle: Bundle, precision: Precision = "int8", **parts: Any) -> Eva
 
 @pytest.fixture(scope="module")
 def result(bundle: Bundle, corpus: Corpus, text: HeldOutText) -> EvaluationResult:
+    valid = predict(bundle.runtime(), corpus.valid.stream)
     recited = [WrittenText(tokens=tokens) for tokens in corpus.train.documents[:10]]
     model = model_of(
         bundle,
-        baseline=NgramBaseline.fit(corpus, bundle.runtime()),
+        baseline=NgramBaseline.fit(corpus, valid),
         index=TrainingText(corpus.train.documents, corpus.tokenizer),
         cached_network=bundle.runtime(cache=True),
     )
-    return measure(model, text, Samples(texts=recited, temperature=0.8))
+    return measure(model, text, recited)
 
 
 def test_the_perplexity_agrees_with_training(result: EvaluationResult, bundle: Bundle) -> None:
@@ -68,8 +70,8 @@ def test_every_interval_contains_its_metric(result: EvaluationResult) -> None:
 
 def test_bits_and_perplexity_agree_if_all_words_are_known(bundle: Bundle) -> None:
     known = [["The", "fox", "sat", "by", "the", "mill", "￭."], ["The", "fox"]]
-    text = HeldOutText.of(
-        known, name="known", tokenizer=bundle.tokenizer, vocabulary=bundle.vocabulary
+    text = HeldOutText(
+        documents=known, name="known", tokenizer=bundle.tokenizer, vocabulary=bundle.vocabulary
     )
     assert not text.unknown_words
     metrics = measure(model_of(bundle), text).metrics
@@ -93,8 +95,8 @@ def test_seen_documents_are_reported(
 ) -> None:
     assert result.metrics.seen_documents == 0
     assert result.metrics.seen_share == 0
-    half_learned = HeldOutText.of(
-        [*corpus.train.documents[:3], ["The", "fox", "slept"], ["No", "owl"]],
+    half_learned = HeldOutText(
+        documents=[*corpus.train.documents[:3], ["The", "fox", "slept"], ["No", "owl"]],
         name="half learned",
         tokenizer=bundle.tokenizer,
         vocabulary=bundle.vocabulary,

@@ -8,7 +8,7 @@ from lorelm.corpus.token_keys import document_keys, token_keys
 from lorelm.corpus.tokenizer import make_tokenizer
 from lorelm.evaluation.memorisation import (
     SPAN_LENGTHS,
-    CopyMetrics,
+    CopiedTexts,
     TrainingText,
     WrittenText,
     count_seen,
@@ -16,6 +16,7 @@ from lorelm.evaluation.memorisation import (
     find_copies,
 )
 from lorelm.ngrams.fingerprints import FingerprintIndex
+from lorelm.ngrams.matches import longest_spans
 
 TOKENIZER = make_tokenizer("words")
 TRAINING = [
@@ -33,15 +34,14 @@ def training_text(texts: Sequence[str] = TRAINING) -> TrainingText:
     return TrainingText([TOKENIZER.tokenize(text) for text in texts], TOKENIZER)
 
 
-def metrics(*texts: str, is_complete: bool = True) -> CopyMetrics:
-    return find_copies(written(*texts, is_complete=is_complete), training_text(), TOKENIZER).metrics
+def metrics(*texts: str, is_complete: bool = True) -> CopiedTexts:
+    return find_copies(written(*texts, is_complete=is_complete), training_text(), TOKENIZER)
 
 
 def test_copies_counted_by_hand() -> None:
     found = metrics("Some say The ring was made in gold", "No.")
     # "The ring was made in" is five of the first text's eight tokens; the second has two.
-    assert found.num_texts == 2
-    assert found.num_tokens == 10
+    assert found.num_tokens.tolist() == [8, 2]
     assert found.copied_share == {4: 0.5, 6: 0, 8: 0, 12: 0}
     assert found.longest_copy == 5
     assert found.copied_lines_share == 0.5
@@ -49,7 +49,7 @@ def test_copies_counted_by_hand() -> None:
 
 def test_nothing_written_is_nothing_copied() -> None:
     for found in (metrics(), metrics("")):
-        assert found.num_tokens == found.longest_copy == 0
+        assert found.num_tokens.sum() == found.longest_copy == 0
         assert found.copied_share == dict.fromkeys(SPAN_LENGTHS, 0)
         assert found.copied_lines_share is None
 
@@ -87,7 +87,7 @@ def test_the_ends_of_a_text_are_no_words_of_it() -> None:
 def test_a_span_names_the_document_that_it_comes_from() -> None:
     training = training_text()
     copied = find_copies(written("Those who wander are lost, said No."), training, TOKENIZER)
-    [span] = copied.spans(0, min_length=4)
+    [span] = longest_spans(copied.matches[0], min_length=4)
     assert (span.start, span.length) == (1, 4)
     assert training.document_at(span.position) == TRAINING[2]
 
@@ -126,8 +126,8 @@ def test_the_fingerprints_say_what_the_exact_index_says(
 ) -> None:
     samples = [WrittenText(tokens=tokens) for tokens in texts]
     fingerprints = FingerprintIndex.build(document_keys(training, TOKENIZER))
-    exact = find_copies(samples, TrainingText(training, TOKENIZER), TOKENIZER).metrics
-    hashed = find_copies(samples, fingerprints, TOKENIZER).metrics
+    exact = find_copies(samples, TrainingText(training, TOKENIZER), TOKENIZER)
+    hashed = find_copies(samples, fingerprints, TOKENIZER)
     assert exact.copied_share == hashed.copied_share
     assert exact.copied_lines_share == hashed.copied_lines_share
     assert exact.longest_copy == hashed.longest_copy or exact.longest_copy < 3

@@ -19,8 +19,8 @@ from lorelm.evaluation.text import HeldOutText
 
 
 def text(*documents: str, words: tuple[str, ...] = ("the", "ring")) -> HeldOutText:
-    return HeldOutText.of(
-        [document.split() for document in documents],
+    return HeldOutText(
+        documents=[document.split() for document in documents],
         name="a test",
         tokenizer=make_tokenizer("classic"),
         vocabulary=Vocabulary([UNK, EOS, *words]),

@@ -16,8 +16,8 @@ VOCABULARY = Vocabulary([UNK, EOS, "the", "ring", "￭,"])
 
 def text(*documents: str, style: str = "words") -> HeldOutText:
     tokenizer = make_tokenizer(style)
-    return HeldOutText.of(
-        [tokenizer.tokenize(document) for document in documents],
+    return HeldOutText(
+        documents=[tokenizer.tokenize(document) for document in documents],
         name="a test",
         tokenizer=tokenizer,
         vocabulary=VOCABULARY,

@@ -92,14 +92,12 @@ def test_the_learning_rate_is_halved_when_validation_stops_improving(
 
 
 def test_validation_loss_is_the_mean_of_single_steps(corpus: Corpus, tiny_recipe: Recipe) -> None:
-    from lorelm.evaluation.perplexity import score_stream
+    from lorelm.evaluation.perplexity import predict
     from lorelm.runtime.torch_runtime import TorchRuntime
 
     model = trained(corpus, tiny_recipe, epochs=1).model
-    by_steps = score_stream(TorchRuntime(model), corpus.valid.stream)
-    assert validation_loss(model, corpus.valid.stream) == pytest.approx(
-        by_steps.loss_nats_per_token, rel=1e-5
-    )
+    by_steps = -predict(TorchRuntime(model), corpus.valid.stream).log_probabilities.mean()
+    assert validation_loss(model, corpus.valid.stream) == pytest.approx(by_steps, rel=1e-5)
 
 
 @NEEDS_BFLOAT16

@@ -8,8 +8,7 @@ import click
 
 from lorelm.bundle import Bundle
 from lorelm.cli.options import (
-    cache_option,
-    precision_option,
+    parameter_options,
     reading_options,
     refuse_reading_options,
     take_reading_options,
@@ -28,20 +27,7 @@ from lorelm.evaluation.summary import summary_lines
 @click.option("--report", type=click.Path(path_type=Path), help="Write a report (HTML) there.")
 @click.option("--plots", type=click.Path(path_type=Path), help="Write the plots (PNG) there.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option(
-    "--interpolate/--no-interpolate",
-    default=None,
-    help="Compare with the n-gram model and the mixture of both.  [default: where possible]",
-)
-@click.option(
-    "--samples",
-    type=click.IntRange(min=0),
-    default=DEFAULTS.num_samples,
-    show_default=True,
-    help="Texts to generate and look up in the training text; 0: none.",
-)
-@cache_option
-@precision_option
+@parameter_options(EvaluationSettings)
 @reading_options
 def evaluate(
     *,
@@ -62,12 +48,12 @@ def evaluate(
     if file is None:
         refuse_reading_options("they are about FILE, and there is none")
     _check_outputs(report, plots)
-    loaded = Bundle.load(bundle)
     reading = take_reading_options(flags)
+    settings = EvaluationSettings(**flags)
+    loaded = Bundle.load(bundle)
     documents = None if file is None else read_documents(file, reading)
     if documents is not None:
         echo_notes(documents.notes)
-    settings = EvaluationSettings(num_samples=flags.pop("samples"), **flags)
     result = evaluate_bundle(loaded, settings, documents=documents)
     if as_json:
         click.echo(result.metrics.model_dump_json(indent=2))

@@ -16,9 +16,10 @@ from lorelm.cli.options import (
 from lorelm.cli.terminal import echo_notes
 from lorelm.corpus.preparation import tokenize_documents
 from lorelm.corpus.readers import read_documents
+from lorelm.corpus.vocabulary import unknown_rate
 from lorelm.corpus.windows import encode_stream
 from lorelm.evaluation.baseline import NgramBaseline
-from lorelm.evaluation.perplexity import StreamScore, predict
+from lorelm.evaluation.perplexity import perplexity, predict
 from lorelm.evaluation.text import require_known_word, require_seen_tokens
 
 
@@ -55,15 +56,14 @@ def score(
     logs = predict(loaded.runtime(precision, cache=cache), stream).log_probabilities
     if mixture:
         logs = NgramBaseline.of_bundle(loaded).mixed(logs, stream, cache=cache)
-    result = StreamScore.of(logs, stream)
     scores = {
-        "tokens": result.num_tokens,
-        "perplexity": result.perplexity,
-        "unknown_rate": result.unknown_rate,
+        "tokens": len(stream),
+        "perplexity": perplexity(-logs.mean()),
+        "unknown_rate": unknown_rate(stream),
     }
     if as_json:
         click.echo(json.dumps(scores))
         return
-    click.echo(f"tokens        {result.num_tokens:,}")
-    click.echo(f"perplexity    {result.perplexity:.2f}")
-    click.echo(f"unknown rate  {result.unknown_rate:.2%}")
+    click.echo(f"tokens        {scores['tokens']:,}")
+    click.echo(f"perplexity    {scores['perplexity']:.2f}")
+    click.echo(f"unknown rate  {scores['unknown_rate']:.2%}")

@@ -7,12 +7,11 @@ from typing import Self
 import numpy as np
 
 from lorelm.bundle import Bundle
-from lorelm.bundle.manifest import CacheMetadata, NGramMetadata
+from lorelm.bundle.manifest import NGramMetadata
 from lorelm.corpus.preparation import Corpus
 from lorelm.corpus.vocabulary import EOS_ID
-from lorelm.evaluation.perplexity import predict
+from lorelm.evaluation.perplexity import Predictions
 from lorelm.ngrams.kneser_ney import MAX_ORDER, KneserNey
-from lorelm.runtime.base import Runtime
 from lorelm.runtime.mixture import mix_logs
 from lorelm.typing import Floats, Ids
 
@@ -34,50 +33,43 @@ class NgramBaseline:
     by_order: Sequence[KneserNey] = ()
 
     @classmethod
-    def fit(cls, corpus: Corpus, network: Runtime) -> Self:
-        """Fit to the training part; choose order and weight on the validation part."""
+    def fit(cls, corpus: Corpus, network: Predictions) -> Self:
+        """Fit to the training part; choose order and weight on the validation part.
+
+        Args:
+            network: its predictions of the validation part.
+        """
         by_order = fit_orders(corpus)
-        valid = corpus.valid.stream
-        logs = [ngram_log_probabilities(model, valid) for model in by_order]
+        logs = [ngram_log_probabilities(model, corpus.valid.stream) for model in by_order]
         best = max(range(len(logs)), key=lambda n: logs[n].sum())
-        weight = best_weight(predict(network, valid).log_probabilities, logs[best])
+        weight = best_weight(network.log_probabilities, logs[best])
         return cls(model=by_order[best], mixture_weight=weight, by_order=by_order)
 
     @classmethod
-    def fit_as_recorded(
-        cls, corpus: Corpus, metadata: NGramMetadata, cache: CacheMetadata | None = None
-    ) -> Self:
-        """Fit to the training part again, with the order and weight that training found."""
-        by_order = fit_orders(corpus)
-        return cls(
-            model=by_order[metadata.order - 1],
-            mixture_weight=metadata.mixture_weight,
-            cache_mixture_weight=cache.mixture_weight if cache else None,
-            by_order=by_order,
-        )
+    def of_bundle(cls, bundle: Bundle, corpus: Corpus | None = None) -> Self:
+        """Return the n-gram baseline that training found.
 
-    @classmethod
-    def of_bundle(cls, bundle: Bundle) -> Self:
-        """Return the n-gram baseline of a bundle.
+        Args:
+            corpus: that of the bundle, to fit all orders again; None takes the model that the
+                bundle carries.
 
         Raises:
             BundleError: it carries none, or a damaged one.
         """
-        model, mixture_weight = bundle.ngram()
-        cache = bundle.manifest.cache
+        ngram, cache = bundle.manifest.ngram, bundle.manifest.cache
+        by_order = () if corpus is None else fit_orders(corpus)
+        model = by_order[ngram.order - 1] if by_order and ngram else bundle.ngram()[0]
+        assert ngram is not None  # Bundle.ngram refuses that.
         return cls(
             model=model,
-            mixture_weight=mixture_weight,
+            mixture_weight=ngram.mixture_weight,
             cache_mixture_weight=cache.mixture_weight if cache else None,
+            by_order=by_order,
         )
 
     @property
     def metadata(self) -> NGramMetadata:
         return NGramMetadata(order=self.model.order, mixture_weight=self.mixture_weight)
-
-    def log_probabilities(self, stream: Ids) -> Floats:
-        """Return the log-probability of every target of a stream under the n-gram model alone."""
-        return ngram_log_probabilities(self.model, stream)
 
     def mixed(self, network: Floats, stream: Ids, *, cache: bool = False) -> Floats:
         """Return the log-probability of every target under the mixture.
@@ -89,7 +81,7 @@ class NgramBaseline:
         weight = self.cache_mixture_weight if cache else None
         if weight is None:
             weight = self.mixture_weight
-        return mix_logs(network, self.log_probabilities(stream), weight)
+        return mix_logs(network, ngram_log_probabilities(self.model, stream), weight)
 
 
 def ngram_log_probabilities(model: KneserNey, stream: Ids) -> Floats:

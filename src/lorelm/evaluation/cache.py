@@ -5,10 +5,9 @@ from typing import Final
 import numpy as np
 
 from lorelm.bundle.manifest import CacheMetadata
-from lorelm.evaluation.baseline import NgramBaseline, best_weight
-from lorelm.evaluation.perplexity import iterate_targets
-from lorelm.runtime.base import Runtime
-from lorelm.runtime.mixture import log_softmax, mix_logs
+from lorelm.evaluation.baseline import NgramBaseline, best_weight, ngram_log_probabilities
+from lorelm.evaluation.perplexity import Predictions
+from lorelm.runtime.mixture import mix_logs
 from lorelm.typing import Floats, Floats32, Ids
 
 SIZES: Final = (100, 500, 2000)
@@ -21,17 +20,18 @@ TARGETS_AT_ONCE: Final = 1_000
 
 
 def tune_cache(
-    network: Runtime, stream: Ids, baseline: NgramBaseline | None = None
+    network: Predictions, stream: Ids, baseline: NgramBaseline | None = None
 ) -> CacheMetadata:
     """Return the size, theta and weight that predict a stream best.
 
     If no cache helps, the weight is near 0.
 
     Args:
+        network: its predictions of the stream, with the states of the first `MAX_TARGETS`.
         baseline: the n-gram baseline for the mixture of all three.
     """
     stream = stream[:MAX_TARGETS]
-    h_NH, logs = _read(network, stream)
+    h_NH, logs = network.h_NH[:MAX_TARGETS], network.log_probabilities[:MAX_TARGETS]
     choices = []
     for size in SIZES:
         for theta, cache in _cache_probabilities(h_NH, stream, size).items():
@@ -46,19 +46,11 @@ def tune_cache(
         theta=theta,
         weight=weight,
         mixture_weight=(
-            best_weight(together, baseline.log_probabilities(stream)) if baseline else None
+            best_weight(together, ngram_log_probabilities(baseline.model, stream))
+            if baseline
+            else None
         ),
     )
-
-
-def _read(network: Runtime, stream: Ids) -> tuple[Floats32, Floats]:
-    """Return the state that predicts each target, and the log-probability of the target."""
-    h_NH = np.empty((len(stream), network.config.hidden_size), np.float32)
-    logs = np.empty(len(stream))
-    for i, (id_, logits_V, state) in enumerate(iterate_targets(network, stream)):
-        h_NH[i] = state.h_BH[-1][0]
-        logs[i] = log_softmax(logits_V)[id_]
-    return h_NH, logs
 
 
 def _cache_probabilities(h_NH: Floats32, stream: Ids, size: int) -> dict[float, Floats]:

@@ -1,13 +1,14 @@
 """Compare several models on one text, and test whether their difference is significant."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from lorelm.bundle import Bundle
 from lorelm.bundle.manifest import Interval
+from lorelm.corpus.vocabulary import unknown_rate
 from lorelm.errors import BundleError, CorpusError
 from lorelm.evaluation.memorisation import count_seen
 from lorelm.evaluation.perplexity import predict
@@ -46,17 +47,24 @@ class ComparedModel:
     """One of the models.
 
     Attributes:
-        unknown_rate: share of the words that are unknown to it.
+        text: the documents as its target tokens.
+        bits: of each document.
         num_seen_documents: number of documents that are in its training text; None if the bundle
             has no index of that.
         difference: to the first model; None for that one.
     """
 
     bundle: Bundle
+    text: HeldOutText
     score: Score
-    unknown_rate: float
+    bits: Floats
     num_seen_documents: int | None
-    difference: Difference | None
+    difference: Difference | None = None
+
+    @property
+    def unknown_rate(self) -> float:
+        """Share of the words that are unknown to it."""
+        return unknown_rate(self.text.stream)
 
     def to_json(self) -> dict[str, Any]:
         difference = self.difference
@@ -94,17 +102,8 @@ def compare(
             f"{name} has no document in which every tokenizer finds a word",
             code="evaluation.no_word",
         )
-    scored = [_score(bundle, texts, name, precision) for bundle in bundles]
-    return [
-        ComparedModel(
-            bundle=model.bundle,
-            score=model.score,
-            unknown_rate=model.unknown_rate,
-            num_seen_documents=_num_seen_documents(model.bundle, model.text),
-            difference=_difference(model, scored[0]) if place else None,
-        )
-        for place, model in enumerate(scored)
-    ]
+    first, *others = [_score(bundle, texts, name, precision) for bundle in bundles]
+    return [first, *(replace(model, difference=_difference(model, first)) for model in others)]
 
 
 def comparison_table(names: Sequence[str], models: Sequence[ComparedModel]) -> MetricsTable:
@@ -155,18 +154,11 @@ def _difference_cells(difference: Difference | None) -> tuple[str, str]:
     return f"{difference.bits_per_character:+.3f} ({interval})", f"{difference.p_value:.3f}"
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Scored:
-    bundle: Bundle
-    text: HeldOutText
-    score: Score
-    unknown_rate: float
-    bits: Floats
-
-
-def _score(bundle: Bundle, texts: Sequence[str], name: str, precision: Precision | None) -> _Scored:
-    text = HeldOutText.of(
-        [bundle.tokenizer.tokenize(text) for text in texts],
+def _score(
+    bundle: Bundle, texts: Sequence[str], name: str, precision: Precision | None
+) -> ComparedModel:
+    text = HeldOutText(
+        documents=[bundle.tokenizer.tokenize(text) for text in texts],
         name=name,
         tokenizer=bundle.tokenizer,
         vocabulary=bundle.vocabulary,
@@ -180,17 +172,19 @@ def _score(bundle: Bundle, texts: Sequence[str], name: str, precision: Precision
         )
     require_seen_tokens(text.stream, bundle)
     logs = predict(bundle.runtime(precision), text.stream).log_probabilities
-    unknown, words = text.unknown_counts
-    return _Scored(
+    copies = bundle.copies()
+    return ComparedModel(
         bundle=bundle,
         text=text,
         score=score(text, logs, spelling),
-        unknown_rate=float(unknown.sum() / words.sum()),
         bits=text.by_document(target_bits(text, logs, spelling)),
+        num_seen_documents=(
+            None if copies is None else count_seen(text.documents, copies, text.tokenizer)[0]
+        ),
     )
 
 
-def _difference(model: _Scored, first: _Scored) -> Difference:
+def _difference(model: ComparedModel, first: ComparedModel) -> Difference:
     columns = (model.bits, model.text.num_characters, first.bits, first.text.num_characters)
     values_DK = np.column_stack(columns).astype(np.float64)
     bits, characters, first_bits, first_characters = resampled_totals(values_DK).T
@@ -203,8 +197,3 @@ def _difference(model: _Scored, first: _Scored) -> Difference:
         interval=interval_of(differences),
         p_value=min(1.0, float(2 * tail / (len(differences) + 1))),
     )
-
-
-def _num_seen_documents(bundle: Bundle, text: HeldOutText) -> int | None:
-    copies = bundle.copies()
-    return None if copies is None else count_seen(text.documents, copies, text.tokenizer)[0]

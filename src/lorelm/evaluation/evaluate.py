@@ -1,4 +1,4 @@
-"""Evaluate a model: :func:`evaluate_bundle`, or :func:`evaluate` where its parts are at hand."""
+"""Evaluate the model of a bundle: :func:`evaluate_bundle`."""
 
 from dataclasses import asdict, dataclass
 from typing import Annotated, Final
@@ -8,13 +8,17 @@ from lorelm.corpus.documents import Documents
 from lorelm.corpus.preparation import Corpus, tokenize_documents
 from lorelm.errors import BundleError, CorpusError, InputError, MissingExtraError
 from lorelm.evaluation.baseline import NgramBaseline
-from lorelm.evaluation.measure import EvaluatedModel, EvaluationResult, Samples, measure
-from lorelm.evaluation.memorisation import CopyIndex, TrainingText, WrittenText
+from lorelm.evaluation.measure import (
+    EvaluatedModel,
+    EvaluationResult,
+    generate_samples,
+    measure,
+)
+from lorelm.evaluation.memorisation import CopyIndex, TrainingText
+from lorelm.evaluation.perplexity import predict
 from lorelm.evaluation.spelling import SpellingModel
 from lorelm.evaluation.text import HeldOutText, require_seen_tokens
 from lorelm.evaluation.trained_corpus import find_trained_corpus, split_as_trained
-from lorelm.generation.language_model import LanguageModel
-from lorelm.generation.settings import NUM_SAMPLES_LIMIT, GenerationSettings
 from lorelm.parameters import Parameter, problems_of
 from lorelm.runtime.step_graph import PRECISIONS, Precision
 
@@ -23,26 +27,33 @@ from lorelm.runtime.step_graph import PRECISIONS, Precision
 class EvaluationSettings:
     """How to evaluate.
 
-    Attributes:
-        interpolate: compare with the n-gram baseline and the mixture; None: where possible.
-        num_samples: texts to generate and look up in the training text.
-        precision: of the network; None takes that of the manifest.
-        cache: evaluate the network with its neural cache too.
-
     Raises:
         InputError: values are not allowed; it names them all.
     """
 
     interpolate: Annotated[
-        bool | None, Parameter("Compare with the n-gram model and the mixture of both.")
+        bool | None,
+        Parameter(
+            "Compare with the n-gram model and the mixture of both; by default where possible."
+        ),
     ] = None
     num_samples: Annotated[
-        int, Parameter("Texts to generate and look up in the training text; 0: none.", min=0)
+        int,
+        Parameter(
+            "Texts to generate and look up in the training text; 0: none.", min=0, flag="samples"
+        ),
     ] = 100
+    cache: Annotated[
+        bool, Parameter("Use the neural cache: words that occurred recently become likelier.")
+    ] = False
     precision: Annotated[
-        Precision | None, Parameter("Precision of the model.", choices=PRECISIONS)
+        Precision | None,
+        Parameter(
+            "Precision of the model; int8 is faster. The default is as served: int8, or float32 "
+            "for an imported model.",
+            choices=PRECISIONS,
+        ),
     ] = None
-    cache: Annotated[bool, Parameter("Use the neural cache.")] = False
 
     def __post_init__(self) -> None:
         problems = problems_of(EvaluationSettings, asdict(self))
@@ -51,18 +62,6 @@ class EvaluationSettings:
 
 
 DEFAULTS: Final = EvaluationSettings()
-
-
-def evaluate(
-    model: EvaluatedModel, text: HeldOutText, *, num_samples: int = DEFAULTS.num_samples
-) -> EvaluationResult:
-    """Evaluate a model whose parts are at hand, as in training before the bundle is written.
-
-    Args:
-        num_samples: texts to generate, if the model has an index to look them up in.
-    """
-    samples = _generate(model, num_samples) if num_samples and model.index is not None else None
-    return measure(model, text, samples)
 
 
 def evaluate_bundle(
@@ -99,7 +98,7 @@ def evaluate_bundle(
         index=_index(bundle, corpus, settings),
         cached_network=bundle.runtime(precision, cache=True) if settings.cache else None,
     )
-    return evaluate(model, text, num_samples=settings.num_samples)
+    return measure(model, text, generate_samples(model, settings.num_samples))
 
 
 def _text_and_corpus(
@@ -111,8 +110,8 @@ def _text_and_corpus(
         return HeldOutText.of_test_part(corpus), corpus
     if itself := split_as_trained(bundle, documents):
         return HeldOutText.of_test_part(itself), itself
-    text = HeldOutText.of(
-        tokenize_documents(documents, bundle.tokenizer),
+    text = HeldOutText(
+        documents=tokenize_documents(documents, bundle.tokenizer),
         name=documents.source,
         tokenizer=bundle.tokenizer,
         vocabulary=bundle.vocabulary,
@@ -128,24 +127,25 @@ def _baseline(
 ) -> NgramBaseline | None:
     if settings.interpolate is False:
         return None
-    if corpus is None:
-        if not bundle.has_ngram and settings.interpolate:
-            raise CorpusError(
-                f"bundle {bundle.path} carries no n-gram model and its corpus is not where it was: "
-                "put the corpus back, or train the model again with --ngram",
-                code="evaluation.no_ngram",
-            )
-        return NgramBaseline.of_bundle(bundle) if bundle.has_ngram else None
-    if not corpus.is_countable:
-        if settings.interpolate:
-            raise CorpusError(
-                f"{corpus.source} is too large for an n-gram model to compare with",
-                code="evaluation.too_large",
-            )
+    if corpus is not None and corpus.is_countable:
+        if bundle.manifest.ngram is not None:
+            return NgramBaseline.of_bundle(bundle, corpus)
+        network = bundle.runtime(settings.precision)
+        return NgramBaseline.fit(corpus, predict(network, corpus.valid.stream))
+    if corpus is None and bundle.has_ngram:
+        return NgramBaseline.of_bundle(bundle)
+    if settings.interpolate is None:
         return None
-    if bundle.manifest.ngram is not None:
-        return NgramBaseline.fit_as_recorded(corpus, bundle.manifest.ngram, bundle.manifest.cache)
-    return NgramBaseline.fit(corpus, bundle.runtime(settings.precision))
+    if corpus is not None:
+        raise CorpusError(
+            f"{corpus.source} is too large for an n-gram model to compare with",
+            code="evaluation.too_large",
+        )
+    raise CorpusError(
+        f"bundle {bundle.path} carries no n-gram model and its corpus is not where it was: "
+        "put the corpus back, or train the model again with --ngram",
+        code="evaluation.no_ngram",
+    )
 
 
 def _index(bundle: Bundle, corpus: Corpus | None, settings: EvaluationSettings) -> CopyIndex | None:
@@ -160,19 +160,3 @@ def _index(bundle: Bundle, corpus: Corpus | None, settings: EvaluationSettings) 
             code="bundle.no_copies",
         )
     return copies
-
-
-def _generate(model: EvaluatedModel, num_samples: int) -> Samples:
-    """Generate texts without a prompt, with the seeds 0, 1, 2 and so on."""
-    writer = LanguageModel(model.network, model.tokenizer, model.vocabulary)
-    texts = []
-    for seed in range(0, num_samples, NUM_SAMPLES_LIMIT):
-        count = min(NUM_SAMPLES_LIMIT, num_samples - seed)
-        for sample in writer.generate(seed=seed, num_samples=count).samples:
-            texts.append(
-                WrittenText(
-                    tokens=model.tokenizer.tokenize(sample.text),
-                    is_complete=sample.finish_reason == "eos",
-                )
-            )
-    return Samples(texts=texts, temperature=GenerationSettings().temperature)

@@ -17,10 +17,9 @@ from lorelm.evaluation.memorisation import (
     distinct_shares,
     find_copies,
 )
-from lorelm.evaluation.perplexity import Predictions, StreamScore, predict
+from lorelm.evaluation.perplexity import Predictions, perplexity, predict
 from lorelm.evaluation.scores import (
     Calibration,
-    Score,
     calibration,
     perplexity_ratio_interval,
     ratio_interval,
@@ -30,8 +29,9 @@ from lorelm.evaluation.scores import (
 )
 from lorelm.evaluation.spelling import SpellingModel
 from lorelm.evaluation.text import HeldOutText
+from lorelm.generation.language_model import LanguageModel
+from lorelm.generation.settings import NUM_SAMPLES_LIMIT, GenerationSettings
 from lorelm.runtime.base import Runtime
-from lorelm.runtime.mixture import mix_logs
 from lorelm.runtime.step_graph import Precision
 from lorelm.typing import Floats
 
@@ -59,14 +59,6 @@ class EvaluatedModel:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Samples:
-    """Texts that a model generated, and the sampling temperature."""
-
-    texts: Sequence[WrittenText]
-    temperature: float
-
-
-@dataclass(frozen=True, kw_only=True)
 class EvaluationResult:
     """The metrics, and what a report shows beside them.
 
@@ -89,27 +81,24 @@ class EvaluationResult:
 
 
 def measure(
-    model: EvaluatedModel, text: HeldOutText, samples: Samples | None = None
+    model: EvaluatedModel, text: HeldOutText, samples: Sequence[WrittenText] = ()
 ) -> EvaluationResult:
     """Measure a model on a text, against the n-gram baseline and for copies.
 
     Args:
-        samples: generated texts, to be looked up in the index.
+        samples: texts from :func:`generate_samples`.
     """
-    index, baseline, spelling = model.index, model.baseline, model.spelling
+    index, spelling = model.index, model.spelling
     network = predict(model.network, text.stream)
     calibrated = calibration(network)
-    copied = None
-    if samples is not None and index is not None:
-        copied = find_copies(samples.texts, index, text.tokenizer)
+    copied = find_copies(samples, index, text.tokenizer) if samples and index else None
     metrics = Metrics(
         **_text_metrics(text),
         precision=model.precision,
         calibration_error=calibrated.error,
-        **_prediction_metrics(text, network, baseline, spelling),
-        **_cache_metrics(model, text),
-        **(_seen_metrics(text, index) if index is not None else {}),
-        **(_copy_metrics(samples, copied, text, index) if samples and copied and index else {}),
+        **_prediction_metrics(model, text, network.log_probabilities),
+        **(_seen_metrics(text, index) if index else {}),
+        **(_copy_metrics(copied, text, index) if copied and index else {}),
     )
     return EvaluationResult(
         metrics=metrics,
@@ -122,11 +111,31 @@ def measure(
     )
 
 
+def generate_samples(model: EvaluatedModel, num_samples: int) -> list[WrittenText]:
+    """Generate texts without a prompt, with the seeds 0, 1, 2 and so on.
+
+    None without an index to look them up in.
+    """
+    if model.index is None:
+        return []
+    writer = LanguageModel(model.network, model.tokenizer, model.vocabulary)
+    return [
+        WrittenText(
+            tokens=model.tokenizer.tokenize(sample.text),
+            is_complete=sample.finish_reason == "eos",
+        )
+        for seed in range(0, num_samples, NUM_SAMPLES_LIMIT)
+        for sample in writer.generate(
+            seed=seed, num_samples=min(NUM_SAMPLES_LIMIT, num_samples - seed)
+        ).samples
+    ]
+
+
 def _text_metrics(text: HeldOutText) -> dict[str, Any]:
     unknown, words = text.unknown_counts
     return {
         "text": text.name,
-        "documents": len(text),
+        "documents": len(text.documents),
         "tokens": len(text.stream),
         "characters": int(text.num_characters.sum()),
         "unknown_rate": unknown.sum() / words.sum(),
@@ -135,47 +144,31 @@ def _text_metrics(text: HeldOutText) -> dict[str, Any]:
 
 
 def _prediction_metrics(
-    text: HeldOutText,
-    network: Predictions,
-    baseline: NgramBaseline | None,
-    spelling: SpellingModel | None,
+    model: EvaluatedModel, text: HeldOutText, network: Floats
 ) -> dict[str, Any]:
-    metrics = _score_metrics(score(text, network.log_probabilities, spelling))
+    baseline, stream = model.baseline, text.stream
+    logs = {"": network}
+    if model.cached_network is not None:
+        logs["cache_"] = predict(model.cached_network, stream).log_probabilities
+    if baseline is not None:
+        logs["ngram_"] = ngram_log_probabilities(baseline.model, stream)
+        logs["mixture_"] = baseline.mixed(network, stream)
+        if "cache_" in logs:
+            logs["cache_mixture_"] = baseline.mixed(logs["cache_"], stream, cache=True)
+    metrics = {
+        prefix + name: value
+        for prefix, of in logs.items()
+        for name, value in asdict(score(text, of, model.spelling)).items()
+    }
     if baseline is None:
         return metrics
-    ngram = baseline.log_probabilities(text.stream)
-    mixture = mix_logs(network.log_probabilities, ngram, baseline.mixture_weight)
-    return (
-        metrics
-        | _score_metrics(score(text, ngram, spelling), "ngram_")
-        | _score_metrics(score(text, mixture, spelling), "mixture_")
-        | {
-            "ngram_order": baseline.model.order,
-            "ngram_perplexities": [
-                StreamScore.of(ngram_log_probabilities(model, text.stream), text.stream).perplexity
-                for model in baseline.by_order
-            ],
-            "ngram_ratio_interval": perplexity_ratio_interval(
-                text, network.log_probabilities, ngram
-            ),
-            "mixture_weight": baseline.mixture_weight,
-        }
-    )
-
-
-def _cache_metrics(model: EvaluatedModel, text: HeldOutText) -> dict[str, Any]:
-    if model.cached_network is None:
-        return {}
-    cached = predict(model.cached_network, text.stream).log_probabilities
-    metrics = _score_metrics(score(text, cached, model.spelling), "cache_")
-    if model.baseline is not None:
-        mixture = model.baseline.mixed(cached, text.stream, cache=True)
-        metrics |= _score_metrics(score(text, mixture, model.spelling), "cache_mixture_")
-    return metrics
-
-
-def _score_metrics(of: Score, prefix: str = "") -> dict[str, Any]:
-    return {prefix + name: value for name, value in asdict(of).items()}
+    by_order = [ngram_log_probabilities(each, stream) for each in baseline.by_order]
+    return metrics | {
+        "ngram_order": baseline.model.order,
+        "ngram_perplexities": [perplexity(-of.mean()) for of in by_order],
+        "ngram_ratio_interval": perplexity_ratio_interval(text, network, logs["ngram_"]),
+        "mixture_weight": baseline.mixture_weight,
+    }
 
 
 def _seen_metrics(text: HeldOutText, index: CopyIndex) -> dict[str, Any]:
@@ -186,25 +179,22 @@ def _seen_metrics(text: HeldOutText, index: CopyIndex) -> dict[str, Any]:
     }
 
 
-def _copy_metrics(
-    samples: Samples, copied: CopiedTexts, text: HeldOutText, index: CopyIndex
-) -> dict[str, Any]:
-    human = find_copies(
-        [WrittenText(tokens=tokens) for tokens in text.documents], index, text.tokenizer
-    )
-    same_length = _first_documents(text, copied.metrics.num_tokens)
+def _copy_metrics(copied: CopiedTexts, text: HeldOutText, index: CopyIndex) -> dict[str, Any]:
+    num_tokens = int(copied.num_tokens.sum())
+    by_people = [WrittenText(tokens=tokens) for tokens in text.documents]
+    human = find_copies(by_people, index, text.tokenizer)
     return {
-        "samples": copied.metrics.num_texts,
-        "sample_tokens": copied.metrics.num_tokens,
-        "sample_temperature": samples.temperature,
-        "copied_share": copied.metrics.copied_share,
-        "longest_copy": copied.metrics.longest_copy,
-        "copied_lines_share": copied.metrics.copied_lines_share,
-        "distinct_share": distinct_shares(samples.texts, text.tokenizer),
-        "human_copied_share": human.metrics.copied_share,
-        "human_longest_copy": human.metrics.longest_copy,
-        "human_copied_lines_share": human.metrics.copied_lines_share,
-        "human_distinct_share": distinct_shares(same_length, text.tokenizer),
+        "samples": len(copied.texts),
+        "sample_tokens": num_tokens,
+        "sample_temperature": GenerationSettings().temperature,
+        "copied_share": copied.copied_share,
+        "longest_copy": copied.longest_copy,
+        "copied_lines_share": copied.copied_lines_share,
+        "distinct_share": distinct_shares(copied.texts, text.tokenizer),
+        "human_copied_share": human.copied_share,
+        "human_longest_copy": human.longest_copy,
+        "human_copied_lines_share": human.copied_lines_share,
+        "human_distinct_share": distinct_shares(_first_documents(text, num_tokens), text.tokenizer),
         "copied_excess_interval": {
             n: share_difference_interval(
                 (copied.num_copied[n], copied.num_tokens), (human.num_copied[n], human.num_tokens)

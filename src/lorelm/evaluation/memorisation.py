@@ -6,11 +6,10 @@ from itertools import product
 from typing import Final, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from lorelm.corpus.token_keys import DOCUMENT_END_KEY, document_keys, line_break_key, token_keys
 from lorelm.corpus.tokenizer import NEWLINE, Tokenizer
-from lorelm.ngrams.matches import Matches, Span, covered, longest_spans
+from lorelm.ngrams.matches import Matches, covered
 from lorelm.ngrams.suffix_array import SuffixArray
 from lorelm.typing import Ids, Keys
 
@@ -60,44 +59,34 @@ class WrittenText:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CopyMetrics:
-    """Shares of texts that are in the training text.
-
-    Attributes:
-        num_tokens: total over the texts.
-        copied_share: for each of :data:`SPAN_LENGTHS`, share of the tokens in spans of at least
-            that length from the training text. Punctuation marks are tokens.
-        longest_copy: tokens of the longest such span.
-        copied_lines_share: share of whole lines (documents, or lines in them) that are a whole line
-            of the training text; None without a whole line.
-    """
-
-    num_texts: int
-    num_tokens: int
-    copied_share: dict[int, float]
-    longest_copy: int
-    copied_lines_share: float | None
-
-
-@dataclass(frozen=True, kw_only=True)
 class CopiedTexts:
     """Texts with their matches in the training text.
 
     Attributes:
         matches: for each text, within its own tokens.
-        num_tokens: of each text.
-        num_copied: for each of :data:`SPAN_LENGTHS`, the copied tokens of each text.
+        num_tokens: of each text. Punctuation marks are tokens.
+        num_copied: for each of :data:`SPAN_LENGTHS`, the tokens of each text in spans of at least
+            that length from the training text.
+        copied_lines_share: share of whole lines (documents, or lines in them) that are a whole line
+            of the training text; None without a whole line.
     """
 
     texts: Sequence[WrittenText]
     matches: Sequence[Matches]
     num_tokens: Ids
     num_copied: Mapping[int, Ids]
-    metrics: CopyMetrics
+    copied_lines_share: float | None
 
-    def spans(self, place: int, *, min_length: int) -> list[Span]:
-        """Return the copied spans of one text."""
-        return longest_spans(self.matches[place], min_length=min_length)
+    @property
+    def copied_share(self) -> dict[int, float]:
+        """For each of :data:`SPAN_LENGTHS`, the share of all tokens that are copied."""
+        num_tokens = max(self.num_tokens.sum(), 1)
+        return {n: float(copied.sum() / num_tokens) for n, copied in self.num_copied.items()}
+
+    @property
+    def longest_copy(self) -> int:
+        """Tokens of the longest span from the training text."""
+        return max((int(m.lengths.max(initial=0)) for m in self.matches), default=0)
 
 
 def find_copies(
@@ -105,29 +94,15 @@ def find_copies(
 ) -> CopiedTexts:
     """Look texts up in the training text."""
     matches = _matches_of_each(texts, index, tokenizer)
-    num_tokens = np.array([len(text.tokens) for text in texts])
-    num_copied = {
-        n: np.array([int(covered(m.lengths, min_length=n).sum()) for m in matches])
-        for n in SPAN_LENGTHS
-    }
-    are_lines_copied = _are_copied(
-        [line for text in texts for line in _whole_lines(text)], index, tokenizer
-    )
-    metrics = CopyMetrics(
-        num_texts=len(texts),
-        num_tokens=int(num_tokens.sum()),
-        copied_share={
-            n: float(copied.sum() / max(num_tokens.sum(), 1)) for n, copied in num_copied.items()
-        },
-        longest_copy=max((int(m.lengths.max(initial=0)) for m in matches), default=0),
-        copied_lines_share=float(are_lines_copied.mean()) if len(are_lines_copied) else None,
-    )
     return CopiedTexts(
         texts=texts,
         matches=matches,
-        num_tokens=num_tokens,
-        num_copied=num_copied,
-        metrics=metrics,
+        num_tokens=np.array([len(text.tokens) for text in texts]),
+        num_copied={
+            n: np.array([int(covered(m.lengths, min_length=n).sum()) for m in matches])
+            for n in SPAN_LENGTHS
+        },
+        copied_lines_share=_copied_lines_share(texts, index, tokenizer),
     )
 
 
@@ -174,23 +149,24 @@ def _whole_lines(text: WrittenText) -> list[list[str]]:
     return [line for line in lines[: None if text.is_complete else -1] if line]
 
 
-def _are_copied(
-    lines: Sequence[Sequence[str]], index: CopyIndex, tokenizer: Tokenizer
-) -> npt.NDArray[np.bool_]:
-    """Return for each line whether it is a whole line of the training text.
+def _copied_lines_share(
+    texts: Sequence[WrittenText], index: CopyIndex, tokenizer: Tokenizer
+) -> float | None:
+    """Return the share of whole lines that are a whole line of the training text.
 
     A line of the training text begins and ends with a document end or a line break.
     """
+    lines = [token_keys(line, tokenizer) for text in texts for line in _whole_lines(text)]
+    if not lines:
+        return None
     ends = (DOCUMENT_END_KEY, line_break_key(tokenizer))
+    lengths = np.array([len(line) + 2 for line in lines])
+    starts = np.cumsum([0, *lengths[:-1]])
     are_copied = np.zeros(len(lines), dtype=np.bool_)
-    lengths = np.array([len(line) + 2 for line in lines], dtype=np.int64)
-    starts = np.cumsum([0, *lengths])[:-1]
-    line_keys = [token_keys(line, tokenizer) for line in lines]
     for before, after in product(ends, ends):
-        parts = [part for line in line_keys for part in ([before], line, [after])]
-        if parts:
-            are_copied |= index.longest_matches(np.concatenate(parts)).lengths[starts] >= lengths
-    return are_copied
+        keys = np.concatenate([part for line in lines for part in ([before], line, [after])])
+        are_copied |= index.longest_matches(keys).lengths[starts] >= lengths
+    return float(are_copied.mean())
 
 
 def distinct_shares(texts: Sequence[WrittenText], tokenizer: Tokenizer) -> dict[int, float]:
@@ -199,13 +175,9 @@ def distinct_shares(texts: Sequence[WrittenText], tokenizer: Tokenizer) -> dict[
     (Li et al. 2016, https://arxiv.org/abs/1510.03055.) It falls with the length of the text, so
     compare texts of the same length.
     """
-    return {n: _distinct_share(texts, n, tokenizer) for n in DISTINCT_LENGTHS}
-
-
-def _distinct_share(texts: Sequence[WrittenText], n: int, tokenizer: Tokenizer) -> float:
-    ngrams = [
-        tuple(keys[i : i + n])
-        for keys in (token_keys(text.tokens, tokenizer).tolist() for text in texts)
-        for i in range(len(keys) - n + 1)
-    ]
-    return len(set(ngrams)) / len(ngrams) if ngrams else 0.0
+    keys = [token_keys(text.tokens, tokenizer).tolist() for text in texts]
+    shares = {}
+    for n in DISTINCT_LENGTHS:
+        ngrams = [tuple(of[i : i + n]) for of in keys for i in range(len(of) - n + 1)]
+        shares[n] = len(set(ngrams)) / len(ngrams) if ngrams else 0.0
+    return shares

@@ -41,21 +41,16 @@ def score(text: HeldOutText, log_probabilities: Floats, spelling: SpellingModel 
         log_probabilities: natural logarithm of the probability of each target token.
     """
     nats = -text.by_document(log_probabilities)
-    value = perplexity(nats.sum() / text.num_targets.sum())
-    interval = _perplexities(ratio_interval(nats, text.num_targets))
-    if spelling is None:
-        return Score(
-            perplexity=value,
-            perplexity_interval=interval,
-            bits_per_character=None,
-            bits_per_character_interval=None,
-        )
-    bits = text.by_document(target_bits(text, log_probabilities, spelling))
+    bits_per_character = interval = None
+    if spelling is not None:
+        bits = text.by_document(target_bits(text, log_probabilities, spelling))
+        bits_per_character = bits.sum() / text.num_characters.sum()
+        interval = ratio_interval(bits, text.num_characters)
     return Score(
-        perplexity=value,
-        perplexity_interval=interval,
-        bits_per_character=bits.sum() / text.num_characters.sum(),
-        bits_per_character_interval=ratio_interval(bits, text.num_characters),
+        perplexity=perplexity(nats.sum() / text.num_targets.sum()),
+        perplexity_interval=_perplexities(ratio_interval(nats, text.num_targets)),
+        bits_per_character=bits_per_character,
+        bits_per_character_interval=interval,
     )
 
 

@@ -15,7 +15,7 @@ from lorelm.corpus.tokenizer import EOS, UNK, Tokenizer
 from lorelm.corpus.vocabulary import EOS_ID, UNK_ID, Vocabulary
 from lorelm.corpus.windows import encode_stream
 from lorelm.errors import BundleError, CorpusError
-from lorelm.typing import Floats, Ids
+from lorelm.typing import Bools, Floats, Ids
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,63 +25,40 @@ class HeldOutText:
     Attributes:
         name: description for display ("the test part of lotr_scripts.csv").
         documents: the tokens of each document.
-        stream: the ids of all target tokens.
+
+    Raises:
+        CorpusError: there are fewer than two documents, or the vocabulary holds no word of them.
     """
 
     name: str
     tokenizer: Tokenizer
     vocabulary: Vocabulary
     documents: Sequence[Sequence[str]]
-    stream: Ids
 
-    @classmethod
-    def of(
-        cls,
-        documents: Sequence[Sequence[str]],
-        *,
-        name: str,
-        tokenizer: Tokenizer,
-        vocabulary: Vocabulary,
-    ) -> Self:
-        """Return the text of tokenized documents.
-
-        Raises:
-            CorpusError: there are fewer than two documents, or the vocabulary holds no word of
-                them.
-        """
-        require_known_word(documents, vocabulary, name=name)
-        if len(documents) < 2:
+    def __post_init__(self) -> None:
+        require_known_word(self.documents, self.vocabulary, name=self.name)
+        if len(self.documents) < 2:
             raise CorpusError(
-                f"{name} is one document, and intervals need two or more (--document line or "
+                f"{self.name} is one document, and intervals need two or more (--document line or "
                 "paragraph cuts a text finer)",
                 code="evaluation.one_document",
             )
-        return cls(
-            name=name,
-            tokenizer=tokenizer,
-            vocabulary=vocabulary,
-            documents=documents,
-            stream=encode_stream(documents, vocabulary),
-        )
 
     @classmethod
     def of_test_part(cls, corpus: Corpus) -> Self:
-        """Return the test part of a corpus.
-
-        Raises:
-            CorpusError: see :meth:`of`.
-        """
+        """Return the test part of a corpus."""
         what = "a sample of the test part" if corpus.is_sampled else "the test part"
-        return cls.of(
-            corpus.test.documents,
+        return cls(
             name=f"{what} of {corpus.source}",
             tokenizer=corpus.tokenizer,
             vocabulary=corpus.vocabulary,
+            documents=corpus.test.documents,
         )
 
-    def __len__(self) -> int:
-        """The number of documents."""
-        return len(self.documents)
+    @cached_property
+    def stream(self) -> Ids:
+        """The ids of all target tokens."""
+        return encode_stream(self.documents, self.vocabulary)
 
     @cached_property
     def num_targets(self) -> Ids:
@@ -111,7 +88,7 @@ class HeldOutText:
         ]
 
     @cached_property
-    def is_unknown(self) -> npt.NDArray[np.bool_]:
+    def is_unknown(self) -> Bools:
         """Which target tokens are :attr:`unknown_words`."""
         return np.array(
             [

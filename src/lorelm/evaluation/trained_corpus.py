@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from lorelm.bundle import Bundle
+from lorelm.bundle.manifest import CorpusMetadata
 from lorelm.corpus.documents import CorpusParts, Documents
 from lorelm.corpus.preparation import Corpus, prepare_corpus, split_test_part
 from lorelm.corpus.readers import read_documents
@@ -17,14 +18,14 @@ def find_trained_corpus(bundle: Bundle) -> Corpus:
     """
     corpus = split_as_trained(bundle, _read_again(bundle))
     if corpus is None:
-        raise _not_as_it_was(bundle)
+        raise _changed(bundle)
     return corpus
 
 
 def split_as_trained(bundle: Bundle, documents: Documents | CorpusParts) -> Corpus | None:
     """Return the corpus of a bundle, or None if these documents or their vocabulary differ."""
-    recipe = bundle.manifest.recipe
-    if recipe is None or not _is_corpus_of(bundle, documents):
+    trained, recipe = bundle.manifest.corpus, bundle.manifest.recipe
+    if trained is None or recipe is None or documents.fingerprint != trained.fingerprint:
         return None
     if not {"min_frequency", "split_seed"} <= recipe.keys():
         return None  # of a model that was trained elsewhere
@@ -45,11 +46,9 @@ def common_test_part(bundles: Sequence[Bundle]) -> Documents:
             or it is not where it was, or has changed.
     """
     first, *others = bundles
-    for bundle in bundles:
-        if bundle.manifest.imported is not None:
-            raise _not_known(bundle)
-    for other in others:
-        if _split_of(other) != _split_of(first):
+    split, *other_splits = [_split_of(bundle) for bundle in bundles]
+    for other, other_split in zip(others, other_splits, strict=True):
+        if other_split != split:
             raise CorpusError(
                 f"bundles {first.path} and {other.path} were trained on different corpora or "
                 "splits, and what one was tested on the other may have learned: name a text that "
@@ -57,30 +56,32 @@ def common_test_part(bundles: Sequence[Bundle]) -> Documents:
                 code="corpus.different_corpora",
             )
     parts = _read_again(first)
-    if not _is_corpus_of(first, parts):
-        raise _not_as_it_was(first)
+    if parts.fingerprint != _metadata(first).fingerprint:
+        raise _changed(first)
     assert first.manifest.recipe is not None
     return split_test_part(parts, split_seed=first.manifest.recipe["split_seed"])
 
 
 def _split_of(bundle: Bundle) -> tuple[object, ...]:
     """Return what is equal for two bundles if their test parts hold the same documents."""
-    corpus, recipe = bundle.manifest.corpus, bundle.manifest.recipe
-    assert corpus is not None
+    corpus, recipe = _metadata(bundle), bundle.manifest.recipe
     assert recipe is not None
     are_files = [file is not None for file in corpus.files]
     return corpus.fingerprint, are_files, recipe.get("split_seed")
 
 
-def _is_corpus_of(bundle: Bundle, documents: Documents | CorpusParts) -> bool:
-    corpus = bundle.manifest.corpus
-    return corpus is not None and documents.fingerprint == corpus.fingerprint
+def _metadata(bundle: Bundle) -> CorpusMetadata:
+    if bundle.manifest.corpus is None:
+        raise CorpusError(
+            f"bundle {bundle.path} was imported, and what it was trained on is not known: name a "
+            "text to evaluate it on, which it has not seen",
+            code="corpus.unknown",
+        )
+    return bundle.manifest.corpus
 
 
 def _read_again(bundle: Bundle) -> CorpusParts:
-    if bundle.manifest.corpus is None:
-        raise _not_known(bundle)
-    files = bundle.manifest.corpus.files
+    files = _metadata(bundle).files
     if not files:
         raise CorpusError(
             f"bundle {bundle.path} does not say which file it was trained on: name a text to "
@@ -102,17 +103,8 @@ def _read_again(bundle: Bundle) -> CorpusParts:
     return CorpusParts(**read)
 
 
-def _not_known(bundle: Bundle) -> CorpusError:
-    return CorpusError(
-        f"bundle {bundle.path} was imported, and what it was trained on is not known: name a text "
-        "to evaluate it on, which it has not seen",
-        code="corpus.unknown",
-    )
-
-
-def _not_as_it_was(bundle: Bundle) -> CorpusError:
-    assert bundle.manifest.corpus is not None
-    where = " or ".join(file.path for file in bundle.manifest.corpus.files if file)
+def _changed(bundle: Bundle) -> CorpusError:
+    where = " or ".join(file.path for file in _metadata(bundle).files if file)
     return CorpusError(
         f"{where} is not as it was when bundle {bundle.path} was trained on it: name a text to "
         "evaluate it on",

@@ -5,12 +5,12 @@ from lorelm.bundle.manifest import CorpusMetadata, Manifest, Metrics, TrainingMe
 from lorelm.corpus.preparation import Corpus
 from lorelm.corpus.token_keys import document_keys
 from lorelm.errors import CorpusError, MissingExtraError
-from lorelm.evaluation.baseline import NgramBaseline
-from lorelm.evaluation.cache import tune_cache
-from lorelm.evaluation.evaluate import evaluate
-from lorelm.evaluation.measure import EvaluatedModel
+from lorelm.evaluation.baseline import NgramBaseline, ngram_log_probabilities
+from lorelm.evaluation.cache import MAX_TARGETS, tune_cache
+from lorelm.evaluation.evaluate import DEFAULTS
+from lorelm.evaluation.measure import EvaluatedModel, generate_samples, measure
 from lorelm.evaluation.memorisation import TrainingText
-from lorelm.evaluation.perplexity import perplexity
+from lorelm.evaluation.perplexity import perplexity, predict
 from lorelm.evaluation.spelling import SpellingModel
 from lorelm.evaluation.text import HeldOutText
 from lorelm.ngrams.fingerprints import FingerprintIndex
@@ -39,7 +39,10 @@ def bundle_contents(
     precisions: tuple[Precision, ...] = ("int8",) if is_small else PRECISIONS
     graphs = {each: build_step_graph(weights, config, each) for each in precisions}
     network = OnnxRuntime(graphs["int8"], config)
-    baseline = NgramBaseline.fit(corpus, network) if corpus.is_countable else None
+    # The n-gram baseline is weighed on the whole validation part, the cache on its beginning.
+    valid = corpus.valid.stream if corpus.is_countable else corpus.valid.stream[:MAX_TARGETS]
+    predicted = predict(network, valid, num_states=MAX_TARGETS)
+    baseline = NgramBaseline.fit(corpus, predicted) if corpus.is_countable else None
     spelling = SpellingModel.of_training_part(corpus)
     manifest = Manifest(
         tokenizer=corpus.tokenizer.style,
@@ -48,7 +51,7 @@ def bundle_contents(
         corpus=_corpus_metadata(corpus),
         training=_training_metadata(trained, corpus),
         ngram=baseline.metadata if baseline else None,
-        cache=tune_cache(network, corpus.valid.stream, baseline),
+        cache=tune_cache(predicted, valid, baseline),
         metrics=_evaluate(network, corpus, spelling, baseline, callback),
     )
     return BundleContents(
@@ -86,7 +89,8 @@ def _evaluate(
         index=index,
     )
     try:
-        return evaluate(model, HeldOutText.of_test_part(corpus)).metrics
+        text = HeldOutText.of_test_part(corpus)
+        return measure(model, text, generate_samples(model, DEFAULTS.num_samples)).metrics
     except CorpusError as error:
         callback.on_problem(f"the model cannot be evaluated: {error}")
         return None
@@ -117,7 +121,7 @@ def _curves(trained: TrainedModel, corpus: Corpus, baseline: NgramBaseline | Non
         return None
     ngram = None
     if baseline is not None:
-        loss = -baseline.log_probabilities(corpus.valid.stream).mean()
+        loss = -ngram_log_probabilities(baseline.model, corpus.valid.stream).mean()
         ngram = baseline.model.order, perplexity(loss)
     return render_curves([report.metrics for report in trained.epochs], ngram=ngram)
 

@@ -13,6 +13,7 @@ from lorelm.corpus.token_keys import document_keys
 from lorelm.evaluation.baseline import fit_orders
 from lorelm.evaluation.cache import tune_cache
 from lorelm.evaluation.memorisation import TrainingText
+from lorelm.evaluation.perplexity import predict
 from lorelm.ngrams.fingerprints import FingerprintIndex
 from lorelm.runtime.onnx_runtime import OnnxRuntime
 from lorelm.runtime.step_graph import build_step_graph
@@ -138,7 +139,7 @@ class Machine:
             network = OnnxRuntime(graph, model.config)
             moments.append(time.perf_counter())
             held_out = corpus.valid.stream[:_HELD_OUT_TOKENS]
-            tune_cache(network, held_out)
+            tune_cache(predict(network, held_out, num_states=len(held_out)), held_out)
             moments.append(time.perf_counter())
             num_counted = _count_some(corpus)
             moments.append(time.perf_counter())

@@ -26,7 +26,7 @@ from lorelm.evaluation.report.plots import render_plots
 from lorelm.evaluation.report.surprisal import ShownDocument, hardest_and_easiest
 from lorelm.evaluation.summary import findings
 from lorelm.evaluation.text import HeldOutText
-from lorelm.ngrams.matches import covered
+from lorelm.ngrams.matches import covered, longest_spans
 from lorelm.typing import Floats
 
 pytestmark = pytest.mark.system
@@ -109,8 +109,8 @@ def page(bundle: Bundle, result: EvaluationResult) -> Page:
 
 def text_of(*documents: str) -> HeldOutText:
     tokenizer = make_tokenizer("words")
-    return HeldOutText.of(
-        [tokenizer.tokenize(document) for document in documents],
+    return HeldOutText(
+        documents=[tokenizer.tokenize(document) for document in documents],
         name="a text",
         tokenizer=tokenizer,
         vocabulary=Vocabulary(["<unk>", "<eos>", "a", "b", "￭."]),
@@ -319,7 +319,7 @@ def test_a_mark_says_how_long_the_span_is_and_where_it_comes_from(
     assert result.samples is not None
     titles = " ".join(mark.attributes.get("title") or "" for mark in page.all("mark"))
     for place in range(len(result.samples.texts)):
-        for span in result.samples.spans(place, min_length=4):
+        for span in longest_spans(result.samples.matches[place], min_length=4):
             document = " ".join(result.index.document_at(span.position).split())
             assert f"a span of {span.length} tokens, in “{document}”" in titles
 
@@ -332,8 +332,8 @@ def test_spans_that_overlap_are_marked_in_parts() -> None:
     samples = find_copies([sample], index, tokenizer)
     shown = show_sample(samples, 0, tokenizer, index.document_at)
     first, second = shown.spans
-    assert (first.text, first.num_tokens) == ("one two three four five.", 6)
-    assert (second.text, second.num_tokens) == ("four five. six seven", 5)
+    assert (first.text, first.end - first.start) == ("one two three four five.", 6)
+    assert (second.text, second.end - second.start) == ("four five. six seven", 5)
     assert [(part.space, part.text, list(part.spans)) for part in shown.parts] == [
         ("", "No,", []),
         (" ", "one two three", [first]),

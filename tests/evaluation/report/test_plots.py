@@ -46,8 +46,8 @@ def result(bundle: Bundle, corpus: Corpus) -> EvaluationResult:
 
 def text_of(*documents: str) -> HeldOutText:
     tokenizer = make_tokenizer("words")
-    return HeldOutText.of(
-        [tokenizer.tokenize(document) for document in documents],
+    return HeldOutText(
+        documents=[tokenizer.tokenize(document) for document in documents],
         name="a text",
         tokenizer=tokenizer,
         vocabulary=Vocabulary(["<unk>", "<eos>", "a", "b"]),

@@ -10,7 +10,7 @@ from lorelm.corpus.tokenizer import Tokenizer
 from lorelm.evaluation.measure import EvaluationResult
 from lorelm.evaluation.memorisation import SPAN_LENGTHS, CopiedTexts, TrainingText
 from lorelm.evaluation.report.surprisal import split_space
-from lorelm.ngrams.matches import Span, covered
+from lorelm.ngrams.matches import longest_spans
 
 SHORTEST_SPAN: Final = SPAN_LENGTHS[0]
 
@@ -21,21 +21,12 @@ _CUT_WORD: Final = r"\S{1,20}"  # bounded, for languages without spaces
 
 @dataclass(frozen=True, kw_only=True)
 class ShownSpan:
-    """A copied span of a sample.
+    """A copied span of a sample: its tokens from `start` to `end`."""
 
-    Attributes:
-        source: the training document, or the part of it around the span; None without the training
-            text.
-    """
-
+    start: int
+    end: int
     text: str
-    num_tokens: int
-    source: str | None
-
-    @property
-    def description(self) -> str:
-        described = f"a span of {self.num_tokens} tokens"
-        return described if self.source is None else f"{described}, in “{self.source}”"
+    description: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,30 +84,25 @@ def show_sample(
     Args:
         document_at: returns the training document at a position of a match.
     """
-    sample, lengths = samples.texts[place], samples.matches[place].lengths
-    spans = samples.spans(place, min_length=SHORTEST_SPAN)
-    copied = [_copied_span(sample.tokens, span, tokenizer, document_at) for span in spans]
-    num_copied = int(covered(lengths, min_length=SHORTEST_SPAN).sum())
+    sample, matches = samples.texts[place], samples.matches[place]
+    spans = []
+    for span in longest_spans(matches, min_length=SHORTEST_SPAN):
+        end = span.start + span.length
+        text = tokenizer.detokenize(sample.tokens[span.start : end]).strip()
+        description = f"a span of {span.length} tokens"
+        if document_at is not None:
+            description += f", in “{excerpt(document_at(span.position), text)}”"
+        spans.append(ShownSpan(start=span.start, end=end, text=text, description=description))
+    num_tokens = len(sample.tokens)
     return ShownSample(
         number=place + 1,
-        parts=list(_parts(sample.tokens, spans, copied, tokenizer)),
-        spans=copied,
-        num_tokens=len(sample.tokens),
-        longest_copy=int(lengths.max(initial=0)),
-        copied_share=num_copied / max(len(sample.tokens), 1),
+        parts=list(_parts(sample.tokens, spans, tokenizer)),
+        spans=spans,
+        num_tokens=num_tokens,
+        longest_copy=int(matches.lengths.max(initial=0)),
+        copied_share=float(samples.num_copied[SHORTEST_SPAN][place] / max(num_tokens, 1)),
         is_complete=sample.is_complete,
     )
-
-
-def _copied_span(
-    tokens: Sequence[str],
-    span: Span,
-    tokenizer: Tokenizer,
-    document_at: Callable[[int], str] | None,
-) -> ShownSpan:
-    text = tokenizer.detokenize(tokens[span.start : span.start + span.length]).strip()
-    source = None if document_at is None else excerpt(document_at(span.position), text)
-    return ShownSpan(text=text, num_tokens=span.length, source=source)
 
 
 def excerpt(document: str, span_text: str) -> str:
@@ -135,17 +121,12 @@ def excerpt(document: str, span_text: str) -> str:
 
 
 def _parts(
-    tokens: Sequence[str], spans: Sequence[Span], copied: Sequence[ShownSpan], tokenizer: Tokenizer
+    tokens: Sequence[str], spans: Sequence[ShownSpan], tokenizer: Tokenizer
 ) -> Iterator[SamplePart]:
     """Cut a sample where a span begins or ends: spans may overlap, HTML elements may not."""
-    ends = [span.start + span.length for span in spans]
-    borders = sorted({0, len(tokens), *(span.start for span in spans), *ends})
-    for begin, end in pairwise(borders):
+    borders = {border for span in spans for border in (span.start, span.end)}
+    for begin, end in pairwise(sorted({0, len(tokens), *borders})):
         previous = tokens[begin - 1] if begin else None
         space, text = split_space(tokenizer.detokenize(tokens[begin:end], previous))
-        around = [
-            copy
-            for copy, span, span_end in zip(copied, spans, ends, strict=True)
-            if span.start <= begin and end <= span_end
-        ]
+        around = [span for span in spans if span.start <= begin and end <= span.end]
         yield SamplePart(space=space, text=text, spans=around)

@@ -13,7 +13,7 @@ from typing import Final
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from lorelm.bundle import Bundle
-from lorelm.bundle.manifest import CorpusMetadata, Manifest, Metrics, TrainingMetadata
+from lorelm.bundle.manifest import Manifest
 from lorelm.evaluation.measure import EvaluationResult
 from lorelm.evaluation.report.copies import SHORTEST_SPAN, shown_samples
 from lorelm.evaluation.report.files import write_file
@@ -23,8 +23,10 @@ from lorelm.evaluation.scores import Calibration, LengthClass, length_classes
 from lorelm.evaluation.summary import (
     MetricsTable,
     copies_table,
+    describe_orders,
     describe_text,
     findings,
+    format_interval,
     prediction_table,
 )
 
@@ -64,7 +66,7 @@ def render_report(bundle: Bundle, result: EvaluationResult) -> str:
         text=describe_text(metrics),
         findings=findings(metrics),
         prediction=prediction_table(metrics),
-        orders=_orders_table(metrics),
+        orders=describe_orders(metrics),
         copies=copies_table(metrics),
         plots={
             name.replace("-", "_"): "data:image/svg+xml;base64," + base64.b64encode(image).decode()
@@ -79,17 +81,6 @@ def render_report(bundle: Bundle, result: EvaluationResult) -> str:
         samples=shown_samples(result),
         shortest_span=SHORTEST_SPAN,
         settings=_settings_table(bundle.manifest),
-    )
-
-
-def _orders_table(metrics: Metrics) -> MetricsTable | None:
-    """Return the n-gram models of each order; None if there are none."""
-    if not metrics.ngram_perplexities:
-        return None
-    perplexities = enumerate(metrics.ngram_perplexities, start=1)
-    return MetricsTable(
-        ("order of the n-gram model", "perplexity"),
-        [(f"{order}", f"{perplexity:,.1f}") for order, perplexity in perplexities],
     )
 
 
@@ -112,7 +103,7 @@ def _lengths_table(classes: Sequence[LengthClass]) -> MetricsTable:
                 of.name,
                 f"{of.num_documents:,}",
                 f"{of.perplexity:,.1f}",
-                _DASH if of.interval is None else "{:,.1f} – {:,.1f}".format(*of.interval),
+                _DASH if of.interval is None else format_interval(of.interval, ",.1f"),
             )
             for of in classes
         ],
@@ -120,46 +111,29 @@ def _lengths_table(classes: Sequence[LengthClass]) -> MetricsTable:
 
 
 def _settings_table(manifest: Manifest) -> MetricsTable:
-    return MetricsTable(
-        ("setting", "value"),
-        [
-            *_corpus_rows(manifest.corpus),
-            ("vocabulary", f"{manifest.model.vocabulary_size:,} words"),
-            *_recipe_rows(manifest),
-            *_training_rows(manifest.training),
-        ],
-    )
-
-
-def _corpus_rows(corpus: CorpusMetadata | None) -> list[tuple[str, str]]:
-    if corpus is None:
-        return []
-    parts = (
-        ("training part", corpus.train_documents, corpus.train_tokens),
-        ("validation part", corpus.valid_documents, corpus.valid_tokens),
-        ("test part", corpus.test_documents, corpus.test_tokens),
-    )
-    return [
-        (name, f"{documents:,} documents, {tokens:,} tokens") for name, documents, tokens in parts
-    ]
-
-
-def _recipe_rows(manifest: Manifest) -> list[tuple[str, str]]:
-    settings = manifest.recipe
-    if settings is None:  # Of an imported model only the sizes are known.
-        settings = asdict(manifest.model) | {"tokenizer": manifest.tokenizer}
-        del settings["vocabulary_size"]
-    return [(name.replace("_", " "), _setting(value)) for name, value in settings.items()]
-
-
-def _training_rows(training: TrainingMetadata | None) -> list[tuple[str, str]]:
-    if training is None:
-        return []
-    return [
-        ("best epoch", f"{training.best_epoch} of {training.epochs}"),
-        ("training time (h:mm:ss)", str(timedelta(seconds=round(training.seconds)))),
-        ("device", training.device),
-    ]
+    corpus, recipe, training = manifest.corpus, manifest.recipe, manifest.training
+    rows = []
+    if corpus is not None:
+        rows += [
+            (name, f"{documents:,} documents, {tokens:,} tokens")
+            for name, documents, tokens in (
+                ("training part", corpus.train_documents, corpus.train_tokens),
+                ("validation part", corpus.valid_documents, corpus.valid_tokens),
+                ("test part", corpus.test_documents, corpus.test_tokens),
+            )
+        ]
+    rows.append(("vocabulary", f"{manifest.model.vocabulary_size:,} words"))
+    if recipe is None:  # Of an imported model only the sizes are known.
+        recipe = asdict(manifest.model) | {"tokenizer": manifest.tokenizer}
+        del recipe["vocabulary_size"]
+    rows += [(name.replace("_", " "), _setting(value)) for name, value in recipe.items()]
+    if training is not None:
+        rows += [
+            ("best epoch", f"{training.best_epoch} of {training.epochs}"),
+            ("training time (h:mm:ss)", str(timedelta(seconds=round(training.seconds)))),
+            ("device", training.device),
+        ]
+    return MetricsTable(("setting", "value"), rows)
 
 
 def _setting(value: object) -> str:

@@ -37,9 +37,8 @@ CALIBRATION: Final = "calibration"
 DOCUMENT_LENGTH: Final = "document-length"
 
 _PNG_DOTS_PER_INCH: Final = 150
-_WIDTH: Final = (
-    6.0  # inches: on a phone, where a plot is as wide as the page, 10 points stay legible
-)
+_WIDTH: Final = 6.0
+"""Inches: on a phone, where a plot is as wide as the page, 10 points stay legible."""
 
 _INK: Final = "#23211d"
 _QUIET: Final = "#625d54"
@@ -102,30 +101,19 @@ def render_plots(
 def render_curves(
     metrics: Sequence[Mapping[str, Any]], *, ngram: tuple[int, float] | None
 ) -> bytes:
-    """Return the training curves as the PNG file of a bundle.
+    """Return the training curves as the PNG file of a bundle; see :func:`draw_curves`."""
+    with _plain_style():
+        return _image(draw_curves(metrics, ngram=ngram), "png")
+
+
+def draw_curves(
+    metrics: Sequence[Mapping[str, Any]], *, ngram: tuple[int, float] | None = None
+) -> Figure:
+    """Draw loss, perplexity and learning rate over the epochs of `Bundle.training_metrics`.
 
     Args:
-        ngram: order of the n-gram baseline and its perplexity on the validation part, if there is
-            one.
+        ngram: order of the n-gram baseline and its perplexity on the validation part.
     """
-    with _plain_style():
-        figure = draw_curves(metrics)
-        if ngram is not None:
-            order, perplexity = ngram
-            perplexities = figure.axes[1]
-            perplexities.axhline(
-                perplexity,
-                color=_SECOND,
-                linestyle="--",
-                zorder=1,
-                label=f"n-gram model (order {order})",
-            )
-            _legend_above(perplexities)
-        return _image(figure, "png")
-
-
-def draw_curves(metrics: Sequence[Mapping[str, Any]]) -> Figure:
-    """Draw loss, perplexity and learning rate over the epochs of `Bundle.training_metrics`."""
     figure = Figure(figsize=(_WIDTH, 7), layout="constrained")
     loss, perplexities, rates = figure.subplots(3, sharex=True, height_ratios=[3, 2, 1.4])
     epochs = [row["epoch"] for row in metrics]
@@ -143,6 +131,10 @@ def draw_curves(metrics: Sequence[Mapping[str, Any]]) -> Figure:
     loss.set_ylabel("loss (nats per token)")
     _legend_above(loss)
     perplexities.set_ylabel("perplexity (validation)")
+    if ngram is not None:
+        label = f"n-gram model (order {ngram[0]})"
+        perplexities.axhline(ngram[1], color=_SECOND, linestyle="--", zorder=1, label=label)
+        _legend_above(perplexities)
     rates.set_ylabel("learning rate")
     rates.set_ylim(bottom=0)
     rates.set_xlabel("epoch")
