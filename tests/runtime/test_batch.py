@@ -81,10 +81,10 @@ def test_a_state_that_was_taken_out_stays_as_it_was(
     batch = runtime.batch(2)
     batch.step(np.array([3, 4]))
     taken = batch.state(1)
-    expected = [array.copy() for array in (*taken.h_BH, *taken.c_BH)]
+    expected = [array.copy() for array in taken.arrays]
     for _ in range(3):
         batch.step(np.array([5, 6]))
-    for array, before in zip((*taken.h_BH, *taken.c_BH), expected, strict=True):
+    for array, before in zip(taken.arrays, expected, strict=True):
         np.testing.assert_array_equal(array, before)
         assert array.shape == (1, runtime.config.hidden_size)
     assert taken.num_bytes >= 2 * runtime.config.num_layers * 4 * runtime.config.hidden_size

@@ -14,11 +14,11 @@ class Spiral:
     config = ModelConfig(vocabulary_size=5, embedding_size=2, hidden_size=2, num_layers=1)
 
     def step(self, ids_B, state):
-        turns_B = state.c_BH[0][:, 0] + 1 + ids_B
+        turns_B = state.cell[0][:, 0] + 1 + ids_B
         h_BH = np.stack([np.cos(turns_B), np.sin(turns_B)], axis=1).astype(np.float32)
         c_BH = np.stack([turns_B, turns_B], axis=1).astype(np.float32)
         logits_BV = np.log(np.tile([0.1, 0.2, 0.3, 0.25, 0.15], (len(ids_B), 1)))
-        return logits_BV.astype(np.float32), State([h_BH], [c_BH])
+        return logits_BV.astype(np.float32), State([h_BH, c_BH])
 
 
 def read(runtime, ids, state=None):
@@ -67,5 +67,9 @@ def test_a_text_is_read_alike_whatever_stands_beside_it():
 def test_rows_that_leave_take_what_they_hold_with_them():
     cached = CachedRuntime(Spiral(), CacheSettings(size=4, theta=1.5, weight=0.3))
     _, state = read(cached, [1, 2, 3])
-    repeated = state.rows(np.array([0, 0, 0])).rows(np.array([2]))
-    np.testing.assert_array_equal(read(cached, [4], repeated)[0], read(cached, [1, 2, 3, 4])[0])
+    batch = cached.batch(3)
+    batch.put(0, state)
+    batch.move(0, 2)
+    np.testing.assert_array_equal(
+        read(cached, [4], batch.state(2))[0], read(cached, [1, 2, 3, 4])[0]
+    )

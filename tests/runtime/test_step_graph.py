@@ -67,7 +67,7 @@ def test_one_unit_worked_by_hand() -> None:
         "fc.weight": np.array([[1.0], [2.0], [-1.0]], np.float32),
         "fc.bias": np.array([0.0, 0.1, 0.2], np.float32),
     }
-    state = State([np.full((1, 1), 0.5, np.float32)], [np.full((1, 1), -0.25, np.float32)])
+    state = State([np.full((1, 1), number, np.float32) for number in (0.5, -0.25)])
 
     def sigmoid(x: float) -> float:
         return 1 / (1 + math.exp(-x))
@@ -79,8 +79,8 @@ def test_one_unit_worked_by_hand() -> None:
 
     runtime = OnnxRuntime(build_step_graph(weights, config, "float32"), config)
     logits_BV, after = runtime.step(np.array([2]), state)
-    assert after.c_BH[0].item() == pytest.approx(c, abs=1e-6)
-    assert after.h_BH[0].item() == pytest.approx(h, abs=1e-6)
+    assert after.cell[0].item() == pytest.approx(c, abs=1e-6)
+    assert after.hidden[0].item() == pytest.approx(h, abs=1e-6)
     assert logits_BV[0] == pytest.approx([h, 2 * h + 0.1, -h + 0.2], abs=1e-6)
 
 
@@ -99,18 +99,15 @@ def test_an_int8_row_does_not_depend_on_the_rows_beside_it(
     rows: list[int], seed: int, runtime: OnnxRuntime
 ) -> None:
     random = np.random.default_rng(seed)
-    shape = (runtime.config.num_layers, len(rows), runtime.config.hidden_size)
-    state = State(
-        list(random.uniform(-1, 1, shape).astype(np.float32)),
-        list(random.normal(size=shape).astype(np.float32)),
-    )
+    shape = (2 * runtime.config.num_layers, len(rows), runtime.config.hidden_size)
+    state = State(list(random.uniform(-1, 1, shape).astype(np.float32)))
     together, after = runtime.step(np.array(rows), state)
     for row in {0, len(rows) // 2, len(rows) - 1}:
-        alone, after_alone = runtime.step(np.array([rows[row]]), state.rows(np.array([row])))
+        alone, after_alone = runtime.step(
+            np.array([rows[row]]), State([array[[row]] for array in state.arrays])
+        )
         assert (alone[0] == together[row]).all()
-        for one, all_ in zip(
-            [*after_alone.h_BH, *after_alone.c_BH], [*after.h_BH, *after.c_BH], strict=True
-        ):
+        for one, all_ in zip(after_alone.arrays, after.arrays, strict=True):
             assert (one[0] == all_[row]).all()
 
 

@@ -58,7 +58,7 @@ def predict(runtime: Runtime, stream: Ids, *, num_states: int = 0) -> Prediction
         top_ids[i] = logits_BV[0].argmax()
         logs[i], confidence[i] = log_softmax(logits_BV[0])[[id_, top_ids[i]]]
         if i < num_states:
-            h_NH[i] = state.h_BH[-1][0]
+            h_NH[i] = state.hidden[-1][0]
         previous_id = id_
     return Predictions(
         log_probabilities=logs,

@@ -1,7 +1,8 @@
 """Interface of the runtimes: one step of the model for a batch of texts."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 
@@ -25,42 +26,60 @@ class State(NamedTuple):
     """LSTM state of B texts.
 
     Attributes:
-        h_BH: the hidden state of each layer.
-        c_BH: the cell state of each layer.
+        arrays: h_BH and c_BH of the first layer, then of the next one, as a step graph has them.
         past: contents of the neural cache for each text, None for a text of which nothing was read;
-            None without a cache.
+            empty without a cache.
     """
 
     # One array a layer, not one `h_LBH` for all: the graph need not cut and join it (7 % more
     # tokens/s at one row).
-    h_BH: Sequence[Floats32]
-    c_BH: Sequence[Floats32]
-    past: list[PastStates | None] | None = None
+    arrays: Sequence[Floats32]
+    past: Sequence[PastStates | None] = ()
 
     @classmethod
     def zeros(cls, config: ModelConfig, batch_size: int) -> "State":
         """Return the state before the first id."""
         zeros_BH = np.zeros((batch_size, config.hidden_size), np.float32)
-        return cls([zeros_BH] * config.num_layers, [zeros_BH] * config.num_layers)
+        return cls([zeros_BH] * (2 * config.num_layers))
+
+    @property
+    def hidden(self) -> Sequence[Floats32]:
+        """The hidden states `[B, H]` of each layer."""
+        return self.arrays[0::2]
+
+    @property
+    def cell(self) -> Sequence[Floats32]:
+        """The cell states `[B, H]` of each layer."""
+        return self.arrays[1::2]
 
     @property
     def num_bytes(self) -> int:
         """Size in memory."""
-        arrays = [*self.h_BH, *self.c_BH]
-        arrays += [past.h_NH for past in self.past or () if past is not None]
-        return sum(array.nbytes for array in arrays)
-
-    def rows(self, rows: Ids) -> "State":
-        """Return the state of some texts, in the order of `rows`."""
-        return State(
-            [h[rows] for h in self.h_BH],
-            [c[rows] for c in self.c_BH],
-            None if self.past is None else [self.past[row] for row in rows],
-        )
+        past = [each.h_NH for each in self.past if each is not None]
+        return sum(array.nbytes for array in (*self.arrays, *past))
 
 
-class Batch(Protocol):
-    """States of several texts, advanced in place step by step."""
+class Runtime(ABC):
+    """Execute one step for B texts at once. Stateless."""
+
+    config: ModelConfig
+
+    @abstractmethod
+    def step(self, ids_B: Ids, state: State) -> tuple[Floats32, State]:
+        """Read one id per row; return `logits_BV` of the next id, and the state after it."""
+
+    def batch(self, num_texts: int) -> "Batch":
+        """Return a batch for the states of `num_texts` texts."""
+        return Batch(self, num_texts)
+
+
+class Batch:
+    """States of several texts, advanced in place by the steps of a runtime."""
+
+    def __init__(self, runtime: Runtime, num_texts: int) -> None:
+        self._runtime = runtime
+        self._states = [array.copy() for array in State.zeros(runtime.config, num_texts).arrays]
+        self._past: list[PastStates | None] = [None] * num_texts
 
     def step(self, ids_B: Ids) -> Floats32:
         """Read one id of each of the first B texts; return `logits_BV` of the next ids.
@@ -68,74 +87,30 @@ class Batch(Protocol):
         The states of the other texts are lost. The caller may write to the array; the next step
         overwrites it.
         """
-        ...
-
-    def state(self, place: int) -> State:
-        """Return a copy of the state of one text."""
-        ...
-
-    def put(self, place: int, state: State) -> None:
-        """Set the state of one text."""
-        ...
-
-    def move(self, source: int, target: int) -> None:
-        """Copy the state of one text to another."""
-        ...
-
-
-class Runtime(Protocol):
-    """Execute one step for B texts at once. Stateless."""
-
-    @property
-    def config(self) -> ModelConfig: ...
-
-    def step(self, ids_B: Ids, state: State) -> tuple[Floats32, State]:
-        """Read one id per row; return `logits_BV` of the next id, and the state after it."""
-        ...
-
-    def batch(self, num_texts: int) -> Batch:
-        """Return a batch for the states of `num_texts` texts."""
-        ...
-
-
-class StateBatch:
-    """Batch for any runtime; copies what its steps return."""
-
-    def __init__(self, runtime: Runtime, num_texts: int) -> None:
-        zeros = State.zeros(runtime.config, num_texts)
-        self._runtime = runtime
-        self._h_BH = [array.copy() for array in zeros.h_BH]
-        self._c_BH = [array.copy() for array in zeros.c_BH]
-        self._past: list[PastStates | None] = [None] * num_texts
-
-    def step(self, ids_B: Ids) -> Floats32:
         num = len(ids_B)
-        logits_BV, state = self._runtime.step(ids_B, self._first(num))
-        for ours, theirs in zip(self._arrays, (*state.h_BH, *state.c_BH), strict=True):
+        state = State([array[:num] for array in self._states], self._past[:num])
+        logits_BV, state = self._runtime.step(ids_B, state)
+        for ours, theirs in zip(self._states, state.arrays, strict=True):
             ours[:num] = theirs
-        if state.past is not None:
-            self._past[:num] = state.past
+        self._past[:num] = state.past or [None] * num
         return logits_BV
 
     def state(self, place: int) -> State:
-        return self._first(place + 1).rows(np.array([place]))
+        """Return a copy of the state of one text."""
+        arrays = [array[place : place + 1].copy() for array in self._states]
+        return State(arrays, [self._past[place]])
 
     def put(self, place: int, state: State) -> None:
-        for ours, theirs in zip(self._arrays, (*state.h_BH, *state.c_BH), strict=True):
+        """Set the state of one text."""
+        for ours, theirs in zip(self._states, state.arrays, strict=True):
             ours[place] = theirs[0]
-        self._past[place] = None if state.past is None else state.past[0]
+        self._past[place] = state.past[0] if state.past else None
 
     def move(self, source: int, target: int) -> None:
-        for array in self._arrays:
+        """Copy the state of one text to another."""
+        for array in self._states:
             array[target] = array[source]
         self._past[target] = self._past[source]
-
-    @property
-    def _arrays(self) -> list[Floats32]:
-        return [*self._h_BH, *self._c_BH]
-
-    def _first(self, num: int) -> State:
-        return State([h[:num] for h in self._h_BH], [c[:num] for c in self._c_BH], self._past[:num])
 
 
 def input_names(num_layers: int) -> list[str]:

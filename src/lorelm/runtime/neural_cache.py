@@ -11,8 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lorelm.model.config import ModelConfig
-from lorelm.runtime.base import PastStates, Runtime, State, StateBatch
+from lorelm.runtime.base import PastStates, Runtime, State
 from lorelm.runtime.mixture import log_softmax, mix_logs
 from lorelm.typing import Floats32, Ids
 
@@ -31,7 +30,7 @@ class CacheSettings(NamedTuple):
     weight: float
 
 
-class CachedRuntime:
+class CachedRuntime(Runtime):
     """A runtime that mixes another one with the cache.
 
     The cache of a text is part of its :class:`State`, so rows still do not depend on each other.
@@ -40,24 +39,18 @@ class CachedRuntime:
     def __init__(self, runtime: Runtime, settings: CacheSettings) -> None:
         self._runtime = runtime
         self._settings = settings
-
-    @property
-    def config(self) -> ModelConfig:
-        return self._runtime.config
+        self.config = runtime.config
 
     def step(self, ids_B: Ids, state: State) -> tuple[Floats32, State]:
         logits_BV, next_state = self._runtime.step(ids_B, state)
         past = self._with_last(ids_B, state)
-        rows = zip(logits_BV, past, next_state.h_BH[-1], strict=True)
+        rows = zip(logits_BV, past, next_state.hidden[-1], strict=True)
         mixed_BV = np.stack([self._mixed(logits_V, seen, h_H) for logits_V, seen, h_H in rows])
-        return mixed_BV, next_state._replace(past=[*past])
-
-    def batch(self, num_texts: int) -> StateBatch:
-        return StateBatch(self, num_texts)
+        return mixed_BV, next_state._replace(past=past)
 
     def _with_last(self, ids_B: Ids, state: State) -> list[PastStates]:
         """Append the states before this step, and the ids that followed them, to the cache."""
-        texts = zip(state.past or [None] * len(ids_B), state.h_BH[-1], ids_B, strict=True)
+        texts = zip(state.past or [None] * len(ids_B), state.hidden[-1], ids_B, strict=True)
         return [self._after(past, h_H, id_) for past, h_H, id_ in texts]
 
     def _after(self, past: PastStates | None, h_H: Floats32, id_: int) -> PastStates:

@@ -8,11 +8,11 @@ import onnxruntime as ort
 
 from lorelm.errors import BundleError
 from lorelm.model.config import ModelConfig
-from lorelm.runtime.base import State, input_names, output_names
+from lorelm.runtime.base import Batch, Runtime, State, input_names, output_names
 from lorelm.typing import Floats32, Ids
 
 
-class OnnxRuntime:
+class OnnxRuntime(Runtime):
     """Run a step graph of :mod:`lorelm.runtime.step_graph`. Thread-safe.
 
     Args:
@@ -42,13 +42,12 @@ class OnnxRuntime:
         self._check(name)
 
     def step(self, ids_B: Ids, state: State) -> tuple[Floats32, State]:
-        states = [array for layer in zip(state.h_BH, state.c_BH, strict=True) for array in layer]
-        inputs = dict(zip(self._input_names, [ids_B, *states], strict=True))
-        logits_BV, *next_states = self._session.run(self._output_names, inputs)
-        return logits_BV, State(next_states[0::2], next_states[1::2])
+        inputs = dict(zip(self._input_names, [ids_B, *state.arrays], strict=True))
+        logits_BV, *arrays = self._session.run(self._output_names, inputs)
+        return logits_BV, State(arrays)
 
     def batch(self, num_texts: int) -> "BoundBatch":
-        return BoundBatch(self._session, self.config, num_texts)
+        return BoundBatch(self, self._session, num_texts)
 
     def _check(self, name: str) -> None:
         """Refuse a graph of another model than the configuration."""
@@ -69,24 +68,22 @@ class OnnxRuntime:
             )
 
 
-class BoundBatch:
+class BoundBatch(Batch):
     """A batch in two sets of arrays: each step reads the states in one and writes the other.
 
     The session is bound to them once for each number of texts, so that a step allocates and checks
     nothing: 168 µs instead of 186 for one text of the classic model, 663 instead of 690 for 64.
     """
 
-    def __init__(self, session: ort.InferenceSession, config: ModelConfig, num_texts: int) -> None:
-        def states() -> list[Floats32]:
-            shape = num_texts, config.hidden_size
-            return [np.zeros(shape, np.float32) for _ in range(2 * config.num_layers)]
-
+    def __init__(self, runtime: OnnxRuntime, session: ort.InferenceSession, num_texts: int) -> None:
+        super().__init__(runtime, num_texts)
+        config = runtime.config
         self._session = session
         self._input_names = input_names(config.num_layers)
         self._output_names = output_names(config.num_layers)
         self._ids_B = np.zeros(num_texts, np.int64)
         self._logits_BV = np.zeros((num_texts, config.vocabulary_size), np.float32)
-        self._states, self._next_states = states(), states()
+        self._next_states = [np.zeros_like(array) for array in self._states]
         self._bindings: dict[tuple[int, int], ort.IOBinding] = {}
 
     def step(self, ids_B: Ids) -> Floats32:
@@ -95,19 +92,6 @@ class BoundBatch:
         self._session.run_with_iobinding(self._binding(num_texts))
         self._states, self._next_states = self._next_states, self._states
         return self._logits_BV[:num_texts]
-
-    def state(self, place: int) -> State:
-        copies = [array[place : place + 1].copy() for array in self._states]
-        return State(copies[0::2], copies[1::2])
-
-    def put(self, place: int, state: State) -> None:
-        theirs = [array for layer in zip(state.h_BH, state.c_BH, strict=True) for array in layer]
-        for ours, their in zip(self._states, theirs, strict=True):
-            ours[place] = their[0]
-
-    def move(self, source: int, target: int) -> None:
-        for array in self._states:
-            array[target] = array[source]
 
     def _binding(self, num_texts: int) -> ort.IOBinding:
         key = num_texts, id(self._states)

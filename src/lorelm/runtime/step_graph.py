@@ -11,7 +11,7 @@ logits independent of the rows beside it; scales measured at run time would not.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, Literal, Protocol, get_args
+from typing import Any, Final, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -61,7 +61,7 @@ def build_step_graph(
     """
     graph = _Graph()
     kind = _Int8Products if precision == "int8" else _Float32Products
-    products: _Products = kind(graph, tied=config.tied)
+    products = kind(graph, tied=config.tied)
     table_bytes = config.vocabulary_size * 4 * config.hidden_size * 4
     is_tabulated = precision == "int8" and table_bytes <= max_table_bytes
     embedding_VE = weights["embedding.weight"]
@@ -91,8 +91,7 @@ def build_step_graph(
 
 def _cell(graph: "_Graph", gates: str, layer: int, hidden_size: int) -> str:
     """Add an LSTM cell: from the gates' sums (i, f, g, o) and the cell state to the new c and h."""
-    sizes = graph.constant(np.full(4, hidden_size))
-    i, f, g, o = graph.nodes("Split", [gates, sizes], num_outputs=4, axis=1)
+    i, f, g, o = graph.quarters(gates, hidden_size)
     kept = graph.node("Mul", [graph.node("Sigmoid", [f]), f"c_{layer}_BH"])
     added = graph.node("Mul", [graph.node("Sigmoid", [i]), graph.node("Tanh", [g])])
     next_c = graph.node("Add", [kept, added], output=f"next_c_{layer}_BH")
@@ -100,59 +99,45 @@ def _cell(graph: "_Graph", gates: str, layer: int, hidden_size: int) -> str:
     return graph.node("Mul", [graph.node("Sigmoid", [o]), shown], output=f"next_h_{layer}_BH")
 
 
-class _Products(Protocol):
-    """Look-ups and products in one precision."""
-
-    def embed(self, table_VE: Floats32) -> tuple[str, np.float32]:
-        """The rows `[B, E]` of the ids, as an operand, and the scale still to be applied."""
-        ...
-
-    def logits(self, operand: str, weight_VH: Floats32, bias_V: Floats32) -> str:
-        """The output layer; of a tied model its matrix is the table of :meth:`embed`."""
-        ...
-
-    def operand(self, state: str) -> str:
-        """Convert a hidden state to an operand of a product."""
-        ...
-
-    def linear(self, operand: str, weight_KN: Floats32, bias_N: Floats32 | None) -> str:
-        """Operand times weight plus bias (if there is one), in float32."""
-        ...
-
-
 class _Float32Products:
+    """Look-ups and products in float32."""
+
     def __init__(self, graph: "_Graph", *, tied: bool) -> None:
         self._graph = graph
         self._tied = tied
         self._table = ""
 
     def embed(self, table_VE: Floats32) -> tuple[str, np.float32]:
+        """The rows `[B, E]` of the ids, as an operand, and the scale still to be applied."""
         self._table = self._graph.constant(table_VE)
         return self._graph.look_up(self._table), np.float32(1)
 
     def logits(self, operand: str, weight_VH: Floats32, bias_V: Floats32) -> str:
+        """The output layer; of a tied model its matrix is the table of :meth:`embed`."""
         if not self._tied:
             return self.linear(operand, weight_VH.T, bias_V)
         product = self._graph.node("MatMul", [operand, self._graph.transposed(self._table)])
         return self._graph.node("Add", [product, self._graph.constant(bias_V)])
 
     def operand(self, state: str) -> str:
+        """Convert a hidden state to an operand of a product."""
         return state
 
     def linear(self, operand: str, weight_KN: Floats32, bias_N: Floats32 | None) -> str:
+        """Operand times weight plus bias (if there is one), in float32."""
         product = self._graph.node("MatMul", [operand, self._graph.constant(weight_KN)])
         if bias_N is None:
             return product
         return self._graph.node("Add", [product, self._graph.constant(bias_N)])
 
 
-class _Int8Products:
+class _Int8Products(_Float32Products):
+    """The same with integer operands, whose products are scaled back to float32."""
+
     def __init__(self, graph: "_Graph", *, tied: bool) -> None:
-        self._graph = graph
-        self._tied = tied
+        super().__init__(graph, tied=tied)
         self._scale = graph.constant(np.array(_STATE_SCALE))
         self._zero_point = graph.constant(np.array(_ZERO_POINT))
-        self._table = ""
         self._table_scale_V = ""
 
     def embed(self, table_VE: Floats32) -> tuple[str, np.float32]:
@@ -187,19 +172,12 @@ class _Int8Products:
         quantised_VE, scale_V = _quantised(table_VE)
         self._table = self._graph.constant(quantised_VE)
         self._table_scale_V = self._graph.constant(scale_V)
-        column = self._graph.constant(np.array([1]))
-        rows_BE = self._graph.node(
-            "Cast", [self._graph.look_up(self._table)], to=self._graph.float_type
-        )
-        scale_B1 = self._graph.node("Unsqueeze", [self._graph.look_up(self._table_scale_V), column])
-        return self._graph.node(
-            "QuantizeLinear",
-            [
-                self._graph.node("Mul", [rows_BE, scale_B1]),
-                self._graph.constant(np.array(scale)),
-                self._zero_point,
-            ],
-        )
+        graph, column = self._graph, self._graph.constant(np.array([1]))
+        rows_BE = graph.node("Cast", [graph.look_up(self._table)], to=graph.float_type)
+        scale_B1 = graph.node("Unsqueeze", [graph.look_up(self._table_scale_V), column])
+        product_BE = graph.node("Mul", [rows_BE, scale_B1])
+        scale_of_all = graph.constant(np.array(scale))
+        return graph.node("QuantizeLinear", [product_BE, scale_of_all, self._zero_point])
 
     def _product(self, operand: str, weight_KN: str, scale_N: str, bias_N: str) -> str:
         # ONNX Runtime's own operator: the standard MatMulInteger, Cast, Mul and Add give the same
@@ -239,20 +217,16 @@ class _Graph:
     def node(
         self, operator: str, inputs: Sequence[str], output: str = "", **attributes: Any
     ) -> str:
-        return self.nodes(operator, inputs, output=output, num_outputs=1, **attributes)[0]
+        output = output or f"{operator.lower()}_{len(self._nodes)}"
+        self._nodes.append(self._onnx.helper.make_node(operator, inputs, [output], **attributes))
+        return output
 
-    def nodes(
-        self,
-        operator: str,
-        inputs: Sequence[str],
-        *,
-        num_outputs: int,
-        output: str = "",
-        **attributes: Any,
-    ) -> list[str]:
-        prefix = output or f"{operator.lower()}_{len(self._nodes)}"
-        outputs = [prefix] if num_outputs == 1 else [f"{prefix}_{i}" for i in range(num_outputs)]
-        self._nodes.append(self._onnx.helper.make_node(operator, inputs, outputs, **attributes))
+    def quarters(self, columns: str, size: int) -> list[str]:
+        """Split the columns into four parts of this size."""
+        sizes = self.constant(np.full(4, size))
+        outputs = [f"split_{len(self._nodes)}_{i}" for i in range(4)]
+        split = self._onnx.helper.make_node("Split", [columns, sizes], outputs, axis=1)
+        self._nodes.append(split)
         return outputs
 
     def look_up(self, table_VN: str) -> str:
@@ -283,14 +257,12 @@ class _Graph:
             outputs=[value(name) for name in output_names(config.num_layers)],
             initializer=self._constants,
         )
+        domains = {"": _OPSET, "com.microsoft": 1}
         model = helper.make_model(
             graph,
             producer_name="lorelm",
             ir_version=_IR_VERSION,
-            opset_imports=[
-                helper.make_opsetid("", _OPSET),
-                helper.make_opsetid("com.microsoft", 1),
-            ],
+            opset_imports=[helper.make_opsetid(*each) for each in domains.items()],
         )
         self._onnx.checker.check_model(model)
         serialized: bytes = model.SerializeToString()

@@ -3,13 +3,12 @@
 import numpy as np
 import torch
 
-from lorelm.model.config import ModelConfig
 from lorelm.model.lstm import LSTMLanguageModel
-from lorelm.runtime.base import State, StateBatch
+from lorelm.runtime.base import Runtime, State
 from lorelm.typing import Floats32, Ids
 
 
-class TorchRuntime:
+class TorchRuntime(Runtime):
     """Run one step of an :class:`LSTMLanguageModel`, without dropout, on the model's device.
 
     Row by row: PyTorch picks its kernels by the size of the batch, and their sums differ in the
@@ -18,17 +17,14 @@ class TorchRuntime:
 
     def __init__(self, model: LSTMLanguageModel) -> None:
         self._model = model
-
-    @property
-    def config(self) -> ModelConfig:
-        return self._model.config
+        self.config = model.config
 
     @torch.inference_mode()
     def step(self, ids_B: Ids, state: State) -> tuple[Floats32, State]:
         device = self._model.fc.weight.device
         ids_1B = torch.from_numpy(ids_B).to(device)[None]
         h_LBH, c_LBH = (
-            torch.from_numpy(np.stack(arrays)).to(device) for arrays in (state.h_BH, state.c_BH)
+            torch.from_numpy(np.stack(arrays)).to(device) for arrays in (state.hidden, state.cell)
         )
         was_training = self._model.training
         self._model.eval()
@@ -40,8 +36,6 @@ class TorchRuntime:
         finally:
             self._model.train(was_training)
         logits_BV = torch.cat([logits_1BV[0] for logits_1BV, _ in rows])
-        h_LBH, c_LBH = (torch.cat([state_L1H[i] for _, state_L1H in rows], dim=1) for i in (0, 1))
-        return logits_BV.cpu().numpy(), State(list(h_LBH.cpu().numpy()), list(c_LBH.cpu().numpy()))
-
-    def batch(self, num_texts: int) -> StateBatch:
-        return StateBatch(self, num_texts)
+        states = (torch.cat([state[i] for _, state in rows], dim=1).cpu().numpy() for i in (0, 1))
+        arrays = [array_BH for layer in zip(*states, strict=True) for array_BH in layer]
+        return logits_BV.cpu().numpy(), State(arrays)

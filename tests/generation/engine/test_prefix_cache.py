@@ -12,11 +12,11 @@ ENTRY_BYTES = 2 * 4 * 4 + 3 * 4  # h and c, and three ids
 
 def state(number: int) -> State:
     zeros = State.zeros(CONFIG, 1)
-    return State([h + number for h in zeros.h_BH], [c - number for c in zeros.c_BH])
+    return State([array + number for array in zeros.arrays])
 
 
 def number_of(found: tuple[int, State] | None) -> float | None:
-    return None if found is None else float(found[1].h_BH[0][0, 0])
+    return None if found is None else float(found[1].hidden[0][0, 0])
 
 
 def test_the_longest_prefix_is_found() -> None:

@@ -11,7 +11,7 @@ from lorelm.errors import FailedRequestError, ShuttingDownError
 from lorelm.generation.engine.engine import Engine
 from lorelm.generation.engine.thread import EngineThread
 from lorelm.generation.handle import RequestHandle
-from lorelm.runtime.base import Runtime, State, StateBatch
+from lorelm.runtime.base import Runtime, State
 from lorelm.typing import Floats32, Ids
 
 
@@ -20,7 +20,7 @@ def model(tiny_bundle: Path) -> lorelm.LanguageModel:
     return lorelm.load(tiny_bundle)
 
 
-class SlowRuntime:
+class SlowRuntime(Runtime):
     """A real runtime whose steps take a while."""
 
     def __init__(self, runtime: Runtime, seconds: float) -> None:
@@ -31,9 +31,6 @@ class SlowRuntime:
     def step(self, ids_B: Ids, state: State) -> tuple[Floats32, State]:
         time.sleep(self._seconds)
         return self._runtime.step(ids_B, state)
-
-    def batch(self, num_texts: int) -> StateBatch:
-        return StateBatch(self, num_texts)
 
 
 def submit(
