@@ -80,13 +80,13 @@ def test_the_status_changes_once(model: lorelm.LanguageModel) -> None:
         None,
         False,
     )
-    sequence.fail(MemoryError())
+    sequence.finish("error", MemoryError())
     assert (sequence.status, sequence.finish_reason, sequence.is_finished) == ("error", None, True)
     sequence.finish("cancelled")
     assert sequence.status == "error"
     [other] = request_of(model, [4]).sequences
     other.finish("timeout")
-    other.fail(MemoryError())
+    other.finish("error", MemoryError())
     assert (other.status, other.error) == ("timeout", None)
 
 

@@ -11,7 +11,7 @@ import lorelm
 from lorelm.bundle import Bundle
 from lorelm.corpus.documents import Documents
 from lorelm.corpus.preparation import Corpus
-from lorelm.corpus.token_keys import line_break_key, token_keys
+from lorelm.corpus.token_keys import token_keys
 from lorelm.corpus.tokenizer import EOS, make_tokenizer
 from lorelm.corpus.vocabulary import Vocabulary
 from lorelm.errors import SamplingError
@@ -93,13 +93,9 @@ def test_no_generated_span_of_that_length_stands_in_the_training_text(
 def test_no_line_break_follows_another() -> None:
     """Two are read as one when the text is read again, so a copy would be a copy again."""
     words = ["<unk>", EOS, "\n", "a"]
-    no_copy = NoCopyProcessor(
-        FingerprintIndex.build(token_keys([], TOKENIZER)),
-        token_keys(["a"], TOKENIZER),
-        token_keys(words, TOKENIZER),
-        line_break_key(TOKENIZER),
-        novel_span=6,
-    )
+    fingerprints = FingerprintIndex.build(token_keys([], TOKENIZER))
+    index = TrainingTextIndex(fingerprints, TOKENIZER, Vocabulary(words))
+    no_copy = NoCopyProcessor(index, ["a"], novel_span=6)
     logits_V = np.zeros(4, np.float32)
     assert np.isinf(no_copy(logits_V, after([2]))).tolist() == [False, False, True, False]
     assert np.isfinite(no_copy(logits_V, after([2, 3]))).all()
@@ -123,13 +119,8 @@ def test_the_end_is_always_allowed() -> None:
     """Every word would complete a copy, and the sequence may still end."""
     vocabulary = Vocabulary(["<unk>", EOS, "a", "b"])
     keys = token_keys(["b", "a", "b", "b", "a", "b", "a"], TOKENIZER)
-    no_copy = NoCopyProcessor(
-        FingerprintIndex.build(keys),
-        token_keys(["b"], TOKENIZER),
-        token_keys(vocabulary.words, TOKENIZER),
-        line_break_key(TOKENIZER),
-        novel_span=3,
-    )
+    index = TrainingTextIndex(FingerprintIndex.build(keys), TOKENIZER, vocabulary)
+    no_copy = NoCopyProcessor(index, ["b"], novel_span=3)
     logits_V = np.zeros(4, np.float32)
     # "b a" goes on with b alone (and is the end of the text); "b" alone is too short to copy.
     assert np.isinf(no_copy(logits_V, after([2]))).tolist() == [False, False, False, True]

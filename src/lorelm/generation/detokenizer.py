@@ -61,10 +61,6 @@ class Detokenizer:
         """Make all chunks certain: the sample has ended."""
         self.num_certain = len(self.chunks)
 
-    def text_of(self, id_: int, previous: str | None) -> str:
-        """Return the chunk that a token would be after a previous one."""
-        return self.tokenizer.piece(self.words[id_], previous)
-
     def _match(self, chunk: str) -> None:
         lengths = [n for each in self._matchers if (n := each.feed(chunk)) is not None]
         if not lengths:

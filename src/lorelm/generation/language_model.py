@@ -19,8 +19,8 @@ from lorelm.generation.handle import RequestHandle
 from lorelm.generation.logit_bias import LogitBias, WordIndex
 from lorelm.generation.logits import LogitsProcessor, Mixture, Penalties
 from lorelm.generation.nearest_words import NearestWords
-from lorelm.generation.no_copy import TrainingTextIndex
-from lorelm.generation.reply import Reply, Sample, Token, make_reply, make_sample, prompt_tokens
+from lorelm.generation.no_copy import NoCopyProcessor, TrainingTextIndex
+from lorelm.generation.reply import Reply, Sample, Token, make_sample, prompt_tokens
 from lorelm.generation.sequence import GenerationRequest, Prompt, Sequence
 from lorelm.generation.settings import GenerationSettings
 from lorelm.runtime.base import Runtime
@@ -60,7 +60,7 @@ class LanguageModel:
     @classmethod
     def of_bundle(
         cls,
-        bundle: Bundle,
+        bundle: Bundle | str | Path,
         *,
         precision: Precision | None = None,
         num_threads: int = 1,
@@ -70,23 +70,24 @@ class LanguageModel:
         """Load the model of a bundle, with all that the bundle carries.
 
         Args:
+            bundle: or its path, or "shakespeare".
             precision: None takes that of the manifest.
             mixture: mix it with the n-gram model of the bundle.
             cache: give it the neural cache that was tuned for it.
 
         Raises:
-            BundleError: it lacks this precision, the n-gram model or the cache, or is damaged.
+            BundleError: it is missing or damaged, or lacks this precision, the n-gram model or the
+                cache.
         """
-        copies = bundle.copies()
-        index = None
-        if copies is not None:
-            index = TrainingTextIndex(copies, bundle.tokenizer, bundle.vocabulary)
+        if not isinstance(bundle, Bundle):
+            bundle = Bundle.load(bundle)
+        tokenizer, vocabulary, copies = bundle.tokenizer, bundle.vocabulary, bundle.copies()
         return cls(
             bundle.runtime(precision, num_threads=num_threads, cache=cache),
-            bundle.tokenizer,
-            bundle.vocabulary,
-            index=index,
-            mixture=Mixture.of_bundle(bundle, cache=cache) if mixture else None,
+            tokenizer,
+            vocabulary,
+            index=None if copies is None else TrainingTextIndex(copies, tokenizer, vocabulary),
+            mixture=Mixture(*bundle.ngram(cache=cache)) if mixture else None,
             reads_eos_first=bundle.manifest.reads_eos_first,
             never_written=bundle.manifest.never_written,
         )
@@ -147,7 +148,11 @@ class LanguageModel:
 
     def reply(self, request: GenerationRequest) -> Reply:
         """Return the reply that the finished sequences of a request make."""
-        return make_reply(request, self._index)
+        return Reply(
+            prompt=request.prompt.text,
+            unknown_words=request.prompt.unknown_words,
+            samples=[self.sample(sequence) for sequence in request.sequences],
+        )
 
     def sample(self, sequence: Sequence) -> Sample:
         """Return the sample that a finished sequence makes."""
@@ -195,11 +200,10 @@ class LanguageModel:
 
     def documents_to_ids(self, text: str) -> list[int]:
         """Return the ids of a text in which a written `<eos>` ends a document."""
-        documents = [self.read_prompt(document).ids.tolist() for document in text.split(EOS)]
-        ids: list[int] = documents[0]
-        for document in documents[1:]:
-            ids += [EOS_ID, *document]
-        return ids
+        ids: list[int] = []
+        for document in text.split(EOS):
+            ids += [EOS_ID, *self.read_prompt(document).ids.tolist()]
+        return ids[1:]
 
     def ids_to_documents(self, ids: abc.Sequence[int], *, field: str) -> str:
         """Return the text of ids, with a written `<eos>` after each document but the last.
@@ -236,12 +240,8 @@ class LanguageModel:
         request = GenerationRequest(
             prompt=prompt, settings=settings, score_prompt=score_prompt, deadline=deadline
         )
-        reads_eos = self._reads_eos_first or prompt.has_eos
         processors = self._processors(prompt, settings)
-        request.sequences = [
-            self._sequence(request, seed, processors, reads_eos=reads_eos)
-            for seed in settings.seeds()
-        ]
+        request.sequences = [self._sequence(request, seed, processors) for seed in settings.seeds()]
         return request
 
     def scoring_request(
@@ -260,9 +260,7 @@ class LanguageModel:
             score_prompt=True,
             deadline=deadline,
         )
-        request.sequences = [
-            self._sequence(request, 0, (), reads_eos=True) for _ in range(num_samples)
-        ]
+        request.sequences = [self._sequence(request, 0, ()) for _ in range(num_samples)]
         return request
 
     def _checked_request(self, prompt: str, settings: dict[str, Any]) -> GenerationRequest:
@@ -278,30 +276,24 @@ class LanguageModel:
         return WordIndex(self.tokenizer, self.vocabulary)
 
     def _sequence(
-        self,
-        request: GenerationRequest,
-        seed: int,
-        processors: abc.Sequence[LogitsProcessor],
-        *,
-        reads_eos: bool,
+        self, request: GenerationRequest, seed: int, processors: abc.Sequence[LogitsProcessor]
     ) -> Sequence:
         prompt, settings = request.prompt, request.settings
         ids = prompt.ids.tolist()
-        detokenizer = Detokenizer(
-            self.tokenizer,
-            self.vocabulary.words,
-            prompt=prompt.text,
-            last_token=prompt.last_token,
-            stop=settings.stop,
-        )
         if settings.has_penalties:  # They count the tokens of one sequence.
-            penalties = Penalties(settings, ids, len(self.vocabulary))
-            processors = [*processors, penalties]
+            processors = [*processors, Penalties(settings, ids, len(self.vocabulary))]
+        reads_eos = self._reads_eos_first or prompt.has_eos or request.only_reads or not ids
         return Sequence(
             request,
-            [EOS_ID, *ids] if reads_eos or not ids else ids,
+            [EOS_ID, *ids] if reads_eos else ids,
             seed=seed,
-            detokenizer=detokenizer,
+            detokenizer=Detokenizer(
+                self.tokenizer,
+                self.vocabulary.words,
+                prompt=prompt.text,
+                last_token=prompt.last_token,
+                stop=settings.stop,
+            ),
             mixture=self._mixture,
             processors=processors,
         )
@@ -317,7 +309,9 @@ class LanguageModel:
                     "lorelm train makes does)",
                     code="setting.no_copy_index",
                 )
-            processors.append(self._index.no_copy(prompt.tokens, novel_span=settings.novel_span))
+            processors.append(
+                NoCopyProcessor(self._index, prompt.tokens, novel_span=settings.novel_span)
+            )
         if settings.logit_bias or settings.banned_words:
             processors.append(
                 self._word_index.logit_bias(settings.logit_bias, settings.banned_words)
@@ -327,23 +321,4 @@ class LanguageModel:
         return processors
 
 
-def load(
-    bundle: Bundle | str | Path,
-    *,
-    precision: Precision | None = None,
-    num_threads: int = 1,
-    mixture: bool = False,
-    cache: bool = False,
-) -> LanguageModel:
-    """Load the model of a bundle, its path, or "shakespeare": see :meth:`LanguageModel.of_bundle`.
-
-    Raises:
-        BundleError: the bundle is missing, damaged, or lacks what is asked for.
-    """
-    return LanguageModel.of_bundle(
-        bundle if isinstance(bundle, Bundle) else Bundle.load(bundle),
-        precision=precision,
-        num_threads=num_threads,
-        mixture=mixture,
-        cache=cache,
-    )
+load = LanguageModel.of_bundle

@@ -7,11 +7,11 @@ words that are never written, penalties); then the bans of special tokens; then
 """
 
 from collections import abc
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from lorelm.bundle import Bundle
 from lorelm.corpus.vocabulary import EOS_ID, UNK_ID
 from lorelm.ngrams.kneser_ney import KneserNey
 from lorelm.runtime.mixture import log_softmax, mix_logs
@@ -22,12 +22,8 @@ if TYPE_CHECKING:
     from lorelm.generation.sequence import Sequence
 
 
-class LogitsProcessor(Protocol):
-    """Change the logits of a sequence's next token."""
-
-    def __call__(self, logits_V: Floats32, sequence: "Sequence", /) -> Floats32:
-        """Return new logits `[V]`, given the tokens that the sequence has so far."""
-        ...
+LogitsProcessor = Callable[[Floats32, "Sequence"], Floats32]
+"""Return new logits `[V]` of the next token, given the tokens that the sequence has so far."""
 
 
 class Mixture:
@@ -41,18 +37,6 @@ class Mixture:
         self.weight = weight
         self._ngram = ngram
         self._context_len = ngram.order - 1
-
-    @classmethod
-    def of_bundle(cls, bundle: Bundle, *, cache: bool = False) -> "Mixture":
-        """Return the mixture that was tuned for a bundle.
-
-        Args:
-            cache: the network has the neural cache.
-
-        Raises:
-            BundleError: it carries no n-gram model, or a damaged one.
-        """
-        return cls(*bundle.ngram(cache=cache))
 
     def __call__(self, logits_V: Floats32, sequence: "Sequence") -> Floats32:
         # The next token follows what the model has read, also while it reads the prompt.

@@ -8,7 +8,7 @@ from lorelm.corpus.vocabulary import EOS_ID
 from lorelm.generation.detokenizer import Detokenizer
 from lorelm.generation.logits import TokenScore
 from lorelm.generation.no_copy import TrainingTextIndex
-from lorelm.generation.sequence import FinishReason, GenerationRequest, Sequence
+from lorelm.generation.sequence import FinishReason, Sequence
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,15 +97,6 @@ class Reply:
         return self.samples[0].text
 
 
-def make_reply(request: GenerationRequest, index: TrainingTextIndex | None) -> Reply:
-    """Make the reply from finished sequences."""
-    return Reply(
-        prompt=request.prompt.text,
-        unknown_words=request.prompt.unknown_words,
-        samples=[make_sample(sequence, index) for sequence in request.sequences],
-    )
-
-
 def make_sample(sequence: Sequence, index: TrainingTextIndex | None) -> Sample:
     """Make the sample from a finished sequence.
 
@@ -135,9 +126,8 @@ def token_at(sequence: Sequence, place: int) -> Token:
     chunk = detokenizer.chunks[place]
     if not sequence.scores:
         return Token(text=chunk)
-    if place == 0:
-        previous = sequence.request.prompt.last_token
-    else:
+    previous = sequence.request.prompt.last_token
+    if place:
         previous = detokenizer.words[sequence.token_ids[sequence.num_prompt_ids + place - 1]]
     return _scored_token(chunk, sequence.scores[place], previous, detokenizer)
 
@@ -149,31 +139,30 @@ def prompt_tokens(sequence: Sequence) -> list[Token]:
     """
     detokenizer = sequence.detokenizer
     tokens = sequence.request.prompt.tokens
-    before = [None, *tokens][: len(tokens)]
     num_unscored = len(tokens) - len(sequence.prompt_scores)
     scores = [*[None] * num_unscored, *sequence.prompt_scores]
-    return [
-        _scored_token(detokenizer.tokenizer.piece(token, previous), score, previous, detokenizer)
-        for token, previous, score in zip(tokens, before, scores, strict=True)
-    ]
+    shown, previous = [], None
+    for token, score in zip(tokens, scores, strict=True):
+        text = detokenizer.tokenizer.piece(token, previous)
+        shown.append(
+            _scored_token(text, score, previous, detokenizer) if score else Token(text=text)
+        )
+        previous = token
+    return shown
 
 
 def _scored_token(
-    text: str, score: TokenScore | None, previous: str | None, detokenizer: Detokenizer
+    text: str, score: TokenScore, previous: str | None, detokenizer: Detokenizer
 ) -> Token:
-    if score is None:
-        return Token(text=text)
-    return Token(
-        text=text,
-        log_probability=score.log_probability,
-        alternatives=[
-            Alternative(
-                text="" if id_ == EOS_ID else detokenizer.text_of(id_, previous),
-                log_probability=log_probability,
-            )
-            for id_, log_probability in score.alternatives
-        ],
-    )
+    words, tokenizer = detokenizer.words, detokenizer.tokenizer
+    alternatives = [
+        Alternative(
+            text="" if id_ == EOS_ID else tokenizer.piece(words[id_], previous),
+            log_probability=log_probability,
+        )
+        for id_, log_probability in score.alternatives
+    ]
+    return Token(text=text, log_probability=score.log_probability, alternatives=alternatives)
 
 
 def _copied_spans(sequence: Sequence, index: TrainingTextIndex) -> list[CopiedSpan]:

@@ -200,18 +200,13 @@ class Sequence:
         elif len(self.token_ids) == self._max_ids:
             self.finish("length")
 
-    def finish(self, reason: FinishReason) -> None:
+    def finish(self, status: Status, error: Exception | None = None) -> None:
         """End the sequence; it stays as it is if it has ended already."""
         if not self.is_finished:
             if self.has_stop:
                 self.detokenizer.flush()
-            self.status = reason
-
-    def fail(self, error: Exception) -> None:
-        """End the sequence by an error of its own or of the engine."""
-        if not self.is_finished:
             self.error = error
-            self.status = "error"
+            self.status = status
 
     def detokenize(self) -> int:
         """Make chunks of the tokens that have none; return how many are certain."""

@@ -26,7 +26,7 @@ from lorelm.generation.language_model import LanguageModel
 from lorelm.generation.logits import Mixture
 from lorelm.generation.sequence import GenerationRequest, Sequence
 from lorelm.model.lstm import LSTMLanguageModel
-from lorelm.runtime.base import Runtime, State, StateBatch
+from lorelm.runtime.base import Batch, Runtime, State
 from lorelm.runtime.torch_runtime import TorchRuntime
 from lorelm.typing import Floats32, Ids
 
@@ -108,7 +108,7 @@ class Models:
                 bundle.tokenizer,
                 bundle.vocabulary,
                 index=model._index,
-                mixture=Mixture.of_bundle(bundle) if has_mixture else None,
+                mixture=Mixture(*bundle.ngram()) if has_mixture else None,
                 reads_eos_first=reads_eos_first,
             )
             for has_mixture in (False, True)
@@ -492,7 +492,7 @@ def test_clients_take_turns(model: LanguageModel) -> None:
             assert sequence.ids == alone(model, seed, [4, last], **exactly(5))
 
 
-class CountingRuntime:
+class CountingRuntime(Runtime):
     """A real runtime that counts the rows of each step.
 
     Attributes:
@@ -509,9 +509,6 @@ class CountingRuntime:
         self.rows.append(len(ids_B))
         self.on_step()
         return self._runtime.step(ids_B, state)
-
-    def batch(self, num_texts: int) -> StateBatch:
-        return StateBatch(self, num_texts)
 
 
 def failing(*_arguments: object) -> Any:
@@ -542,7 +539,7 @@ def test_a_fault_of_one_request_touches_no_other(model: LanguageModel, fault: st
         assert isinstance(sequence.error, RuntimeError)
 
 
-class FailingBatch(StateBatch):
+class FailingBatch(Batch):
     """A batch one of whose methods fails when it is called for the fourth time."""
 
     def __init__(self, runtime: Runtime, num_texts: int, where: str) -> None:

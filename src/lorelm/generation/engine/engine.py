@@ -18,7 +18,7 @@ from lorelm.generation.engine.prefix_cache import PrefixCache
 from lorelm.generation.engine.queue import RequestQueue
 from lorelm.generation.handle import RequestHandle
 from lorelm.generation.logits import LogitsProcessor, TokenScore, ban_special_tokens, score_tokens
-from lorelm.generation.sequence import FinishReason, Sequence
+from lorelm.generation.sequence import Sequence, Status
 from lorelm.runtime.base import Runtime, State
 from lorelm.sampling import sample
 from lorelm.typing import Floats, Floats32, Ids
@@ -109,7 +109,7 @@ class Engine:
         """End every sequence, running or waiting, with an error."""
         self._fail_running(error)
         while (sequence := self._queue.pop()) is not None:
-            self._fail(sequence, error)
+            self._end(sequence, "error", error)
 
     def _schedule(self, now: float) -> None:
         """End what is cancelled or late, and fill free slots with what waits."""
@@ -167,7 +167,7 @@ class Engine:
     def _finish_cancelled(self) -> None:
         while self._cancelled:
             for sequence in self._cancelled.popleft().sequences:
-                self._finish(sequence, "cancelled")
+                self._end(sequence, "cancelled")
             self._queue.remove_finished()
 
     def _expire_sequences(self, now: float) -> None:
@@ -176,7 +176,7 @@ class Engine:
         late = {each.request for each in unfinished if each.request.deadline <= now}
         for request in late:
             for sequence in request.sequences:  # also those that may not start yet
-                self._finish(sequence, "timeout")
+                self._end(sequence, "timeout")
         if late:
             self._queue.remove_finished()
 
@@ -222,7 +222,7 @@ class Engine:
         try:
             sequence.read(logits_V)
         except Exception as error:  # a processor of this sequence alone
-            self._fail(sequence, error)
+            self._end(sequence, "error", error)
             return
         if sequence.is_finished:
             self._queue.add_siblings(sequence.request)
@@ -241,7 +241,7 @@ class Engine:
             for processor in processors:
                 logits_V[:] = processor(logits_V, sequence)
         except Exception as error:  # a processor of this sequence alone
-            self._fail(sequence, error)
+            self._end(sequence, "error", error)
 
     def _score(self, slots: list[int], logits_RV: Floats32, ids_B: Ids) -> dict[int, TokenScore]:
         """Score the tokens of some slots."""
@@ -258,7 +258,7 @@ class Engine:
         try:
             sequence.append(id_, score)
         except Exception as error:  # The fault of one sequence must not end the others.
-            self._fail(sequence, error)
+            self._end(sequence, "error", error)
             return
         if sequence.status != "running":
             self._cache_state(slot)
@@ -273,17 +273,12 @@ class Engine:
     def _fail_running(self, error: Exception) -> None:
         """End all running sequences, which leave their slots at once."""
         for sequence in self._running:
-            self._fail(sequence, error)
+            self._end(sequence, "error", error)
         self._running.clear()
 
-    def _finish(self, sequence: Sequence, reason: FinishReason) -> None:
+    def _end(self, sequence: Sequence, status: Status, error: Exception | None = None) -> None:
+        """End a sequence, unless it has ended, and tell its client."""
         if not sequence.is_finished:
-            sequence.finish(reason)
-            self._queue.add_siblings(sequence.request)
-            sequence.request.handle.notify(sequence)
-
-    def _fail(self, sequence: Sequence, error: Exception) -> None:
-        if not sequence.is_finished:
-            sequence.fail(error)
+            sequence.finish(status, error)
             self._queue.add_siblings(sequence.request)
             sequence.request.handle.notify(sequence)
