@@ -16,13 +16,12 @@ from lorelm.generation.detokenizer import Detokenizer
 from lorelm.generation.engine.engine import Engine
 from lorelm.generation.generator import generate, stream
 from lorelm.generation.handle import RequestHandle
-from lorelm.generation.logit_bias import LogitBias, WordIndex
-from lorelm.generation.logits import LogitsProcessor, Mixture, Penalties
-from lorelm.generation.nearest_words import NearestWords
+from lorelm.generation.logits import LogitBias, LogitsProcessor, Mixture, Penalties
 from lorelm.generation.no_copy import NoCopyProcessor, TrainingTextIndex
 from lorelm.generation.reply import Reply, Sample, Token, make_sample, prompt_tokens
 from lorelm.generation.sequence import GenerationRequest, Prompt, Sequence
 from lorelm.generation.settings import GenerationSettings
+from lorelm.generation.word_index import WordIndex
 from lorelm.runtime.base import Runtime
 from lorelm.runtime.step_graph import Precision
 
@@ -267,12 +266,8 @@ class LanguageModel:
         return self.request(self.read_prompt(prompt), GenerationSettings.of(**settings))
 
     @cached_property
-    def nearest_words(self) -> NearestWords:
+    def word_index(self) -> WordIndex:
         """Known words by their spelling."""
-        return NearestWords(self.tokenizer, self.vocabulary)
-
-    @cached_property
-    def _word_index(self) -> WordIndex:
         return WordIndex(self.tokenizer, self.vocabulary)
 
     def _sequence(
@@ -314,7 +309,7 @@ class LanguageModel:
             )
         if settings.logit_bias or settings.banned_words:
             processors.append(
-                self._word_index.logit_bias(settings.logit_bias, settings.banned_words)
+                self.word_index.logit_bias(settings.logit_bias, settings.banned_words)
             )
         if self._never_written is not None:
             processors.append(self._never_written)

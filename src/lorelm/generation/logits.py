@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from lorelm.corpus.vocabulary import EOS_ID, UNK_ID
+from lorelm.corpus.vocabulary import EOS_ID, UNK_ID, Vocabulary
 from lorelm.ngrams.kneser_ney import KneserNey
 from lorelm.runtime.mixture import log_softmax, mix_logs
 from lorelm.sampling import SamplingSettings
@@ -45,6 +45,23 @@ class Mixture:
         context = np.array(sequence.token_ids[first:num_known], dtype=np.int64)
         ngram_V = np.log(self._ngram.distribution(context))
         return mix_logs(log_softmax(logits_V), ngram_V, self.weight).astype(np.float32)
+
+
+class LogitBias:
+    """Add the same numbers to the logits `[V]` of every token."""
+
+    def __init__(self, bias_V: Floats32) -> None:
+        self.bias_V = bias_V
+
+    @classmethod
+    def ban(cls, words: abc.Sequence[str], vocabulary: Vocabulary) -> "LogitBias":
+        """Return the bias that keeps words of the vocabulary from being generated."""
+        bias_V = np.zeros(len(vocabulary), dtype=np.float32)
+        bias_V[vocabulary.encode(words)] = -np.inf
+        return cls(bias_V)
+
+    def __call__(self, logits_V: Floats32, _sequence: "Sequence") -> Floats32:
+        return logits_V + self.bias_V
 
 
 class Penalties:

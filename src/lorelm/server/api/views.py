@@ -74,7 +74,7 @@ def check() -> Response:
     served = server_state().models.find(body.model)
     unknown_words = served.model.read_prompt(body.text).unknown_words
     found = [
-        {"word": word, "nearest": served.model.nearest_words.find(word)}
+        {"word": word, "nearest": served.model.word_index.nearest(word)}
         for word in unknown_words[:_MAX_UNKNOWN_WORDS]
     ]
     counted = {"unknown_words": found, "num_unknown_words": len(unknown_words)}

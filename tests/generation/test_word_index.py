@@ -7,7 +7,7 @@ from tests.errors import raises_code
 from lorelm.corpus.tokenizer import make_tokenizer
 from lorelm.corpus.vocabulary import Vocabulary
 from lorelm.errors import SamplingError
-from lorelm.generation.logit_bias import WordIndex
+from lorelm.generation.word_index import WordIndex
 
 VOCABULARY = Vocabulary(["<unk>", "<eos>", "fox", "￭,", ",", "￭,￭", "Fox", "\n"])
 WORDS = WordIndex(make_tokenizer("words"), VOCABULARY)
@@ -64,3 +64,44 @@ def test_a_bias_is_added_and_changes_nothing_else() -> None:
         0,
     ]
     assert not logits.any()
+
+
+@pytest.fixture(scope="module")
+def index() -> WordIndex:
+    words = [
+        "<unk>",
+        "<eos>",
+        "￭,",
+        "the",
+        "The",
+        "king",
+        "kings",
+        "Frodo",
+        "friend",
+        "two-￭",
+        "￭!",
+    ]
+    return WordIndex(make_tokenizer("words"), Vocabulary(words))
+
+
+@pytest.mark.parametrize(
+    ("word", "found"),
+    [
+        ("kinge", ["king", "kings"]),
+        ("freind", ["friend"]),  # two letters swapped are one edit
+        ("Teh", ["The"]),
+        ("teh", ["the"]),
+        ("frodo", ["Frodo"]),
+        ("xqzt", []),
+        (",", []),
+        ("", []),
+    ],
+)
+def test_the_nearest_words_come_first(index: WordIndex, word: str, found: list[str]) -> None:
+    assert index.nearest(word) == found
+
+
+def test_of_equally_near_words_the_most_frequent_comes_first() -> None:
+    words = ["<unk>", "<eos>", "cart", "care", "carp"]
+    index = WordIndex(make_tokenizer("words"), Vocabulary(words))
+    assert index.nearest("carx", limit=2) == ["cart", "care"]
