@@ -263,4 +263,5 @@ def test_notes_on_the_corpus_and_problems_are_warnings(
     messages = " ".join(str(each.message) for each in caught)
     assert "hold no word and are left out" in messages
     assert "The validation part is split off" in messages
+    assert "% of the documents of the test part are in the training text too" in messages
     assert "cannot be written: no space left; training goes on" in messages

@@ -95,7 +95,10 @@ def test_a_bundle_that_carries_the_ngram_model_needs_no_corpus(
     shown = lorelm("evaluate", "model", "other.txt")
     assert "No comparison with an n-gram model: the bundle carries none" in shown.stderr
     refused = lorelm("evaluate", "model", "other.txt", "--interpolate", code=2)
-    assert "put the corpus back, or train the model again with --ngram" in refused.stderr
+    assert (
+        "put the corpus back, or train the model again with one (with_ngram, --ngram)"
+        in refused.stderr
+    )
 
 
 def test_flags_leave_out_what_is_not_wanted(lorelm: Lorelm, trained: str) -> None:
@@ -221,7 +224,7 @@ def test_bundles_that_lack_something_are_named(
     lorelm: Lorelm, tiny_bundle: Path, older_bundle: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "other.txt").write_text("The fox sat by the mill.\nThe wren slept.\n")
-    message = "older has no index of its training text: train it again, or give --samples 0"
+    message = "older has no index of its training text: train it again, or set num_samples"
     assert message in lorelm("evaluate", older_bundle, "other.txt", code=2).stderr
     metrics = json.loads(
         lorelm("evaluate", older_bundle, "other.txt", "--samples", "0", "--json").stdout

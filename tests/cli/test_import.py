@@ -60,7 +60,7 @@ def test_without_a_vocabulary_it_says_what_to_provide(
         (["old.pt", "--vocab", "missing.pkl", "--out", "m"], "missing.pkl cannot be read"),
         (["vocab.pkl", "--out", "m"], "vocab.pkl is not imported: it holds no LSTM"),
         (["old.pt", "--vocab", "old.pt", "--out", "m"], "old.pt holds no vocabulary"),
-        (["old.pt", "--out", "old.pt"], "old.pt is a file: give --out a folder"),
+        (["old.pt", "--out", "old.pt"], "old.pt is a file: choose a folder"),
         (["old.pt", "--out", "."], "cannot be replaced as a whole"),
         (["old.pt", "--out", "m", "--tokenizer", "words"], "--tokenizer"),
         (["."], "--out"),

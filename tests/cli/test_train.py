@@ -184,7 +184,11 @@ def test_a_run_with_a_validation_file_alone_is_resumed_with_the_same_parts(
     saving = ".model.new"
     command = [sys.executable, "-c", INTERRUPTED, saving, *arguments]
     ended = subprocess.run(command, cwd=tmp_path, check=False, stderr=subprocess.PIPE, text=True)
-    assert "The test part is split off tales.csv, since --valid alone was given." in ended.stderr
+    assert (
+        "The test part is split off tales.csv, since only a validation part was given."
+        in ended.stderr
+    )
+    assert "% of the documents of the validation part are in the training text too" in ended.stderr
     assert ended.returncode == 130
     lorelm("train", "--resume", "model")
     facts = Bundle.load(tmp_path / "model").manifest.corpus
@@ -263,8 +267,8 @@ def test_a_bundle_without_weights_is_not_begun_with(
     ("arguments", "message"),
     [
         (["--init", "nowhere"], "bundle nowhere does not exist"),
-        (["--init", "shakespeare", "--hidden-size", "64"], "leave out --hidden-size"),
-        (["--init", "shakespeare", "--recipe", "my.toml"], "leave out --num-layers"),
+        (["--init", "shakespeare", "--hidden-size", "64"], "leave it out (--hidden-size)"),
+        (["--init", "shakespeare", "--recipe", "my.toml"], "leave it out (--num-layers)"),
     ],
 )
 def test_a_wrong_init_is_refused_before_the_corpus_is_read(
@@ -290,7 +294,7 @@ def test_a_time_budget_in_which_nothing_fits_is_refused(
 ) -> None:
     ended = lorelm("train", tales_csv, "--out", "model", "--time-budget", "0.1s", code=2)
     assert "lorelm: a time budget of 0.1 s is too short: reading tales.csv" in ended.stderr
-    assert "s; give --time-budget " in ended.stderr
+    assert "s; set time_budget_seconds (--time-budget) to " in ended.stderr
     assert not (tmp_path / "model").exists()
 
 
@@ -314,10 +318,13 @@ def test_an_invalid_time_is_refused(lorelm: Lorelm, tales_csv: Path) -> None:
             "lorelm: epochs: must be a whole number from 1 to 1,000,000",
         ),
         (["tales.csv", "--recipe", "grand"], "lorelm: there is no recipe 'grand'"),
-        (["tales.csv", "--batch-size", "99999"], "use --batch-size"),
+        (["tales.csv", "--batch-size", "99999"], "use a batch_size (--batch-size) of"),
         (["tales.csv", "--device", "abacus"], "no device 'abacus'"),
         (["tales.csv", "--device", "meta"], "no device 'meta'"),
-        (["tales.csv", "--no-tied", "--hidden-size", "999999"], "use a smaller --hidden-size"),
+        (
+            ["tales.csv", "--no-tied", "--hidden-size", "999999"],
+            "use a smaller hidden_size (--hidden-size)",
+        ),
         (
             ["tales.csv", "--checkpoint-seconds", "nan"],
             "checkpoint_seconds: must be a number from 0 up",

@@ -11,6 +11,8 @@ from lorelm.corpus.tokenizer import EOS, UNK, make_tokenizer
 from lorelm.corpus.vocabulary import EOS_ID, UNK_ID
 from lorelm.errors import CorpusError
 
+NAMES = {"valid": "validation", "test": "test"}
+
 
 def documents(*texts: str) -> Documents:
     return Documents(texts=texts, source="a test")
@@ -112,7 +114,24 @@ def test_a_part_that_is_not_given_is_split_off_and_the_rest_trains(given, other)
     train = {word for tokens in corpus.train.documents for word in tokens}
     assert train == {f"word{i}" for i in range(40)} - split_off
     assert set(corpus.vocabulary.words) == {UNK, EOS} | train
-    assert any(f"since --{given} alone was given" in note for note in corpus.notes)
+    assert any(f"since only a {NAMES[given]} part was given" in note for note in corpus.notes)
+
+
+def test_a_given_part_that_is_in_the_training_text_is_noted_with_its_share():
+    texts = documents(*(f"word{i} of a tale" for i in range(100)))
+    corpus = prepare(
+        texts, valid=documents("WORD1 of a tale!", "word2 of a tale", "an elf", "an orc", "--")
+    )
+    [note] = [note for note in corpus.notes if "training text too" in note]
+    assert "50% of the documents of the validation part" in note
+    assert "leave out valid (--valid)" in note
+
+
+@pytest.mark.parametrize("num_shared", [0, 1])
+def test_a_given_part_that_shares_a_phrase_by_chance_is_not_noted(num_shared):
+    train = documents(*(f"word{i}" for i in range(9)))
+    held_out = documents(*["word3"][:num_shared], *(f"other{i}" for i in range(150)))
+    assert prepare(train, valid=held_out, test=held_out).notes == []
 
 
 def test_too_few_documents_are_refused():

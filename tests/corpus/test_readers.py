@@ -151,7 +151,7 @@ def test_an_empty_utf_8_file_with_a_byte_order_mark_is_refused(refusal, write):
 def test_a_wrong_encoding_is_refused_with_its_line(refusal, write, name):
     message = refusal(write(name, "line\nfine\ncafé\n".encode("latin-1")))
     assert "is not utf-8 text (see line 3)" in message
-    assert "--encoding cp1252" in message
+    assert "name its encoding (--encoding), for example cp1252" in message
 
 
 def test_the_line_of_a_wrong_byte_is_right_after_a_byte_order_mark(refusal, write):
@@ -163,7 +163,7 @@ def test_the_line_of_a_wrong_byte_is_right_after_a_byte_order_mark(refusal, writ
 def test_utf_16_is_named_as_such(refusal, write, name, encoding):
     mark = codecs.BOM_UTF16_BE if encoding == "utf-16-be" else b""
     path = write(name, mark + "line\nhello".encode(encoding))
-    assert "--encoding utf-16" in refusal(path)
+    assert "with the encoding utf-16 (--encoding)" in refusal(path)
 
 
 @pytest.mark.parametrize("name", ["a.txt", "a.csv", "a.tsv", "a.jsonl"])
@@ -191,5 +191,5 @@ def test_json_that_is_not_a_line_each_is_refused(refusal, write):
 @pytest.mark.parametrize("option", ["text_column", "speaker_column"])
 def test_a_column_of_plain_text_is_refused(refusal, write, option):
     message = refusal(write("a.txt", "hello"), **{option: "line"})
-    assert f"leave out --{option.replace('_', '-')}" in message
+    assert f"leave out {option} (--{option.replace('_', '-')})" in message
     assert ".csv" in message

@@ -106,20 +106,20 @@ def test_a_missing_column_is_refused_with_those_there_are(refusal, write, option
     options = {"text_column": "line", option: "dialogue"}
     message = refusal(write("a.csv", "who,line\nSAM,one\n"), **options)
     assert "no column 'dialogue'" in message
-    assert f"--{option.replace('_', '-')} from 'who', 'line'" in message
+    assert f"{option} (--{option.replace('_', '-')}) from 'who', 'line'" in message
 
 
 def test_several_columns_of_prose_are_refused_with_their_names(refusal, write):
     path = write("a.csv", "n,en,de\n1,one ring of power,ein Ring der Macht\n")
     message = refusal(path)
     assert "several columns are prose ('en', 'de')" in message
-    assert "--text-column, one of 'n', 'en', 'de'" in message
+    assert "text_column (--text-column), one of 'n', 'en', 'de'" in message
 
 
 def test_a_table_without_prose_is_refused_with_its_columns(refusal, write):
     message = refusal(write("a.csv", "n,who\n1,SAM\n2,FRODO\n"))
     assert "no column is prose" in message
-    assert "--text-column, one of 'n', 'who'" in message
+    assert "text_column (--text-column), one of 'n', 'who'" in message
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ def test_windows_have_bptt_steps_but_for_a_shorter_last_one(stream, batch_size, 
 def test_a_stream_too_short_is_refused_with_a_batch_size_that_works(stream, more):
     with raises_code(CorpusError, "corpus.too_few_tokens") as caught:
         TokenBatcher(stream, batch_size=len(stream) + more)
-    advised = int(re.findall(r"--batch-size (\d+)", str(caught.value))[0])
+    advised = int(re.findall(r"\(--batch-size\) of (\d+)", str(caught.value))[0])
     assert TokenBatcher(stream, batch_size=advised).num_steps > 0
 
 

@@ -174,7 +174,7 @@ def test_a_model_too_large_for_memory_is_refused(corpus: Corpus, tiny_recipe: Re
     with raises_code(RecipeError, "recipe.no_memory") as caught:
         initial_model(corpus, recipe, torch.device("cpu"))
     assert "no memory for 2 layers" in str(caught.value)
-    assert "smaller --hidden-size" in str(caught.value)
+    assert "smaller hidden_size (--hidden-size)" in str(caught.value)
 
 
 def test_other_errors_of_a_device_are_not_reported_as_a_lack_of_memory(

@@ -199,7 +199,9 @@ def test_a_loss_that_diverges_again_and_again_ends_the_run_with_advice(
     corpus: Corpus, tiny_recipe: Recipe
 ) -> None:
     callback = Ruin(epoch=1, times=99)
-    with pytest.raises(RecipeError, match=r"3 times: start over with a lower --learning-rate$"):
+    with pytest.raises(
+        RecipeError, match=r"3 times: start over with a lower learning_rate \(--learning-rate\)$"
+    ):
         fit_recipe(corpus, tiny_recipe, callback=callback)
     assert len(callback.problems) == 3
 
@@ -208,7 +210,7 @@ def test_a_resumed_run_has_no_more_halvings_than_it_had(
     corpus: Corpus, tiny_recipe: Recipe, tmp_path: Path
 ) -> None:
     checkpoints = CheckpointSettings(out=tmp_path, run={}, steps=10)
-    advice = f"start over with a lower --learning-rate, in another .* {tmp_path / CHECKPOINT}$"
+    advice = rf"a lower learning_rate \(--learning-rate\), in another .* {tmp_path / CHECKPOINT}$"
     for num_problems, resume in (3, None), (0, tmp_path):
         callback = Ruin(epoch=1, times=99)
         with pytest.raises(RecipeError, match=advice):

@@ -183,19 +183,20 @@ def test_a_warning_says_that_there_are_few_updates(corpus: Corpus) -> None:
         (
             SlowMachine(spent=29),
             {},
-            r"30 s is too short: reading tales\.txt and preparing took 29 s; give --time-budget "
-            r"87s or more, a part of the corpus, or a smaller --hidden-size",
+            r"30 s is too short: reading tales\.txt and preparing took 29 s; set "
+            r"time_budget_seconds \(--time-budget\) to 87s or more, or give a part of the corpus "
+            r"or a smaller hidden_size \(--hidden-size\)",
         ),
         (
             SlowMachine(evaluation=dataclasses.replace(EASY, fixed_seconds=29.9)),
             {},
             r"0 s went into preparing, evaluating and saving take about 30 s, and the rest is "
-            r"enough for \d+ updates of the weights: .* give --time-budget 46s or more",
+            r"enough for \d+ updates of the weights: .* set time_.* to 46s or more",
         ),
         (
             SlowMachine(),
             {"hidden_size": 3000, "embedding_size": 3000, "may_change_width": False},
-            r"the rest is enough for 10 updates .* give --time-budget 4m or more",
+            r"the rest is enough for 10 updates .* set time_.* to 4m or more",
         ),
     ],
 )
@@ -229,6 +230,6 @@ def test_work_that_would_take_all_of_the_time_is_stopped_early(
     check(0.06)  # 83 s, but the start may be slow
     with pytest.raises(
         RecipeError,
-        match=r"60 s is too short: preparing tales\.txt alone takes about 125 s; give ",
+        match=r"60 s is too short: preparing tales\.txt alone takes about 125 s; set ",
     ):
         check(0.04)

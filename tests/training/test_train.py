@@ -177,7 +177,7 @@ def test_a_second_run_in_the_same_folder_is_refused(
     def train_too() -> None:
         for resume in (None, Checkpoint.load(out)):
             with pytest.raises(
-                BundleError, match=rf"another run \(process {os.getpid()} .*give --out another"
+                BundleError, match=rf"another run \(process {os.getpid()} .*choose another"
             ):
                 train(tales, recipe, out=out, context=RunContext(resume=resume))
 

@@ -46,12 +46,12 @@ def check_output_path(path: Path) -> None:
         is_file = path.exists() and not path.is_dir()
     if is_fixed:
         raise BundleError(
-            f"{path} cannot be replaced as a whole: give --out a new folder",
+            f"{path} cannot be replaced as a whole: choose a new folder (out, --out)",
             code="bundle.fixed_path",
         )
     if is_file:
         raise BundleError(
-            f"{path} is a file: give --out a folder to write the bundle to",
+            f"{path} is a file: choose a folder to write the bundle to (out, --out)",
             code="bundle.path_is_file",
         )
 
@@ -82,8 +82,8 @@ def check_replaceable(
             for entry in [] if is_ours(path) else path.iterdir():
                 if entry.is_dir() or not _matches(entry.name, early):
                     raise BundleError(
-                        f"{path} is a folder that holds other things (such as {entry.name}): give "
-                        "--out a new folder",
+                        f"{path} is a folder that holds other things (such as {entry.name}): "
+                        "choose a new folder (out, --out)",
                         code="bundle.foreign_dir",
                     )
             path.rename(_old(path))
@@ -235,8 +235,8 @@ def _acquire(lock: Path, path: Path) -> FileIO:
             holder = file.read().decode() or "just begun"
             file.close()
             raise BundleError(
-                f"another run ({holder}) writes to {path}: wait for its end, or give --out another "
-                "folder",
+                f"another run ({holder}) writes to {path}: wait for its end, or choose another "
+                "folder (out, --out)",
                 code="bundle.locked",
             )
         with suppress(FileNotFoundError):

@@ -152,7 +152,9 @@ class Bundle:
         """
         model = self._parsed(layout.NGRAM, KneserNey.from_bytes)
         if model is None or self.manifest.ngram is None:
-            raise self._lacks("carries no n-gram model", " with --ngram", code="bundle.no_ngram")
+            raise self._lacks(
+                "carries no n-gram model", " with one (with_ngram, --ngram)", code="bundle.no_ngram"
+            )
         if model.vocabulary_size != len(self.vocabulary):
             raise BundleError(
                 f"{self.path / layout.NGRAM} is of another vocabulary: restore the bundle or train "
@@ -215,7 +217,7 @@ def _check_dir(path: Path, given: str | Path) -> None:
     if not path.is_dir():
         what = "is a file" if path.exists() else "does not exist"
         raise BundleError(
-            f"bundle {given} {what}: name a folder that lorelm train wrote with --out",
+            f"bundle {given} {what}: name a folder that a training run wrote (out, --out)",
             code="bundle.not_found",
         )
     if (path / layout.CHECKPOINT).is_file() and not (path / layout.MANIFEST).exists():

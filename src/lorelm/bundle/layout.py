@@ -97,6 +97,6 @@ def read_file(path: Path) -> bytes:
     except OSError as error:
         raise BundleError(
             f"{path} is missing or cannot be read ({error.strerror or error}): name a folder that "
-            "lorelm train wrote with --out, or restore the file",
+            "a training run wrote (out, --out), or restore the file",
             code="bundle.missing_file",
         ) from error

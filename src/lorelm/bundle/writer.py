@@ -99,7 +99,7 @@ def lock_output_dir(path: str | Path) -> Iterator[None]:
     path = Path(path)
     if path.resolve() == layout.EMBEDDED_PATH.resolve():
         raise BundleError(
-            f"{path} is the model that LoreLM comes with: give --out a new folder",
+            f"{path} is the model that LoreLM comes with: choose a new folder (out, --out)",
             code="bundle.embedded",
         )
     atomic_dir.check_output_path(path)

@@ -146,9 +146,9 @@ class CorpusParts:
         """Which part is split off although the other one is not, in a sentence for the user."""
         if len(self.given) != 1:
             return []
-        name, flag = ("validation", "--test") if self.valid is None else ("test", "--valid")
+        name, other = ("validation", "test") if self.valid is None else ("test", "validation")
         source = self.documents.source
-        return [f"The {name} part is split off {source}, since {flag} alone was given."]
+        return [f"The {name} part is split off {source}, since only a {other} part was given."]
 
     @property
     def fingerprint(self) -> str:

@@ -232,7 +232,7 @@ class Encoder:
                 raise CorpusError(
                     f"the {name} part of {parts.given.get(part, parts.documents).source} has no "
                     f"word that the {self._tokenizer.style} tokenizer knows: give more documents "
-                    "(of a text file, a document is a line), or try --tokenizer words, since the "
+                    "(of a text file, a document is a line), or try the tokenizer words, since the "
                     "classic one keeps a to z, digits and apostrophes only",
                     code="corpus.no_words",
                 )

@@ -87,7 +87,8 @@ class IdStore:
         if not self.is_main_process:
             raise CorpusError(
                 f"the ids of {source} that another process of this run wrote are not in "
-                f"{self.folder}: give --out a folder on a drive that all machines share",
+                f"{self.folder}: choose as out (--out) a folder on a drive that all "
+                "machines share",
                 code="corpus.ids_missing",
             )
         try:

@@ -10,7 +10,7 @@ from lorelm.corpus import encoding
 from lorelm.corpus.documents import CorpusFile, CorpusParts, Documents
 from lorelm.corpus.encoding import EncodedCorpus, EncodingSettings
 from lorelm.corpus.id_store import IdStore, encode_corpus
-from lorelm.corpus.splits import TEST, TRAIN, VALID, assign_parts
+from lorelm.corpus.splits import TEST, TRAIN, VALID, assign_parts, words_of
 from lorelm.corpus.tokenizer import Tokenizer
 from lorelm.corpus.vocabulary import Vocabulary, unknown_rate
 from lorelm.corpus.windows import encode_stream
@@ -19,6 +19,9 @@ from lorelm.typing import Ids
 
 MAX_COUNTED_TOKENS: Final = 20_000_000
 """With more training tokens there are no n-gram model and no index: they take 140 bytes each."""
+
+MAX_LEARNED_SHARE: Final = 0.01
+"""Documents of a given held-out part that may be in the training part: "Yes." may be in any."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +129,8 @@ def prepare_corpus(
     if len(vocabulary) == 2:
         raise CorpusError(
             f"no word of {parts.documents.source} is seen {min_frequency} times in the training "
-            "part: give a longer corpus or a lower --min-frequency",
+            "part: give a longer corpus or a lower min_frequency "
+            "(--min-frequency)",
             code="corpus.no_frequent_words",
         )
     valid_part, test_part = (
@@ -149,7 +153,7 @@ def prepare_corpus(
 def _notes(
     parts: CorpusParts, settings: EncodingSettings, encoded: EncodedCorpus, corpus: Corpus
 ) -> Sequence[str]:
-    notes = parts.notes
+    notes = [*parts.notes, *_overlap_notes(parts, settings.split_seed)]
     if encoded.num_left_out and parts.is_streamed:
         notes.append(
             f"{encoded.num_left_out:,} documents are left out: no word for the tokenizer, copies "
@@ -172,6 +176,29 @@ def _notes(
             "compare with and no index of the training text, so copies are neither detected nor "
             "forbidden."
         )
+    return notes
+
+
+def _overlap_notes(parts: CorpusParts, split_seed: int) -> list[str]:
+    """Say which given held-out parts are learned by heart, since the training part has them too.
+
+    A streamed corpus is not compared: that would be another pass over it.
+    """
+    if parts.is_streamed or not parts.given:
+        return []
+    train, _, _ = split_parts(parts, split_seed=split_seed)
+    learned = set(map(words_of, train.texts))
+    notes = []
+    for part, documents in parts.given.items():
+        words = [words for text in documents.texts if (words := words_of(text))]
+        num_learned = sum(each in learned for each in words)
+        if num_learned > MAX_LEARNED_SHARE * len(words):
+            name, setting = ("validation", "valid") if part == VALID else ("test", "test")
+            notes.append(
+                f"{num_learned / len(words):.0%} of the documents of the {name} part are in the "
+                "training text too, so the model looks better than it is: take them out of one of "
+                f"the two, or leave out {setting} (--{setting}) to have a part split off."
+            )
     return notes
 
 
@@ -218,7 +245,7 @@ def tokenize_documents(documents: Documents, tokenizer: Tokenizer) -> Sequence[l
     if not tokens:
         raise CorpusError(
             f"{documents.source} has no word that the {tokenizer.style} tokenizer knows: it keeps "
-            "a to z, digits and apostrophes only; try --tokenizer words",
+            "a to z, digits and apostrophes only; try the tokenizer words",
             code="corpus.no_words",
         )
     return tokens

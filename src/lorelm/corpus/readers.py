@@ -119,13 +119,13 @@ def is_frame(corpus: object) -> bool:
 
 
 def _read_plain_text(path: Path, content: bytes, options: ReadingOptions) -> Documents:
-    for flag, column in (
-        ("--text-column", options.text_column),
-        ("--speaker-column", options.speaker_column),
+    for name, column in (
+        ("text_column (--text-column)", options.text_column),
+        ("speaker_column (--speaker-column)", options.speaker_column),
     ):
         if column is not None:
             raise CorpusError(
-                f"{path} is plain text and has no columns: leave out {flag}, or give the "
+                f"{path} is plain text and has no columns: leave out {name}, or give the "
                 "file the ending of a table (.csv, .tsv, .jsonl, .parquet)",
                 code="corpus.no_columns",
             )

@@ -81,7 +81,8 @@ class ShuffledSplit:
             raise CorpusError(
                 f"the corpus has {len(groups)} different document{'s' * (len(groups) != 1)}, and "
                 "training, validation and test need one each: give a longer corpus, cut it finer "
-                "(see --document), or name --valid and --test files",
+                "(document, --document), or give parts of their own (valid and test, --valid and "
+                "--test)",
                 code="corpus.too_few_documents",
             )
         random.Random(seed).shuffle(groups)  # noqa: S311 - a split is no secret

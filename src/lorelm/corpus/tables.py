@@ -35,7 +35,8 @@ def read_table(path: Path, content: bytes, options: ReadingOptions) -> Documents
         raise CorpusError(
             f"{path} has a header but no rows: a corpus needs text in it", code="corpus.empty"
         )
-    return replace(_Table(str(path), frame, "--{}-column").documents(options), source=path.name)
+    table = _Table(str(path), frame, "{0}_column (--{0}-column)")
+    return replace(table.documents(options), source=path.name)
 
 
 def frame_documents(frame: Any, options: ReadingOptions, *, source: str) -> Documents:
@@ -114,7 +115,7 @@ def _parse_errors(source: str | Path, advice: str) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class _Table:
-    """A table, its name for messages, and what they call an option ("--{}-column")."""
+    """A table, its name for messages, and what they call an option ("{}_column")."""
 
     name: str
     frame: pl.DataFrame

@@ -33,7 +33,7 @@ def decode(path: Path, content: bytes, encoding: str, *, lines_before: int = 0) 
     is_utf8 = codec is not None and codec.name == "utf-8"
     if is_utf8 and content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise CorpusError(
-            f"{path} is UTF-16, not UTF-8: read it with --encoding utf-16",
+            f"{path} is UTF-16, not UTF-8: read it with the encoding utf-16 (--encoding)",
             code="corpus.encoding",
         )
     if is_utf8:
@@ -45,8 +45,8 @@ def decode(path: Path, content: bytes, encoding: str, *, lines_before: int = 0) 
     except UnicodeDecodeError as error:
         line = lines_before + content.count(b"\n", 0, error.start) + 1
         raise CorpusError(
-            f"{path} is not {encoding} text (see line {line}): save it as UTF-8, or say what it "
-            "is, for example --encoding cp1252",
+            f"{path} is not {encoding} text (see line {line}): save it as UTF-8, or name its "
+            "encoding (--encoding), for example cp1252",
             code="corpus.encoding",
         ) from error
     except (LookupError, UnicodeError) as error:

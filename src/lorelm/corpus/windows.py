@@ -94,8 +94,8 @@ class TokenBatcher:
         if self.num_steps == 0:
             raise CorpusError(
                 f"the training part has {len(stream):,} tokens, too few for a batch of "
-                f"{batch_size}: use --batch-size {max(1, len(stream) // 2)} or less, or a longer "
-                "corpus",
+                f"{batch_size}: use a batch_size (--batch-size) of {max(1, len(stream) // 2)} "
+                "or less, or a longer corpus",
                 code="corpus.too_few_tokens",
             )
         self._stream = stream

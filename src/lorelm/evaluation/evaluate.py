@@ -143,7 +143,8 @@ def _baseline(
         )
     raise CorpusError(
         f"bundle {bundle.path} carries no n-gram model and its corpus is not where it was: "
-        "put the corpus back, or train the model again with --ngram",
+        "put the corpus back, or train the model again with one "
+        "(with_ngram, --ngram)",
         code="evaluation.no_ngram",
     )
 
@@ -155,8 +156,8 @@ def _index(bundle: Bundle, corpus: Corpus | None, settings: EvaluationSettings) 
     copies = bundle.copies()
     if copies is None and settings.num_samples and bundle.manifest.imported is None:
         raise BundleError(
-            f"bundle {bundle.path} has no index of its training text: train it again, or give "
-            "--samples 0 to look for no copies",
+            f"bundle {bundle.path} has no index of its training text: train it again, or set "
+            "num_samples (--samples) to 0 to look for no copies",
             code="bundle.no_copies",
         )
     return copies

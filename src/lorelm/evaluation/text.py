@@ -39,8 +39,8 @@ class HeldOutText:
         require_known_word(self.documents, self.vocabulary, name=self.name)
         if len(self.documents) < 2:
             raise CorpusError(
-                f"{self.name} is one document, and intervals need two or more (--document line or "
-                "paragraph cuts a text finer)",
+                f"{self.name} is one document, and intervals need two or more: cut it finer, by "
+                "line or paragraph (document, --document)",
                 code="evaluation.one_document",
             )
 

@@ -52,7 +52,7 @@ def common_test_part(bundles: Sequence[Bundle]) -> Documents:
             raise CorpusError(
                 f"bundles {first.path} and {other.path} were trained on different corpora or "
                 "splits, and what one was tested on the other may have learned: name a text that "
-                "none has seen with --text",
+                "none has seen (--text)",
                 code="corpus.different_corpora",
             )
     parts = _read_again(first)

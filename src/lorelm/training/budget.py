@@ -43,9 +43,9 @@ class TimeBudget:
         minutes = math.ceil(seconds_needed / 60)
         needed = f"{math.ceil(seconds_needed)}s" if minutes <= 2 else f"{minutes}m"
         return RecipeError(
-            f"a time budget of {self} is too short: {reason}; give --time-budget "
-            f"{needed} or more, a part of the corpus, or a smaller "
-            "--hidden-size",
+            f"a time budget of {self} is too short: {reason}; set time_budget_seconds "
+            f"(--time-budget) to {needed} or more, or give a part of the corpus or a smaller "
+            "hidden_size (--hidden-size)",
             code="recipe.budget_too_short",
         )
 

@@ -149,8 +149,8 @@ def _absent(out: Path, *, is_finished: bool) -> CheckpointError:
             code="checkpoint.finished",
         )
     return CheckpointError(
-        f"{out} holds no unfinished run (no {CHECKPOINT}): name the folder that was given to "
-        "lorelm train with --out, or start over",
+        f"{out} holds no unfinished run (no {CHECKPOINT}): name the folder that the run "
+        "was to write (out, --out), or start over",
         code="checkpoint.missing",
     )
 

@@ -22,7 +22,7 @@ def resolve_device(device: str) -> torch.device:
         torch.zeros(1, device=resolved)
     except (RuntimeError, AssertionError) as error:  # "not compiled with CUDA" is an assertion
         raise InputError(
-            f"this machine or this PyTorch has no device {device!r}: use --device cpu",
+            f"this machine or this PyTorch has no device {device!r}: use cpu as device (--device)",
             code="device.unknown",
         ) from error
     return resolved
@@ -48,7 +48,8 @@ def resolve_precision(precision: str, device: torch.device) -> str:
         return "bfloat16" if has_bfloat16(device) else "float32"
     if precision == "bfloat16" and not has_bfloat16(device):
         raise InputError(
-            "this processor has no bfloat16 arithmetic: use --precision auto or float32",
+            "this processor has no bfloat16 arithmetic: use auto or float32 as precision "
+            "(--precision)",
             code="device.no_bfloat16",
         )
     return precision

@@ -53,7 +53,7 @@ def initial_model(
             raise
         raise RecipeError(
             f"there is no memory for {recipe.num_layers} layers of {recipe.hidden_size} and "
-            f"{len(corpus.vocabulary):,} words: use a smaller --hidden-size",
+            f"{len(corpus.vocabulary):,} words: use a smaller hidden_size (--hidden-size)",
             code="recipe.no_memory",
         ) from error
     if weights is not None:
@@ -101,7 +101,8 @@ def check_initial_checkpoint(path: str | Path, given: Collection[str]) -> None:
     problems = [
         Problem(
             name,
-            f"--init starts from a model whose size is fixed: leave out --{name.replace('_', '-')}",
+            f"leave it out (--{name.replace('_', '-')}), since init (--init) starts from a model "
+            "whose size is fixed",
         )
         for name in ARCHITECTURE_FIELDS
         if name in given

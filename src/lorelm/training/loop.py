@@ -160,7 +160,8 @@ class CheckpointManager:
                 elsewhere = f", in another folder or after deleting {checkpoint}"
             raise RecipeError(
                 f"the loss diverged again after {where}, though the learning rate was halved "
-                f"{_MAX_HALVINGS} times: start over with a lower --learning-rate{elsewhere}",
+                f"{_MAX_HALVINGS} times: start over with a lower learning_rate "
+                f"(--learning-rate){elsewhere}",
                 code="recipe.loss_diverged",
             )
         self._callback.on_problem(f"the loss diverged: back to {where} with half the learning rate")

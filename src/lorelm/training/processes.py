@@ -72,7 +72,7 @@ class Processes:
         if batch_size < self.size:
             raise RecipeError(
                 f"a batch of {batch_size} cannot be shared among {self.size} processes: use "
-                f"--batch-size {self.size} or more, or fewer processes",
+                f"a batch_size (--batch-size) of {self.size} or more, or fewer processes",
                 code="recipe.batch_too_small",
             )
         first, end = (rank * batch_size // self.size for rank in (self.rank, self.rank + 1))
@@ -200,13 +200,13 @@ def _backend(device: torch.device) -> str:
         return "gloo"
     if device.type != "cuda":
         raise InputError(
-            f"several processes cannot train on {device.type}: use --device cpu",
+            f"several processes cannot train on {device.type}: use cpu as device (--device)",
             code="device.single_process_only",
         )
     if device.index >= torch.cuda.device_count():
         raise InputError(
             f"this machine has {torch.cuda.device_count()} CUDA devices, too few for one a "
-            "process: give torchrun a smaller --nproc-per-node, or use --device cpu"
+            "process: give torchrun a smaller --nproc-per-node, or use cpu as device (--device)"
         )
     torch.cuda.set_device(device)
     return "cpu:gloo,cuda:nccl"  # flags and numbers on the CPU do not wait for the device

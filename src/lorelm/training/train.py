@@ -168,8 +168,8 @@ def _prepare(parts: CorpusParts, recipe: Recipe, run: _Run) -> Corpus:
     corpus = processes.main_process_first(prepare) if parts.is_streamed else prepare()
     if run.options.with_ngram and not corpus.is_countable:
         raise CorpusError(
-            f"{corpus.source} is too large for an n-gram model: leave out --ngram, or give a part "
-            "of it",
+            f"{corpus.source} is too large for an n-gram model: leave out with_ngram "
+            "(--ngram), or give a part of it",
             code="corpus.too_large_for_ngram",
         )
     _check_same_everywhere(corpus, recipe, processes)
