@@ -17,8 +17,8 @@ from typing import Final
 
 from lorelm.errors import BundleError
 
+# On Windows a locked byte cannot be read, so this one lies behind those that name the holder.
 _LOCKED_BYTE: Final = 1 << 30
-"""On Windows a locked byte cannot be read, so this one lies behind those that name the holder."""
 
 
 @contextmanager
@@ -34,12 +34,7 @@ def wrap_write_errors(path: Path, num_bytes: int = 0) -> Iterator[None]:
 
 
 def check_output_path(path: Path) -> None:
-    """Refuse a path where no directory can be replaced as a whole.
-
-    Raises:
-        BundleError: it is a file, a link, a mount point, the current directory or the root, or
-            cannot be accessed.
-    """
+    """Refuse a path where no directory can be replaced as a whole, such as a file or a link."""
     path = path.absolute()
     with wrap_write_errors(path):
         is_fixed = path in (Path.cwd(), Path(path.anchor)) or path.is_symlink() or path.is_mount()
@@ -108,14 +103,14 @@ def replace_dir(path: Path, files: Mapping[str, bytes], *, owned: Collection[str
     path = path.absolute()
     recover(path, owned=owned)
     path.parent.mkdir(parents=True, exist_ok=True)
-    new, old = path.with_name(temporary_name(path.name)), _old(path)
+    new = path.with_name(temporary_name(path.name))
     shutil.rmtree(new, ignore_errors=True)
     try:
         new.mkdir()
         for name, content in files.items():
             _write(new / name, content)
         if path.is_dir():
-            path.rename(old)
+            path.rename(_old(path))
         new.rename(path)
     finally:
         shutil.rmtree(new, ignore_errors=True)
@@ -123,11 +118,7 @@ def replace_dir(path: Path, files: Mapping[str, bytes], *, owned: Collection[str
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Replace a file atomically.
-
-    Raises:
-        OSError: it cannot be written; the old file is unchanged.
-    """
+    """Replace a file atomically; after an OSError the old file is unchanged."""
     new = path.with_name(temporary_name(path.name))
     try:
         _write(new, content)
@@ -173,9 +164,6 @@ def resolve_dir(path: Path) -> Path:
     """Return where to read a directory: `path`, or where an unfinished save left the old one.
 
     Nothing is moved, since the save may still be running.
-
-    Raises:
-        BundleError: the path cannot be accessed.
     """
     path = path.absolute()
     try:

@@ -11,7 +11,6 @@ import numpy as np
 
 from lorelm.bundle import layout
 from lorelm.bundle.atomic_dir import replace_file, wrap_write_errors
-from lorelm.bundle.layout import find_bundle, graph_name, read_file
 from lorelm.bundle.manifest import Manifest, Metrics
 from lorelm.bundle.quoting import quoted
 from lorelm.corpus.tokenizer import Tokenizer, make_tokenizer
@@ -57,18 +56,18 @@ class Bundle:
             BundleError: it is missing or damaged, of a newer format, or its vocabulary does not
                 fit its model. The message names the file.
         """
-        given, path = path, find_bundle(path)
+        given, path = path, layout.find_bundle(path)
         _check_dir(path, given)
         manifest_file = path / layout.MANIFEST
-        manifest = Manifest.from_json(read_file(manifest_file), where=str(manifest_file))
+        manifest = Manifest.from_json(layout.read_file(manifest_file), where=str(manifest_file))
         for name, digest in manifest.files.items():
-            if hashlib.sha256(read_file(path / name)).hexdigest() != digest:
+            if hashlib.sha256(layout.read_file(path / name)).hexdigest() != digest:
                 raise BundleError(
                     f"{path / name} is not the file that was saved (its SHA-256 differs): restore "
                     "the bundle or train it again",
                     code="bundle.hash_mismatch",
                 )
-        for name in (layout.VOCABULARY, graph_name("int8")):
+        for name in (layout.VOCABULARY, layout.graph_name("int8")):
             if name not in manifest.files:
                 raise BundleError(
                     f"{manifest_file} lists no {name}, and no bundle is without it",
@@ -97,7 +96,7 @@ class Bundle:
     @property
     def precisions(self) -> tuple[Precision, ...]:
         """The precisions that the bundle has a step graph for."""
-        return tuple(p for p in PRECISIONS if graph_name(p) in self.manifest.files)
+        return tuple(p for p in PRECISIONS if layout.graph_name(p) in self.manifest.files)
 
     def runtime(
         self, precision: Precision | None = None, *, num_threads: int = 1, cache: bool = False
@@ -113,14 +112,16 @@ class Bundle:
                 no cache was tuned.
         """
         precision = precision or self.manifest.precision
-        path = self.path / graph_name(precision)
+        path = self.path / layout.graph_name(precision)
         if precision not in self.precisions:
             raise BundleError(
                 f"bundle {self.path} has no {path.name}: it has {', '.join(self.precisions)} only",
                 code="bundle.no_graph",
             )
         config = self.manifest.model
-        network = OnnxRuntime(read_file(path), config, name=str(path), num_threads=num_threads)
+        network = OnnxRuntime(
+            layout.read_file(path), config, name=str(path), num_threads=num_threads
+        )
         if not cache:
             return network
         tuned = self.manifest.cache
@@ -144,8 +145,7 @@ class Bundle:
     def ngram(self, *, cache: bool = False) -> tuple[KneserNey, float]:
         """Return the n-gram model of the training text, and the weight of the network in a mixture.
 
-        Args:
-            cache: the weight of the network with the neural cache.
+        With `cache`, it is the weight of the network with the neural cache.
 
         Raises:
             BundleError: there is none, or it does not fit the vocabulary.
@@ -267,7 +267,7 @@ def _epochs(content: bytes) -> list[dict[str, Any]]:
 
 
 def _parse(path: Path, parse: Callable[[bytes], _T], failure: type[Exception] = ValueError) -> _T:
-    content = read_file(path)
+    content = layout.read_file(path)
     try:
         return parse(content)
     except failure as error:

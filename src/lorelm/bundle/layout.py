@@ -66,9 +66,6 @@ def find_bundle(path: str | Path) -> Path:
 
     :data:`EMBEDDED_NAME` is the embedded model, unless a directory of that name holds a bundle or
     an unfinished training run.
-
-    Raises:
-        BundleError: the directory cannot be accessed.
     """
     folder = resolve_dir(Path(path))
     if str(path) == EMBEDDED_NAME and not any(
@@ -87,11 +84,7 @@ def find_manifest(path: Path) -> Manifest | None:
 
 
 def read_file(path: Path) -> bytes:
-    """Return the content of a file of a bundle.
-
-    Raises:
-        BundleError: it is missing or cannot be read.
-    """
+    """Return the content of a file of a bundle."""
     try:
         return path.read_bytes()
     except OSError as error:

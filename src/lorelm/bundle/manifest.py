@@ -22,7 +22,6 @@ class CorpusMetadata(_Section):
     """What a model was trained on.
 
     Attributes:
-        source: the name of the file.
         fingerprint: SHA-256 over its documents.
         train_tokens: tokens of the training part, including an `<eos>` per document; the same for
             the other parts.
@@ -80,9 +79,7 @@ class Metrics(_Section):
     documents.
 
     Attributes:
-        text: description of the text, for display.
         tokens: target tokens: all tokens, and an `<eos>` per document.
-        precision: of the network ("int8", "float32").
         perplexity: of the network, over its vocabulary.
         unknown_rate: share of the words that became `<unk>`.
         bits_per_character: of the network; an unknown word costs its spelling too.
@@ -161,9 +158,6 @@ class TrainingMetadata(_Section):
 
     Attributes:
         best_epoch: the epoch whose weights are in the bundle.
-        epochs: number of epochs trained.
-        seconds: duration.
-        device: where it ran ("cpu", "cuda").
         valid_perplexity: of the best epoch's float32 weights on the validation part.
         test_perplexity: of the same weights on the test part. :class:`Metrics` has that of the
             int8 graph, which serves.
@@ -198,8 +192,6 @@ class Manifest(_Section):
 
     Attributes:
         created_by: the version of LoreLM that wrote it; ``save_bundle`` fills in this and `files`.
-        tokenizer: style of the tokenizer.
-        model: the sizes of the model.
         reads_eos_first: whether a prompt is read after an `<eos>`, as in training; an imported
             model reads the prompt alone.
         never_written: words that are not generated, such as `<pad>`.
@@ -207,9 +199,8 @@ class Manifest(_Section):
         imported: null for a model that was trained here. What is not known of an imported model is
             null.
         recipe: all settings of the training run.
-        ngram: null in a bundle of an older version, and if the training part was too large for an
-            n-gram model.
-        cache: null in a bundle of an older version.
+        ngram, cache: null in a bundle of an older version. `ngram` also is if the training part was
+            too large for an n-gram model.
         metrics: on the test part; null until the model is evaluated.
         files: SHA-256 of every other file of the bundle but the record of its training.
     """

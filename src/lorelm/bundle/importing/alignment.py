@@ -28,20 +28,16 @@ _SPECIAL_TOKEN: Final = re.compile(
     re.IGNORECASE,
 )
 
+# Of an added row: its probability is 0 whatever the other logits are.
 _NEVER_LOGIT: Final = np.float32(-10_000)
-"""Of an added row: its probability is 0 whatever the other logits are."""
 
 
 class SpecialTokens(NamedTuple):
-    """Ids of the entries of a vocabulary that are not words of a text.
-
-    Attributes:
-        never_written: all but `<eos>`, such as `<unk>` and `<pad>`.
-    """
+    """Ids of the entries of a vocabulary that are not words of a text."""
 
     unk: int | None
     eos: int | None
-    never_written: tuple[int, ...]
+    never_written: tuple[int, ...]  # all but `<eos>`, such as `<unk>` and `<pad>`
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,8 +139,8 @@ def align_vocabulary(
     """
     special = find_special_tokens(words)
     unk, eos = special.unk, special.eos
-    order = [unk, eos, *(place for place in range(len(words)) if place not in (unk, eos))]
-    vocabulary = Vocabulary([UNK, EOS, *(words[place] for place in order[2:] if place is not None)])
+    rest = [place for place in range(len(words)) if place not in (unk, eos)]
+    vocabulary = Vocabulary([UNK, EOS, *(words[place] for place in rest)])
     never_written = tuple(words[id_] for id_ in special.never_written if id_ != unk)
     notices = []
     if unk is None and not are_placeholders:
@@ -161,7 +157,7 @@ def align_vocabulary(
         notices.append(f"Never written, for no text holds them: {', '.join(given)}.")
     return AlignedModel(
         config=dataclasses.replace(config, vocabulary_size=len(vocabulary)),
-        weights=_reordered(weights, order, tied=config.tied),
+        weights=_reordered(weights, [unk, eos, *rest], tied=config.tied),
         vocabulary=vocabulary,
         never_written=never_written,
         never_seen=tuple(word for word, place in ((UNK, unk), (EOS, eos)) if place is None),

@@ -19,9 +19,8 @@ from lorelm.typing import Floats32
 
 Claims = Mapping[str, TensorClaim]
 
+# Keys of the weights in a file that holds more, the preferred ones first.
 _STATE_NAMES: Final = ("model_state_dict", "state_dict", "model", "net", "network", "lm")
-"""Keys of the weights in a file that holds more, the preferred ones first."""
-
 _EMBEDDING: Final = re.compile(
     r"((word|token|tok)_)?emb(ed(ding)?s?)?(_tokens)?|encoder|wte|lookup"
 )
@@ -34,16 +33,11 @@ _OUTPUT: Final = (
 _MAX_SHOWN: Final = 50
 _MAX_LISTED: Final = 6
 _MAX_NAME: Final = 300
-"""Of a tensor, in characters."""
-
+# With the modules in a pickled module, which may hold the same ones at many places, or itself.
 _MAX_TENSORS: Final = 10_000
-"""With the modules in a pickled module, which may hold the same ones at many places, or itself."""
 
-_COUNTERS: Final = ("n_averaged",)
-"""Kept beside the weights by PyTorch's AveragedModel."""
-
+_COUNTER: Final = "n_averaged"  # of PyTorch's AveragedModel, beside the weights
 _FIRST_LAYER: Final = "weight_ih_l0"
-_LAYER: Final = re.compile(r"^lstm\..*_l(\d+)$")
 _FLOATS: Final = ("FloatStorage", "DoubleStorage", "HalfStorage", "BFloat16Storage")
 _MODULE_PARTS: Final = ("_parameters", "_buffers", "_modules")
 
@@ -142,7 +136,11 @@ def _module_tensors(root: Record) -> Claims:
     for prefix, module in modules:  # grows meanwhile
         transient = module.attributes.get("_non_persistent_buffers_set")
         transient = transient if isinstance(transient, set) else set()
-        for name, member in _members(module):
+        parts = [module.attributes.get(part) for part in _MODULE_PARTS]
+        members = [member for part in parts if isinstance(part, dict) for member in part.items()]
+        for name, member in members:
+            if not isinstance(name, str):
+                continue
             length = len(prefix) + len(name)
             if length > _MAX_NAME:
                 raise InputError(f"one of its tensors has a name of {length:,} characters or more")
@@ -153,13 +151,6 @@ def _module_tensors(root: Record) -> Claims:
         if len(modules) + len(tensors) > _MAX_TENSORS:
             raise InputError(f"it holds more than {_MAX_TENSORS:,} modules and tensors")
     return tensors
-
-
-def _members(module: Record) -> Iterator[tuple[str, Any]]:
-    for part in map(module.attributes.get, _MODULE_PARTS):
-        for name, member in part.items() if isinstance(part, dict) else ():
-            if isinstance(name, str):
-                yield name, member
 
 
 def _is_first_layer(name: str) -> bool:
@@ -187,7 +178,7 @@ def _as_ours(tensors: Claims) -> dict[str, TensorClaim]:
     ours: dict[str, TensorClaim] = {}
     theirs: dict[str, str] = {}
     for name, tensor in tensors.items():
-        if name.rpartition(".")[2] in _COUNTERS:
+        if name.rpartition(".")[2] == _COUNTER:
             continue
         own = _lstm_name(name, lstm) if name.startswith(lstm) else None
         own = own or _layer_name(name)
@@ -270,7 +261,7 @@ def _config(ours: Claims) -> ModelConfig:
         vocabulary_size=embedding_shape[0],
         embedding_size=embedding_shape[1],
         hidden_size=hidden_size,
-        num_layers=1 + max(int(match[1]) for match in map(_LAYER.search, ours) if match),
+        num_layers=1 + max(int(n.rpartition("_l")[2]) for n in ours if n.startswith("lstm.")),
     )
     expected = config.tensor_shapes()
     optional = {name for name in expected if "bias" in name or name == "fc.weight"}

@@ -9,12 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from lorelm.bundle.importing.alignment import (
-    AlignedModel,
-    align_vocabulary,
-    fill_vocabulary,
-    find_special_tokens,
-)
+from lorelm.bundle.importing import alignment
 from lorelm.bundle.importing.checkpoint import read_checkpoint
 from lorelm.bundle.importing.vocabularies import read_vocabulary, tokenizer_in, vocabulary_in
 from lorelm.bundle.manifest import ImportedMetadata, Manifest
@@ -28,8 +23,8 @@ from lorelm.typing import Floats32
 IMPORTED_STYLES: Final = ("classic", "basic_english")
 """The tokenizers of models that were trained elsewhere."""
 
+# Share of a vocabulary that its own tokenizer reads; the rest are odd words.
 _MIN_READABLE: Final = 0.95
-"""Share of a vocabulary that its own tokenizer reads; the rest are odd words."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +43,7 @@ class ImportedModel:
     config: ModelConfig
     weights: dict[str, Floats32] = field(repr=False)
     words: tuple[str, ...] = field(repr=False)
-    aligned: AlignedModel
+    aligned: alignment.AlignedModel
     tokenizer: Tokenizer
     is_tokenizer_guessed: bool
     file_notices: tuple[str, ...]
@@ -119,27 +114,25 @@ def import_model(
     else:
         found, named = read_vocabulary(Path(vocabulary), size=size)
         named = named or tokenizer_in(read.value)
-    words, notices = fill_vocabulary(found, size)
-    plain = _without_special_tokens(words)
+    words, notices = alignment.fill_vocabulary(found, size)
+    special = alignment.find_special_tokens(words)
+    left_out = {*special.never_written, special.eos}
+    plain = [word for id_, word in enumerate(words) if id_ not in left_out]
     # The tokenizer that reads more of the words as they are may have made them.
     style = tokenizer or named or max(IMPORTED_STYLES, key=lambda s: len(_readable(s, plain)))
     return ImportedModel(
         config=read.config,
         weights=read.weights,
         words=words,
-        aligned=align_vocabulary(read.config, read.weights, words, are_placeholders=found is None),
+        aligned=alignment.align_vocabulary(
+            read.config, read.weights, words, are_placeholders=found is None
+        ),
         tokenizer=make_tokenizer(style),
         is_tokenizer_guessed=tokenizer is None and named is None,
         file_notices=(*read.notices, *notices, *_unreadable(style, plain)),
         checkpoint=path.name,
         vocabulary_file=None if found is None else Path(vocabulary or path).name,
     )
-
-
-def _without_special_tokens(words: Sequence[str]) -> list[str]:
-    special = find_special_tokens(words)
-    left_out = {*special.never_written, special.eos}
-    return [word for id_, word in enumerate(words) if id_ not in left_out]
 
 
 def _unreadable(style: str, words: Sequence[str]) -> list[str]:

@@ -5,6 +5,7 @@ a record per storage, or (before PyTorch 1.6) five pickles followed by the stora
 """
 
 import io
+import re
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from typing import Any, BinaryIO, Final
 
 import numpy as np
 
-from lorelm.bundle.importing.stubs import StorageClaim, TensorClaim
+from lorelm.bundle.importing.stubs import TensorClaim
 from lorelm.bundle.importing.unpickler import MAX_PICKLE_BYTES, Budget, read_pickle
 from lorelm.errors import InputError
 from lorelm.typing import Floats32
@@ -22,11 +23,24 @@ from lorelm.typing import Floats32
 _MAGIC_NUMBER: Final = 0x1950A86A20F9469CFC6C
 _MAGIC_BYTES: Final = _MAGIC_NUMBER.to_bytes(10, "little")
 _PROTOCOL: Final = 1001
-_GIT_LFS: Final = b"version https://git-lfs"
 _ZIP_START: Final = b"PK\x03\x04"
-_MAX_RECORDS: Final = 10_000
-_MAX_DIRECTORY_BYTES: Final = 200 * _MAX_RECORDS
+_MAX_DIRECTORY_BYTES: Final = 2_000_000  # ten thousand records of long names
 _OLD_STARTS: Final = (b"(lp0\n", b"(dp0\n", b"(lp1\n", b"(dp1\n", b"ccopy_reg\n", b"ccopyreg\n")
+
+
+# What is often taken for a pickle, by how it begins, with the remedy for each.
+_OTHER_FORMATS: Final = {
+    rb"\Z": "it is empty",
+    rb"\s*<(!doctype|html|\?xml)": "it is a web page, and not the file that was to be fetched",
+    rb"\s*<": "it is a text and no pickle: with a word a line, it is to end in .txt",
+    b"version https://git-lfs": (
+        "it is a pointer of Git LFS and not the file: git lfs pull fetches that"
+    ),
+    rb'.{8}\{"': (
+        "it is a file of safetensors: load it, and save the weights with "
+        "torch.save(model.state_dict(), ...)"
+    ),
+}
 
 
 @contextmanager
@@ -47,22 +61,18 @@ class PickledFile:
     """A foreign file whose pickle was read.
 
     Attributes:
-        offsets: where in the file the bytes of each storage begin, by its key.
+        places: where in the file the bytes of each storage lie, by its key.
     """
 
     path: Path
     value: Any
-    offsets: Mapping[str, int]
+    places: Mapping[str, range]
 
     def arrays(self, tensors: Mapping[str, TensorClaim]) -> dict[str, Floats32]:
-        """Return the numbers of tensors of floats, in float32.
-
-        Raises:
-            InputError: they cannot be read, or are not finite.
-        """
-        storages = {tensor.storage for tensor in tensors.values()}
+        """Return the numbers of tensors of floats, in float32; refuse NaN and infinity."""
+        keys = {tensor.storage.key for tensor in tensors.values()}
         with naming(self.path, code="import.changed_file"), self.path.open("rb") as file:
-            stored = {storage.key: self._read(file, storage) for storage in storages}
+            stored = {key: _read(file, self.places[key]) for key in keys}
         arrays = {name: _array(t, stored[t.storage.key]) for name, t in tensors.items()}
         for name, array in arrays.items():
             if not np.isfinite(array).all():
@@ -73,13 +83,6 @@ class PickledFile:
                     code="import.not_finite",
                 )
         return arrays
-
-    def _read(self, file: BinaryIO, storage: StorageClaim) -> bytes:
-        file.seek(self.offsets[storage.key])
-        data = file.read(storage.num_bytes)
-        if len(data) < storage.num_bytes:
-            raise InputError("it was changed while it was read")
-        return data
 
 
 def _array(tensor: TensorClaim, data: bytes) -> Floats32:
@@ -103,15 +106,18 @@ def is_pickled(path: Path) -> bool:
 
 
 def read_pickled_file(path: Path) -> PickledFile:
-    """Read what is pickled in a file, and check that the storages of its tensors are complete.
-
-    Raises:
-        InputError: the file cannot be read, is no such file, is cut off, or asks for more than
-            plain values and tensors. The message names the file.
-    """
+    """Read what is pickled in a file, and check that the storages of its tensors are complete."""
     with naming(path):
         is_zip = _head(path, len(_ZIP_START)) == _ZIP_START
         return _read_zip(path) if is_zip else _read_plain(path)
+
+
+def _read(file: BinaryIO, place: range) -> bytes:
+    file.seek(place.start)
+    data = file.read(len(place))
+    if len(data) < len(place):
+        raise InputError("it was changed while it was read")
+    return data
 
 
 def _head(path: Path, num_bytes: int) -> bytes:
@@ -119,9 +125,6 @@ def _head(path: Path, num_bytes: int) -> bytes:
         raise OSError("it is no file")
     with path.open("rb") as file:
         return file.read(min(num_bytes, path.stat().st_size))
-
-
-# A pickle alone, or the old format.
 
 
 def _read_plain(path: Path) -> PickledFile:
@@ -141,21 +144,9 @@ def _read_plain(path: Path) -> PickledFile:
 
 
 def _refuse_other_formats(data: bytes) -> None:
-    """Refuse files that are often taken for a pickle, with the remedy for each."""
-    start = data[:100].lstrip().lower()
-    if not data:
-        raise InputError("it is empty")
-    if start.startswith((b"<!doctype", b"<html", b"<?xml")):
-        raise InputError("it is a web page, and not the file that was to be fetched")
-    if start.startswith(b"<"):
-        raise InputError("it is a text and no pickle: with a word a line, it is to end in .txt")
-    if data.startswith(_GIT_LFS):
-        raise InputError("it is a pointer of Git LFS and not the file: git lfs pull fetches that")
-    if data[8:10] == b'{"':
-        raise InputError(
-            "it is a file of safetensors: load it, and save the weights with "
-            "torch.save(model.state_dict(), ...)"
-        )
+    for pattern, message in _OTHER_FORMATS.items():
+        if re.match(pattern, data[:100], re.IGNORECASE | re.DOTALL):
+            raise InputError(message)
 
 
 def _read_old_format(path: Path, pickles: BinaryIO, budget: Budget) -> PickledFile:
@@ -170,7 +161,7 @@ def _read_old_format(path: Path, pickles: BinaryIO, budget: Budget) -> PickledFi
     is_list = isinstance(keys, list) and all(isinstance(key, str) for key in keys)
     if not is_list or sorted(keys) != sorted(storages):
         raise InputError("it is damaged: its list of storages is not that of its tensors")
-    offsets = {}
+    places = {}
     start, num_bytes = pickles.tell(), path.stat().st_size
     with path.open("rb") as file:
         for key in keys:
@@ -179,18 +170,15 @@ def _read_old_format(path: Path, pickles: BinaryIO, budget: Budget) -> PickledFi
             length = file.read(8)  # each storage begins with its length in numbers
             if len(length) == 8 and int.from_bytes(length, "little") != storage.num_items:
                 raise InputError(f"it is damaged: its storage {key!r} has another length")
-            offsets[key] = start + 8
-            start += 8 + storage.num_bytes
+            places[key] = range(start + 8, start + 8 + storage.num_bytes)
+            start = places[key].stop
     _check_length(start, num_bytes)
-    return PickledFile(path, value, offsets)
+    return PickledFile(path, value, places)
 
 
 def _check_length(end: int, num_bytes: int) -> None:
     if end > num_bytes:
         raise InputError(f"it is cut off: {end - num_bytes:,} bytes are missing; copy it again")
-
-
-# The zip format.
 
 
 class _BoundedFile(io.FileIO):
@@ -204,22 +192,20 @@ class _BoundedFile(io.FileIO):
 
 def _read_zip(path: Path) -> PickledFile:
     try:
-        with _BoundedFile(path) as bounded, zipfile.ZipFile(bounded) as archive:
-            records = _checked_records(archive, path.stat().st_size)
-        data = _data_pickle(records)
-        folder = data.filename.removesuffix("data.pkl")
         with path.open("rb") as file:
+            records = _records(path, file)
+            names = [name for name in records if name.split("/")[1:] == ["data.pkl"]]
+            if len(names) != 1:
+                raise InputError("it is a zip file, and not one of torch.save: it has no data.pkl")
+            data, folder = records[names[0]], names[0].removesuffix("data.pkl")
+            if len(data) > MAX_PICKLE_BYTES:
+                raise InputError(f"its data.pkl has more than {MAX_PICKLE_BYTES / 1e6:,.0f} MB")
             order = records.get(f"{folder}byteorder")
-            if order is not None and (order.file_size > 10 or _read(file, order) != b"little"):
+            if order is not None and _read(file, order[:10]) != b"little":
                 raise InputError(
                     "it was written on a machine that puts the high byte first: save it again"
                 )
             value, storages = read_pickle(io.BytesIO(_read(file, data)))
-            offsets = {
-                key: _storage_offset(file, records.get(f"{folder}data/{key}"), storage)
-                for key, storage in storages.items()
-            }
-        return PickledFile(path, value, offsets)
     except InputError:
         raise
     # NotImplementedError: of a version of the format that Python's zipfile does not read.
@@ -227,16 +213,22 @@ def _read_zip(path: Path) -> PickledFile:
         raise InputError(
             f"it begins like a file of torch.save, and is cut off or damaged ({error})"
         ) from error
+    places = {}
+    for key, storage in storages.items():
+        place = records.get(f"{folder}data/{key}", range(0))
+        if len(place) < storage.num_bytes:
+            raise InputError(
+                f"its storage {key!r} is missing, or shorter than the {storage.num_bytes:,} bytes "
+                "that it is said to hold"
+            )
+        places[key] = place[: storage.num_bytes]
+    return PickledFile(path, value, places)
 
 
-def _checked_records(archive: zipfile.ZipFile, num_bytes: int) -> dict[str, zipfile.ZipInfo]:
-    """Return the records by their names; refuse compressed ones, so that nothing expands."""
-    infos = archive.infolist()
-    records = {info.filename: info for info in infos}
-    if len(records) != len(infos) or len(infos) > _MAX_RECORDS:
-        raise InputError(
-            f"it is a zip file of {len(infos):,} records that torch.save did not write"
-        )
+def _records(path: Path, file: BinaryIO) -> dict[str, range]:
+    """Return where each record lies; refuse compressed ones, so that nothing expands."""
+    with _BoundedFile(path) as bounded, zipfile.ZipFile(bounded) as archive:
+        infos = archive.infolist()
     if any(info.filename.endswith("/constants.pkl") for info in infos):
         raise InputError(
             "it is a program for TorchScript (torch.jit.save): save the weights alone, with "
@@ -248,43 +240,19 @@ def _checked_records(archive: zipfile.ZipFile, num_bytes: int) -> dict[str, zipf
                 f"its record {info.filename!r} is compressed to {info.compress_size:,} bytes of "
                 f"{info.file_size:,}, which torch.save does not do"
             )
-    if sum(info.file_size for info in infos) > num_bytes:
-        raise InputError("its records claim more bytes than it has")
-    return records
+    is_overlapping = sum(info.file_size for info in infos) > path.stat().st_size
+    if is_overlapping or len({info.filename for info in infos}) != len(infos):
+        raise InputError("it is a zip file of records that torch.save did not write")
+    return {info.filename: _place(file, info) for info in infos}
 
 
-def _data_pickle(records: Mapping[str, zipfile.ZipInfo]) -> zipfile.ZipInfo:
-    found = [info for name, info in records.items() if name.split("/")[1:] == ["data.pkl"]]
-    if len(found) != 1:
-        raise InputError("it is a zip file, and not one of torch.save: it has no data.pkl")
-    if found[0].file_size > MAX_PICKLE_BYTES:
-        raise InputError(f"its data.pkl has more than {MAX_PICKLE_BYTES / 1e6:,.0f} MB")
-    return found[0]
-
-
-def _storage_offset(file: BinaryIO, info: zipfile.ZipInfo | None, storage: StorageClaim) -> int:
-    if info is None:
-        raise InputError(f"its storage {storage.key!r} is missing")
-    if info.file_size < storage.num_bytes:
-        raise InputError(
-            f"its storage {storage.key!r} is said to hold {storage.num_bytes:,} bytes and has "
-            f"{info.file_size:,}"
-        )
-    return _data_offset(file, info)
-
-
-def _data_offset(file: BinaryIO, info: zipfile.ZipInfo) -> int:
-    """Return where a record's bytes begin, by the lengths of the names in its own header."""
+def _place(file: BinaryIO, info: zipfile.ZipInfo) -> range:
+    """Return where a record's bytes lie, by the lengths of the names in its own header."""
     file.seek(info.header_offset)
     header = file.read(30)
     if len(header) < 30 or header[:4] != _ZIP_START:
         raise InputError(f"its record {info.filename!r} is not where it should be")
     name_length, extra_length = (int.from_bytes(header[at : at + 2], "little") for at in (26, 28))
-    offset = info.header_offset + 30 + name_length + extra_length
-    _check_length(offset + info.file_size, file.seek(0, io.SEEK_END))
-    return offset
-
-
-def _read(file: BinaryIO, info: zipfile.ZipInfo) -> bytes:
-    file.seek(_data_offset(file, info))
-    return file.read(info.file_size)
+    start = info.header_offset + 30 + name_length + extra_length
+    _check_length(start + info.file_size, file.seek(0, io.SEEK_END))
+    return range(start, start + info.file_size)

@@ -17,10 +17,11 @@ import numpy as np
 
 from lorelm.errors import InputError
 
-NOT_NEEDED: Final = (
+_NOT_NEEDED: Final = (
     "which neither weights nor words need: save model.state_dict() alone, or the list of the words"
 )
 
+# NumPy's number type by the name of a storage type, a class of the module torch.
 STORAGE_DTYPES: Final = {
     "DoubleStorage": "<f8",
     "FloatStorage": "<f4",
@@ -35,11 +36,9 @@ STORAGE_DTYPES: Final = {
     "ComplexFloatStorage": "<c8",
     "ComplexDoubleStorage": "<c16",
 }
-"""NumPy's number type by the name of a storage type, a class of the module ``torch``."""
 
+# Beyond it, integers can be chosen that share one hash: a dict of 40,000 takes 8 seconds.
 _MAX_KEY_INT: Final = 2**60
-"""Beyond it, integers can be chosen that share one hash: a dict of 40,000 takes 8 seconds."""
-
 _MAX_KEY_TUPLE: Final = 8
 _MAX_DIMENSIONS: Final = 8
 _MAX_STORAGE_KEY: Final = 100
@@ -52,9 +51,8 @@ class Name:
 
     Attributes:
         full: with its module, as Python 3 writes it.
-        result: returns what a call of it gives, from the full name and the arguments; None where
-            it may only be held. It raises InputError where it refuses the arguments; TypeError,
-            ValueError or LookupError where there are too many or too few.
+        result: returns what a call of it gives, from the full name and the arguments, which it
+            may refuse; None where it may only be held.
         is_users_own: a class of the user's own, which may have instances but is not called.
     """
 
@@ -97,12 +95,7 @@ class Record:
 
 @dataclass(frozen=True)
 class StorageClaim:
-    """A storage as a pickle describes it.
-
-    Attributes:
-        type: a key of :data:`STORAGE_DTYPES`.
-        key: names the storage in the file.
-    """
+    """A storage as a pickle describes it, by its type in :data:`STORAGE_DTYPES` and its key."""
 
     type: str
     key: str
@@ -119,11 +112,7 @@ class StorageClaim:
 
 @dataclass(frozen=True)
 class TensorClaim:
-    """A tensor as a pickle describes it; it lies within its storage, and no number counts twice.
-
-    Attributes:
-        offset, shape, stride: in numbers, not in bytes.
-    """
+    """A tensor as a pickle describes it, in numbers, not in bytes; it lies within its storage."""
 
     storage: StorageClaim
     offset: int
@@ -156,7 +145,7 @@ def check_key(key: Any) -> None:
     else:
         is_plain = key is None or isinstance(key, str | bytes | Name)
     if not is_plain:
-        raise InputError(f"it wants {described(key)} as a key, {NOT_NEEDED}")
+        raise InputError(f"it wants {described(key)} as a key, {_NOT_NEEDED}")
 
 
 def described(value: Any) -> str:
@@ -282,19 +271,18 @@ _NAMES: Final = {
         torchtext.data.utils.get_tokenizer
     """,
 }
+# What a call of each name on the list gives; None where it may be held, and not called.
 _KNOWN: Final[dict[str, Any]] = {
     **{f"torch.{name}": None for name in (*STORAGE_DTYPES, *_DTYPES.split())},
     **{name: result for result, names in _NAMES.items() for name in names.split()},
 }
-"""What a call of each name on the list gives; None where it may be held, and not called."""
 
+# Module names of Python 2, which pickles of protocol 2 hold too.
 _OLD_MODULES: Final = {"__builtin__": "builtins", "copy_reg": "copyreg"}
-"""Module names of Python 2, which pickles of protocol 2 hold too."""
-
 _MAX_NAME: Final = 300
 _NESTED: Final = ("pickle", "_pickle", "cPickle", "dill", "cloudpickle", "joblib")
+# Packages in which a user has no class: only the names above are allowed.
 _CLOSED: Final = ("lorelm", "numpy", "torch", "torchtext", "onnxruntime", "flask", "click")
-"""Packages in which a user has no class: only the names above are allowed."""
 
 
 def find_name(module: str, name: str) -> Name:
@@ -316,5 +304,5 @@ def find_name(module: str, name: str) -> Name:
         return Name(full, Record)
     is_closed = package in _CLOSED or package in sys.stdlib_module_names
     if is_closed or not all(part.isidentifier() for part in full.split(".")):
-        raise InputError(f"it wants {full!r}, {NOT_NEEDED}")
+        raise InputError(f"it wants {full!r}, {_NOT_NEEDED}")
     return Name(full, Record, is_users_own=True)

@@ -16,42 +16,27 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, ClassVar, Final
 
-from lorelm.bundle.importing.stubs import (
-    CONTAINERS,
-    Name,
-    Record,
-    StorageClaim,
-    call,
-    check_key,
-    claim_storage,
-    described,
-    find_name,
-)
+from lorelm.bundle.importing import stubs
+from lorelm.bundle.importing.stubs import CONTAINERS, Name, Record, StorageClaim
 from lorelm.errors import InputError
 
+# 450,000 words take half of these bytes, and as a list they are built from all of those.
 MAX_PICKLE_BYTES: Final = 16_000_000
-"""The longest pickle that is read; 450,000 words take half of it."""
-
 MAX_BUILT_BYTES: Final = 100_000_000
-"""What a file may build, as estimated; a list of 450,000 words takes this."""
-
+# A guard against what the estimate misses: a pickle that builds all that it may takes 3 seconds.
 MAX_SECONDS: Final = 60
-"""A guard against what the estimate misses: a pickle that builds all that it may takes 3."""
-
+# A module within a module takes three; no model is as deep as this.
 MAX_DEPTH: Final = 100
-"""A module within a module takes three; no model is as deep as this."""
 
 _MAX_INT_BYTES: Final = 32
+# Of larger ones, which only text pickles can hold, many can be chosen that share one hash.
 _MAX_MEMO_KEY: Final = 2**32
-"""Of larger ones, which only text pickles can hold, many can be chosen that share one hash."""
 
+# Estimates of what an opcode builds: a container, with what `walk` notes of it; anything else; one
+# more reference to a container, which takes no memory, but time for whatever walks it; a memo.
 _CONTAINER_BYTES: Final = 800
-"""Estimate for a container, with what :func:`walk` notes of it."""
-
 _OTHER_BYTES: Final = 60
 _REPEATED_BYTES: Final = 240
-"""Estimate for one more reference to a container: no memory, but time for whatever walks it."""
-
 _MEMO_BYTES: Final = 40
 
 _CONTAINER_OPCODES: Final = (
@@ -60,10 +45,10 @@ _CONTAINER_OPCODES: Final = (
 )
 _MEMO_OPCODES: Final = ("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE", "MARK")
 _REPEATING_OPCODES: Final = ("DUP", "GET", "BINGET", "LONG_BINGET")
-_LAST_PROTOCOL: Final = 5
-"""Opcodes of a later one are refused until their handlers were looked at."""
-
 _REFUSED_OPCODES: Final = ("EXT1", "EXT2", "EXT4", "PERSID", "NEXT_BUFFER", "READONLY_BUFFER")
+# Opcodes of a later protocol are refused until their handlers were looked at.
+_LAST_PROTOCOL: Final = 5
+# The keys that an opcode is about to hash; the stack begins at the last mark.
 _HASHED: Final[dict[str, Callable[[list[Any]], list[Any]]]] = {
     "SETITEM": lambda stack: stack[-2:-1],
     "SETITEMS": lambda stack: stack[::2],
@@ -71,7 +56,6 @@ _HASHED: Final[dict[str, Callable[[list[Any]], list[Any]]]] = {
     "ADDITEMS": lambda stack: stack,
     "FROZENSET": lambda stack: stack,
 }
-"""The keys that an opcode is about to hash; the stack begins at the last mark."""
 
 
 @dataclass
@@ -101,8 +85,8 @@ def read_pickle(
         file: in memory: of one on disk, as many bytes would be reserved as the pickle claims.
 
     Raises:
-        InputError: it is no pickle, is cut off or damaged, wants a name that is not on the list,
-            or would grow too large. The message fits behind the name of the file.
+        InputError: it is no pickle, is damaged, wants a name that is not on the list, or would
+            grow too large. The message fits behind the name of the file.
     """
     unpickler = _InertUnpickler(file, budget or Budget())
     try:
@@ -139,17 +123,17 @@ class _InertUnpickler(pickle._Unpickler):
 
     def find_class(self, module: str, name: str) -> Name:
         self.budget.charge(len(module) + len(name))  # each time: a long one may come often
-        return find_name(module, name)
+        return stubs.find_name(module, name)
 
     def persistent_load(self, pid: Any) -> StorageClaim | Name:
-        claim = claim_storage(pid)
+        claim = stubs.claim_storage(pid)
         if isinstance(claim, StorageClaim) and self.storages.setdefault(claim.key, claim) != claim:
             raise InputError(f"it claims two things of the storage {claim.key!r}")
         return claim
 
     def _push_result(self, name: Any, arguments: Any, *, makes_instance: bool = True) -> None:
         """Push what a call gives, and charge what it copied."""
-        value = call(name, arguments, makes_instance=makes_instance)
+        value = stubs.call(name, arguments, makes_instance=makes_instance)
         if isinstance(value, bytes):
             self.budget.charge(len(value))
         elif isinstance(value, dict | list | tuple | set):
@@ -176,7 +160,7 @@ class _InertUnpickler(pickle._Unpickler):
         if isinstance(target, Record):
             target.state = state
         elif not isinstance(target, dict):  # attributes of an OrderedDict are not used
-            raise InputError(f"it wants to change {described(target)}")
+            raise InputError(f"it wants to change {stubs.described(target)}")
 
     def load_bytearray8(self) -> None:
         num_bytes = int.from_bytes(self.read(8), "little")
@@ -210,7 +194,7 @@ def _bounded(opcode: pickletools.OpcodeInfo) -> Callable[[_InertUnpickler], None
             keys = hashed(unpickler.stack)
             unpickler.budget.charge(_MEMO_BYTES * len(keys))
             for key in keys:
-                check_key(key)
+                stubs.check_key(key)
         run(unpickler)
         if is_literal:
             literal = unpickler.stack[-1]
@@ -233,11 +217,9 @@ def walk(
     """Yield the containers and names in a value, from the outside in, each with a note.
 
     Each is visited once and without recursion: it does not matter whether a value contains itself,
-    and how much it would be if it were written out. What lies too deep is left out.
-
-    Args:
-        note: of the root.
-        children: yields what lies in a container, with notes, by the note of the container and it.
+    and how much it would be if it were written out. What lies too deep is left out. `note` is the
+    root's; `children` yields what lies in a container, with notes, by the note of the container
+    and it.
     """
     seen: set[int] = set()
     pending = [iter([(note, root)])]

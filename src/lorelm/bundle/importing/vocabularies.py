@@ -12,27 +12,22 @@ from lorelm.bundle.importing.stubs import Name, Record
 from lorelm.bundle.importing.unpickler import MAX_PICKLE_BYTES, walk
 from lorelm.errors import InputError
 
+# Keys of a vocabulary in a file that holds more, the preferred ones first.
 _KEYS: Final = (
     *("itos", "index_to_word", "idx_to_word", "idx2word", "index2word", "id2word", "ix_to_word"),
     *("int_to_vocab", "id_to_word", "i2w", "stoi", "word_to_index", "word_to_idx", "word2idx"),
     *("word2index", "word2id", "word_to_ix", "vocab_to_int", "word_to_id", "w2i"),
     *("vocab", "vocabulary", "words", "tokens"),
 )
-"""Keys of a vocabulary in a file that holds more, the preferred ones first."""
-
+# Pickles of protocol 0 begin like a text.
 _PICKLE_SUFFIXES: Final = (".pkl", ".pickle", ".p", ".pk", ".pt", ".pth", ".bin", ".ckpt")
-"""Suffixes of pickles; those of protocol 0 begin like a text."""
-
 _DECIMAL: Final = re.compile("[0-9]{1,9}")
 
 _MAX_WORDS: Final = 1_000_000
 _MAX_WORD: Final = 1_000
-_MAX_CHARACTERS: Final = 20_000_000
-"""Of all words together; 450,000 words of English have four million."""
-
+_MAX_CHARACTERS: Final = 20_000_000  # of all words; 450,000 words of English have four million
 _MAX_CONTAINERS: Final = 100_000
-_MAX_COMMAS: Final = _MAX_WORDS + _MAX_WORDS // 10
-"""In JSON, between values and within words."""
+_MAX_COMMAS: Final = _MAX_WORDS + _MAX_WORDS // 10  # in JSON, between values and within words
 
 _BASIC_ENGLISH: Final = ("basic_english", "_basic_english_normalize")
 
@@ -43,14 +38,11 @@ Words = tuple[str | None, ...]
 def read_vocabulary(path: Path, *, size: int) -> tuple[Words, str | None]:
     """Read the words of a pickle, a file of ``torch.save``, JSON, or a text with a word a line.
 
-    Beside them is the style of the tokenizer that the file names, None if it names none.
-
-    Args:
-        size: how many words the model has; a vocabulary of this size is preferred.
+    A vocabulary of the model's size is preferred. Beside the words is the style of the tokenizer
+    that the file names, None if it names none.
 
     Raises:
-        InputError: it cannot be read, is unsafe or damaged, or holds no vocabulary. The message
-            names the file.
+        InputError: it is unsafe, damaged, or holds no vocabulary. The message names the file.
     """
     if is_pickled(path) or path.suffix.lower() in _PICKLE_SUFFIXES:
         words, tokenizer = vocabulary_in(read_pickled_file(path).value, size=size)
@@ -71,9 +63,7 @@ def vocabulary_in(
 ) -> tuple[Words | None, str | None]:
     """Return the vocabulary in a value that was pickled, and the tokenizer that it names.
 
-    Args:
-        is_among_others: the value is not a vocabulary file, so only lists and dicts of the right
-            size or name count.
+    If it is among other things, only lists and dicts of the right size or name count.
     """
     candidates = [
         (rank, words)
@@ -81,13 +71,14 @@ def vocabulary_in(
         if (words := _words(part)) is not None
         and (not is_among_others or len(words) == size or rank < len(_KEYS))
     ]
-    tokenizer = tokenizer_in(value)
-    if not candidates:
-        return None, tokenizer
-    _, words = min(candidates, key=lambda each: (len(each[1]) != size, each[0], -len(each[1])))
+    _, words = min(
+        candidates,
+        key=lambda each: (len(each[1]) != size, each[0], -len(each[1])),
+        default=(0, ()),
+    )
     if sum(len(word) for word in words if word is not None) > _MAX_CHARACTERS:
-        return None, tokenizer
-    return tuple(map(_text_of, words)), tokenizer
+        words = ()
+    return tuple(map(_text_of, words)) or None, tokenizer_in(value)
 
 
 def tokenizer_in(value: Any) -> str | None:
