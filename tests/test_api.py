@@ -251,13 +251,24 @@ def test_the_first_example_runs(
     assert lorelm.load(tmp_path / "m").generate("The fox", seed=1).text
 
 
+def test_a_function_is_called_after_each_epoch(texts: list[str], tmp_path: Path) -> None:
+    perplexities: list[float] = []
+    bundle = lorelm.train(
+        texts,
+        out=tmp_path / "model",
+        on_epoch=lambda report: perplexities.append(report.valid_perplexity),
+        **SMALL,
+    )
+    assert perplexities == [line["valid_perplexity"] for line in bundle.training_metrics()]
+
+
 def test_notes_on_the_corpus_and_problems_are_warnings(
     texts: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> None:
         raise OSError(errno.ENOSPC, "no space left")
 
-    monkeypatch.setattr("lorelm.training.callbacks.replace_file", fail)
+    monkeypatch.setattr("lorelm.training.loop.replace_file", fail)
     with pytest.warns(lorelm.errors.LoreLMWarning) as caught:
         lorelm.train([*texts, " "], out=tmp_path / "model", test=texts[:20], **SMALL)
     messages = " ".join(str(each.message) for each in caught)

@@ -1,5 +1,6 @@
 import dataclasses
 import itertools
+import json
 import os
 import re
 import shutil
@@ -16,10 +17,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.errors import raises_code
 
-from lorelm.bundle.layout import CHECKPOINT
+from lorelm.bundle.layout import CHECKPOINT, METRICS_SO_FAR
 from lorelm.corpus.preparation import Corpus
 from lorelm.errors import CheckpointError, TrainingStoppedError
-from lorelm.training.callbacks import TrainingCallback
+from lorelm.training.callbacks import EpochReport, TrainingCallback
 from lorelm.training.checkpoint import Checkpoint, Snapshot, last_checkpoint
 from lorelm.training.loop import CheckpointManager, CheckpointSettings
 from lorelm.training.processes import SINGLE_PROCESS
@@ -175,6 +176,7 @@ class NumberedTrainer:
 
     def __init__(self) -> None:
         self.numbers = itertools.count()
+        self.epochs: list[EpochReport] = []
 
     def snapshot(self) -> Snapshot:
         return snapshot(next(self.numbers))
@@ -197,6 +199,44 @@ def test_a_failed_write_is_reported_once_and_the_last_good_checkpoint_is_named(
     ):
         assert problem.endswith(f"; the last good one is of {left}, and training goes on")
     assert Checkpoint.load(tmp_path).snapshot.metadata["window"] == 3
+
+
+def report(epoch: int, valid_loss: float) -> EpochReport:
+    return EpochReport(
+        epoch=epoch,
+        train_loss=4.0,
+        valid_loss=valid_loss,
+        is_best=True,
+        learning_rate=0.01,
+        tokens_per_second=1000.0,
+        seconds=2.5,
+    )
+
+
+def test_the_metrics_so_far_have_a_line_per_epoch_and_a_failed_write_is_reported_once(
+    tmp_path: Path,
+) -> None:
+    callback, trainer = FullDisk(tmp_path / "ballast", after=0), NumberedTrainer()
+    manager = CheckpointManager(trainer, CheckpointSettings(out=tmp_path), callback)
+    path = tmp_path / METRICS_SO_FAR
+
+    def losses() -> list[float]:
+        lines = path.read_text(encoding="utf-8").splitlines()
+        return [json.loads(line)["valid_loss_nats_per_token"] for line in lines]
+
+    for epochs in ([3.0], [3.0, 2.0], [1.0]):  # the loss diverged: back to the first epoch
+        trainer.epochs = [report(i, loss) for i, loss in enumerate(epochs, start=1)]
+        manager.write_metrics()
+        assert losses() == epochs
+    trainer.epochs = [report(1, 1.0), report(2, 2.0)]
+    with largest_file(path.stat().st_size + 9):
+        manager.write_metrics()
+        manager.write_metrics()
+    assert losses() == [1.0]
+    assert [file.name for file in tmp_path.iterdir()] == [METRICS_SO_FAR]
+    [problem] = callback.problems
+    assert "metrics.so-far.jsonl cannot be written" in problem
+    assert problem.endswith("training goes on")
 
 
 class FullDisk(TrainingCallback):
@@ -223,7 +263,7 @@ def test_training_goes_on_when_the_disk_is_full(
     settings = CheckpointSettings(out=small_disk / "run", run={}, steps=1)
     result = fit_recipe(corpus, recipe, callback=callback, checkpoints=settings)
     assert [report.epoch for report in result.epochs] == [1, 2, 3]
-    (problem,) = callback.problems
+    [problem] = [problem for problem in callback.problems if "metrics" not in problem]
     assert re.search(r"No space left on device \(free \d\.\d MB for it\); the last good", problem)
     assert problem.endswith("and training goes on")
     assert [file.name for file in settings.out.iterdir()] == [CHECKPOINT]

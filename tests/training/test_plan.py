@@ -1,14 +1,14 @@
 import dataclasses
 import re
 import time
+from collections.abc import Collection
 
 import pytest
 from tests.errors import raises_code
 
 from lorelm.corpus.preparation import Corpus
 from lorelm.errors import RecipeError
-from lorelm.training.budget import TimeBudget
-from lorelm.training.plan import Plan, plan_run
+from lorelm.training.plan import Plan, TimeBudget, plan_run
 from lorelm.training.recipe import Recipe
 from lorelm.training.schedule import TrainingHorizon
 from lorelm.training.speed import EvaluationSpeed, TrainingSpeed
@@ -17,7 +17,7 @@ RECIPE = dataclasses.replace(Recipe.load("default", tokenizer="words"), by_corpu
 EASY = EvaluationSpeed(
     fixed_seconds=1.0,
     token_seconds=0.0,
-    counting_seconds=0.0,
+    ngram_seconds=0.0,
 )
 
 
@@ -34,9 +34,6 @@ class SlowMachine:
     spent: float = 0.0
     seconds_per_measurement: float = 0.0
 
-    def seconds_left(self, budget: TimeBudget) -> float:
-        return budget.seconds - self.spent
-
     def training_speed(self, corpus: Corpus, recipe: Recipe) -> TrainingSpeed:
         self.spent += self.seconds_per_measurement
         return TrainingSpeed(
@@ -50,24 +47,34 @@ class SlowMachine:
         return self.evaluation
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class BudgetOn(TimeBudget):
+    """By the clock of a machine."""
+
+    machine: SlowMachine
+
+    @property
+    def left(self) -> float:
+        return self.seconds - self.machine.spent
+
+
 def planned(
     corpus: Corpus,
     seconds: float,
     machine: SlowMachine | None = None,
     *,
-    may_change_width: bool = True,
-    may_change_epochs: bool = True,
-    must_count: bool = False,
+    free: Collection[str] = ("hidden_size", "epochs"),
+    with_ngram: bool = False,
     **settings: int,
 ) -> Plan:
+    machine = machine or SlowMachine()
     return plan_run(
         corpus,
         dataclasses.replace(RECIPE, **settings),
-        TimeBudget(seconds=seconds, started=0.0),
-        machine or SlowMachine(),
-        may_change_width=may_change_width,
-        may_change_epochs=may_change_epochs,
-        must_count=must_count,
+        BudgetOn(seconds=seconds, started=0.0, machine=machine),
+        machine,
+        free=free,
+        with_ngram=with_ngram,
     )
 
 
@@ -103,7 +110,7 @@ def test_a_very_long_time_is_not_used_up(corpus: Corpus) -> None:
 
 @pytest.mark.parametrize("seconds", [20, 10**6])
 def test_a_fixed_width_stays(corpus: Corpus, seconds: float) -> None:
-    assert planned(corpus, seconds, may_change_width=False).recipe.hidden_size == 300
+    assert planned(corpus, seconds, free=["epochs"]).recipe.hidden_size == 300
 
 
 @pytest.mark.parametrize("seconds", [30, 100, 1000])
@@ -142,27 +149,27 @@ def test_evaluation_that_would_take_too_long_uses_samples(corpus: Corpus) -> Non
 def test_counting_that_would_take_too_long_is_left_out_unless_it_was_requested(
     corpus: Corpus,
 ) -> None:
-    machine = SlowMachine(evaluation=dataclasses.replace(EASY, counting_seconds=20))
+    machine = SlowMachine(evaluation=dataclasses.replace(EASY, ngram_seconds=20))
     assert planned(corpus, 300, machine).fitted(corpus).is_countable
     fitted = planned(corpus, 100, machine).fitted(corpus)
     assert not fitted.is_countable
     assert any("no n-gram model" in note for note in fitted.notes)
-    assert planned(corpus, 100, machine, must_count=True).fitted(corpus).is_countable
+    assert planned(corpus, 100, machine, with_ngram=True).fitted(corpus).is_countable
 
 
 def test_requested_epochs_are_kept_if_they_fit(corpus: Corpus) -> None:
     assert planned(corpus, 85).recipe.hidden_size == 300
-    plan = planned(corpus, 85, may_change_epochs=False)
+    plan = planned(corpus, 85, free=["hidden_size"])
     assert plan.recipe.epochs == plan.horizon.epochs == RECIPE.epochs
     assert plan.recipe.hidden_size == 200, "narrower, so that they fit"
     assert not plan.warnings
-    plan = planned(corpus, 10**6, may_change_epochs=False, epochs=2)
+    plan = planned(corpus, 10**6, free=["hidden_size"], epochs=2)
     assert plan.recipe.epochs == plan.horizon.epochs == 2
     assert not plan.warnings, "few updates were requested"
 
 
 def test_a_warning_says_how_many_requested_epochs_fit(corpus: Corpus) -> None:
-    plan = planned(corpus, 52, may_change_epochs=False, may_change_width=False, epochs=360)
+    plan = planned(corpus, 52, free=(), epochs=360)
     assert plan.recipe.epochs == 18
     assert plan.warnings == [
         "only about 18 of the 360 requested epochs fit into the time budget, and training ends "
@@ -183,8 +190,9 @@ def test_a_warning_says_that_there_are_few_updates(corpus: Corpus) -> None:
         (
             SlowMachine(spent=29),
             {},
-            r"30 s is too short: reading tales\.txt and preparing took 29 s; set "
-            r"time_budget_seconds \(--time-budget\) to 87s or more, or give a part of the corpus "
+            r"30 s is too short: 29 s went into preparing, evaluating and saving take about 1 s, "
+            r"and the rest is enough for 0 updates of the weights: .* set "
+            r"time_budget_seconds \(--time-budget\) to 46s or more, or give a part of the corpus "
             r"or a smaller hidden_size \(--hidden-size\)",
         ),
         (
@@ -195,7 +203,7 @@ def test_a_warning_says_that_there_are_few_updates(corpus: Corpus) -> None:
         ),
         (
             SlowMachine(),
-            {"hidden_size": 3000, "embedding_size": 3000, "may_change_width": False},
+            {"hidden_size": 3000, "embedding_size": 3000, "free": ["epochs"]},
             r"the rest is enough for 10 updates .* set time_.* to 4m or more",
         ),
     ],
@@ -209,13 +217,13 @@ def test_a_time_that_is_too_short_is_refused(
 
 
 def test_a_checkpoint_holds_the_plan(corpus: Corpus) -> None:
-    machine = SlowMachine(evaluation=dataclasses.replace(EASY, counting_seconds=20))
+    machine = SlowMachine(evaluation=dataclasses.replace(EASY, ngram_seconds=20))
     plan = planned(corpus, 20, machine)
-    again = Plan.from_metadata({"other": 1, **plan.metadata})
-    assert again == dataclasses.replace(plan, notes=(), warnings=())
-    of_old_version = {"recipe": RECIPE.to_dict(), "training_seconds": None}
+    again = Plan.of_run({"other": 1, **plan.metadata}, plan.recipe, plan.warnings)
+    assert again == dataclasses.replace(plan, notes=())
     horizon = TrainingHorizon(epochs=RECIPE.epochs)
-    assert Plan.from_metadata(of_old_version) == Plan(recipe=RECIPE, horizon=horizon)
+    of_old_version = Plan.of_run({"training_seconds": None}, RECIPE)
+    assert of_old_version == Plan(recipe=RECIPE, horizon=horizon)
 
 
 def test_work_that_would_take_all_of_the_time_is_stopped_early(

@@ -75,21 +75,21 @@ def test_predicting_is_measured_per_token(
     assert 1.2 * generated < measured.seconds(corpus) - measured.seconds(uncounted) < 2 * generated
 
 
-def test_counting_grows_with_the_training_part(
+def test_fitting_ngrams_grows_with_the_training_part(
     corpus: Corpus, tiny_recipe: Recipe, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock.takes(KneserNey, "fit_orders", 3.0)
     whole = Machine(device=CPU).evaluation_speed(corpus, tiny_recipe)
-    assert 3 < whole.counting_seconds < 10
-    monkeypatch.setattr(speed, "_COUNTED_TOKENS", len(corpus.train.stream) // 10)
+    assert 3 < whole.ngram_seconds < 10
+    monkeypatch.setattr(speed, "_NGRAM_TOKENS", len(corpus.train.stream) // 10)
     part = Machine(device=CPU).evaluation_speed(corpus, tiny_recipe)
-    assert 10 < part.counting_seconds / whole.counting_seconds < 20
+    assert 10 < part.ngram_seconds / whole.ngram_seconds < 20
     uncounted = dataclasses.replace(corpus, may_be_counted=False)
-    assert part.seconds(corpus) == part.seconds(uncounted) + part.counting_seconds
+    assert part.seconds(corpus) == part.seconds(uncounted) + part.ngram_seconds
 
 
 def test_smaller_held_out_parts_take_less_time(corpus: Corpus) -> None:
-    measured = EvaluationSpeed(fixed_seconds=1.0, token_seconds=0.1, counting_seconds=0.0)
+    measured = EvaluationSpeed(fixed_seconds=1.0, token_seconds=0.1, ngram_seconds=0.0)
     seconds = [measured.seconds(corpus.with_samples(n)) for n in (10, 50, 100, 10**9)]
     assert seconds == sorted(set(seconds))
     assert seconds[-1] == measured.seconds(corpus)

@@ -173,8 +173,8 @@ def _run(
         parts: the corpus alone, or with its validation and test part.
     """
     from lorelm.cli.training_display import TrainingDisplay, show_result
+    from lorelm.training.checkpoint import Checkpoint
     from lorelm.training.processes import join_processes, was_restarted
-    from lorelm.training.run_dir import unfinished_run
     from lorelm.training.train import RunContext
     from lorelm.training.train import train as train_bundle
 
@@ -185,7 +185,7 @@ def _run(
         TrainingDisplay(_checkpoint_note(out, options)) as display,
     ):
         if resume is None and was_restarted(processes):
-            resume = unfinished_run(out)
+            resume = Checkpoint.find(out)
         if processes.is_main_process:
             _show_start(documents, out, resume)
         context = RunContext(

@@ -1,14 +1,12 @@
-"""Observers of a training run: :class:`TrainingCallback`, and the record in ``metrics.jsonl``."""
+"""Observers of a training run: :class:`TrainingCallback`, and what they observe."""
 
 import json
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 from typing import Final
 
-from lorelm.bundle.atomic_dir import replace_file
-from lorelm.bundle.layout import METRICS_SO_FAR
 from lorelm.corpus.preparation import Corpus
 from lorelm.errors import LoreLMWarning
 from lorelm.evaluation.perplexity import perplexity
@@ -80,7 +78,18 @@ class TrainingCallback:
 
 
 class WarningCallback(TrainingCallback):
-    """Makes warnings of the notes on the corpus and of problems, for a caller in Python."""
+    """Makes warnings of the notes on the corpus and of problems, for a caller in Python.
+
+    Args:
+        on_epoch: called after each epoch.
+    """
+
+    def __init__(self, on_epoch: Callable[[EpochReport], object] | None = None) -> None:
+        self._on_epoch: Final = on_epoch
+
+    def on_epoch(self, report: EpochReport, model: LSTMLanguageModel) -> None:
+        if self._on_epoch is not None:
+            self._on_epoch(report)
 
     def on_start(self, corpus: Corpus, recipe: Recipe) -> None:
         for note in corpus.notes:
@@ -93,66 +102,17 @@ class WarningCallback(TrainingCallback):
 class CallbackList(TrainingCallback):
     """Passes each event to several callbacks, in order."""
 
-    def __init__(self, callbacks: Iterable[TrainingCallback]) -> None:
-        self._callbacks: Final = list(callbacks)
+    def __init__(self, callbacks: Sequence[TrainingCallback]) -> None:
+        self._callbacks: Final = callbacks
+        for event in vars(TrainingCallback):
+            if event.startswith("on_"):
+                setattr(self, event, partial(self._notify, event))
 
-    def on_start(self, corpus: Corpus, recipe: Recipe) -> None:
+    def _notify(self, event: str, *arguments: object, **options: object) -> None:
         for callback in self._callbacks:
-            callback.on_start(corpus, recipe)
-
-    def on_restore(self, epochs: Sequence[EpochReport], *, epoch_tokens: int) -> None:
-        for callback in self._callbacks:
-            callback.on_restore(epochs, epoch_tokens=epoch_tokens)
-
-    def on_step(self, *, num_tokens: int) -> None:
-        for callback in self._callbacks:
-            callback.on_step(num_tokens=num_tokens)
-
-    def on_epoch(self, report: EpochReport, model: LSTMLanguageModel) -> None:
-        for callback in self._callbacks:
-            callback.on_epoch(report, model)
-
-    def on_evaluation(self, corpus: Corpus) -> None:
-        for callback in self._callbacks:
-            callback.on_evaluation(corpus)
-
-    def on_problem(self, message: str) -> None:
-        for callback in self._callbacks:
-            callback.on_problem(message)
+            getattr(callback, event)(*arguments, **options)
 
 
 def metrics_lines(reports: Iterable[EpochReport]) -> str:
     """The contents of ``metrics.jsonl``."""
     return "".join(json.dumps(report.metrics) + "\n" for report in reports)
-
-
-class MetricsLog(TrainingCallback):
-    """Callback that writes the metrics so far after each epoch.
-
-    Args:
-        out: the folder of the run; it is created by the first write.
-        user: notified of a failed write, once until a write succeeds again.
-        reports: of the epochs before an interruption.
-    """
-
-    def __init__(
-        self, out: Path, user: TrainingCallback, *, reports: Iterable[EpochReport] = ()
-    ) -> None:
-        self._path: Final = out / METRICS_SO_FAR
-        self._user: Final = user
-        self._reports = list(reports)
-        self._is_failing = False
-
-    def on_epoch(self, report: EpochReport, model: LSTMLanguageModel) -> None:
-        # An epoch comes again after the loss has diverged.
-        self._reports = [*self._reports[: report.epoch - 1], report]
-        try:
-            self._path.parent.mkdir(exist_ok=True)
-            replace_file(self._path, metrics_lines(self._reports).encode())
-            self._is_failing = False
-        except OSError as error:
-            if not self._is_failing:
-                self._user.on_problem(
-                    f"{self._path} cannot be written: {error.strerror}; training goes on"
-                )
-            self._is_failing = True

@@ -65,18 +65,17 @@ class Checkpoint:
         return f"lorelm train --resume {quoted(out)}"
 
     @classmethod
-    def load(cls, out: Path) -> Self:
-        """Read the checkpoint in the folder of an unfinished run.
+    def find(cls, out: Path) -> Self | None:
+        """Return the checkpoint in a folder; None if there is none.
 
         Change nothing in the folder, since another run may be writing to it.
 
         Raises:
-            CheckpointError: there is none, it is damaged, or of another version.
+            CheckpointError: it is damaged, or of another version.
         """
-        folder = resolve_dir(out)
-        path = folder / CHECKPOINT
+        path = resolve_dir(out) / CHECKPOINT
         if not path.is_file():
-            raise _absent(out, is_finished=(folder / MANIFEST).is_file())
+            return None
         try:
             with safe_open(path, "pt") as file:
                 metadata = file.metadata()
@@ -97,6 +96,28 @@ class Checkpoint:
                 "anew",
                 code="checkpoint.damaged",
             ) from error
+
+    @classmethod
+    def load(cls, out: Path) -> Self:
+        """Return the checkpoint in the folder of an unfinished run.
+
+        Raises:
+            CheckpointError: there is none, it is damaged, or of another version.
+        """
+        checkpoint = cls.find(out)
+        if checkpoint is not None:
+            return checkpoint
+        if (resolve_dir(out) / MANIFEST).is_file():
+            raise CheckpointError(
+                f"the run in {out} is finished, and its model is there: see what it writes with "
+                f"lorelm generate {quoted(out)}",
+                code="checkpoint.finished",
+            )
+        raise CheckpointError(
+            f"{out} holds no unfinished run (no {CHECKPOINT}): name the folder that the run was to "
+            "write (out, --out), or start over",
+            code="checkpoint.missing",
+        )
 
     def save(self, out: Path) -> None:
         """Replace the checkpoint in the folder atomically.
@@ -134,25 +155,11 @@ def last_checkpoint(out: Path) -> str | None:
     Raises:
         CheckpointError: it is damaged.
     """
-    if not (resolve_dir(out) / CHECKPOINT).is_file():
+    saved = Checkpoint.find(out)
+    if saved is None:
         return None
-    saved = Checkpoint.load(out)
     where = saved.snapshot.description
     return f"the last checkpoint is of {where}: go on with {saved.how_to_resume(out)}"
-
-
-def _absent(out: Path, *, is_finished: bool) -> CheckpointError:
-    if is_finished:
-        return CheckpointError(
-            f"the run in {out} is finished, and its model is there: see what it writes with "
-            f"lorelm generate {quoted(out)}",
-            code="checkpoint.finished",
-        )
-    return CheckpointError(
-        f"{out} holds no unfinished run (no {CHECKPOINT}): name the folder that the run "
-        "was to write (out, --out), or start over",
-        code="checkpoint.missing",
-    )
 
 
 def _check_version(version: int, path: Path) -> None:

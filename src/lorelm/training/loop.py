@@ -3,13 +3,14 @@
 import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from lorelm.bundle.layout import CHECKPOINT
+from lorelm.bundle.atomic_dir import replace_file
+from lorelm.bundle.layout import CHECKPOINT, METRICS_SO_FAR
 from lorelm.errors import CheckpointError, RecipeError, TrainingStoppedError, WorkerLostError
-from lorelm.training.callbacks import TrainingCallback
+from lorelm.training.callbacks import TrainingCallback, metrics_lines
 from lorelm.training.checkpoint import Checkpoint, Snapshot, last_checkpoint
 from lorelm.training.losses import LossDivergedError
 from lorelm.training.trainer import TrainedModel, Trainer
@@ -22,14 +23,14 @@ class CheckpointSettings:
     """Where and how often a run is saved.
 
     Attributes:
-        out: the folder.
+        out: the folder; None keeps the last good snapshot in memory alone.
         run: the settings of the run, fit for JSON, which a checkpoint holds beside the snapshot.
         seconds: between two checkpoints.
         steps: between two checkpoints, instead of seconds.
     """
 
-    out: Path
-    run: dict[str, Any]
+    out: Path | None = None
+    run: dict[str, Any] = field(default_factory=dict)
     seconds: float = 30.0
     steps: int | None = None
 
@@ -49,7 +50,6 @@ def fit(
     at most.
 
     Args:
-        checkpoints: where to save the run; None does not save it.
         resume: continue from there.
         stop: when set, training ends after the current step, with a checkpoint.
 
@@ -59,7 +59,7 @@ def fit(
         TrainingStoppedError: `stop` was set, in at least one of the processes.
         WorkerLostError: another process ended.
     """
-    callback = callback or TrainingCallback()
+    callback, checkpoints = callback or TrainingCallback(), checkpoints or CheckpointSettings()
     processes = trainer.processes
     callback.on_start(trainer.corpus, trainer.recipe)
     trainer.start_clock()
@@ -73,6 +73,7 @@ def fit(
             report = trainer.step()
             callback.on_step(num_tokens=trainer.step_tokens)
             if report is not None:
+                manager.write_metrics()
                 callback.on_epoch(report, trainer.averaged_model)
             manager.after_step()
             if processes.any(stop is not None and stop.is_set()):
@@ -82,28 +83,29 @@ def fit(
             manager.go_back()
         except WorkerLostError as error:
             manager.wait()
-            saved = last_checkpoint(checkpoints.out) if checkpoints else None
+            saved = last_checkpoint(checkpoints.out) if checkpoints.out else None
             raise WorkerLostError(f"{error}; {saved or 'there is no checkpoint'}") from error
     manager.wait()
     return trainer.result()
 
 
 class CheckpointManager:
-    """Keeps the last good snapshot of a run, in memory and on disk.
+    """Keeps the last good snapshot of a run, in memory and on disk, and the metrics of its epochs.
 
-    The main process writes, in a thread of its own while training continues. A failed write is
-    reported once until a write succeeds again, and not raised: the last good checkpoint stays.
+    The main process writes checkpoints in a thread of its own while training continues. A failed
+    write is reported once until a write succeeds again, and not raised: the last good file stays.
     """
 
     def __init__(
-        self, trainer: Trainer, settings: CheckpointSettings | None, callback: TrainingCallback
+        self, trainer: Trainer, settings: CheckpointSettings, callback: TrainingCallback
     ) -> None:
         self._trainer: Final = trainer
-        self._settings: Final = settings if trainer.processes.is_main_process else None
+        self._settings: Final = settings
+        self._out: Final = settings.out if trainer.processes.is_main_process else None
         self._callback: Final = callback
         self._thread: Final = ThreadPoolExecutor(max_workers=1)
         self._writing: Future[None] | None = None
-        self._is_failing = False
+        self._is_failing = self._is_metrics_failing = False
         self._saved_at = 0.0
         self._steps = 0
 
@@ -116,23 +118,35 @@ class CheckpointManager:
         self._last_good = resume or self._trainer.snapshot()
         self._on_disk = self._last_good.description
         self._saved_at = time.monotonic()
-
-        def write() -> None:
-            if self._settings:
-                Checkpoint(run=self._settings.run, snapshot=self._last_good).save(
-                    self._settings.out
-                )
-
         if resume is None:
-            self._trainer.processes.broadcast_from_main(write)
+            self._trainer.processes.broadcast_from_main(lambda: self._write(self._last_good))
+
+    def write_metrics(self) -> None:
+        """Replace ``metrics.so-far.jsonl``, which has a line per epoch."""
+        if self._out is None:
+            return
+        path = self._out / METRICS_SO_FAR
+        try:
+            self._out.mkdir(exist_ok=True)
+            replace_file(path, metrics_lines(self._trainer.epochs).encode())
+            self._is_metrics_failing = False
+        except OSError as error:
+            if not self._is_metrics_failing:
+                self._callback.on_problem(
+                    f"{path} cannot be written: {error.strerror}; training goes on"
+                )
+            self._is_metrics_failing = True
 
     def after_step(self) -> None:
         """Save if it is time and the last checkpoint is on disk; and at the end of training."""
         self._steps += 1
+        if self._settings.steps is not None:
+            is_due = self._steps >= self._settings.steps
+        else:
+            is_due = time.monotonic() - self._saved_at >= self._settings.seconds
         processes = self._trainer.processes
-        is_busy = self._writing is not None and not self._writing.done()
-        is_due = processes.is_main_process and self._is_due() and not is_busy
-        if processes.any(is_due) or self._trainer.is_over:
+        is_idle = self._writing is None or self._writing.done()
+        if processes.any(processes.is_main_process and is_due and is_idle) or self._trainer.is_over:
             self.save()
 
     def save(self) -> None:
@@ -140,9 +154,8 @@ class CheckpointManager:
         self._last_good = self._trainer.snapshot()
         self._saved_at = time.monotonic()
         self._steps = 0
-        if self._settings:
-            self.wait()
-            self._writing = self._thread.submit(self._write, self._settings, self._last_good)
+        self.wait()
+        self._writing = self._thread.submit(self._try_to_write, self._last_good)
 
     def go_back(self) -> None:
         """Restore the last good snapshot with half the learning rate.
@@ -155,9 +168,8 @@ class CheckpointManager:
         if num_halved > _MAX_HALVINGS:
             self.wait()
             elsewhere = ""
-            if self._settings:
-                checkpoint = self._settings.out / CHECKPOINT
-                elsewhere = f", in another folder or after deleting {checkpoint}"
+            if self._out:
+                elsewhere = f", in another folder or after deleting {self._out / CHECKPOINT}"
             raise RecipeError(
                 f"the loss diverged again after {where}, though the learning rate was halved "
                 f"{_MAX_HALVINGS} times: start over with a lower learning_rate "
@@ -173,34 +185,31 @@ class CheckpointManager:
     def how_to_resume(self) -> str:
         """Return the message of a stopped run, in the main process."""
         self.wait()
-        if self._settings is None:
+        if self._out is None:
             return "stopped"
         if self._is_failing:
-            saved = last_checkpoint(self._settings.out)
+            saved = last_checkpoint(self._out)
             return f"stopped; {saved or 'nothing of the run is on the disk'}"
         checkpoint = Checkpoint(run=self._settings.run, snapshot=self._last_good)
-        return f"stopped; go on with: {checkpoint.how_to_resume(self._settings.out)}"
+        return f"stopped; go on with: {checkpoint.how_to_resume(self._out)}"
 
     def wait(self) -> None:
         """Return when every checkpoint is on disk."""
         if self._writing is not None:
             self._writing.result()
 
-    def _write(self, settings: CheckpointSettings, snapshot: Snapshot) -> None:
+    def _write(self, snapshot: Snapshot) -> None:
+        if self._out is not None:
+            Checkpoint(run=self._settings.run, snapshot=snapshot).save(self._out)
+
+    def _try_to_write(self, snapshot: Snapshot) -> None:
         try:
-            Checkpoint(run=settings.run, snapshot=snapshot).save(settings.out)
+            self._write(snapshot)
+            self._is_failing = False
+            self._on_disk = snapshot.description
         except CheckpointError as error:
             if not self._is_failing:
                 self._callback.on_problem(
                     f"{error}; the last good one is of {self._on_disk}, and training goes on"
                 )
             self._is_failing = True
-        else:
-            self._is_failing = False
-            self._on_disk = snapshot.description
-
-    def _is_due(self) -> bool:
-        settings = self._settings
-        if settings is not None and settings.steps is not None:
-            return self._steps >= settings.steps
-        return time.monotonic() - self._saved_at >= (settings.seconds if settings else 30.0)

@@ -1,12 +1,15 @@
 """Fits a training run into a time budget: :func:`plan_run`."""
 
 import dataclasses
-from collections.abc import Sequence
+import math
+import time
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
 from lorelm.corpus.preparation import Corpus
-from lorelm.training.budget import TimeBudget
+from lorelm.errors import RecipeError
+from lorelm.training.processes import SINGLE_PROCESS, Processes
 from lorelm.training.recipe import Recipe
 from lorelm.training.schedule import TrainingHorizon
 from lorelm.training.speed import EvaluationSpeed, Machine, TrainingSpeed
@@ -26,17 +29,58 @@ model after 50 updates on the films, after 70 on tiny Shakespeare)."""
 _FEW_UPDATES: Final = 400
 """With fewer a bigram model is better, on corpora of any size."""
 
-_MIN_LEFT_SHARE: Final = 0.1
-"""Share of the time that must be left after preparation, since measuring takes some of it."""
-
 _EVALUATION_SHARE: Final = 0.25
 """Reserve for evaluation, as a share of the time left; if it takes more, samples are used."""
 
-_COUNTING_SHARE: Final = 0.1
-"""The same for counting n-grams and the index of the training text."""
+_NGRAM_SHARE: Final = 0.1
+"""The same for the n-gram model and the index of the training text."""
 
 _MIN_EVALUATED_TOKENS: Final = 1_000
 """Of each held-out part: the interval of a perplexity is then about ±10 %."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TimeBudget:
+    """How long a run may take, from the start of the command to the saved and evaluated bundle.
+
+    Attributes:
+        started: by `time.perf_counter`.
+    """
+
+    seconds: float
+    started: float
+    processes: Processes = SINGLE_PROCESS
+
+    @property
+    def left(self) -> float:
+        """Seconds left by the main process's clock; all processes must ask together."""
+        left = self.seconds - (time.perf_counter() - self.started)
+        return self.processes.number_from_main(left)
+
+    def watch(self, work: str) -> Callable[[float], None]:
+        """Return a progress callback that raises if some work would take too long."""
+        began, left = time.perf_counter(), self.left
+
+        def check(share: float) -> None:
+            forecast = (time.perf_counter() - began) / share
+            if forecast > 2 * left:  # half of it may be a slow start
+                raise self.too_short(f"{work} alone takes about {forecast:.0f} s", 2 * forecast)
+
+        return check
+
+    def too_short(self, reason: str, seconds_needed: float) -> RecipeError:
+        """Return the error that no useful run fits into the time."""
+        minutes = math.ceil(seconds_needed / 60)
+        needed = f"{math.ceil(seconds_needed)}s" if minutes <= 2 else f"{minutes}m"
+        return RecipeError(
+            f"a time budget of {self} is too short: {reason}; set time_budget_seconds "
+            f"(--time-budget) to {needed} or more, or give a part of the corpus or a smaller "
+            "hidden_size (--hidden-size)",
+            code="recipe.budget_too_short",
+        )
+
+    def __str__(self) -> str:
+        return f"{self.seconds:g} s" if self.seconds < 120 else f"{self.seconds / 60:g} min"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,9 +89,8 @@ class Plan:
 
     Attributes:
         recipe: with the width and the epochs that fit.
-        horizon: when training ends.
         evaluated_tokens: of each held-out part, about; None evaluates on all of them.
-        is_counted: whether n-gram models and indexes of the training part are made.
+        has_ngrams: whether n-gram models and indexes of the training part are made.
         notes: sentences about the plan for the user.
         warnings: what the user asked for and does not get.
     """
@@ -55,7 +98,7 @@ class Plan:
     recipe: Recipe
     horizon: TrainingHorizon
     evaluated_tokens: int | None = None
-    is_counted: bool = True
+    has_ngrams: bool = True
     notes: Sequence[str] = ()
     warnings: Sequence[str] = ()
 
@@ -70,12 +113,12 @@ class Plan:
                 f"{len(corpus.valid.stream):,} and {len(corpus.test.stream):,} tokens. lorelm "
                 "evaluate uses the whole test part."
             )
-        if corpus.is_countable and not self.is_counted:
+        if corpus.is_countable and not self.has_ngrams:
             notes.append(
                 "To stay within the time, there are no n-gram model to compare with and no index "
                 "of the training text: copies cannot be detected or forbidden."
             )
-        may_be_counted = corpus.may_be_counted and self.is_counted
+        may_be_counted = corpus.may_be_counted and self.has_ngrams
         return dataclasses.replace(corpus, notes=notes, may_be_counted=may_be_counted)
 
     @property
@@ -86,20 +129,21 @@ class Plan:
             "training_seconds": self.horizon.seconds,
             "max_epochs": self.horizon.epochs,
             "judged_tokens": self.evaluated_tokens,
-            "is_counted": self.is_counted,
+            "is_counted": self.has_ngrams,
         }
 
     @classmethod
-    def from_metadata(cls, metadata: dict[str, Any]) -> Self:
-        recipe = Recipe.from_dict(metadata["recipe"])
-        seconds, epochs = metadata["training_seconds"], metadata.get("max_epochs")
+    def of_run(cls, run: dict[str, Any], recipe: Recipe, warnings: Sequence[str] = ()) -> Self:
+        """Return the plan that a checkpoint describes, with a recipe for this machine."""
+        seconds, epochs = run["training_seconds"], run.get("max_epochs")
         if seconds is None:
             epochs = recipe.epochs
         return cls(
             recipe=recipe,
             horizon=TrainingHorizon(epochs=epochs, seconds=seconds),
-            evaluated_tokens=metadata.get("judged_tokens"),
-            is_counted=metadata.get("is_counted", True),
+            evaluated_tokens=run.get("judged_tokens"),
+            has_ngrams=run.get("is_counted", True),
+            warnings=warnings,
         )
 
 
@@ -109,9 +153,8 @@ def plan_run(
     budget: TimeBudget,
     machine: Machine,
     *,
-    may_change_width: bool,
-    may_change_epochs: bool,
-    must_count: bool = False,
+    free: Collection[str],
+    with_ngram: bool = False,
 ) -> Plan:
     """Return the run that makes the best use of a time budget.
 
@@ -120,70 +163,45 @@ def plan_run(
     3. Training gets the rest, by the clock: up to three times the recipe's epochs.
 
     Args:
-        may_change_width: False where the user or the initial checkpoint determines it.
-        may_change_epochs: whether there may be more than the recipe's. Fewer are made anyway if
-            they do not fit.
-        must_count: make the n-gram model, however long it takes.
+        free: settings that neither the user nor the initial checkpoint determines. Without
+            `hidden_size` the width stays; without `epochs` there may be fewer, but not more.
+        with_ngram: make the n-gram model, however long it takes.
 
     Raises:
         RecipeError: no useful run fits.
     """
-    left = _require_time(corpus, budget, machine.seconds_left(budget))
-    sized, speed = _choose_width(
-        corpus,
-        recipe,
-        machine,
-        seconds=(1 - _EVALUATION_SHARE) * left,
-        may_change_width=may_change_width,
-        may_change_epochs=may_change_epochs,
-    )
+    left = budget.left
+    sized, speed = _choose_width(corpus, recipe, machine, (1 - _EVALUATION_SHARE) * left, free)
     # Before evaluation is measured, so that a budget far too short is refused early.
-    _require_updates(budget, machine.seconds_left(budget), speed)
+    _training_seconds(budget, speed)
     evaluation = machine.evaluation_speed(corpus, sized)
-    plan = _fit_evaluation(sized, corpus, evaluation, left, must_count)
+    plan = _fit_evaluation(sized, corpus, evaluation, left, with_ngram)
     fitted = plan.fitted(corpus)
     reserve = evaluation.seconds(fitted)
-    left = machine.seconds_left(budget)
-    num_updates = _require_updates(budget, left, speed, reserve)
-    # The last update begins before the time is over and ends after it.
-    seconds = left - reserve - speed.seconds_per_update
-    max_epochs = recipe.epochs * (_MAX_EPOCHS_FACTOR if may_change_epochs else 1)
+    seconds = _training_seconds(budget, speed, reserve)
+    max_epochs = recipe.epochs * (_MAX_EPOCHS_FACTOR if "epochs" in free else 1)
     epochs = min(seconds / speed.epoch_seconds(len(fitted.valid.stream)), max_epochs)
+    note = (
+        f"Of the time budget of {budget}, {budget.seconds - budget.left:.0f} s are over, about "
+        f"{reserve:.0f} s are for evaluating and saving, and the rest is for training: hidden size "
+        f"{sized.hidden_size}, epochs: about {_two_digits(epochs)}."
+    )
+    num_updates = int(seconds / speed.seconds_per_update) + 1
     return dataclasses.replace(
         plan,
         recipe=dataclasses.replace(sized, epochs=max(1, round(epochs))),
         horizon=TrainingHorizon(epochs=max_epochs, seconds=seconds),
-        notes=[_note(budget, left, reserve, sized.hidden_size, epochs)],
-        warnings=_warnings(recipe, epochs, num_updates, may_change_epochs=may_change_epochs),
-    )
-
-
-def _require_time(corpus: Corpus, budget: TimeBudget, left: float) -> float:
-    """Return the seconds left.
-
-    Raises:
-        RecipeError: they are too few to measure anything.
-    """
-    if left >= _MIN_LEFT_SHARE * budget.seconds:
-        return left
-    spent = budget.seconds - left
-    raise budget.too_short(f"reading {corpus.source} and preparing took {spent:.0f} s", 3 * spent)
-
-
-def _note(budget: TimeBudget, left: float, reserve: float, hidden_size: int, epochs: float) -> str:
-    return (
-        f"Of the time budget of {budget}, {budget.seconds - left:.0f} s are over, about "
-        f"{reserve:.0f} s are for evaluating and saving, and the rest is for training: hidden size "
-        f"{hidden_size}, epochs: about {_two_digits(epochs)}."
+        notes=[note],
+        warnings=_warnings(recipe, epochs, num_updates, free),
     )
 
 
 def _warnings(
-    recipe: Recipe, epochs: float, num_updates: int, *, may_change_epochs: bool
+    recipe: Recipe, epochs: float, num_updates: int, free: Collection[str]
 ) -> Sequence[str]:
     """Return what the user must know if the time ends the training."""
     warnings = []
-    if not may_change_epochs and epochs < 0.95 * recipe.epochs:
+    if "epochs" not in free and epochs < 0.95 * recipe.epochs:
         warnings.append(
             f"only about {_two_digits(epochs)} of the {recipe.epochs} requested epochs fit into "
             "the time budget, and training ends with them"
@@ -201,13 +219,7 @@ def _two_digits(epochs: float) -> str:
 
 
 def _choose_width(
-    corpus: Corpus,
-    recipe: Recipe,
-    machine: Machine,
-    *,
-    seconds: float,
-    may_change_width: bool,
-    may_change_epochs: bool,
+    corpus: Corpus, recipe: Recipe, machine: Machine, seconds: float, free: Collection[str]
 ) -> tuple[Recipe, TrainingSpeed]:
     """Return the recipe with the widest model that fits into a time, and its measured speed.
 
@@ -215,13 +227,13 @@ def _choose_width(
     is wider than the recipe's.
     """
     fitting: list[tuple[Recipe, TrainingSpeed]] = []
-    for width in _WIDTHS if may_change_width else (recipe.hidden_size,):
+    for width in _WIDTHS if "hidden_size" in free else (recipe.hidden_size,):
         embedding_size = width if recipe.tied else recipe.embedding_size
         sized = dataclasses.replace(recipe, hidden_size=width, embedding_size=embedding_size)
         speed = machine.training_speed(corpus, sized)
         # Validation is left out: it may be on a sample.
         share = seconds / (recipe.epochs * speed.epoch_seconds(0))
-        may_be_fewer = may_change_epochs and width <= recipe.hidden_size
+        may_be_fewer = "epochs" in free and width <= recipe.hidden_size
         if fitting and share < (_MIN_EPOCHS_SHARE if may_be_fewer else 1):
             break
         fitting.append((sized, speed))
@@ -229,36 +241,38 @@ def _choose_width(
 
 
 def _fit_evaluation(
-    recipe: Recipe, corpus: Corpus, speed: EvaluationSpeed, left: float, must_count: bool
+    recipe: Recipe, corpus: Corpus, speed: EvaluationSpeed, left: float, with_ngram: bool
 ) -> Plan:
     """Return a plan with as much evaluation as fits into its share of the time left."""
-    is_counted = must_count or speed.counting_seconds <= _COUNTING_SHARE * left
-    plan = Plan(recipe=recipe, horizon=TrainingHorizon(epochs=recipe.epochs), is_counted=is_counted)
-    num_tokens = len(corpus.valid.stream) + len(corpus.test.stream)
+    plan = Plan(
+        recipe=recipe,
+        horizon=TrainingHorizon(epochs=recipe.epochs),
+        has_ngrams=with_ngram or speed.ngram_seconds <= _NGRAM_SHARE * left,
+    )
     excess = speed.seconds(plan.fitted(corpus)) - _EVALUATION_SHARE * left
     if excess <= 0:
         return plan
+    num_tokens = len(corpus.valid.stream) + len(corpus.test.stream)
     num_fitting = num_tokens - excess / speed.token_seconds if speed.token_seconds else 0
-    return dataclasses.replace(
-        plan, evaluated_tokens=max(_MIN_EVALUATED_TOKENS, int(num_fitting / 2))
-    )
+    evaluated_tokens = max(_MIN_EVALUATED_TOKENS, int(num_fitting / 2))
+    return dataclasses.replace(plan, evaluated_tokens=evaluated_tokens)
 
 
-def _require_updates(
-    budget: TimeBudget, left: float, speed: TrainingSpeed, reserve: float = 0.0
-) -> int:
-    """Return how many updates of the weights fit into the time left after evaluation.
+def _training_seconds(budget: TimeBudget, speed: TrainingSpeed, reserve: float = 0.0) -> float:
+    """Return how long training may take before a reserve.
 
     Raises:
-        RecipeError: too few to learn anything.
+        RecipeError: too short to learn anything.
     """
-    count = max(0, int((left - reserve) / speed.seconds_per_update))
-    if count >= _MIN_UPDATES:
-        return count
+    left = budget.left
+    num_updates = max(0, int((left - reserve) / speed.seconds_per_update))
+    if num_updates >= _MIN_UPDATES:
+        # The last update begins before the time is over and ends after it.
+        return left - reserve - speed.seconds_per_update
     spent = budget.seconds - left
     evaluating = f", evaluating and saving take about {reserve:.0f} s" if reserve else ""
     raise budget.too_short(
-        f"{spent:.0f} s went into preparing{evaluating}, and the rest is enough for {count} "
+        f"{spent:.0f} s went into preparing{evaluating}, and the rest is enough for {num_updates} "
         f"updates of the weights: a model learns nothing in fewer than {_MIN_UPDATES}",
         1.5 * (spent + reserve + _MIN_UPDATES * speed.seconds_per_update),
     )

@@ -51,7 +51,17 @@ class Processes:
         Args:
             backend: PyTorch's name of what sends the tensors.
         """
-        _collective(self._create_groups, backend)
+        with _detect_lost_workers():
+            store, _, _ = next(rendezvous("env://", timeout=_TIMEOUT))
+            if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True":
+                # PyTorch 2.13 keeps this store over a restart, with the addresses of ended
+                # processes in it (pytorch/pytorch#135712); TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1
+                # makes a new one.
+                store = PrefixStore(f"restart-{_num_restarts()}", store)
+            distributed.init_process_group(
+                backend, store=store, rank=self.rank, world_size=self.size, timeout=_TIMEOUT
+            )
+            self._main_group = distributed.new_group(backend="gloo", timeout=_MAIN_TIMEOUT)
 
     @property
     def is_main_process(self) -> bool:
@@ -94,7 +104,8 @@ class Processes:
     def all_reduce(self, tensor: torch.Tensor) -> torch.Tensor:
         """Overwrite `tensor` with its sum over the processes, and return it."""
         if self.size > 1:
-            _collective(distributed.all_reduce, tensor)
+            with _detect_lost_workers():
+                distributed.all_reduce(tensor)
         return tensor
 
     def any(self, flag: bool) -> bool:
@@ -122,7 +133,8 @@ class Processes:
                 answer = [work()]
             except LoreLMError as error:
                 answer = [error]
-        _collective(distributed.broadcast_object_list, answer, group=self._main_group)
+        with _detect_lost_workers():
+            distributed.broadcast_object_list(answer, group=self._main_group)
         if isinstance(answer[0], LoreLMError):
             raise answer[0]
         result: _Result = answer[0]
@@ -137,17 +149,6 @@ class Processes:
         done: list[_Result] = []
         self.broadcast_from_main(lambda: done.append(work()))
         return done[0] if done else work()
-
-    def _create_groups(self, backend: str) -> None:
-        store, _, _ = next(rendezvous("env://", timeout=_TIMEOUT))
-        if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True":
-            # PyTorch 2.13 keeps this store over a restart, with the addresses of ended processes in
-            # it (pytorch/pytorch#135712); TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1 makes a new one.
-            store = PrefixStore(f"restart-{_num_restarts()}", store)
-        distributed.init_process_group(
-            backend, store=store, rank=self.rank, world_size=self.size, timeout=_TIMEOUT
-        )
-        self._main_group = distributed.new_group(backend="gloo", timeout=_MAIN_TIMEOUT)
 
 
 SINGLE_PROCESS: Final = Processes(rank=0, size=1, local_rank=0)
@@ -191,11 +192,7 @@ def _num_restarts() -> int:
 
 
 def _backend(device: torch.device) -> str:
-    """PyTorch's name of what sends the tensors of a device.
-
-    Raises:
-        InputError: none supports this device, or there is no device for this process.
-    """
+    """Return PyTorch's name of what sends the tensors of a device."""
     if device.type == "cpu":
         return "gloo"
     if device.type != "cuda":
@@ -212,13 +209,10 @@ def _backend(device: torch.device) -> str:
     return "cpu:gloo,cuda:nccl"  # flags and numbers on the CPU do not wait for the device
 
 
-def _collective(collective: Callable[..., Any], *arguments: Any, **options: Any) -> None:
-    """Call an operation of all processes.
-
-    Raises:
-        WorkerLostError: another process does not join in.
-    """
+@contextmanager
+def _detect_lost_workers() -> Iterator[None]:
+    """Raise a WorkerLostError if another process does not join in an operation of all."""
     try:
-        collective(*arguments, **options)
+        yield
     except RuntimeError as error:  # gloo has no other; NCCL's is one
         raise WorkerLostError("another process of this run ended or does not answer") from error

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from lorelm.bundle.atomic_dir import resolve_dir
 from lorelm.bundle.layout import CHECKPOINT
 from lorelm.bundle.writer import lock_output_dir
 from lorelm.errors import BundleError, CheckpointError, TrainingStoppedError
@@ -27,7 +26,7 @@ def locked_run_dir(out: Path, processes: Processes, *, is_resumed: bool) -> Iter
 
         def lock() -> None:
             stack.enter_context(lock_output_dir(out))
-            unfinished = None if is_resumed else unfinished_run(out)
+            unfinished = None if is_resumed else Checkpoint.find(out)
             if unfinished is not None:
                 raise CheckpointError(
                     f"{out} holds an unfinished run ({unfinished.snapshot.description}): go on "
@@ -43,15 +42,6 @@ def locked_run_dir(out: Path, processes: Processes, *, is_resumed: bool) -> Iter
             raise TrainingStoppedError(f"stopped{_how_to_resume(out)}") from None
         except BundleError as error:
             raise BundleError(f"{error}{_how_to_resume(out)}", code=error.code) from error
-
-
-def unfinished_run(out: Path) -> Checkpoint | None:
-    """Return the checkpoint in a directory; None if there is none.
-
-    Raises:
-        CheckpointError: it is damaged.
-    """
-    return Checkpoint.load(out) if (resolve_dir(out) / CHECKPOINT).is_file() else None
 
 
 def _how_to_resume(out: Path) -> str:

@@ -17,7 +17,6 @@ from lorelm.evaluation.perplexity import predict
 from lorelm.ngrams.fingerprints import FingerprintIndex
 from lorelm.runtime.onnx_runtime import OnnxRuntime
 from lorelm.runtime.step_graph import build_step_graph
-from lorelm.training.budget import TimeBudget
 from lorelm.training.initial_checkpoint import initial_model, numpy_weights
 from lorelm.training.losses import validation_loss
 from lorelm.training.processes import SINGLE_PROCESS, Processes
@@ -25,7 +24,7 @@ from lorelm.training.recipe import Recipe
 from lorelm.training.trainer import Trainer
 
 _HELD_OUT_TOKENS: Final = 1_000
-_COUNTED_TOKENS: Final = 50_000
+_NGRAM_TOKENS: Final = 50_000
 
 # What evaluating and saving take, in multiples of what is measured.
 _PASSES: Final = 2
@@ -34,7 +33,7 @@ _GENERATED_TOKENS: Final = 4_000
 """The 100 samples that are searched for copies, as long as 4,000 held-out tokens."""
 _GRAPHS: Final = 8
 """The float32 graph; and hashing, writing and reading all files."""
-_COUNTING_EXPONENT: Final = 1.2
+_NGRAM_EXPONENT: Final = 1.2
 """Sorting n-grams slows down with their number: 0.25 µs a token of 230,000, 1.3 of 19 million."""
 _OTHER_SECONDS: Final = 1.0
 """Matplotlib's import and the plot."""
@@ -63,24 +62,22 @@ class EvaluationSpeed:
     Attributes:
         fixed_seconds: whatever the corpus.
         token_seconds: per token of the validation and the test part.
-        counting_seconds: for the n-gram model, the indexes, and samples to find copies in.
+        ngram_seconds: for the n-gram model, the indexes, and samples to find copies in.
     """
 
     fixed_seconds: float
     token_seconds: float
-    counting_seconds: float
+    ngram_seconds: float
 
     def seconds(self, corpus: Corpus) -> float:
         num_tokens = len(corpus.valid.stream) + len(corpus.test.stream)
-        counting = self.counting_seconds if corpus.is_countable else 0
-        return self.fixed_seconds + self.token_seconds * num_tokens + counting
+        ngrams = self.ngram_seconds if corpus.is_countable else 0
+        return self.fixed_seconds + self.token_seconds * num_tokens + ngrams
 
 
 @dataclass(frozen=True, kw_only=True)
 class Machine:
     """Measurements that a plan needs, with the same results in all processes of a run.
-
-    All processes measure training together; the main process measures evaluation.
 
     Attributes:
         max_seconds: for measuring one width, unless a single update takes longer.
@@ -90,9 +87,6 @@ class Machine:
     processes: Processes = SINGLE_PROCESS
     max_seconds: float = 2.0
 
-    def seconds_left(self, budget: TimeBudget) -> float:
-        return self.processes.number_from_main(budget.left)
-
     def _now(self) -> float:
         """Return the time of the main process, when the device has finished its work."""
         if self.device.type == "cuda":
@@ -100,7 +94,7 @@ class Machine:
         return self.processes.number_from_main(time.perf_counter())
 
     def training_speed(self, corpus: Corpus, recipe: Recipe) -> TrainingSpeed:
-        """Validate and update with a trainer that is then discarded.
+        """Validate and update with a trainer that is then discarded, in all processes together.
 
         Raises:
             CorpusError: the training part is shorter than a batch.
@@ -126,7 +120,7 @@ class Machine:
         )
 
     def evaluation_speed(self, corpus: Corpus, recipe: Recipe) -> EvaluationSpeed:
-        """Measure evaluation with an untrained model of the recipe's size.
+        """Evaluate an untrained model of the recipe's size in part, in the main process.
 
         Raises:
             RecipeError: there is no memory for the model.
@@ -141,23 +135,23 @@ class Machine:
             held_out = corpus.valid.stream[:_HELD_OUT_TOKENS]
             tune_cache(predict(network, held_out, num_states=len(held_out)), held_out)
             moments.append(time.perf_counter())
-            num_counted = _count_some(corpus)
+            num_fitted = _fit_some_ngrams(corpus)
             moments.append(time.perf_counter())
-            building, tuning, counting = (end - start for start, end in pairwise(moments))
+            building, tuning, fitting = (end - start for start, end in pairwise(moments))
             token = _MARGIN * tuning / len(held_out)
-            growth = (len(corpus.train.stream) / num_counted) ** _COUNTING_EXPONENT
+            growth = (len(corpus.train.stream) / num_fitted) ** _NGRAM_EXPONENT
             return EvaluationSpeed(
                 fixed_seconds=_MARGIN * (_GRAPHS * building + _OTHER_SECONDS),
                 token_seconds=_PASSES * token,
-                counting_seconds=_MARGIN * growth * counting + _GENERATED_TOKENS * token,
+                ngram_seconds=_MARGIN * growth * fitting + _GENERATED_TOKENS * token,
             )
 
         return self.processes.broadcast_from_main(measure)
 
 
-def _count_some(corpus: Corpus) -> int:
-    """Count and index the first documents of the training part; return their number of tokens."""
-    num_documents = corpus.train.num_documents * _COUNTED_TOKENS // len(corpus.train.stream)
+def _fit_some_ngrams(corpus: Corpus) -> int:
+    """Fit n-gram models and indexes to the first documents; return their number of tokens."""
+    num_documents = corpus.train.num_documents * _NGRAM_TOKENS // len(corpus.train.stream)
     documents = list(islice(corpus.train.documents, max(1, num_documents)))
     num_tokens = sum(len(tokens) + 1 for tokens in documents)
     part = Part(documents=documents, stream=corpus.train.stream[:num_tokens])

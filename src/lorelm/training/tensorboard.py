@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import Final
 
 from lorelm.corpus.preparation import Corpus
 from lorelm.errors import InputError, MissingExtraError
@@ -11,15 +12,11 @@ from lorelm.model.lstm import LSTMLanguageModel
 from lorelm.training.callbacks import EpochReport, TrainingCallback
 from lorelm.training.recipe import Recipe
 
-if TYPE_CHECKING:
-    from torch.utils.tensorboard import SummaryWriter
-
 
 class TensorBoardLog(TrainingCallback):
-    """Callback that writes the metrics of each epoch into an event file.
+    """Callback that writes the metrics of each epoch into an event file, until it is closed.
 
-    Use it in a `with` statement, which closes the file. After a failed write, training goes on
-    without it.
+    After a failed write, training goes on without it.
 
     Args:
         folder: of the event files; it is created when training begins.
@@ -31,31 +28,30 @@ class TensorBoardLog(TrainingCallback):
 
     def __init__(self, folder: Path, user: TrainingCallback) -> None:
         try:
-            import torch.utils.tensorboard  # noqa: F401
+            from torch.utils.tensorboard import SummaryWriter
         except ImportError as error:
             raise MissingExtraError("writing for TensorBoard", "tensorboard") from error
-        self._folder = folder
-        self._user = user
+        self._folder: Final = folder
+        self._user: Final = user
+        self._open: Final = partial(SummaryWriter, str(folder))
         self._writer: SummaryWriter | None = None
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
+    def close(self) -> None:
         with self._notifying():
-            self._close()
+            if self._writer is not None:
+                self._writer.close()
 
     def on_start(self, corpus: Corpus, recipe: Recipe) -> None:
         try:
-            self._open()
+            self._writer = self._open()
         except OSError as error:
             raise InputError(self._complaint(error)) from error
 
     def on_restore(self, epochs: Sequence[EpochReport], *, epoch_tokens: int) -> None:
+        self.close()
         with self._notifying():
-            # Epochs that were written before an interruption or a divergence come again.
-            self._close()
-            self._open(purge_step=len(epochs) + 1)
+            # TensorBoard drops the epochs after these: they come again.
+            self._writer = self._open(purge_step=len(epochs) + 1)
 
     def on_epoch(self, report: EpochReport, model: LSTMLanguageModel) -> None:
         if self._writer is None:
@@ -70,20 +66,6 @@ class TensorBoardLog(TrainingCallback):
             }.items():
                 self._writer.add_scalar(name, value, report.epoch)
             self._writer.flush()
-
-    def _open(self, *, purge_step: int | None = None) -> None:
-        """Start a new event file.
-
-        Args:
-            purge_step: TensorBoard drops what was written for this epoch and later ones.
-        """
-        from torch.utils.tensorboard import SummaryWriter
-
-        self._writer = SummaryWriter(str(self._folder), purge_step=purge_step)
-
-    def _close(self) -> None:
-        if self._writer is not None:
-            self._writer.close()
 
     @contextmanager
     def _notifying(self) -> Iterator[None]:

@@ -4,7 +4,7 @@ import dataclasses
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,7 @@ from lorelm.corpus.id_store import IdStore
 from lorelm.corpus.preparation import Corpus, prepare_corpus
 from lorelm.corpus.tokenizer import make_tokenizer
 from lorelm.errors import CheckpointError, CorpusError, RecipeError
-from lorelm.training.budget import TimeBudget
-from lorelm.training.callbacks import CallbackList, EpochReport, MetricsLog, TrainingCallback
+from lorelm.training.callbacks import CallbackList, TrainingCallback
 from lorelm.training.checkpoint import Checkpoint
 from lorelm.training.device import resolve_device, resolve_precision
 from lorelm.training.export import bundle_contents
@@ -30,7 +29,7 @@ from lorelm.training.initial_checkpoint import (
 )
 from lorelm.training.loop import CheckpointSettings, fit
 from lorelm.training.options import TrainingOptions
-from lorelm.training.plan import Plan, plan_run
+from lorelm.training.plan import Plan, TimeBudget, plan_run
 from lorelm.training.processes import SINGLE_PROCESS, Processes
 from lorelm.training.recipe import Recipe, sized_to
 from lorelm.training.run_dir import locked_run_dir
@@ -125,13 +124,9 @@ class _Run:
 
 
 def _begin(out: Path, options: TrainingOptions, context: RunContext) -> _Run:
-    """Check what can be checked before the corpus is read, which may take long.
-
-    Raises:
-        InputError: there is no such device.
-        BundleError: there is no model at `init`.
-    """
-    device = context.processes.local_device(resolve_device(options.device))
+    """Check what can be checked before the corpus is read, which may take long."""
+    processes = context.processes
+    device = processes.local_device(resolve_device(options.device))
     run = _Run(out=out, options=options, context=context, device=device)
     if context.resume is not None:
         return run
@@ -140,19 +135,15 @@ def _begin(out: Path, options: TrainingOptions, context: RunContext) -> _Run:
         initial = load_initial_checkpoint(options.init)
     if options.time_budget_seconds is not None:
         started = time.perf_counter() if context.started is None else context.started
-        budget = TimeBudget(seconds=options.time_budget_seconds, started=started)
+        budget = TimeBudget(
+            seconds=options.time_budget_seconds, started=started, processes=processes
+        )
     return dataclasses.replace(run, initial=initial, budget=budget)
 
 
 def _prepare(parts: CorpusParts, recipe: Recipe, run: _Run) -> Corpus:
-    """Return the corpus; one larger than memory is encoded once, by the main process.
-
-    Raises:
-        CorpusError: see :func:`train`.
-        RecipeError: preparing takes all of the time budget; or the processes differ.
-    """
+    """Return the corpus; one larger than memory is encoded once, by the main process."""
     processes = run.context.processes
-
     watch = run.budget.watch(f"preparing {parts.documents.source}") if run.budget else None
     store = IdStore(folder=run.out, is_main_process=processes.is_main_process, on_progress=watch)
 
@@ -174,6 +165,21 @@ def _prepare(parts: CorpusParts, recipe: Recipe, run: _Run) -> Corpus:
         )
     _check_same_everywhere(corpus, recipe, processes)
     return corpus
+
+
+def _check_same_everywhere(corpus: Corpus, recipe: Recipe, processes: Processes) -> None:
+    """Compare the corpus and the recipe with those of the main process."""
+    main = processes.broadcast_from_main(lambda: (corpus.fingerprint, recipe))
+    if corpus.fingerprint != main[0]:
+        raise CorpusError(
+            "the corpus differs from machine to machine: copy the same file to all",
+            code="corpus.differs_between_machines",
+        )
+    if recipe != main[1]:
+        raise RecipeError(
+            "the recipe differs from machine to machine: give all of them the same options",
+            code="recipe.differs_between_machines",
+        )
 
 
 def _fit(corpus: Corpus, recipe: Recipe, run: _Run) -> tuple[Recipe, Corpus, TrainedModel]:
@@ -210,47 +216,26 @@ def _fit(corpus: Corpus, recipe: Recipe, run: _Run) -> tuple[Recipe, Corpus, Tra
 
 
 def _plan(corpus: Corpus, recipe: Recipe, run: _Run) -> Plan:
-    """Return the recipe as it fits the machine, the corpus, the initial checkpoint, and the time.
-
-    Raises:
-        RecipeError: no useful run fits into the time.
-    """
-    device, initial, budget = run.device, run.initial, run.budget
-
-    def size() -> Recipe:
-        precision = resolve_precision(recipe.precision, device)
-        sized = sized_to(
-            dataclasses.replace(recipe, precision=precision),
-            len(corpus.train.stream),
-            is_fine_tuning=initial is not None,
-        )
-        if initial is None:
-            return sized
-        model = initial.manifest.model
-        architecture = {name: getattr(model, name) for name in ARCHITECTURE_FIELDS}
-        return dataclasses.replace(sized, **architecture)
-
-    processes = run.context.processes
-    sized = processes.broadcast_from_main(size)
+    """Return the recipe as it fits the machine, the corpus, the initial checkpoint and the time."""
+    device, processes, budget = run.device, run.context.processes, run.budget
+    sized = sized_to(recipe, len(corpus.train.stream), is_fine_tuning=run.initial is not None)
+    precision = processes.broadcast_from_main(lambda: resolve_precision(recipe.precision, device))
+    changes: dict[str, Any] = {"precision": precision}
+    free = set(recipe.by_corpus_size)
+    if run.initial is not None:
+        model = run.initial.manifest.model
+        changes |= {name: getattr(model, name) for name in ARCHITECTURE_FIELDS}
+        free -= set(ARCHITECTURE_FIELDS)
+    sized = dataclasses.replace(sized, **changes)
     if budget is None:
         return Plan(recipe=sized, horizon=TrainingHorizon(epochs=sized.epochs))
-    return plan_run(
-        corpus,
-        sized,
-        budget,
-        Machine(device=device, processes=processes, max_seconds=min(2.0, budget.seconds / 200)),
-        may_change_width="hidden_size" in recipe.by_corpus_size and initial is None,
-        may_change_epochs="epochs" in recipe.by_corpus_size,
-        must_count=run.options.with_ngram,
-    )
+    max_seconds = min(2.0, budget.seconds / 200)
+    machine = Machine(device=device, processes=processes, max_seconds=max_seconds)
+    return plan_run(corpus, sized, budget, machine, free=free, with_ngram=run.options.with_ngram)
 
 
 def _resumed_plan(resume: Checkpoint, corpus: Corpus, recipe: Recipe, run: _Run) -> Plan:
-    """Return the plan of an unfinished run, in a precision that this machine has.
-
-    Raises:
-        CheckpointError: the run was of another corpus.
-    """
+    """Return the plan of an unfinished run, in a precision that this machine has."""
     if resume.run["corpus_fingerprint"] != corpus.fingerprint:
         raise CheckpointError(
             f"the corpus has changed since the run in {run.out} began: bring back the file as it "
@@ -266,25 +251,21 @@ def _resumed_plan(resume: Checkpoint, corpus: Corpus, recipe: Recipe, run: _Run)
             "this processor has no bfloat16 arithmetic, with which the run was begun: it goes on "
             "in float32"
         )
-    return dataclasses.replace(
-        Plan.from_metadata(resume.run | {"recipe": recipe.to_dict()}),
-        recipe=dataclasses.replace(recipe, precision=precision),
-        warnings=warnings,
-    )
+    recipe = dataclasses.replace(recipe, precision=precision)
+    return Plan.of_run(resume.run, recipe, warnings)
 
 
 @contextmanager
 def _callbacks(run: _Run) -> Iterator[TrainingCallback]:
     """All observers of the run; none in a process other than the main one."""
-    context, board_dir = run.context, run.options.tensorboard
-    if not context.processes.is_main_process:
+    user, board_dir = run.context.callback, run.options.tensorboard
+    if not run.context.processes.is_main_process:
         yield TrainingCallback()
-        return
-    user = context.callback
-    epochs = context.resume.snapshot.metadata["epochs"] if context.resume else ()
-    log = MetricsLog(run.out, user, reports=[EpochReport(**report) for report in epochs])
-    with TensorBoardLog(Path(board_dir), user) if board_dir else nullcontext() as board:
-        yield CallbackList([log, *([board] if board else []), user])
+    elif not board_dir:
+        yield user
+    else:
+        with closing(TensorBoardLog(Path(board_dir), user)) as board:
+            yield CallbackList([board, user])
 
 
 def _metadata(plan: Plan, corpus: Corpus, options: TrainingOptions) -> dict[str, Any]:
@@ -296,24 +277,3 @@ def _metadata(plan: Plan, corpus: Corpus, options: TrainingOptions) -> dict[str,
         "files": [file and dataclasses.asdict(file) for file in corpus.files],
         "options": dataclasses.asdict(options),
     }
-
-
-def _check_same_everywhere(corpus: Corpus, recipe: Recipe, processes: Processes) -> None:
-    """Compare the corpus and the recipe with those of the main process.
-
-    Raises:
-        CorpusError: another corpus.
-        RecipeError: another recipe.
-    """
-    own = corpus.fingerprint, recipe.to_dict()
-    fingerprint, settings = processes.broadcast_from_main(lambda: own)
-    if corpus.fingerprint != fingerprint:
-        raise CorpusError(
-            "the corpus differs from machine to machine: copy the same file to all",
-            code="corpus.differs_between_machines",
-        )
-    if recipe.to_dict() != settings:
-        raise RecipeError(
-            "the recipe differs from machine to machine: give all of them the same options",
-            code="recipe.differs_between_machines",
-        )
