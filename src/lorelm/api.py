@@ -32,6 +32,7 @@ def train(
     valid: Corpus | None = None,
     test: Corpus | None = None,
     resume: bool = False,
+    on_epoch: Callable[[Any], object] | None = None,
     **settings: Any,
 ) -> Bundle:
     """Train a model, evaluate it on the test part, and save it as a bundle.
@@ -45,6 +46,9 @@ def train(
         valid, test: validation and test part, instead of splitting them off `corpus`.
         resume: continue the unfinished run in `out`, with the recipe and the options that it began
             with. Give the same corpus and reading options, and no other settings.
+        on_epoch: called after each epoch with its
+            :class:`~lorelm.training.callbacks.EpochReport`, such as
+            ``lambda report: print(report.epoch, report.valid_perplexity)``.
         settings: of the recipe (:class:`~lorelm.training.recipe.Recipe`), such as ``epochs=3``; of
             the run (:class:`~lorelm.training.options.TrainingOptions`), such as
             ``init="shakespeare"``; and of reading
@@ -78,7 +82,7 @@ def train(
             raise
         raise MissingExtraError("training a model", "train") from error
     reading_settings = _take(settings, ReadingOptions)
-    callback = WarningCallback()
+    callback = WarningCallback(on_epoch)
     context = RunContext(callback=callback, resume=Checkpoint.load(Path(out)) if resume else None)
     if context.resume is not None:
         _refuse_with_resume([*(["recipe"] if recipe else []), *settings])
