@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Iterable
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from lorelm.bundle import Bundle
 from lorelm.bundle.manifest import Metrics
@@ -16,6 +16,7 @@ from lorelm.corpus.documents import Documents, ReadingOptions
 from lorelm.corpus.readers import is_frame, read_corpus
 from lorelm.errors import CorpusError, InputError, MissingExtraError, Problem, RecipeError
 from lorelm.evaluation.evaluate import EvaluationSettings, evaluate_bundle
+from lorelm.keywords import EvaluationKeywords, TrainingKeywords
 from lorelm.parameters import hint, plain
 from lorelm.training.options import TrainingOptions
 from lorelm.training.recipe import Recipe, given_settings
@@ -33,7 +34,7 @@ def train(
     test: Corpus | None = None,
     resume: bool = False,
     on_epoch: Callable[[Any], object] | None = None,
-    **settings: Any,
+    **settings: Unpack[TrainingKeywords],
 ) -> Bundle:
     """Train a model, evaluate it on the test part, and save it as a bundle.
 
@@ -81,16 +82,17 @@ def train(
         if error.name != "torch":
             raise
         raise MissingExtraError("training a model", "train") from error
-    reading_settings = _take(settings, ReadingOptions)
+    given = dict[str, Any](settings)
+    reading_settings = _take(given, ReadingOptions)
     callback = WarningCallback(on_epoch)
     context = RunContext(callback=callback, resume=Checkpoint.load(Path(out)) if resume else None)
     if context.resume is not None:
-        _refuse_with_resume([*(["recipe"] if recipe else []), *settings])
+        _refuse_with_resume([*(["recipe"] if recipe else []), *given])
         reading = ReadingOptions(**reading_settings)
         checked = Recipe.from_dict(context.resume.run["recipe"])
         options = TrainingOptions.of_run(context.resume.run)
     else:
-        checked, options, reading = _checked_settings(recipe, settings, reading_settings)
+        checked, options, reading = _checked_settings(recipe, given, reading_settings)
     documents, valid, test = _read([corpus, valid, test], reading)
     assert documents is not None
     for note in [note for part in (documents, valid, test) if part for note in part.notes]:
@@ -102,7 +104,11 @@ def train(
     return bundle
 
 
-def evaluate(bundle: Bundle | str | Path, corpus: Corpus | None = None, **settings: Any) -> Metrics:
+def evaluate(
+    bundle: Bundle | str | Path,
+    corpus: Corpus | None = None,
+    **settings: Unpack[EvaluationKeywords],
+) -> Metrics:
     """Evaluate a bundle: perplexity, bits per character, n-gram baseline, copies.
 
     Args:
@@ -119,13 +125,14 @@ def evaluate(bundle: Bundle | str | Path, corpus: Corpus | None = None, **settin
     Example:
         >>> lorelm.evaluate("shakespeare", ["To be, or not to be.", "Good night."]).perplexity
     """
-    reading_settings = _take(settings, ReadingOptions)
-    own_settings = _take(settings, EvaluationSettings)
+    given = dict[str, Any](settings)
+    reading_settings = _take(given, ReadingOptions)
+    own_settings = _take(given, EvaluationSettings)
     checked, reading, _ = _made(
         InputError,
         lambda: EvaluationSettings(**own_settings),
         lambda: ReadingOptions(**reading_settings),
-        lambda: _refuse_unknown(settings, EvaluationSettings),
+        lambda: _refuse_unknown(given, EvaluationSettings),
     )
     [documents] = _read([corpus], reading)
     return evaluate_bundle(

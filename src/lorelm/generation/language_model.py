@@ -4,7 +4,7 @@ import math
 from collections import abc
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Self, Unpack
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from lorelm.generation.reply import Reply, Sample, Token, make_sample, prompt_to
 from lorelm.generation.sequence import GenerationRequest, Prompt, Sequence
 from lorelm.generation.settings import GenerationSettings
 from lorelm.generation.word_index import WordIndex
+from lorelm.keywords import GenerationKeywords
 from lorelm.runtime.base import Runtime
 from lorelm.runtime.step_graph import Precision
 
@@ -96,7 +97,7 @@ class LanguageModel:
         """Whether it has the index of the training text that `novel_span` needs."""
         return self._index is not None
 
-    def generate(self, prompt: str = "", **settings: Any) -> Reply:
+    def generate(self, prompt: str = "", **settings: Unpack[GenerationKeywords]) -> Reply:
         """Continue a prompt; an empty one begins a new document.
 
         Args:
@@ -110,7 +111,7 @@ class LanguageModel:
             generate(self.runtime, sequence)
         return self.reply(request)
 
-    def stream(self, prompt: str = "", **settings: Any) -> abc.Iterator[str]:
+    def stream(self, prompt: str = "", **settings: Unpack[GenerationKeywords]) -> abc.Iterator[str]:
         """Continue a prompt, and yield the text of :meth:`generate` in chunks as it is written.
 
         Raises:
@@ -121,7 +122,9 @@ class LanguageModel:
             raise SamplingError("num_samples", "must be 1 in a stream", code="setting.stream")
         return stream(self.runtime, sequence)
 
-    def generate_many(self, prompts: abc.Iterable[str], **settings: Any) -> list[Reply]:
+    def generate_many(
+        self, prompts: abc.Iterable[str], **settings: Unpack[GenerationKeywords]
+    ) -> list[Reply]:
         """Continue many prompts together, each with the text that :meth:`generate` gives it.
 
         Raises:
@@ -262,7 +265,7 @@ class LanguageModel:
         request.sequences = [self._sequence(request, 0, ()) for _ in range(num_samples)]
         return request
 
-    def _checked_request(self, prompt: str, settings: dict[str, Any]) -> GenerationRequest:
+    def _checked_request(self, prompt: str, settings: GenerationKeywords) -> GenerationRequest:
         return self.request(self.read_prompt(prompt), GenerationSettings.of(**settings))
 
     @cached_property
