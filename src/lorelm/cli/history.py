@@ -14,7 +14,6 @@ from rich.table import Table
 from rich.text import Text
 
 from lorelm.cli.options import AGE, history_option
-from lorelm.errors import InputError
 
 if TYPE_CHECKING:
     from lorelm.history.record import Record
@@ -77,20 +76,19 @@ def list_records(*, history: str | None, limit: int, **wanted: Any) -> None:
 )
 def export(*, history: str | None, format_: str, out: Path | None, **wanted: Any) -> None:
     """Write records with all that is needed to generate them again, the newest first."""
+    from lorelm.evaluation.report.files import check_file, write_file
     from lorelm.history.export import FORMATS
 
     if out is not None:
-        from lorelm.evaluation.report.files import check_file  # imports what models need
-
         check_file(out, what="export")  # before the database is opened
     with _existing(history) as store:
-        chunks = FORMATS[format_](store.iterate(**wanted))
+        # As bytes, which do not depend on the terminal's encoding.
+        chunks = (chunk.encode() for chunk in FORMATS[format_](store.iterate(**wanted)))
         if out is not None:
-            _write_whole(out, chunks)
-            return
-        for chunk in chunks:  # as bytes, which do not depend on the terminal's encoding
-            sys.stdout.buffer.write(chunk.encode())
-        sys.stdout.buffer.flush()
+            write_file(out, chunks, what="export")
+        else:
+            sys.stdout.buffer.writelines(chunks)
+            sys.stdout.buffer.flush()
 
 
 @history.command()
@@ -100,12 +98,13 @@ def stats(*, history: str | None, as_json: bool) -> None:
     """Print the number of records by model, source and day."""
     with _existing(history) as store:
         found = store.stats()
-        place = store.place
     if as_json:
-        click.echo(json.dumps(_stats_json(found), indent=2))
+        # The only values that are not JSON are times.
+        values = asdict(found) | {"by_day": {f"{day}": n for day, n in found.by_day.items()}}
+        click.echo(json.dumps(values, indent=2, default=datetime.isoformat))
         return
     console = Console(highlight=False)
-    console.print(_overview_table(place, found))
+    console.print(_overview_table(store.place, found))
     for table in _counts_tables(found):
         console.print(table)
 
@@ -147,27 +146,6 @@ def _moment_before(seconds: float | None) -> datetime | None:
         raise click.UsageError("--older-than: no date is that long ago.") from error
 
 
-def _write_whole(path: Path, chunks: Iterable[str]) -> None:
-    """Write a file atomically.
-
-    Raises:
-        InputError: it cannot be written; an old file stays as it was.
-    """
-    from lorelm.bundle.atomic_dir import temporary_name
-
-    new = path.with_name(temporary_name(path.name))
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with new.open("wb") as file:
-            file.writelines(chunk.encode() for chunk in chunks)
-        new.replace(path)
-    except OSError as error:
-        reason = error.strerror or error
-        raise InputError(f"export {path} cannot be written: {reason}") from error
-    finally:
-        new.unlink(missing_ok=True)
-
-
 def _records_table(records: "Iterable[Record]") -> Table:
     table = Table(box=None, pad_edge=False)
     table.add_column("asked at", no_wrap=True)
@@ -175,13 +153,13 @@ def _records_table(records: "Iterable[Record]") -> Table:
     table.add_column("prompt", ratio=1)
     table.add_column("continuation", ratio=2)
     for record in records:
-        table.add_row(
-            f"{record.created_at.astimezone():%Y-%m-%d %H:%M}",
-            _shown(record.model),
-            _shown(record.prompt),
-            _shown(record.text),
-        )
+        texts = map(_shown, (record.model, record.prompt, record.text))
+        table.add_row(_minute(record.created_at), *texts)
     return table
+
+
+def _minute(moment: datetime) -> str:
+    return f"{moment.astimezone():%Y-%m-%d %H:%M}"
 
 
 def _shown(text: str) -> Text:
@@ -198,17 +176,15 @@ def _overview_table(place: str, found: "HistoryStats") -> Table:
     table.add_row("records", f"{found.num_records:,}")
     table.add_row("tokens", f"{found.num_tokens:,}")
     if found.first_at is not None and found.last_at is not None:
-        table.add_row("first", f"{found.first_at.astimezone():%Y-%m-%d %H:%M}")
-        table.add_row("last", f"{found.last_at.astimezone():%Y-%m-%d %H:%M}")
+        table.add_row("first", _minute(found.first_at))
+        table.add_row("last", _minute(found.last_at))
         table.add_row("mean duration", f"{found.mean_duration_seconds:.3f} s")
     table.add_row("size", f"{found.size_bytes / 1e6:,.1f} MB")
     return table
 
 
 def _counts_tables(found: "HistoryStats") -> Iterator[Table]:
-    models = {
-        f"{_shown(one.model)} {_shown(one.fingerprint)}": one.num_records for one in found.by_model
-    }
+    models = {f"{one.model} {one.fingerprint}": one.num_records for one in found.by_model}
     days = {f"{day}": count for day, count in found.by_day.items() if count}
     for name, counts in (
         ("model", models),
@@ -222,11 +198,3 @@ def _counts_tables(found: "HistoryStats") -> Iterator[Table]:
             for key, count in counts.items():
                 table.add_row(_shown(key), f"{count:,}")
             yield table
-
-
-def _stats_json(found: "HistoryStats") -> dict[str, Any]:
-    return asdict(found) | {
-        "by_day": {day.isoformat(): count for day, count in found.by_day.items()},
-        "first_at": found.first_at and found.first_at.isoformat(),
-        "last_at": found.last_at and found.last_at.isoformat(),
-    }

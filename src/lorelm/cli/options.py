@@ -1,6 +1,5 @@
 """Options that several commands share, and those that are made from parameters."""
 
-import dataclasses
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,7 +8,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from lorelm.corpus.documents import DOCUMENT_UNITS, ReadingOptions
+from lorelm.corpus.documents import ReadingOptions
 from lorelm.parameters import Parameter, parameters_of
 from lorelm.runtime.step_graph import PRECISIONS
 
@@ -80,36 +79,12 @@ def _parameter_option(parameter: Parameter) -> Callable[[Command], Command]:
     return click.option(f"--{flag}", parameter.name, **more)
 
 
-def reading_options(command: Command) -> Command:
-    """Add the options of reading a corpus; :func:`take_reading_options` collects them."""
-    for option in reversed(
-        (
-            click.option("--text-column", metavar="NAME", help="Column of a table with the text."),
-            click.option(
-                "--speaker-column",
-                metavar="NAME",
-                help="Column to put before the text, as 'NAME: '.",
-            ),
-            click.option(
-                "--document",
-                type=click.Choice(DOCUMENT_UNITS),
-                default="line",
-                show_default=True,
-                help="What one document of a plain text file is.",
-            ),
-            click.option(
-                "--encoding", default="utf-8", show_default=True, help="Encoding of a text file."
-            ),
-        )
-    ):
-        command = option(command)
-    return command
+reading_options = parameter_options(ReadingOptions)
 
 
 def take_reading_options(flags: dict[str, Any]) -> ReadingOptions:
     """Remove the reading options from the flags of a command and return them."""
-    names = ("text_column", "speaker_column", "document", "encoding")
-    return ReadingOptions(**{name: flags.pop(name) for name in names})
+    return ReadingOptions(**{name: flags.pop(name) for name in parameters_of(ReadingOptions)})
 
 
 def refuse_reading_options(reason: str) -> None:
@@ -119,9 +94,9 @@ def refuse_reading_options(reason: str) -> None:
         click.UsageError: the command line has one.
     """
     context = click.get_current_context()
-    for field in dataclasses.fields(ReadingOptions):
-        if context.get_parameter_source(field.name) is ParameterSource.COMMANDLINE:
-            raise click.UsageError(f"--{field.name.replace('_', '-')}: {reason}.")
+    for name in parameters_of(ReadingOptions):
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"--{name.replace('_', '-')}: {reason}.")
 
 
 precision_option = click.option(
@@ -159,22 +134,19 @@ class _Time(click.ParamType[float]):
 
     name = "time"
 
-    def __init__(self, units: tuple[str, str, str], example: str) -> None:
+    def __init__(self, units: str, example: str) -> None:
         self._units = units
         self._example = example
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        match = re.fullmatch(
-            rf"(\d{{1,9}}(?:\.\d{{1,9}})?)([{''.join(self._units)}])", str(value).strip()
-        )
+        match = re.fullmatch(rf"(\d{{1,9}}(?:\.\d{{1,9}})?)([{self._units}])", str(value).strip())
         if match is None or float(match[1]) == 0:
-            first, second, third = self._units
+            units = f"{', '.join(self._units[:-1])} or {self._units[-1]}"
             self.fail(
-                f"{value!r} is not a time: write a number and {first}, {second} or {third}, such "
-                f"as {self._example}"
+                f"{value!r} is not a time: write a number and {units}, such as {self._example}"
             )
         return float(match[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86_400}[match[2]]
 
 
-TIME = _Time(("s", "m", "h"), "2m")
-AGE = _Time(("m", "h", "d"), "30d")
+TIME = _Time("smh", "2m")
+AGE = _Time("mhd", "30d")

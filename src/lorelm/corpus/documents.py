@@ -27,9 +27,11 @@ class ReadingOptions:
         CorpusError: values are not allowed; it names them all.
     """
 
-    text_column: Annotated[str | None, Parameter("Column of a table with the text.")] = None
+    text_column: Annotated[
+        str | None, Parameter("Column of a table with the text.", metavar="NAME")
+    ] = None
     speaker_column: Annotated[
-        str | None, Parameter("Column to put before the text, as 'NAME: '.")
+        str | None, Parameter("Column to put before the text, as 'NAME: '.", metavar="NAME")
     ] = None
     document: Annotated[
         DocumentUnit,

@@ -1,5 +1,6 @@
 """Output files of the user's choice: refused early, written atomically."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from lorelm.bundle.atomic_dir import replace_file
@@ -37,7 +38,7 @@ def check_folder(path: Path, *, what: str) -> None:
         )
 
 
-def write_file(path: Path, content: bytes, *, what: str) -> None:
+def write_file(path: Path, content: bytes | Iterable[bytes], *, what: str) -> None:
     """Replace a file atomically, and make its folder if need be.
 
     Raises:
