@@ -247,7 +247,8 @@ def _postgresql_engine(url: URL) -> Engine:
 
 def _migrate_if_needed(engine: Engine, place: str, *, create: bool) -> None:
     with engine.connect() as connection:
-        _check_encoding(connection, place)
+        if engine.dialect.name == "postgresql":
+            _check_encoding(connection, place)
         revision = _revision(connection, place)
     if revision == REVISIONS[-1]:
         return
@@ -259,8 +260,6 @@ def _migrate_if_needed(engine: Engine, place: str, *, create: bool) -> None:
 
 
 def _check_encoding(connection: Connection, place: str) -> None:
-    if connection.dialect.name == "sqlite":
-        return
     encoding = connection.execute(text("SHOW server_encoding")).scalar_one()
     if encoding != "UTF8":
         raise HistoryError(

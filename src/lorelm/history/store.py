@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import datetime
-from typing import Any, Final, Self
+from typing import Final, Self
 
 from sqlalchemy import (
     ColumnElement,
@@ -35,11 +35,11 @@ from lorelm.history.tables import (
 
 _PAGE: Final = 200
 """Records that :meth:`HistoryStore.iterate` holds at a time."""
-_IDS_PER_STATEMENT: Final = 500
 _KEY_BYTES: Final = 32
 
 _COLUMNS: Final = [column for column in RECORDS.columns if column.name != "searched"]
 _row_order: Final = tuple_(RECORDS.c.created_at, RECORDS.c.id)
+_newest_first: Final = (RECORDS.c.created_at.desc(), RECORDS.c.id.desc())
 
 
 class HistoryStore:
@@ -112,11 +112,16 @@ class HistoryStore:
             InputError: `before` is not the id of a record.
         """
         conditions = self._conditions(browser=browser, search=search, model=model)
-        query = select(*_COLUMNS).order_by(RECORDS.c.created_at.desc(), RECORDS.c.id.desc())
+        if before is not None:
+            created_at = microseconds_in(before)
+            if created_at is None:
+                raise InputError(f"before: there is no record {before!r}", code="history.no_record")
+            conditions.append(
+                _row_order < tuple_(literal(created_at), literal(encode_text(before)))
+            )
+        query = select(*_COLUMNS).order_by(*_newest_first).limit(limit)
         with self._reading() as connection:
-            if before is not None:
-                conditions.append(_row_order < _order_of(connection, before))
-            rows = connection.execute(query.where(*conditions).limit(limit)).all()
+            rows = connection.execute(query.where(*conditions)).all()
         return [record_of(row._asdict()) for row in rows]
 
     def get(self, record_id: str, browser: str | None = None) -> Record | None:
@@ -145,20 +150,12 @@ class HistoryStore:
 
     def delete(self, ids: Sequence[str], *, browser: str | None) -> int:
         """Delete records of a browser, or of any client, by their ids; return how many existed."""
-        of_browser = self._conditions(browser=browser)
-        num_deleted = 0
-        with self._deleting() as connection:
-            for i in range(0, len(ids), _IDS_PER_STATEMENT):
-                encoded = [encode_text(each) for each in ids[i : i + _IDS_PER_STATEMENT]]
-                statement = delete(RECORDS).where(RECORDS.c.id.in_(encoded), *of_browser)
-                num_deleted += connection.execute(statement).rowcount
-        return num_deleted
+        has_id = RECORDS.c.id.in_([encode_text(each) for each in ids])
+        return self._delete(has_id, *self._conditions(browser=browser))
 
     def delete_all(self, browser: str) -> int:
         """Delete all records of a browser and return how many there were."""
-        of_browser = RECORDS.c.browser == encode_text(browser)
-        with self._deleting() as connection:
-            return connection.execute(delete(RECORDS).where(of_browser)).rowcount
+        return self._delete(*self._conditions(browser=browser))
 
     def prune(self, older_than: datetime | None = None, keep: int | None = None) -> int:
         """Delete records older than a time, and all but the newest `keep`; return how many.
@@ -166,9 +163,7 @@ class HistoryStore:
         Raises:
             InputError: neither is given, or `keep` is negative.
         """
-        condition = _prune_condition(older_than, keep)
-        with self._deleting() as connection:
-            return connection.execute(delete(RECORDS).where(condition)).rowcount
+        return self._delete(_prune_condition(older_than, keep))
 
     def num_to_prune(self, older_than: datetime | None = None, keep: int | None = None) -> int:
         """Return how many records :meth:`prune` would delete now."""
@@ -202,7 +197,6 @@ class HistoryStore:
             with self._writing() as connection:
                 # Changes nothing if another server was faster.
                 connection.execute(self._insert_new(KEYS), [new])
-            with self._reading() as connection:
                 key = connection.execute(query).scalar_one()
         assert isinstance(key, bytes)
         return key
@@ -219,11 +213,11 @@ class HistoryStore:
         with wrap_database_errors(failure), self._writer.begin() as connection:
             yield connection
 
-    @contextmanager
-    def _deleting(self) -> Iterator[Connection]:
+    def _delete(self, *conditions: ColumnElement[bool]) -> int:
         with self._writing() as connection:
-            yield connection
+            num_deleted = connection.execute(delete(RECORDS).where(*conditions)).rowcount
         self._truncate_log()
+        return num_deleted
 
     def _truncate_log(self) -> None:
         """Empty SQLite's write-ahead log, which still contains deleted texts.
@@ -265,17 +259,6 @@ class HistoryStore:
         return conditions
 
 
-def _order_of(connection: Connection, record_id: str) -> ColumnElement[Any]:
-    """Return the place of a record, which may be deleted, in the order of records."""
-    query = select(RECORDS.c.created_at).where(RECORDS.c.id == encode_text(record_id))
-    created_at = connection.execute(query).scalar()
-    if created_at is None:
-        created_at = microseconds_in(record_id)
-    if created_at is None:
-        raise InputError(f"before: there is no record {record_id!r}", code="history.no_record")
-    return tuple_(literal(created_at), literal(encode_text(record_id)))
-
-
 def _prune_condition(older_than: datetime | None, keep: int | None) -> ColumnElement[bool]:
     if older_than is None and keep is None:
         raise InputError("older_than, keep: give one of them", code="history.prune")
@@ -287,7 +270,7 @@ def _prune_condition(older_than: datetime | None, keep: int | None) -> ColumnEle
     if keep is not None:
         newest_to_delete = (
             select(RECORDS.c.created_at, RECORDS.c.id)
-            .order_by(RECORDS.c.created_at.desc(), RECORDS.c.id.desc())
+            .order_by(*_newest_first)
             .limit(1)
             .offset(keep)
         )

@@ -27,7 +27,6 @@ _CAPACITY_CHARACTERS: Final = 64_000_000
 
 _FIRST_PAUSE_SECONDS: Final = 0.1
 _LONGEST_PAUSE_SECONDS: Final = 5.0
-_LONGEST_PAUSE_CLOSING_SECONDS: Final = 0.2
 
 
 class HistoryWriter:
@@ -56,14 +55,12 @@ class HistoryWriter:
         self._capacity = capacity
         self._queue: deque[Record] = deque()  # a record stays until it is settled
         self._num_characters = 0  # in the queue
-        self._num_added = 0
-        self._num_settled = 0  # of the added ones: written or dropped
+        self._num_settled = 0  # of the queued ones: written or dropped
         self._num_flushing = 0
-        self._is_closing = False
-        lock = threading.Lock()
-        self._lock = lock
-        self._wake = threading.Condition(lock)  # wakes the thread
-        self._settled = threading.Condition(lock)  # wakes flush()
+        self._closing = threading.Event()
+        self._lock = threading.Lock()
+        self._wake = threading.Condition(self._lock)  # wakes the thread
+        self._settled = threading.Condition(self._lock)  # wakes flush()
         self._thread = threading.Thread(target=self._run, name="lorelm-history", daemon=True)
         self._thread.start()
 
@@ -78,19 +75,18 @@ class HistoryWriter:
             num_queued = len(self._queue)
             num_characters = self._num_characters + _length(record)
             is_full = num_queued >= self._capacity or num_characters > _CAPACITY_CHARACTERS
-            if is_full or self._is_closing:
+            if is_full or self._closing.is_set():
                 self.num_lost += 1
                 return
             self._queue.append(record)
             self._num_characters = num_characters
-            self._num_added += 1
             if num_queued in (0, _BATCH - 1):  # the thread may be waiting for these
                 self._wake.notify()
 
     def flush(self, timeout_seconds: float) -> bool:
         """Wait until all records so far are written or dropped; return False after the timeout."""
         with self._lock:
-            num_added = self._num_added
+            num_added = self._num_settled + len(self._queue)
             self._num_flushing += 1
             self._wake.notify()
             try:
@@ -103,7 +99,7 @@ class HistoryWriter:
     def close(self, timeout_seconds: float) -> None:
         """Write the queued records and end the thread; drop those that take too long."""
         with self._lock:
-            self._is_closing = True
+            self._closing.set()
             self._wake.notify()
         self._thread.join(timeout_seconds)
         num_lost = self._settle(self.num_queued, written=False)
@@ -123,7 +119,8 @@ class HistoryWriter:
                 if failed_at is None:
                     _log.warning("%s; records are queued and retried", error)
                     failed_at, pause_seconds = time.monotonic(), _FIRST_PAUSE_SECONDS
-                self._pause(pause_seconds)
+                if self._closing.wait(pause_seconds):
+                    time.sleep(_FIRST_PAUSE_SECONDS)  # there is little time left: try often
                 pause_seconds = min(pause_seconds * 2, _LONGEST_PAUSE_SECONDS)
             else:
                 if failed_at is not None:
@@ -139,12 +136,12 @@ class HistoryWriter:
     def _next_batch(self) -> list[Record]:
         """Return the next records, still in the queue; none when the writer is closed."""
         with self._lock:
-            self._wake.wait_for(lambda: self._queue or self._is_closing)
+            self._wake.wait_for(lambda: self._queue or self._closing.is_set())
             self._wake.wait_for(self._is_urgent, _GATHERING_SECONDS)
             return [*islice(self._queue, _BATCH)]
 
     def _is_urgent(self) -> bool:
-        return self._is_closing or self._num_flushing > 0 or len(self._queue) >= _BATCH
+        return self._closing.is_set() or self._num_flushing > 0 or len(self._queue) >= _BATCH
 
     def _write(self, batch: Sequence[Record]) -> None:
         try:
@@ -174,14 +171,6 @@ class HistoryWriter:
                 self.num_lost += num_settled
             self._settled.notify_all()
             return num_settled
-
-    def _pause(self, seconds: float) -> None:
-        """Wait before the next attempt, shorter while closing."""
-        with self._lock:
-            was_closing = self._is_closing
-            if was_closing:
-                seconds = min(seconds, _LONGEST_PAUSE_CLOSING_SECONDS)
-            self._wake.wait_for(lambda: self._is_closing and not was_closing, seconds)
 
 
 def _length(record: Record) -> int:

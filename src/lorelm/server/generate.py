@@ -1,6 +1,8 @@
 """Start generations for the current HTTP request, and say which client sent it."""
 
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Final
 
 from flask import Response, request
@@ -8,6 +10,7 @@ from flask import Response, request
 from lorelm.generation.handle import RequestHandle
 from lorelm.generation.sequence import GenerationRequest
 from lorelm.server.history.browser_ids import Client
+from lorelm.server.history.log import records_of
 from lorelm.server.served_models import ServedModel
 from lorelm.server.state import server_state
 
@@ -29,22 +32,24 @@ def start_generation(
         ShuttingDownError: the server is about to stop.
     """
     state = server_state()
-    recorders: list[Callable[[RequestHandle], None]] = [state.metrics.record_generation]
-    if state.history is not None:
-        recorders.append(state.history.recorder(served, client))
+    created_at, began = datetime.now(UTC), time.perf_counter()
 
     def on_close(handle: RequestHandle) -> None:
-        for record in recorders:
-            record(handle)
+        state.metrics.record_generation(handle)
+        if state.history is None:
+            return
+        seconds = time.perf_counter() - began
+        for each in requests:
+            for record in records_of(
+                each, served, client, created_at=created_at, duration_seconds=seconds
+            ):
+                state.history.writer.add(record)
 
-    is_disconnected: Callable[[], bool] = request.environ.get(
-        "waitress.client_disconnected", lambda: False
-    )
     handle = RequestHandle(
         requests,
         cancel=served.engine.cancel,
         is_streamed=is_streamed,
-        is_disconnected=is_disconnected,
+        is_disconnected=request.environ.get("waitress.client_disconnected", lambda: False),
         on_close=on_close,
     )
     served.engine.submit(handle)

@@ -3,13 +3,11 @@
 It also converts finished requests to records, and back to requests that repeat them.
 """
 
-import time
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from collections.abc import Iterator
+from datetime import datetime
 from typing import Any, Final
 
 from lorelm.corpus.vocabulary import EOS_ID
-from lorelm.generation.handle import RequestHandle
 from lorelm.generation.sequence import GenerationRequest, Prompt
 from lorelm.generation.settings import GenerationSettings
 from lorelm.history.record import Record
@@ -47,20 +45,6 @@ class HistoryLog:
         self.writer = HistoryWriter(self.store)
         self.browser_ids = BrowserIds(self.store.signing_key())
         self.is_file = url.startswith("sqlite")
-
-    def recorder(self, served: ServedModel, client: Client) -> Callable[[RequestHandle], None]:
-        """Return a function that adds requests, which start now, when they have ended."""
-        created_at, began = datetime.now(UTC), time.perf_counter()
-
-        def record(handle: RequestHandle) -> None:
-            seconds = time.perf_counter() - began
-            for request in handle.requests:
-                for each in records_of(
-                    request, served, client, created_at=created_at, duration_seconds=seconds
-                ):
-                    self.writer.add(each)
-
-        return record
 
     def flush(self) -> bool:
         """Wait up to a second for queued records; return whether all of them are written."""
