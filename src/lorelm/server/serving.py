@@ -3,6 +3,7 @@
 import _thread
 import contextlib
 import errno
+import itertools
 import logging
 import select
 import signal
@@ -101,7 +102,7 @@ def serve_until_stopped(
         _thread.interrupt_main()
         server.pull_trigger()  # wakes the main thread, which waits for the network
 
-    _on_signals(_Stop(finish, abort=state.models.abort))
+    _on_signals(finish, abort=state.models.abort)
     with contextlib.suppress(KeyboardInterrupt):
         on_ready()
         server.run()
@@ -157,30 +158,24 @@ def _connection_limit(settings: ServerSettings) -> int:
     )
 
 
-def _on_signals(stop: "_Stop") -> None:
+def _on_signals(finish: Callable[[], None], *, abort: Callable[[], None]) -> None:
+    """Start an orderly stop at the first signal, and abort it at the second."""
+    counter = itertools.count(1)
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        num_signals = next(counter)
+        if num_signals == 1:
+            threading.Thread(target=finish, name="lorelm-shutdown", daemon=True).start()
+        elif num_signals == 2:
+            abort()
+            raise KeyboardInterrupt
+        # Later signals, such as the interrupt from finish(), come while the server is ending.
+
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
     # Windows has no SIGHUP; under nohup it is ignored, and the server outlives the terminal.
     if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         signal.signal(signal.SIGHUP, stop)
-
-
-class _Stop:
-    """Signal handler: the first signal starts an orderly stop, the second aborts it."""
-
-    def __init__(self, finish: Callable[[], None], abort: Callable[[], None]) -> None:
-        self._finish = finish
-        self._abort = abort
-        self._num_signals = 0
-
-    def __call__(self, _signal: int, _frame: FrameType | None) -> None:
-        self._num_signals += 1
-        if self._num_signals == 1:
-            threading.Thread(target=self._finish, name="lorelm-shutdown", daemon=True).start()
-        elif self._num_signals == 2:
-            self._abort()
-            raise KeyboardInterrupt
-        # Later signals, such as the interrupt from finish(), come while the server is ending.
 
 
 def url_of(listening: socket.socket) -> str:

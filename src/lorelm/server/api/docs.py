@@ -10,7 +10,7 @@ from typing import Any, Final
 from flask import Blueprint, Response, jsonify, render_template
 from pydantic import TypeAdapter
 
-from lorelm.generation.reply import Reply, Sample, Token
+from lorelm.generation.reply import Sample, Token
 from lorelm.server.api.requests import CheckRequest, GenerateRequest, ScoreRequest
 from lorelm.server.openai.requests import CompletionRequest, DetokenizeRequest, TokenizeRequest
 from lorelm.server.request_model import Limits, RequestModel, limited, schema_of
@@ -139,15 +139,14 @@ def docs_page() -> str:
 
 def openapi_document(limits: Limits) -> Json:
     """Return the OpenAPI document, version 3.1, with the limits of this server."""
+    bodies = [each.body for each in _ENDPOINTS if each.body]
     schemas = {name: _schema(answer) for name, answer in _ANSWERS.items()}
-    for kind in (Reply, Sample, Token, *(each.body for each in _ENDPOINTS if each.body)):
-        schemas |= _described(kind)
-    for body in {each.body for each in _ENDPOINTS if each.body}:
+    schemas |= _described(Sample, Token, *bodies)
+    for body in bodies:
         for name, parameter in body.parameters.items():
             if parameter.name in limits:
                 properties = schemas[body.__name__]["properties"]
                 properties[name] |= schema_of(limited(parameter, limits))
-    del schemas["Reply"]  # GenerateReply has its fields, and the model
     return {
         "openapi": "3.1.0",
         "info": {
@@ -181,10 +180,13 @@ def _schema(kind: Any) -> Json:
     return {"type": names[kind]}
 
 
-def _described(kind: type) -> Json:
-    """Return the schemas of a dataclass or request, and of what it refers to, by their names."""
-    schema = TypeAdapter(kind).json_schema(ref_template="#/components/schemas/{model}")
-    found = {**schema.pop("$defs", {}), kind.__name__: schema}
+def _described(*kinds: type) -> Json:
+    """Return the schemas of dataclasses and requests, and what they refer to, by their names."""
+    _, schema = TypeAdapter.json_schemas(
+        [(kind, "validation", TypeAdapter(kind)) for kind in kinds],
+        ref_template="#/components/schemas/{model}",
+    )
+    found: Json = schema["$defs"]
     for each in found.values():
         # The other lines of a docstring are for readers of the code.
         each["description"] = each.get("description", "").split("\n")[0]

@@ -12,7 +12,6 @@ from lorelm.generation.sequence import GenerationRequest, Prompt
 from lorelm.generation.settings import GenerationSettings
 from lorelm.history.record import Record
 from lorelm.history.writer import HistoryWriter
-from lorelm.parameters import parameters_of
 from lorelm.server.history.browser_ids import BrowserIds, Client
 from lorelm.server.served_models import ServedModel
 from lorelm.version import VERSION
@@ -124,12 +123,9 @@ def request_again(
 
 
 def _as_json(settings: GenerationSettings) -> dict[str, Any]:
-    names = [name for name in parameters_of(GenerationSettings) if name not in _UNRECORDED]
-    values = {name: getattr(settings, name) for name in names}
+    values = {name: value for name, value in vars(settings).items() if name not in _UNRECORDED}
     # As keys of a JSON object, ids would become strings.
-    pairs = [[word, bias] for word, bias in settings.logit_bias.items()]
-    texts = {name: list(values[name]) for name in ("stop", "banned_words")}
-    return values | texts | {"logit_bias": pairs}
+    return values | {"logit_bias": [*settings.logit_bias.items()]}
 
 
 def _given_ids(prompt: Prompt) -> list[int] | None:

@@ -32,19 +32,24 @@ disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
 class Metrics:
-    """Counters, gauges and histograms of one application."""
+    """Counters, gauges and histograms of one application.
+
+    Attributes:
+        requests: of answered requests, a stream when it ends.
+        request_seconds: from a request to the first byte of its response.
+    """
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
         counter = partial(Counter, registry=self._registry)
         gauge = partial(Gauge, labelnames=("model",), registry=self._registry)
         histogram = partial(Histogram, registry=self._registry)
-        self._requests = counter(
+        self.requests = counter(
             "lorelm_requests",
             "Answered requests, by the pattern of their address and their status.",
             ("endpoint", "status"),
         )
-        self._request_seconds = histogram(
+        self.request_seconds = histogram(
             "lorelm_request_seconds",
             "From a request to the first byte of its response.",
             ("endpoint",),
@@ -93,14 +98,6 @@ class Metrics:
             self._generated_tokens.inc(sequence.num_tokens)
             reason = sequence.status if sequence.is_finished else "cancelled"
             self._samples.labels(reason).inc()
-
-    def record_first_byte(self, endpoint: str, seconds: float) -> None:
-        """Count the time from a request to the first byte of its response."""
-        self._request_seconds.labels(endpoint).observe(seconds)
-
-    def record_request(self, endpoint: str, status: int) -> None:
-        """Count an answered request; a stream counts when it ends."""
-        self._requests.labels(endpoint, str(status)).inc()
 
     def render(self) -> bytes:
         """Return all values in the text format of Prometheus."""

@@ -43,12 +43,12 @@ def record_response(response: Response) -> Response:
     # The pattern, not the path: clients can invent paths without end.
     endpoint = request.url_rule.rule if request.url_rule else "other"
     started = g.get("started", time.perf_counter())
-    state.metrics.record_first_byte(endpoint, time.perf_counter() - started)
+    state.metrics.request_seconds.labels(endpoint).observe(time.perf_counter() - started)
     entry = {"client": request.remote_addr, "method": request.method, "path": request.path}
 
     def record_end() -> None:
         status, num_bytes, error = _outcome(response)
-        state.metrics.record_request(endpoint, status)
+        state.metrics.requests.labels(endpoint, str(status)).inc()
         if state.access_log is not None:
             seconds = round(time.perf_counter() - started, 6)
             state.access_log.write(
