@@ -4,12 +4,7 @@ from typing import Any
 
 import click
 
-from lorelm.cli.options import (
-    cache_option,
-    mixture_option,
-    parameter_options,
-    precision_option,
-)
+from lorelm.cli.options import cache_option, mixture_option, parameter_options, precision_option
 from lorelm.generation.language_model import load
 from lorelm.generation.reply import Sample
 from lorelm.generation.settings import GenerationSettings

@@ -11,12 +11,7 @@ from click.core import ParameterSource
 from flask import Flask
 
 from lorelm.bundle import EMBEDDED_PATH
-from lorelm.cli.options import (
-    cache_option,
-    history_option,
-    mixture_option,
-    parameter_options,
-)
+from lorelm.cli.options import cache_option, history_option, mixture_option, parameter_options
 from lorelm.cli.terminal import printable
 from lorelm.errors import HistoryError
 from lorelm.history.database import default_url
@@ -101,11 +96,10 @@ def serve_bundles(
     )
     app = _create_app(settings, needs_history=history is not None)
     listening = open_port(host, port)
-    models = server_state(app).models
     ready = "\n".join(
         [
             f"LoreLM serves {url_of(listening)} (Ctrl-C ends it)",
-            *(f"lorelm: {printable(notice)}" for notice in (*notices, *models.notices)),
+            *(f"lorelm: {printable(notice)}" for notice in (*notices, *server_state(app).notices)),
         ]
     )
     serve_until_stopped(

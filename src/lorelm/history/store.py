@@ -24,14 +24,7 @@ from lorelm.errors import HistoryError, InputError, UnwritableRecordError
 from lorelm.history.database import open_database, wrap_database_errors
 from lorelm.history.record import Record, microseconds_in, microseconds_of
 from lorelm.history.statistics import HistoryStats, read_stats
-from lorelm.history.tables import (
-    KEYS,
-    RECORDS,
-    encode_text,
-    record_of,
-    row_of,
-    search_text,
-)
+from lorelm.history.tables import KEYS, RECORDS, encode_text, record_of, row_of, search_text
 
 _PAGE: Final = 200
 """Records that :meth:`HistoryStore.iterate` holds at a time."""

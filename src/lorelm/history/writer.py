@@ -42,13 +42,7 @@ class HistoryWriter:
     """
 
     def __init__(self, store: "HistoryStore", capacity: int = 10_000) -> None:
-        """Start the thread.
-
-        Args:
-            store: the writer does not close it.
-            capacity: greatest number of queued records (fewer, if they are very long); further
-                ones are dropped.
-        """
+        """Start the thread. At most `capacity` records are queued, fewer if they are very long."""
         self.num_written = 0
         self.num_lost = 0
         self._store = store

@@ -20,7 +20,7 @@ from lorelm.server.operations.access_log import AccessLog
 from lorelm.server.operations.metrics import Metrics
 from lorelm.server.operations.views import operations, record_response, start_timer
 from lorelm.server.pages.views import pages
-from lorelm.server.served_models import ServedModel, ServedModels
+from lorelm.server.served_model import ServedModel
 from lorelm.server.settings import ServerSettings
 from lorelm.server.state import ServerState
 
@@ -81,9 +81,7 @@ def _load_state(settings: ServerSettings) -> ServerState:
     bundles = [Bundle.load(path) for path in settings.bundles]
     return ServerState(
         settings=settings,
-        models=ServedModels(
-            [ServedModel.load(bundle, settings=settings, metrics=metrics) for bundle in bundles]
-        ),
+        models=[ServedModel.load(each, settings=settings, metrics=metrics) for each in bundles],
         metrics=metrics,
         history=history,
         access_log=access_log,

@@ -11,7 +11,7 @@ from lorelm.generation.handle import RequestHandle
 from lorelm.generation.sequence import GenerationRequest
 from lorelm.server.history.browser_ids import Client
 from lorelm.server.history.log import records_of
-from lorelm.server.served_models import ServedModel
+from lorelm.server.served_model import ServedModel
 from lorelm.server.state import server_state
 
 PAGE_HEADER: Final = "Lorelm-Page"

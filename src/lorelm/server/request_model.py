@@ -26,6 +26,9 @@ ModelName = Annotated[str | None, Field(description="Name of the model; the firs
 Limits = Mapping[str, float]
 """The highest values that this server allows, by the names of parameters."""
 
+_JSON_TYPES: Final[dict[type, Any]] = {list: str | list[str], dict: dict[str, float]}
+"""The types of parameters in JSON, where they differ."""
+
 
 class RequestModel(BaseModel):
     """The body of a request. A field that is null counts as not given."""
@@ -112,13 +115,14 @@ def with_parameters(parameters: Mapping[str, Parameter]) -> Callable[[type[Model
     """Add a field to a request for each parameter, by the name that it has there."""
 
     def decorate(model: type[Model]) -> type[Model]:
-        fields: dict[str, Any] = {
-            name: (
-                Annotated[_json_type(each), AfterValidator(_validator(each))] | None,
-                _info(each),
+        fields: dict[str, Any] = {}
+        for name, each in parameters.items():
+            kind = _JSON_TYPES.get(each.kind, each.kind)
+            schema = schema_of(each)
+            fields[name] = (
+                Annotated[kind, AfterValidator(_validator(each))] | None,
+                Field(None, description=schema.pop("description"), json_schema_extra=schema),
             )
-            for name, each in parameters.items()
-        }
         made = create_model(
             model.__name__,
             __base__=model,
@@ -130,16 +134,6 @@ def with_parameters(parameters: Mapping[str, Parameter]) -> Callable[[type[Model
         return made
 
     return decorate
-
-
-def _json_type(parameter: Parameter) -> Any:
-    types: dict[type, Any] = {list: str | list[str], dict: dict[str, float]}
-    return types.get(parameter.kind, parameter.kind)
-
-
-def _info(parameter: Parameter) -> Any:
-    schema = schema_of(parameter)
-    return Field(None, description=schema.pop("description"), json_schema_extra=schema)
 
 
 def schema_of(parameter: Parameter) -> dict[str, Any]:

@@ -97,12 +97,12 @@ def serve_until_stopped(
     state = server_state(app)
 
     def finish() -> None:
-        state.models.stop(settings.grace_seconds)
+        state.stop(settings.grace_seconds)
         in_flight.wait_for_none(timeout_seconds=_SECONDS_TO_SEND)
         _thread.interrupt_main()
         server.pull_trigger()  # wakes the main thread, which waits for the network
 
-    _on_signals(finish, abort=state.models.abort)
+    _on_signals(finish, abort=state.abort)
     with contextlib.suppress(KeyboardInterrupt):
         on_ready()
         server.run()

@@ -330,8 +330,7 @@ ENDLESS = {"prompt": "", "max_len": 10_000, "min_len": 10_000}
 
 
 def engine_of(client: FlaskClient) -> Engine:
-    models = server_state(client.application).models
-    return models.default.engine.engine
+    return server_state(client.application).models[0].engine.engine
 
 
 def wait_until(is_true: Callable[[], bool]) -> None:

@@ -19,7 +19,7 @@ from lorelm.history.record import Record
 from lorelm.server.history.browser_ids import Client
 from lorelm.server.history.log import is_served_by, records_of, request_again
 from lorelm.server.operations.metrics import Metrics
-from lorelm.server.served_models import ServedModel
+from lorelm.server.served_model import ServedModel
 from lorelm.server.settings import ServerSettings
 
 

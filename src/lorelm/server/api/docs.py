@@ -134,7 +134,7 @@ def docs_page() -> str:
     """Answer with a page that shows the OpenAPI document."""
     state = server_state()
     document = openapi_document(state.settings.limits)
-    return render_template("docs.html", document=document, name=state.models.default.name)
+    return render_template("docs.html", document=document, name=state.models[0].name)
 
 
 def openapi_document(limits: Limits) -> Json:

@@ -13,7 +13,7 @@ from lorelm.server.request_model import (
     RequestModel,
     with_parameters,
 )
-from lorelm.server.served_models import ServedModel
+from lorelm.server.served_model import ServedModel
 
 _PARAMETERS: Final = parameters_of(GenerationSettings)
 _STREAMED_ALTERNATIVES: Final = 3

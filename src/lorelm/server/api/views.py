@@ -15,7 +15,7 @@ from lorelm.server.api.requests import CheckRequest, GenerateRequest, ScoreReque
 from lorelm.server.errors import status_of
 from lorelm.server.events import EventStream, event
 from lorelm.server.generate import api_client, set_client_cookie, start_generation
-from lorelm.server.served_models import ServedModel
+from lorelm.server.served_model import ServedModel
 from lorelm.server.state import server_state
 
 _MAX_UNKNOWN_WORDS: Final = 50
@@ -30,7 +30,7 @@ def generate() -> Response:
     """Continue a prompt."""
     state = server_state()
     body = GenerateRequest.from_request(state.settings.limits)
-    served = state.models.find(body.model)
+    served = state.find_model(body.model)
     generated = body.generation_request(served)
     handle = start_generation(served, [generated], api_client(), is_streamed=bool(body.stream))
     if body.stream:
@@ -48,7 +48,7 @@ def generate() -> Response:
 def score() -> Response:
     """Return the log-probability of each token of a text."""
     body = ScoreRequest.from_request()
-    served = server_state().models.find(body.model)
+    served = server_state().find_model(body.model)
     scored = served.model.scoring_request(
         served.model.read_prompt(body.text),
         num_alternatives=body.given().get("num_alternatives", 0),
@@ -71,7 +71,7 @@ def score() -> Response:
 def check() -> Response:
     """Return the unknown words of a text, and known words that are spelled similarly."""
     body = CheckRequest.from_request()
-    served = server_state().models.find(body.model)
+    served = server_state().find_model(body.model)
     unknown_words = served.model.read_prompt(body.text).unknown_words
     found = [
         {"word": word, "nearest": served.model.word_index.nearest(word)}
@@ -84,7 +84,7 @@ def check() -> Response:
 @api.get("/model")
 def model() -> Response:
     """Return the metadata of a model and the limits of the server."""
-    served = server_state().models.find(request.args.get("model"))
+    served = server_state().find_model(request.args.get("model"))
     manifest, settings = served.manifest, served.settings
     return jsonify(
         _origin(served)

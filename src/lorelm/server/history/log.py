@@ -12,8 +12,9 @@ from lorelm.generation.sequence import GenerationRequest, Prompt
 from lorelm.generation.settings import GenerationSettings
 from lorelm.history.record import Record
 from lorelm.history.writer import HistoryWriter
+from lorelm.parameters import parameters_of
 from lorelm.server.history.browser_ids import BrowserIds, Client
-from lorelm.server.served_models import ServedModel
+from lorelm.server.served_model import ServedModel
 from lorelm.version import VERSION
 
 _FLUSH_SECONDS: Final = 1.0
@@ -123,7 +124,8 @@ def request_again(
 
 
 def _as_json(settings: GenerationSettings) -> dict[str, Any]:
-    values = {name: value for name, value in vars(settings).items() if name not in _UNRECORDED}
+    names = [name for name in parameters_of(GenerationSettings) if name not in _UNRECORDED]
+    values = {name: getattr(settings, name) for name in names}
     # As keys of a JSON object, ids would become strings.
     return values | {"logit_bias": [*settings.logit_bias.items()]}
 

@@ -14,7 +14,7 @@ from lorelm.generation.sequence import GenerationRequest, Sequence
 from lorelm.server.errors import openai_error, status_of
 from lorelm.server.events import event
 from lorelm.server.openai.requests import CompletionRequest
-from lorelm.server.served_models import ServedModel
+from lorelm.server.served_model import ServedModel
 
 _DONE: Final = "data: [DONE]\n\n"
 

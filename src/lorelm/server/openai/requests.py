@@ -1,6 +1,7 @@
 """Request bodies of OpenAI's legacy completions API."""
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any, ClassVar, Final
 
@@ -17,8 +18,6 @@ from lorelm.server.request_model import (
 )
 
 _LOGPROBS_LIMIT: Final = 5
-_MAX_ID_DIGITS: Final = 10
-_SHOWN_CHARACTERS: Final = 200
 
 PromptGiven = str | list[int]
 """A prompt as a text, or as ids."""
@@ -137,7 +136,7 @@ class CompletionRequest(RequestModel):
         """
         given = self.given()
         biases = given.get("logit_bias", {})
-        problems = [*self._problems(), *_problems_of_ids(biases)]
+        problems = [*self._problems(biases)]
         if problems:
             raise SamplingError.of(problems)
         given["logit_bias"] = {int(id_): bias for id_, bias in biases.items()}
@@ -153,7 +152,7 @@ class CompletionRequest(RequestModel):
         }
         return GenerationSettings(**(defaults | given))
 
-    def _problems(self) -> Iterator[Problem]:
+    def _problems(self, biases: Iterable[str]) -> Iterator[Problem]:
         """What OpenAI's fields ask for that is not supported."""
         if self.suffix:
             yield Problem("suffix", "is not supported: the model reads from left to right")
@@ -162,13 +161,9 @@ class CompletionRequest(RequestModel):
             yield Problem("best_of", f"must be at least n, {self.num_choices}")
         if self.stream and best_of > self.num_choices:
             yield Problem("best_of", "cannot be streamed: the best is known at the end")
-
-
-def _problems_of_ids(biases: Mapping[str, float]) -> Iterator[Problem]:
-    for id_ in biases:
-        if not (id_.isascii() and id_.isdigit() and len(id_) < _MAX_ID_DIGITS):
-            yield Problem("logit_bias", f"must have ids for keys, not {id_!r:.{_SHOWN_CHARACTERS}}")
-            return
+        wrong = [each for each in biases if not re.fullmatch("[0-9]{1,9}", each)]
+        if wrong:
+            yield Problem("logit_bias", f"must have ids for keys, not {wrong[0]!r:.200}")
 
 
 class TokenizeRequest(RequestModel):

@@ -9,7 +9,7 @@ from lorelm.server.generate import start_generation
 from lorelm.server.history.browser_ids import Client
 from lorelm.server.openai.completions import Completion, error_event
 from lorelm.server.openai.requests import CompletionRequest, DetokenizeRequest, TokenizeRequest
-from lorelm.server.served_models import ServedModel
+from lorelm.server.served_model import ServedModel
 from lorelm.server.state import server_state
 
 openai = Blueprint("openai", __name__, url_prefix="/v1")
@@ -21,7 +21,7 @@ def completions() -> Response:
     """Continue one or several prompts."""
     state = server_state()
     body = CompletionRequest.from_request(state.settings.limits)
-    served = state.models.find(body.model)
+    served = state.find_model(body.model)
     completion = Completion(body, served)
     handle = start_generation(
         served, completion.requests, Client(source="openai"), is_streamed=bool(body.stream)
@@ -44,7 +44,7 @@ def list_models() -> Response:
 @openai.get("/models/<path:name>")
 def model(name: str) -> Response:
     """Return the metadata of a model."""
-    return jsonify(_metadata(server_state().models.find(name)))
+    return jsonify(_metadata(server_state().find_model(name)))
 
 
 def _metadata(served: ServedModel) -> dict[str, Any]:
@@ -60,7 +60,7 @@ def _metadata(served: ServedModel) -> dict[str, Any]:
 def tokenize() -> Response:
     """Return the ids of a text, in which `<eos>` ends a document."""
     body = TokenizeRequest.from_request()
-    served = server_state().models.find(body.model).model
+    served = server_state().find_model(body.model).model
     words = served.vocabulary.words
     ids = served.documents_to_ids(body.prompt)
     strings = {"token_strs": [words[id_] for id_ in ids]} if body.return_token_strs else {}
@@ -71,14 +71,14 @@ def tokenize() -> Response:
 def detokenize() -> Response:
     """Return the text of ids."""
     body = DetokenizeRequest.from_request()
-    served = server_state().models.find(body.model).model
+    served = server_state().find_model(body.model).model
     return jsonify({"prompt": served.ids_to_documents(body.tokens, field="tokens")})
 
 
 @tokenizing.get("/tokenizer_info")
 def tokenizer_info() -> Response:
     """Return the special tokens and the size of the vocabulary."""
-    served = server_state().models.find(request.args.get("model"))
+    served = server_state().find_model(request.args.get("model"))
     unk, eos = served.model.vocabulary.words[:2]
     return jsonify(
         {

@@ -21,7 +21,7 @@ def healthz() -> Response:
 @operations.get("/readyz")
 def readyz() -> tuple[Response, int]:
     """Tell whether requests are accepted, until the server begins to stop."""
-    if server_state().models.are_accepting:
+    if all(model.engine.is_accepting for model in server_state().models):
         return jsonify({"status": "ready"}), 200
     return jsonify({"status": "shutting down"}), 503
 

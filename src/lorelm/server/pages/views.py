@@ -50,14 +50,14 @@ def write() -> str | tuple[str, int]:
 @pages.get("/model")
 def model_page() -> str:
     """Show the metrics of a model."""
-    models = server_state().models
-    served = models.find(request.args.get("name"))
+    state = server_state()
+    served = state.find_model(request.args.get("name"))
     metrics = served.manifest.metrics
     tables = [prediction_table(metrics), copies_table(metrics)] if metrics else []
     return render_template(
         "model.html",
         served=served,
-        models=models,
+        models=state.models,
         manifest=served.manifest,
         tables=[table for table in tables if table is not None],
         findings=findings(metrics) if metrics else [],
@@ -75,11 +75,11 @@ def forbid_caching(response: Response) -> Response:
 
 def _generate(form: WriteForm) -> list[Result]:
     """Generate what the form asks for, two models or temperatures at the same time."""
-    models, client = server_state().models, page_client()
+    state, client = server_state(), page_client()
     with ExitStack() as running:
         parts = []
         for body in form.requests():
-            served = models.find(body.model)
+            served = state.find_model(body.model)
             generated = body.generation_request(served)
             handle = start_generation(served, [generated], client)
             running.callback(handle.close)

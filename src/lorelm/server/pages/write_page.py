@@ -22,7 +22,7 @@ from lorelm.server.pages.form import (
 )
 from lorelm.server.pages.shown_words import LEVEL_BOUNDS, shown_words
 from lorelm.server.request_model import MAX_TEXT_CHARACTERS
-from lorelm.server.served_models import ServedModel
+from lorelm.server.served_model import ServedModel
 from lorelm.server.state import server_state
 from lorelm.version import VERSION
 
@@ -72,8 +72,8 @@ def render_write_page(
     return render_template(
         "write.html",
         models=state.models,
-        chosen=by_name.get(form.get("model", ""), state.models.default),
-        notices=[*state.settings.notices, *state.models.notices],
+        chosen=by_name.get(form.get("model", ""), state.models[0]),
+        notices=[*state.settings.notices, *state.notices],
         controls=form_controls,
         can_forbid_copies=any(served.model.can_forbid_copies for served in state.models),
         second_temperature=SECOND_TEMPERATURE,

@@ -138,11 +138,6 @@ export class Surface {
     this.changed();
   }
 
-  clear() {
-    this.element.replaceChildren(this.#end);
-    this.changed();
-  }
-
   /** Make the present text, or an earlier one, a step of undo. */
   record(content = this.content()) {
     this.#undo.push(content);

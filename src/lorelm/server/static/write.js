@@ -318,7 +318,7 @@ function listen() {
   buttons.redo.addEventListener("click", () => surface.redo());
   buttons.clear.addEventListener("click", () => {
     surface.record();
-    surface.clear();
+    surface.restore([]);
     surface.moveCaretToEnd();
   });
   byId("reset").addEventListener("click", () => settings.reset());

@@ -1,0 +1,63 @@
+"""A model of a server with its engine: :class:`ServedModel`."""
+
+import time
+from dataclasses import dataclass
+from typing import Self
+
+from lorelm.bundle import EMBEDDED_NAME, EMBEDDED_PATH, Bundle
+from lorelm.bundle.manifest import Manifest
+from lorelm.generation.engine.engine import Engine
+from lorelm.generation.engine.thread import EngineThread
+from lorelm.generation.language_model import LanguageModel
+from lorelm.server.operations.metrics import Metrics
+from lorelm.server.settings import ServerSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServedModel:
+    """A model that requests share.
+
+    Attributes:
+        name: the name that requests use.
+        fingerprint: of its bundle; see :attr:`Bundle.fingerprint`.
+        engine: runs in its own thread until :meth:`EngineThread.stop`.
+    """
+
+    name: str
+    fingerprint: str
+    manifest: Manifest
+    model: LanguageModel
+    engine: EngineThread
+    settings: ServerSettings
+
+    @classmethod
+    def load(cls, bundle: Bundle, *, settings: ServerSettings, metrics: Metrics) -> Self:
+        """Load the model and start its engine.
+
+        Raises:
+            BundleError: the bundle is damaged, or lacks the n-gram model or the neural cache.
+        """
+        model = LanguageModel.of_bundle(bundle, mixture=settings.mixture, cache=settings.cache)
+        engine = Engine(
+            model.runtime,
+            num_slots=settings.num_slots,
+            max_waiting=settings.max_waiting,
+            prefix_cache_bytes=int(settings.state_cache_megabytes * 1e6),
+            on_step=metrics.record_step,
+        )
+        path = bundle.path.resolve()
+        name = EMBEDDED_NAME if path == EMBEDDED_PATH.resolve() else path.name
+        metrics.watch_engine(name, engine)
+        return cls(
+            name=name,
+            fingerprint=bundle.fingerprint,
+            manifest=bundle.manifest,
+            model=model,
+            engine=EngineThread(engine),
+            settings=settings,
+        )
+
+    def deadline(self, timeout_seconds: float | None) -> float:
+        """Return when a request with this timeout ends, on the clock of `time.monotonic`."""
+        limit = self.settings.timeout_seconds
+        return time.monotonic() + min(timeout_seconds or limit, limit)
