@@ -14,13 +14,13 @@ from rich.table import Table
 from rich.text import Text
 
 from lorelm.cli.options import AGE, history_option
+from lorelm.history.export import FORMATS
 
 if TYPE_CHECKING:
     from lorelm.history.record import Record
     from lorelm.history.statistics import HistoryStats
     from lorelm.history.store import HistoryStore
 
-_FORMATS: Final = ("json", "csv")
 _SHOWN_CHARACTERS: Final = 500
 
 
@@ -66,7 +66,7 @@ def list_records(*, history: str | None, limit: int, **wanted: Any) -> None:
 @click.option(
     "--format",
     "format_",
-    type=click.Choice(_FORMATS),
+    type=click.Choice([*FORMATS]),
     default="json",
     show_default=True,
     help="json is exact; csv is for spreadsheets.",
@@ -77,7 +77,6 @@ def list_records(*, history: str | None, limit: int, **wanted: Any) -> None:
 def export(*, history: str | None, format_: str, out: Path | None, **wanted: Any) -> None:
     """Write records with all that is needed to generate them again, the newest first."""
     from lorelm.evaluation.report.files import check_file, write_file
-    from lorelm.history.export import FORMATS
 
     if out is not None:
         check_file(out, what="export")  # before the database is opened

@@ -57,12 +57,14 @@ def open_database(address: str | None, *, create: bool) -> tuple[Engine, str]:
         MissingExtraError: the driver for PostgreSQL is not installed.
     """
     url = _parsed(default_url() if address is None else address)
-    place = _place_of(url)
     if url.get_backend_name() == "sqlite":
-        path = Path(url.database or "")
-        _ensure_file(path, create=create)
-        engine = _sqlite_engine(path.absolute())
+        place = str(url.database)
+        _ensure_file(Path(place), create=create)
+        engine = _sqlite_engine(Path(place).absolute())
     else:
+        # Without the password, and without the query, which may contain one.
+        shown = URL.create(url.drivername, url.username, None, url.host, url.port, url.database)
+        place = shown.render_as_string()
         engine = _postgresql_engine(url)
     try:
         with wrap_database_errors(f"the history in {place} cannot be opened"):
@@ -124,28 +126,16 @@ def default_url() -> str:
     return f"sqlite:///{user_data_path('lorelm', appauthor=False) / 'history.db'}"
 
 
-def _place_of(url: URL) -> str:
-    if url.get_backend_name() == "sqlite":
-        return str(url.database)
-    return URL.create(
-        url.drivername, url.username, None, url.host, url.port, url.database
-    ).render_as_string()
-
-
 @contextmanager
 def wrap_database_errors(failure: str) -> Iterator[None]:
     """Turn errors of a database into a :class:`HistoryError`: the failure, and its reason."""
     try:
         yield
     except SQLAlchemyError as error:
-        raise HistoryError(f"{failure}: {_reason(error)}") from error
-
-
-def _reason(error: SQLAlchemyError) -> str:
-    message = str(error.orig) if isinstance(error, DBAPIError) else str(error)
-    reason = " ".join(message.split())
-    advice = next((advice for sign, advice in _ADVICE if sign in reason), None)
-    return f"{reason} ({advice})" if advice else reason
+        message = str(error.orig) if isinstance(error, DBAPIError) else str(error)
+        reason = " ".join(message.split())
+        advice = next((f" ({advice})" for sign, advice in _ADVICE if sign in reason), "")
+        raise HistoryError(f"{failure}: {reason}{advice}") from error
 
 
 def _ensure_file(path: Path, *, create: bool) -> None:

@@ -31,14 +31,10 @@ class HistoryLog:
 
     Attributes:
         is_file: whether the database is a file on this machine.
-
-    Raises:
-        HistoryError: it cannot be opened.
-        MissingExtraError: the driver for PostgreSQL is not installed.
     """
 
     def __init__(self, url: str) -> None:
-        """Open a history, or create it."""
+        """Open a history, or create it; errors are those of a :class:`HistoryStore`."""
         from lorelm.history.store import HistoryStore  # importing SQLAlchemy takes 0.15 s
 
         self.store = HistoryStore(url)

@@ -1,11 +1,10 @@
 """The words of a sample for the page, each with a tint for its probability."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from lorelm.generation.reply import Alternative, Sample, Token
+from lorelm.generation.reply import Sample, Token
 
 LEVEL_BOUNDS: Final = (0.5, 0.2, 0.05, 0.01)
 """Lower bounds of a word's probability for levels 0 to 3; below the last one, it has level 4."""
@@ -36,30 +35,26 @@ def shown_words(sample: Sample) -> list[ShownWord]:
     for token in sample.tokens:
         end += len(token.text)
         is_copied = any(span.start < end <= span.end for span in sample.copied_spans or ())
-        words.append(_shown(token, is_copied=is_copied))
+        text = token.text.lstrip()
+        assert token.log_probability is not None
+        probability = math.exp(token.log_probability)
+        words.append(
+            ShownWord(
+                space=token.text[: len(token.text) - len(text)],
+                text=text,
+                level=sum(probability < bound for bound in LEVEL_BOUNDS),
+                title=_title(token, probability, is_copied=is_copied),
+                is_copied=is_copied,
+            )
+        )
     return words
 
 
-def _shown(token: Token, *, is_copied: bool) -> ShownWord:
-    assert token.log_probability is not None
-    text = token.text.lstrip()
-    probability = math.exp(token.log_probability)
-    return ShownWord(
-        space=token.text[: len(token.text) - len(text)],
-        text=text,
-        level=sum(probability < bound for bound in LEVEL_BOUNDS),
-        title=_title(probability, token.alternatives, text, is_copied=is_copied),
-        is_copied=is_copied,
-    )
-
-
-def _title(
-    probability: float, alternatives: Sequence[Alternative], text: str, *, is_copied: bool
-) -> str:
+def _title(token: Token, probability: float, *, is_copied: bool) -> str:
     others = [
         f"{other.text.strip() or '(end)'} {_percent(math.exp(other.log_probability))}"
-        for other in alternatives
-        if other.text.strip() != text
+        for other in token.alternatives
+        if other.text.strip() != token.text.lstrip()
     ]
     note = ". Copied from the training text" if is_copied else ""
     return f"{_percent(probability)}; or: {', '.join(others)}{note}"

@@ -153,8 +153,4 @@ def _single_text(results: Sequence[Result]) -> dict[str, Any] | None:
     samples = [sample for result in results for sample in result.reply.samples]
     if len(samples) != 1:
         return None
-    return {
-        "prompt": results[0].reply.prompt,
-        "tokens": [asdict(token) for token in samples[0].tokens or ()],
-        "copied_spans": [asdict(span) for span in samples[0].copied_spans or ()],
-    }
+    return {"prompt": results[0].reply.prompt} | asdict(samples[0])

@@ -24,7 +24,7 @@ type UnknownWord = { word: string; nearest: string[] };
 type UnknownWordList = { unknown_words: UnknownWord[]; num_unknown_words: number };
 
 /** A text from the server: of the history, or written by a form without scripts. */
-type Given = { prompt: string; tokens: Token[]; copied_spans?: CopiedSpan[] };
+type Given = { prompt: string; tokens: Token[]; copied_spans?: CopiedSpan[] | null };
 
 /** Values of the server, see `page_data=` in pages/write_page.py. */
 type PageData = {

@@ -103,8 +103,7 @@ export class WordCard {
    * @param {HTMLElement} card @param {HTMLElement} area Contains the words and the card.
    * @param {object} options
    * @param {() => boolean} options.isEnabled No card opens while this is false.
-   * @param {(word: HTMLElement, alternative: Alternative) => void} options.onChoice
-   * @param {(word: HTMLElement) => void} options.onContinue
+   * @param {(word: HTMLElement, alternative?: Alternative) => void} options.onContinue
    */
   constructor(card, area, options) {
     this.#card = card;
@@ -210,7 +209,7 @@ export class WordCard {
 
   /** @param {HTMLElement} word @param {Alternative} other @param {Alternative} likeliest */
   #choice(word, other, likeliest) {
-    const choice = button("", () => this.#options.onChoice(word, other));
+    const choice = button("", () => this.#options.onContinue(word, other));
     const share = make("span", {}, percent(Math.exp(other.log_probability)));
     choice.append(other.text.trim() || (other.text ? "↵ new line" : "(the end)"), share);
     const relative = Math.exp(other.log_probability - likeliest.log_probability);

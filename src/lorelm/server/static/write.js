@@ -16,7 +16,6 @@ const generation = new Generation(generate);
 const surface = new Surface(byId("prompt", HTMLTextAreaElement), byId("prompt_label"), onChange);
 const card = new WordCard(byId("card"), form, {
   isEnabled: () => generation.isIdle,
-  onChoice: replaceWord,
   onContinue: continueFrom,
 });
 const samples = new Samples(byId("samples"), (title) => new SamplePanel(title, card, keep));
@@ -128,28 +127,20 @@ function again() {
 }
 
 /**
- * Replace a word of the model and continue after it.
- * @param {HTMLElement} word @param {Alternative} alternative An empty text is the end of the text.
+ * Continue after a word of the model, or after an alternative in its place.
+ * @param {HTMLElement} word @param {Alternative} [alternative] An empty text is the end of the text.
  */
-function replaceWord(word, alternative) {
+function continueFrom(word, alternative) {
   if (!isReady()) return;
   const undoTo = surface.content();
-  const token = tokenOf(word);
-  surface.cutAt(inText(word), { keepsWord: false });
-  if (!token || alternative.text === "") {
+  surface.cutAt(inText(word), { keepsWord: !alternative });
+  if (alternative?.text === "") {
     surface.record(undoTo);
     surface.changed();
     return;
   }
-  surface.append({ ...token, ...alternative, copied: 0 });
-  write(undoTo);
-}
-
-/** @param {HTMLElement} word */
-function continueFrom(word) {
-  if (!isReady()) return;
-  const undoTo = surface.content();
-  surface.cutAt(inText(word), { keepsWord: true });
+  const token = /** @type {Token} */ (tokenOf(word));
+  if (alternative) surface.append({ ...token, ...alternative, copied: 0 });
   write(undoTo);
 }
 
