@@ -19,6 +19,7 @@ from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 
 from lorelm.errors import Problem, SamplingError
 from lorelm.parameters import Parameter
+from lorelm.server.state import server_state
 
 MAX_TEXT_CHARACTERS: Final = 20_000
 
@@ -42,7 +43,7 @@ class RequestModel(BaseModel):
     """The parameters among the fields, by the names that they have in this request."""
 
     @classmethod
-    def from_request(cls, limits: Limits | None = None) -> Self:
+    def from_request(cls) -> Self:
         """Read the JSON body of the current request, in which numbers must be numbers.
 
         Raises:
@@ -51,10 +52,10 @@ class RequestModel(BaseModel):
             SamplingError: fields are missing, unknown, of the wrong kind or out of range; it names
                 them all.
         """
-        return cls._validated(_json_body(), limits, strict=True)
+        return cls._validated(_json_body(), strict=True)
 
     @classmethod
-    def from_form(cls, form: Mapping[str, str], limits: Limits | None = None) -> Self:
+    def from_form(cls, form: Mapping[str, str]) -> Self:
         """Read the fields of a form, which are all texts; a blank one is not given.
 
         Browsers send a line break as two characters, but count it as one.
@@ -65,7 +66,7 @@ class RequestModel(BaseModel):
         fields = {
             name: value.replace("\r\n", "\n") for name, value in form.items() if value.strip()
         }
-        return cls._validated({"prompt": ""} | fields, limits, strict=False)
+        return cls._validated({"prompt": ""} | fields, strict=False)
 
     def given(self) -> dict[str, Any]:
         """Return the parameters that this request gives, by their own names."""
@@ -73,7 +74,8 @@ class RequestModel(BaseModel):
         return {name: value for name, value in values if value is not None}
 
     @classmethod
-    def _validated(cls, fields: object, limits: Limits | None, *, strict: bool) -> Self:
+    def _validated(cls, fields: object, *, strict: bool) -> Self:
+        limits = server_state().settings.limits
         try:
             return cls.model_validate(fields, strict=strict, context=limits)
         except ValidationError as error:

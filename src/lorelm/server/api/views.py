@@ -28,9 +28,8 @@ api.after_request(set_client_cookie)
 @api.post("/generate")
 def generate() -> Response:
     """Continue a prompt."""
-    state = server_state()
-    body = GenerateRequest.from_request(state.settings.limits)
-    served = state.find_model(body.model)
+    body = GenerateRequest.from_request()
+    served = server_state().find_model(body.model)
     generated = body.generation_request(served)
     handle = start_generation(served, [generated], api_client(), is_streamed=bool(body.stream))
     if body.stream:

@@ -19,9 +19,8 @@ tokenizing = Blueprint("tokenizing", __name__)
 @openai.post("/completions")
 def completions() -> Response:
     """Continue one or several prompts."""
-    state = server_state()
-    body = CompletionRequest.from_request(state.settings.limits)
-    served = state.find_model(body.model)
+    body = CompletionRequest.from_request()
+    served = server_state().find_model(body.model)
     completion = Completion(body, served)
     handle = start_generation(
         served, completion.requests, Client(source="openai"), is_streamed=bool(body.stream)

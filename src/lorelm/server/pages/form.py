@@ -40,10 +40,10 @@ class WriteForm(GenerateRequest):
     model_b: str | None = None
 
     @classmethod
-    def from_form(cls, form: Mapping[str, str], limits: Limits | None = None) -> Self:
+    def from_form(cls, form: Mapping[str, str]) -> Self:
         if not form.get("compare"):
             form = {name: form[name] for name in form if not name.endswith("_b")}
-        return super().from_form(form, limits)
+        return super().from_form(form)
 
     def requests(self) -> list[GenerateRequest]:
         """Return one request, or two to compare, which have the same seed."""

@@ -40,8 +40,7 @@ def write() -> str | tuple[str, int]:
     try:
         if "again" in request.form:
             return render_regenerated(find_record(request.form["again"]))
-        limits = server_state().settings.limits
-        results = _generate(WriteForm.from_form(request.form, limits))
+        results = _generate(WriteForm.from_form(request.form))
     except (SamplingError, UnavailableError) as error:
         return render_write_page(form=request.form, error=error), status_of(error)
     return render_write_page(form=request.form, results=results)
