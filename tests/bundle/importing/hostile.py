@@ -222,6 +222,16 @@ def modules_in_modules(levels: int, name: str) -> bytes:
     return zipped(whole(body), storages={"0": bytes(16)})
 
 
+def modules_that_share_a_dict() -> bytes:
+    """A list of five thousand modules with the same five thousand tensors."""
+    weight = tensor(sizes(2, 2), sizes(2, 1), storage())
+    names = named("torch.nn.modules.container", "Sequential"), short("_modules")
+    body = b"".join(part + b"\x940" for part in (weight, *names, short("_parameters")))
+    body += b"}(" + b"".join(short(f"w{number}") + b"h\x00" for number in range(5_000)) + b"u\x940"
+    body += b"(" + b"h\x01)\x81}(h\x02}h\x03h\x04ub" * 5_000 + b"l"
+    return zipped(whole(body), storages={"0": bytes(16)})
+
+
 def many_sets_of_weights() -> bytes:
     """Fifty thousand sets of weights, each with a path of 4,500 characters."""
     body = tensor(sizes(2, 2), sizes(2, 1), storage()) + b"\x940"
@@ -393,6 +403,7 @@ def attacks(folder: Path) -> dict[str, tuple[Callable[[], bytes], str]]:
                 + short("a") + b"h\x00" + short("b") + b"h\x00usb"
             ),
             ""),
+        "modules that share a dict": (modules_that_share_a_dict, ""),
         "many sets of weights": (many_sets_of_weights, ""),
         "many pickles of the old format": (many_pickles_of_the_old_format, "grow"),
         "an id of two billion": (

@@ -1,6 +1,7 @@
 """Find a word-level LSTM in a foreign checkpoint: :func:`read_checkpoint`."""
 
 import dataclasses
+import itertools
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -33,8 +34,8 @@ _OUTPUT: Final = (
 _MAX_SHOWN: Final = 50
 _MAX_LISTED: Final = 6
 _MAX_NAME: Final = 300
-# With the modules in a pickled module, which may hold the same ones at many places, or itself.
-_MAX_TENSORS: Final = 10_000
+# Of all pickled modules together, which may hold the same ones at many places, or themselves.
+_MAX_MEMBERS: Final = 10_000
 
 _COUNTER: Final = "n_averaged"  # of PyTorch's AveragedModel, beside the weights
 _FIRST_LAYER: Final = "weight_ih_l0"
@@ -107,9 +108,10 @@ def _model_in(value: Any) -> tuple[Claims, tuple[str, ...]]:
 
 def _state_dicts(value: Any) -> Iterator[tuple[str, Claims]]:
     """Yield every dict of tensors and every module in a value, with its name in the file."""
+    counter = itertools.count()
     for path, part in walk(value, "", _named_parts):
         if isinstance(part, Record) and "_modules" in part.attributes:
-            yield path, _module_tensors(part)
+            yield path, _module_tensors(part, counter)
         elif isinstance(part, dict):
             tensors = {k: v for k, v in part.items() if isinstance(v, TensorClaim)}
             if tensors and all(isinstance(key, str) for key in tensors):
@@ -129,8 +131,11 @@ def _named_parts(path: str, value: Any) -> Iterator[tuple[str, Any]]:
         yield f"{path}.{name}"[-_MAX_NAME:].lstrip("."), part
 
 
-def _module_tensors(root: Record) -> Claims:
-    """Return the parameters of a pickled module by their names in a state dict."""
+def _module_tensors(root: Record, counter: Iterator[int]) -> Claims:
+    """Return the parameters of a pickled module by their names in a state dict.
+
+    The counter counts the members of all modules in a file.
+    """
     tensors: dict[str, TensorClaim] = {}
     modules = [("", root)]
     for prefix, module in modules:  # grows meanwhile
@@ -139,6 +144,8 @@ def _module_tensors(root: Record) -> Claims:
         parts = [module.attributes.get(part) for part in _MODULE_PARTS]
         members = [member for part in parts if isinstance(part, dict) for member in part.items()]
         for name, member in members:
+            if next(counter) >= _MAX_MEMBERS:
+                raise InputError(f"its modules hold more than {_MAX_MEMBERS:,} tensors and modules")
             if not isinstance(name, str):
                 continue
             length = len(prefix) + len(name)
@@ -148,8 +155,6 @@ def _module_tensors(root: Record) -> Claims:
                 modules.append((f"{prefix}{name}.", member))
             elif isinstance(member, TensorClaim) and name not in transient:
                 tensors[prefix + name] = member
-        if len(modules) + len(tensors) > _MAX_TENSORS:
-            raise InputError(f"it holds more than {_MAX_TENSORS:,} modules and tensors")
     return tensors
 
 

@@ -49,12 +49,12 @@ _REFUSED_OPCODES: Final = ("EXT1", "EXT2", "EXT4", "PERSID", "NEXT_BUFFER", "REA
 # Opcodes of a later protocol are refused until their handlers were looked at.
 _LAST_PROTOCOL: Final = 5
 # The keys that an opcode is about to hash; the stack begins at the last mark.
-_HASHED: Final[dict[str, Callable[[list[Any]], list[Any]]]] = {
-    "SETITEM": lambda stack: stack[-2:-1],
-    "SETITEMS": lambda stack: stack[::2],
-    "DICT": lambda stack: stack[::2],
-    "ADDITEMS": lambda stack: stack,
-    "FROZENSET": lambda stack: stack,
+_HASHED: Final = {
+    "SETITEM": slice(-2, -1),
+    "SETITEMS": slice(None, None, 2),
+    "DICT": slice(None, None, 2),
+    "ADDITEMS": slice(None),
+    "FROZENSET": slice(None),
 }
 
 
@@ -191,7 +191,7 @@ def _bounded(opcode: pickletools.OpcodeInfo) -> Callable[[_InertUnpickler], None
         unpickler.opcode = name
         unpickler.budget.charge(cost)
         if hashed:
-            keys = hashed(unpickler.stack)
+            keys = unpickler.stack[hashed]
             unpickler.budget.charge(_MEMO_BYTES * len(keys))
             for key in keys:
                 stubs.check_key(key)
