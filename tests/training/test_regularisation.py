@@ -1,17 +1,24 @@
 import dataclasses
+from typing import NamedTuple
 
 import pytest
 import torch
 from torch import Tensor
 
 from lorelm.model.config import ModelConfig
-from lorelm.model.lstm import LSTMLanguageModel
+from lorelm.model.lstm import LSTMLanguageModel, LSTMState
 from lorelm.training.recipe import Recipe
-from lorelm.training.regularisation import ForwardOutput, RegularisedModel, WeightAverage
+from lorelm.training.regularisation import RegularisedModel, WeightAverage
 
 SHARES = ("dropout", "word_dropout", "recurrent_dropout")
 PENALTIES = ("activation_penalty", "temporal_penalty")
 OFF = dict.fromkeys((*SHARES, *PENALTIES), 0.0) | {"locked_dropout": True}
+
+
+class Output(NamedTuple):
+    outputs_TBH: Tensor
+    state: LSTMState
+    penalty: Tensor
 
 
 def small_model(*, num_layers: int = 2) -> LSTMLanguageModel:
@@ -20,16 +27,15 @@ def small_model(*, num_layers: int = 2) -> LSTMLanguageModel:
     return LSTMLanguageModel(ModelConfig(**sizes, num_layers=num_layers)).train()
 
 
-def run(
-    model: LSTMLanguageModel, *, columns: slice = slice(None), **settings: object
-) -> ForwardOutput:
+def run(model: LSTMLanguageModel, *, columns: slice = slice(None), **settings: object) -> Output:
     recipe = dataclasses.replace(Recipe.load("classic"), batch_size=4, **(OFF | settings))
     torch.manual_seed(1)
     state = model.initial_state(4)
-    return RegularisedModel(model, recipe, columns=columns)(
+    passed = RegularisedModel(model, recipe, columns=columns)(
         some_ids()[:, columns],
         (state[0][:, columns].contiguous(), state[1][:, columns].contiguous()),
     )
+    return Output(*passed)
 
 
 def some_ids() -> Tensor:

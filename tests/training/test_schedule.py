@@ -59,11 +59,11 @@ def test_an_explosion_halves_the_rate_for_good(schedule: str) -> None:
 
 
 def test_what_is_restored_goes_on_as_it_was() -> None:
-    rate, restored = plateau(), plateau()
+    rate = plateau()
     for loss in (5.0, 6.0):
         rate.on_validation(loss)
     rate.num_halved = 1
-    restored.restore(rate.state)
+    restored = LearningRate(rate.recipe, **rate.state)
     for one in (rate, restored):
         one.on_validation(5.5)
     assert restored.at(0.5) == rate.at(0.5) == pytest.approx(0.08 / 2 * 0.25**2)

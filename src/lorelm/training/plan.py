@@ -259,11 +259,7 @@ def _fit_evaluation(
 
 
 def _training_seconds(budget: TimeBudget, speed: TrainingSpeed, reserve: float = 0.0) -> float:
-    """Return how long training may take before a reserve.
-
-    Raises:
-        RecipeError: too short to learn anything.
-    """
+    """Return how long training may take before a reserve; refuse a time too short to learn in."""
     left = budget.left
     num_updates = max(0, int((left - reserve) / speed.seconds_per_update))
     if num_updates >= _MIN_UPDATES:

@@ -143,9 +143,8 @@ class Recipe:
             RecipeError: there is no such recipe, the file is not TOML, or a setting is unknown or
                 out of range.
         """
-        settings = _read(name_or_path)
         given = {name: value for name, value in overrides.items() if value is not None}
-        settings = _changed(settings, given)
+        settings = _changed(_read(name_or_path), given)
         by_corpus_size = settings.pop("by_corpus_size")
         _refuse(problems_of(cls, settings, where=f" (recipe {name_or_path})"))
         return cls(**settings | {"by_corpus_size": tuple(by_corpus_size)})
@@ -205,14 +204,14 @@ def _read_file(path: Path) -> dict[str, Any]:
 
 def _changed(settings: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
     """The settings with those that are given in their place."""
-    changed = settings | given
-    # What is given is no longer fitted to the corpus.
-    changed["by_corpus_size"] = [name for name in changed["by_corpus_size"] if name not in given]
-    sizes = given.keys() & set(_SIZES)
-    if changed["tied"] is True and len(sizes) == 1:
-        changed |= dict.fromkeys(_SIZES, given[next(iter(sizes))])
+    changed, fixed = settings | given, set(given)
+    sizes = fixed & set(_SIZES)
     if sizes:
-        changed["by_corpus_size"] = [n for n in changed["by_corpus_size"] if n not in _SIZES]
+        fixed |= set(_SIZES)
+    if changed["tied"] is True and len(sizes) == 1:
+        changed |= dict.fromkeys(_SIZES, given[sizes.pop()])
+    # What is given is no longer fitted to the corpus.
+    changed["by_corpus_size"] = [name for name in changed["by_corpus_size"] if name not in fixed]
     return changed
 
 
@@ -225,13 +224,12 @@ class _Size(NamedTuple):
     """Settings for a training part of at most `max_tokens`.
 
     Attributes:
-        size: of embedding and hidden state.
-        shuffle: whether each epoch has another order of documents.
+        hidden_size: and the size of the embedding.
         fine_tuning_epochs: when training starts from a trained model.
     """
 
     max_tokens: float
-    size: int
+    hidden_size: int
     dropout: float
     recurrent_dropout: float
     shuffle: bool
@@ -255,13 +253,8 @@ _BY_CORPUS_SIZE: Final = (
 def sized_to(recipe: Recipe, num_tokens: int, *, is_fine_tuning: bool = False) -> Recipe:
     """Return the recipe with the settings of its `by_corpus_size` fitted to a training part."""
     fitting = next(size for size in _BY_CORPUS_SIZE if num_tokens <= size.max_tokens)
-    fitted: dict[str, Any] = {
-        "embedding_size": fitting.size,
-        "hidden_size": fitting.size,
-        "dropout": fitting.dropout,
-        "recurrent_dropout": fitting.recurrent_dropout,
-        "shuffle": fitting.shuffle,
-        "epochs": fitting.fine_tuning_epochs if is_fine_tuning else fitting.epochs,
-    }
+    fitted = fitting._asdict() | {"embedding_size": fitting.hidden_size}
+    if is_fine_tuning:
+        fitted["epochs"] = fitting.fine_tuning_epochs
     changes = {name: fitted[name] for name in recipe.by_corpus_size}
     return dataclasses.replace(recipe, **changes, by_corpus_size=())

@@ -6,27 +6,13 @@ quickly changing outputs.
 """
 
 import copy
-from typing import Final, NamedTuple
+from typing import Final
 
 import torch
 from torch import Tensor
 
 from lorelm.model.lstm import LSTMLanguageModel, LSTMState
 from lorelm.training.recipe import Recipe
-
-
-class ForwardOutput(NamedTuple):
-    """The result of one window in training.
-
-    Attributes:
-        outputs_TBH: the input of the output layer.
-        state: after the last step.
-        penalty: an addend of the loss.
-    """
-
-    outputs_TBH: Tensor
-    state: LSTMState
-    penalty: Tensor
 
 
 class RegularisedModel:
@@ -46,7 +32,8 @@ class RegularisedModel:
         self._recipe: Final = recipe
         self._columns: Final = columns
 
-    def __call__(self, ids_TB: Tensor, state: LSTMState) -> ForwardOutput:
+    def __call__(self, ids_TB: Tensor, state: LSTMState) -> tuple[Tensor, LSTMState, Tensor]:
+        """Return the input of the output layer, the state after it, and an addend of the loss."""
         model, recipe = self._model, self._recipe
         outputs_TBH, states = self._embed(ids_TB), []
         for layer in range(model.config.num_layers):
@@ -60,11 +47,8 @@ class RegularisedModel:
             )
             states.append(layer_state)
         dropped_TBH = self._dropout(outputs_TBH)
-        return ForwardOutput(
-            outputs_TBH=dropped_TBH,
-            state=(torch.cat([h for h, _ in states]), torch.cat([c for _, c in states])),
-            penalty=self._penalty(outputs_TBH, dropped_TBH),
-        )
+        h_LBH, c_LBH = (torch.cat(tensors) for tensors in zip(*states, strict=True))
+        return dropped_TBH, (h_LBH, c_LBH), self._penalty(outputs_TBH, dropped_TBH)
 
     def _embed(self, ids_TB: Tensor) -> Tensor:
         vectors_TBE: Tensor = self._model.embedding(ids_TB)

@@ -53,6 +53,7 @@ def cosine(progress: float, *, warm_up: float) -> float:
     return _LAST_FACTOR + (1 - _LAST_FACTOR) * wave
 
 
+@dataclass
 class LearningRate:
     """The learning rate of a recipe, and how often it has been lowered.
 
@@ -62,18 +63,17 @@ class LearningRate:
         num_halved: how often it was halved because the loss diverged.
     """
 
-    def __init__(self, recipe: Recipe) -> None:
-        self._recipe: Final = recipe
-        self.num_lowered = 0
-        self.best_loss = math.inf
-        self.num_halved = 0
+    recipe: Recipe
+    num_lowered: int = 0
+    best_loss: float = math.inf
+    num_halved: int = 0
 
     def at(self, progress: float) -> float:
         """The learning rate at a share of the run from 0 to 1."""
-        rate = self._recipe.learning_rate * 0.5**self.num_halved
-        if self._recipe.schedule == "cosine":
-            return rate * cosine(progress, warm_up=self._recipe.warm_up)
-        return rate * self._recipe.learning_rate_decay**self.num_lowered
+        rate = self.recipe.learning_rate * 0.5**self.num_halved
+        if self.recipe.schedule == "cosine":
+            return rate * cosine(progress, warm_up=self.recipe.warm_up)
+        return rate * self.recipe.learning_rate_decay**self.num_lowered
 
     def on_validation(self, loss: float) -> None:
         if loss < self.best_loss * (1 - _MIN_IMPROVEMENT):
@@ -84,13 +84,4 @@ class LearningRate:
     @property
     def state(self) -> dict[str, Any]:
         """The state to save in a checkpoint."""
-        return {
-            "num_lowered": self.num_lowered,
-            "best_loss": self.best_loss,
-            "num_halved": self.num_halved,
-        }
-
-    def restore(self, state: dict[str, Any]) -> None:
-        self.num_lowered = state["num_lowered"]
-        self.best_loss = state["best_loss"]
-        self.num_halved = state["num_halved"]
+        return {name: value for name, value in vars(self).items() if name != "recipe"}

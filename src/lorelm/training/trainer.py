@@ -71,7 +71,7 @@ class Trainer:
         self.processes: Final = processes
         self.device: Final = model.fc.weight.device
         self.epochs: list[EpochReport] = []
-        self.learning_rate: Final = LearningRate(recipe)
+        self.learning_rate = LearningRate(recipe)
         self._horizon: Final = horizon or TrainingHorizon(epochs=recipe.epochs)
         self._columns: Final = processes.columns(recipe.batch_size)
         self._precision: Final = resolve_precision(recipe.precision, self.device)
@@ -236,7 +236,7 @@ class Trainer:
         }
         self.epochs = [EpochReport(**report) for report in metadata["epochs"]]
         self._num_updates = metadata["num_updates"]
-        self.learning_rate.restore(metadata["learning_rate"])
+        self.learning_rate = LearningRate(self.recipe, **metadata["learning_rate"])
         self.start_clock(metadata["seconds"] if seconds is None else seconds)
         self._set_progress()
         self.begin_epoch(window=metadata["window"])
@@ -294,11 +294,7 @@ class Trainer:
         self._monitor.check_steps(self._epoch_nats.item(), self.epoch_tokens)
 
     def _end_epoch(self) -> EpochReport:
-        """Validate, and keep the weights if they are the best so far.
-
-        Raises:
-            LossDivergedError: see :meth:`LossMonitor.check_epoch`.
-        """
+        """Validate, and keep the weights if they are the best so far."""
         training_seconds = self.seconds - self._epoch_began
         learning_rate = self._optimizer.param_groups[0]["lr"]
         # All processes validate and use one result: that takes no longer, and none has to wait.
