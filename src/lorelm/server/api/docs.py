@@ -4,16 +4,15 @@ Requests describe themselves (:mod:`lorelm.server.request_model`); answers are d
 """
 
 import re
-from dataclasses import dataclass
 from typing import Any, Final
 
-from flask import Blueprint, Response, jsonify, render_template
+from flask import Blueprint, Response, current_app, jsonify, render_template
 from pydantic import TypeAdapter
 
 from lorelm.generation.reply import Sample, Token
 from lorelm.server.api.requests import CheckRequest, GenerateRequest, ScoreRequest
 from lorelm.server.openai.requests import CompletionRequest, DetokenizeRequest, TokenizeRequest
-from lorelm.server.request_model import Limits, RequestModel, limited, schema_of
+from lorelm.server.request_model import RequestModel, limited, schema_of
 from lorelm.server.state import server_state
 from lorelm.version import VERSION
 
@@ -85,61 +84,45 @@ _ANSWERS: Final[dict[str, Any]] = {
 }
 
 
-@dataclass(frozen=True)
-class _Endpoint:
-    """One address and what it does: of a POST request if it has a body, else of a GET request.
+# By the name of a view: the name of the answer's schema (None for plain text), and the body of a
+# POST request.
+_ENDPOINTS: Final[dict[str, tuple[str | None, type[RequestModel] | None]]] = {
+    "api.generate": ("GenerateReply", GenerateRequest),
+    "api.score": ("ScoreReply", ScoreRequest),
+    "api.check": ("CheckReply", CheckRequest),
+    "api.model": ("ModelMetadata", None),
+    "openai.completions": ("Completion", CompletionRequest),
+    "openai.list_models": ("Models", None),
+    "openai.model": ("Model", None),
+    "tokenizing.tokenize": ("Ids", TokenizeRequest),
+    "tokenizing.detokenize": ("Text", DetokenizeRequest),
+    "tokenizing.tokenizer_info": ("TokenizerInfo", None),
+    "operations.healthz": ("Status", None),
+    "operations.readyz": ("Status", None),
+    "operations.metrics": (None, None),
+}
 
-    Attributes:
-        answer: the name of its schema; None for plain text.
-        names_model: whether the query may name a model.
-    """
-
-    path: str
-    summary: str
-    answer: str | None
-    body: type[RequestModel] | None = None
-    names_model: bool = False
-
-
-_ENDPOINTS: Final = (
-    _Endpoint("/api/generate", "Continue a prompt.", "GenerateReply", GenerateRequest),
-    _Endpoint("/api/score", "Score each token of a text.", "ScoreReply", ScoreRequest),
-    _Endpoint("/api/check", "Find the unknown words of a text.", "CheckReply", CheckRequest),
-    _Endpoint("/api/model", "Describe a model and its metrics.", "ModelMetadata", names_model=True),
-    _Endpoint(
-        "/v1/completions",
-        "Continue prompts, as OpenAI's legacy completions API.",
-        "Completion",
-        CompletionRequest,
-    ),
-    _Endpoint("/v1/models", "List the models.", "Models"),
-    _Endpoint("/v1/models/{name}", "Describe a model.", "Model"),
-    _Endpoint("/tokenize", "Turn a text into ids.", "Ids", TokenizeRequest),
-    _Endpoint("/detokenize", "Turn ids into a text.", "Text", DetokenizeRequest),
-    _Endpoint("/tokenizer_info", "Describe the tokenizer.", "TokenizerInfo", names_model=True),
-    _Endpoint("/healthz", "Tell whether the process is alive.", "Status"),
-    _Endpoint("/readyz", "Tell whether it takes requests.", "Status"),
-    _Endpoint("/metrics", "Metrics for Prometheus.", None),
-)
+_PATHS_WITH_MODEL: Final = ("/api/model", "/tokenizer_info")
+"""Their query may name a model."""
 
 
 @docs.get("/openapi.json")
 def openapi() -> Response:
     """Answer with the OpenAPI document."""
-    return jsonify(openapi_document(server_state().settings.limits))
+    return jsonify(openapi_document())
 
 
 @docs.get("/docs")
 def docs_page() -> str:
     """Answer with a page that shows the OpenAPI document."""
-    state = server_state()
-    document = openapi_document(state.settings.limits)
-    return render_template("docs.html", document=document, name=state.models[0].name)
+    name = server_state().models[0].name
+    return render_template("docs.html", document=openapi_document(), name=name)
 
 
-def openapi_document(limits: Limits) -> Json:
+def openapi_document() -> Json:
     """Return the OpenAPI document, version 3.1, with the limits of this server."""
-    bodies = [each.body for each in _ENDPOINTS if each.body]
+    limits = server_state().settings.limits
+    bodies = [body for _, body in _ENDPOINTS.values() if body]
     schemas = {name: _schema(answer) for name, answer in _ANSWERS.items()}
     schemas |= _described(Sample, Token, *bodies)
     for body in bodies:
@@ -147,6 +130,8 @@ def openapi_document(limits: Limits) -> Json:
             if parameter.name in limits:
                 properties = schemas[body.__name__]["properties"]
                 properties[name] |= schema_of(limited(parameter, limits))
+    rules = {rule.endpoint: rule.rule for rule in current_app.url_map.iter_rules()}
+    paths = {re.sub("<.*?(\\w+)>", r"{\1}", rules[view]): view for view in _ENDPOINTS}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -156,7 +141,7 @@ def openapi_document(limits: Limits) -> Json:
         },
         # Relative to this document, so any path prefix works; tools default to the root.
         "servers": [{"url": "."}],
-        "paths": {endpoint.path: _operations(endpoint) for endpoint in _ENDPOINTS},
+        "paths": {path: _operations(path, view) for path, view in paths.items()},
         "components": {
             "schemas": schemas,
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
@@ -193,30 +178,31 @@ def _described(*kinds: type) -> Json:
     return found
 
 
-def _operations(endpoint: _Endpoint) -> Json:
-    """Return the one operation of an endpoint by its method."""
-    method = "post" if endpoint.body else "get"
-    media_type = "application/json" if endpoint.answer else "text/plain"
-    answer = {media_type: {"schema": _schema(endpoint.answer or str)}}
-    if endpoint.body and "stream" in endpoint.body.model_fields:
-        answer["text/event-stream"] = {}
-    error = "Error" if endpoint.path.startswith("/api/") else "OpenAIError"
+def _operations(path: str, view: str) -> Json:
+    """Return the one operation of a path by its method; the view's docstring is its summary."""
+    answer, body = _ENDPOINTS[view]
+    method = "post" if body else "get"
+    media_type = "application/json" if answer else "text/plain"
+    content = {media_type: {"schema": _schema(answer or str)}}
+    if body and "stream" in body.model_fields:
+        content["text/event-stream"] = {}
+    error = "Error" if path.startswith("/api/") else "OpenAIError"
     error_content = {"application/json": {"schema": _schema(error)}}
     operation: Json = {
-        "summary": endpoint.summary,
-        "operationId": re.sub(r"\W+", "_", f"{method}{endpoint.path}").strip("_"),
+        "summary": current_app.view_functions[view].__doc__,
+        "operationId": re.sub(r"\W+", "_", f"{method}{path}").strip("_"),
         "responses": {
-            "200": {"description": "Success.", "content": answer},
+            "200": {"description": "Success.", "content": content},
             "4XX": {"description": "The request is wrong.", "content": error_content},
             "503": {"description": "Unavailable: try again later.", "content": error_content},
         },
     }
-    if endpoint.body is not None:
-        body = {"application/json": {"schema": _schema(endpoint.body.__name__)}}
-        operation["requestBody"] = {"required": True, "content": body}
-    if "{name}" in endpoint.path:
+    if body is not None:
+        body_content = {"application/json": {"schema": _schema(body.__name__)}}
+        operation["requestBody"] = {"required": True, "content": body_content}
+    if "{name}" in path:
         operation["parameters"] = [_parameter("name", "path")]
-    elif endpoint.names_model:
+    elif path in _PATHS_WITH_MODEL:
         operation["parameters"] = [_parameter("model", "query")]
     return {method: operation}
 

@@ -45,7 +45,7 @@ def generate() -> Response:
 
 @api.post("/score")
 def score() -> Response:
-    """Return the log-probability of each token of a text."""
+    """Score each token of a text."""
     body = ScoreRequest.from_request()
     served = server_state().find_model(body.model)
     scored = served.model.scoring_request(
@@ -68,7 +68,7 @@ def score() -> Response:
 
 @api.post("/check")
 def check() -> Response:
-    """Return the unknown words of a text, and known words that are spelled similarly."""
+    """Find the unknown words of a text."""
     body = CheckRequest.from_request()
     served = server_state().find_model(body.model)
     unknown_words = served.model.read_prompt(body.text).unknown_words
@@ -82,7 +82,7 @@ def check() -> Response:
 
 @api.get("/model")
 def model() -> Response:
-    """Return the metadata of a model and the limits of the server."""
+    """Describe a model and its metrics."""
     served = server_state().find_model(request.args.get("model"))
     manifest, settings = served.manifest, served.settings
     return jsonify(

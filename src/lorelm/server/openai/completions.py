@@ -116,7 +116,9 @@ class _Choice:
         offsets = []
         shown: list[Token] = []
         if self._shows_prompt:
-            shown = _prompt_tokens(self._sequence)
+            if self._prompt.has_eos:  # it is given, so its score is 0
+                shown.append(Token(text="<eos>", log_probability=0.0))
+            shown += prompt_tokens(self._sequence)
             offsets = _offsets_in(self._prompt.text, shown)
             self._offset = len(self._prompt.text)
         for token in tokens:
@@ -164,13 +166,6 @@ def _best(sequences: list[Sequence], count: int) -> list[Sequence]:
         return sum(score.log_probability for score in scores) / len(scores)
 
     return sorted(sequences, key=mean, reverse=True)[:count]
-
-
-def _prompt_tokens(sequence: Sequence) -> list[Token]:
-    """Return the tokens of a prompt; an `<eos>` in front of it is given, so its score is 0."""
-    has_eos = sequence.request.prompt.has_eos
-    given = [Token(text="<eos>", log_probability=0.0)] if has_eos else []
-    return [*given, *prompt_tokens(sequence)]
 
 
 def _offsets_in(text: str, tokens: abc.Sequence[Token]) -> list[int]:

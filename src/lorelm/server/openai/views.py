@@ -18,7 +18,7 @@ tokenizing = Blueprint("tokenizing", __name__)
 
 @openai.post("/completions")
 def completions() -> Response:
-    """Continue one or several prompts."""
+    """Continue prompts, as OpenAI's legacy completions API."""
     body = CompletionRequest.from_request()
     served = server_state().find_model(body.model)
     completion = Completion(body, served)
@@ -42,7 +42,7 @@ def list_models() -> Response:
 
 @openai.get("/models/<path:name>")
 def model(name: str) -> Response:
-    """Return the metadata of a model."""
+    """Describe a model."""
     return jsonify(_metadata(server_state().find_model(name)))
 
 
@@ -57,7 +57,7 @@ def _metadata(served: ServedModel) -> dict[str, Any]:
 
 @tokenizing.post("/tokenize")
 def tokenize() -> Response:
-    """Return the ids of a text, in which `<eos>` ends a document."""
+    """Turn a text into ids."""
     body = TokenizeRequest.from_request()
     served = server_state().find_model(body.model).model
     words = served.vocabulary.words
@@ -68,7 +68,7 @@ def tokenize() -> Response:
 
 @tokenizing.post("/detokenize")
 def detokenize() -> Response:
-    """Return the text of ids."""
+    """Turn ids into a text."""
     body = DetokenizeRequest.from_request()
     served = server_state().find_model(body.model).model
     return jsonify({"prompt": served.ids_to_documents(body.tokens, field="tokens")})
@@ -76,7 +76,7 @@ def detokenize() -> Response:
 
 @tokenizing.get("/tokenizer_info")
 def tokenizer_info() -> Response:
-    """Return the special tokens and the size of the vocabulary."""
+    """Describe the tokenizer."""
     served = server_state().find_model(request.args.get("model"))
     unk, eos = served.model.vocabulary.words[:2]
     return jsonify(

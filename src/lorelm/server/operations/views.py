@@ -14,13 +14,13 @@ operations = Blueprint("operations", __name__)
 
 @operations.get("/healthz")
 def healthz() -> Response:
-    """Answer as long as the process lives."""
+    """Tell whether the process is alive."""
     return jsonify({"status": "ok"})
 
 
 @operations.get("/readyz")
 def readyz() -> tuple[Response, int]:
-    """Tell whether requests are accepted, until the server begins to stop."""
+    """Tell whether it takes requests."""
     if all(model.engine.is_accepting for model in server_state().models):
         return jsonify({"status": "ready"}), 200
     return jsonify({"status": "shutting down"}), 503
@@ -28,7 +28,7 @@ def readyz() -> tuple[Response, int]:
 
 @operations.get("/metrics")
 def metrics() -> Response:
-    """Return the metrics for Prometheus."""
+    """Metrics for Prometheus."""
     return Response(server_state().metrics.render(), content_type=CONTENT_TYPE_LATEST)
 
 
@@ -47,12 +47,18 @@ def record_response(response: Response) -> Response:
     entry = {"client": request.remote_addr, "method": request.method, "path": request.path}
 
     def record_end() -> None:
-        status, num_bytes, error = _outcome(response)
+        failure, num_bytes = None, response.content_length
+        if isinstance(response, EventStream):
+            failure, num_bytes = response.failure, response.num_bytes
+        status = status_of(failure) if failure else response.status_code
         state.metrics.requests.labels(endpoint, str(status)).inc()
         if state.access_log is not None:
-            seconds = round(time.perf_counter() - started, 6)
             state.access_log.write(
-                **entry, status=status, seconds=seconds, bytes=num_bytes, error=error
+                **entry,
+                status=status,
+                seconds=round(time.perf_counter() - started, 6),
+                bytes=num_bytes,
+                error=str(failure) if failure else None,
             )
 
     if isinstance(response, EventStream):
@@ -60,12 +66,3 @@ def record_response(response: Response) -> Response:
     else:
         record_end()
     return response
-
-
-def _outcome(response: Response) -> tuple[int, int | None, str | None]:
-    """Return the status, the number of bytes and the error of a response that was sent."""
-    if not isinstance(response, EventStream):
-        return response.status_code, response.content_length, None
-    if response.failure is None:
-        return response.status_code, response.num_bytes, None
-    return status_of(response.failure), response.num_bytes, str(response.failure)
