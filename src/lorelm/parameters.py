@@ -8,7 +8,6 @@ A settings class is a dataclass whose fields are annotated with a :class:`Parame
 schemas of the HTTP APIs, the controls of the page and the docs are all made from what it returns.
 """
 
-import collections.abc
 import dataclasses
 import difflib
 import math
@@ -16,7 +15,7 @@ import numbers
 import os
 import types
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass, field, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from functools import cache
 from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -30,6 +29,7 @@ _NOUNS: Final = {
     list: "a list of texts, none empty",
     dict: "a number for each word",
 }
+_KINDS: Final = {Sequence: list, Mapping: dict, Literal: str}
 _SHOWN_CHARACTERS: Final = 200
 
 
@@ -76,7 +76,7 @@ class Parameter:
     checked_value: int | None = None
     openai: str | None = None
     name: str = ""
-    kind: type = field(default=float)
+    kind: type = float
     is_optional: bool = False
     default: Any = None
 
@@ -175,14 +175,15 @@ def parameters_of(settings: type) -> Mapping[str, Parameter]:
         if get_origin(hint) is not Annotated:
             continue
         kind, parameter = get_args(hint)
-        kinds = [kind]
-        if get_origin(kind) in (Union, types.UnionType):
-            kinds = [part for part in get_args(kind) if part is not types.NoneType]
+        is_union = get_origin(kind) in (Union, types.UnionType)
+        kinds = (
+            [part for part in get_args(kind) if part is not types.NoneType] if is_union else [kind]
+        )
         default = None if each.default is dataclasses.MISSING else each.default
         found[each.name] = replace(
             parameter,
             name=each.name,
-            kind=_plain(kinds[0]),
+            kind=_KINDS.get(get_origin(kinds[0]), kinds[0]),
             is_optional=kind is not kinds[0],
             default=default,
         )
@@ -223,12 +224,6 @@ def hint(name: str, known: Iterable[str]) -> str:
     """Return what an unknown name may have been meant to be."""
     close = difflib.get_close_matches(name, known, n=1)
     return f"did you mean {close[0]}?" if close else f"the settings are {', '.join(known)}"
-
-
-def _plain(kind: Any) -> type:
-    plain = {collections.abc.Sequence: list, collections.abc.Mapping: dict, Literal: str}
-    found: type = plain.get(get_origin(kind), kind)
-    return found
 
 
 def _shown(value: Any) -> str:

@@ -12,7 +12,7 @@ from lorelm.errors import BundleError
 from lorelm.evaluation.baseline import NgramBaseline, best_weight, ngram_log_probabilities
 from lorelm.evaluation.cache import tune_cache
 from lorelm.evaluation.perplexity import predict
-from lorelm.runtime.neural_cache import CachedRuntime, CacheSettings
+from lorelm.runtime.neural_cache import CachedRuntime
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def test_the_tuned_cache_is_the_best_of_those_tried(
     facts = tune_cache(predicted, stream, baseline)
 
     def total(size: int, theta: float, weight: float) -> float:
-        cached = CachedRuntime(network, CacheSettings(size, theta, weight))
+        cached = CachedRuntime(network, size=size, theta=theta, weight=weight)
         return float(predict(cached, stream).log_probabilities.sum())
 
     tuned = total(facts.size, facts.theta, facts.weight)
@@ -51,7 +51,7 @@ def test_the_tuned_cache_is_the_best_of_those_tried(
                 assert total(size, theta, weight) <= tuned + 1e-3
     for weight in (facts.weight * 0.9, facts.weight * 1.1):
         assert total(facts.size, facts.theta, weight) <= tuned + 1e-3
-    cached = CachedRuntime(network, CacheSettings(facts.size, facts.theta, facts.weight))
+    cached = CachedRuntime(network, size=facts.size, theta=facts.theta, weight=facts.weight)
     logs = predict(cached, stream).log_probabilities
     expected = best_weight(logs, ngram_log_probabilities(baseline.model, stream))
     assert facts.mixture_weight == pytest.approx(expected, abs=1e-3)

@@ -5,7 +5,7 @@ import pytest
 
 from lorelm.model.config import ModelConfig
 from lorelm.runtime.base import State
-from lorelm.runtime.neural_cache import CachedRuntime, CacheSettings
+from lorelm.runtime.neural_cache import CachedRuntime
 
 
 class Spiral:
@@ -29,7 +29,7 @@ def read(runtime, ids, state=None):
 
 
 def test_a_few_steps_are_worked_by_hand():
-    cached = CachedRuntime(Spiral(), CacheSettings(size=10, theta=2.0, weight=0.25))
+    cached = CachedRuntime(Spiral(), size=10, theta=2.0, weight=0.25)
     found_V, _ = read(cached, [1, 3, 3, 4])
     # After the ids 1, 3, 3, 4 the angles are 2, 6, 10, 15, and 3, 3, 4 followed the first three.
     likeness = {angle: math.exp(2 * math.cos(15 - angle)) for angle in (2, 6, 10)}
@@ -40,7 +40,7 @@ def test_a_few_steps_are_worked_by_hand():
 
 
 def test_it_holds_the_last_ones_only():
-    whole = CachedRuntime(Spiral(), CacheSettings(size=3, theta=1.0, weight=0.5))
+    whole = CachedRuntime(Spiral(), size=3, theta=1.0, weight=0.5)
     found_V, state = read(whole, [2, 2, 2, 2, 4, 4, 4])
     assert len(state.past[0].next_N) == 3
     assert state.past[0].next_N.tolist() == [4, 4, 4]
@@ -48,13 +48,13 @@ def test_it_holds_the_last_ones_only():
 
 
 def test_before_anything_was_read_it_is_the_network():
-    cached = CachedRuntime(Spiral(), CacheSettings(size=3, theta=1.0, weight=0.5))
+    cached = CachedRuntime(Spiral(), size=3, theta=1.0, weight=0.5)
     found_V, _ = read(cached, [1])
     np.testing.assert_allclose(found_V, [0.1, 0.2, 0.3, 0.25, 0.15], rtol=1e-6)
 
 
 def test_a_text_is_read_alike_whatever_stands_beside_it():
-    cached = CachedRuntime(Spiral(), CacheSettings(size=4, theta=1.5, weight=0.3))
+    cached = CachedRuntime(Spiral(), size=4, theta=1.5, weight=0.3)
     ids_TB = np.random.default_rng(0).integers(0, 5, (9, 3))
     together = State.zeros(Spiral.config, 3)
     for ids_B in ids_TB:
@@ -65,7 +65,7 @@ def test_a_text_is_read_alike_whatever_stands_beside_it():
 
 
 def test_rows_that_leave_take_what_they_hold_with_them():
-    cached = CachedRuntime(Spiral(), CacheSettings(size=4, theta=1.5, weight=0.3))
+    cached = CachedRuntime(Spiral(), size=4, theta=1.5, weight=0.3)
     _, state = read(cached, [1, 2, 3])
     batch = cached.batch(3)
     batch.put(0, state)

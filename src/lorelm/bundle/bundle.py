@@ -20,7 +20,7 @@ from lorelm.model.config import ModelConfig
 from lorelm.ngrams.fingerprints import FingerprintIndex
 from lorelm.ngrams.kneser_ney import KneserNey
 from lorelm.runtime.base import Runtime
-from lorelm.runtime.neural_cache import CachedRuntime, CacheSettings
+from lorelm.runtime.neural_cache import CachedRuntime
 from lorelm.runtime.onnx_runtime import OnnxRuntime
 from lorelm.runtime.step_graph import PRECISIONS, Precision
 from lorelm.typing import Floats32
@@ -127,7 +127,7 @@ class Bundle:
         tuned = self.manifest.cache
         if tuned is None:
             raise self._lacks("has no settings of a neural cache", code="bundle.no_cache")
-        return CachedRuntime(network, CacheSettings(tuned.size, tuned.theta, tuned.weight))
+        return CachedRuntime(network, size=tuned.size, theta=tuned.theta, weight=tuned.weight)
 
     def spelling(self) -> KneserNey | None:
         """Return the n-gram model of words over code points, None where there is none."""

@@ -16,21 +16,13 @@ from lorelm.typing import Floats32
 
 def generate(runtime: Runtime, sequence: Sequence) -> None:
     """Read the prompt of a sequence and write until it is finished."""
-    for _ in _steps(runtime, sequence):
+    for _ in stream(runtime, sequence):
         pass
 
 
 def stream(runtime: Runtime, sequence: Sequence) -> Iterator[str]:
     """Do the same, and yield the text in chunks as it is written."""
     num_sent = 0
-    for _ in _steps(runtime, sequence):
-        num_chunks = sequence.detokenize()
-        yield from sequence.detokenizer.chunks[num_sent:num_chunks]
-        num_sent = num_chunks
-
-
-def _steps(runtime: Runtime, sequence: Sequence) -> Iterator[None]:
-    """Yield after each token that is read or written."""
     sequence.status = "running"
     state = State.zeros(runtime.config, 1)
     while not sequence.is_finished:
@@ -40,7 +32,9 @@ def _steps(runtime: Runtime, sequence: Sequence) -> Iterator[None]:
             sequence.read(logits_1V[0])
         else:
             _append_next(sequence, logits_1V)
-        yield
+        num_chunks = sequence.detokenize()
+        yield from sequence.detokenizer.chunks[num_sent:num_chunks]
+        num_sent = num_chunks
 
 
 def _append_next(sequence: Sequence, logits_1V: Floats32) -> None:

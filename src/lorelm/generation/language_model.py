@@ -18,7 +18,7 @@ from lorelm.generation.generator import generate, stream
 from lorelm.generation.handle import RequestHandle
 from lorelm.generation.logits import LogitBias, LogitsProcessor, Mixture, Penalties
 from lorelm.generation.no_copy import NoCopyProcessor, TrainingTextIndex
-from lorelm.generation.reply import Reply, Sample, Token, make_sample, prompt_tokens
+from lorelm.generation.reply import Reply, Sample, Token, copied_spans, prompt_tokens, tokens_of
 from lorelm.generation.sequence import GenerationRequest, Prompt, Sequence
 from lorelm.generation.settings import GenerationSettings
 from lorelm.generation.word_index import WordIndex
@@ -158,7 +158,16 @@ class LanguageModel:
 
     def sample(self, sequence: Sequence) -> Sample:
         """Return the sample that a finished sequence makes."""
-        return make_sample(sequence, self._index)
+        assert sequence.finish_reason is not None
+        is_scored = sequence.settings.num_alternatives is not None
+        return Sample(
+            text=sequence.text(),
+            finish_reason=sequence.finish_reason,
+            seed=sequence.seed,
+            num_tokens=sequence.num_tokens,
+            tokens=tokens_of(sequence) if is_scored else None,
+            copied_spans=copied_spans(sequence, self._index) if self._index else None,
+        )
 
     def read_prompt(self, text: str) -> Prompt:
         """Tokenize a text as the model reads it; a SamplingError if it is not a text."""

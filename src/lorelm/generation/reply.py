@@ -97,24 +97,6 @@ class Reply:
         return self.samples[0].text
 
 
-def make_sample(sequence: Sequence, index: TrainingTextIndex | None) -> Sample:
-    """Make the sample from a finished sequence.
-
-    Args:
-        index: of the training text, to find copies.
-    """
-    assert sequence.finish_reason is not None
-    is_scored = sequence.settings.num_alternatives is not None
-    return Sample(
-        text=sequence.text(),
-        finish_reason=sequence.finish_reason,
-        seed=sequence.seed,
-        num_tokens=sequence.num_tokens,
-        tokens=tokens_of(sequence) if is_scored else None,
-        copied_spans=None if index is None else _copied_spans(sequence, index),
-    )
-
-
 def tokens_of(sequence: Sequence) -> list[Token]:
     """Return the generated tokens up to the first stop text."""
     return [token_at(sequence, place) for place in range(sequence.detokenize())]
@@ -165,7 +147,7 @@ def _scored_token(
     return Token(text=text, log_probability=score.log_probability, alternatives=alternatives)
 
 
-def _copied_spans(sequence: Sequence, index: TrainingTextIndex) -> list[CopiedSpan]:
+def copied_spans(sequence: Sequence, index: TrainingTextIndex) -> list[CopiedSpan]:
     """Find where the text of a sample is copied from the training text."""
     prompt_tokens = sequence.request.prompt.tokens
     spans = index.copied_spans(prompt_tokens, sequence.ids)

@@ -37,13 +37,13 @@ class OnnxRuntime(Runtime):
             self._session = ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime's exceptions have no common base but this
             raise BundleError(f"{name} cannot be read as an ONNX graph: {error}") from error
-        self._input_names = input_names(config.num_layers)
-        self._output_names = output_names(config.num_layers)
+        self.input_names = input_names(config.num_layers)
+        self.output_names = output_names(config.num_layers)
         self._check(name)
 
     def step(self, ids_B: Ids, state: State) -> tuple[Floats32, State]:
-        inputs = dict(zip(self._input_names, [ids_B, *state.arrays], strict=True))
-        logits_BV, *arrays = self._session.run(self._output_names, inputs)
+        inputs = dict(zip(self.input_names, [ids_B, *state.arrays], strict=True))
+        logits_BV, *arrays = self._session.run(self.output_names, inputs)
         return logits_BV, State(arrays)
 
     def batch(self, num_texts: int) -> "BoundBatch":
@@ -59,9 +59,9 @@ class OnnxRuntime(Runtime):
             )
         state_shape = ["B", self.config.hidden_size]
         if (
-            list(inputs) != self._input_names
-            or list(outputs) != self._output_names
-            or any(inputs[state] != state_shape for state in self._input_names[1:])
+            list(inputs) != self.input_names
+            or list(outputs) != self.output_names
+            or any(inputs[state] != state_shape for state in self.input_names[1:])
         ):
             raise BundleError(
                 f"{name} does not have {self.config.num_layers} layers of {self.config.hidden_size}"
@@ -77,12 +77,10 @@ class BoundBatch(Batch):
 
     def __init__(self, runtime: OnnxRuntime, session: ort.InferenceSession, num_texts: int) -> None:
         super().__init__(runtime, num_texts)
-        config = runtime.config
         self._session = session
-        self._input_names = input_names(config.num_layers)
-        self._output_names = output_names(config.num_layers)
+        self._input_names, self._output_names = runtime.input_names, runtime.output_names
         self._ids_B = np.zeros(num_texts, np.int64)
-        self._logits_BV = np.zeros((num_texts, config.vocabulary_size), np.float32)
+        self._logits_BV = np.zeros((num_texts, runtime.config.vocabulary_size), np.float32)
         self._next_states = [np.zeros_like(array) for array in self._states]
         self._bindings: dict[tuple[int, int], ort.IOBinding] = {}
 

@@ -40,6 +40,7 @@ _WEIGHT_LEVELS: Final = 63
 
 _SMALLEST: Final = np.float32(1e-12)  # a scale is never zero, also of a row of zeros
 
+_FLOAT: Final = 1  # TensorProto.FLOAT
 _OPSET: Final = 18
 _IR_VERSION: Final = 9
 
@@ -173,7 +174,7 @@ class _Int8Products(_Float32Products):
         self._table = self._graph.constant(quantised_VE)
         self._table_scale_V = self._graph.constant(scale_V)
         graph, column = self._graph, self._graph.constant(np.array([1]))
-        rows_BE = graph.node("Cast", [graph.look_up(self._table)], to=graph.float_type)
+        rows_BE = graph.node("Cast", [graph.look_up(self._table)], to=_FLOAT)
         scale_B1 = graph.node("Unsqueeze", [graph.look_up(self._table_scale_V), column])
         product_BE = graph.node("Mul", [rows_BE, scale_B1])
         scale_of_all = graph.constant(np.array(scale))
@@ -236,10 +237,6 @@ class _Graph:
     def transposed(self, constant_NK: str) -> str:
         """Return the constant as `[K, N]`; ONNX Runtime transposes it once, on loading."""
         return self.node("Transpose", [constant_NK], perm=[1, 0])
-
-    @property
-    def float_type(self) -> int:
-        return int(self._onnx.TensorProto.FLOAT)
 
     def serialize(self, config: ModelConfig) -> bytes:
         helper, types = self._onnx.helper, self._onnx.TensorProto
