@@ -26,6 +26,7 @@ from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import Literal, TypedDict
 '''
+PATHS = ("init", "tensorboard")
 CLASSES: dict[str, tuple[str, tuple[type, ...]]] = {
     "GenerationKeywords": ("Settings of a generation.", (GenerationSettings,)),
     "TrainingKeywords": (
@@ -64,8 +65,8 @@ def keywords_module() -> str:
         for settings in settings_classes:
             hints = typing.get_type_hints(settings)
             for each in parameters_of(settings).values():
-                takes_path = each.kind is str and each.metavar is not None
-                lines.append(f"    {each.name}: {shown(hints[each.name], takes_path=takes_path)}")
+                hint = shown(hints[each.name], takes_path=each.name in PATHS)
+                lines.append(f"    {each.name}: {hint}")
         parts.append("\n".join(lines) + "\n")
     return "\n\n".join(parts)
 
