@@ -3,7 +3,7 @@ import torch
 from tests.errors import raises_code
 
 from lorelm.errors import InputError
-from lorelm.training.device import autocast, has_bfloat16, resolve_device, resolve_precision
+from lorelm.training.device import has_bfloat16, resolve_device, resolve_precision
 
 CPU = torch.device("cpu")
 
@@ -26,9 +26,3 @@ def test_bfloat16_without_hardware_support_is_refused(monkeypatch: pytest.Monkey
     monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
     with raises_code(InputError, "device.no_bfloat16"):
         resolve_precision("bfloat16", CPU)
-
-
-@pytest.mark.parametrize(("precision", "kind"), [("bfloat16", torch.bfloat16), ("float32", None)])
-def test_products_are_in_the_precision(precision: str, kind: torch.dtype | None) -> None:
-    with autocast(CPU, precision):
-        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == (kind or torch.float32)

@@ -13,10 +13,10 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from lorelm.bundle.atomic_dir import disk_space_hint, replace_file, resolve_dir
+from lorelm.bundle.atomic_dir import replace_file, resolve_dir, wrap_write_errors
 from lorelm.bundle.layout import CHECKPOINT, MANIFEST
 from lorelm.bundle.quoting import quoted
-from lorelm.errors import CheckpointError
+from lorelm.errors import BundleError, CheckpointError
 
 _FORMAT_VERSION: Final = 2
 _METADATA: Final = "lorelm"
@@ -135,18 +135,15 @@ class Checkpoint:
         metadata = {_METADATA: header, _SHA256: _sha256(header, self.snapshot.tensors)}
         content = save(self.snapshot.tensors, metadata)
         try:
-            out.mkdir(exist_ok=True)
-            # Not save_file: when killed, it leaves a large file of an unknown name.
-            replace_file(path, content)
-            _to_disk(out)
-        except OSError as error:
+            with wrap_write_errors(path, len(content)):
+                out.mkdir(exist_ok=True)
+                # Not save_file: when killed, it leaves a large file of an unknown name.
+                replace_file(path, content)
+                _to_disk(out)
+        except BundleError as error:
             with suppress(OSError):
                 out.rmdir()  # if it is empty
-            reason = f"{error.strerror or error}{disk_space_hint(len(content), error)}"
-            raise CheckpointError(
-                f"{path} cannot be written: {reason}",
-                code="checkpoint.unwritable",
-            ) from error
+            raise CheckpointError(str(error), code="checkpoint.unwritable") from error
 
 
 def last_checkpoint(out: Path) -> str | None:

@@ -1,7 +1,5 @@
 """The device and the number format of training."""
 
-from contextlib import AbstractContextManager
-
 import torch
 
 from lorelm.errors import InputError
@@ -53,8 +51,3 @@ def resolve_precision(precision: str, device: torch.device) -> str:
             code="device.no_bfloat16",
         )
     return precision
-
-
-def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
-    """Context for products in bfloat16 with weights and sums in float32, or all in float32."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")

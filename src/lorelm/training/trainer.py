@@ -14,7 +14,7 @@ from lorelm.corpus.windows import DocumentPermutation, TokenBatcher
 from lorelm.model.lstm import LSTMLanguageModel
 from lorelm.training.callbacks import EpochReport
 from lorelm.training.checkpoint import Snapshot
-from lorelm.training.device import autocast, resolve_precision
+from lorelm.training.device import resolve_precision
 from lorelm.training.losses import LossDivergedError, LossMonitor, output_loss, validation_loss
 from lorelm.training.processes import SINGLE_PROCESS, Processes
 from lorelm.training.recipe import Recipe
@@ -176,7 +176,9 @@ class Trainer:
         for group in self._optimizer.param_groups:
             group["lr"] = self.learning_rate.at(self._progress)
         model.train()
-        with autocast(self.device, self._precision):
+        # Products in bfloat16, weights and sums in float32; or all in float32.
+        is_half = self._precision == "bfloat16"
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=is_half):
             outputs_TBH, state, penalty = self._regularised(inputs_TB, self._state)
         loss = output_loss(outputs_TBH, model.fc.weight, model.fc.bias, targets_TB)
         self._optimizer.zero_grad(set_to_none=True)
