@@ -96,7 +96,8 @@ def read_pickle(
     except InputError:
         raise
     except Exception as error:
-        reason = textwrap.shorten(str(error), 100, placeholder="...") or type(error).__name__
+        text = str(error)[:1_000] or type(error).__name__  # it may quote megabytes
+        reason = textwrap.shorten(text, 100, placeholder="...")
         raise InputError(
             f"it is no pickle, or is cut off or damaged ({unpickler.opcode}: {reason})"
         ) from error
