@@ -6,7 +6,7 @@ import shutil
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from lorelm.corpus.documents import Documents
 from lorelm.corpus.preparation import Corpus
 from lorelm.corpus.readers import read_documents
 from lorelm.errors import BundleError, CorpusError, RecipeError, TrainingStoppedError
+from lorelm.evaluation import baseline
 from lorelm.evaluation.evaluate import evaluate_bundle
 from lorelm.evaluation.trained_corpus import find_trained_corpus
 from lorelm.model.lstm import LSTMLanguageModel
@@ -95,13 +96,13 @@ def test_the_bundle_is_written_once_with_all_metrics_and_the_ngrams_are_counted_
     tales: Documents, tiny_recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counted: list[int] = []
-    fit_orders = KneserNey.fit_orders
+    fit_orders = baseline.fit_orders
 
-    def count(*arguments: object, **options: object) -> object:
+    def count(corpus: Corpus) -> Sequence[KneserNey]:
         counted.append(1)
-        return fit_orders(*arguments, **options)
+        return fit_orders(corpus)
 
-    monkeypatch.setattr(KneserNey, "fit_orders", count)
+    monkeypatch.setattr(baseline, "fit_orders", count)
     out = tmp_path / "m"
     bundle = train(tales, dataclasses.replace(tiny_recipe, epochs=2), out=out)
     assert len(counted) == 1

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lorelm.ngrams.matches import Matches
-from lorelm.ngrams.suffix_array import SortedSuffixes, sorted_suffixes
+from lorelm.ngrams.suffix_array import SuffixArray, sorted_suffixes
 from lorelm.typing import Bools, Ints
 
 UInt64s = npt.NDArray[np.uint64]
@@ -57,7 +57,7 @@ class FingerprintIndex:
         self._low: Final = low
         self._fingerprints_at: Final = partial(_joined, high, low)
         order = sorted_suffixes(self._fingerprints_at(np.arange(high.size)), num_compared=1)
-        self._suffixes: Final = SortedSuffixes(order, self._fingerprints_at)
+        self._suffixes: Final = SuffixArray(order, self._fingerprints_at)
         is_there = np.zeros(FILTER_BITS * max(high.size, 1), dtype=np.bool_)
         is_there[self._fingerprints_at(np.arange(high.size)) % is_there.size] = True
         self._filter: Final = np.packbits(is_there, bitorder="little")
@@ -88,12 +88,6 @@ class FingerprintIndex:
         np.savez(file, num_tokens=np.int64(self.num_tokens), high=self._high, low=self._low)
         return file.getvalue()
 
-    @property
-    def nbytes(self) -> int:
-        """Size in memory."""
-        arrays = self._high, self._low, self._filter
-        return self._suffixes.nbytes + sum(array.nbytes for array in arrays)
-
     def may_hold_run(self, query_keys: UInt64s, length: int) -> bool:
         """Return whether a run of this length of a query may be in the text; False is certain.
 
@@ -113,7 +107,7 @@ class FingerprintIndex:
     def longest_matches(self, query_keys: UInt64s) -> Matches:
         """Return the longest run at each index of a query that is in the text; 0 if below three.
 
-        See :meth:`SortedSuffixes.longest_matches` for memory and slow cases.
+        See :meth:`SuffixArray.longest_matches` for memory and slow cases.
         """
         in_windows = self._suffixes.longest_matches(_fingerprints_of_windows(query_keys))
         places = np.flatnonzero(in_windows.lengths)

@@ -23,8 +23,6 @@ import numpy.typing as npt
 
 from lorelm.typing import Floats, Ints
 
-_Counts = tuple[list[Ints], list[Ints], list[Ints]]
-
 MAX_ORDER: Final = 5
 
 # If the counts of counts allow no estimate: half of the count of an n-gram seen 1, 2 or 3 times.
@@ -75,7 +73,7 @@ class KneserNey:
     @classmethod
     def fit(cls, stream: Ints, *, order: int, vocabulary_size: int) -> Self:
         """Fit the model of one order; see :meth:`fit_orders`."""
-        return cls._of_counts(_count(stream, order, vocabulary_size), order, vocabulary_size)
+        return cls.fit_orders(stream, max_order=order, vocabulary_size=vocabulary_size)[-1]
 
     @classmethod
     def fit_orders(cls, stream: Ints, *, max_order: int, vocabulary_size: int) -> list[Self]:
@@ -84,18 +82,15 @@ class KneserNey:
         Contexts continue across the whole stream. A stream of fewer than n ids has no n-gram, and
         the model of that order is the one below.
         """
-        counts = _count(stream, max_order, vocabulary_size)
-        return [cls._of_counts(counts, order, vocabulary_size) for order in range(1, max_order + 1)]
-
-    @classmethod
-    def _of_counts(cls, counts: _Counts, order: int, vocabulary_size: int) -> Self:
-        """Return the model of one order from counts up to that order or a higher one."""
-        keys, occurrences, continuations = counts
-        return cls(
-            keys[:order],
-            [*continuations[: order - 1], occurrences[order - 1]],
-            vocabulary_size=vocabulary_size,
-        )
+        keys, occurrences, continuations = _count(stream, max_order, vocabulary_size)
+        return [
+            cls(
+                keys[:order],
+                [*continuations[: order - 1], occurrences[order - 1]],
+                vocabulary_size=vocabulary_size,
+            )
+            for order in range(1, max_order + 1)
+        ]
 
     def probabilities(self, stream: Ints) -> Floats:
         """Return the probability of each id but the first, given the `order` - 1 ids before it.
@@ -197,7 +192,7 @@ class KneserNey:
         return ids
 
 
-def _count(stream: Ints, max_order: int, vocabulary_size: int) -> _Counts:
+def _count(stream: Ints, max_order: int, vocabulary_size: int) -> tuple[list[Ints], ...]:
     """Return, for each length, the keys, their occurrences, and the different words before them."""
     keys: list[Ints] = []
     counts: list[Ints] = []

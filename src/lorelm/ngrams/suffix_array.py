@@ -26,51 +26,9 @@ SAMPLING: Final = 128
 
 
 class SuffixArray:
-    """Find runs of tokens in a text; 8 bytes per token of the text.
+    """The sorted suffixes of a text of symbols (tokens, or fingerprints of some tokens each).
 
     (Manber and Myers 1993, https://doi.org/10.1137/0222058.)
-    """
-
-    def __init__(self, ids: Int32s, order: Int32s) -> None:
-        """Use :meth:`build`; `order` is the order of the suffixes of the text."""
-        self._ids: Final = ids
-
-        def ids_at(positions: Ints) -> Ints:
-            return ids[positions].astype(np.int64)
-
-        self._suffixes: Final = SortedSuffixes(order, ids_at)
-
-    @classmethod
-    def build(cls, ids: AnyInts) -> Self:
-        """Index a text of fewer than 2**31 tokens, each an id from 0 to 2**31 - 1.
-
-        Raises:
-            ValueError: an id is out of this range.
-        """
-        if ids.size and not (ids.min() >= 0 and ids.max() <= MAX_ID):
-            raise ValueError(f"the ids of a text are from 0 to {MAX_ID}; these are not")
-        text = ids.astype(np.int32)
-        return cls(text, sorted_suffixes(*_first_tokens(text)))
-
-    @property
-    def num_tokens(self) -> int:
-        return self._ids.size
-
-    @property
-    def nbytes(self) -> int:
-        """Size in memory."""
-        return self._ids.nbytes + self._suffixes.nbytes
-
-    def longest_matches(self, query: AnyInts) -> Matches:
-        """Return the longest run at each index of a query that is in the text; exact.
-
-        An id that the text cannot have (below 0, say, for an unknown word) matches nothing.
-        """
-        return self._suffixes.longest_matches(query.astype(np.int64))
-
-
-class SortedSuffixes:
-    """The sorted suffixes of a text of symbols (tokens, or fingerprints of some tokens each).
 
     Args:
         order: the position of each suffix, from :func:`sorted_suffixes`; an index into it is called
@@ -83,9 +41,22 @@ class SortedSuffixes:
         self._symbols_at: Final = symbols_at
         self._samples: Final = symbols_at(order[::SAMPLING].astype(np.int64))
 
-    @property
-    def nbytes(self) -> int:
-        return self.order.nbytes + self._samples.nbytes
+    @classmethod
+    def build(cls, ids: AnyInts) -> Self:
+        """Index a text of fewer than 2**31 tokens, each an id from 0 to 2**31 - 1.
+
+        It takes 8 bytes per token.
+
+        Raises:
+            ValueError: an id is out of this range.
+        """
+        if ids.size and not (ids.min() >= 0 and ids.max() <= MAX_ID):
+            raise ValueError(f"the ids of a text are from 0 to {MAX_ID}; these are not")
+        text = ids.astype(np.int32)
+        return cls(
+            sorted_suffixes(*_first_tokens(text)),
+            lambda positions: text[positions].astype(np.int64),
+        )
 
     def contains(self, symbols: Ints) -> Bools:
         """Return which of these symbols are in the text."""
@@ -97,10 +68,10 @@ class SortedSuffixes:
             found[by_value] = self._symbols_in(self._first_slots(ordered), 0) == ordered
         return found
 
-    def longest_matches(self, query: Ints) -> Matches:
-        """Return the longest run of symbols at each index of a query that is in the text.
+    def longest_matches(self, query: AnyInts) -> Matches:
+        """Return the longest run of symbols at each index of a query that is in the text; exact.
 
-        A symbol of the query below 0 matches nothing.
+        A symbol that the text cannot have (below 0, say, for an unknown word) matches nothing.
 
         For each index, the range of suffixes that begin with its symbols is narrowed by one symbol
         at a time until few are left (`FEW_POSITIONS`). These are tried one by one, at most
@@ -108,6 +79,7 @@ class SortedSuffixes:
         run that occurs more often costs a step per symbol of the run: a query of 2,000 equal
         symbols, if the text has as many in a row, takes 2 s.
         """
+        query = query.astype(np.int64)
 
         def is_same(places: Ints, positions: Ints) -> Bools:
             same: Bools = query[places] == self._symbols_at(positions)
