@@ -20,8 +20,6 @@ def model_of(bundle: Bundle, precision: Precision = "int8", **parts: Any) -> Eva
     return EvaluatedModel(
         network=bundle.runtime(precision),
         precision=precision,
-        tokenizer=bundle.tokenizer,
-        vocabulary=bundle.vocabulary,
         spelling=SpellingModel.of_bundle(bundle),
         **parts,
     )

@@ -31,8 +31,7 @@ def test_a_text_counted_by_hand() -> None:
     assert counted.num_characters.tolist() == [len("the orc,\nthe ring") + 1, len("Gollum") + 1]
     assert counted.unknown_words == ["orc", "\n", "Gollum"]
     assert np.flatnonzero(counted.is_unknown).tolist() == [1, 3, 7]
-    unknown, words = counted.unknown_counts
-    assert (unknown.tolist(), words.tolist()) == ([2, 1], [6, 1])
+    assert counted.by_document(counted.stream == UNK_ID).tolist() == [2, 1]
 
 
 def test_values_are_summed_by_document() -> None:
@@ -43,7 +42,7 @@ def test_values_are_summed_by_document() -> None:
 def test_a_literal_unk_has_no_spelling() -> None:
     counted = text("the <unk>", "orc")
     assert counted.unknown_words == ["orc"]
-    assert counted.unknown_counts[0].tolist() == [1, 1]
+    assert counted.by_document(counted.stream == UNK_ID).tolist() == [1, 1]
 
 
 def test_characters_that_the_tokenizer_drops_do_not_count() -> None:

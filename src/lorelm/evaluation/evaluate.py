@@ -91,14 +91,12 @@ def evaluate_bundle(
     model = EvaluatedModel(
         network=bundle.runtime(precision),
         precision=precision,
-        tokenizer=bundle.tokenizer,
-        vocabulary=bundle.vocabulary,
         spelling=SpellingModel.of_bundle(bundle),
         baseline=_baseline(bundle, corpus, settings),
         index=_index(bundle, corpus, settings),
         cached_network=bundle.runtime(precision, cache=True) if settings.cache else None,
     )
-    return measure(model, text, generate_samples(model, settings.num_samples))
+    return measure(model, text, generate_samples(model, text, settings.num_samples))
 
 
 def _text_and_corpus(

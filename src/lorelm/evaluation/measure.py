@@ -5,8 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from lorelm.bundle.manifest import Metrics
-from lorelm.corpus.tokenizer import Tokenizer
-from lorelm.corpus.vocabulary import Vocabulary
+from lorelm.corpus.vocabulary import EOS_ID, UNK_ID
 from lorelm.evaluation.baseline import NgramBaseline, ngram_log_probabilities
 from lorelm.evaluation.memorisation import (
     SPAN_LENGTHS,
@@ -19,7 +18,6 @@ from lorelm.evaluation.memorisation import (
 )
 from lorelm.evaluation.perplexity import Predictions, perplexity, predict
 from lorelm.evaluation.scores import (
-    Calibration,
     calibration,
     perplexity_ratio_interval,
     ratio_interval,
@@ -50,8 +48,6 @@ class EvaluatedModel:
 
     network: Runtime
     precision: Precision
-    tokenizer: Tokenizer
-    vocabulary: Vocabulary
     spelling: SpellingModel | None = None
     baseline: NgramBaseline | None = None
     index: CopyIndex | None = None
@@ -75,7 +71,6 @@ class EvaluationResult:
     text: HeldOutText
     network: Predictions
     target_bits: Floats
-    calibration: Calibration
     samples: CopiedTexts | None
     index: CopyIndex | None
 
@@ -88,14 +83,20 @@ def measure(
     Args:
         samples: texts from :func:`generate_samples`.
     """
-    index, spelling = model.index, model.spelling
+    index = model.index
     network = predict(model.network, text.stream)
-    calibrated = calibration(network)
     copied = find_copies(samples, index, text.tokenizer) if samples and index else None
+    unknown = text.by_document(text.stream == UNK_ID)
+    words = text.by_document(text.stream != EOS_ID)
     metrics = Metrics(
-        **_text_metrics(text),
+        text=text.name,
+        documents=len(text.documents),
+        tokens=len(text.stream),
+        characters=int(text.num_characters.sum()),
+        unknown_rate=unknown.sum() / words.sum(),
+        unknown_rate_interval=ratio_interval(unknown, words),
         precision=model.precision,
-        calibration_error=calibrated.error,
+        calibration_error=calibration(network).error,
         **_prediction_metrics(model, text, network.log_probabilities),
         **(_seen_metrics(text, index) if index else {}),
         **(_copy_metrics(copied, text, index) if copied and index else {}),
@@ -104,24 +105,25 @@ def measure(
         metrics=metrics,
         text=text,
         network=network,
-        target_bits=target_bits(text, network.log_probabilities, spelling),
-        calibration=calibrated,
+        target_bits=target_bits(text, network.log_probabilities, model.spelling),
         samples=copied,
         index=index,
     )
 
 
-def generate_samples(model: EvaluatedModel, num_samples: int) -> list[WrittenText]:
-    """Generate texts without a prompt, with the seeds 0, 1, 2 and so on.
+def generate_samples(
+    model: EvaluatedModel, text: HeldOutText, num_samples: int
+) -> list[WrittenText]:
+    """Generate texts without a prompt, with the seeds 0, 1, 2 and so on, in tokens as the text.
 
     None without an index to look them up in.
     """
     if model.index is None:
         return []
-    writer = LanguageModel(model.network, model.tokenizer, model.vocabulary)
+    writer = LanguageModel(model.network, text.tokenizer, text.vocabulary)
     return [
         WrittenText(
-            tokens=model.tokenizer.tokenize(sample.text),
+            tokens=text.tokenizer.tokenize(sample.text),
             is_complete=sample.finish_reason == "eos",
         )
         for seed in range(0, num_samples, NUM_SAMPLES_LIMIT)
@@ -129,18 +131,6 @@ def generate_samples(model: EvaluatedModel, num_samples: int) -> list[WrittenTex
             seed=seed, num_samples=min(NUM_SAMPLES_LIMIT, num_samples - seed)
         ).samples
     ]
-
-
-def _text_metrics(text: HeldOutText) -> dict[str, Any]:
-    unknown, words = text.unknown_counts
-    return {
-        "text": text.name,
-        "documents": len(text.documents),
-        "tokens": len(text.stream),
-        "characters": int(text.num_characters.sum()),
-        "unknown_rate": unknown.sum() / words.sum(),
-        "unknown_rate_interval": ratio_interval(unknown, words),
-    }
 
 
 def _prediction_metrics(

@@ -11,7 +11,7 @@ from lorelm.bundle.manifest import Interval
 from lorelm.evaluation.perplexity import Predictions, perplexity
 from lorelm.evaluation.spelling import SpellingModel
 from lorelm.evaluation.text import HeldOutText
-from lorelm.typing import Floats, Ids
+from lorelm.typing import Floats
 
 NUM_RESAMPLES: Final = 2000
 PERCENTILES: Final = (2.5, 97.5)
@@ -35,11 +35,7 @@ class Score:
 
 
 def score(text: HeldOutText, log_probabilities: Floats, spelling: SpellingModel | None) -> Score:
-    """Score a text.
-
-    Args:
-        log_probabilities: natural logarithm of the probability of each target token.
-    """
+    """Score a text from the natural logarithm of the probability of each target token."""
     nats = -text.by_document(log_probabilities)
     bits_per_character = interval = None
     if spelling is not None:
@@ -85,11 +81,7 @@ def ratio_interval(numerators: npt.ArrayLike, denominators: npt.ArrayLike) -> In
 
 
 def perplexity_ratio_interval(text: HeldOutText, logs: Floats, other_logs: Floats) -> Interval:
-    """Return the 95 % interval of one model's perplexity over another's on the same text.
-
-    Args:
-        logs, other_logs: natural logarithm of the probability of each target token.
-    """
+    """Return the 95 % interval of one model's perplexity over another's on the same text."""
     return _perplexities(ratio_interval(text.by_document(other_logs - logs), text.num_targets))
 
 
@@ -196,17 +188,17 @@ def length_classes(text: HeldOutText, log_probabilities: Floats) -> list[LengthC
     """Group documents into classes of doubling length, shortest first; empty ones are left out."""
     nats, num_targets = -text.by_document(log_probabilities), text.num_targets
     doublings = np.floor(np.log2(num_targets - 1)).astype(int)
-    return [
-        _length_class(doubling, nats[doublings == doubling], num_targets[doublings == doubling])
-        for doubling in np.unique(doublings).tolist()
-    ]
-
-
-def _length_class(doubling: int, nats: Floats, num_targets: Ids) -> LengthClass:
-    return LengthClass(
-        shortest=2**doubling,
-        longest=2 ** (doubling + 1) - 1,
-        num_documents=len(nats),
-        perplexity=perplexity(nats.sum() / num_targets.sum()),
-        interval=_perplexities(ratio_interval(nats, num_targets)) if len(nats) > 1 else None,
-    )
+    classes = []
+    for doubling in np.unique(doublings).tolist():
+        losses, lengths = nats[doublings == doubling], num_targets[doublings == doubling]
+        has_interval = len(losses) > 1
+        classes.append(
+            LengthClass(
+                shortest=2**doubling,
+                longest=2 ** (doubling + 1) - 1,
+                num_documents=len(losses),
+                perplexity=perplexity(losses.sum() / lengths.sum()),
+                interval=_perplexities(ratio_interval(losses, lengths)) if has_interval else None,
+            )
+        )
+    return classes

@@ -12,7 +12,7 @@ from lorelm.bundle import Bundle
 from lorelm.corpus.preparation import Corpus
 from lorelm.corpus.text_files import has_word
 from lorelm.corpus.tokenizer import EOS, UNK, Tokenizer
-from lorelm.corpus.vocabulary import EOS_ID, UNK_ID, Vocabulary
+from lorelm.corpus.vocabulary import Vocabulary
 from lorelm.corpus.windows import encode_stream
 from lorelm.errors import BundleError, CorpusError
 from lorelm.typing import Bools, Floats, Ids
@@ -103,11 +103,6 @@ class HeldOutText:
         starts = np.concatenate(([0], np.cumsum(self.num_targets)[:-1]))
         sums: Floats = np.add.reduceat(np.asarray(values, dtype=np.float64), starts)
         return sums
-
-    @property
-    def unknown_counts(self) -> tuple[Floats, Floats]:
-        """The number of `<unk>` and of words in each document."""
-        return self.by_document(self.stream == UNK_ID), self.by_document(self.stream != EOS_ID)
 
 
 def require_seen_tokens(stream: Ids, bundle: Bundle) -> None:

@@ -82,15 +82,13 @@ def _evaluate(
     model = EvaluatedModel(
         network=network,
         precision="int8",
-        tokenizer=corpus.tokenizer,
-        vocabulary=corpus.vocabulary,
         spelling=spelling,
         baseline=baseline,
         index=index,
     )
     try:
         text = HeldOutText.of_test_part(corpus)
-        return measure(model, text, generate_samples(model, DEFAULTS.num_samples)).metrics
+        return measure(model, text, generate_samples(model, text, DEFAULTS.num_samples)).metrics
     except CorpusError as error:
         callback.on_problem(f"the model cannot be evaluated: {error}")
         return None

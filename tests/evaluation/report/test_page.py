@@ -330,7 +330,7 @@ def test_spans_that_overlap_are_marked_in_parts() -> None:
     index = TrainingText([tokenizer.tokenize(text) for text in training], tokenizer)
     sample = WrittenText(tokens=tokenizer.tokenize("No, one two three four five. six seven!"))
     samples = find_copies([sample], index, tokenizer)
-    shown = show_sample(samples, 0, tokenizer, index.document_at)
+    shown = show_sample(samples, 0, tokenizer, index)
     first, second = shown.spans
     assert (first.text, first.end - first.start) == ("one two three four five.", 6)
     assert (second.text, second.end - second.start) == ("four five. six seven", 5)

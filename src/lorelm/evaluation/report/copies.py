@@ -1,14 +1,14 @@
 """Samples with their copied spans marked."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
 from lorelm.corpus.tokenizer import Tokenizer
 from lorelm.evaluation.measure import EvaluationResult
-from lorelm.evaluation.memorisation import SPAN_LENGTHS, CopiedTexts, TrainingText
+from lorelm.evaluation.memorisation import SPAN_LENGTHS, CopiedTexts, CopyIndex, TrainingText
 from lorelm.evaluation.report.surprisal import split_space
 from lorelm.ngrams.matches import longest_spans
 
@@ -68,30 +68,21 @@ def shown_samples(result: EvaluationResult) -> list[ShownSample]:
         return []
     longest = [int(matches.lengths.max(initial=0)) for matches in samples.matches]
     places = sorted(range(len(longest)), key=lambda place: -longest[place])[:_NUM_SAMPLES]
-    index = result.index
-    document_at = index.document_at if isinstance(index, TrainingText) else None
-    return [show_sample(samples, place, result.text.tokenizer, document_at) for place in places]
+    return [show_sample(samples, place, result.text.tokenizer, result.index) for place in places]
 
 
 def show_sample(
-    samples: CopiedTexts,
-    place: int,
-    tokenizer: Tokenizer,
-    document_at: Callable[[int], str] | None,
+    samples: CopiedTexts, place: int, tokenizer: Tokenizer, index: CopyIndex | None
 ) -> ShownSample:
-    """Return one of the samples with its copied spans marked.
-
-    Args:
-        document_at: returns the training document at a position of a match.
-    """
+    """Return one of the samples with its copied spans marked."""
     sample, matches = samples.texts[place], samples.matches[place]
     spans = []
     for span in longest_spans(matches, min_length=SHORTEST_SPAN):
         end = span.start + span.length
         text = tokenizer.detokenize(sample.tokens[span.start : end]).strip()
         description = f"a span of {span.length} tokens"
-        if document_at is not None:
-            description += f", in “{excerpt(document_at(span.position), text)}”"
+        if isinstance(index, TrainingText):
+            description += f", in “{excerpt(index.document_at(span.position), text)}”"
         spans.append(ShownSpan(start=span.start, end=end, text=text, description=description))
     num_tokens = len(sample.tokens)
     return ShownSample(

@@ -19,7 +19,7 @@ from lorelm.evaluation.report.copies import SHORTEST_SPAN, shown_samples
 from lorelm.evaluation.report.files import write_file
 from lorelm.evaluation.report.plots import render_plots
 from lorelm.evaluation.report.surprisal import MIN_TOKENS, hardest_and_easiest, level_names
-from lorelm.evaluation.scores import Calibration, LengthClass, length_classes
+from lorelm.evaluation.scores import Calibration, LengthClass, calibration, length_classes
 from lorelm.evaluation.summary import (
     MetricsTable,
     copies_table,
@@ -38,7 +38,6 @@ def write_report(path: Path, bundle: Bundle, result: EvaluationResult) -> None:
 
     Raises:
         InputError: it cannot be written.
-        BundleError: the training metrics are damaged.
     """
     # A corpus may hold a lone surrogate, which UTF-8 cannot encode.
     write_file(path, render_report(bundle, result).encode(errors="replace"), what="report")
@@ -72,7 +71,7 @@ def render_report(bundle: Bundle, result: EvaluationResult) -> str:
             name.replace("-", "_"): "data:image/svg+xml;base64," + base64.b64encode(image).decode()
             for name, image in render_plots(bundle, result, "svg").items()
         },
-        calibration=_calibration_table(result.calibration),
+        calibration=_calibration_table(calibration(network)),
         lengths=_lengths_table(length_classes(result.text, network.log_probabilities)),
         hardest=hardest,
         easiest=easiest,
@@ -84,8 +83,8 @@ def render_report(bundle: Bundle, result: EvaluationResult) -> str:
     )
 
 
-def _calibration_table(calibration: Calibration) -> MetricsTable:
-    columns = (calibration.confidence, calibration.accuracy, calibration.count)
+def _calibration_table(of: Calibration) -> MetricsTable:
+    columns = (of.confidence, of.accuracy, of.count)
     return MetricsTable(
         ("confidence", "accuracy", "predictions"),
         [

@@ -15,7 +15,7 @@ from lorelm.bundle import Bundle
 from lorelm.errors import MissingExtraError
 from lorelm.evaluation.measure import EvaluationResult
 from lorelm.evaluation.report.files import write_file
-from lorelm.evaluation.scores import NUM_BINS, Calibration, LengthClass, length_classes
+from lorelm.evaluation.scores import NUM_BINS, Calibration, LengthClass, calibration, length_classes
 from lorelm.typing import Floats
 
 try:
@@ -75,7 +75,6 @@ def write_plots(folder: Path, bundle: Bundle, result: EvaluationResult) -> None:
 
     Raises:
         InputError: they cannot be written.
-        BundleError: the training metrics are damaged.
     """
     for name, image in render_plots(bundle, result, "png").items():
         write_file(folder / f"{name}.png", image, what="plot")
@@ -93,7 +92,7 @@ def render_plots(
     classes = length_classes(result.text, result.network.log_probabilities)
     with _plain_style():
         figures = {CURVES: draw_curves(metrics)} if metrics else {}
-        figures[CALIBRATION] = draw_calibration(result.calibration)
+        figures[CALIBRATION] = draw_calibration(calibration(result.network))
         figures[DOCUMENT_LENGTH] = draw_document_length(classes, overall=result.metrics.perplexity)
         return {name: _image(figure, form) for name, figure in figures.items()}
 
@@ -142,24 +141,24 @@ def draw_curves(
     return figure
 
 
-def draw_calibration(calibration: Calibration) -> Figure:
+def draw_calibration(of: Calibration) -> Figure:
     """Draw the accuracy of the top predictions over their confidence, and their number."""
     figure, accuracy, counts = _points_over_bars(height=6.5)
-    confidence = calibration.confidence
+    confidence = of.confidence
     accuracy.plot([0, 1], [0, 1], color=_QUIET, linestyle="--", label="perfect calibration")
-    intervals = wilson_interval(calibration.accuracy, calibration.count)
+    intervals = wilson_interval(of.accuracy, of.count)
     accuracy.vlines(confidence, *intervals, color=_FIRST)
     # A share of 0 or 1 lies on the frame, which would cut the mark in half.
     look: dict[str, Any] = {"color": _FIRST, "clip_on": False}
     label = "network, with 95 % intervals"
-    accuracy.plot(confidence, calibration.accuracy, "o", label=label, **look)
+    accuracy.plot(confidence, of.accuracy, "o", label=label, **look)
     accuracy.set_ylabel("accuracy of the top prediction")
     accuracy.set_ylim(0, 1)
     accuracy.yaxis.set_major_formatter(PercentFormatter(xmax=1))
     _legend_above(accuracy)
     classes = np.minimum(np.floor(confidence * NUM_BINS), NUM_BINS - 1)
     centres = (classes + 0.5) / NUM_BINS
-    _bars(counts, centres, calibration.count, width=0.8 / NUM_BINS)
+    _bars(counts, centres, of.count, width=0.8 / NUM_BINS)
     counts.set_ylabel("predictions")
     counts.set_xlabel("confidence in the top prediction")
     counts.set_xlim(0, 1)

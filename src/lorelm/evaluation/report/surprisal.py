@@ -60,13 +60,15 @@ class ShownDocument:
         tokens: all, with the end of the document; only the first of a long one.
         num_tokens: of the whole document, without its end.
         bits_per_token: mean over the whole document and its end.
-        is_whole: whether all tokens are shown.
     """
 
     tokens: Sequence[ShownToken]
     num_tokens: int
     bits_per_token: float
-    is_whole: bool
+
+    @property
+    def is_whole(self) -> bool:
+        return len(self.tokens) > self.num_tokens
 
 
 def hardest_and_easiest(
@@ -92,16 +94,13 @@ def hardest_and_easiest(
 
 def _shown_document(text: HeldOutText, bits: Floats, place: int) -> ShownDocument:
     num_tokens = len(text.documents[place])
-    is_whole = num_tokens <= _MAX_TOKENS
     start = int(text.num_targets[:place].sum())
+    own_bits = bits[start : start + num_tokens + 1]
+    shown = own_bits if num_tokens <= _MAX_TOKENS else own_bits[:_MAX_TOKENS]
     return ShownDocument(
-        tokens=[
-            _shown_token(text, place, i, float(bits[start + i]))
-            for i in range(num_tokens + 1 if is_whole else _MAX_TOKENS)
-        ],
+        tokens=[_shown_token(text, place, i, each) for i, each in enumerate(shown.tolist())],
         num_tokens=num_tokens,
-        bits_per_token=float(bits[start : start + num_tokens + 1].mean()),
-        is_whole=is_whole,
+        bits_per_token=float(own_bits.mean()),
     )
 
 
