@@ -11,6 +11,7 @@ from lorelm.corpus.documents import CorpusFile, Documents, ReadingOptions
 from lorelm.errors import CorpusError, MissingExtraError
 from lorelm.evaluation.evaluate import EvaluationSettings, evaluate_bundle
 from lorelm.evaluation.summary import copies_table, prediction_table
+from lorelm.evaluation.text import HeldOutText
 from lorelm.evaluation.trained_corpus import split_as_trained
 
 
@@ -38,9 +39,8 @@ def test_a_very_large_corpus_is_evaluated_without_ngrams_and_copies(
     tiny_bundle: Path, tales: Documents, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bundle = Bundle.load(tiny_bundle)
-    corpus = split_as_trained(bundle, tales)
     monkeypatch.setattr(preparation, "MAX_COUNTED_TOKENS", 10)
-    result = evaluate_bundle(bundle, corpus=corpus)
+    result = evaluate_bundle(bundle, documents=tales)
     assert result.metrics.bits_per_character is not None
     assert result.metrics.ngram_perplexity is None
     assert result.metrics.samples == 0
@@ -48,16 +48,15 @@ def test_a_very_large_corpus_is_evaluated_without_ngrams_and_copies(
     assert prediction_table(result.metrics).rows
     assert copies_table(result.metrics) is None
     with raises_code(CorpusError, "evaluation.too_large"):
-        evaluate_bundle(bundle, EvaluationSettings(interpolate=True), corpus=corpus)
+        evaluate_bundle(bundle, EvaluationSettings(interpolate=True), documents=tales)
 
 
 def test_the_name_of_a_sampled_text_says_so(tiny_bundle: Path, tales: Documents) -> None:
     bundle = Bundle.load(tiny_bundle)
     corpus = split_as_trained(bundle, tales)
     assert corpus is not None
-    settings = EvaluationSettings(num_samples=0)
-    whole = evaluate_bundle(bundle, settings, corpus=corpus).metrics
-    sampled = evaluate_bundle(bundle, settings, corpus=corpus.with_samples(60)).metrics
-    assert whole.text == "the test part of tales.txt"
-    assert sampled.text == "a sample of the test part of tales.txt"
-    assert sampled.tokens < whole.tokens
+    whole = HeldOutText.of_test_part(corpus)
+    sampled = HeldOutText.of_test_part(corpus.with_samples(60))
+    assert whole.name == "the test part of tales.txt"
+    assert sampled.name == "a sample of the test part of tales.txt"
+    assert len(sampled.stream) < len(whole.stream)

@@ -69,14 +69,10 @@ def evaluate_bundle(
     settings: EvaluationSettings = DEFAULTS,
     *,
     documents: Documents | None = None,
-    corpus: Corpus | None = None,
 ) -> EvaluationResult:
     """Evaluate a bundle on documents, or on the test part of its corpus.
 
     The test part is the text where no documents are given or where they are the corpus itself.
-
-    Args:
-        corpus: that of the bundle, if it is at hand; otherwise it is read again.
 
     Raises:
         CorpusError: the text has no known word, or is a single document; or the corpus is not
@@ -85,7 +81,7 @@ def evaluate_bundle(
             samples are wanted and there is no index of the training text; or the model was
             imported and the text has tokens that it has never seen.
     """
-    text, corpus = _text_and_corpus(bundle, documents, corpus)
+    text, corpus = _text_and_corpus(bundle, documents)
     require_seen_tokens(text.stream, bundle)
     precision = settings.precision or bundle.manifest.precision
     model = EvaluatedModel(
@@ -100,11 +96,11 @@ def evaluate_bundle(
 
 
 def _text_and_corpus(
-    bundle: Bundle, documents: Documents | None, corpus: Corpus | None
+    bundle: Bundle, documents: Documents | None
 ) -> tuple[HeldOutText, Corpus | None]:
     """Return the text to evaluate on, and the corpus of the bundle if it is at hand."""
     if documents is None:
-        corpus = corpus or find_trained_corpus(bundle)
+        corpus = find_trained_corpus(bundle)
         return HeldOutText.of_test_part(corpus), corpus
     if itself := split_as_trained(bundle, documents):
         return HeldOutText.of_test_part(itself), itself

@@ -13,7 +13,6 @@ from tests.errors import raises_code
 from lorelm.bundle import Bundle
 from lorelm.bundle.layout import METRICS
 from lorelm.corpus.documents import Documents
-from lorelm.corpus.preparation import Corpus
 from lorelm.corpus.tokenizer import make_tokenizer
 from lorelm.corpus.vocabulary import Vocabulary
 from lorelm.errors import InputError
@@ -98,8 +97,8 @@ class Page(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def result(bundle: Bundle, corpus: Corpus) -> EvaluationResult:
-    return evaluate_bundle(bundle, EvaluationSettings(num_samples=8), corpus=corpus)
+def result(bundle: Bundle, tales: Documents) -> EvaluationResult:
+    return evaluate_bundle(bundle, EvaluationSettings(num_samples=8), documents=tales)
 
 
 @pytest.fixture(scope="module")
@@ -390,13 +389,13 @@ def test_half_a_character_is_no_obstacle(
     assert Page((tmp_path / "r.html").read_text(encoding="utf-8")).section("documents")
 
 
-def test_a_missing_metric_is_a_dash_or_left_out(older_bundle: Path, corpus: Corpus) -> None:
+def test_a_missing_metric_is_a_dash_or_left_out(older_bundle: Path, tales: Documents) -> None:
     (older_bundle / METRICS).unlink()
     bundle = Bundle.load(older_bundle)
     evaluated = evaluate_bundle(
         bundle,
         EvaluationSettings(num_samples=0, interpolate=False),
-        corpus=corpus,
+        documents=tales,
     )
     page = Page(render_report(bundle, evaluated))
     assert [section.attributes["id"] for section in page.all("section")] == [

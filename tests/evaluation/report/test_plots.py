@@ -17,7 +17,7 @@ from tests.errors import raises_code
 
 from lorelm.bundle import Bundle
 from lorelm.bundle.layout import METRICS
-from lorelm.corpus.preparation import Corpus
+from lorelm.corpus.documents import Documents
 from lorelm.corpus.tokenizer import make_tokenizer
 from lorelm.corpus.vocabulary import Vocabulary
 from lorelm.errors import InputError, MissingExtraError
@@ -40,8 +40,8 @@ NAMES = ["calibration.png", "curves.png", "document-length.png"]
 
 
 @pytest.fixture(scope="module")
-def result(bundle: Bundle, corpus: Corpus) -> EvaluationResult:
-    return evaluate_bundle(bundle, EvaluationSettings(num_samples=0), corpus=corpus)
+def result(bundle: Bundle, tales: Documents) -> EvaluationResult:
+    return evaluate_bundle(bundle, EvaluationSettings(num_samples=0), documents=tales)
 
 
 def text_of(*documents: str) -> HeldOutText:
