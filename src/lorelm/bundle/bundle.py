@@ -73,11 +73,12 @@ class Bundle:
                     f"{manifest_file} lists no {name}, and no bundle is without it",
                     code="bundle.missing_file",
                 )
+        vocabulary = _vocabulary(path / layout.VOCABULARY, manifest.model)
         return cls(
             path=path,
             manifest=manifest,
-            vocabulary=_vocabulary(path / layout.VOCABULARY, manifest.model),
-            tokenizer=_tokenizer(manifest_file, manifest.tokenizer),
+            vocabulary=vocabulary,
+            tokenizer=_tokenizer(manifest_file, manifest.tokenizer, vocabulary),
         )
 
     @property
@@ -251,9 +252,9 @@ def _vocabulary(path: Path, model: ModelConfig) -> Vocabulary:
     return vocabulary
 
 
-def _tokenizer(path: Path, style: str) -> Tokenizer:
+def _tokenizer(path: Path, style: str, vocabulary: Vocabulary) -> Tokenizer:
     try:
-        return make_tokenizer(style)
+        return make_tokenizer(style, vocabulary.speakers)
     except CorpusError as error:
         raise BundleError(f"{path}: {error}", code="bundle.unknown_tokenizer") from error
 

@@ -1,7 +1,8 @@
 """``lorelm inspect``: statistics of a corpus before training."""
 
 from dataclasses import replace
-from typing import Any
+from itertools import islice
+from typing import Any, Final
 
 import click
 from rich.console import Console
@@ -19,6 +20,8 @@ from lorelm.corpus.text_files import TextFile
 from lorelm.corpus.tokenizer import make_tokenizer
 from lorelm.errors import CorpusError
 from lorelm.training.recipe import BUILT_IN_RECIPES, Recipe
+
+_SHOWN_SPEAKERS: Final = 5
 
 
 @click.command()
@@ -94,8 +97,8 @@ def _table(source: str, statistics: CorpusStatistics, recipe: Recipe) -> Table:
         ("near duplicates", f"{statistics.num_near_duplicates:,} documents"),
     ):
         table.add_row(name, value)
-    for speaker, count in statistics.most_frequent_speakers:
-        table.add_row(Text(f"spoken by {speaker}"), f"{count:,} documents")
+    for speaker, count in islice(statistics.speakers.items(), _SHOWN_SPEAKERS):
+        table.add_row(Text(f"spoken by {speaker}"), f"{count:,} turns")
     return table
 
 

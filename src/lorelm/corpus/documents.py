@@ -1,15 +1,15 @@
 """A corpus as it was read: its documents, the file they came from, and how it was read."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Annotated, Final, Literal, get_args
 
 from lorelm.corpus.text_files import TextFile
 from lorelm.errors import CorpusError
 from lorelm.parameters import Parameter, problems_of
 
-DocumentUnit = Literal["line", "paragraph", "file"]
+DocumentUnit = Literal["line", "paragraph", "scene", "text"]
 DOCUMENT_UNITS: Final = get_args(DocumentUnit)
 
 
@@ -19,8 +19,9 @@ class ReadingOptions:
 
     Attributes:
         text_column: the column of a table that holds the text; guessed when None.
-        speaker_column: a column whose value is put before each text ("FRODO: I will take it").
-        document: what one document of a plain text file is.
+        speaker_column: the column that says who speaks; guessed when None, and none if "".
+        scene_column: a column of a table; where its value changes, a scene begins.
+        document: what one document is; by the kind of text when None.
         encoding: the character encoding of text, CSV, TSV and JSONL files.
 
     Raises:
@@ -31,15 +32,29 @@ class ReadingOptions:
         str | None, Parameter("Column of a table with the text.", metavar="NAME")
     ] = None
     speaker_column: Annotated[
-        str | None, Parameter("Column to put before the text, as 'NAME: '.", metavar="NAME")
+        str | None,
+        Parameter(
+            "Column of a table that says who speaks; '' for none. By default it is guessed.",
+            metavar="NAME",
+        ),
+    ] = None
+    scene_column: Annotated[
+        str | None,
+        Parameter("Column of a table; where its value changes, a scene begins.", metavar="NAME"),
     ] = None
     document: Annotated[
-        DocumentUnit,
-        Parameter("What one document of a plain text file is.", choices=DOCUMENT_UNITS),
-    ] = "line"
+        DocumentUnit | None,
+        Parameter(
+            "What one document is: a line (or a row of a table), a paragraph, a scene (turns of "
+            "speakers), or a passage of a continuous text. By default, what suits the text.",
+            choices=DOCUMENT_UNITS,
+        ),
+    ] = None
     encoding: Annotated[str, Parameter("Encoding of a text file.")] = "utf-8"
 
     def __post_init__(self) -> None:
+        if self.document == "file":  # in bundles of before; a whole file is a continuous text
+            object.__setattr__(self, "document", "text")
         problems = problems_of(ReadingOptions, asdict(self))
         if problems:
             raise CorpusError.of(problems, code="corpus.reading_options")
@@ -64,14 +79,21 @@ class Documents:
     Attributes:
         texts: one text a document, none of them blank.
         source: a name to show for what they were read from ("lotr_scripts.csv").
-        speakers: the speaker of each document, where a speaker column was named.
+        parts: the part of each document, by the numbers of `splits.py`; empty if the documents are
+            independent of each other, to be split at random.
+        speakers: how many turns each speaker has, the most frequent one first.
+        kind: what kind of text it is ("wrapped prose"), and `unit`, what one document is; empty if
+            the documents were given as such.
         notes: what the reader decided or left out, in sentences for the user.
         file: the file they were read from, if they were read from one.
     """
 
     texts: Sequence[str]
     source: str
-    speakers: Sequence[str] = ()
+    parts: Sequence[int] = ()
+    speakers: Mapping[str, int] = field(default_factory=dict)
+    kind: str = ""
+    unit: str = ""
     notes: Sequence[str] = ()
     file: CorpusFile | None = None
 

@@ -241,9 +241,8 @@ class Encoder:
         """Replace the numbers in the file by ids, a million at a time."""
         ids = np.full(self._chunks.next_number, UNK_ID, np.int32)
         ids[0] = EOS_ID
-        for id_, word in enumerate(vocabulary.words):
-            if word in self._numbers:
-                ids[self._numbers[word]] = id_
+        numbers = np.fromiter(self._numbers.values(), np.int64, len(self._numbers))
+        ids[numbers] = vocabulary.encode(self._numbers)
         self._file.seek(0)
         while data := self._file.read(4 * FLUSHED_IDS):
             self._file.seek(-len(data), io.SEEK_CUR)

@@ -124,6 +124,9 @@ def prepare_corpus(
         split_seed=split_seed,
         max_words=encoding.MAX_WORDS if parts.is_streamed else None,
     )
+    tokenizer = tokenizer.with_speakers(
+        name for documents in parts.all for name in documents.speakers
+    )
     encoded, train_documents = encode_corpus(parts, tokenizer, settings, store)
     vocabulary = Vocabulary(encoded.words)
     if len(vocabulary) == 2:
@@ -215,7 +218,7 @@ def split_parts(
     for text, part in assign_parts(parts.documents, seed=split_seed, given=parts.given):
         texts.setdefault(part, []).append(text)
     train, valid, test = (
-        parts.given.get(part) or replace(parts.documents, texts=texts[part], speakers=())
+        parts.given.get(part) or replace(parts.documents, texts=texts[part], parts=())
         for part in (TRAIN, VALID, TEST)
     )
     return train, valid, test
@@ -232,7 +235,7 @@ def split_test_part(documents: Documents | CorpusParts, *, split_seed: int) -> D
         return parts.test
     assigned = assign_parts(parts.documents, seed=split_seed)
     texts = [text for text, part in assigned if part == TEST]
-    return replace(parts.documents, texts=texts, speakers=())
+    return replace(parts.documents, texts=texts, parts=())
 
 
 def tokenize_documents(documents: Documents, tokenizer: Tokenizer) -> Sequence[list[str]]:
@@ -241,6 +244,8 @@ def tokenize_documents(documents: Documents, tokenizer: Tokenizer) -> Sequence[l
     Raises:
         CorpusError: none has any.
     """
+    if tokenizer.speakers:
+        tokenizer = tokenizer.with_speakers([*tokenizer.speakers, *documents.speakers])
     tokens = [tokens for text in documents.texts if (tokens := tokenizer.tokenize(text))]
     if not tokens:
         raise CorpusError(

@@ -12,7 +12,9 @@ from typing import Final, cast
 
 from lorelm.corpus import text_files
 from lorelm.corpus.documents import CorpusFile, Documents, ReadingOptions
+from lorelm.corpus.plain_text import read_plain_text
 from lorelm.corpus.shakespeare import read_shakespeare
+from lorelm.corpus.structure import Content, Turn, to_documents
 from lorelm.corpus.text_files import TextFile, decode, has_word
 from lorelm.errors import CorpusError
 
@@ -48,10 +50,13 @@ def read_documents(path: str | Path, options: ReadingOptions | None = None) -> D
         # Imported here: Polars is not part of a serving install and takes 0.1 s to load.
         from lorelm.corpus.tables import read_table
 
-        documents = read_table(path, content, options)
+        found = read_table(path, content, options)
     else:
-        documents = _read_plain_text(path, content, options)
-    return replace(_without_blanks(documents, path), file=file)
+        found = _read_text(path, content, options)
+    documents = _documents(found, path, options)
+    # As it was understood, so that it is read in the same way when it is read again.
+    understood = replace(options, document=documents.unit or None)
+    return replace(documents, file=replace(file, options=understood))
 
 
 def read_frame(
@@ -70,11 +75,10 @@ def read_frame(
             word in it.
         MissingExtraError: Polars is not installed.
     """
-    from lorelm.corpus.tables import frame_documents
+    from lorelm.corpus import tables
 
-    return _without_blanks(
-        frame_documents(frame, options or ReadingOptions(), source=source), source
-    )
+    options = options or ReadingOptions()
+    return _documents(tables.read_frame(frame, options, source=source), source, options)
 
 
 def read_texts(texts: Iterable[str], *, source: str = "the texts") -> Documents:
@@ -94,7 +98,8 @@ def read_texts(texts: Iterable[str], *, source: str = "the texts") -> Documents:
                 "or strings",
                 code="corpus.not_texts",
             )
-    return _without_blanks(Documents(texts=kept, source=source), source)
+    content = Content(kind="lines", works=[[[*map(Turn, kept)]]], source=source)
+    return _documents(content, source, ReadingOptions(document="line"))
 
 
 def read_corpus(corpus: object, options: ReadingOptions | None = None) -> Documents:
@@ -118,36 +123,20 @@ def is_frame(corpus: object) -> bool:
     return any(hasattr(corpus, name) for name in _FRAME_ATTRIBUTES)
 
 
-def _read_plain_text(path: Path, content: bytes, options: ReadingOptions) -> Documents:
+def _read_text(path: Path, content: bytes, options: ReadingOptions) -> Content:
     for name, column in (
         ("text_column (--text-column)", options.text_column),
         ("speaker_column (--speaker-column)", options.speaker_column),
+        ("scene_column (--scene-column)", options.scene_column),
     ):
-        if column is not None:
+        if column:
             raise CorpusError(
                 f"{path} is plain text and has no columns: leave out {name}, or give the "
                 "file the ending of a table (.csv, .tsv, .jsonl, .parquet)",
                 code="corpus.no_columns",
             )
     text = decode(path, content, options.encoding).replace("\r\n", "\n").replace("\r", "\n")
-    texts = {
-        "line": lambda: text.split("\n"),
-        "paragraph": lambda: _paragraphs(text),
-        "file": lambda: [text],
-    }[options.document]()
-    if options.document == "line" and texts and not texts[-1]:
-        texts.pop()  # nothing follows the last line break
-    return Documents(texts=texts, source=path.name)
-
-
-def _paragraphs(text: str) -> list[str]:
-    paragraphs: list[list[str]] = [[]]
-    for line in text.split("\n"):
-        if line.strip():
-            paragraphs[-1].append(line)
-        elif paragraphs[-1]:
-            paragraphs.append([])
-    return ["\n".join(lines) for lines in paragraphs if lines]
+    return read_plain_text(text.removesuffix("\n"), source=path.name, unit=options.document)
 
 
 def _is_large_text(path: Path, options: ReadingOptions) -> bool:
@@ -155,7 +144,7 @@ def _is_large_text(path: Path, options: ReadingOptions) -> bool:
     columns = (options.text_column, options.speaker_column)
     if (
         path.suffix.lower() in (*_TABLE_SUFFIXES, ".json")
-        or options.document != "line"
+        or options.document not in (None, "line")
         or any(column is not None for column in columns)
         or options.encoding.lower().replace("_", "-") not in ("utf-8", "utf8")
     ):
@@ -204,20 +193,22 @@ def _read_bytes(path: Path) -> bytes:
     return content
 
 
-def _without_blanks(documents: Documents, path: str | Path) -> Documents:
-    kept = [i for i, text in enumerate(documents.texts) if has_word(text)]
-    if not kept:
+def _documents(content: Content, path: str | Path, options: ReadingOptions) -> Documents:
+    """Leave out turns without a word, and cut the rest into documents."""
+    turns = [turn for work in content.works for scene in work for turn in scene]
+    num_kept = sum(has_word(turn.text) for turn in turns)
+    if not num_kept:
         raise CorpusError(
             f"{path} holds no document with a word in it: is it the right file?",
             code="corpus.no_words",
         )
-    blanks = len(documents) - len(kept)
-    notes = [*documents.notes]
-    if blanks:
-        notes.append(f"{blanks:,} of {len(documents):,} documents hold no word and are left out.")
-    return Documents(
-        texts=[documents.texts[i] for i in kept],
-        source=documents.source,
-        speakers=[documents.speakers[i] for i in kept] if documents.speakers else (),
-        notes=notes,
-    )
+    notes = [*content.notes]
+    if num_kept < len(turns):
+        notes.append(
+            f"{len(turns) - num_kept:,} of {len(turns):,} documents hold no word and are left out."
+        )
+    works = [
+        [[turn for turn in scene if has_word(turn.text)] for scene in work]
+        for work in content.works
+    ]
+    return to_documents(replace(content, works=works, notes=notes), options.document)

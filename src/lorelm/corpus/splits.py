@@ -35,8 +35,8 @@ def make_split(
 ) -> Callable[[str], int | None]:
     """Return the function from a document's words (:func:`words_of`) to its part.
 
-    Call it once a document, in their order; None leaves a document out. A corpus in memory is
-    shuffled, exactly 80/10/10 (:class:`ShuffledSplit`). A streamed one is split by hashes
+    Call it once a document, in their order; None leaves a document out. The parts of continuous
+    text are known by position. Any other corpus in memory is shuffled, exactly 80/10/10 (:class:`ShuffledSplit`). A streamed one is split by hashes
     (:class:`HashedSplit`): shuffling would keep all its keys in memory.
 
     Args:
@@ -48,7 +48,9 @@ def make_split(
     if set(given) == {VALID, TEST}:
         return lambda words: TRAIN
     part_of: Callable[[str], int | None]
-    if documents.is_streamed:
+    if documents.parts:
+        part_of = _by_position(documents, given)
+    elif documents.is_streamed:
         part_of = HashedSplit(seed=seed, num_documents=documents.estimated_len()).part_of
     else:
         part_of = ShuffledSplit(list(map(words_of, documents.texts)), seed=seed).part_of
@@ -61,6 +63,18 @@ def assign_parts(
     """Yield each text with its part, the same for every tokenizer (see :func:`make_split`)."""
     part_of = make_split(documents, seed=seed, given=given)
     return ((text, part_of(words_of(text))) for text in documents.texts)
+
+
+def _by_position(documents: Documents, given: Collection[int]) -> Callable[[str], int]:
+    missing = {TRAIN, VALID, TEST} - {*documents.parts, *given}
+    if missing:
+        raise CorpusError(
+            f"{documents.source} is too short to be split by position into training, validation "
+            "and test: give a longer text, or name --valid and --test files",
+            code="corpus.too_few_documents",
+        )
+    parts = iter(documents.parts)
+    return lambda words: next(parts)
 
 
 class ShuffledSplit:

@@ -3,7 +3,7 @@
 import math
 import statistics
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Final
@@ -48,7 +48,7 @@ class CorpusStatistics:
     num_exact_duplicates: int
     num_near_duplicates: int
     cut_offs: Sequence[CutOff]
-    most_frequent_speakers: Sequence[tuple[str, int]]
+    speakers: Mapping[str, int]
 
 
 def corpus_statistics(
@@ -61,12 +61,12 @@ def corpus_statistics(
             tokenizer.
     """
     split = split_parts(documents, split_seed=split_seed)
+    tokenizer = tokenizer.with_speakers(CorpusParts.of(documents).documents.speakers)
     train, *held_out_parts = (tokenize_documents(part, tokenizer) for part in split)
     tokens = [*train, *chain.from_iterable(held_out_parts)]
     train_counts = Counter(chain.from_iterable(train))
     held_out = Counter(chain.from_iterable(tokens[len(train) :]))
     lengths = [len(document) for document in tokens]
-    speakers = Counter(filter(None, CorpusParts.of(documents).documents.speakers))
     return CorpusStatistics(
         num_documents=len(tokens),
         num_tokens=sum(lengths),
@@ -77,7 +77,7 @@ def corpus_statistics(
         num_exact_duplicates=count_exact_duplicates(tokens),
         num_near_duplicates=count_near_duplicates(tokens),
         cut_offs=[_cut_off(train_counts, held_out, cut_off) for cut_off in CUT_OFFS],
-        most_frequent_speakers=speakers.most_common(5),
+        speakers=CorpusParts.of(documents).documents.speakers,
     )
 
 

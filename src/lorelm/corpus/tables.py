@@ -3,13 +3,14 @@
 import contextlib
 import importlib
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from lorelm.corpus.documents import Documents, ReadingOptions
-from lorelm.corpus.text_files import decode, has_word
+from lorelm.corpus.documents import ReadingOptions
+from lorelm.corpus.structure import Content, Turn
+from lorelm.corpus.text_files import decode
 from lorelm.errors import CorpusError, MissingExtraError
 
 try:
@@ -27,20 +28,30 @@ _HEADER_WORDS = 5
 _PROSE_WORDS_PER_CELL = 3.0
 _PROSE_DISTINCT_SHARE = 0.2
 
+# In lotr_scripts.csv the column of the characters changes on 86 % of the rows, and a name has 4.
+_SPEAKER_COLUMNS = frozenset(
+    "speaker speakers char character name who author from sender user username role player "
+    "person actor nick".split()
+)
+_MIN_TURNS = 6
+_NAME_CHARACTERS = 40
+_NAMED_SHARE = 0.9
+_SCENE_ROWS = 4
 
-def read_table(path: Path, content: bytes, options: ReadingOptions) -> Documents:
-    """Read one text a row. See :func:`lorelm.corpus.readers.read_documents` for the errors."""
+
+def read_table(path: Path, content: bytes, options: ReadingOptions) -> Content:
+    """Read the turns of a table. See :func:`lorelm.corpus.readers.read_documents` for the errors."""
     frame = _parse(path, content, options.encoding)
     if frame.is_empty():
         raise CorpusError(
             f"{path} has a header but no rows: a corpus needs text in it", code="corpus.empty"
         )
     table = _Table(str(path), frame, "{0}_column (--{0}-column)")
-    return replace(table.documents(options), source=path.name)
+    return replace(table.content(options), source=path.name)
 
 
-def frame_documents(frame: Any, options: ReadingOptions, *, source: str) -> Documents:
-    """Read one text a row. See :func:`lorelm.corpus.readers.read_frame` for the errors."""
+def read_frame(frame: Any, options: ReadingOptions, *, source: str) -> Content:
+    """Read the turns of a data frame. See :func:`lorelm.corpus.readers.read_frame` for the errors."""
     with _parse_errors(source, "give a polars or pandas frame"):
         columns = _to_polars(frame)
     if columns is None:
@@ -51,7 +62,7 @@ def frame_documents(frame: Any, options: ReadingOptions, *, source: str) -> Docu
         )
     if columns.is_empty():
         raise CorpusError(f"{source} has no rows: a corpus needs text in it", code="corpus.empty")
-    return _Table(source, columns, "{}_column").documents(options)
+    return _Table(source, columns, "{}_column").content(options)
 
 
 def _to_polars(frame: Any) -> pl.DataFrame | None:
@@ -121,7 +132,7 @@ class _Table:
     frame: pl.DataFrame
     option: str
 
-    def documents(self, options: ReadingOptions) -> Documents:
+    def content(self, options: ReadingOptions) -> Content:
         notes = []
         text_column = options.text_column
         if text_column is None:
@@ -131,15 +142,79 @@ class _Table:
             if len(text_column.split()) > _HEADER_WORDS:
                 notes.append("The first row is taken for the names of the columns: is it one?")
         texts = self._column(text_column, self.option.format("text"))
-        speakers: list[str] = []
-        if options.speaker_column is not None:
-            names = self._column(options.speaker_column, self.option.format("speaker"))
-            speakers = [" ".join(name.split()) for name in names]
-            texts = [
-                f"{speaker}: {text.strip()}" if speaker and has_word(text) else text
-                for speaker, text in zip(speakers, texts, strict=True)
-            ]
-        return Documents(texts=texts, source=self.name, speakers=speakers, notes=notes)
+        speaker_column = options.speaker_column
+        if speaker_column is None:
+            speaker_column = self._guess_speaker_column(text_column)
+            if speaker_column is not None:
+                notes.append(
+                    f"Taking the speakers from column {speaker_column!r}; "
+                    f"{self.option.format('speaker')} '' leaves them out."
+                )
+        speakers = [""] * len(texts)
+        if speaker_column:
+            names = self._column(speaker_column, self.option.format("speaker"))
+            speakers = [" ".join(name.replace(":", " ").split()) for name in names]
+        is_continuous = bool(speaker_column or options.scene_column)
+        if not is_continuous and options.document is None and len(texts) > 1:
+            notes.append(
+                "Each row is a document of its own; if the rows are one text in its order, "
+                "--document text makes passages of them."
+            )
+        return Content(
+            kind="table",
+            works=self._works(texts, speakers, options.scene_column, {text_column, speaker_column}),
+            source=self.name,
+            notes=notes,
+            unit="scene" if is_continuous else "line",
+        )
+
+    def _works(
+        self,
+        texts: Sequence[str],
+        speakers: Sequence[str],
+        scene_column: str | None,
+        taken: set[str | None],
+    ) -> list[list[list[Turn]]]:
+        """Begin a scene where a column changes, and a work where the one that changes least does.
+
+        Columns whose values stay for some rows count, and the scene column.
+        """
+        changes = {
+            name: _changes(self.frame.get_column(name))
+            for name in self.frame.columns
+            if name not in taken and name != scene_column
+        }
+        changes = {
+            name: rows for name, rows in changes.items() if 0 < len(rows) * _SCENE_ROWS < len(texts)
+        }
+        if scene_column is not None:
+            self._column(scene_column, self.option.format("scene"))
+            scene_rows = _changes(self.frame.get_column(scene_column))
+            changes = {n: rows for n, rows in changes.items() if len(rows) < len(scene_rows)}
+            changes[scene_column] = scene_rows
+        work_rows = set(min(changes.values(), key=len, default=()))
+        scene_rows_of_all = set().union(*changes.values())
+        works: list[list[list[Turn]]] = [[[]]]
+        for row, (text, speaker) in enumerate(zip(texts, speakers, strict=True)):
+            if row in work_rows:
+                works.append([[]])
+            elif row in scene_rows_of_all:
+                works[-1].append([])
+            works[-1][-1].append(Turn(text if not speaker else text.strip(), speaker))
+        return works
+
+    def _guess_speaker_column(self, text_column: str) -> str | None:
+        """Return the column with the names of speakers, if there is one.
+
+        Its values are short, recur, and change from row to row; a column whose name says so goes
+        before others.
+        """
+        found = [
+            name
+            for name in self.frame.columns
+            if name != text_column and _names_speakers(name, self.frame.get_column(name))
+        ]
+        return max(found, key=lambda name: name.casefold() in _SPEAKER_COLUMNS, default=None)
 
     def _column(self, name: str, option: str) -> list[str]:
         if name not in self.frame.columns:
@@ -194,6 +269,31 @@ def _is_prose(series: pl.Series) -> bool:
         isinstance(words_per_cell, float)
         and words_per_cell >= _PROSE_WORDS_PER_CELL
         and cells.n_unique() >= _PROSE_DISTINCT_SHARE * len(cells)
+    )
+
+
+def _changes(series: pl.Series) -> list[int]:
+    """Return the rows whose value differs from that of the row before."""
+    if series.dtype.is_nested() or series.dtype == pl.Object:
+        return []
+    return series.ne_missing(series.shift(1)).arg_true().to_list()[series[0] is not None :]
+
+
+def _names_speakers(name: str, series: pl.Series) -> bool:
+    if series.dtype != pl.String or len(series) < _MIN_TURNS:
+        return False
+    cells = series.fill_null("").str.strip_chars()
+    names = cells.filter(cells.str.contains(r"\p{L}"))
+    if len(names) < _NAMED_SHARE * len(cells):
+        return False
+    is_short = names.str.len_chars().max() <= _NAME_CHARACTERS
+    turns = len(names) / names.n_unique()
+    changes = (cells != cells.shift(1)).sum() / len(cells)
+    if name.casefold() in _SPEAKER_COLUMNS:
+        return bool(is_short and names.n_unique() > 1)
+    are_capitalised = names.str.contains(r"^\p{Lu}").mean() >= _NAMED_SHARE
+    return bool(
+        is_short and are_capitalised and names.n_unique() > 2 and turns >= 3 and changes >= 0.3
     )
 
 

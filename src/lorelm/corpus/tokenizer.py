@@ -14,39 +14,101 @@ from lorelm.errors import CorpusError
 UNK: Final = "<unk>"
 EOS: Final = "<eos>"
 NEWLINE: Final = "\n"
+OTHER_SPEAKER: Final = "<other speaker>"
+"""The token of all speakers with few turns."""
+
+SOMEONE: Final = "SOMEONE"
+"""How the other speaker is shown in a text, and read back from one."""
+
+_SPEAKER: Final = "<speaker "
+
+
+def speaker_token(name: str) -> str:
+    """Return the token of a speaker. It holds a space, so no word of a text is equal to it."""
+    return OTHER_SPEAKER if name == SOMEONE else f"{_SPEAKER}{name}>"
+
+
+def speaker_name(token: str) -> str | None:
+    """Return whom a token lets speak, None if it is no speaker's."""
+    if token == OTHER_SPEAKER:
+        return SOMEONE
+    return token[len(_SPEAKER) : -1] if token.startswith(_SPEAKER) else None
 
 
 class Tokenizer(ABC):
     """Cuts text into tokens and joins tokens to text.
+
+    A line that begins with the name of a known speaker and a colon begins with the speaker's
+    token::
+
+        FRODO: I will take it!     <speaker FRODO>  I  will  take  it  ￭!
+
+    Args:
+        speakers: their names.
 
     Attributes:
         style: its name in bundles and for :func:`make_tokenizer`.
     """
 
     style: str
+    _has_line_breaks = False
 
-    @abstractmethod
+    def __init__(self, speakers: Iterable[str] = ()) -> None:
+        names = sorted(
+            {*speakers, SOMEONE} if speakers else (), key=lambda name: (-len(name), name)
+        )
+        self.speakers: Final = frozenset(names)
+        alternatives = "|".join(map(re.escape, names))
+        self._cue: Final = re.compile(rf"^[^\S\n]*({alternatives}):(?=\s|$)\s*", re.M)
+
     def tokenize(self, text: str) -> list[str]:
         """Return the tokens of a text, without `<eos>`."""
+        if not self.speakers:
+            return self._cut(text)
+        # The text before the first cue, then by turns a name and a speech.
+        before, *turns = self._cue.split(text)
+        tokens = self._cut(before)
+        for name, speech in zip(turns[::2], turns[1::2], strict=True):
+            if tokens and self._has_line_breaks:
+                tokens.append(NEWLINE)
+            tokens += [speaker_token(name), *self._cut(speech)]
+        return tokens
+
+    @abstractmethod
+    def _cut(self, text: str) -> list[str]:
+        """Return the tokens of a text in which no speaker is named."""
 
     def tokenize_prompt(self, text: str) -> list[str]:
         """Return the tokens of a text to continue, for which a line break at its end counts."""
         return self.tokenize(text)
+
+    def with_speakers(self, speakers: Iterable[str]) -> "Tokenizer":
+        """Return a tokenizer of the same style that knows these speakers."""
+        return type(self)(speakers)
 
     def chunks(self, text: str) -> list[str]:
         """Cut a text at white space: the tokens of the chunks, end to end, are those of the text.
 
         Most chunks are words, so a large corpus is tokenized faster with a cache of them.
         """
-        return text.split()
+        return [text] if self.speakers else text.split()
 
-    @abstractmethod
     def piece(self, token: str, previous: str | None) -> str:
         """Return the text of a token, after the white space between it and `previous`.
 
         `previous` is None at the start of a text. A text is its pieces end to end, so it can be
         streamed token by token.
         """
+        name = speaker_name(token)
+        if name is not None:
+            return f"{name}:" if previous in (None, NEWLINE) else f"\n{name}:"
+        if previous is not None and token != NEWLINE and speaker_name(previous) is not None:
+            return " " + self._piece(token, None)
+        return self._piece(token, previous)
+
+    @abstractmethod
+    def _piece(self, token: str, previous: str | None) -> str:
+        """Return the text of a token after one that is no speaker's."""
 
     def detokenize(self, tokens: Iterable[str], previous: str | None = None) -> str:
         """Return the text of `tokens` after a text whose last token is `previous`."""
@@ -68,10 +130,10 @@ class ClassicTokenizer(Tokenizer):
 
     _WORD = re.compile(r"[a-z0-9']+")
 
-    def tokenize(self, text: str) -> list[str]:
+    def _cut(self, text: str) -> list[str]:
         return self._WORD.findall(text.lower())
 
-    def piece(self, token: str, previous: str | None) -> str:
+    def _piece(self, token: str, previous: str | None) -> str:
         return token if previous is None else " " + token
 
 
@@ -104,15 +166,15 @@ class BasicEnglishTokenizer(Tokenizer):
     """Follow the apostrophe in it's, don't, I'm, he'd, we'll, they're, I've, get 'em."""
 
     def chunks(self, text: str) -> list[str]:
-        return [text] if " />" in text else text.split()  # "<br />" has a space in it
+        return [text] if " />" in text else super().chunks(text)  # "<br />" has a space in it
 
-    def tokenize(self, text: str) -> list[str]:
+    def _cut(self, text: str) -> list[str]:
         text = text.lower()
         for old, new in self._REPLACEMENTS:
             text = text.replace(old, new)
         return text.split()
 
-    def piece(self, token: str, previous: str | None) -> str:
+    def _piece(self, token: str, previous: str | None) -> str:
         if previous is None or token in self._CLOSING or previous == "(":
             return token
         if token == self._APOSTROPHE and previous not in self._CLOSING:
@@ -138,6 +200,7 @@ class WordsTokenizer(Tokenizer):
     """
 
     style = "words"
+    _has_line_breaks = True
 
     MARK: Final = "￭"
 
@@ -160,9 +223,11 @@ class WordsTokenizer(Tokenizer):
         are stripped. The mark itself becomes ``■``.
         """
         text = text.replace(self.MARK, "■").strip()
+        if self.speakers:
+            text = self._cue.sub(lambda cue: f"{cue[1]}: ", text).strip()
         return re.sub(r"\s+", lambda space: _shortest(space.group()), text)
 
-    def tokenize(self, text: str) -> list[str]:
+    def _cut(self, text: str) -> list[str]:
         tokens: list[str] = []
         touches_previous = False  # no white space between the last token and the next
         previous_is_word = False
@@ -187,14 +252,16 @@ class WordsTokenizer(Tokenizer):
         return tokens
 
     def chunks(self, text: str) -> list[str]:
-        return [text] if "\n" in text or "\r" in text else text.split()  # line breaks are tokens
+        return (
+            [text] if "\n" in text or "\r" in text else super().chunks(text)
+        )  # line breaks are tokens
 
     def tokenize_prompt(self, text: str) -> list[str]:
         tokens = self.tokenize(text)
         ends_in_line_break = _shortest(text[len(text.rstrip()) :]) == NEWLINE
         return [*tokens, NEWLINE] if tokens and ends_in_line_break else tokens
 
-    def piece(self, token: str, previous: str | None) -> str:
+    def _piece(self, token: str, previous: str | None) -> str:
         if token == NEWLINE:
             return NEWLINE
         text = token.replace(self.MARK, "")
@@ -217,8 +284,8 @@ _TOKENIZERS: Final[dict[str, type[Tokenizer]]] = {
 TOKENIZER_STYLES: Final = tuple(_TOKENIZERS)
 
 
-def make_tokenizer(style: str) -> Tokenizer:
-    """Return the tokenizer of a style.
+def make_tokenizer(style: str, speakers: Iterable[str] = ()) -> Tokenizer:
+    """Return the tokenizer of a style that knows some speakers.
 
     Raises:
         CorpusError: there is no such style.
@@ -228,4 +295,4 @@ def make_tokenizer(style: str) -> Tokenizer:
             f"there is no tokenizer called {style!r}; choose one of {', '.join(TOKENIZER_STYLES)}",
             code="corpus.unknown_tokenizer",
         )
-    return _TOKENIZERS[style]()
+    return _TOKENIZERS[style](speakers)

@@ -3,16 +3,20 @@
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import Final, Self
 
 import numpy as np
 
-from lorelm.corpus.tokenizer import EOS, UNK
+from lorelm.corpus.tokenizer import EOS, OTHER_SPEAKER, UNK, speaker_name
 from lorelm.errors import CorpusError
 from lorelm.typing import Ids
 
 UNK_ID: Final = 0
 EOS_ID: Final = 1
+
+MIN_TURNS: Final = 8
+"""Turns of a speaker in the training part to have a token; the rest share `<other speaker>`."""
 
 
 class Vocabulary:
@@ -53,9 +57,15 @@ class Vocabulary:
             min_frequency: of the words that are kept.
             max_words: keep the most frequent ones, if there are more.
         """
-        kept = [w for w, count in counts.items() if count >= min_frequency and w != UNK]
-        kept.sort(key=lambda word: (-counts[word], word))
-        return cls([UNK, EOS, *kept[:max_words]])
+        speakers = {word: n for word, n in counts.items() if speaker_name(word) is not None}
+        words = {word: n for word, n in counts.items() if word not in speakers and word != UNK}
+        frequent = {word: n for word, n in words.items() if n >= min_frequency}
+        # Words alone are limited by number: without their speakers, turns would run together.
+        kept = dict(sorted(frequent.items(), key=_frequent_first)[:max_words])
+        if speakers:
+            kept |= {name: n for name, n in speakers.items() if n >= MIN_TURNS}
+            kept[OTHER_SPEAKER] = sum(n for name, n in speakers.items() if name not in kept)
+        return cls([UNK, EOS, *(word for word, _ in sorted(kept.items(), key=_frequent_first))])
 
     @classmethod
     def from_json(cls, text: str) -> Self:
@@ -92,11 +102,28 @@ class Vocabulary:
 
     def encode(self, tokens: Iterable[str]) -> Ids:
         """Return the id of each token, 0 for an unknown word."""
-        return np.fromiter((self._ids.get(token, UNK_ID) for token in tokens), dtype=np.int64)
+        return np.fromiter(map(self._id_of, tokens), dtype=np.int64)
+
+    def _id_of(self, token: str) -> int:
+        id_ = self._ids.get(token)
+        if id_ is None:
+            is_speaker = speaker_name(token) is not None
+            return self._ids.get(OTHER_SPEAKER, UNK_ID) if is_speaker else UNK_ID
+        return id_
+
+    @cached_property
+    def speakers(self) -> dict[str, int]:
+        """The id of the token of each speaker, by name; of all others by :data:`SOMEONE`."""
+        names = map(speaker_name, self.words)
+        return {name: id_ for id_, name in enumerate(names) if name is not None}
 
     def decode(self, ids: Iterable[int]) -> list[str]:
         """Return the word of each id."""
         return [self.words[id_] for id_ in ids]
+
+
+def _frequent_first(counted: tuple[str, int]) -> tuple[int, str]:
+    return -counted[1], counted[0]
 
 
 def unknown_rate(ids: Ids) -> float:

@@ -1,0 +1,146 @@
+"""Scripts and plays: scenes of turns, recognised by their cues.
+
+Three layouts are known: ``NAME: speech`` (or the speech on the lines below), ``NAME.`` in capitals
+before the speech, and a cue in capitals on a line of its own, as in screenplays and Fountain
+(https://fountain.io/syntax).
+"""
+
+import re
+import statistics
+from collections import Counter
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Final
+
+from lorelm.corpus.structure import Turn
+
+_NAME: Final = r"[^\W\d_][\w .'’&/#-]{0,38}?"
+_CAPITALS: Final = r"[^\W\d_a-z][^\Wa-z]?[^a-z:!?,;\"()\[\]]{0,36}"
+_EXTENSION: Final = r"(?:\s*[(\[][^)\]]*[)\]])*"
+
+_LAYOUTS: Final = (
+    re.compile(rf"^\s*(?P<name>{_NAME}){_EXTENSION}\s*:(?:\s+(?P<speech>.*))?$"),
+    re.compile(rf"^\s*(?P<name>{_CAPITALS}?)\.{_EXTENSION}(?:\s+(?P<speech>.*))?$"),
+    re.compile(rf"^\s*@?(?P<name>{_CAPITALS}?){_EXTENSION}\s*\^?\s*$(?P<speech>)"),
+)
+_ON_ITS_OWN: Final = _LAYOUTS[2]
+"""A cue of this layout needs a blank line before it and a speech below."""
+
+_SCENE: Final = re.compile(
+    r"^\W*(?:(?:INT|EXT|EST|I/E|INT\.?/EXT)[. ].*|(?:ACT|SCENE|PROLOGUE|EPILOGUE)\b.{0,80}"
+    r"|(?:CUT|FADE|DISSOLVE|SMASH CUT|MATCH CUT)\b.{0,20}|[*#=~-]{3,}|(?:\*\s*){3,}|#{1,6} .*)$",
+    re.I,
+)
+_DIRECTION: Final = re.compile(r"^\s*(?:\[.*\]?|\(.*\)|_.*_|\*.*\*)\s*$")
+
+MAX_NAME_WORDS: Final = 4
+_MIN_CUES: Final = 6
+_MIN_CUE_SHARE: Final = 0.3
+"""Of the blocks between blank lines. A screenplay's other blocks are action."""
+_MIN_RECURRING_SHARE: Final = 0.6
+_JOINED_SHARE: Final = 0.5
+
+
+def read_script(lines: Sequence[str]) -> list[list[Turn]] | None:
+    """Return the scenes of a script or a play, None if the text is none.
+
+    What nobody says (action, stage directions) is a turn in square brackets without a speaker.
+    Headings of scenes and transitions (``CUT TO:``) only mark where a scene begins.
+    """
+    layout = _layout_of(lines)
+    if layout is None:
+        return None
+    scenes: list[list[tuple[str, list[str]]]] = [[]]
+    is_open = False  # a speech may go on in the next line
+    for place, line in enumerate(lines):
+        text = line.strip()
+        cue = _cue(lines, place, layout)
+        if not text:
+            is_open = is_open and layout is not _ON_ITS_OWN
+        elif _SCENE.match(text):
+            scenes.append([])
+            is_open = False
+        elif cue is not None:
+            scenes[-1].append((_name(cue), [cue["speech"]] if cue["speech"] else []))
+            is_open = True
+        elif is_open and not (_DIRECTION.match(text) and not lines[place - 1].strip()):
+            scenes[-1][-1][1].append(text)
+        elif scenes[-1] and not scenes[-1][-1][0] and lines[place - 1].strip():
+            scenes[-1][-1][1].append(text)
+        else:
+            scenes[-1].append(("", [text]))
+            is_open = False
+    return _turns(scenes)
+
+
+def _layout_of(lines: Sequence[str]) -> re.Pattern[str] | None:
+    """Return the layout whose cues begin most blocks of text, if it is a script at all."""
+    num_blocks = sum(
+        bool(line.strip()) and not before.strip() for before, line in pairwise(("", *lines))
+    )
+    num_lines = sum(bool(line.strip()) for line in lines)
+    found = []
+    for layout in _LAYOUTS:
+        cues = [_cue(lines, place, layout) for place in range(len(lines))]
+        names = Counter(_name(cue) for cue in cues if cue is not None)
+        recurring = sum(count for count in names.values() if count > 1)
+        num_cues = names.total()
+        # Without blank lines between the turns, each line is a block.
+        num_units = num_blocks if num_blocks >= 0.8 * num_cues else num_lines
+        if (
+            num_cues >= _MIN_CUES
+            and sum(count > 1 for count in names.values()) >= 2
+            and recurring >= _MIN_RECURRING_SHARE * num_cues
+            and num_cues >= _MIN_CUE_SHARE * num_units
+        ):
+            found.append((num_cues, layout))
+    return max(found, key=lambda pair: pair[0])[1] if found else None
+
+
+def _cue(lines: Sequence[str], place: int, layout: re.Pattern[str]) -> re.Match[str] | None:
+    line = lines[place]
+    cue = layout.match(line)
+    if cue is None or len(cue["name"].split()) > MAX_NAME_WORDS or _SCENE.match(line.strip()):
+        return None
+    if layout is _LAYOUTS[0]:
+        return cue if cue["name"][0].isupper() else None
+    if sum(map(str.isalpha, cue["name"])) < 2:
+        return None
+    if layout is _ON_ITS_OWN:
+        has_speech = place + 1 < len(lines) and lines[place + 1].strip()
+        return cue if has_speech and not (place and lines[place - 1].strip()) else None
+    return cue
+
+
+def _name(cue: re.Match[str]) -> str:
+    return " ".join(cue["name"].strip(" .#-").split())
+
+
+def _turns(scenes: Sequence[Sequence[tuple[str, list[str]]]]) -> list[list[Turn]]:
+    speeches = [lines for scene in scenes for _, lines in scene]
+    joins = " " if _is_wrapped(speeches) else "\n"
+    found = []
+    for scene in scenes:
+        turns = []
+        for speaker, lines in scene:
+            text = joins.join(lines)
+            if speaker and text:
+                turns.append(Turn(text, speaker))
+            elif text:
+                turns.append(Turn(f"[{' '.join(lines).strip('[]()_* ')}]"))
+        if turns:
+            found.append(turns)
+    return found
+
+
+def _is_wrapped(speeches: Sequence[Sequence[str]]) -> bool:
+    """Return whether the lines of a speech are wrapped prose, and no verse.
+
+    Of verse, most lines begin with a capital letter, and so does a sentence of prose by chance.
+    """
+    pairs = [pair for lines in speeches for pair in pairwise(lines)]
+    if not pairs:
+        return True
+    width = statistics.quantiles([len(line) for pair in pairs for line in pair], n=50)[-1]
+    wrapped = sum(len(line) + 1 + len(after.split()[0]) > 0.92 * width for line, after in pairs)
+    return wrapped >= _JOINED_SHARE * len(pairs)

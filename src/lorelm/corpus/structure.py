@@ -1,0 +1,212 @@
+"""Structure of a text: turns, scenes and passages, and how they become documents.
+
+A reader returns a :class:`Content`. :func:`to_documents` cuts it: what is continuous is split into
+training, validation and test part by position, so that no part holds the neighbourhood of another.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import accumulate
+from typing import Final, Literal
+
+from lorelm.corpus.documents import Documents, DocumentUnit
+from lorelm.corpus.splits import TEST, TRAIN, TRAIN_SHARE, VALID, VALID_SHARE
+
+TextKind = Literal["lines", "paragraphs", "wrapped prose", "verse", "script", "chat", "table"]
+
+SCENE_WORDS: Final = 150
+"""Words of a scene that is cut from a longer one: about 200 tokens."""
+
+PASSAGE_WORDS: Final = 250
+"""Words of a passage of continuous text, paragraphs being kept whole where they can be."""
+
+GAP_WORDS: Final = 50
+"""Words left out between two parts of a continuous text, so that no part continues another."""
+
+MIN_WORK_WORDS: Final = 2_000
+"""With a shorter work among them, all works are split into parts together, in their order."""
+
+_UNIT_OF_KIND: Final[dict[str, DocumentUnit]] = {
+    "lines": "line",
+    "table": "line",
+    "paragraphs": "text",
+    "wrapped prose": "text",
+    "verse": "text",
+    "script": "scene",
+    "chat": "scene",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What one speaker says at a time; without a speaker, a paragraph, a stanza or a line."""
+
+    text: str
+    speaker: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.speaker}: {self.text}" if self.speaker else self.text
+
+    @property
+    def num_words(self) -> int:
+        return len(self.text.split())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Content:
+    """What a file holds, before it is cut into documents.
+
+    Attributes:
+        kind: what kind of text it is.
+        works: the scenes (or chapters) of each work, such as a film, in their order; each work is
+            split into parts on its own.
+        source: a name to show.
+        notes: what the reader decided or left out, in sentences for the user.
+        unit: what a document is unless the user says otherwise; by the kind if None.
+    """
+
+    kind: TextKind
+    works: Sequence[Sequence[Sequence[Turn]]]
+    source: str
+    notes: Sequence[str] = ()
+    unit: DocumentUnit | None = None
+
+
+def to_documents(content: Content, unit: DocumentUnit | None = None) -> Documents:
+    """Cut a content into documents.
+
+    A line or a paragraph is a document of its own, to be split at random. Scenes and passages are
+    continuous: the first 80 % of the words of each work train, the next 10 % validate, the last
+    10 % test.
+
+    Args:
+        unit: what a document is; None for what suits the kind of the text.
+    """
+    unit = unit or content.unit or _UNIT_OF_KIND[content.kind]
+    turns = [turn for scenes in content.works for scene in scenes for turn in scene]
+    texts, parts = [str(turn) for turn in turns], ()
+    if unit in ("scene", "text"):
+        max_words = SCENE_WORDS if unit == "scene" else PASSAGE_WORDS
+        texts, parts = _cut(content.works, max_words)
+    speakers = Counter(turn.speaker for turn in turns if turn.speaker)
+    return Documents(
+        texts=texts,
+        parts=parts,
+        source=content.source,
+        speakers=dict(speakers.most_common()),
+        notes=content.notes,
+        kind=content.kind,
+        unit=unit,
+    )
+
+
+def _cut(
+    works: Sequence[Sequence[Sequence[Turn]]], max_words: int
+) -> tuple[list[str], Sequence[int]]:
+    """Return the text and the part of each document."""
+    pieces = [[piece for scene in work for piece in _pieces(scene, max_words)] for work in works]
+    if not all(_num_words(work) >= MIN_WORK_WORDS for work in pieces):
+        pieces = [[piece for work in pieces for piece in work]]
+    documents = [
+        ("\n".join(map(str, document)), part)
+        for work in pieces
+        for part, held in _by_position(work)
+        for document in _grouped(held, max_words)
+    ]
+    texts, parts = zip(*documents, strict=True) if documents else ((), ())
+    return list(texts), parts
+
+
+def _num_words(pieces: Iterable["_Piece"]) -> int:
+    return sum(piece.turn.num_words for piece in pieces)
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """A turn, or a part of a very long one.
+
+    Attributes:
+        starts_scene: nothing before it belongs to the same document.
+    """
+
+    turn: Turn
+    starts_scene: bool
+
+    def __str__(self) -> str:
+        return str(self.turn)
+
+
+def _pieces(scene: Sequence[Turn], max_words: int) -> Iterator[_Piece]:
+    """Yield the turns of a scene; what is longer than two documents is cut."""
+    starts_scene = True
+    for turn in scene:
+        if turn.num_words <= 2 * max_words:
+            yield _Piece(turn, starts_scene)
+        else:
+            for text in _sentences_of(turn.text, max_words):
+                yield _Piece(replace(turn, text=text), starts_scene)
+                starts_scene = False
+        starts_scene = False
+
+
+def _sentences_of(text: str, max_words: int) -> Iterator[str]:
+    """Cut a long paragraph after about `max_words`, at the end of a sentence if there is one."""
+    held: list[str] = []
+    for word in text.split(" "):
+        held.append(word)
+        ends = word.rstrip("\"'”’)").endswith((".", "!", "?"))
+        if (len(held) >= max_words and ends) or len(held) >= 2 * max_words:
+            yield " ".join(held)
+            held = []
+    if held:
+        yield " ".join(held)
+
+
+def _by_position(pieces: Sequence[_Piece]) -> Iterator[tuple[int, list[_Piece]]]:
+    """Yield the parts of a work and their pieces, without those in the gaps between parts."""
+    ends = list(accumulate(piece.turn.num_words for piece in pieces))
+    total = ends[-1] if ends else 0
+    bounds = [TRAIN_SHARE * total, (TRAIN_SHARE + VALID_SHARE) * total, total + 1]
+    part, gap_until = TRAIN, 0.0
+    held: list[_Piece] = []
+    for piece, end in zip(pieces, ends, strict=True):
+        start = end - piece.turn.num_words
+        if part < TEST and start >= bounds[part] and held:
+            yield part, held
+            # A scene that starts here is no continuation of the one before.
+            gap_until = start + min(GAP_WORDS, 0.01 * total)
+            part, held = part + 1, []
+        if piece.starts_scene:
+            gap_until = 0.0
+        if start >= gap_until:
+            held.append(piece)
+    if held:
+        yield part, held
+
+
+def _grouped(pieces: Sequence[_Piece], max_words: int) -> Iterator[list[_Piece]]:
+    """Yield the pieces of each document: a scene, or as much of it as fits.
+
+    A scene is cut into documents of about equal length.
+    """
+    scenes: list[list[_Piece]] = []
+    for piece in pieces:
+        if piece.starts_scene or not scenes:
+            scenes.append([])
+        scenes[-1].append(piece)
+    for scene in scenes:
+        num_words = _num_words(scene)
+        wanted = num_words / max(1, round(num_words / max_words))
+        held: list[_Piece] = []
+        done = 0
+        limit = wanted
+        for piece in scene:
+            held.append(piece)
+            done += piece.turn.num_words
+            if done >= limit:
+                yield held
+                held = []
+                limit = max(limit + wanted, done + wanted / 2)
+        if held:
+            yield held
