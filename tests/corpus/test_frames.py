@@ -47,7 +47,7 @@ FRAMES = {
 
 @pytest.mark.parametrize("kind", FRAMES)
 def test_the_column_of_prose_is_the_text(kind: str) -> None:
-    documents = read_frame(FRAMES[kind](COLUMNS))
+    documents = read_frame(FRAMES[kind](COLUMNS), ReadingOptions(speaker_column=""))
     assert documents.texts == TEXTS
     assert documents.source == "the data frame"
     assert documents.file is None
@@ -57,7 +57,7 @@ def test_the_column_of_prose_is_the_text(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", FRAMES)
 def test_a_named_speaker_column_starts_each_text(kind: str) -> None:
-    options = ReadingOptions(text_column="line", speaker_column="who")
+    options = ReadingOptions(text_column="line", speaker_column="who", document="line")
     documents = read_frame(FRAMES[kind](COLUMNS), options, source="the films")
     assert documents.texts == [f"FRODO: {TEXTS[0]}", TEXTS[1], f"SAM: {TEXTS[2]}"]
     assert documents.source == "the films"

@@ -42,11 +42,13 @@ def write_in_format(path: Path) -> Path:
 def test_every_format_gives_the_same_texts(tmp_path, suffix):
     path = tmp_path / f"corpus.{suffix.lower()}"
     path = write_in_format(path).rename(tmp_path / f"corpus.{suffix}")
-    documents = read(path, text_column=None if suffix in ("txt", "md") else "line")
+    is_text = suffix in ("txt", "md")
+    documents = read(path, text_column=None if is_text else "line", document="line")
     assert documents.texts == TEXTS
     assert documents.source == path.name
     assert documents.notes == []
-    assert documents.speakers == ()
+    assert documents.speakers == {}
+    assert documents.parts == ()
 
 
 def test_parquet_is_known_by_its_content(tmp_path):
@@ -58,12 +60,13 @@ def test_parquet_is_known_by_its_content(tmp_path):
     ("unit", "texts"),
     [
         ("line", ["First line", "second line  ", "Other paragraph"]),
-        ("paragraph", ["First line\nsecond line  ", "Other paragraph"]),
-        ("file", ["First line\nsecond line  \n\n \n\nOther paragraph\n"]),
+        ("paragraph", ["First line\nsecond line", "Other paragraph"]),
+        ("text", ["First line\nsecond line\nOther paragraph"]),
+        ("file", ["First line\nsecond line\nOther paragraph"]),  # in bundles of before
     ],
 )
 @pytest.mark.parametrize("line_break", ["\n", "\r\n", "\r"])
-def test_a_document_is_a_line_a_paragraph_or_the_file(write, unit, texts, line_break):
+def test_a_document_is_a_line_a_paragraph_or_a_passage(write, unit, texts, line_break):
     text = "First line\nsecond line  \n\n \n\nOther paragraph\n"
     path = write("corpus.txt", text.replace("\n", line_break))
     assert read(path, document=unit).texts == texts
@@ -82,7 +85,7 @@ def test_a_file_without_a_last_line_break_keeps_its_last_line(write):
 
 
 def test_documents_without_a_word_are_left_out_and_counted(write):
-    documents = read(write("corpus.txt", "one\n\n -- \ntwo\n...\n"))
+    documents = read(write("corpus.txt", "one\n\n -- \ntwo\n...\n"), document="line")
     assert documents.texts == ["one", "two"]
     assert documents.notes == ["3 of 5 documents hold no word and are left out."]
 

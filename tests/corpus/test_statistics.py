@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lorelm.corpus.documents import Documents
+from lorelm.corpus.documents import Documents, ReadingOptions
 from lorelm.corpus.readers import read_documents
 from lorelm.corpus.statistics import (
     CUT_OFFS,
@@ -33,7 +33,9 @@ def test_cut_offs_worked_by_hand() -> None:
 
 
 def test_the_films_have_the_figures_that_are_known(corpus_file: Callable[[str], Path]) -> None:
-    documents = read_documents(corpus_file("lotr_scripts.csv"))
+    documents = read_documents(
+        corpus_file("lotr_scripts.csv"), ReadingOptions(speaker_column="", document="line")
+    )
     statistics = corpus_statistics(documents, make_tokenizer("classic"), split_seed=42)
     assert statistics.num_tokens == 25_242
     assert statistics.num_distinct_words == 3_448

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from itertools import groupby
 from pathlib import Path
 
 import polars as pl
@@ -19,7 +20,7 @@ def texts_of(path: Path, column: str = "line") -> list[str]:
 
 def test_the_only_column_of_prose_is_guessed_and_noted(write):
     path = write("a.csv", "id,who,line\n1,SAM,I made a promise\n2,SAM,Don't you leave him\n")
-    documents = read(path)
+    documents = read(path, speaker_column="")
     assert documents.texts == ["I made a promise", "Don't you leave him"]
     assert ["'line'" in note for note in documents.notes] == [True]
 
@@ -34,29 +35,29 @@ def test_the_only_column_is_taken_whatever_it_holds(write):
 
 
 def test_the_dialogue_of_the_films_is_guessed(corpus_file):
-    documents = read(corpus_file("lotr_scripts.csv"))
+    documents = read(corpus_file("lotr_scripts.csv"), speaker_column="")
     assert documents.texts[0].startswith("Oh Smeagol Ive got one!")
     assert 2380 <= len(documents) <= 2390
     assert any("'dialog'" in note for note in documents.notes)
     assert any(note.startswith(f"{2390 - len(documents)} of 2,390") for note in documents.notes)
 
 
-def test_the_speakers_of_the_films_stand_before_their_lines(corpus_file):
-    documents = read(corpus_file("lotr_scripts.csv"), speaker_column="char")
-    assert documents.texts[1] == "SMEAGOL: Pull it in! Go on, go on, go on, pull it in!"
-    assert len(documents.speakers) == len(documents)
-    assert all(
-        text.startswith(f"{speaker}: ")
-        for text, speaker in zip(documents.texts, documents.speakers, strict=True)
-        if speaker
-    )
+def test_the_films_are_scenes_whose_speakers_are_guessed(corpus_file):
+    documents = read(corpus_file("lotr_scripts.csv"))
+    assert any("'char'" in note for note in documents.notes)
+    assert documents.unit == "scene"
+    assert documents.texts[0].split("\n")[1].startswith("SMEAGOL: Pull it in!")
+    assert [*documents.speakers][:3] == ["FRODO", "SAM", "GANDALF"]
+    assert 150 <= len(documents) <= 200
+    # Each film is split by position.
+    assert [part for part, _ in groupby(documents.parts)] == [0, 1, 2] * 3
 
 
 def test_a_speaker_stands_before_each_text(write):
     path = write("a.csv", "who,line\nFRODO ,  I will take it \n,Alone\nSAM,\n A  B,Yes\n")
-    documents = read(path, text_column="line", speaker_column="who")
+    documents = read(path, text_column="line", speaker_column="who", document="line")
     assert documents.texts == ["FRODO: I will take it", "Alone", "A B: Yes"]
-    assert documents.speakers == ["FRODO", "", "A B"]
+    assert documents.speakers == {"FRODO": 1, "A B": 1}
     assert documents.notes == ["1 of 4 documents hold no word and are left out."]
 
 

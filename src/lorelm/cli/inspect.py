@@ -16,6 +16,7 @@ from lorelm.corpus.documents import CorpusParts, Documents
 from lorelm.corpus.preparation import prepare_corpus
 from lorelm.corpus.readers import read_documents
 from lorelm.corpus.statistics import CorpusStatistics, corpus_statistics, verdict
+from lorelm.corpus.structure import describe
 from lorelm.corpus.text_files import TextFile
 from lorelm.corpus.tokenizer import make_tokenizer
 from lorelm.errors import CorpusError
@@ -56,7 +57,7 @@ def inspect(
         }
     )
     for documents in parts.all:
-        echo_notes(documents.notes)
+        echo_notes([*documents.notes, *describe(documents)])
     echo_notes(parts.notes)
     statistics = corpus_statistics(
         parts, make_tokenizer(settings.tokenizer), split_seed=settings.split_seed

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Annotated, Final, Literal, get_args
+from typing import Annotated, Final, Literal, cast, get_args
 
 from lorelm.corpus.text_files import TextFile
 from lorelm.errors import CorpusError
@@ -53,7 +53,8 @@ class ReadingOptions:
     encoding: Annotated[str, Parameter("Encoding of a text file.")] = "utf-8"
 
     def __post_init__(self) -> None:
-        if self.document == "file":  # in bundles of before; a whole file is a continuous text
+        # In bundles of before; a whole file is a continuous text.
+        if cast(str, self.document) == "file":
             object.__setattr__(self, "document", "text")
         problems = problems_of(ReadingOptions, asdict(self))
         if problems:
@@ -82,8 +83,8 @@ class Documents:
         parts: the part of each document, by the numbers of `splits.py`; empty if the documents are
             independent of each other, to be split at random.
         speakers: how many turns each speaker has, the most frequent one first.
-        kind: what kind of text it is ("wrapped prose"), and `unit`, what one document is; empty if
-            the documents were given as such.
+        kind: what kind of text it is ("wrapped prose"), empty if it is not known.
+        unit: what one document is.
         notes: what the reader decided or left out, in sentences for the user.
         file: the file they were read from, if they were read from one.
     """
@@ -93,7 +94,7 @@ class Documents:
     parts: Sequence[int] = ()
     speakers: Mapping[str, int] = field(default_factory=dict)
     kind: str = ""
-    unit: str = ""
+    unit: DocumentUnit | None = None
     notes: Sequence[str] = ()
     file: CorpusFile | None = None
 

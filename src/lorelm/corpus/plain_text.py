@@ -10,7 +10,7 @@ from typing import Final
 
 from lorelm.corpus.documents import DocumentUnit
 from lorelm.corpus.scripts import read_script
-from lorelm.corpus.structure import Content, TextKind, Turn
+from lorelm.corpus.structure import SENTENCE_END, Content, TextKind, Turn
 
 _GUTENBERG_START: Final = re.compile(r"^\*\*\* ?START OF TH(?:E|IS) PROJECT GUTENBERG.*$", re.M)
 _GUTENBERG_END: Final = re.compile(r"^\*\*\* ?END OF TH(?:E|IS) PROJECT GUTENBERG.*$", re.M)
@@ -20,7 +20,6 @@ _HEADING: Final = re.compile(
     r"|[IVXLC]+\.?|(?:\*\s*){3,}|#{1,6} .*)$",
     re.I,
 )
-_SENTENCE_END: Final = re.compile(r"[.!?…:][\"'”’)\]]*$")
 _HYPHENATED: Final = re.compile(r"(\w+)[-‐\u00ad]\n\s*(\w+)")
 
 # Of text wrapped by a program, the next word would not have fit on 95 % of the lines within a
@@ -195,11 +194,11 @@ def _trailing(lines: Sequence[str]) -> int:
 
 def _is_wrapped(line: str, following: str, width: int) -> bool:
     """Return whether the first word of the following line would not have fit on this one."""
-    return len(line) + 1 + len(following.split()[0]) > width
+    return len(line) + 1 + len(following.split(maxsplit=1)[0]) > width
 
 
 def _wrapped_paragraphs(lines: Sequence[str], shape: _Shape) -> list[str]:
-    """Join wrapped lines; a paragraph ends at a blank line, or before a line that would have fit."""
+    """Join wrapped lines; a paragraph ends at a blank line, or where more would have fit."""
     text = "\n".join(lines)
     known = Counter(re.findall(r"[\w-]+", text))
     paragraphs: list[list[str]] = [[]]
@@ -214,10 +213,10 @@ def _wrapped_paragraphs(lines: Sequence[str], shape: _Shape) -> list[str]:
 
 def _starts_paragraph(line: str, following: str, shape: _Shape) -> bool:
     if _is_wrapped(line, following, shape.width):
-        return _indent(following) > _indent(line) and bool(_SENTENCE_END.search(line))
+        return _indent(following) > _indent(line) and bool(SENTENCE_END.search(line))
     if _HEADING.match(line.strip()):
         return True
-    return bool(_SENTENCE_END.search(line)) or _indent(following) > _indent(line)
+    return bool(SENTENCE_END.search(line)) or _indent(following) > _indent(line)
 
 
 def _indent(line: str) -> int:

@@ -55,7 +55,7 @@ def read_documents(path: str | Path, options: ReadingOptions | None = None) -> D
         found = _read_text(path, content, options)
     documents = _documents(found, path, options)
     # As it was understood, so that it is read in the same way when it is read again.
-    understood = replace(options, document=documents.unit or None)
+    understood = replace(options, document=documents.unit)
     return replace(documents, file=replace(file, options=understood))
 
 

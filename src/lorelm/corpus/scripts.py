@@ -10,7 +10,7 @@ import statistics
 from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Final
+from typing import Final, NamedTuple
 
 from lorelm.corpus.structure import Turn
 
@@ -50,27 +50,35 @@ def read_script(lines: Sequence[str]) -> list[list[Turn]] | None:
     layout = _layout_of(lines)
     if layout is None:
         return None
-    scenes: list[list[tuple[str, list[str]]]] = [[]]
-    is_open = False  # a speech may go on in the next line
+    scenes: list[list[_Speech]] = [[]]
     for place, line in enumerate(lines):
         text = line.strip()
+        follows_blank = place == 0 or not lines[place - 1].strip()
         cue = _cue(lines, place, layout)
-        if not text:
-            is_open = is_open and layout is not _ON_ITS_OWN
-        elif _SCENE.match(text):
+        if _SCENE.match(text):
             scenes.append([])
-            is_open = False
         elif cue is not None:
-            scenes[-1].append((_name(cue), [cue["speech"]] if cue["speech"] else []))
-            is_open = True
-        elif is_open and not (_DIRECTION.match(text) and not lines[place - 1].strip()):
-            scenes[-1][-1][1].append(text)
-        elif scenes[-1] and not scenes[-1][-1][0] and lines[place - 1].strip():
-            scenes[-1][-1][1].append(text)
-        else:
-            scenes[-1].append(("", [text]))
-            is_open = False
+            scenes[-1].append(_Speech(_name(cue), [cue["speech"]] if cue["speech"] else []))
+        elif text and scenes[-1] and _goes_on(scenes[-1][-1], text, layout, follows_blank):
+            scenes[-1][-1].lines.append(text)
+        elif text:
+            scenes[-1].append(_Speech("", [text]))
     return _turns(scenes)
+
+
+class _Speech(NamedTuple):
+    """What one speaker says, or a direction of the script, while its lines are read."""
+
+    speaker: str
+    lines: list[str]
+
+
+def _goes_on(speech: _Speech, text: str, layout: re.Pattern[str], follows_blank: bool) -> bool:
+    """Return whether a line belongs to the speech or direction above it."""
+    if not follows_blank:
+        return True
+    # A cue on its own has one block of speech; with the other layouts, more paragraphs may follow.
+    return bool(speech.speaker) and layout is not _ON_ITS_OWN and not _DIRECTION.match(text)
 
 
 def _layout_of(lines: Sequence[str]) -> re.Pattern[str] | None:
@@ -116,7 +124,7 @@ def _name(cue: re.Match[str]) -> str:
     return " ".join(cue["name"].strip(" .#-").split())
 
 
-def _turns(scenes: Sequence[Sequence[tuple[str, list[str]]]]) -> list[list[Turn]]:
+def _turns(scenes: Sequence[Sequence[_Speech]]) -> list[list[Turn]]:
     speeches = [lines for scene in scenes for _, lines in scene]
     joins = " " if _is_wrapped(speeches) else "\n"
     found = []

@@ -36,8 +36,9 @@ def make_split(
     """Return the function from a document's words (:func:`words_of`) to its part.
 
     Call it once a document, in their order; None leaves a document out. The parts of continuous
-    text are known by position. Any other corpus in memory is shuffled, exactly 80/10/10 (:class:`ShuffledSplit`). A streamed one is split by hashes
-    (:class:`HashedSplit`): shuffling would keep all its keys in memory.
+    text are known by position. Any other corpus in memory is shuffled, exactly 80/10/10
+    (:class:`ShuffledSplit`). A streamed one is split by hashes (:class:`HashedSplit`): shuffling
+    would keep all its keys in memory.
 
     Args:
         given: held-out parts that are files of their own: what would belong to them trains.

@@ -4,6 +4,8 @@ A reader returns a :class:`Content`. :func:`to_documents` cuts it: what is conti
 training, validation and test part by position, so that no part holds the neighbourhood of another.
 """
 
+import re
+import statistics
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +13,7 @@ from itertools import accumulate
 from typing import Final, Literal
 
 from lorelm.corpus.documents import Documents, DocumentUnit
-from lorelm.corpus.splits import TEST, TRAIN, TRAIN_SHARE, VALID, VALID_SHARE
+from lorelm.corpus.splits import TEST, TRAIN, TRAIN_SHARE, VALID_SHARE
 
 TextKind = Literal["lines", "paragraphs", "wrapped prose", "verse", "script", "chat", "table"]
 
@@ -36,6 +38,17 @@ _UNIT_OF_KIND: Final[dict[str, DocumentUnit]] = {
     "script": "scene",
     "chat": "scene",
 }
+
+_MEANING_OF_UNIT: Final[dict[str, str]] = {
+    "line": "a line or a row",
+    "paragraph": "a paragraph",
+    "scene": f"a scene, or about {SCENE_WORDS} words of one",
+    "text": f"a passage of about {PASSAGE_WORDS} words",
+}
+
+SENTENCE_END: Final = re.compile(r"[.!?…:][\"'”’)\]]*$")
+FRAGMENT_WORDS: Final = 15
+_SHOWN_CHARACTERS: Final = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +98,8 @@ def to_documents(content: Content, unit: DocumentUnit | None = None) -> Document
     """
     unit = unit or content.unit or _UNIT_OF_KIND[content.kind]
     turns = [turn for scenes in content.works for scene in scenes for turn in scene]
-    texts, parts = [str(turn) for turn in turns], ()
+    texts: Sequence[str] = [str(turn) for turn in turns]
+    parts: Sequence[int] = ()
     if unit in ("scene", "text"):
         max_words = SCENE_WORDS if unit == "scene" else PASSAGE_WORDS
         texts, parts = _cut(content.works, max_words)
@@ -99,6 +113,32 @@ def to_documents(content: Content, unit: DocumentUnit | None = None) -> Document
         kind=content.kind,
         unit=unit,
     )
+
+
+def describe(documents: Documents) -> list[str]:
+    """Say how a text was understood, and warn where its documents are fragments."""
+    if not documents.kind or documents.is_streamed:
+        return []
+    texts = documents.texts
+    shown = " and ".join(repr(_beginning(text)) for text in texts[:2])
+    sentences = [
+        f"{documents.source} is read as {documents.kind}: {len(texts):,} documents, each "
+        f"{_MEANING_OF_UNIT[documents.unit or 'line']}. The first two: {shown}."
+    ]
+    num_words = [len(text.split()) for text in texts]
+    num_whole = sum(bool(SENTENCE_END.search(text.rstrip())) for text in texts)
+    median = statistics.median(num_words)
+    if documents.unit == "line" and median < FRAGMENT_WORDS and num_whole < 0.5 * len(texts):
+        sentences.append(
+            f"Half of the documents have fewer than {median + 1:.0f} words, and most end in the "
+            "middle of a sentence: a model of fragments writes fragments. If the lines are one "
+            "text in its order, --document text joins them."
+        )
+    return sentences
+
+
+def _beginning(text: str) -> str:
+    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS].rstrip()}…"
 
 
 def _cut(

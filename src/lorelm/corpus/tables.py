@@ -5,6 +5,7 @@ import importlib
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -29,18 +30,20 @@ _PROSE_WORDS_PER_CELL = 3.0
 _PROSE_DISTINCT_SHARE = 0.2
 
 # In lotr_scripts.csv the column of the characters changes on 86 % of the rows, and a name has 4.
-_SPEAKER_COLUMNS = frozenset(
-    "speaker speakers char character name who author from sender user username role player "
-    "person actor nick".split()
-)
+_SPEAKER_COLUMNS = {
+    *("speaker", "speakers", "char", "character", "name", "who", "author", "from", "sender"),
+    *("user", "username", "role", "player", "person", "actor", "nick"),
+}
 _MIN_TURNS = 6
 _NAME_CHARACTERS = 40
 _NAMED_SHARE = 0.9
+_MIN_TURNS_EACH = 3
+_CHANGING_SHARE = 0.3
 _SCENE_ROWS = 4
 
 
 def read_table(path: Path, content: bytes, options: ReadingOptions) -> Content:
-    """Read the turns of a table. See :func:`lorelm.corpus.readers.read_documents` for the errors."""
+    """Read the turns of a table; the errors are those of ``readers.read_documents``."""
     frame = _parse(path, content, options.encoding)
     if frame.is_empty():
         raise CorpusError(
@@ -51,7 +54,7 @@ def read_table(path: Path, content: bytes, options: ReadingOptions) -> Content:
 
 
 def read_frame(frame: Any, options: ReadingOptions, *, source: str) -> Content:
-    """Read the turns of a data frame. See :func:`lorelm.corpus.readers.read_frame` for the errors."""
+    """Read the turns of a data frame; the errors are those of ``readers.read_frame``."""
     with _parse_errors(source, "give a polars or pandas frame"):
         columns = _to_polars(frame)
     if columns is None:
@@ -155,11 +158,6 @@ class _Table:
             names = self._column(speaker_column, self.option.format("speaker"))
             speakers = [" ".join(name.replace(":", " ").split()) for name in names]
         is_continuous = bool(speaker_column or options.scene_column)
-        if not is_continuous and options.document is None and len(texts) > 1:
-            notes.append(
-                "Each row is a document of its own; if the rows are one text in its order, "
-                "--document text makes passages of them."
-            )
         return Content(
             kind="table",
             works=self._works(texts, speakers, options.scene_column, {text_column, speaker_column}),
@@ -175,9 +173,10 @@ class _Table:
         scene_column: str | None,
         taken: set[str | None],
     ) -> list[list[list[Turn]]]:
-        """Begin a scene where a column changes, and a work where the one that changes least does.
+        """Begin a scene where a column changes; the column with the fewest values names the works.
 
-        Columns whose values stay for some rows count, and the scene column.
+        Columns whose values stay for some rows count, and the scene column. The works of the films'
+        table are the films, whose scenes stand among one another.
         """
         changes = {
             name: _changes(self.frame.get_column(name))
@@ -192,16 +191,17 @@ class _Table:
             scene_rows = _changes(self.frame.get_column(scene_column))
             changes = {n: rows for n, rows in changes.items() if len(rows) < len(scene_rows)}
             changes[scene_column] = scene_rows
-        work_rows = set(min(changes.values(), key=len, default=()))
-        scene_rows_of_all = set().union(*changes.values())
-        works: list[list[list[Turn]]] = [[[]]]
+        columns = {name: self.frame.get_column(name) for name in changes}
+        name = min(columns, key=lambda name: columns[name].n_unique(), default=None)
+        work_of = [""] * len(texts) if name is None else columns[name].to_list()
+        starts = {0}.union(*changes.values())
+        works: dict[object, list[list[Turn]]] = {}
         for row, (text, speaker) in enumerate(zip(texts, speakers, strict=True)):
-            if row in work_rows:
-                works.append([[]])
-            elif row in scene_rows_of_all:
-                works[-1].append([])
-            works[-1][-1].append(Turn(text if not speaker else text.strip(), speaker))
-        return works
+            scenes = works.setdefault(work_of[row], [])
+            if row in starts:
+                scenes.append([])
+            scenes[-1].append(Turn(text.strip() if speaker else text, speaker))
+        return [*works.values()]
 
     def _guess_speaker_column(self, text_column: str) -> str | None:
         """Return the column with the names of speakers, if there is one.
@@ -282,18 +282,19 @@ def _changes(series: pl.Series) -> list[int]:
 def _names_speakers(name: str, series: pl.Series) -> bool:
     if series.dtype != pl.String or len(series) < _MIN_TURNS:
         return False
-    cells = series.fill_null("").str.strip_chars()
-    names = cells.filter(cells.str.contains(r"\p{L}"))
-    if len(names) < _NAMED_SHARE * len(cells):
+    cells = [" ".join(cell.split()) for cell in series.fill_null("").to_list()]
+    names = [cell for cell in cells if any(map(str.isalpha, cell))]
+    if len(names) < _NAMED_SHARE * len(cells) or max(map(len, names)) > _NAME_CHARACTERS:
         return False
-    is_short = names.str.len_chars().max() <= _NAME_CHARACTERS
-    turns = len(names) / names.n_unique()
-    changes = (cells != cells.shift(1)).sum() / len(cells)
+    num_different = len(set(names))
     if name.casefold() in _SPEAKER_COLUMNS:
-        return bool(is_short and names.n_unique() > 1)
-    are_capitalised = names.str.contains(r"^\p{Lu}").mean() >= _NAMED_SHARE
-    return bool(
-        is_short and are_capitalised and names.n_unique() > 2 and turns >= 3 and changes >= 0.3
+        return num_different > 1
+    num_changes = sum(before != after for before, after in pairwise(cells))
+    return (
+        num_different > 2
+        and len(names) >= _MIN_TURNS_EACH * num_different
+        and sum(cell[0].isupper() for cell in names) >= _NAMED_SHARE * len(names)
+        and num_changes >= _CHANGING_SHARE * len(cells)
     )
 
 
