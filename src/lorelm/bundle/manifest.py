@@ -72,6 +72,34 @@ class CacheMetadata(_Section):
 Interval = tuple[float, float]
 
 
+class LineMetrics(_Section):
+    """What the lines before a line, and its speaker, are worth; of lines with others before them.
+
+    Ends of documents, line breaks and the tokens of speakers are not counted.
+
+    Attributes:
+        lines: number of lines that were measured.
+        perplexity: of their words and punctuation. `alone_` is without the lines before, `unnamed_`
+            with `<other speaker>` in place of the speaker.
+        speakers: number of speakers with a token, all others being one.
+        speaker_accuracy: share of lines whose speaker the model finds likeliest, the lines before
+            and the line itself given. `ngram_` is of the n-gram baseline.
+        speaker_majority: share of the speaker with most lines.
+    """
+
+    lines: int
+    perplexity: float
+    bits_per_character: float | None = None
+    alone_perplexity: float
+    alone_bits_per_character: float | None = None
+    unnamed_perplexity: float | None = None
+    unnamed_bits_per_character: float | None = None
+    speakers: int | None = None
+    speaker_accuracy: float | None = None
+    speaker_majority: float | None = None
+    ngram_speaker_accuracy: float | None = None
+
+
 class Metrics(_Section):
     """What an evaluation measured on a text; ``lorelm evaluate --json`` prints it.
 
@@ -103,6 +131,8 @@ class Metrics(_Section):
         human_copied_share: the same for the text itself, which people wrote. `human_distinct_share`
             is of a first part of it, as long as the samples.
         copied_excess_interval: of `copied_share` less `human_copied_share`.
+        structure: what the lines before a line, and its speaker, are worth; null for documents of
+            one line.
     """
 
     text: str
@@ -151,6 +181,7 @@ class Metrics(_Section):
     human_copied_lines_share: float | None = None
     human_distinct_share: dict[int, float] | None = None
     copied_excess_interval: dict[int, Interval] | None = None
+    structure: LineMetrics | None = None
 
 
 class TrainingMetadata(_Section):

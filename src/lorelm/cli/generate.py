@@ -1,12 +1,13 @@
 """``lorelm generate``: continue a prompt."""
 
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
 from lorelm.cli.options import cache_option, mixture_option, parameter_options, precision_option
 from lorelm.generation.language_model import load
 from lorelm.generation.reply import Sample
+from lorelm.generation.scene import parse_turn
 from lorelm.generation.settings import GenerationSettings
 
 _ENDINGS = {
@@ -19,21 +20,44 @@ _ENDINGS = {
 @click.command()
 @click.argument("bundle", type=click.Path())
 @click.argument("prompt", default="")
+@click.option("--as", "speaker", metavar="NAME", help="Who speaks: PROMPT begins this line.")
+@click.option(
+    "--reply-to",
+    "turns",
+    multiple=True,
+    metavar="NAME: TEXT",
+    help="A line that was said before. May be repeated.",
+)
+@click.option(
+    "--scene",
+    type=click.File(encoding="utf-8"),
+    metavar="FILE",
+    help="Lines that were said before, NAME: TEXT each; - reads standard input.",
+)
 @parameter_options(GenerationSettings)
 @mixture_option
 @cache_option
 @precision_option
 def generate(
-    *, bundle: str, prompt: str, mixture: bool, cache: bool, precision: Any, **flags: Any
+    *,
+    bundle: str,
+    prompt: str,
+    speaker: str | None,
+    turns: tuple[str, ...],
+    scene: TextIO | None,
+    **flags: Any,
 ) -> None:
     """Continue PROMPT with the model in the folder BUNDLE.
 
     BUNDLE may be shakespeare, the embedded model, unless a folder of that name holds a model.
     Without a prompt, it begins a new document. The text goes to stdout, everything else to stderr.
     """
+    loading = {name: flags.pop(name) for name in ("precision", "mixture", "cache")}
+    flags["single_turn"] |= speaker is not None
     GenerationSettings(**flags)  # reports mistakes before the model is loaded
-    model = load(bundle, precision=precision, mixture=mixture, cache=cache)
-    reply = model.generate(prompt, **flags)
+    lines = [*(scene or ()), *turns]
+    said = [parse_turn(line) for line in lines if line.strip()]
+    reply = load(bundle, **loading).generate(prompt, speaker=speaker, turns=said, **flags)
     if reply.unknown_words:
         click.echo(f"not in the vocabulary: {', '.join(reply.unknown_words)}", err=True)
     for number, sample in enumerate(reply.samples):

@@ -153,6 +153,10 @@ class CorpusParts:
         return [self.documents, *self.given.values()]
 
     @property
+    def speakers(self) -> set[str]:
+        return {name for documents in self.all for name in documents.speakers}
+
+    @property
     def is_streamed(self) -> bool:
         return any(documents.is_streamed for documents in self.all)
 

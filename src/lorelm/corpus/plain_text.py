@@ -10,7 +10,7 @@ from typing import Final
 
 from lorelm.corpus.documents import DocumentUnit
 from lorelm.corpus.scripts import read_script
-from lorelm.corpus.structure import SENTENCE_END, Content, TextKind, Turn
+from lorelm.corpus.structure import SENTENCE_END, Content, TextKind, Turn, goes_on, would_not_fit
 
 _GUTENBERG_START: Final = re.compile(r"^\*\*\* ?START OF TH(?:E|IS) PROJECT GUTENBERG.*$", re.M)
 _GUTENBERG_END: Final = re.compile(r"^\*\*\* ?END OF TH(?:E|IS) PROJECT GUTENBERG.*$", re.M)
@@ -22,8 +22,8 @@ _HEADING: Final = re.compile(
 )
 _HYPHENATED: Final = re.compile(r"(\w+)[-‐\u00ad]\n\s*(\w+)")
 
-# Of text wrapped by a program, the next word would not have fit on 95 % of the lines within a
-# paragraph; of verse and of lines, on less than 20 %.
+# Of text that a program has wrapped, the next word would not have fit on 95 % of the lines within a
+# paragraph; of verse and of separate lines, on less than 20 %.
 _WRAPPED_SHARE: Final = 0.6
 _WRAPPED_WIDTHS: Final = range(30, 133)
 _MARGIN: Final = 10
@@ -143,7 +143,7 @@ class _Shape:
         has_blanks: whether blank lines separate some of the lines.
         wrapped_share: of the lines with a line after them, those that the next word would not
             have fit on.
-        is_cut_off: whether the longest lines end at a margin, and go on in small letters.
+        is_cut_off: whether the longest lines end at a margin, and go on in the next line.
         mean_words: words of a line.
         num_long_runs: runs of three lines and more without a blank line.
     """
@@ -162,15 +162,14 @@ class _Shape:
         widths = sorted(map(len, texts)) or [0]
         width = widths[int(0.98 * (len(widths) - 1))]
         pairs = [(a, b) for a, b in pairwise(lines) if a.strip() and b.strip()]
-        wrapped = sum(_is_wrapped(a, b, width) for a, b in pairs)
-        at_margin = [b.split()[0] for a, b in pairs if len(a) > width - _MARGIN]
+        wrapped = [b for a, b in pairs if would_not_fit(a, b, width)]
+        at_margin = [b for a, b in pairs if len(a) > width - _MARGIN]
         runs = "\n".join(lines).split("\n\n")
         return cls(
             width=width,
             has_blanks=0.02 * len(texts) < len(lines) - len(texts) - _trailing(lines),
-            wrapped_share=wrapped / len(pairs) if pairs else 0.0,
-            is_cut_off=len(at_margin) >= _MIN_AT_MARGIN * len(texts)
-            and sum(word[0].islower() for word in at_margin) >= 0.5 * len(at_margin) > 10,
+            wrapped_share=len(wrapped) / len(pairs) if goes_on(wrapped) else 0.0,
+            is_cut_off=goes_on(at_margin) and len(at_margin) >= _MIN_AT_MARGIN * len(texts),
             mean_words=statistics.mean(len(line.split()) for line in texts) if texts else 0,
             median_width=statistics.median(widths),
             num_long_runs=sum(run.count("\n") >= 2 for run in runs),
@@ -192,11 +191,6 @@ def _trailing(lines: Sequence[str]) -> int:
     return next((n for n, line in enumerate(reversed(lines)) if line.strip()), len(lines))
 
 
-def _is_wrapped(line: str, following: str, width: int) -> bool:
-    """Return whether the first word of the following line would not have fit on this one."""
-    return len(line) + 1 + len(following.split(maxsplit=1)[0]) > width
-
-
 def _wrapped_paragraphs(lines: Sequence[str], shape: _Shape) -> list[str]:
     """Join wrapped lines; a paragraph ends at a blank line, or where more would have fit."""
     text = "\n".join(lines)
@@ -212,7 +206,7 @@ def _wrapped_paragraphs(lines: Sequence[str], shape: _Shape) -> list[str]:
 
 
 def _starts_paragraph(line: str, following: str, shape: _Shape) -> bool:
-    if _is_wrapped(line, following, shape.width):
+    if would_not_fit(line, following, shape.width):
         return _indent(following) > _indent(line) and bool(SENTENCE_END.search(line))
     if _HEADING.match(line.strip()):
         return True

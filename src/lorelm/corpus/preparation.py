@@ -124,9 +124,7 @@ def prepare_corpus(
         split_seed=split_seed,
         max_words=encoding.MAX_WORDS if parts.is_streamed else None,
     )
-    tokenizer = tokenizer.with_speakers(
-        name for documents in parts.all for name in documents.speakers
-    )
+    tokenizer = tokenizer.with_speakers(parts.speakers)
     encoded, train_documents = encode_corpus(parts, tokenizer, settings, store)
     vocabulary = Vocabulary(encoded.words)
     if len(vocabulary) == 2:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Final, NamedTuple
 
-from lorelm.corpus.structure import Turn
+from lorelm.corpus.structure import Turn, goes_on, would_not_fit
 
 _NAME: Final = r"[^\W\d_][\w .'’&/#-]{0,38}?"
 _CAPITALS: Final = r"[^\W\d_a-z][^\Wa-z]?[^a-z:!?,;\"()\[\]]{0,36}"
@@ -142,13 +142,10 @@ def _turns(scenes: Sequence[Sequence[_Speech]]) -> list[list[Turn]]:
 
 
 def _is_wrapped(speeches: Sequence[Sequence[str]]) -> bool:
-    """Return whether the lines of a speech are wrapped prose, and no verse.
-
-    Of verse, most lines begin with a capital letter, and so does a sentence of prose by chance.
-    """
+    """Return whether the lines of a speech are wrapped prose, and no verse."""
     pairs = [pair for lines in speeches for pair in pairwise(lines)]
     if not pairs:
         return True
     width = statistics.quantiles([len(line) for pair in pairs for line in pair], n=50)[-1]
-    wrapped = sum(len(line) + 1 + len(after.split()[0]) > 0.92 * width for line, after in pairs)
-    return wrapped >= _JOINED_SHARE * len(pairs)
+    wrapped = [after for line, after in pairs if would_not_fit(line, after, 0.92 * width)]
+    return len(wrapped) >= _JOINED_SHARE * len(pairs) and goes_on(wrapped)

@@ -61,7 +61,7 @@ def corpus_statistics(
             tokenizer.
     """
     split = split_parts(documents, split_seed=split_seed)
-    tokenizer = tokenizer.with_speakers(CorpusParts.of(documents).documents.speakers)
+    tokenizer = tokenizer.with_speakers(CorpusParts.of(documents).speakers)
     train, *held_out_parts = (tokenize_documents(part, tokenizer) for part in split)
     tokens = [*train, *chain.from_iterable(held_out_parts)]
     train_counts = Counter(chain.from_iterable(train))

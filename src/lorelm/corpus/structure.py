@@ -50,6 +50,9 @@ SENTENCE_END: Final = re.compile(r"[.!?…:][\"'”’)\]]*$")
 FRAGMENT_WORDS: Final = 15
 _SHOWN_CHARACTERS: Final = 60
 
+# Of wrapped English, 20 % of the lines begin with a capital letter; of German, 45 %; of verse, all.
+_CAPITALS_WITHIN_SENTENCES: Final = 0.65
+
 
 @dataclass(frozen=True, slots=True)
 class Turn:
@@ -250,3 +253,14 @@ def _grouped(pieces: Sequence[_Piece], max_words: int) -> Iterator[list[_Piece]]
                 limit = max(limit + wanted, done + wanted / 2)
         if held:
             yield held
+
+
+def would_not_fit(line: str, following: str, width: float) -> bool:
+    """Return whether the first word of the following line is too long for the end of this one."""
+    return len(line) + 1 + len(following.split(maxsplit=1)[0]) > width
+
+
+def goes_on(lines: Sequence[str]) -> bool:
+    """Return whether lines go on with the sentence of the one before: few begin with a capital."""
+    capitals = sum(line.lstrip("\"'“‘([ ")[:1].isupper() for line in lines)
+    return bool(lines) and capitals <= _CAPITALS_WITHIN_SENTENCES * len(lines)

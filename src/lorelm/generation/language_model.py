@@ -9,18 +9,20 @@ from typing import Self, Unpack
 import numpy as np
 
 from lorelm.bundle import Bundle
-from lorelm.corpus.tokenizer import EOS, NEWLINE, Tokenizer
+from lorelm.corpus.tokenizer import EOS, NEWLINE, OTHER_SPEAKER, Tokenizer
 from lorelm.corpus.vocabulary import EOS_ID, Vocabulary
 from lorelm.errors import SamplingError
+from lorelm.generation import scene
 from lorelm.generation.detokenizer import Detokenizer
 from lorelm.generation.engine.engine import Engine
 from lorelm.generation.generator import generate, stream
 from lorelm.generation.handle import RequestHandle
-from lorelm.generation.logits import LogitBias, LogitsProcessor, Mixture, Penalties
+from lorelm.generation.logits import LogitBias, LogitsProcessor, Mixture, Penalties, SpeakerRules
 from lorelm.generation.no_copy import NoCopyProcessor, TrainingTextIndex
 from lorelm.generation.reply import Reply, Sample, Token, copied_spans, prompt_tokens, tokens_of
 from lorelm.generation.sequence import GenerationRequest, Prompt, Sequence
 from lorelm.generation.settings import GenerationSettings
+from lorelm.generation.stand_ins import StandIns
 from lorelm.generation.word_index import WordIndex
 from lorelm.keywords import GenerationKeywords
 from lorelm.runtime.base import Runtime
@@ -54,8 +56,12 @@ class LanguageModel:
         self.vocabulary = vocabulary
         self._index = index
         self._mixture = mixture
+        self._stand_ins = StandIns(tokenizer, vocabulary)
         self._reads_eos_first = reads_eos_first
+        if vocabulary.speakers:
+            never_written = (*never_written, OTHER_SPEAKER)
         self._never_written = LogitBias.ban(never_written, vocabulary) if never_written else None
+        self._speaker_rules = SpeakerRules(vocabulary) if vocabulary.speakers else None
 
     @classmethod
     def of_bundle(
@@ -97,27 +103,44 @@ class LanguageModel:
         """Whether it has the index of the training text that `novel_span` needs."""
         return self._index is not None
 
-    def generate(self, prompt: str = "", **settings: Unpack[GenerationKeywords]) -> Reply:
+    def generate(
+        self,
+        prompt: str = "",
+        *,
+        speaker: str | None = None,
+        turns: abc.Sequence[scene.TurnGiven] = (),
+        **settings: Unpack[GenerationKeywords],
+    ) -> Reply:
         """Continue a prompt; an empty one begins a new document.
 
         Args:
+            speaker: who speaks: the prompt is the beginning of this speaker's line, and the sample
+                the rest of it. With ``single_turn=False`` others go on.
+            turns: what was said before: pairs of a speaker and a text.
             settings: those of :class:`~lorelm.generation.settings.GenerationSettings`.
 
         Raises:
             SamplingError: a setting is unknown or out of its range, or the prompt is not a text.
         """
-        request = self._checked_request(prompt, settings)
+        request = self._checked_request(prompt, settings, speaker, turns)
         for sequence in request.sequences:
             generate(self.runtime, sequence)
         return self.reply(request)
 
-    def stream(self, prompt: str = "", **settings: Unpack[GenerationKeywords]) -> abc.Iterator[str]:
+    def stream(
+        self,
+        prompt: str = "",
+        *,
+        speaker: str | None = None,
+        turns: abc.Sequence[scene.TurnGiven] = (),
+        **settings: Unpack[GenerationKeywords],
+    ) -> abc.Iterator[str]:
         """Continue a prompt, and yield the text of :meth:`generate` in chunks as it is written.
 
         Raises:
             SamplingError: see :meth:`generate`, and if more than one sample is requested.
         """
-        sequence, *others = self._checked_request(prompt, settings).sequences
+        sequence, *others = self._checked_request(prompt, settings, speaker, turns).sequences
         if others:
             raise SamplingError("num_samples", "must be 1 in a stream", code="setting.stream")
         return stream(self.runtime, sequence)
@@ -248,8 +271,15 @@ class LanguageModel:
             SamplingError: copies are to be forbidden without an index of the training text, or a
                 word that is to be made likelier is unknown.
         """
+        if prompt.unknown_words and not score_prompt:
+            prompt = self._stand_ins.fill(prompt, self.runtime)
+        turn_ends = scene.turn_ends(self.vocabulary) if settings.single_turn else ()
         request = GenerationRequest(
-            prompt=prompt, settings=settings, score_prompt=score_prompt, deadline=deadline
+            prompt=prompt,
+            settings=settings,
+            stop=(*settings.stop, *turn_ends),
+            score_prompt=score_prompt,
+            deadline=deadline,
         )
         processors = self._processors(prompt, settings)
         request.sequences = [self._sequence(request, seed, processors) for seed in settings.seeds()]
@@ -274,8 +304,28 @@ class LanguageModel:
         request.sequences = [self._sequence(request, 0, ()) for _ in range(num_samples)]
         return request
 
-    def _checked_request(self, prompt: str, settings: GenerationKeywords) -> GenerationRequest:
-        return self.request(self.read_prompt(prompt), GenerationSettings.of(**settings))
+    def read_scene(
+        self, prompt: str, *, speaker: str | None, turns: abc.Sequence[scene.TurnGiven]
+    ) -> Prompt:
+        """Tokenize turns and the beginning of a speaker's line as the model reads them.
+
+        Raises:
+            SamplingError: the model has no speakers, or something is not a text or not a turn.
+        """
+        if not speaker and not turns:
+            return self.read_prompt(prompt)
+        return scene.read_scene(self, prompt, speaker=speaker or "", turns=turns)
+
+    def _checked_request(
+        self,
+        prompt: str,
+        settings: GenerationKeywords,
+        speaker: str | None = None,
+        turns: abc.Sequence[scene.TurnGiven] = (),
+    ) -> GenerationRequest:
+        settings = {"single_turn": bool(speaker), **settings}
+        read = self.read_scene(prompt, speaker=speaker, turns=turns)
+        return self.request(read, GenerationSettings.of(**settings))
 
     @cached_property
     def word_index(self) -> WordIndex:
@@ -296,14 +346,21 @@ class LanguageModel:
             seed=seed,
             detokenizer=Detokenizer(
                 self.tokenizer,
-                self.vocabulary.words,
+                self._words(prompt),
                 prompt=prompt.text,
                 last_token=prompt.last_token,
-                stop=settings.stop,
+                stop=request.stop,
             ),
             mixture=self._mixture,
             processors=processors,
         )
+
+    def _words(self, prompt: Prompt) -> abc.Sequence[str]:
+        """Return the words by id, with those that others stand in for."""
+        words = self.vocabulary.words
+        if not prompt.stand_ins:
+            return words
+        return [prompt.stand_ins.get(id_, word) for id_, word in enumerate(words)]
 
     def _processors(self, prompt: Prompt, settings: GenerationSettings) -> list[LogitsProcessor]:
         """Return the processors that all sequences of a request share, in their order."""
@@ -325,6 +382,8 @@ class LanguageModel:
             )
         if self._never_written is not None:
             processors.append(self._never_written)
+        if self._speaker_rules is not None:
+            processors.append(self._speaker_rules)
         return processors
 
 

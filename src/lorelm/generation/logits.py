@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from lorelm.corpus.tokenizer import NEWLINE
 from lorelm.corpus.vocabulary import EOS_ID, UNK_ID, Vocabulary
 from lorelm.ngrams.kneser_ney import KneserNey
 from lorelm.runtime.mixture import log_softmax, mix_logs
@@ -92,6 +93,21 @@ class Penalties:
         penalized_V -= self._frequency * self._counts_V
         penalized_V -= self._presence * (self._counts_V > 0)
         return penalized_V
+
+
+class SpeakerRules:
+    """A speaker's token is followed by a word, not by the end of the line or another speaker."""
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        speakers = [*vocabulary.speakers.values()]
+        self._speakers = frozenset(speakers)
+        self._bias_V = np.zeros(len(vocabulary), np.float32)
+        self._bias_V[[EOS_ID, *speakers]] = -np.inf
+        if NEWLINE in vocabulary:
+            self._bias_V[vocabulary.encode([NEWLINE])] = -np.inf
+
+    def __call__(self, logits_V: Floats32, sequence: "Sequence") -> Floats32:
+        return logits_V + self._bias_V if sequence.token_ids[-1] in self._speakers else logits_V
 
 
 def ban_special_tokens(logits_BV: Floats32, early_rows: abc.Sequence[int]) -> None:

@@ -37,6 +37,7 @@ class Prompt:
         unknown_words: those tokens, each once, as they are written.
         is_in_ids: whether it was given as ids; the text is then made from them.
         has_eos: whether it was given with the `<eos>` that usually precedes a prompt.
+        stand_ins: unknown tokens by the ids that they are read as (see `stand_ins.py`).
     """
 
     text: str
@@ -45,6 +46,7 @@ class Prompt:
     unknown_words: abc.Sequence[str]
     is_in_ids: bool = False
     has_eos: bool = False
+    stand_ins: abc.Mapping[int, str] = field(default_factory=dict)
 
     @property
     def last_token(self) -> str | None:
@@ -57,6 +59,7 @@ class GenerationRequest:
 
     Attributes:
         only_reads: nothing is generated; the prompt is read and its tokens are scored.
+        stop: texts at which a sample ends, those of the settings among them.
         score_prompt: score the tokens of the prompt too.
         deadline: on the clock `time.monotonic`; the sequences end there.
         sequences: the first one reads the prompt for all: the others wait until its state is known.
@@ -65,6 +68,7 @@ class GenerationRequest:
 
     prompt: Prompt
     settings: GenerationSettings
+    stop: abc.Sequence[str] = ()
     only_reads: bool = False
     score_prompt: bool = False
     deadline: float = math.inf
@@ -122,7 +126,7 @@ class Sequence:
         self.num_read = 0
         self.status: Status = "waiting"
         self.wants_tokens = True
-        self.has_stop = bool(request.settings.stop)
+        self.has_stop = bool(request.stop)
         self.error: Exception | None = None
         self.scores: list[TokenScore] = []
         self.prompt_scores: list[TokenScore] = []

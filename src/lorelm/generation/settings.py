@@ -166,6 +166,13 @@ class GenerationSettings(SamplingSettings):
             openai="stop",
         ),
     ] = ()
+    single_turn: Annotated[
+        bool,
+        Parameter(
+            "End with the line of the speaker; of a model without speakers, with any line.",
+            openai="single_turn",
+        ),
+    ] = False
     novel_span: Annotated[
         int,
         Parameter(
