@@ -256,7 +256,7 @@ def engine_alone(runtime: OnnxRuntime, num_rows: int, num_requests: int) -> floa
     for seed in range(num_requests):
         ids = random.integers(2, CONFIG.vocabulary_size, 1 + seed % 7).tolist()
         settings = GenerationSettings(seed=seed, max_len=NUM_TOKENS)
-        request = model.request(model.prompt_of_ids(ids), settings)
+        request = model.request(model.prompts.of_ids(ids), settings)
         engine.submit(RequestHandle([request], cancel=engine.cancel))
     started = time.perf_counter()
     while not engine.is_idle:

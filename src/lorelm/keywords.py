@@ -26,6 +26,7 @@ class GenerationKeywords(TypedDict, total=False):
     banned_words: Sequence[str]
     seed: int | None
     stop: Sequence[str]
+    single_turn: bool
     novel_span: int
     num_alternatives: int | None
 
@@ -68,9 +69,10 @@ class TrainingKeywords(TypedDict, total=False):
     checkpoint_seconds: float
     checkpoint_steps: int | None
     tensorboard: str | PathLike[str] | None
-    text_column: str | None
-    speaker_column: str | None
-    document: Literal["line", "paragraph", "file"]
+    text_column: str | PathLike[str] | None
+    speaker_column: str | PathLike[str] | None
+    scene_column: str | PathLike[str] | None
+    document: Literal["line", "paragraph", "scene", "text"] | None
     encoding: str
 
 
@@ -81,7 +83,8 @@ class EvaluationKeywords(TypedDict, total=False):
     num_samples: int
     cache: bool
     precision: Literal["float32", "int8"] | None
-    text_column: str | None
-    speaker_column: str | None
-    document: Literal["line", "paragraph", "file"]
+    text_column: str | PathLike[str] | None
+    speaker_column: str | PathLike[str] | None
+    scene_column: str | PathLike[str] | None
+    document: Literal["line", "paragraph", "scene", "text"] | None
     encoding: str

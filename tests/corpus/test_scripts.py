@@ -65,7 +65,7 @@ def test_verse_keeps_its_lines() -> None:
     speeches = [
         (
             "FIRST",
-            "Who walks so late along the frozen shore\nWith neither lamp nor cloak against the night?",
+            "Who walks so late along the shore\nWith neither lamp nor cloak tonight?",
         ),
         (
             "SECOND",

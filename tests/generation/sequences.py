@@ -18,7 +18,7 @@ def request_of(
     **settings: Any,
 ) -> GenerationRequest:
     """Make a request of a prompt in ids; with `max_len=0`, one that only reads and scores it."""
-    made = model.prompt_of_ids(prompt)
+    made = model.prompts.of_ids(prompt)
     if settings.get("max_len") == 0:
         return model.scoring_request(
             made,

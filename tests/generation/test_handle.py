@@ -42,7 +42,7 @@ def submit(engine: EngineThread) -> Submit:
 def request_of(
     model: lorelm.LanguageModel, prompt: str = "The fox", **settings: Any
 ) -> GenerationRequest:
-    return model.request(model.read_prompt(prompt), GenerationSettings(**settings))
+    return model.request(model.prompts.read(prompt), GenerationSettings(**settings))
 
 
 def wait_until_idle(engine: EngineThread) -> None:
@@ -114,7 +114,7 @@ def test_a_closed_stream_frees_its_slots(
 def test_a_deadline_before_there_is_anything_to_show_is_an_error(
     model: lorelm.LanguageModel, submit: Submit, options: dict[str, Any], is_scoring: bool
 ) -> None:
-    prompt = model.read_prompt("The fox sat")
+    prompt = model.prompts.read("The fox sat")
     if is_scoring:
         request = model.scoring_request(prompt, deadline=time.monotonic(), **options)
     else:

@@ -122,14 +122,14 @@ def test_a_sample_has_its_minimum_length(model: lorelm.LanguageModel) -> None:
 
 def test_ids_and_documents_convert_into_each_other(model: lorelm.LanguageModel) -> None:
     text = "The fox sat.<eos>Who goes there?"
-    ids = model.documents_to_ids(text)
+    ids = model.prompts.documents_to_ids(text)
     assert ids.count(1) == 1
-    assert model.ids_to_documents(ids, field="tokens") == text
+    assert model.prompts.ids_to_documents(ids, field="tokens") == text
     with pytest.raises(SamplingError, match="tokens: 99 is not an id below"):
-        model.ids_to_documents([99], field="tokens")
-    prompt = model.prompt_of_ids(ids[:2])
+        model.prompts.ids_to_documents([99], field="tokens")
+    prompt = model.prompts.of_ids(ids[:2])
     assert (prompt.text, prompt.has_eos) == ("The fox", False)
-    assert model.prompt_of_ids([1, *ids[:2]]).has_eos
+    assert model.prompts.of_ids([1, *ids[:2]]).has_eos
 
 
 @pytest.fixture(scope="module")
@@ -153,7 +153,7 @@ def test_scores_of_an_imported_model_leave_its_texts_as_they_are(
     imported: lorelm.LanguageModel,
 ) -> None:
     settings = GenerationSettings(seed=4, num_alternatives=2)
-    prompt = imported.read_prompt("the fox ran")
+    prompt = imported.prompts.read("the fox ran")
     replies = []
     for score_prompt in (True, False):
         request = imported.request(prompt, settings, score_prompt=score_prompt)
@@ -181,7 +181,7 @@ def test_an_eos_that_is_given_is_read(imported: lorelm.LanguageModel) -> None:
     settings = GenerationSettings(seed=4)
     ids = imported.vocabulary.encode(["the", "fox"]).tolist()
     for given in (ids, [1, *ids]):
-        [sequence] = imported.request(imported.prompt_of_ids(given), settings).sequences
+        [sequence] = imported.request(imported.prompts.of_ids(given), settings).sequences
         assert sequence.token_ids == given
 
 

@@ -6,8 +6,8 @@ import click
 
 from lorelm.cli.options import cache_option, mixture_option, parameter_options, precision_option
 from lorelm.generation.language_model import load
+from lorelm.generation.prompts import parse_turn
 from lorelm.generation.reply import Sample
-from lorelm.generation.scene import parse_turn
 from lorelm.generation.settings import GenerationSettings
 
 _ENDINGS = {

@@ -242,8 +242,6 @@ def tokenize_documents(documents: Documents, tokenizer: Tokenizer) -> Sequence[l
     Raises:
         CorpusError: none has any.
     """
-    if tokenizer.speakers:
-        tokenizer = tokenizer.with_speakers([*tokenizer.speakers, *documents.speakers])
     tokens = [tokens for text in documents.texts if (tokens := tokenizer.tokenize(text))]
     if not tokens:
         raise CorpusError(

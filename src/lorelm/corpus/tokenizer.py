@@ -21,6 +21,7 @@ SOMEONE: Final = "SOMEONE"
 """How the other speaker is shown in a text, and read back from one."""
 
 _SPEAKER: Final = "<speaker "
+_UNKNOWN_NAME: Final = r"[A-ZÀ-ÖØ-ÞΑ-ΩЀ-Я][\w.'’-]*(?: [\w.'’-]+){0,3}"
 
 
 def speaker_token(name: str) -> str:
@@ -38,13 +39,13 @@ def speaker_name(token: str) -> str | None:
 class Tokenizer(ABC):
     """Cuts text into tokens and joins tokens to text.
 
-    A line that begins with the name of a known speaker and a colon begins with the speaker's
-    token::
+    If there are speakers, a line that begins with a name and a colon begins with the token of that
+    speaker. Other names than those given count if they are up to four words, capitalised::
 
         FRODO: I will take it!     <speaker FRODO>  I  will  take  it  ￭!
 
     Args:
-        speakers: their names.
+        speakers: names of speakers; none if the model has no speakers.
 
     Attributes:
         style: its name in bundles and for :func:`make_tokenizer`.
@@ -58,7 +59,7 @@ class Tokenizer(ABC):
             {*speakers, SOMEONE} if speakers else (), key=lambda name: (-len(name), name)
         )
         self.speakers: Final = frozenset(names)
-        alternatives = "|".join(map(re.escape, names))
+        alternatives = "|".join([*map(re.escape, names), _UNKNOWN_NAME])
         self._cue: Final = re.compile(rf"^[^\S\n]*({alternatives}):(?=\s|$)\s*", re.M)
 
     def tokenize(self, text: str) -> list[str]:

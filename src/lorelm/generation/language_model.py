@@ -4,21 +4,19 @@ import math
 from collections import abc
 from functools import cached_property
 from pathlib import Path
-from typing import Self, Unpack
-
-import numpy as np
+from typing import Final, Self, Unpack
 
 from lorelm.bundle import Bundle
-from lorelm.corpus.tokenizer import EOS, NEWLINE, OTHER_SPEAKER, Tokenizer
+from lorelm.corpus.tokenizer import OTHER_SPEAKER, Tokenizer
 from lorelm.corpus.vocabulary import EOS_ID, Vocabulary
 from lorelm.errors import SamplingError
-from lorelm.generation import scene
 from lorelm.generation.detokenizer import Detokenizer
 from lorelm.generation.engine.engine import Engine
 from lorelm.generation.generator import generate, stream
 from lorelm.generation.handle import RequestHandle
 from lorelm.generation.logits import LogitBias, LogitsProcessor, Mixture, Penalties, SpeakerRules
 from lorelm.generation.no_copy import NoCopyProcessor, TrainingTextIndex
+from lorelm.generation.prompts import PromptReader, TurnGiven, turn_ends
 from lorelm.generation.reply import Reply, Sample, Token, copied_spans, prompt_tokens, tokens_of
 from lorelm.generation.sequence import GenerationRequest, Prompt, Sequence
 from lorelm.generation.settings import GenerationSettings
@@ -57,6 +55,7 @@ class LanguageModel:
         self._index = index
         self._mixture = mixture
         self._stand_ins = StandIns(tokenizer, vocabulary)
+        self.prompts: Final = PromptReader(tokenizer, vocabulary)
         self._reads_eos_first = reads_eos_first
         if vocabulary.speakers:
             never_written = (*never_written, OTHER_SPEAKER)
@@ -108,7 +107,7 @@ class LanguageModel:
         prompt: str = "",
         *,
         speaker: str | None = None,
-        turns: abc.Sequence[scene.TurnGiven] = (),
+        turns: abc.Sequence[TurnGiven] = (),
         **settings: Unpack[GenerationKeywords],
     ) -> Reply:
         """Continue a prompt; an empty one begins a new document.
@@ -132,7 +131,7 @@ class LanguageModel:
         prompt: str = "",
         *,
         speaker: str | None = None,
-        turns: abc.Sequence[scene.TurnGiven] = (),
+        turns: abc.Sequence[TurnGiven] = (),
         **settings: Unpack[GenerationKeywords],
     ) -> abc.Iterator[str]:
         """Continue a prompt, and yield the text of :meth:`generate` in chunks as it is written.
@@ -166,7 +165,7 @@ class LanguageModel:
 
     def score(self, text: str, *, num_alternatives: int = 0) -> list[Token]:
         """Score each token of a text, read as the beginning of a document."""
-        request = self.scoring_request(self.read_prompt(text), num_alternatives=num_alternatives)
+        request = self.scoring_request(self.prompts.read(text), num_alternatives=num_alternatives)
         [sequence] = request.sequences
         generate(self.runtime, sequence)
         return prompt_tokens(sequence)
@@ -192,67 +191,6 @@ class LanguageModel:
             copied_spans=copied_spans(sequence, self._index) if self._index else None,
         )
 
-    def read_prompt(self, text: str) -> Prompt:
-        """Tokenize a text as the model reads it; a SamplingError if it is not a text."""
-        if not isinstance(text, str):
-            raise SamplingError("prompt", f"must be a text, not {text!r}")
-        tokens = self.tokenizer.tokenize_prompt(text)
-        # A model of single lines has never seen a line break and would read `<unk>`.
-        if tokens[-1:] == [NEWLINE] and NEWLINE not in self.vocabulary:
-            tokens = tokens[:-1]
-        unknown = (token for token in tokens if token not in self.vocabulary)
-        return Prompt(
-            text=text,
-            tokens=tokens,
-            ids=self.vocabulary.encode(tokens),
-            unknown_words=list(dict.fromkeys(self.tokenizer.piece(word, None) for word in unknown)),
-        )
-
-    def prompt_of_ids(self, ids: abc.Sequence[int], *, field: str = "prompt") -> Prompt:
-        """Make a prompt from ids.
-
-        Args:
-            field: the name of the setting in an error.
-
-        Raises:
-            SamplingError: one is not an id of the vocabulary.
-        """
-        for id_ in ids:
-            if not 0 <= id_ < len(self.vocabulary):
-                raise SamplingError(field, f"{id_} is not an id below {len(self.vocabulary)}")
-        has_eos = list(ids[:1]) == [EOS_ID]
-        ids = ids[has_eos:]
-        tokens = self.vocabulary.decode(ids)
-        return Prompt(
-            text=self.tokenizer.detokenize(tokens),
-            tokens=tokens,
-            ids=np.array(ids, dtype=np.int64),
-            unknown_words=(),
-            is_in_ids=True,
-            has_eos=has_eos,
-        )
-
-    def documents_to_ids(self, text: str) -> list[int]:
-        """Return the ids of a text in which a written `<eos>` ends a document."""
-        ids: list[int] = []
-        for document in text.split(EOS):
-            ids += [EOS_ID, *self.read_prompt(document).ids.tolist()]
-        return ids[1:]
-
-    def ids_to_documents(self, ids: abc.Sequence[int], *, field: str) -> str:
-        """Return the text of ids, with a written `<eos>` after each document but the last.
-
-        Raises:
-            SamplingError: one is not an id of the vocabulary; it names the field.
-        """
-        documents: list[list[int]] = [[]]
-        for id_ in ids:
-            if id_ == EOS_ID:
-                documents.append([])
-            else:
-                documents[-1].append(id_)
-        return EOS.join(self.prompt_of_ids(part, field=field).text for part in documents)
-
     def request(
         self,
         prompt: Prompt,
@@ -273,11 +211,11 @@ class LanguageModel:
         """
         if prompt.unknown_words and not score_prompt:
             prompt = self._stand_ins.fill(prompt, self.runtime)
-        turn_ends = scene.turn_ends(self.vocabulary) if settings.single_turn else ()
+        line_ends = turn_ends(self.vocabulary) if settings.single_turn else ()
         request = GenerationRequest(
             prompt=prompt,
             settings=settings,
-            stop=(*settings.stop, *turn_ends),
+            stop=(*settings.stop, *line_ends),
             score_prompt=score_prompt,
             deadline=deadline,
         )
@@ -304,28 +242,17 @@ class LanguageModel:
         request.sequences = [self._sequence(request, 0, ()) for _ in range(num_samples)]
         return request
 
-    def read_scene(
-        self, prompt: str, *, speaker: str | None, turns: abc.Sequence[scene.TurnGiven]
-    ) -> Prompt:
-        """Tokenize turns and the beginning of a speaker's line as the model reads them.
-
-        Raises:
-            SamplingError: the model has no speakers, or something is not a text or not a turn.
-        """
-        if not speaker and not turns:
-            return self.read_prompt(prompt)
-        return scene.read_scene(self, prompt, speaker=speaker or "", turns=turns)
-
     def _checked_request(
         self,
         prompt: str,
         settings: GenerationKeywords,
         speaker: str | None = None,
-        turns: abc.Sequence[scene.TurnGiven] = (),
+        turns: abc.Sequence[TurnGiven] = (),
     ) -> GenerationRequest:
-        settings = {"single_turn": bool(speaker), **settings}
-        read = self.read_scene(prompt, speaker=speaker, turns=turns)
-        return self.request(read, GenerationSettings.of(**settings))
+        read = self.prompts.read_scene(prompt, speaker=speaker, turns=turns)
+        return self.request(
+            read, GenerationSettings.of(**{"single_turn": bool(speaker), **settings})
+        )
 
     @cached_property
     def word_index(self) -> WordIndex:

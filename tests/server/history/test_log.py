@@ -87,9 +87,9 @@ SETTINGS: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
 def test_a_record_is_enough_to_generate_the_text_again(
     served: ServedModel, words: list[str], wanted: dict[str, Any], gives_ids: bool
 ) -> None:
-    prompt = served.model.read_prompt(" ".join(words))
+    prompt = served.model.prompts.read(" ".join(words))
     if gives_ids:
-        prompt = served.model.prompt_of_ids([1, *prompt.ids.tolist()])
+        prompt = served.model.prompts.of_ids([1, *prompt.ids.tolist()])
     request = done(served.model.request(prompt, GenerationSettings(**wanted)), served)
     samples = served.model.reply(request).samples
     records = recorded(request, served)
@@ -109,7 +109,7 @@ def test_a_truncated_text_is_generated_again_up_to_its_end(
     served: ServedModel, num_tokens: int, seed: int, stop: list[str]
 ) -> None:
     wanted = GenerationSettings(seed=seed, temperature=2, min_len=10, max_len=20, stop=stop)
-    request = served.model.request(served.model.read_prompt("The fox"), wanted)
+    request = served.model.request(served.model.prompts.read("The fox"), wanted)
     [record] = recorded(done(request, served, num_tokens), served)
     assert record.finish_reason == "cancelled"
     assert record.num_tokens == num_tokens
@@ -117,9 +117,9 @@ def test_a_truncated_text_is_generated_again_up_to_its_end(
 
 
 def test_samples_without_text_are_not_recorded(served: ServedModel) -> None:
-    scoring = served.model.scoring_request(served.model.read_prompt("The fox"), num_alternatives=0)
+    scoring = served.model.scoring_request(served.model.prompts.read("The fox"), num_alternatives=0)
     assert recorded(done(scoring, served), served) == []
-    request = served.model.request(served.model.read_prompt("The"), GenerationSettings())
+    request = served.model.request(served.model.prompts.read("The"), GenerationSettings())
     assert recorded(request, served) == []
 
 
@@ -129,7 +129,7 @@ def test_samples_without_text_are_not_recorded(served: ServedModel) -> None:
 def test_only_the_same_model_and_options_match_a_record(
     served: ServedModel, change: dict[str, Any]
 ) -> None:
-    request = served.model.request(served.model.read_prompt("The"), GenerationSettings())
+    request = served.model.request(served.model.prompts.read("The"), GenerationSettings())
     [record] = recorded(done(request, served), served)
     assert is_served_by(record, served)
     assert not is_served_by(dataclasses.replace(record, **change), served)

@@ -47,7 +47,7 @@ class GenerateRequest(RequestModel):
             SamplingError: settings contradict each other or the model cannot honour one.
         """
         return served.model.request(
-            served.model.read_prompt(self.prompt),
+            served.model.prompts.read(self.prompt),
             self.settings(),
             deadline=served.deadline(self.timeout_seconds),
         )

@@ -49,7 +49,7 @@ def score() -> Response:
     body = ScoreRequest.from_request()
     served = server_state().find_model(body.model)
     scored = served.model.scoring_request(
-        served.model.read_prompt(body.text),
+        served.model.prompts.read(body.text),
         num_alternatives=body.given().get("num_alternatives", 0),
         deadline=served.deadline(body.timeout_seconds),
     )
@@ -71,7 +71,7 @@ def check() -> Response:
     """Find the unknown words of a text."""
     body = CheckRequest.from_request()
     served = server_state().find_model(body.model)
-    unknown_words = served.model.read_prompt(body.text).unknown_words
+    unknown_words = served.model.prompts.read(body.text).unknown_words
     found = [
         {"word": word, "nearest": served.model.word_index.nearest(word)}
         for word in unknown_words[:_MAX_UNKNOWN_WORDS]

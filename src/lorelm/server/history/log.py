@@ -112,9 +112,9 @@ def request_again(
     settings = GenerationSettings.of(**given)
     model = served.model
     prompt = (
-        model.read_prompt(record.prompt)
+        model.prompts.read(record.prompt)
         if record.prompt_ids is None
-        else model.prompt_of_ids(record.prompt_ids)
+        else model.prompts.of_ids(record.prompt_ids)
     )
     return model.request(prompt, settings, deadline=served.deadline(None))
 

@@ -139,7 +139,9 @@ def _requests(asked: CompletionRequest, served: ServedModel) -> list[GenerationR
     model = served.model
     requests = []
     for given in asked.prompts():
-        prompt = model.read_prompt(given) if isinstance(given, str) else model.prompt_of_ids(given)
+        prompt = (
+            model.prompts.read(given) if isinstance(given, str) else model.prompts.of_ids(given)
+        )
         if asked.generates:
             score_prompt = bool(asked.echo) and asked.logprobs is not None
             request = model.request(prompt, settings, score_prompt=score_prompt, deadline=deadline)

@@ -61,7 +61,7 @@ def tokenize() -> Response:
     body = TokenizeRequest.from_request()
     served = server_state().find_model(body.model).model
     words = served.vocabulary.words
-    ids = served.documents_to_ids(body.prompt)
+    ids = served.prompts.documents_to_ids(body.prompt)
     strings = {"token_strs": [words[id_] for id_ in ids]} if body.return_token_strs else {}
     return jsonify({"tokens": ids, "count": len(ids)} | strings)
 
@@ -71,7 +71,7 @@ def detokenize() -> Response:
     """Turn ids into a text."""
     body = DetokenizeRequest.from_request()
     served = server_state().find_model(body.model).model
-    return jsonify({"prompt": served.ids_to_documents(body.tokens, field="tokens")})
+    return jsonify({"prompt": served.prompts.ids_to_documents(body.tokens, field="tokens")})
 
 
 @tokenizing.get("/tokenizer_info")
