@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
@@ -20,6 +21,7 @@ from tests.bundle.importing.foreign import WORDS, ForeignModel
 
 from lorelm.bundle.importing.importer import import_model
 from lorelm.corpus.documents import Documents
+from lorelm.corpus.readers import read_documents
 from lorelm.training.options import TrainingOptions
 from lorelm.training.recipe import Recipe
 from lorelm.training.train import train
@@ -116,6 +118,36 @@ def tiny_bundle(
     path = tmp_path_factory.mktemp("models") / "tales"
     train(tales, tiny_recipe, out=path, options=TrainingOptions(device="cpu", with_ngram=True))
     return path
+
+
+def scene_lines() -> list[str]:
+    """A script of our own: three animals, each with its manner, and a guest who speaks twice."""
+    places = ["mill", "river", "bridge", "hill", "barn"]
+    questions = ["Who is at the {}?", "Where is the {}?", "What lies by the {}?"]
+    answers = ["Nothing lies by the {}, friend.", "The {} is far away, friend.", "I saw the {}."]
+    lines = []
+    for i in range(120):
+        place = places[i * 7 % 5]
+        lines.append(f"OWL: {questions[i % 3].format(place)}")
+        name, end = ("HARE", "Oh! Oh!") if i % 2 else ("OLD MOLE", "So it was.")
+        lines.append(f"{name}: {answers[i // 2 % 3].format(place)} {end}")
+    return [*lines, "GUEST: Good night.", "OWL: Who is at the mill?", "GUEST: Good night."]
+
+
+@pytest.fixture(scope="session")
+def scene_bundle(tiny_recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle of a small model of a script with speakers: OWL, HARE, OLD MOLE and others."""
+    folder = tmp_path_factory.mktemp("scenes")
+    script = folder / "script.txt"
+    script.write_text("\n".join(scene_lines()), encoding="utf-8")
+    recipe = replace(tiny_recipe, epochs=16)
+    train(
+        read_documents(script),
+        recipe,
+        out=folder / "model",
+        options=TrainingOptions(device="cpu", with_ngram=True),
+    )
+    return folder / "model"
 
 
 @pytest.fixture

@@ -10,6 +10,8 @@ from tests.errors import raises_code
 from lorelm.corpus.tokenizer import (
     EOS,
     NEWLINE,
+    OTHER_SPEAKER,
+    SOMEONE,
     TOKENIZER_STYLES,
     UNK,
     BasicEnglishTokenizer,
@@ -306,3 +308,62 @@ def test_a_line_break_at_the_end_of_a_prompt_counts(text, tokens):
 
 def test_the_classic_tokenizer_knows_no_line_breaks():
     assert make_tokenizer("classic").tokenize_prompt("romeo\n") == ["romeo"]
+
+
+CAST = ("FRODO", "Old Gaffer", "the voice")
+SPEAKING = [make_tokenizer(style, CAST) for style in TOKENIZER_STYLES]
+
+
+def test_a_cue_is_one_token_of_its_own_kind():
+    words = make_tokenizer("words", CAST)
+    tokens = words.tokenize("FRODO: I will, Old Gaffer: no.\n  the voice:  Come.\nBILL: FRODO!")
+    assert tokens == [
+        *("<speaker FRODO>", "I", "will", M + ",", "Old", "Gaffer", M + ":", "no", M + "."),
+        *("\n", "<speaker the voice>", "Come", M + ".", "\n", "<speaker BILL>", "FRODO", M + "!"),
+    ]
+    assert words.detokenize(tokens) == (
+        "FRODO: I will, Old Gaffer: no.\nthe voice: Come.\nBILL: FRODO!"
+    )
+
+
+def test_a_text_cannot_spell_the_token_of_a_speaker():
+    for tokenizer in SPEAKING:
+        assert "<speaker FRODO>" not in tokenizer.tokenize(
+            "He said <speaker FRODO> and <speaker X>"
+        )
+
+
+def test_without_speakers_a_cue_is_words():
+    assert WORDS.tokenize("FRODO: no") == ["FRODO", M + ":", "no"]
+
+
+@pytest.mark.parametrize(
+    "text", ["frodo: no", "FRODO:no", "He: who was it that he saw there", ": no"]
+)
+def test_what_is_no_cue_is_words(text):
+    tokens = make_tokenizer("words", CAST).tokenize(text.replace("He:", "he:"))
+    assert not any(token.startswith("<speaker") for token in tokens)
+
+
+def test_the_other_speaker_is_read_back():
+    words = make_tokenizer("words", CAST)
+    tokens = words.tokenize(f"{SOMEONE}: Good night.")
+    assert tokens[0] == OTHER_SPEAKER
+    assert words.detokenize(tokens) == f"{SOMEONE}: Good night."
+
+
+@given(st.lists(st.tuples(st.sampled_from([*CAST, "BILL", SOMEONE, ""]), texts), max_size=5))
+def test_detokenizing_undoes_tokenizing_of_scenes(turns):
+    words = make_tokenizer("words", CAST)
+    text = "\n".join(f"{name}: {speech}" if name else speech for name, speech in turns)
+    tokens = words.tokenize(text)
+    assert words.detokenize(tokens) == words.normalize(text)
+    assert words.tokenize(words.normalize(text)) == tokens
+    assert [t for chunk in words.chunks(text) for t in words.tokenize(chunk)] == tokens
+
+
+def test_a_line_goes_on_after_its_cue():
+    for tokenizer in SPEAKING:
+        assert tokenizer.piece("i", "<speaker FRODO>") == " i"
+        assert tokenizer.piece("<speaker FRODO>", "i") == "\nFRODO:"
+        assert tokenizer.piece("<speaker FRODO>", None) == "FRODO:"

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.errors import raises_code
 
-from lorelm.corpus.tokenizer import EOS, UNK
-from lorelm.corpus.vocabulary import EOS_ID, UNK_ID, Vocabulary, unknown_rate
+from lorelm.corpus.tokenizer import EOS, OTHER_SPEAKER, SOMEONE, UNK
+from lorelm.corpus.vocabulary import EOS_ID, MIN_TURNS, UNK_ID, Vocabulary, unknown_rate
 from lorelm.errors import CorpusError
 
 words = st.text(min_size=1).filter(lambda word: word not in (UNK, EOS))
@@ -108,3 +108,26 @@ def test_unknown_rate_leaves_document_ends_out():
     assert unknown_rate(np.array([2, UNK_ID, EOS_ID, 3, 4, EOS_ID])) == 0.25
     assert unknown_rate(np.array([EOS_ID])) == 0.0
     assert unknown_rate(np.zeros(0, dtype=np.int64)) == 0.0
+
+
+def test_speakers_with_few_turns_share_a_token():
+    counts = {"<speaker A>": MIN_TURNS, "<speaker B>": MIN_TURNS - 1, "<speaker C>": 1, "hall": 9}
+    vocabulary = Vocabulary.from_counts(counts, min_frequency=3)
+    assert set(vocabulary.words[2:]) == {"<speaker A>", OTHER_SPEAKER, "hall"}
+    assert set(vocabulary.speakers) == {"A", SOMEONE}
+    other = vocabulary.speakers[SOMEONE]
+    assert vocabulary.encode(["<speaker B>", "<speaker D>", "x"]).tolist() == [other, other, UNK_ID]
+    assert "<speaker D>" in vocabulary
+    assert "x" not in vocabulary
+
+
+def test_a_limit_of_words_leaves_the_speakers():
+    counts = {"<speaker A>": 20, "one": 90, "two": 80, "three": 70}
+    vocabulary = Vocabulary.from_counts(counts, min_frequency=1, max_words=2)
+    assert vocabulary.words == (UNK, EOS, "one", "two", "<speaker A>", OTHER_SPEAKER)
+
+
+def test_without_speakers_none_is_unknown():
+    vocabulary = Vocabulary.from_counts({"a": 1}, min_frequency=1)
+    assert vocabulary.speakers == {}
+    assert vocabulary.encode(["<speaker A>"]).tolist() == [UNK_ID]

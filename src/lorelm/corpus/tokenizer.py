@@ -223,9 +223,14 @@ class WordsTokenizer(Tokenizer):
         A run of white space becomes a line break if it holds one, and a space otherwise; both ends
         are stripped. The mark itself becomes ``■``.
         """
+        before, *turns = self._cue.split(text) if self.speakers else [text]
+        speeches = [
+            f"{name}: {speech}" for name, speech in zip(turns[::2], turns[1::2], strict=True)
+        ]
+        return "\n".join(filter(None, map(self._normalize_speech, (before, *speeches))))
+
+    def _normalize_speech(self, text: str) -> str:
         text = text.replace(self.MARK, "■").strip()
-        if self.speakers:
-            text = self._cue.sub(lambda cue: f"{cue[1]}: ", text).strip()
         return re.sub(r"\s+", lambda space: _shortest(space.group()), text)
 
     def _cut(self, text: str) -> list[str]:

@@ -155,8 +155,8 @@ class PromptReader:
 def _turn(given: TurnGiven) -> Turn:
     if isinstance(given, Turn):
         return given
-    fields = (given.get("speaker", ""), given.get("text")) if isinstance(given, Mapping) else given
-    if isinstance(fields, str) or len(fields) != 2 or not all(isinstance(f, str) for f in fields):
-        raise SamplingError("turns", f"{_MEANING}, not {given!r:.200}")
-    speaker, text = fields
-    return Turn(str(text).strip(), str(speaker).strip())
+    pair = (given.get("speaker", ""), given.get("text")) if isinstance(given, Mapping) else given
+    match pair:
+        case [str(speaker), str(text)]:
+            return Turn(text.strip(), speaker.strip())
+    raise SamplingError("turns", f"{_MEANING}, not {given!r:.200}")

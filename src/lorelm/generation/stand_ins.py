@@ -29,8 +29,8 @@ MAX_STAND_INS: Final = 16
 CONTEXT: Final = 64
 """Tokens before an unknown word that are read to choose its stand-in: at most 20 ms."""
 
-_NUM_FUNCTION_WORDS: Final = 150
-"""The most frequent words of a vocabulary stand for no other word."""
+_FUNCTION_WORDS: Final = 0.1
+"""Share of the vocabulary, the most frequent words, that stand for no other word."""
 
 _ENDINGS: Final = re.compile(r"(ing|ed|ly|s)$")
 
@@ -82,7 +82,7 @@ class StandIns:
             kind = _kind(piece)
             # A capitalised word that is also written small is the beginning of a sentence.
             is_name = kind == ("title",) and piece.lower() not in small
-            is_content = kind[0] in ("small", "other") and id_ >= _NUM_FUNCTION_WORDS
+            is_content = kind[0] in ("small", "other") and id_ >= _FUNCTION_WORDS * len(words)
             if is_name or is_content or kind[0] in ("capitals", "digits"):
                 for each in {kind, kind[:1]}:
                     kinds.setdefault(each, []).append(id_)

@@ -1,0 +1,114 @@
+"""Scenes as prompts, and lines that end where the next speaker begins."""
+
+from pathlib import Path
+
+import pytest
+from tests.errors import raises_code
+
+import lorelm
+from lorelm.errors import SamplingError
+from lorelm.generation.generator import generate
+from lorelm.generation.settings import GenerationSettings
+
+
+@pytest.fixture(scope="module")
+def model(scene_bundle: Path) -> lorelm.LanguageModel:
+    return lorelm.load(scene_bundle)
+
+
+TURNS = [("OWL", "Who is at the mill?"), ("hare", "I saw the mill.")]
+
+
+def test_turns_are_read_as_the_lines_of_a_script(model: lorelm.LanguageModel) -> None:
+    scene = model.prompts.read_scene("The mill", speaker="OLD MOLE", turns=TURNS)
+    text = "OWL: Who is at the mill?\nHARE: I saw the mill.\nOLD MOLE: The mill"
+    assert scene.text == text
+    assert scene.ids.tolist() == model.prompts.read(text).ids.tolist()
+    assert scene.unknown_words == []
+
+
+def test_a_scene_without_a_next_speaker_ends_its_last_line(model: lorelm.LanguageModel) -> None:
+    scene = model.prompts.read_scene("", turns=TURNS)
+    assert scene.tokens[-1] == "\n"
+    assert scene.text.endswith("mill.\n")
+
+
+@pytest.mark.parametrize("name", ["BILL", "Mr Fox", "a mouse"])
+def test_an_unknown_speaker_keeps_the_name_and_is_the_other_one(
+    model: lorelm.LanguageModel, name: str
+) -> None:
+    scene = model.prompts.read_scene("", speaker=name)
+    assert scene.text == f"{name}:"
+    assert scene.ids.tolist() == [model.vocabulary.speakers["SOMEONE"]]
+    assert scene.unknown_words == [name]
+
+
+def test_one_line_is_written_and_no_more(model: lorelm.LanguageModel) -> None:
+    for seed in range(30):
+        reply = model.generate("", speaker="HARE", turns=TURNS[:1], seed=seed, max_len=60)
+        assert reply.prompt == "OWL: Who is at the mill?\nHARE:"
+        assert reply.text.startswith(" ")
+        assert "\n" not in reply.text
+        assert (
+            "".join(model.stream("", speaker="HARE", turns=TURNS[:1], seed=seed, max_len=60))
+            == reply.text
+        )
+
+
+def test_the_scene_runs_on_where_one_line_is_not_asked_for(model: lorelm.LanguageModel) -> None:
+    reply = model.generate("", speaker="OWL", single_turn=False, seed=1, max_len=60)
+    assert "\nHARE:" in reply.text or "\nOLD MOLE:" in reply.text
+
+
+def test_no_line_is_empty_and_the_other_speaker_never_speaks(model: lorelm.LanguageModel) -> None:
+    for seed in range(20):
+        text = model.generate("", seed=seed, max_len=100, temperature=1.5).text
+        assert "SOMEONE" not in text
+        lines = text.split("\n")[:-1]
+        assert all(line.partition(":")[2].strip() for line in lines if ":" in line)
+
+
+def test_a_model_without_speakers_reads_and_writes_lines(tiny_bundle: Path) -> None:
+    model = lorelm.load(tiny_bundle)
+    turns = [("A", "The fox sat"), ("B", "by the mill.")]
+    assert model.prompts.read_scene("", turns=turns).text == "The fox sat\nby the mill.\n"
+    reply = model.generate("", turns=turns, single_turn=True, max_len=60, seed=1)
+    assert "\n" not in reply.text
+    with raises_code(SamplingError, "setting.no_speakers"):
+        model.generate("", speaker="A")
+
+
+@pytest.mark.parametrize("turn", ["OWL: no", ("OWL",), ("OWL", 3), {"speaker": "OWL"}, 7])
+def test_what_is_no_turn_is_refused(model: lorelm.LanguageModel, turn: object) -> None:
+    with pytest.raises(SamplingError) as caught:
+        model.generate("", turns=[turn])
+    assert caught.value.problems[0].field == "turns"
+
+
+def test_an_unknown_word_comes_back_as_it_was_written(model: lorelm.LanguageModel) -> None:
+    turns = [("OWL", "Where is the castle?")]
+    replies = [model.generate("", speaker="HARE", turns=turns, seed=seed) for seed in range(40)]
+    assert replies[0].unknown_words == ["castle"]
+    assert sum("castle" in reply.text for reply in replies) >= 4
+    assert model.generate("", speaker="HARE", turns=turns, seed=3) == replies[3]
+
+
+def test_a_stand_in_is_a_word_of_its_kind_that_the_prompt_lacks(
+    model: lorelm.LanguageModel,
+) -> None:
+    prompt = model.prompts.read("OWL: Where is the castle, Zorblat?")
+    request = model.request(prompt, GenerationSettings())
+    stand_ins = request.prompt.stand_ins
+    assert set(stand_ins.values()) <= {"castle", "Zorblat"}
+    assert not set(stand_ins) & set(prompt.ids.tolist())
+    for id_, token in stand_ins.items():
+        assert model.vocabulary.words[id_][0].isupper() == token[0].isupper()
+
+
+def test_scoring_reads_unknown_words_as_unknown(model: lorelm.LanguageModel) -> None:
+    prompt = model.prompts.read("OWL: Where is the castle?")
+    request = model.request(prompt, GenerationSettings(), score_prompt=True)
+    assert not request.prompt.stand_ins
+    [sequence] = request.sequences
+    generate(model.runtime, sequence)
+    assert 0 in sequence.token_ids
