@@ -102,7 +102,7 @@ def measure(
         **(_seen_metrics(text, index) if index else {}),
         **(_copy_metrics(copied, text, index) if copied and index else {}),
         structure=line_metrics(
-            model.network, text, spelling, model.baseline.model if model.baseline else None
+            model.network, text, model.spelling, model.baseline.model if model.baseline else None
         ),
     )
     return EvaluationResult(
