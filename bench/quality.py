@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Final
 
 from lorelm.bundle.manifest import Metrics
-from lorelm.corpus.documents import Documents, ReadingOptions
+from lorelm.corpus.documents import CorpusParts, Documents, ReadingOptions
 from lorelm.corpus.preparation import prepare_corpus, split_parts
 from lorelm.corpus.readers import read_documents
 from lorelm.evaluation.baseline import fit_orders
@@ -79,7 +79,8 @@ def tiny_shakespeare(data: Path) -> BenchCorpus:
 
 def wikitext(data: Path) -> BenchCorpus:
     """Trained on the validation file, whose last tenth validates; tested on the test file."""
-    read = read_documents(data / "wikitext2-valid.txt")
+    lines = ReadingOptions(document="line")
+    read = read_documents(data / "wikitext2-valid.txt", lines)
     valid_from = len(read) * 9 // 10
     return BenchCorpus(
         title="WikiText-2",
@@ -88,7 +89,7 @@ def wikitext(data: Path) -> BenchCorpus:
         tokenizer="words",
         train=_documents(read.texts[:valid_from], "wikitext2-valid.txt"),
         valid=_documents(read.texts[valid_from:], "wikitext2-valid.txt"),
-        test=read_documents(data / "wikitext2-test.txt"),
+        test=read_documents(data / "wikitext2-test.txt", lines),
     )
 
 
@@ -152,11 +153,10 @@ def _trained(corpus: BenchCorpus, recipe_name: str) -> tuple[Metrics, float, flo
     assert manifest.metrics is not None
     assert manifest.training is not None
     prepared = prepare_corpus(
-        corpus.train,
+        CorpusParts(documents=corpus.train, **held_out),
         tokenizer=bundle.tokenizer,
         min_frequency=recipe.min_frequency,
         split_seed=recipe.split_seed,
-        **held_out,
     )
     started = time.perf_counter()
     fit_orders(prepared)
