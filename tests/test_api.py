@@ -77,7 +77,7 @@ def test_a_path_and_reading_options_are_taken(texts: list[str], tmp_path: Path) 
         text_column="what",
         **SMALL,
     )
-    assert "ANNA" in bundle.vocabulary.words
+    assert "ANNA" in bundle.vocabulary.speakers
 
 
 def test_all_wrong_settings_are_reported_and_nothing_is_written(

@@ -17,6 +17,7 @@ def test_the_figures_of_the_films(lorelm: Lorelm, corpus_file: Callable[[str], P
     ended = lorelm(
         *("inspect", corpus_file("lotr_scripts.csv"), "--tokenizer", "classic"),
         *("--speaker-column", "char", "--text-column", "dialog"),
+        *("--document", "line"),
     )
     rows = dict(re.findall(r"│ (.+?) +│ +([\d.,]+)", ended.stdout))
     assert rows["documents"] == "2,383"

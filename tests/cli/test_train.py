@@ -56,7 +56,7 @@ def test_train_generate_and_score_go_together(lorelm: Lorelm, tales_csv: Path) -
 def test_the_speaker_comes_before_the_line(lorelm: Lorelm, tales_csv: Path, tmp_path: Path) -> None:
     lorelm("train", tales_csv, "--speaker-column", "who", "--out", "model", *SMALL)
     words = Bundle.load(tmp_path / "model").vocabulary.words
-    assert {"FOX", "OWL", "￭:"} <= set(words)
+    assert {"<speaker FOX>", "<speaker OWL>", "<other speaker>"} <= set(words)
 
 
 def test_flags_come_before_the_recipe_file(lorelm: Lorelm, tales_csv: Path, tmp_path: Path) -> None:

@@ -61,15 +61,24 @@ def test_parquet_is_known_by_its_content(tmp_path):
     [
         ("line", ["First line", "second line  ", "Other paragraph"]),
         ("paragraph", ["First line\nsecond line", "Other paragraph"]),
-        ("text", ["First line\nsecond line\nOther paragraph"]),
-        ("file", ["First line\nsecond line\nOther paragraph"]),  # in bundles of before
     ],
 )
 @pytest.mark.parametrize("line_break", ["\n", "\r\n", "\r"])
-def test_a_document_is_a_line_a_paragraph_or_a_passage(write, unit, texts, line_break):
+def test_a_document_is_a_line_or_a_paragraph(write, unit, texts, line_break):
     text = "First line\nsecond line  \n\n \n\nOther paragraph\n"
     path = write("corpus.txt", text.replace("\n", line_break))
     assert read(path, document=unit).texts == texts
+
+
+def test_a_text_is_cut_into_passages_as_a_whole_file_was_in_bundles_of_before(write):
+    path = write("corpus.txt", "First line\nsecond line\n\nOther paragraph\n\n" * 8)
+    documents = read(path, document="text")
+    assert (
+        "\n".join(documents.texts).split("\n")
+        == ["First line", "second line", "Other paragraph"] * 8
+    )
+    assert set(documents.parts) == {0, 1, 2}
+    assert read(path, document="file").texts == documents.texts
 
 
 def test_a_line_of_white_space_ends_a_paragraph(write):

@@ -5,7 +5,8 @@ import pytest
 
 from lorelm.corpus.documents import Documents
 from lorelm.corpus.readers import read_documents
-from lorelm.corpus.shakespeare import speeches
+from lorelm.corpus.shakespeare import scenes_of
+from lorelm.corpus.structure import Turn
 
 PLAY = r"""# The Short Play
 
@@ -48,12 +49,18 @@ Gone.
 """.replace("¶", "  ")
 
 
-def test_a_speech_is_the_verse_between_two_speakers():
-    assert speeches(PLAY) == [
-        "Who's there? the night is old,\nAnd we are older.",
-        "I hear him. Kneels My lord, 'tis I.",
-        "A letter!\nRead it -- now.\nAnd then be gone.",
-        "Gone.",
+def speeches(markdown: str) -> list[str]:
+    return [turn.text for scene in scenes_of(markdown) for turn in scene]
+
+
+def test_a_play_is_scenes_of_speeches():
+    assert scenes_of(PLAY) == [
+        [
+            Turn("Who's there? the night is old,\nAnd we are older.", "FIRST LORD"),
+            Turn("I hear him. Kneels My lord, 'tis I.", "SERVANT"),
+            Turn("A letter!\nRead it -- now.\nAnd then be gone.", "First Messenger"),
+        ],
+        [Turn("Gone.", "SERVANT")],
     ]
 
 
@@ -65,10 +72,9 @@ def test_a_speech_is_the_verse_between_two_speakers():
         "_A long direction\nover three lines\nof the file_",
         r"_\[Aside to the audience\]_",
         "[Within]",
-        "### SCENE II. Elsewhere.",
     ],
 )
-def test_directions_and_headings_are_left_out_of_a_speech(direction):
+def test_directions_are_left_out_of_a_speech(direction):
     assert speeches(f"**HAMLET**  \nWords,\n\n{direction}\n\nwords, words.") == [
         "Words,\nwords, words."
     ]
@@ -100,8 +106,10 @@ def shakespeare() -> Documents:
     return read_documents("shakespeare")
 
 
-def test_the_real_plays_hold_more_than_thirty_thousand_speeches(shakespeare):
-    assert len(shakespeare) > 30_000
+def test_the_real_plays_hold_more_than_five_thousand_scenes(shakespeare):
+    assert len(shakespeare) > 5_000
+    assert sum(shakespeare.speakers.values()) > 30_000
+    assert [*shakespeare.speakers][:3] == ["GLOUCESTER", "FALSTAFF", "HAMLET"]
     assert shakespeare.source == "Shakespeare's plays"
     assert "plays" in shakespeare.notes[0]
 
@@ -112,11 +120,9 @@ def test_the_real_speeches_hold_no_markdown(shakespeare):
 
 
 def test_known_speeches_are_whole(shakespeare):
-    assert "Nay, answer me: stand, and unfold yourself." in shakespeare.texts
-    assert any(
-        text.startswith("To be, or not to be: that is the question:\nWhether 'tis nobler")
-        for text in shakespeare.texts
-    )
+    whole = "\n".join(shakespeare.texts)
+    assert "FRANCISCO: Nay, answer me: stand, and unfold yourself." in whole
+    assert "HAMLET: To be, or not to be: that is the question:\nWhether 'tis nobler" in whole
 
 
 def test_the_real_speeches_hold_no_directions(shakespeare):

@@ -3,7 +3,7 @@
 import re
 import statistics
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
@@ -29,6 +29,9 @@ _WRAPPED_WIDTHS: Final = range(30, 133)
 _MARGIN: Final = 10
 _MIN_AT_MARGIN: Final = 0.1
 _VERSE_WIDTH: Final = 60
+_STANZA_LINES: Final = 2
+_MIN_BLOCKS: Final = 4
+_MAX_BLOCK_LINES: Final = 20
 _PROSE_WORDS: Final = 25
 _MIN_PAGES: Final = 3
 _LINES_OF_PAGE: Final = range(15, 90)
@@ -55,9 +58,13 @@ def read_plain_text(text: str, *, source: str, unit: DocumentUnit | None) -> Con
     kind = shape.kind
     if kind == "lines" and unit is None:
         return _content("lines", [[*map(Turn, lines)]], source, notes)
-    paragraphs = _PARAGRAPHS_OF[kind](lines, shape)
     if kind == "wrapped prose":
+        paragraphs = _wrapped_paragraphs(lines, shape)
         notes.append(f"Lines of {source} that were wrapped at {shape.width} characters are joined.")
+    elif shape.num_blocks > 1 and (kind != "lines" or unit == "paragraph"):
+        paragraphs = _plain_paragraphs(lines)
+    else:
+        paragraphs = [line for line in lines if line.strip()]
     return _content(kind, _sections(paragraphs), source, notes)
 
 
@@ -140,21 +147,21 @@ class _Shape:
 
     Attributes:
         width: of the longest lines, but for a few.
-        has_blanks: whether blank lines separate some of the lines.
+        num_blocks: runs of lines without a blank line among them, and `block_lines`, the lines of
+            one on average.
         wrapped_share: of the lines with a line after them, those that the next word would not
             have fit on.
         is_cut_off: whether the longest lines end at a margin, and go on in the next line.
         mean_words: words of a line.
-        num_long_runs: runs of three lines and more without a blank line.
     """
 
     width: int
-    has_blanks: bool
+    num_blocks: int
+    block_lines: float
     wrapped_share: float
     is_cut_off: bool
     mean_words: float
     median_width: float
-    num_long_runs: int
 
     @classmethod
     def of(cls, lines: Sequence[str]) -> "_Shape":
@@ -164,15 +171,15 @@ class _Shape:
         pairs = [(a, b) for a, b in pairwise(lines) if a.strip() and b.strip()]
         wrapped = [b for a, b in pairs if would_not_fit(a, b, width)]
         at_margin = [b for a, b in pairs if len(a) > width - _MARGIN]
-        runs = "\n".join(lines).split("\n\n")
+        num_blocks = sum(bool(b.strip()) and not a.strip() for a, b in pairwise(("", *lines)))
         return cls(
             width=width,
-            has_blanks=0.02 * len(texts) < len(lines) - len(texts) - _trailing(lines),
+            num_blocks=num_blocks,
+            block_lines=len(texts) / max(1, num_blocks),
             wrapped_share=len(wrapped) / len(pairs) if goes_on(wrapped) else 0.0,
             is_cut_off=goes_on(at_margin) and len(at_margin) >= _MIN_AT_MARGIN * len(texts),
             mean_words=statistics.mean(len(line.split()) for line in texts) if texts else 0,
             median_width=statistics.median(widths),
-            num_long_runs=sum(run.count("\n") >= 2 for run in runs),
         )
 
     @property
@@ -180,15 +187,12 @@ class _Shape:
         is_wrapped = self.wrapped_share >= _WRAPPED_SHARE or self.is_cut_off
         if self.width in _WRAPPED_WIDTHS and is_wrapped:
             return "wrapped prose"
-        if self.has_blanks and self.num_long_runs and self.median_width <= _VERSE_WIDTH:
+        has_blocks = self.num_blocks >= _MIN_BLOCKS and self.block_lines <= _MAX_BLOCK_LINES
+        if has_blocks and self.block_lines >= _STANZA_LINES and self.median_width <= _VERSE_WIDTH:
             return "verse"
-        if self.has_blanks or self.mean_words >= _PROSE_WORDS:
+        if has_blocks or self.mean_words >= _PROSE_WORDS:
             return "paragraphs"
         return "lines"
-
-
-def _trailing(lines: Sequence[str]) -> int:
-    return next((n for n, line in enumerate(reversed(lines)) if line.strip()), len(lines))
 
 
 def _wrapped_paragraphs(lines: Sequence[str], shape: _Shape) -> list[str]:
@@ -230,10 +234,8 @@ def _unwrapped(lines: Sequence[str], known: Counter[str]) -> str:
     return " ".join(_HYPHENATED.sub(mend, "\n".join(lines)).split())
 
 
-def _plain_paragraphs(lines: Sequence[str], shape: _Shape) -> list[str]:
-    """Take what stands between blank lines, or each line where there are none."""
-    if not shape.has_blanks:
-        return [line for line in lines if line.strip()]
+def _plain_paragraphs(lines: Sequence[str]) -> list[str]:
+    """Take what stands between blank lines."""
     paragraphs: list[list[str]] = [[]]
     for line in lines:
         if line.strip():
@@ -241,14 +243,6 @@ def _plain_paragraphs(lines: Sequence[str], shape: _Shape) -> list[str]:
         elif paragraphs[-1]:
             paragraphs.append([])
     return ["\n".join(lines) for lines in paragraphs if lines]
-
-
-_PARAGRAPHS_OF: Final[dict[str, Callable[[Sequence[str], _Shape], list[str]]]] = {
-    "wrapped prose": _wrapped_paragraphs,
-    "paragraphs": _plain_paragraphs,
-    "verse": _plain_paragraphs,
-    "lines": _plain_paragraphs,
-}
 
 
 def _sections(paragraphs: Sequence[str]) -> list[list[Turn]]:

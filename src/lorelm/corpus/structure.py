@@ -26,6 +26,9 @@ PASSAGE_WORDS: Final = 250
 GAP_WORDS: Final = 50
 """Words left out between two parts of a continuous text, so that no part continues another."""
 
+MIN_DOCUMENTS: Final = 4
+"""Documents of each part of a short text, shorter ones then: intervals need several."""
+
 MIN_WORK_WORDS: Final = 2_000
 """With a shorter work among them, all works are split into parts together, in their order."""
 
@@ -126,7 +129,7 @@ def describe(documents: Documents) -> list[str]:
     shown = " and ".join(repr(_beginning(text)) for text in texts[:2])
     sentences = [
         f"{documents.source} is read as {documents.kind}: {len(texts):,} documents, each "
-        f"{_MEANING_OF_UNIT[documents.unit or 'line']}. The first two: {shown}."
+        f"{_MEANING_OF_UNIT[documents.unit or 'line']}. The first ones: {shown}."
     ]
     num_words = [len(text.split()) for text in texts]
     num_whole = sum(bool(SENTENCE_END.search(text.rstrip())) for text in texts)
@@ -155,7 +158,7 @@ def _cut(
         ("\n".join(map(str, document)), part)
         for work in pieces
         for part, held in _by_position(work)
-        for document in _grouped(held, max_words)
+        for document in _grouped(held, min(max_words, _num_words(held) / MIN_DOCUMENTS))
     ]
     texts, parts = zip(*documents, strict=True) if documents else ((), ())
     return list(texts), parts
@@ -228,7 +231,7 @@ def _by_position(pieces: Sequence[_Piece]) -> Iterator[tuple[int, list[_Piece]]]
         yield part, held
 
 
-def _grouped(pieces: Sequence[_Piece], max_words: int) -> Iterator[list[_Piece]]:
+def _grouped(pieces: Sequence[_Piece], max_words: float) -> Iterator[list[_Piece]]:
     """Yield the pieces of each document: a scene, or as much of it as fits.
 
     A scene is cut into documents of about equal length.
