@@ -24,7 +24,8 @@ PASSAGE_WORDS: Final = 250
 """Words of a passage of continuous text, paragraphs being kept whole where they can be."""
 
 GAP_WORDS: Final = 50
-"""Words left out between two parts of a continuous text, so that no part continues another."""
+"""Words left out between two parts of a continuous text, so that no part continues another; a short
+text has none to spare."""
 
 MIN_DOCUMENTS: Final = 4
 """Documents of each part of a short text, shorter ones then: intervals need several."""
@@ -221,7 +222,7 @@ def _by_position(pieces: Sequence[_Piece]) -> Iterator[tuple[int, list[_Piece]]]
         if part < TEST and start >= bounds[part] and held:
             yield part, held
             # A scene that starts here is no continuation of the one before.
-            gap_until = start + min(GAP_WORDS, 0.01 * total)
+            gap_until = start + (GAP_WORDS if total >= MIN_WORK_WORDS else 0)
             part, held = part + 1, []
         if piece.starts_scene:
             gap_until = 0.0
