@@ -61,9 +61,10 @@ class Figures:
 
 
 def films(data: Path) -> Iterator[tuple[str, Parts]]:
-    """Yield three arrangements of the film dialogue."""
+    """Yield four arrangements of the film dialogue."""
     path = data / "lotr_scripts.csv"
     for name, speaker_column, cut in (
+        ("wrapped lines", "", _wrapped_lines),
         ("lines", "", lambda text: text.split("\n")),
         ("scenes", "", lambda text: [text]),
         ("scenes with speakers", "char", lambda text: [text]),
