@@ -21,12 +21,18 @@ SOMEONE: Final = "SOMEONE"
 """How the other speaker is shown in a text, and read back from one."""
 
 _SPEAKER: Final = "<speaker "
-_UNKNOWN_NAME: Final = r"[A-ZÀ-ÖØ-ÞΑ-ΩЀ-Я][\w.'’-]*(?: [\w.'’-]+){0,3}"
+MAX_NAME_WORDS: Final = 4
+_UNKNOWN_NAME: Final = rf"[A-ZÀ-ÖØ-ÞΑ-ΩЀ-Я][\w.'’-]*(?: [\w.'’-]+){{0,{MAX_NAME_WORDS - 1}}}"
 
 
 def speaker_token(name: str) -> str:
     """Return the token of a speaker. It holds a space, so no word of a text is equal to it."""
     return OTHER_SPEAKER if name == SOMEONE else f"{_SPEAKER}{name}>"
+
+
+def is_unknown_name(text: str) -> bool:
+    """Return whether a text before a colon is taken for a name, even of an unknown speaker."""
+    return re.fullmatch(_UNKNOWN_NAME, text) is not None
 
 
 def speaker_name(token: str) -> str | None:

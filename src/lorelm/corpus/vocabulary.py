@@ -8,7 +8,7 @@ from typing import Final, Self
 
 import numpy as np
 
-from lorelm.corpus.tokenizer import EOS, OTHER_SPEAKER, UNK, speaker_name
+from lorelm.corpus.tokenizer import EOS, OTHER_SPEAKER, SOMEONE, UNK, speaker_name
 from lorelm.errors import CorpusError
 from lorelm.typing import Ids
 
@@ -116,6 +116,11 @@ class Vocabulary:
         """The id of the token of each speaker, by name; of all others by :data:`SOMEONE`."""
         names = map(speaker_name, self.words)
         return {name: id_ for id_, name in enumerate(names) if name is not None}
+
+    @property
+    def speaker_names(self) -> list[str]:
+        """The speakers that have a token of their own, the most frequent first."""
+        return [name for name in self.speakers if name != SOMEONE]
 
     def decode(self, ids: Iterable[int]) -> list[str]:
         """Return the word of each id."""

@@ -1,12 +1,22 @@
 """Prompts: texts, ids or turns of speakers, as the model reads them."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import zip_longest
 from typing import Final
 
 import numpy as np
 
 from lorelm.corpus.structure import Turn
-from lorelm.corpus.tokenizer import EOS, NEWLINE, Tokenizer, speaker_token
+from lorelm.corpus.tokenizer import (
+    EOS,
+    MAX_NAME_WORDS,
+    NEWLINE,
+    SOMEONE,
+    Tokenizer,
+    is_unknown_name,
+    speaker_name,
+)
 from lorelm.corpus.vocabulary import EOS_ID, Vocabulary
 from lorelm.errors import SamplingError
 from lorelm.generation.sequence import Prompt
@@ -49,9 +59,8 @@ class PromptReader:
         if not isinstance(text, str):
             raise SamplingError("prompt", f"must be a text, not {text!r}")
         tokens = self.tokenizer.tokenize_prompt(text)
-        # A model of single lines has never seen a line break and would read `<unk>`.
-        if tokens[-1:] == [NEWLINE] and NEWLINE not in self.vocabulary:
-            tokens = tokens[:-1]
+        if NEWLINE not in self.vocabulary:
+            tokens = _without_line_breaks(tokens)
         unknown = (token for token in tokens if token not in self.vocabulary)
         return Prompt(
             text=text,
@@ -110,8 +119,10 @@ class PromptReader:
     ) -> Prompt:
         """Tokenize turns, and the beginning of a line.
 
-        A speaker that the model does not know is `<other speaker>` and keeps its name in the text.
-        A model without speakers reads the turns as lines, without their names.
+        The prompt has the text of a script, and reads as this text does, so that the text alone
+        is enough to continue it again. A speaker that the model does not know is
+        `<other speaker>` and keeps its name in the text. A model without speakers reads the turns
+        as lines, without their names.
 
         Args:
             prompt: how the line of `speaker` begins; without a speaker, how the next line does.
@@ -119,37 +130,56 @@ class PromptReader:
         Raises:
             SamplingError: a turn is none, or the model has no speakers and `speaker` is given.
         """
+        begun = self.read(prompt)
         if not speaker and not turns:
-            return self.read(prompt)
-        vocabulary = self.vocabulary
-        if speaker and not vocabulary.speakers:
+            return begun
+        has_speakers = bool(self.vocabulary.speakers)
+        if speaker and not has_speakers:
             raise SamplingError(
                 "speaker",
                 "needs a model that was trained on a text with speakers; this one knows none",
                 code="setting.no_speakers",
             )
-        last = Turn(prompt, speaker or "")
-        lines: list[str] = []
-        tokens: list[str] = []
-        unknown: list[str] = []
-        for turn in (*map(_turn, turns), last):
-            named = turn.speaker if vocabulary.speakers else ""
-            known = speaker_in(vocabulary, named) if named else None
-            if tokens and NEWLINE in vocabulary:
-                tokens.append(NEWLINE)
-            if named:
-                tokens.append(speaker_token(known or named))
-                unknown += [named] if known is None else []
-            read = self.read(turn.text)
-            tokens += read.tokens
-            unknown += read.unknown_words
-            lines.append(f"{known or named}: {turn.text}".strip() if named else turn.text)
-        return Prompt(
-            text="\n".join(lines),
-            tokens=tokens,
-            ids=vocabulary.encode(tokens),
-            unknown_words=list(dict.fromkeys(unknown)),
-        )
+        # After a line break, the next speaker would begin.
+        last = Turn(prompt.rstrip("\r\n") if speaker else prompt, _one_line(speaker or ""))
+        said = [turn for turn in map(_turn, turns) if turn.text]
+        lines = [self._line(turn) for turn in (*said, last)]
+        # A model of single lines has never seen a line break.
+        read = self.read(("\n" if has_speakers or NEWLINE in self.vocabulary else " ").join(lines))
+        named = [turn.speaker for turn in (*said, last) if turn.speaker and has_speakers]
+        unknown = [name for name in named if speaker_in(self.vocabulary, name) is None]
+        return replace(read, unknown_words=list(dict.fromkeys([*unknown, *read.unknown_words])))
+
+    def shown_name(self, name: str) -> str:
+        """Return a speaker's name as it stands before a line, where the tokenizer recognises it.
+
+        It begins with a capital letter and has at most four words, unless the model knows it. What
+        cannot be such a name is shown as that of the other speaker.
+        """
+        known = speaker_in(self.vocabulary, name)
+        if known is not None:
+            return known
+        words = " ".join(name.replace(":", " ").split()[:MAX_NAME_WORDS])
+        shown = words[:1].upper() + words[1:]
+        return shown if is_unknown_name(shown) else SOMEONE
+
+    def _line(self, turn: Turn) -> str:
+        if not turn.speaker or not self.vocabulary.speakers:
+            return turn.text
+        cue = f"{self.shown_name(turn.speaker)}:"
+        return f"{cue} {turn.text}" if turn.text else cue
+
+
+def _without_line_breaks(tokens: Sequence[str]) -> list[str]:
+    """Leave out the line breaks at the end and before speakers.
+
+    A model of single lines has never seen one and would read `<unk>`.
+    """
+    return [
+        token
+        for token, after in zip_longest(tokens, tokens[1:])
+        if token != NEWLINE or (after is not None and speaker_name(after) is None)
+    ]
 
 
 def _turn(given: TurnGiven) -> Turn:
@@ -158,5 +188,9 @@ def _turn(given: TurnGiven) -> Turn:
     pair = (given.get("speaker", ""), given.get("text")) if isinstance(given, Mapping) else given
     match pair:
         case [str(speaker), str(text)]:
-            return Turn(text.strip(), speaker.strip())
+            return Turn(text.strip(), _one_line(speaker))
     raise SamplingError("turns", f"{_MEANING}, not {given!r:.200}")
+
+
+def _one_line(name: str) -> str:
+    return " ".join(name.split())

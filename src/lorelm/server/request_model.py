@@ -1,6 +1,6 @@
 """Base of all request bodies, and the request fields that are made from parameters."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Final, Self, TypeVar
 
@@ -22,8 +22,11 @@ from lorelm.parameters import Parameter
 from lorelm.server.state import server_state
 
 MAX_TEXT_CHARACTERS: Final = 20_000
+MAX_TURNS: Final = 500
+_MAX_NAME_CHARACTERS: Final = 100
 
 ModelName = Annotated[str | None, Field(description="Name of the model; the first one by default.")]
+SpeakerName = Annotated[str | None, Field(max_length=_MAX_NAME_CHARACTERS)]
 Limits = Mapping[str, float]
 """The highest values that this server allows, by the names of parameters."""
 
@@ -81,9 +84,9 @@ class RequestModel(BaseModel):
         except ValidationError as error:
             problems: dict[str, Problem] = {}
             for found in error.errors():
-                field = str(found["loc"][0]) if found["loc"] else "body"
+                field, place = _field_and_place(found["loc"])
                 # A field of several kinds has an error for each of them.
-                problems.setdefault(field, Problem(field, cls._message(field, found)))
+                problems.setdefault(place, Problem(place, cls._message(field, found)))
             raise SamplingError.of(list(problems.values())) from error
 
     @classmethod
@@ -101,6 +104,19 @@ class RequestModel(BaseModel):
 
 
 Model = TypeVar("Model", bound=RequestModel)
+
+
+def check_turns(texts: Sequence[str]) -> None:
+    """Check the length of turns together; for validators of a request.
+
+    Raises:
+        PydanticCustomError: there are too many, or they are too long.
+    """
+    if len(texts) > MAX_TURNS or sum(map(len, texts)) > MAX_TEXT_CHARACTERS:
+        raise _problem(
+            f"must be at most {MAX_TURNS} with at most {MAX_TEXT_CHARACTERS:,} characters in all: "
+            "leave out the first ones"
+        )
 
 
 def limited(parameter: Parameter, limits: Limits) -> Parameter:
@@ -156,10 +172,26 @@ def _validator(parameter: Parameter) -> Callable[[Any, ValidationInfo], Any]:
         value = [value] if parameter.kind is list and isinstance(value, str) else value
         problem = limited(parameter, info.context or {}).problem_with(value)
         if problem is not None:
-            raise PydanticCustomError("parameter", "{problem}", {"problem": problem})
+            raise _problem(problem)
         return value
 
     return validate
+
+
+def _problem(text: str) -> PydanticCustomError:
+    return PydanticCustomError("parameter", "{problem}", {"problem": text})
+
+
+def _field_and_place(loc: Sequence[str | int]) -> tuple[str, str]:
+    """Return the name of a field, and where it is: "turns.text" and "turns[3].text"."""
+    match loc:
+        case [str(field), int(number), str(inner), *_]:
+            return f"{field}.{inner}", f"{field}[{number}].{inner}"
+        case [str(field), int(number)]:
+            return field, f"{field}[{number}]"
+        case [field, *_]:
+            return str(field), str(field)
+    return "body", "body"
 
 
 def _json_body() -> object:

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 
 from lorelm.generation.reply import Sample, Token
 from lorelm.server.api.requests import CheckRequest, GenerateRequest, ScoreRequest
+from lorelm.server.openai.chat_requests import ChatRequest
 from lorelm.server.openai.requests import CompletionRequest, DetokenizeRequest, TokenizeRequest
 from lorelm.server.request_model import RequestModel, limited, schema_of
 from lorelm.server.state import server_state
@@ -35,6 +36,15 @@ _CHOICE: Final = {
     "finish_reason": str,
     "seed": int,
 }
+_CHAT_SCORE: Final = {"token": str, "bytes": [int], "logprob": float}
+_CHAT_CHOICE: Final = {
+    "index": int,
+    "message": {"role": str, "name": (str, None), "content": str, "refusal": (str, None)},
+    "logprobs": ({"content": [{**_CHAT_SCORE, "top_logprobs": [_CHAT_SCORE]}]}, None),
+    "finish_reason": str,
+    "seed": int,
+}
+_ANSWER: Final = {"id": str, "object": str, "created": int, "model": str, "system_fingerprint": str}
 _USAGE: Final = {"prompt_tokens": int, "completion_tokens": int, "total_tokens": int}
 
 # Types as _schema reads them; a text is the name of another schema.
@@ -52,13 +62,12 @@ _ANSWERS: Final[dict[str, Any]] = {
     "ModelMetadata": {
         **_MODEL,
         **{"corpus": (dict, None), "imported": (dict, None), "tokenizer": str, "network": dict},
+        "speakers": [str],
         **{"evaluation": (dict, None), "figures": (dict, None)},
         **{"mixture": bool, "cache": bool, "can_forbid_copies": bool, "limits": _LIMITS},
     },
-    "Completion": {
-        **{"id": str, "object": str, "created": int, "model": str, "system_fingerprint": str},
-        **{"choices": [_CHOICE], "usage": _USAGE},
-    },
+    "Completion": {**_ANSWER, "choices": [_CHOICE], "usage": _USAGE},
+    "ChatCompletion": {**_ANSWER, "choices": [_CHAT_CHOICE], "usage": _USAGE},
     "Model": {"id": str, "object": str, "created": int, "owned_by": str},
     "Models": {"object": str, "data": ["Model"]},
     "Ids": {"tokens": [int], "count": int},
@@ -92,6 +101,7 @@ _ENDPOINTS: Final[dict[str, tuple[str | None, type[RequestModel] | None]]] = {
     "api.check": ("CheckReply", CheckRequest),
     "api.model": ("ModelMetadata", None),
     "openai.completions": ("Completion", CompletionRequest),
+    "openai.chat_completions": ("ChatCompletion", ChatRequest),
     "openai.list_models": ("Models", None),
     "openai.model": ("Model", None),
     "tokenizing.tokenize": ("Ids", TokenizeRequest),

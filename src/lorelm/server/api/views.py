@@ -93,6 +93,7 @@ def model() -> Response:
             "imported": manifest.imported and manifest.imported.model_dump(mode="json"),
             "tokenizer": manifest.tokenizer,
             "network": asdict(manifest.model),
+            "speakers": served.model.vocabulary.speaker_names,
             "evaluation": _evaluation(manifest),
             "figures": manifest.metrics and manifest.metrics.model_dump(mode="json"),
             "mixture": settings.mixture,

@@ -1,115 +1,57 @@
 """Completions in the form of OpenAI's legacy API."""
 
 import math
-import time
-import uuid
 from collections import abc
-from collections.abc import Iterator
-from typing import Any, Final
 
-from lorelm.errors import LoreLMError
-from lorelm.generation.handle import RequestHandle
 from lorelm.generation.reply import Token, prompt_tokens, tokens_of
 from lorelm.generation.sequence import GenerationRequest, Sequence
-from lorelm.server.errors import openai_error, status_of
-from lorelm.server.events import event
+from lorelm.server.openai.answers import Answer, Choice, Json
 from lorelm.server.openai.requests import CompletionRequest
 from lorelm.server.served_model import ServedModel
 
-_DONE: Final = "data: [DONE]\n\n"
 
-_FINISH_REASONS: Final = {"eos": "stop", "stop": "stop", "length": "length", "timeout": "length"}
-
-Json = dict[str, Any]
-
-
-class Completion:
+class Completion(Answer[CompletionRequest]):
     """A completion: a request to the engine per prompt, and the answer that they make.
 
     Raises:
         SamplingError: a field is out of its range or not supported; it names the field.
     """
 
+    id_prefix = "cmpl"
+    kind = kind_of_parts = "text_completion"
+
     def __init__(self, asked: CompletionRequest, served: ServedModel) -> None:
-        self._asked = asked
-        self._head = {
-            "id": f"cmpl-{uuid.uuid4().hex}",
-            "object": "text_completion",
-            "created": int(time.time()),
-            "model": served.name,
-            "system_fingerprint": served.fingerprint,
-        }
-        self.requests = _requests(asked, served)
+        super().__init__(asked, served, _requests(asked, served))
 
-    def body(self) -> Json:
-        """Return the answer once all requests are finished."""
-        choices = [
-            _Choice(self._asked, sequence).whole()
-            for request in self.requests
-            for sequence in _best(request.sequences, self._asked.num_choices)
-        ]
-        numbered = [{"index": index} | choice for index, choice in enumerate(choices)]
-        return self._head | {"choices": numbered, "usage": self._usage()}
+    def choice(self, sequence: Sequence) -> Choice:
+        return _TextChoice(self.asked, sequence)
 
-    def events(self, handle: RequestHandle) -> Iterator[str]:
-        """Yield the answer as events, one per token."""
-        choices = [_Choice(self._asked, sequence) for sequence in handle.sequences]
-        no_usage = {"usage": None} if self._asked.shows_usage else {}
-        for updates in handle.stream():
-            parts = (
-                {"index": index} | choices[index].part([token] if token else [], is_end=not token)
-                for index, token in updates
-            )
-            yield "".join(event(self._head | {"choices": [part]} | no_usage) for part in parts)
-        if self._asked.shows_usage:
-            yield event(self._head | {"choices": [], "usage": self._usage()})
-        yield _DONE
-
-    def _usage(self) -> Json:
-        num_prompt = num_generated = 0
-        for request in self.requests:
-            num_prompt += len(request.prompt.tokens) + request.prompt.has_eos
-            num_generated += sum(sequence.num_tokens for sequence in request.sequences)
-        return {
-            "prompt_tokens": num_prompt,
-            "completion_tokens": num_generated,
-            "total_tokens": num_prompt + num_generated,
-        }
+    def chosen(self, request: GenerationRequest) -> list[Sequence]:
+        return _best(request.sequences, self.asked.num_choices)
 
 
-def error_event(error: LoreLMError) -> str:
-    """Return the event that ends a failed stream."""
-    return event(openai_error(str(error), status=status_of(error), param=None))
-
-
-class _Choice:
-    """One sample as a choice, whole or in parts."""
+class _TextChoice(Choice):
+    """One sample as a choice with `text`."""
 
     def __init__(self, asked: CompletionRequest, sequence: Sequence) -> None:
+        super().__init__(sequence)
         self._asked = asked
-        self._sequence = sequence
         self._prompt = sequence.request.prompt
         self._shows_prompt = bool(asked.echo)
         self._offset = 0 if asked.echo else len(self._prompt.text)
 
     def whole(self) -> Json:
-        tokens = tokens_of(self._sequence) if self._asked.generates else []
+        tokens = tokens_of(self.sequence) if self._asked.generates else []
         return self.part(tokens, is_end=True)
 
     def part(self, tokens: abc.Sequence[Token], *, is_end: bool) -> Json:
-        """Return the next tokens as a choice; with `echo`, the prompt precedes the first ones."""
+        # With `echo`, the prompt precedes the first tokens.
         text = "".join(token.text for token in tokens)
         scores = self._scores(tokens) if self._asked.logprobs is not None else None
         if self._shows_prompt:
             self._shows_prompt = False
             text = self._prompt.text + text
-        reason = _FINISH_REASONS[self._sequence.finish_reason or "length"] if is_end else None
-        return {
-            "text": text,
-            "logprobs": scores,
-            "finish_reason": reason,
-            "seed": self._sequence.seed,
-        }
+        return {"text": text, "logprobs": scores} | self.ending(is_end=is_end)
 
     def _scores(self, tokens: abc.Sequence[Token]) -> Json:
         """Return log-probabilities in the columns of the legacy API."""
@@ -118,7 +60,7 @@ class _Choice:
         if self._shows_prompt:
             if self._prompt.has_eos:  # it is given, so its score is 0
                 shown.append(Token(text="<eos>", log_probability=0.0))
-            shown += prompt_tokens(self._sequence)
+            shown += prompt_tokens(self.sequence)
             offsets = _offsets_in(self._prompt.text, shown)
             self._offset = len(self._prompt.text)
         for token in tokens:

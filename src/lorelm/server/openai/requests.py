@@ -1,7 +1,7 @@
-"""Request bodies of OpenAI's legacy completions API."""
+"""Request bodies of OpenAI's APIs; those of its chat API are in `chat_requests.py`."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, ClassVar, Final
 
@@ -14,8 +14,10 @@ from lorelm.server.request_model import (
     MAX_TEXT_CHARACTERS,
     ModelName,
     RequestModel,
+    limited,
     with_parameters,
 )
+from lorelm.server.state import server_state
 
 _LOGPROBS_LIMIT: Final = 5
 
@@ -23,25 +25,27 @@ PromptGiven = str | list[int]
 """A prompt as a text, or as ids."""
 
 
-def _openai_parameters() -> dict[str, Parameter]:
-    """Our parameters by OpenAI's names for them, with that API's defaults and ranges."""
-    ours = parameters_of(GenerationSettings)
+def openai_parameters(**changes: dict[str, Any]) -> dict[str, Parameter]:
+    """Return our parameters by OpenAI's names for them, with these APIs' defaults and ranges.
+
+    Args:
+        changes: to the parameters of one API, by our names.
+    """
     theirs: dict[str, dict[str, Any]] = {
-        "max_len": {"min": 0, "default": 16},
         "temperature": {"default": 1.0},
         "seed": {"min": None, "max": None},
         "logit_bias": {"help": "Numbers that are added to the logits of tokens, by id."},
+        **changes,
     }
-    parameters = {
-        each.openai: replace(each, **theirs.get(each.name, {}))
-        for each in ours.values()
-        if each.openai
-    }
-    samples = "Generate this many samples and return the n likeliest; not in a stream."
-    return parameters | {"best_of": replace(ours["num_samples"], help=samples, default=None)}
+    ours = parameters_of(GenerationSettings).values()
+    return {each.openai: replace(each, **theirs.get(each.name, {})) for each in ours if each.openai}
 
 
-_PARAMETERS: Final = _openai_parameters()
+_BEST_OF: Final = replace(
+    parameters_of(GenerationSettings)["num_samples"],
+    help="Generate this many samples and return the n likeliest; not in a stream.",
+    default=None,
+)
 
 
 class StreamOptions(RequestModel):
@@ -51,15 +55,67 @@ class StreamOptions(RequestModel):
     include_obfuscation: bool | None = None
 
 
-@with_parameters(_PARAMETERS)
-class CompletionRequest(RequestModel):
-    """A request of ``POST /v1/completions``, which takes some parameters that OpenAI lacks."""
+class OpenAIRequest(RequestModel):
+    """What requests of OpenAI's APIs have in common, with some parameters that OpenAI lacks."""
+
+    model: str = Field(description="Name of the model, as in /v1/models.")
+    stream: bool | None = Field(
+        None, description="Answer with server-sent events, one for each token."
+    )
+    stream_options: StreamOptions | None = Field(
+        None, description="With include_usage, a stream ends with the usage."
+    )
+    user: str | None = Field(None, description="Accepted and ignored.")
+
+    # Made by with_parameters; declared for the code below.
+    logit_bias: dict[str, float] | None = None
+
+    @property
+    def shows_usage(self) -> bool:
+        """Whether a stream ends with the usage."""
+        return bool(self.stream_options and self.stream_options.include_usage)
+
+    def settings(self) -> GenerationSettings:
+        """Return the settings of this request.
+
+        Raises:
+            SamplingError: fields contradict each other or not supported; it names them all.
+        """
+        problems = [*self.problems()]
+        if problems:
+            raise SamplingError.of(problems)
+        limits = server_state().settings.limits
+        defaults = {
+            each.name: limited(each, limits).default
+            for each in self.parameters.values()
+            if each.default is not None
+        }
+        given = self.given()
+        biases = given.get("logit_bias", {})
+        given["logit_bias"] = {int(id_): bias for id_, bias in biases.items()}
+        if "seed" in given:
+            given["seed"] %= SEED_LIMIT // 2
+        return GenerationSettings(**(defaults | given | self.further_settings()))
+
+    def further_settings(self) -> dict[str, Any]:
+        """Return the settings that follow from other fields than parameters."""
+        return {}
+
+    def problems(self) -> Iterator[Problem]:
+        """Yield what OpenAI's fields ask for that is not supported."""
+        wrong = [each for each in self.logit_bias or () if not re.fullmatch("[0-9]{1,9}", each)]
+        if wrong:
+            yield Problem("logit_bias", f"must have ids for keys, not {wrong[0]!r:.200}")
+
+
+@with_parameters(openai_parameters(max_len={"min": 0, "default": 16}) | {"best_of": _BEST_OF})
+class CompletionRequest(OpenAIRequest):
+    """A request of ``POST /v1/completions``."""
 
     meanings: ClassVar = {
         "prompt": "must be a text, a list of texts, a list of ids or a list of such lists",
     }
 
-    model: str = Field(description="Name of the model, as in /v1/models.")
     prompt: StrictStr | list[StrictStr] | list[StrictInt] | list[list[StrictInt]] | None = Field(
         None, description="One text or several, or the ids of one or several; none: a new document."
     )
@@ -72,16 +128,9 @@ class CompletionRequest(RequestModel):
         le=_LOGPROBS_LIMIT,
         description="Return log-probabilities, and this many alternatives.",
     )
-    stream: bool | None = Field(
-        None, description="Answer with server-sent events, one for each token."
-    )
-    stream_options: StreamOptions | None = Field(
-        None, description="With include_usage, a stream ends with the usage."
-    )
     suffix: str | None = Field(
         None, description="Refused, unless empty: the model reads from left to right."
     )
-    user: str | None = Field(None, description="Accepted and ignored.")
 
     # Made by with_parameters; declared for the code below.
     n: int | None = None
@@ -97,11 +146,6 @@ class CompletionRequest(RequestModel):
     def generates(self) -> bool:
         """Whether to generate text, not only to score the prompt."""
         return self.max_tokens != 0
-
-    @property
-    def shows_usage(self) -> bool:
-        """Whether a stream ends with the usage."""
-        return bool(self.stream_options and self.stream_options.include_usage)
 
     def prompts(self) -> list[PromptGiven]:
         """Return the prompts, each a text or a list of ids.
@@ -128,32 +172,15 @@ class CompletionRequest(RequestModel):
             raise SamplingError("prompt", f"must be shorter than {MAX_TEXT_CHARACTERS:,}")
         return prompts
 
-    def settings(self) -> GenerationSettings:
-        """Return the settings of this request.
+    def further_settings(self) -> dict[str, Any]:
+        # The best are found by their scores.
+        scores = {"num_alternatives": 0 if self.best_of else None}
+        if self.logprobs is not None:
+            scores["num_alternatives"] = self.logprobs
+        return scores if self.generates else scores | {"max_len": 1}
 
-        Raises:
-            SamplingError: fields contradict each other or not supported; it names them all.
-        """
-        given = self.given()
-        biases = given.get("logit_bias", {})
-        problems = [*self._problems(biases)]
-        if problems:
-            raise SamplingError.of(problems)
-        given["logit_bias"] = {int(id_): bias for id_, bias in biases.items()}
-        if "seed" in given:
-            given["seed"] %= SEED_LIMIT // 2
-        if not self.generates:
-            given["max_len"] = 1
-        alternatives = 0 if self.best_of and self.logprobs is None else self.logprobs
-        defaults = {
-            "max_len": _PARAMETERS["max_tokens"].default,
-            "temperature": _PARAMETERS["temperature"].default,
-            "num_alternatives": alternatives,
-        }
-        return GenerationSettings(**(defaults | given))
-
-    def _problems(self, biases: Iterable[str]) -> Iterator[Problem]:
-        """What OpenAI's fields ask for that is not supported."""
+    def problems(self) -> Iterator[Problem]:
+        yield from super().problems()
         if self.suffix:
             yield Problem("suffix", "is not supported: the model reads from left to right")
         best_of = self.best_of or self.num_choices
@@ -161,9 +188,6 @@ class CompletionRequest(RequestModel):
             yield Problem("best_of", f"must be at least n, {self.num_choices}")
         if self.stream and best_of > self.num_choices:
             yield Problem("best_of", "cannot be streamed: the best is known at the end")
-        wrong = [each for each in biases if not re.fullmatch("[0-9]{1,9}", each)]
-        if wrong:
-            yield Problem("logit_bias", f"must have ids for keys, not {wrong[0]!r:.200}")
 
 
 class TokenizeRequest(RequestModel):

@@ -1,4 +1,4 @@
-"""OpenAI's completions API, and the tokenizer as evaluation tools call it."""
+"""OpenAI's completions and chat APIs, and the tokenizer as evaluation tools call it."""
 
 from typing import Any
 
@@ -7,8 +7,16 @@ from flask import Blueprint, Response, jsonify, request
 from lorelm.server.events import EventStream
 from lorelm.server.generate import start_generation
 from lorelm.server.history.browser_ids import Client
-from lorelm.server.openai.completions import Completion, error_event
-from lorelm.server.openai.requests import CompletionRequest, DetokenizeRequest, TokenizeRequest
+from lorelm.server.openai.answers import Answer, error_event
+from lorelm.server.openai.chat import ChatCompletion
+from lorelm.server.openai.chat_requests import ChatRequest
+from lorelm.server.openai.completions import Completion
+from lorelm.server.openai.requests import (
+    CompletionRequest,
+    DetokenizeRequest,
+    OpenAIRequest,
+    TokenizeRequest,
+)
 from lorelm.server.served_model import ServedModel
 from lorelm.server.state import server_state
 
@@ -19,18 +27,27 @@ tokenizing = Blueprint("tokenizing", __name__)
 @openai.post("/completions")
 def completions() -> Response:
     """Continue prompts, as OpenAI's legacy completions API."""
-    body = CompletionRequest.from_request()
-    served = server_state().find_model(body.model)
-    completion = Completion(body, served)
+    asked = CompletionRequest.from_request()
+    served = server_state().find_model(asked.model)
+    return _respond(Completion(asked, served), asked, served)
+
+
+@openai.post("/chat/completions")
+def chat_completions() -> Response:
+    """Write the next line of a scene, as OpenAI's chat completions API."""
+    asked = ChatRequest.from_request()
+    served = server_state().find_model(asked.model)
+    return _respond(ChatCompletion(asked, served), asked, served)
+
+
+def _respond(answer: Answer[Any], asked: OpenAIRequest, served: ServedModel) -> Response:
     handle = start_generation(
-        served, completion.requests, Client(source="openai"), is_streamed=bool(body.stream)
+        served, answer.requests, Client(source="openai"), is_streamed=bool(asked.stream)
     )
-    if body.stream:
-        return EventStream(
-            completion.events(handle), error_event=error_event, on_close=handle.close
-        )
+    if asked.stream:
+        return EventStream(answer.events(handle), error_event=error_event, on_close=handle.close)
     handle.wait()
-    return jsonify(completion.body())
+    return jsonify(answer.body())
 
 
 @openai.get("/models")
