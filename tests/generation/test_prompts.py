@@ -3,9 +3,13 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.errors import raises_code
 
 import lorelm
+from lorelm.corpus.tokenizer import speaker_name
+from lorelm.corpus.vocabulary import Vocabulary
 from lorelm.errors import SamplingError
 from lorelm.generation.generator import generate
 from lorelm.generation.settings import GenerationSettings
@@ -14,6 +18,15 @@ from lorelm.generation.settings import GenerationSettings
 @pytest.fixture(scope="module")
 def model(scene_bundle: Path) -> lorelm.LanguageModel:
     return lorelm.load(scene_bundle)
+
+
+@pytest.fixture(scope="module")
+def single_lines(model: lorelm.LanguageModel) -> lorelm.LanguageModel:
+    """A model of the same speakers that has never seen a line break."""
+    vocabulary = Vocabulary(
+        [word if word != "\n" else "no break" for word in model.vocabulary.words]
+    )
+    return lorelm.LanguageModel(model.runtime, model.tokenizer, vocabulary)
 
 
 TURNS = [("OWL", "Who is at the mill?"), ("hare", "I saw the mill.")]
@@ -33,14 +46,67 @@ def test_a_scene_without_a_next_speaker_ends_its_last_line(model: lorelm.Languag
     assert scene.text.endswith("mill.\n")
 
 
-@pytest.mark.parametrize("name", ["BILL", "Mr Fox", "a mouse"])
-def test_an_unknown_speaker_keeps_the_name_and_is_the_other_one(
-    model: lorelm.LanguageModel, name: str
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("BILL", "BILL"),
+        ("Mr Fox", "Mr Fox"),
+        ("a mouse", "A mouse"),
+        ("the old: cat\nfrom down there", "The old cat from"),
+        ("7 dwarfs", "SOMEONE"),
+        ("李雷", "SOMEONE"),
+    ],
+)
+def test_an_unknown_speaker_is_the_other_one_and_keeps_the_name_where_it_reads_as_one(
+    model: lorelm.LanguageModel, name: str, shown: str
 ) -> None:
     scene = model.prompts.read_scene("", speaker=name)
-    assert scene.text == f"{name}:"
+    assert scene.text == f"{shown}:"
     assert scene.ids.tolist() == [model.vocabulary.speakers["SOMEONE"]]
-    assert scene.unknown_words == [name]
+    assert scene.unknown_words == [" ".join(name.split())]
+
+
+NAMES = st.sampled_from(
+    ["OWL", "hare", "Old  Mole", "Bob", "a mouse", "李雷", "A: B", "", "SOMEONE"]
+)
+TEXTS = st.sampled_from(
+    ["Who is at the mill?", "", " I saw ", "Note: the hill.", "OWL: no", "two\nlines", "\n\nx\n"]
+)
+
+
+@given(st.lists(st.tuples(NAMES, TEXTS), max_size=4), NAMES, TEXTS)
+def test_the_text_of_a_scene_reads_as_the_scene(
+    model: lorelm.LanguageModel,
+    single_lines: lorelm.LanguageModel,
+    turns: list[tuple[str, str]],
+    speaker: str,
+    text: str,
+) -> None:
+    for each in (model, single_lines):
+        scene = each.prompts.read_scene(text, speaker=speaker, turns=turns)
+        again = each.prompts.read(scene.text)
+        assert (again.ids.tolist(), again.tokens) == (scene.ids.tolist(), scene.tokens)
+    spoken = [name for name, said in turns if name and said.strip()] + [speaker] * bool(speaker)
+    scene = model.prompts.read_scene(text, speaker=speaker, turns=turns)
+    cues = [token for token in scene.tokens if speaker_name(token)]
+    assert len(cues) >= len(spoken)
+    if speaker:
+        scene = model.prompts.read_scene("", speaker=speaker, turns=turns)
+        assert speaker_name(scene.tokens[-1])
+
+
+def test_a_model_that_never_saw_a_line_break_reads_none_between_turns(
+    single_lines: lorelm.LanguageModel,
+) -> None:
+    scene = single_lines.prompts.read_scene("", turns=TURNS)
+    assert scene.text == "OWL: Who is at the mill?\nHARE: I saw the mill.\n"
+    assert scene.unknown_words == []
+    assert "\n" not in scene.tokens
+
+
+def test_a_speech_that_begins_like_a_cue_is_one_speech(model: lorelm.LanguageModel) -> None:
+    scene = model.prompts.read_scene("", turns=[("OWL", "HARE: the mill")])
+    assert [speaker_name(token) for token in scene.tokens][:2] == ["OWL", None]
 
 
 def test_one_line_is_written_and_no_more(model: lorelm.LanguageModel) -> None:

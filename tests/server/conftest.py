@@ -22,6 +22,13 @@ def client(tiny_bundle: Path) -> Iterator[FlaskClient]:
     server_state(app).close()
 
 
+@pytest.fixture(scope="session")
+def scene_client(scene_bundle: Path) -> Iterator[FlaskClient]:
+    app = create_app(ServerSettings(bundles=[scene_bundle]))
+    yield app.test_client()
+    server_state(app).close()
+
+
 NGINX_CONF = """
 daemon off;
 master_process off;

@@ -13,6 +13,7 @@ from pydantic import (
     ValidationError,
     ValidationInfo,
     create_model,
+    model_validator,
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
 from werkzeug.exceptions import BadRequest, UnsupportedMediaType
@@ -76,6 +77,13 @@ class RequestModel(BaseModel):
         values = ((each.name, getattr(self, field)) for field, each in self.parameters.items())
         return {name: value for name, value in values if value is not None}
 
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, fields: object) -> object:
+        if not isinstance(fields, Mapping):
+            return fields
+        return {name: value for name, value in fields.items() if value is not None}
+
     @classmethod
     def _validated(cls, fields: object, *, strict: bool) -> Self:
         limits = server_state().settings.limits
@@ -84,7 +92,7 @@ class RequestModel(BaseModel):
         except ValidationError as error:
             problems: dict[str, Problem] = {}
             for found in error.errors():
-                field, place = _field_and_place(found["loc"])
+                field, place = _field_and_place(found)
                 # A field of several kinds has an error for each of them.
                 problems.setdefault(place, Problem(place, cls._message(field, found)))
             raise SamplingError.of(list(problems.values())) from error
@@ -100,7 +108,8 @@ class RequestModel(BaseModel):
             text = "a text or " if cls.parameters[field].kind is list else ""
             return f"must be {text}{cls.parameters[field].requirement}"
         pydantics = found["msg"].replace("Input should be", "must be")
-        return next((text for prefix, text in _MESSAGES if kind.startswith(prefix)), pydantics)
+        ours = next((text for prefix, text in _MESSAGES if kind.startswith(prefix)), None)
+        return ours.format_map(found.get("ctx", {})) if ours else pydantics
 
 
 Model = TypeVar("Model", bound=RequestModel)
@@ -182,13 +191,13 @@ def _problem(text: str) -> PydanticCustomError:
     return PydanticCustomError("parameter", "{problem}", {"problem": text})
 
 
-def _field_and_place(loc: Sequence[str | int]) -> tuple[str, str]:
-    """Return the name of a field, and where it is: "turns.text" and "turns[3].text"."""
-    match loc:
+def _field_and_place(found: ErrorDetails) -> tuple[str, str]:
+    """Return the name of a field and where it is, such as "turns.text" and "turns[3].text"."""
+    match found["loc"]:
         case [str(field), int(number), str(inner), *_]:
             return f"{field}.{inner}", f"{field}[{number}].{inner}"
-        case [str(field), int(number)]:
-            return field, f"{field}[{number}]"
+        case [str(field), int(number)] if found["type"].startswith("model_"):
+            return f"{field}[]", f"{field}[{number}]"
         case [field, *_]:
             return str(field), str(field)
     return "body", "body"
@@ -209,7 +218,7 @@ _MESSAGES: Final = (
     ("int_", "must be a whole number"),
     ("float_", "must be a number"),
     ("bool_", "must be true or false"),
-    ("string_too_long", f"must be shorter than {MAX_TEXT_CHARACTERS:,} characters"),
+    ("string_too_long", "must have at most {max_length:,} characters"),
     ("string_", "must be a text"),
     ("too_long", "has too many items"),
     ("list_", "must be a list of texts"),

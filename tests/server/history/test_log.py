@@ -99,6 +99,47 @@ def test_a_record_is_enough_to_generate_the_text_again(
         assert text_again(record, served) == sample.text
 
 
+@pytest.fixture(scope="module")
+def theatre(scene_bundle: Path) -> Iterator[ServedModel]:
+    bundle = Bundle.load(scene_bundle)
+    model = ServedModel.load(bundle, settings=ServerSettings(), metrics=Metrics())
+    yield model
+    model.engine.stop(grace_seconds=0)
+
+
+NAMES = st.sampled_from(["OWL", "hare", "Bo", "a mouse", "李雷", "two  words", ""])
+LINES = st.sampled_from(
+    ["Who is at the mill?", "I saw ", "Note: no", "Where is Zorblat?", "", "x\n"]
+)
+
+
+@settings(max_examples=60)
+@given(
+    turns=st.lists(st.tuples(NAMES, LINES), max_size=3),
+    speaker=NAMES,
+    beginning=LINES,
+    seed=st.integers(0, 1000),
+    single_turn=st.booleans(),
+)
+def test_a_record_of_a_scene_is_enough_to_generate_its_lines_again(
+    theatre: ServedModel,
+    turns: list[tuple[str, str]],
+    speaker: str,
+    beginning: str,
+    seed: int,
+    single_turn: bool,
+) -> None:
+    prompt = theatre.model.prompts.read_scene(beginning, speaker=speaker, turns=turns)
+    wanted = GenerationSettings(seed=seed, temperature=1, max_len=30, single_turn=single_turn)
+    request = done(theatre.model.request(prompt, wanted), theatre)
+    for record in recorded(request, theatre):
+        assert record.prompt == prompt.text
+        assert record.prompt_ids is None
+        again = request_again(record, theatre, num_alternatives=2)
+        assert again.prompt.ids.tolist() == request.prompt.ids.tolist()
+        assert text_again(record, theatre) == record.text == request.sequences[0].text()
+
+
 @given(
     num_tokens=st.integers(1, 6),
     seed=st.integers(0, 1000),

@@ -1,6 +1,6 @@
 """Request bodies of the JSON API."""
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import AfterValidator, Field
 
@@ -39,6 +39,8 @@ def _checked(turns: list[SceneTurn]) -> list[SceneTurn]:
 @with_parameters(_PARAMETERS)
 class GenerateRequest(RequestModel):
     """A prompt, and how to continue it."""
+
+    meanings: ClassVar = {"turns": "must be a list of objects with the fields speaker and text"}
 
     prompt: str = Field(
         max_length=MAX_TEXT_CHARACTERS,

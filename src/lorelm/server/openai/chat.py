@@ -57,18 +57,19 @@ def _scene(asked: ChatRequest, prompts: PromptReader) -> _Scene:
     names = {each.role: prompts.shown_name(each.name) for each in said if each.name}
     if asked.speaker:
         names["assistant"] = prompts.shown_name(asked.speaker)
-    free = (name for name in vocabulary.speaker_names if name not in names.values())
-    assistant = names.setdefault("assistant", next(free, SOMEONE))
-    names.setdefault("user", next(free, SOMEONE))
+    for role in ("assistant", "user"):
+        if role not in names:
+            free = (name for name in vocabulary.speaker_names if name not in names.values())
+            names[role] = next(free, SOMEONE)
     beginning = ""
     if said and said[-1].role == "assistant":
         name = said[-1].name
-        if not name or prompts.shown_name(name) == assistant:
+        if not name or prompts.shown_name(name) == names["assistant"]:
             beginning = said.pop().text
     return _Scene(
         turns=[(each.name or names[each.role], each.text) for each in said],
         # Of a model without speakers, read_scene() refuses a speaker who was asked for.
-        speaker=assistant if vocabulary.speakers else asked.speaker,
+        speaker=names["assistant"] if vocabulary.speakers else asked.speaker,
         beginning=beginning if beginning.strip() else "",
     )
 

@@ -1,9 +1,9 @@
 """Request bodies of OpenAI's chat completions API."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar, Final, Literal
 
-from pydantic import AfterValidator, Field, StrictStr, model_validator
+from pydantic import AfterValidator, Field, StrictStr
 
 from lorelm.errors import Problem
 from lorelm.server.openai.requests import OpenAIRequest, openai_parameters
@@ -46,12 +46,6 @@ class Message(RequestModel):
         None, description="Who speaks; by default the speaker whom the role stands for."
     )
 
-    @model_validator(mode="before")
-    @classmethod
-    def _without_nulls(cls, fields: object) -> object:
-        """Leave out what answers hold besides text, so that they can be sent back."""
-        return _without(fields, _REFUSED_IN_MESSAGES)
-
     @property
     def text(self) -> str:
         if isinstance(self.content, str):
@@ -75,6 +69,7 @@ class ChatRequest(OpenAIRequest):
     """A request of ``POST /v1/chat/completions``."""
 
     meanings: ClassVar = {
+        "messages": "must be a list of at least one message with role and content",
         "messages.role": "must be developer, system, user or assistant",
         "messages.content": "must be a text, or a list of parts of the type text",
         "response_format": 'must be {"type": "text"}: the model cannot keep to another format',
@@ -106,11 +101,6 @@ class ChatRequest(OpenAIRequest):
     max_tokens: int | None = None
     max_completion_tokens: int | None = None
 
-    @model_validator(mode="before")
-    @classmethod
-    def _without_nulls(cls, fields: object) -> object:
-        return _without(fields, _REFUSED)
-
     def further_settings(self) -> dict[str, Any]:
         return {"num_alternatives": (self.top_logprobs or 0) if self.logprobs else None}
 
@@ -121,10 +111,3 @@ class ChatRequest(OpenAIRequest):
         limits = {self.max_tokens, self.max_completion_tokens} - {None}
         if len(limits) > 1:
             yield Problem("max_tokens", "is the old name of max_completion_tokens: give only one")
-
-
-def _without(fields: object, names: tuple[str, ...]) -> object:
-    """Leave out those of the fields that are null."""
-    if not isinstance(fields, Mapping):
-        return fields
-    return {name: value for name, value in fields.items() if value is not None or name not in names}
