@@ -22,12 +22,16 @@ from serving import free_port, running, serve_command, write_bundle
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-ADDRESSES: Final = ("api/generate", "api/score", "v1/completions", "tokenize", "detokenize")
+ADDRESSES: Final = (
+    *("api/generate", "api/score", "v1/completions", "v1/chat/completions"),
+    *("tokenize", "detokenize"),
+)
 FIELDS: Final = (
     *("prompt", "text", "tokens", "model", "max_len", "min_len", "max_tokens", "temperature"),
     *("top_k", "top_p", "min_p", "repetition_penalty", "frequency_penalty", "presence_penalty"),
     *("logit_bias", "banned_words", "seed", "num_samples", "n", "best_of", "stop", "novel_span"),
     *("num_alternatives", "logprobs", "echo", "stream", "stream_options", "timeout_seconds"),
+    *("speaker", "turns", "messages", "max_completion_tokens", "top_logprobs"),
 )
 BATCH: Final = 500
 

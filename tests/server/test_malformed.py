@@ -63,13 +63,22 @@ def test_schemathesis_finds_no_errors(
         check=False,
     )
     assert ended.returncode == 0, ended.stdout
-    assert re.search(r"Tested: +13", ended.stdout)
+    assert re.search(r"Tested: +14", ended.stdout)
     still_well()
 
 
 @settings(max_examples=100)
 @given(
-    head=st.sampled_from(["POST /api/generate", "POST /v1/completions", "GET /", "X", ""]),
+    head=st.sampled_from(
+        [
+            "POST /api/generate",
+            "POST /v1/completions",
+            "POST /v1/chat/completions",
+            "GET /",
+            "X",
+            "",
+        ]
+    ),
     length=st.sampled_from(["5", "0", "-1", "x", "99999999999999999999", "1000"]),
     body=st.binary(max_size=200),
     close=st.booleans(),

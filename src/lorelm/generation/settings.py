@@ -1,7 +1,7 @@
 """The generation parameters. This is the one place where they are declared.
 
 From here come the flags of ``lorelm generate``, the fields of ``/api/generate``, their counterparts
-in ``/v1/completions``, the controls of the page, and the docs.
+in OpenAI's APIs, the controls of the page, and the docs.
 """
 
 import secrets

@@ -5,8 +5,9 @@ from flask.testing import FlaskClient
 from openapi_spec_validator import validate
 from playwright.sync_api import Browser
 
-from lorelm.server.api.requests import GenerateRequest, ScoreRequest
+from lorelm.server.api.requests import GenerateRequest, SceneTurn, ScoreRequest
 from lorelm.server.app import create_app
+from lorelm.server.openai.chat_requests import ChatRequest
 from lorelm.server.openai.requests import CompletionRequest, TokenizeRequest
 from lorelm.server.settings import ServerSettings
 from lorelm.server.state import server_state
@@ -33,7 +34,8 @@ def test_the_document_names_every_address_for_programs(client: FlaskClient) -> N
 
 def test_every_field_is_explained(client: FlaskClient) -> None:
     schemas = client.get("/openapi.json").get_json()["components"]["schemas"]
-    for kind in (GenerateRequest, ScoreRequest, CompletionRequest, TokenizeRequest):
+    requests = (GenerateRequest, ScoreRequest, CompletionRequest, ChatRequest, TokenizeRequest)
+    for kind in (*requests, SceneTurn):
         properties = schemas[kind.__name__]["properties"]
         assert set(properties) == set(kind.model_fields)
         assert all(field["description"] for field in properties.values())
@@ -62,7 +64,11 @@ def test_the_document_states_the_limits_of_this_server(tiny_bundle: Path) -> Non
     app = create_app(ServerSettings(bundles=[tiny_bundle], max_tokens_limit=30))
     schemas = app.test_client().get("/openapi.json").get_json()["components"]["schemas"]
     server_state(app).close()
-    for request, name in (("GenerateRequest", "max_len"), ("CompletionRequest", "max_tokens")):
+    for request, name in (
+        ("GenerateRequest", "max_len"),
+        ("CompletionRequest", "max_tokens"),
+        ("ChatRequest", "max_completion_tokens"),
+    ):
         field = schemas[request]["properties"][name]
         assert field["maximum"] == 30
         assert field.get("default", 30) <= 30

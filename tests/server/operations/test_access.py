@@ -60,6 +60,11 @@ def test_requests_need_the_api_key(make_client: MakeClient, given: str | None, s
         ("GET", "/metrics", None),
         ("POST", "/api/generate", {"prompt": "The"}),
         ("POST", "/v1/completions", {"model": "tales", "prompt": "The"}),
+        (
+            "POST",
+            "/v1/chat/completions",
+            {"model": "tales", "messages": [{"role": "user", "content": "The"}]},
+        ),
         ("POST", "/tokenize", {"prompt": "The"}),
     ):
         response = client.open(path, method=method, json=body, headers=headers)
