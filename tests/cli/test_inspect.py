@@ -1,3 +1,4 @@
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -39,6 +40,36 @@ def test_a_table_worked_by_hand(lorelm: Lorelm, tmp_path: Path) -> None:
     assert rows["median document"] == "3"
     assert "1 of 33 documents hold no word" in ended.stderr
     assert "too small" in ended.stdout
+
+
+def test_json_has_what_the_text_says(lorelm: Lorelm, tmp_path: Path) -> None:
+    scene = [f"{name}: a word{i % 7}\nand" for i, name in enumerate(["ANN", "BO"] * 60)]
+    (tmp_path / "play.txt").write_text("\n".join(scene).replace("\nand", " and"))
+    shown = lorelm("inspect", "play.txt", "--test", "play.txt", "--json")
+    assert shown.stderr == ""
+    found = json.loads(shown.stdout)
+    assert (found["source"], found["kind"], found["unit"]) == ("play.txt", "script", "scene")
+    assert found["speakers"] == {"ANN": 60, "BO": 60}
+    assert found["warnings"] == []
+    assert found["notes"][-1].startswith("The validation part is split off play.txt")
+    text = lorelm("inspect", "play.txt", "--test", "play.txt").stdout
+    rows = dict(re.findall(r"│ (.+?) +│ +([\d.,]+)", text))
+    for name, row in (("documents", "documents"), ("tokens", "tokens (words tokenizer)")):
+        assert f"{found[name]:,}" == rows[row]
+    assert f"{found['median_document']:g}" == rows["median document"]
+    assert [cut_off["min_frequency"] for cut_off in found["cut_offs"]] == [1, 2, 3, 5]
+    assert found["verdict"] in text
+    assert found["training"].startswith("about ")
+
+
+def test_json_has_the_warnings(lorelm: Lorelm, tmp_path: Path) -> None:
+    lines = [f"word{i} and word{i + 1} of" for i in range(30)]
+    (tmp_path / "cut.txt").write_text("\n".join(lines))
+    [warning] = json.loads(lorelm("inspect", "cut.txt", "--document=line", "--json").stdout)[
+        "warnings"
+    ]
+    assert warning.startswith("Half of the documents have fewer than 5 words")
+    assert warning in lorelm("inspect", "cut.txt", "--document=line").stderr
 
 
 @pytest.mark.parametrize("name", ["valid", "test"])

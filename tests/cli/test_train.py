@@ -40,6 +40,8 @@ def test_train_generate_and_score_go_together(lorelm: Lorelm, tales_csv: Path) -
     trained = lorelm("train", tales_csv, "--out", "model", *SMALL)
     assert trained.stdout == ""
     assert "Taking the text from column 'line'" in trained.stderr
+    assert "tales.csv is read as table: " in trained.stderr
+    assert "The first ones: " in trained.stderr
     assert re.search(r"epoch 1 +valid perplexity +\d+\.\d", trained.stderr)
     assert re.search(r"test perplexity +\d+\.\d", trained.stderr)
     assert 'lorelm generate model "your words"' in trained.stderr

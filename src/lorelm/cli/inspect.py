@@ -1,6 +1,7 @@
 """``lorelm inspect``: statistics of a corpus before training."""
 
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 from itertools import islice
 from typing import Any, Final
 
@@ -16,7 +17,7 @@ from lorelm.corpus.documents import CorpusParts, Documents
 from lorelm.corpus.preparation import prepare_corpus
 from lorelm.corpus.readers import read_documents
 from lorelm.corpus.statistics import CorpusStatistics, corpus_statistics, verdict
-from lorelm.corpus.structure import describe
+from lorelm.corpus.structure import describe, warnings_of
 from lorelm.corpus.text_files import TextFile
 from lorelm.corpus.tokenizer import make_tokenizer
 from lorelm.errors import CorpusError
@@ -37,13 +38,16 @@ _SHOWN_SPEAKERS: Final = 5
 @click.option("--tokenizer", help="Style of the tokenizer, in place of the recipe's.")
 @click.option("--valid", metavar="FILE", help="Validation part; without it, split off PATH.")
 @click.option("--test", metavar="FILE", help="Test part; without it, split off PATH.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @reading_options
 def inspect(
+    *,
     path: str,
     recipe: str,
     tokenizer: str | None,
     valid: str | None,
     test: str | None,
+    as_json: bool,
     **flags: Any,
 ) -> None:
     """Print what PATH holds, how long training would take, and whether it is enough text."""
@@ -56,17 +60,45 @@ def inspect(
             if file is not None
         }
     )
-    for documents in parts.all:
-        echo_notes([*documents.notes, *describe(documents)])
-    echo_notes(parts.notes)
+    if not as_json:
+        echo_notes(note for each in parts.all for note in (*each.notes, *describe(each)))
+        echo_notes(parts.notes)
     statistics = corpus_statistics(
         parts, make_tokenizer(settings.tokenizer), split_seed=settings.split_seed
     )
+    if as_json:
+        click.echo(json.dumps(_to_json(parts, statistics, settings), indent=2))
+        return
     console = Console(highlight=False)
     console.print(_table(parts.documents.source, statistics, settings))
     console.print(_cut_off_table(statistics, settings.min_frequency))
     click.echo(f"Training with recipe {recipe}: {_training_time(parts, settings)}.")
     click.echo(verdict(statistics))
+
+
+def _to_json(parts: CorpusParts, statistics: CorpusStatistics, recipe: Recipe) -> dict[str, object]:
+    """Return what the text output says, and the figures of its tables."""
+    documents = parts.documents
+    return {
+        "source": documents.source,
+        "kind": documents.kind,
+        "unit": documents.unit,
+        "documents": statistics.num_documents,
+        "tokenizer": recipe.tokenizer,
+        "tokens": statistics.num_tokens,
+        "train_tokens": statistics.num_train_tokens,
+        "distinct_words": statistics.num_distinct_words,
+        "longest_document": statistics.longest_document,
+        "median_document": statistics.median_document,
+        "exact_duplicates": statistics.num_exact_duplicates,
+        "near_duplicates": statistics.num_near_duplicates,
+        "speakers": dict(statistics.speakers),
+        "cut_offs": [asdict(cut_off) for cut_off in statistics.cut_offs],
+        "notes": [*(note for each in parts.all for note in each.notes), *parts.notes],
+        "warnings": [warning for each in parts.all for warning in warnings_of(each)],
+        "training": _training_time(parts, recipe),
+        "verdict": verdict(statistics),
+    }
 
 
 def _head_of_large(documents: Documents) -> Documents:

@@ -24,6 +24,7 @@ from lorelm.cli.options import (
 from lorelm.cli.terminal import echo_notes, process_started
 from lorelm.corpus.documents import CorpusFile, Documents, ReadingOptions
 from lorelm.corpus.readers import read_documents
+from lorelm.corpus.structure import describe
 from lorelm.errors import CheckpointError, CorpusError, MissingExtraError
 from lorelm.parameters import parameters_of
 from lorelm.training.options import TrainingOptions, found_again
@@ -187,7 +188,7 @@ def _run(
         if resume is None and was_restarted(processes):
             resume = Checkpoint.find(out)
         if processes.is_main_process:
-            _show_start(documents, out, resume)
+            _show_start([part for part in parts if part], out, resume)
         context = RunContext(
             callback=display,
             processes=processes,
@@ -202,7 +203,7 @@ def _run(
         show_result(bundle, out)
 
 
-def _show_start(documents: Documents, out: Path, resume: "Checkpoint | None") -> None:
+def _show_start(parts: Sequence[Documents], out: Path, resume: "Checkpoint | None") -> None:
     if resume is not None:
         click.echo(f"Going on from {resume.snapshot.description}.", err=True)
     replaced = find_manifest(out)
@@ -211,7 +212,8 @@ def _show_start(documents: Documents, out: Path, resume: "Checkpoint | None") ->
             f"{out} holds a model of {replaced.source}, which the new one will replace.",
             err=True,
         )
-    echo_notes(documents.notes)
+    for documents in parts:
+        echo_notes([*documents.notes, *describe(documents)])
 
 
 def _checkpoint_note(out: Path, options: TrainingOptions) -> str:

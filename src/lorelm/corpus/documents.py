@@ -2,7 +2,8 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Annotated, Final, Literal, cast, get_args
 
 from lorelm.corpus.text_files import TextFile
@@ -67,10 +68,16 @@ class CorpusFile:
 
     Attributes:
         path: as the user wrote it: relative to the folder the command was given in, if it was.
+            In a manifest it is the name alone, since folders of a person are private.
     """
 
     path: str
     options: ReadingOptions
+
+    @property
+    def without_folder(self) -> "CorpusFile":
+        """The same with the name of the file for its path."""
+        return replace(self, path=Path(self.path).name)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -128,20 +128,27 @@ def describe(documents: Documents) -> list[str]:
         return []
     texts = documents.texts
     shown = " and ".join(repr(_beginning(text)) for text in texts[:2])
-    sentences = [
+    return [
         f"{documents.source} is read as {documents.kind}: {len(texts):,} documents, each "
-        f"{_MEANING_OF_UNIT[documents.unit or 'line']}. The first ones: {shown}."
+        f"{_MEANING_OF_UNIT[documents.unit or 'line']}. The first ones: {shown}.",
+        *warnings_of(documents),
     ]
-    num_words = [len(text.split()) for text in texts]
+
+
+def warnings_of(documents: Documents) -> list[str]:
+    """Warn where the documents are fragments."""
+    if documents.unit != "line" or not documents.kind or documents.is_streamed:
+        return []
+    texts = documents.texts
+    median = statistics.median(len(text.split()) for text in texts)
     num_whole = sum(bool(SENTENCE_END.search(text.rstrip())) for text in texts)
-    median = statistics.median(num_words)
-    if documents.unit == "line" and median < FRAGMENT_WORDS and num_whole < 0.5 * len(texts):
-        sentences.append(
-            f"Half of the documents have fewer than {median + 1:.0f} words, and most end in the "
-            "middle of a sentence: a model of fragments writes fragments. If the lines are one "
-            "text in its order, --document text joins them."
-        )
-    return sentences
+    if median >= FRAGMENT_WORDS or num_whole >= 0.5 * len(texts):
+        return []
+    return [
+        f"Half of the documents have fewer than {median + 1:.0f} words, and most end in the "
+        "middle of a sentence: a model of fragments writes fragments. If the lines are one "
+        "text in its order, --document text joins them."
+    ]
 
 
 def _beginning(text: str) -> str:
