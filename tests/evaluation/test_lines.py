@@ -76,6 +76,10 @@ def test_speakers_with_a_manner_are_named(metrics: LineMetrics) -> None:
     assert metrics.speaker_accuracy is not None
     assert metrics.ngram_speaker_accuracy is not None
     assert metrics.speaker_accuracy >= 0.7
+    assert metrics.speaker_lines == metrics.lines
+    assert metrics.speaker_accuracy_interval is not None
+    low, high = metrics.speaker_accuracy_interval
+    assert low < metrics.speaker_accuracy < high
     assert metrics.ngram_speaker_accuracy >= 0.7
 
 

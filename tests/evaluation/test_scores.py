@@ -13,6 +13,7 @@ from lorelm.evaluation.scores import (
     ratio_interval,
     resampled_totals,
     score,
+    share_interval,
 )
 from lorelm.evaluation.spelling import SpellingModel
 from lorelm.evaluation.text import HeldOutText
@@ -99,3 +100,9 @@ def test_the_same_model_twice_has_a_ratio_of_one() -> None:
     assert perplexity_ratio_interval(held_out, logs, logs) == (1, 1)
     low, high = perplexity_ratio_interval(held_out, logs, logs - math.log(2))
     assert (low, high) == pytest.approx((0.5, 0.5))
+
+
+def test_the_interval_of_a_share_is_that_of_the_docstring() -> None:
+    assert share_interval(5, 10) == pytest.approx((0.2366, 0.7634), abs=1e-4)
+    assert share_interval(0, 10) == pytest.approx((0, 0.2775), abs=1e-4)
+    assert share_interval(10, 10)[1] == pytest.approx(1)

@@ -12,6 +12,7 @@ from lorelm.bundle.manifest import LineMetrics
 from lorelm.corpus.tokenizer import NEWLINE, SOMEONE, speaker_name
 from lorelm.corpus.vocabulary import EOS_ID
 from lorelm.evaluation.perplexity import perplexity
+from lorelm.evaluation.scores import share_interval
 from lorelm.evaluation.spelling import SpellingModel
 from lorelm.evaluation.text import HeldOutText
 from lorelm.ngrams.kneser_ney import KneserNey
@@ -176,7 +177,7 @@ def _speaker_metrics(
     lines: Sequence[_Line],
     states: Sequence[_Prediction],
     ngram: KneserNey | None,
-) -> dict[str, float]:
+) -> dict[str, Any]:
     """Return how many speakers are named rightly, by the model and by others."""
     candidates = [*text.vocabulary.speakers.values()]
     cues = [[speaker] for speaker in candidates]
@@ -191,9 +192,12 @@ def _speaker_metrics(
         named.append(candidates[int(logs_S.argmax())])
         if ngram is not None:
             named_by_ngram.append(_named_by_ngram(ngram, line, candidates))
-    found = {
+    num_right = int(np.equal(named, right).sum())
+    found: dict[str, Any] = {
         "speakers": len(candidates),
-        "speaker_accuracy": float(np.mean(np.equal(named, right))),
+        "speaker_lines": len(right),
+        "speaker_accuracy": num_right / len(right),
+        "speaker_accuracy_interval": share_interval(num_right, len(right)),
         "speaker_majority": float(np.bincount(right).max() / len(right)),
     }
     if ngram is not None:

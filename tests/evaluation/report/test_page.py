@@ -133,10 +133,10 @@ def words(document: ShownDocument) -> str:
 def test_the_page_has_every_section(page: Page) -> None:
     assert page.all("h1")[0].text == "Evaluation of a model of tales.txt"
     assert [section.attributes["id"] for section in page.all("section")] == [
-        *("findings", "prediction", "copies", "curves", "calibration", "length", "documents"),
-        *("samples", "settings"),
+        *("findings", "prediction", "structure", "copies", "curves", "calibration", "length"),
+        *("documents", "samples", "settings"),
     ]
-    assert len(page.all("h2")) == 9
+    assert len(page.all("h2")) == 10
     assert all(th.attributes["scope"] in ("col", "row") for th in page.all("th"))
     assert all(img.attributes["alt"] for img in page.all("img"))
 
@@ -399,10 +399,28 @@ def test_a_missing_metric_is_a_dash_or_left_out(older_bundle: Path, tales: Docum
     )
     page = Page(render_report(bundle, evaluated))
     assert [section.attributes["id"] for section in page.all("section")] == [
-        *("prediction", "calibration", "length", "documents", "settings")
+        *("prediction", "structure", "calibration", "length", "documents", "settings")
     ]
     assert page.all("td")[2].text == "–"  # bits per character, without a model of spelling
     assert not re.search(r"\b(None|nan|inf|null)\b", page.shown_text)
+
+
+def test_what_speakers_are_worth_has_a_section(scene_bundle: Path) -> None:
+    bundle = Bundle.load(scene_bundle)
+    evaluated = evaluate_bundle(bundle, EvaluationSettings(num_samples=0))
+    section = Page(render_report(bundle, evaluated)).section("structure").text
+    structure = evaluated.metrics.structure
+    assert structure is not None
+    for value in (structure.unnamed_perplexity, structure.alone_perplexity, structure.perplexity):
+        assert f"{value:,.1f}" in section
+    assert f"{structure.speaker_accuracy:.1%}" in section
+    assert f"{structure.speaker_majority:.1%}" in section
+
+
+def test_documents_of_one_line_have_no_section(bundle: Bundle, result: EvaluationResult) -> None:
+    metrics = result.metrics.model_copy(update={"structure": None})
+    page = Page(render_report(bundle, replace(result, metrics=metrics)))
+    assert "structure" not in [section.attributes["id"] for section in page.all("section")]
 
 
 def test_no_figure_is_shown_as_python_writes_nothing(page: Page) -> None:

@@ -28,6 +28,7 @@ from lorelm.evaluation.summary import (
     findings,
     format_interval,
     prediction_table,
+    structure_tables,
 )
 
 _DASH: Final = "–"
@@ -66,6 +67,7 @@ def render_report(bundle: Bundle, result: EvaluationResult) -> str:
         findings=findings(metrics),
         prediction=prediction_table(metrics),
         orders=describe_orders(metrics),
+        structure=structure_tables(metrics.structure),
         copies=copies_table(metrics),
         plots={
             name.replace("-", "_"): "data:image/svg+xml;base64," + base64.b64encode(image).decode()
