@@ -57,6 +57,24 @@ class ServedModel:
             settings=settings,
         )
 
+    @property
+    def title(self) -> str:
+        """What people read: the title of the page if it is the only model, else its source.
+
+        One title for several models would not tell them apart.
+        """
+        if self.settings.title and len(self.settings.bundles) == 1:
+            return self.settings.title
+        return self.manifest.source
+
+    @property
+    def perplexity(self) -> float | None:
+        """Of the test part, by the network or by the mixture that is served."""
+        metrics, training = self.manifest.metrics, self.manifest.training
+        if self.model.is_mixed:
+            return None if metrics is None else metrics.mixture_perplexity
+        return None if training is None else training.test_perplexity
+
     def deadline(self, timeout_seconds: float | None) -> float:
         """Return when a request with this timeout ends, on the clock of `time.monotonic`."""
         limit = self.settings.timeout_seconds

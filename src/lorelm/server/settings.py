@@ -21,7 +21,8 @@ class ServerSettings:
     Attributes:
         bundles: directories of the models; requests without a model name get the first.
         notices: sentences for the page.
-        mixture: mix each model with the n-gram model of its bundle.
+        mixture: mix each model with the n-gram model of its bundle; None: where its manifest says
+            so.
         cache: give each model a neural cache.
         api_key: every request must send it; None: no key is needed.
         admin_key: gives access to the whole history, and serves as API key; None: there is none.
@@ -33,12 +34,20 @@ class ServerSettings:
 
     bundles: Sequence[Path] = (EMBEDDED_PATH,)
     notices: Sequence[str] = ()
-    mixture: bool = False
+    mixture: bool | None = None
     cache: bool = False
     api_key: str | None = None
     admin_key: str | None = None
     history: str | None = None
 
+    title: Annotated[
+        str | None,
+        Parameter(
+            "Title of the page. Where one model is served it names that model too, in place of the "
+            "file that it was trained on.",
+            metavar="TEXT",
+        ),
+    ] = None
     # Clients can forge the entries of the X-Forwarded headers beyond these.
     proxy_hops: Annotated[
         int,

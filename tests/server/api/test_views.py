@@ -287,7 +287,14 @@ def test_the_model_endpoint_returns_its_metadata(client: FlaskClient, tiny_bundl
     assert facts["network"]["hidden_size"] == manifest.model.hidden_size
     assert facts["evaluation"]["test_perplexity"] == manifest.training.test_perplexity
     assert facts["limits"] == {"max_len": 1000, "num_samples": 16, "timeout_seconds": 60}
-    assert "files" not in facts["corpus"]  # paths of this machine stay private
+    assert "files" not in facts["corpus"]  # how the person calls them is of no interest to others
+    assert (facts["title"], facts["mixture"]) == ("tales.txt", False)
+
+
+def test_the_title_and_the_mixture_are_in_the_metadata(beaten_bundle: Path) -> None:
+    settings = ServerSettings(bundles=[beaten_bundle], title="Tales of the Mill")
+    facts = create_app(settings).test_client().get("/api/model").get_json()
+    assert (facts["title"], facts["mixture"]) == ("Tales of the Mill", True)
 
 
 def test_another_model_is_not_found(client: FlaskClient) -> None:

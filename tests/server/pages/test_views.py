@@ -10,7 +10,12 @@ from flask.testing import FlaskClient
 from lorelm.bundle import Bundle
 from lorelm.corpus.readers import read_documents
 from lorelm.evaluation.evaluate import evaluate_bundle
-from lorelm.evaluation.summary import copies_table, findings, prediction_table
+from lorelm.evaluation.summary import (
+    copies_table,
+    findings,
+    prediction_table,
+    structure_tables,
+)
 from lorelm.server.app import create_app
 from lorelm.server.settings import ServerSettings
 
@@ -212,3 +217,52 @@ def test_the_model_page_shows_the_metrics_of_the_manifest(
         for row in table.rows:
             for cell in row:
                 assert f">{cell}<" in page
+
+
+def pages_of(settings: ServerSettings) -> tuple[str, str]:
+    client = create_app(settings).test_client()
+    return tuple(client.get(path).get_data(as_text=True) for path in ("/", "/model"))
+
+
+def test_a_title_takes_the_place_of_the_name_of_the_file(tiny_bundle: Path) -> None:
+    settings = ServerSettings(bundles=[tiny_bundle], title="Tales <of> the Mill")
+    for page in pages_of(settings):
+        assert re.search(r"<title>Tales &lt;of&gt; the Mill\b", page)
+        header = page[page.index("<header>") : page.index("</header>")]
+        assert "Tales &lt;of&gt; the Mill" in header
+        assert "tales.txt" not in header
+    untitled, model = pages_of(ServerSettings(bundles=[tiny_bundle]))
+    assert "<title>LoreLM – tales.txt</title>" in untitled
+    assert "<title>The model of tales.txt – LoreLM</title>" in model
+
+
+def test_of_several_models_each_keeps_its_name_under_a_title(
+    tiny_bundle: Path, beaten_bundle: Path
+) -> None:
+    page, model = pages_of(ServerSettings(bundles=[tiny_bundle, beaten_bundle], title="Two"))
+    assert "<h1>Two</h1>" in page
+    facts = page[page.index('<ul class="facts"') : page.index("</ul>")]
+    assert facts.count("tales.txt") == 2
+    assert "The model of tales.txt" in model
+
+
+def test_the_pages_say_that_a_model_is_mixed(beaten_bundle: Path) -> None:
+    metrics = Bundle.load(beaten_bundle).manifest.metrics
+    page, model = pages_of(ServerSettings(bundles=[beaten_bundle]))
+    assert "mixed with an n-gram model" in page
+    assert f"perplexity {metrics.mixture_perplexity:.0f}" in page
+    assert "It is served as a mixture" in model
+    for each in pages_of(ServerSettings(bundles=[beaten_bundle], mixture=False)):
+        assert "mixed with an n-gram model" not in each
+        assert "It is served as a mixture" not in each
+
+
+def test_the_model_page_says_what_speakers_are_worth(scene_bundle: Path) -> None:
+    structure = Bundle.load(scene_bundle).manifest.metrics.structure
+    _, model = pages_of(ServerSettings(bundles=[scene_bundle]))
+    tables = structure_tables(structure)
+    assert len(tables) == 2
+    for table in tables:
+        for row in table.rows:
+            for cell in row:
+                assert f">{cell}<" in model

@@ -61,6 +61,7 @@ _ANSWERS: Final[dict[str, Any]] = {
     },
     "ModelMetadata": {
         **_MODEL,
+        **{"title": str},
         **{"corpus": (dict, None), "imported": (dict, None), "tokenizer": str, "network": dict},
         "speakers": [str],
         **{"evaluation": (dict, None), "figures": (dict, None)},

@@ -88,6 +88,7 @@ def model() -> Response:
     return jsonify(
         _origin(served)
         | {
+            "title": served.title,
             "corpus": manifest.corpus
             and manifest.corpus.model_dump(mode="json", exclude={"files"}),
             "imported": manifest.imported and manifest.imported.model_dump(mode="json"),
@@ -96,7 +97,7 @@ def model() -> Response:
             "speakers": served.model.vocabulary.speaker_names,
             "evaluation": _evaluation(manifest),
             "figures": manifest.metrics and manifest.metrics.model_dump(mode="json"),
-            "mixture": settings.mixture,
+            "mixture": served.model.is_mixed,
             "cache": settings.cache,
             "can_forbid_copies": served.model.can_forbid_copies,
             "limits": settings.limits | {"timeout_seconds": settings.timeout_seconds},

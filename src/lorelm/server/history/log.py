@@ -73,7 +73,7 @@ def records_of(
             source=client.source,
             model=served.name,
             fingerprint=served.fingerprint,
-            has_mixture=served.settings.mixture,
+            has_mixture=served.model.is_mixed,
             has_cache=served.settings.cache,
             prompt=request.prompt.text,
             prompt_ids=_given_ids(request.prompt),
@@ -91,7 +91,7 @@ def is_served_by(record: Record, served: ServedModel) -> bool:
     """Return whether a model would generate the same text as the one that wrote a record."""
     return (record.fingerprint, record.has_mixture, record.has_cache) == (
         served.fingerprint,
-        served.settings.mixture,
+        served.model.is_mixed,
         served.settings.cache,
     )
 

@@ -5,7 +5,13 @@ from contextlib import ExitStack
 from flask import Blueprint, Response, render_template, request
 
 from lorelm.errors import SamplingError, UnavailableError
-from lorelm.evaluation.summary import copies_table, describe_text, findings, prediction_table
+from lorelm.evaluation.summary import (
+    copies_table,
+    describe_text,
+    findings,
+    prediction_table,
+    structure_tables,
+)
 from lorelm.history.record import Record
 from lorelm.server.errors import status_of
 from lorelm.server.generate import page_client, set_client_cookie, start_generation
@@ -52,7 +58,13 @@ def model_page() -> str:
     state = server_state()
     served = state.find_model(request.args.get("name"))
     metrics = served.manifest.metrics
-    tables = [prediction_table(metrics), copies_table(metrics)] if metrics else []
+    tables = []
+    if metrics is not None:
+        tables = [
+            prediction_table(metrics),
+            *structure_tables(metrics.structure),
+            copies_table(metrics),
+        ]
     return render_template(
         "model.html",
         served=served,

@@ -71,6 +71,7 @@ def render_write_page(
     by_name = {model.name: model for model in state.models}
     return render_template(
         "write.html",
+        title=state.settings.title,
         models=state.models,
         chosen=by_name.get(form.get("model", ""), state.models[0]),
         notices=[*state.settings.notices, *state.notices],
