@@ -120,6 +120,16 @@ def tiny_bundle(
     return path
 
 
+@pytest.fixture(scope="session")
+def beaten_bundle(
+    tales: Documents, tiny_recipe: Recipe, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A bundle of a network that counting beats: it was trained for one epoch only."""
+    path = tmp_path_factory.mktemp("models") / "beaten"
+    train(tales, replace(tiny_recipe, epochs=1), out=path, options=TrainingOptions(device="cpu"))
+    return path
+
+
 def scene_lines() -> list[str]:
     """A script of our own: three animals, each with its manner, and a guest who speaks twice."""
     places = ["mill", "river", "bridge", "hill", "barn"]

@@ -158,6 +158,22 @@ def test_a_bundle_is_evaluated_on_texts(tiny_bundle: Path, texts: list[str]) -> 
     assert other.tokens == 10
 
 
+def test_an_ngram_model_is_added_to_a_bundle(older_bundle: Path, texts: list[str]) -> None:
+    assert not lorelm.Bundle.load(older_bundle).has_ngram
+    lorelm.evaluate(older_bundle, texts, num_samples=0, add_ngram=True)
+    assert lorelm.load(older_bundle, mixture=True).is_mixed
+
+
+def test_a_corpus_that_was_moved_is_read_as_in_training(texts: list[str], tmp_path: Path) -> None:
+    rows = "".join(f'{i},"{text}"\n' for i, text in enumerate(texts))
+    (tmp_path / "tales.csv").write_text("number,line\n" + rows)
+    bundle = lorelm.train(tmp_path / "tales.csv", out=tmp_path / "m", text_column="line", **SMALL)
+    (tmp_path / "moved").mkdir()
+    moved = (tmp_path / "tales.csv").rename(tmp_path / "moved" / "tales.csv")
+    metrics = lorelm.evaluate(bundle, moved, num_samples=0)
+    assert metrics.text == "the test part of tales.csv"
+
+
 def test_an_unknown_setting_of_an_evaluation_is_refused(tiny_bundle: Path) -> None:
     with pytest.raises(lorelm.errors.InputError) as caught:
         lorelm.evaluate(tiny_bundle, ["The fox sat."], samples=3)

@@ -16,6 +16,7 @@ from lorelm.corpus.documents import Documents, ReadingOptions
 from lorelm.corpus.readers import is_frame, read_corpus
 from lorelm.errors import CorpusError, InputError, MissingExtraError, Problem, RecipeError
 from lorelm.evaluation.evaluate import EvaluationSettings, evaluate_bundle
+from lorelm.evaluation.trained_corpus import reading_options_of
 from lorelm.keywords import EvaluationKeywords, TrainingKeywords
 from lorelm.parameters import hint, plain
 from lorelm.training.options import TrainingOptions
@@ -114,9 +115,10 @@ def evaluate(
     Args:
         bundle: or its path, or "shakespeare".
         corpus: texts, a data frame or a path, as for :func:`train`. Its test part is the text if
-            the bundle was trained on it. None reads again the file that the bundle was trained on.
+            the bundle was trained on it. None looks for the file that the bundle was trained on, in
+            the current folder, beside the bundle and above it.
         settings: of :class:`~lorelm.evaluation.evaluate.EvaluationSettings`, such as
-            ``num_samples=0``, and of reading.
+            ``num_samples=0``, and of reading. ``add_ngram=True`` changes the bundle on the disk.
 
     Raises:
         BundleError: the bundle is missing or damaged.
@@ -134,12 +136,11 @@ def evaluate(
         lambda: ReadingOptions(**reading_settings),
         lambda: _refuse_unknown(given, EvaluationSettings),
     )
+    loaded = bundle if isinstance(bundle, Bundle) else Bundle.load(bundle)
+    if isinstance(corpus, str | os.PathLike):
+        reading = reading_options_of(loaded, os.fspath(corpus), reading)
     [documents] = _read([corpus], reading)
-    return evaluate_bundle(
-        bundle if isinstance(bundle, Bundle) else Bundle.load(bundle),
-        checked,
-        documents=documents,
-    ).metrics
+    return evaluate_bundle(loaded, checked, documents=documents).metrics
 
 
 def import_model(

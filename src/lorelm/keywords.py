@@ -69,9 +69,9 @@ class TrainingKeywords(TypedDict, total=False):
     checkpoint_seconds: float
     checkpoint_steps: int | None
     tensorboard: str | PathLike[str] | None
-    text_column: str | PathLike[str] | None
-    speaker_column: str | PathLike[str] | None
-    scene_column: str | PathLike[str] | None
+    text_column: str | None
+    speaker_column: str | None
+    scene_column: str | None
     document: Literal["line", "paragraph", "scene", "text"] | None
     encoding: str
 
@@ -82,9 +82,10 @@ class EvaluationKeywords(TypedDict, total=False):
     interpolate: bool | None
     num_samples: int
     cache: bool
+    add_ngram: bool
     precision: Literal["float32", "int8"] | None
-    text_column: str | PathLike[str] | None
-    speaker_column: str | PathLike[str] | None
-    scene_column: str | PathLike[str] | None
+    text_column: str | None
+    speaker_column: str | None
+    scene_column: str | None
     document: Literal["line", "paragraph", "scene", "text"] | None
     encoding: str

@@ -95,10 +95,21 @@ def test_a_bundle_that_carries_the_ngram_model_needs_no_corpus(
     shown = lorelm("evaluate", "model", "other.txt")
     assert "No comparison with an n-gram model: the bundle carries none" in shown.stderr
     refused = lorelm("evaluate", "model", "other.txt", "--interpolate", code=2)
-    assert (
-        "put the corpus back, or train the model again with one (with_ngram, --ngram)"
-        in refused.stderr
-    )
+    assert "name the corpus (lorelm evaluate " in refused.stderr
+
+
+def test_an_ngram_model_is_added_later(lorelm: Lorelm, trained: str, tmp_path: Path) -> None:
+    refused = lorelm("generate", "model", "The", "--mixture", code=2)
+    assert "model --add-ngram" in refused.stderr
+    before = lorelm("evaluate", "model", "--json").stdout
+    added = lorelm("evaluate", "model", "--add-ngram", "--json")
+    assert added.stdout == before
+    assert "carries the n-gram model" in added.stderr
+    assert lorelm("generate", "model", "The", "--mixture", "--seed", "1").stdout
+    (tmp_path / "tales.txt").rename(tmp_path / "gone.txt")
+    refused = lorelm("evaluate", "model", code=2)
+    assert "(tales.txt) is neither in the current folder" in refused.stderr
+    assert lorelm("evaluate", "model", "gone.txt", "--document", "line", "--json").stdout == before
 
 
 def test_flags_leave_out_what_is_not_wanted(lorelm: Lorelm, trained: str) -> None:

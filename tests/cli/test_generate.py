@@ -86,6 +86,23 @@ def test_the_cache_changes_what_is_predicted(
     assert lorelm(*arguments).stdout == text
 
 
+def test_a_model_that_counting_beats_is_mixed_unless_asked_otherwise(
+    lorelm: Lorelm, beaten_bundle: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "text.txt").write_text("The fox sat by the river.\n" * 3, encoding="utf-8")
+
+    def output(command: str, *arguments: str) -> list[str]:
+        flags = ([], ["--mixture"], ["--no-mixture"])
+        return [lorelm(command, beaten_bundle, *arguments, *each).stdout for each in flags]
+
+    default, mixed, alone = output("score", "text.txt")
+    assert default == mixed != alone
+    default, mixed, alone = output("generate", "The", "--seed", "1")
+    assert default == mixed != alone
+    ended = lorelm("score", beaten_bundle, "text.txt")
+    assert "mixed with the n-gram model; --no-mixture scores it alone" in ended.stderr
+
+
 def test_a_bias_that_is_none_is_explained(lorelm: Lorelm, tiny_bundle: Path) -> None:
     for value, message in (
         ("fox", "'fox' is not a word and a number, such as Frodo=2"),

@@ -8,7 +8,9 @@ from lorelm.bundle import Bundle
 from lorelm.corpus.documents import Documents
 from lorelm.corpus.preparation import split_parts
 from lorelm.errors import BundleError, CorpusError
+from lorelm.evaluation.baseline import NgramBaseline
 from lorelm.evaluation.comparison import compare, comparison_notes, comparison_table
+from lorelm.evaluation.perplexity import perplexity, predict
 from lorelm.training.recipe import Recipe
 from lorelm.training.train import train
 
@@ -65,10 +67,16 @@ def test_the_better_model_is_significantly_better(
     assert difference.bits_per_character == pytest.approx(expected)
     assert difference.interval[0] <= difference.bits_per_character <= difference.interval[1] < 0
     assert difference.p_value < 0.01
-    assert comparison_notes(["hasty", "good"], models) == ["good is better than hasty."]
+    assert comparison_notes(["hasty", "good"], models) == [
+        "good is better than hasty.",
+        mixed := "hasty is compared as it is used: mixed with its n-gram model.",
+    ]
     mirrored = compare([good, hasty], held_out, name="tales")
     assert mirrored[1].difference.bits_per_character == pytest.approx(-expected)
-    assert comparison_notes(["good", "hasty"], mirrored) == ["hasty is worse than good."]
+    assert comparison_notes(["good", "hasty"], mirrored) == [
+        "hasty is worse than good.",
+        mixed,
+    ]
 
 
 def test_across_tokenizers_no_model_is_called_better(
@@ -78,7 +86,16 @@ def test_across_tokenizers_no_model_is_called_better(
     assert [note.split(":")[0] for note in notes] == [
         "Their vocabularies differ",
         "Their tokenizers differ",
+        "b is compared as it is used",
     ]
+
+
+def test_a_mixture_that_is_the_default_is_compared(hasty: Bundle, held_out: list[str]) -> None:
+    assert hasty.manifest.mixture
+    mixed, _ = compare([hasty, hasty], held_out, name="tales")
+    logs = predict(hasty.runtime(), mixed.text.stream).log_probabilities
+    logs = NgramBaseline.of_bundle(hasty).mixed(logs, mixed.text.stream)
+    assert mixed.score.perplexity == pytest.approx(perplexity(-logs.mean()))
 
 
 def test_documents_without_a_word_for_one_tokenizer_are_left_out_for_all(

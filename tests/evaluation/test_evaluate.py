@@ -1,14 +1,17 @@
 import dataclasses
 import importlib.metadata
+import json
+import shutil
 from pathlib import Path
 
 import pytest
 from tests.errors import raises_code
 
-from lorelm.bundle import Bundle
+from lorelm.bundle import Bundle, atomic_dir
+from lorelm.bundle.writer import add_ngram
 from lorelm.corpus import preparation
 from lorelm.corpus.documents import CorpusFile, Documents, ReadingOptions
-from lorelm.errors import CorpusError, MissingExtraError
+from lorelm.errors import BundleError, CorpusError, MissingExtraError
 from lorelm.evaluation.evaluate import EvaluationSettings, evaluate_bundle
 from lorelm.evaluation.summary import copies_table, prediction_table
 from lorelm.evaluation.text import HeldOutText
@@ -60,3 +63,85 @@ def test_the_name_of_a_sampled_text_says_so(tiny_bundle: Path, tales: Documents)
     assert whole.name == "the test part of tales.txt"
     assert sampled.name == "a sample of the test part of tales.txt"
     assert len(sampled.stream) < len(whole.stream)
+
+
+def without_ngram(bundle: Path, copy: Path) -> Bundle:
+    """A copy of a bundle as training without `--ngram` writes it."""
+    shutil.copytree(bundle, copy)
+    manifest = json.loads((copy / "manifest.json").read_text(encoding="utf-8"))
+    del manifest["files"]["ngram.npz"]
+    manifest["mixture"] = manifest["metrics"]["is_mixed"] = False
+    (copy / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    (copy / "ngram.npz").unlink()
+    return Bundle.load(copy)
+
+
+ADDING = EvaluationSettings(add_ngram=True, num_samples=0)
+
+
+@pytest.mark.parametrize("is_beaten", [False, True])
+def test_an_ngram_model_is_added_as_training_would_have(
+    tiny_bundle: Path, beaten_bundle: Path, tales: Documents, tmp_path: Path, *, is_beaten: bool
+) -> None:
+    trained = Bundle.load(beaten_bundle if is_beaten else tiny_bundle)
+    bundle = without_ngram(trained.path, tmp_path / "copy")
+    metrics = evaluate_bundle(bundle, ADDING, documents=tales).metrics
+    assert metrics.is_mixed == is_beaten
+    added = Bundle.load(bundle.path)
+    assert added.manifest == trained.manifest
+    assert (added.path / "ngram.npz").read_bytes() == (trained.path / "ngram.npz").read_bytes()
+    assert evaluate_bundle(added, ADDING, documents=tales).metrics == metrics  # nothing to add
+
+
+def test_a_crash_while_an_ngram_model_is_added_leaves_the_old_bundle(
+    tiny_bundle: Path, tales: Documents, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = without_ngram(tiny_bundle, tmp_path / "copy")
+    replace_file = atomic_dir.replace_file
+
+    def crash(path: Path, content: bytes) -> None:
+        if path.name == "manifest.json":
+            raise KeyboardInterrupt
+        replace_file(path, content)
+
+    monkeypatch.setattr(atomic_dir, "replace_file", crash)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate_bundle(bundle, ADDING, documents=tales)
+    assert Bundle.load(bundle.path).manifest == bundle.manifest
+    monkeypatch.undo()
+    evaluate_bundle(bundle, ADDING, documents=tales)
+    assert Bundle.load(bundle.path).has_ngram
+
+
+def test_a_bundle_that_was_replaced_meanwhile_is_not_changed(
+    tiny_bundle: Path, beaten_bundle: Path, tales: Documents, tmp_path: Path
+) -> None:
+    bundle = without_ngram(tiny_bundle, tmp_path / "copy")
+    shutil.rmtree(bundle.path)
+    shutil.copytree(beaten_bundle, bundle.path)
+    with raises_code(BundleError, "bundle.replaced"):
+        add_ngram(bundle, Bundle.load(tiny_bundle).ngram()[0], {})
+    assert Bundle.load(bundle.path).manifest == Bundle.load(beaten_bundle).manifest
+
+
+def test_an_ngram_model_that_cannot_be_added_is_explained(
+    tiny_bundle: Path,
+    imported_bundle: Path,
+    tales: Documents,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    other = Documents(texts=["The fox slept.", "The owl sat by the mill."], source="a text")
+    bundle = without_ngram(tiny_bundle, tmp_path / "copy")
+    with raises_code(BundleError, "bundle.no_ngram"):
+        evaluate_bundle(Bundle.load(imported_bundle), ADDING)
+    with raises_code(CorpusError, "corpus.no_file"):
+        evaluate_bundle(bundle, ADDING)
+    with raises_code(CorpusError, "evaluation.no_ngram"):
+        evaluate_bundle(bundle, ADDING, documents=other)
+    monkeypatch.setattr(preparation, "MAX_COUNTED_TOKENS", 10)
+    with raises_code(CorpusError, "evaluation.too_large"):
+        evaluate_bundle(bundle, ADDING, documents=tales)
+    with raises_code(BundleError, "bundle.embedded"):
+        add_ngram(Bundle.load("shakespeare"), Bundle.load(tiny_bundle).ngram()[0], {})
+    assert Bundle.load(bundle.path).manifest == bundle.manifest

@@ -1,12 +1,14 @@
 import pytest
 
-from lorelm.bundle.manifest import Metrics
+from lorelm.bundle.manifest import LineMetrics, Metrics
 from lorelm.evaluation.summary import (
     copies_table,
     describe_orders,
     describe_text,
     findings,
     prediction_table,
+    structure_tables,
+    summary_lines,
 )
 
 
@@ -125,3 +127,87 @@ def test_the_text_is_described_in_a_line() -> None:
     assert describe_text(metrics()).startswith(
         "tales: 1,200 documents, 30,000 tokens, 5.0% of the words unknown (4.0% – 6.0%)"
     )
+
+
+def lines(**others: object) -> LineMetrics:
+    return LineMetrics(
+        **{"lines": 200, "perplexity": 99.4, "alone_perplexity": 100.0, "bits_per_character": 2.0}
+        | others
+    )
+
+
+def speakers(accuracy: float = 0.2, interval: tuple[float, float] = (0.17, 0.24)) -> LineMetrics:
+    return lines(
+        unnamed_perplexity=101.95,
+        speakers=40,
+        speaker_lines=190,
+        speaker_accuracy=accuracy,
+        speaker_accuracy_interval=interval,
+        speaker_majority=0.16,
+        ngram_speaker_accuracy=0.18,
+    )
+
+
+@pytest.mark.parametrize(
+    ("structure", "sentence"),
+    [
+        (lines(), "The lines before are worth 0.6% of the perplexity."),
+        (lines(alone_perplexity=99.4), "The lines before are worth nothing."),
+        (
+            lines(alone_perplexity=98.4),
+            "The lines before are worth nothing (the perplexity is 1.0% higher with it).",
+        ),
+        (
+            speakers(),
+            "The lines before are worth 0.6% of the perplexity, the speaker 2.5% of the "
+            "perplexity; the network names 20% of the speakers rightly, and always the commonest "
+            "would be 16%.",
+        ),
+        (
+            speakers(0.19, (0.14, 0.25)),
+            "The lines before are worth 0.6% of the perplexity, the speaker 2.5% of the "
+            "perplexity; the network names 19% of the speakers rightly, and always the commonest "
+            "would be 16%, a difference that may be chance.",
+        ),
+    ],
+)
+def test_what_lines_and_speakers_are_worth_is_said(structure: LineMetrics, sentence: str) -> None:
+    assert findings(metrics(structure=structure)) == [sentence]
+
+
+def test_of_a_few_lines_nothing_is_said() -> None:
+    assert findings(metrics(structure=lines(lines=19))) == []
+
+
+def test_lines_and_speakers_have_tables() -> None:
+    with_and_without, named = structure_tables(speakers())
+    assert with_and_without.columns[0] == "words of 200 lines"
+    assert with_and_without.rows == [
+        ("with the lines before and the speaker", "99.4", "2.000"),
+        ("without the lines before", "100.0", "–"),
+        ("without the speaker", "102.0", "–"),
+    ]
+    assert named.columns[0] == "speaker of 190 lines, out of 40"
+    assert named.rows == [
+        ("network", "20.0% (17.0% – 24.0%)"),
+        ("n-gram model", "18.0%"),
+        ("always the commonest", "16.0%"),
+    ]
+    [table] = structure_tables(lines())
+    assert [row[0] for row in table.rows] == ["with the lines before", "without the lines before"]
+
+
+def test_nothing_is_said_of_documents_of_one_line() -> None:
+    assert structure_tables(None) == []
+    assert not any("line" in line for line in summary_lines(metrics()))
+    assert "words of 200 lines" in "\n".join(summary_lines(metrics(structure=lines())))
+
+
+def test_a_mixture_that_is_the_default_comes_first() -> None:
+    mixed = counted((1.1, 1.4)).model_copy(update={"is_mixed": True})
+    assert [row[0] for row in prediction_table(mixed).rows] == [
+        "mixture (70% network), the default",
+        "network (int8) alone",
+        "n-gram model (order 3)",
+    ]
+    assert findings(mixed)[1].startswith("On the validation part counting was better")

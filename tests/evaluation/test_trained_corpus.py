@@ -1,16 +1,18 @@
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tests.errors import raises_code
 
 from lorelm.bundle import Bundle
-from lorelm.corpus.documents import Documents
+from lorelm.corpus.documents import Documents, ReadingOptions
 from lorelm.corpus.readers import read_documents
 from lorelm.errors import CorpusError
 from lorelm.evaluation.trained_corpus import (
     common_test_part,
     find_trained_corpus,
+    reading_options_of,
     split_as_trained,
 )
 from lorelm.training.recipe import Recipe
@@ -93,6 +95,58 @@ def test_a_corpus_that_is_gone_is_refused(trained: Trained, tales_file: Path) ->
     tales_file.unlink()
     with raises_code(CorpusError, "corpus.gone"):
         find_trained_corpus(bundle)
+
+
+def test_a_manifest_names_files_without_their_folders(trained: Trained, tmp_path: Path) -> None:
+    held_out = tmp_path / "held-out.txt"
+    held_out.write_text("The fox sat by the mill.\nThe owl sat by the hill.\n")
+    files = trained("model", valid=held_out).manifest.corpus.files
+    assert [file and file.path for file in files] == ["tales.txt", "held-out.txt", None]
+
+
+@pytest.mark.parametrize("folder", ["here", "models", "."])
+def test_the_corpus_is_found_here_beside_the_bundle_and_above(
+    trained: Trained,
+    tales_file: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    folder: str,
+) -> None:
+    bundle = trained("models/one")
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    tales_file.rename(tmp_path / folder / "tales.txt")
+    # The first of these is no text, and the second another one: none of them is the corpus.
+    for number, other in enumerate({"here", "models", "."} - {folder}):
+        (tmp_path / other / "tales.txt").write_text("" if number else "A story.\nThe end.\n")
+    assert find_trained_corpus(bundle).fingerprint == bundle.manifest.corpus.fingerprint
+
+
+def test_a_path_in_the_manifest_of_an_older_bundle_still_counts(
+    trained: Trained, tales_file: Path, tmp_path: Path
+) -> None:
+    bundle = trained("models/deep/one")
+    (tmp_path / "elsewhere").mkdir()
+    moved = tales_file.rename(tmp_path / "elsewhere" / "tales.txt")
+    with raises_code(CorpusError, "corpus.gone") as caught:
+        find_trained_corpus(bundle)
+    assert "(tales.txt)" in str(caught.value)
+    assert f"lorelm evaluate {bundle.path} FILE" in str(caught.value)
+    [file] = bundle.manifest.corpus.files
+    corpus = bundle.manifest.corpus.model_copy(update={"files": (replace(file, path=str(moved)),)})
+    older = replace(bundle, manifest=bundle.manifest.model_copy(update={"corpus": corpus}))
+    assert find_trained_corpus(older).fingerprint == corpus.fingerprint
+
+
+def test_a_file_of_the_name_of_the_corpus_is_read_as_it_was(trained: Trained) -> None:
+    bundle = trained("model")
+    [file] = bundle.manifest.corpus.files
+    default = ReadingOptions()
+    assert file.options != default  # a line is a document
+    assert reading_options_of(bundle, "moved/tales.txt", default) == file.options
+    assert reading_options_of(bundle, "other.txt", default) == default
+    given = ReadingOptions(document="paragraph")
+    assert reading_options_of(bundle, "moved/tales.txt", given) == given
 
 
 def test_a_bundle_that_names_no_file_is_refused(tiny_bundle: Path) -> None:

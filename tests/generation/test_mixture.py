@@ -63,6 +63,18 @@ def test_a_mixture_generates_other_texts_than_the_network(bundle: Bundle) -> Non
 
 def test_a_bundle_without_an_ngram_model_says_so(older_bundle: Path) -> None:
     with pytest.raises(
-        BundleError, match=r"carries no n-gram model: train it again with one .*--ngram"
+        BundleError, match=r"carries no n-gram model: add it with lorelm evaluate .* --add-ngram"
     ):
         lorelm.load(older_bundle, mixture=True)
+
+
+def test_a_bundle_that_counting_beats_is_mixed_unless_asked_otherwise(
+    beaten_bundle: Path, tiny_bundle: Path
+) -> None:
+    def text(mixture: bool | None) -> str:
+        model = lorelm.load(beaten_bundle, mixture=mixture)
+        assert model.is_mixed == (mixture is not False)
+        return model.generate("The", seed=1, max_len=30).text
+
+    assert text(None) == text(True) != text(False)
+    assert not lorelm.load(tiny_bundle).is_mixed  # which carries an n-gram model, too

@@ -6,6 +6,7 @@ import shutil
 import sys
 import threading
 import time
+import zipfile
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -22,6 +23,7 @@ from lorelm.corpus.readers import read_documents
 from lorelm.errors import BundleError, CorpusError, RecipeError, TrainingStoppedError
 from lorelm.evaluation import baseline
 from lorelm.evaluation.evaluate import evaluate_bundle
+from lorelm.evaluation.report.page import render_report
 from lorelm.evaluation.trained_corpus import find_trained_corpus
 from lorelm.model.lstm import LSTMLanguageModel
 from lorelm.ngrams.kneser_ney import KneserNey
@@ -78,6 +80,58 @@ def test_the_manifest_holds_the_recipe_and_the_corpus(
     assert sum(parts) == len(tales)
 
 
+def test_a_model_that_is_worse_than_counting_is_mixed_by_default(
+    tales: Documents, tiny_recipe: Recipe, tmp_path: Path
+) -> None:
+    callback = FirstEpoch(lambda: None)
+    recipe = dataclasses.replace(tiny_recipe, epochs=1)
+    bundle = train(tales, recipe, out=tmp_path / "m", context=RunContext(callback=callback))
+    manifest = bundle.manifest
+    assert bundle.has_ngram  # without being asked for
+    assert manifest.mixture
+    assert manifest.metrics.is_mixed
+    assert manifest.metrics.mixture_perplexity < manifest.metrics.perplexity
+    [problem] = callback.problems
+    assert problem.startswith("Counting predicts the validation part better than the network")
+
+
+def test_a_model_that_is_better_than_counting_is_left_alone(
+    tales: Documents, tiny_recipe: Recipe, tmp_path: Path
+) -> None:
+    bundle = train(tales, tiny_recipe, out=tmp_path / "m")
+    assert not bundle.has_ngram
+    assert not bundle.manifest.mixture
+    assert not bundle.manifest.metrics.is_mixed
+
+
+def test_no_file_of_a_bundle_names_a_folder(
+    tales: Documents, tiny_recipe: Recipe, tiny_bundle: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "private-folder"
+    folder.mkdir()
+    for name, texts in (("tales.txt", tales.texts), ("test.txt", tales.texts[:9])):
+        (folder / name).write_text("\n".join(texts), encoding="utf-8")
+    shutil.copytree(tiny_bundle, folder / "first")
+    bundle = train(
+        read_documents(folder / "tales.txt"),
+        dataclasses.replace(tiny_recipe, epochs=1),
+        out=folder / "m",
+        options=TrainingOptions(
+            init=str(folder / "first"), tensorboard=str(folder / "board"), with_ngram=True
+        ),
+        test=read_documents(folder / "test.txt"),
+    )
+    result = evaluate_bundle(bundle, documents=read_documents(folder / "test.txt"))
+    (folder / "m" / "report.html").write_text(render_report(bundle, result), encoding="utf-8")
+    for path in (folder / "m").iterdir():
+        for secret in (b"private-folder", bytes(tmp_path)):
+            assert secret not in path.read_bytes(), path
+        if path.suffix == ".npz":
+            with zipfile.ZipFile(path) as archive:
+                for name in archive.namelist():
+                    assert b"private-folder" not in archive.read(name)
+
+
 def test_named_parts_are_used_as_they_are(
     tales: Documents, tiny_recipe: Recipe, tmp_path: Path
 ) -> None:
@@ -125,7 +179,7 @@ def test_a_test_part_that_cannot_be_evaluated_is_a_problem_and_not_the_end(
     context = RunContext(callback=callback)
     bundle = train(tales, recipe, out=tmp_path / "m", valid=tales, test=one, context=context)
     assert bundle.manifest.metrics is None
-    [problem] = callback.problems
+    problem = callback.problems[-1]
     assert "cannot be evaluated: the test part of tales.txt is one document" in problem
 
 

@@ -143,6 +143,10 @@ class Bundle:
         """Whether it carries the n-gram model of its training text."""
         return layout.NGRAM in self.manifest.files and self.manifest.ngram is not None
 
+    def is_mixed(self, wanted: bool | None) -> bool:
+        """Return whether to mix with the n-gram model; by default as the manifest says."""
+        return self.manifest.mixture if wanted is None else wanted
+
     def ngram(self, *, cache: bool = False) -> tuple[KneserNey, float]:
         """Return the n-gram model of the training text, and the weight of the network in a mixture.
 
@@ -154,7 +158,9 @@ class Bundle:
         model = self._parsed(layout.NGRAM, KneserNey.from_bytes)
         if model is None or self.manifest.ngram is None:
             raise self._lacks(
-                "carries no n-gram model", " with one (with_ngram, --ngram)", code="bundle.no_ngram"
+                "carries no n-gram model",
+                f": add it with lorelm evaluate {quoted(self.path)} --add-ngram",
+                code="bundle.no_ngram",
             )
         if model.vocabulary_size != len(self.vocabulary):
             raise BundleError(
@@ -206,9 +212,8 @@ class Bundle:
     def _parsed(self, name: str, parse: Callable[[bytes], _T]) -> _T | None:
         return _parse(self.path / name, parse) if name in self.manifest.files else None
 
-    def _lacks(self, what: str, how: str = "", *, code: str) -> BundleError:
-        """Return the error for a part that only training can provide."""
-        remedy = f": train it again{how}"
+    def _lacks(self, what: str, remedy: str = ": train it again", *, code: str) -> BundleError:
+        """Return the error for a part that comes from the training text."""
         if self.manifest.imported is not None:
             remedy = ", because it was imported, and that is learned from the training text"
         return BundleError(f"bundle {self.path} {what}{remedy}", code=code)

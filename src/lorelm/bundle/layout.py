@@ -48,7 +48,7 @@ TRAINING_FILES: Final = (
 
 OWNED_FILES: Final = (
     *(MANIFEST, VOCABULARY, WEIGHTS, SPELLING, COPIES, NGRAM, CURVES),
-    temporary_name(MANIFEST),
+    *map(temporary_name, (MANIFEST, NGRAM)),
     *TRAINING_FILES,
     *map(graph_name, PRECISIONS),
 )

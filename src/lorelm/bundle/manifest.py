@@ -25,8 +25,8 @@ class CorpusMetadata(_Section):
         fingerprint: SHA-256 over its documents.
         train_tokens: tokens of the training part, including an `<eos>` per document; the same for
             the other parts.
-        files: where it was read from, as the user wrote it: one file that was split, or the file
-            of each part, null for one that was split off the first. Empty without files.
+        files: what it was read from, by the name alone: one file that was split, or the file of
+            each part, null for one that was split off the first. Empty without files.
     """
 
     source: str
@@ -82,8 +82,9 @@ class LineMetrics(_Section):
         perplexity: of their words and punctuation. `alone_` is without the lines before, `unnamed_`
             with `<other speaker>` in place of the speaker.
         speakers: number of speakers with a token, all others being one.
+        speaker_lines: number of those lines that have a speaker.
         speaker_accuracy: share of lines whose speaker the model finds likeliest, the lines before
-            and the line itself given. `ngram_` is of the n-gram baseline.
+            and the line itself given, with its 95 % interval. `ngram_` is of the n-gram baseline.
         speaker_majority: share of the speaker with most lines.
     """
 
@@ -95,7 +96,9 @@ class LineMetrics(_Section):
     unnamed_perplexity: float | None = None
     unnamed_bits_per_character: float | None = None
     speakers: int | None = None
+    speaker_lines: int | None = None
     speaker_accuracy: float | None = None
+    speaker_accuracy_interval: Interval | None = None
     speaker_majority: float | None = None
     ngram_speaker_accuracy: float | None = None
 
@@ -115,6 +118,7 @@ class Metrics(_Section):
         ngram_perplexity: of the n-gram baseline on the same target tokens. `mixture_` is the
             mixture of network and baseline.
         ngram_perplexities: of the n-gram models of order 1, 2, and so on.
+        is_mixed: whether the mixture is what the model generates and scores with by default.
         ngram_ratio_interval: of the network's perplexity over the baseline's; if it contains 1,
             the difference is not significant.
         cache_perplexity: of the network with the neural cache. `cache_mixture_` is the mixture of
@@ -154,6 +158,7 @@ class Metrics(_Section):
     ngram_bits_per_character_interval: Interval | None = None
     ngram_perplexities: tuple[float, ...] = ()
     ngram_ratio_interval: Interval | None = None
+    is_mixed: bool = False
     mixture_weight: float | None = None
     mixture_perplexity: float | None = None
     mixture_perplexity_interval: Interval | None = None
@@ -227,6 +232,8 @@ class Manifest(_Section):
             model reads the prompt alone.
         never_written: words that are not generated, such as `<pad>`.
         precision: the default precision for serving.
+        mixture: whether the network is mixed with the n-gram model unless the user says otherwise,
+            since counting alone predicts the validation part better than the network does.
         imported: null for a model that was trained here. What is not known of an imported model is
             null.
         recipe: all settings of the training run.
@@ -243,6 +250,7 @@ class Manifest(_Section):
     reads_eos_first: bool = True
     never_written: tuple[str, ...] = ()
     precision: Precision = "int8"
+    mixture: bool = False
     imported: ImportedMetadata | None = None
     recipe: dict[str, Any] | None = None
     corpus: CorpusMetadata | None = None

@@ -1,4 +1,4 @@
-"""Write a bundle: :func:`save_bundle`."""
+"""Write a bundle, :func:`save_bundle`, or add to one."""
 
 import hashlib
 from collections.abc import Iterator, Mapping
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from lorelm.bundle import atomic_dir, layout
+from lorelm.bundle.bundle import Bundle
 from lorelm.bundle.manifest import Manifest
 from lorelm.corpus.vocabulary import Vocabulary
 from lorelm.errors import BundleError, MissingExtraError
@@ -78,6 +79,31 @@ def save_bundle(path: str | Path, contents: BundleContents) -> None:
         atomic_dir.replace_dir(Path(path), files, owned=layout.OWNED_FILES)
 
 
+def add_ngram(bundle: Bundle, model: KneserNey, changes: Mapping[str, object]) -> Bundle:
+    """Add an n-gram model to a bundle, atomically: a crash leaves the bundle as it was.
+
+    Args:
+        changes: what else changes in the manifest.
+
+    Raises:
+        BundleError: it cannot be written, is the embedded bundle, or has been replaced.
+    """
+    path, content = bundle.path, model.to_bytes()
+    _refuse_embedded(path, "copy the folder and add the n-gram model to the copy")
+    with atomic_dir.lock_dir(path), atomic_dir.wrap_write_errors(path, len(content)):
+        if layout.find_manifest(path) != bundle.manifest:
+            raise BundleError(
+                f"bundle {path} was replaced meanwhile: add the n-gram model again",
+                code="bundle.replaced",
+            )
+        # The model first: as long as the manifest does not list it, the bundle is the old one.
+        atomic_dir.replace_file(path / layout.NGRAM, content)
+        files = bundle.manifest.files | {layout.NGRAM: hashlib.sha256(content).hexdigest()}
+        manifest = bundle.manifest.model_copy(update={**changes, "files": files})
+        atomic_dir.replace_file(path / layout.MANIFEST, manifest.to_json())
+    return Bundle.load(path)
+
+
 def check_output_dir(path: str | Path) -> None:
     """Refuse what :func:`lock_output_dir` would refuse, and leave no trace."""
     path = Path(path)
@@ -97,11 +123,7 @@ def lock_output_dir(path: str | Path) -> Iterator[None]:
             bundle, cannot be written, or is locked by another run.
     """
     path = Path(path)
-    if path.resolve() == layout.EMBEDDED_PATH.resolve():
-        raise BundleError(
-            f"{path} is the model that LoreLM comes with: choose a new folder (out, --out)",
-            code="bundle.embedded",
-        )
+    _refuse_embedded(path, "choose a new folder (out, --out)")
     atomic_dir.check_output_path(path)
     with atomic_dir.lock_dir(path):
         atomic_dir.check_replaceable(
@@ -113,6 +135,13 @@ def lock_output_dir(path: str | Path) -> Iterator[None]:
             owned=layout.OWNED_FILES,
         )
         yield
+
+
+def _refuse_embedded(path: Path, remedy: str) -> None:
+    if path.resolve() == layout.EMBEDDED_PATH.resolve():
+        raise BundleError(
+            f"{path} is the model that LoreLM comes with: {remedy}", code="bundle.embedded"
+        )
 
 
 def _serialize(weights: Weights, weight_type: WeightType, *, tied: bool) -> bytes:

@@ -1,5 +1,6 @@
 """``lorelm evaluate``: measure a model on a text."""
 
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from lorelm.evaluation.evaluate import DEFAULTS, EvaluationSettings, evaluate_bu
 from lorelm.evaluation.measure import EvaluationResult
 from lorelm.evaluation.report.files import check_file, check_folder
 from lorelm.evaluation.summary import summary_lines
+from lorelm.evaluation.trained_corpus import reading_options_of
 
 
 @click.command()
@@ -51,25 +53,33 @@ def evaluate(
     reading = take_reading_options(flags)
     settings = EvaluationSettings(**flags)
     loaded = Bundle.load(bundle)
-    documents = None if file is None else read_documents(file, reading)
-    if documents is not None:
+    documents = None
+    if file is not None:
+        documents = read_documents(file, reading_options_of(loaded, file, reading))
         echo_notes(documents.notes)
     result = evaluate_bundle(loaded, settings, documents=documents)
     if as_json:
         click.echo(result.metrics.model_dump_json(indent=2))
     else:
         click.echo("\n".join(summary_lines(result.metrics)))
+    if settings.add_ngram:
+        loaded = Bundle.load(bundle)
+        _echo_what_was_added(loaded)
     _echo_what_is_missing(loaded, settings, result)
-    if file is None and loaded.manifest.metrics is None and settings == DEFAULTS:
+    is_default = replace(settings, add_ngram=False) == DEFAULTS
+    if file is None and loaded.manifest.metrics is None and is_default:
         loaded.record_metrics(result.metrics)
-    if report is not None:
-        from lorelm.evaluation.report.page import write_report
+    _write_outputs(report, plots, loaded, result)
 
-        write_report(report, loaded, result)
-    if plots is not None:
-        from lorelm.evaluation.report.plots import write_plots
 
-        write_plots(plots, loaded, result)
+def _echo_what_was_added(bundle: Bundle) -> None:
+    use = "generate, score and serve use it with --mixture."
+    if bundle.manifest.mixture:
+        use = (
+            "it predicts better than the network alone, so generate, score and serve mix both "
+            "(--no-mixture: the network alone)."
+        )
+    click.echo(f"Bundle {bundle.path} carries the n-gram model: {use}", err=True)
 
 
 def _echo_what_is_missing(
@@ -83,8 +93,8 @@ def _echo_what_is_missing(
         )
     elif result.metrics.ngram_perplexity is None and settings.interpolate is None:
         click.echo(
-            "No comparison with an n-gram model: the bundle carries none, and its corpus is not "
-            "where it was, or too large.",
+            "No comparison with an n-gram model: the bundle carries none, and its corpus was not "
+            "found, or is too large.",
             err=True,
         )
 
@@ -104,3 +114,16 @@ def _check_outputs(report: Path | None, plots: Path | None) -> None:
         check_file(report, what="report")
     if plots is not None:
         check_folder(plots, what="plots")
+
+
+def _write_outputs(
+    report: Path | None, plots: Path | None, bundle: Bundle, result: EvaluationResult
+) -> None:
+    if report is not None:
+        from lorelm.evaluation.report.page import write_report
+
+        write_report(report, bundle, result)
+    if plots is not None:
+        from lorelm.evaluation.report.plots import write_plots
+
+        write_plots(plots, bundle, result)

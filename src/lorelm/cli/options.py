@@ -108,7 +108,10 @@ precision_option = click.option(
 
 
 mixture_option = click.option(
-    "--mixture", is_flag=True, help="Mix the network with the n-gram model of the bundle."
+    "--mixture/--no-mixture",
+    default=None,
+    help="Mix the network with the n-gram model of the bundle.  [default: where counting "
+    "alone predicted better than the network in training]",
 )
 
 

@@ -36,7 +36,7 @@ def score(
     bundle: str,
     file: str,
     as_json: bool,
-    mixture: bool,
+    mixture: bool | None,
     cache: bool,
     precision: Any,
     **flags: Any,
@@ -54,8 +54,10 @@ def score(
     stream = encode_stream(tokens, loaded.vocabulary)
     require_seen_tokens(stream, loaded)
     logs = predict(loaded.runtime(precision, cache=cache), stream).log_probabilities
-    if mixture:
+    if loaded.is_mixed(mixture):
         logs = NgramBaseline.of_bundle(loaded).mixed(logs, stream, cache=cache)
+    if mixture is None and loaded.manifest.mixture:
+        echo_notes(["The network is mixed with the n-gram model; --no-mixture scores it alone."])
     scores = {
         "tokens": len(stream),
         "perplexity": perplexity(-logs.mean()),

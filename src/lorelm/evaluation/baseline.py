@@ -71,6 +71,14 @@ class NgramBaseline:
     def metadata(self) -> NGramMetadata:
         return NGramMetadata(order=self.model.order, mixture_weight=self.mixture_weight)
 
+    def beats(self, network: Floats, stream: Ids) -> bool:
+        """Return whether counting alone predicts a stream better than the network.
+
+        Args:
+            network: log-probabilities under the network.
+        """
+        return bool(ngram_log_probabilities(self.model, stream).sum() > network.sum())
+
     def mixed(self, network: Floats, stream: Ids, *, cache: bool = False) -> Floats:
         """Return the log-probability of every target under the mixture.
 

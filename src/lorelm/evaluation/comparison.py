@@ -10,6 +10,7 @@ from lorelm.bundle import Bundle
 from lorelm.bundle.manifest import Interval
 from lorelm.corpus.vocabulary import unknown_rate
 from lorelm.errors import BundleError, CorpusError
+from lorelm.evaluation.baseline import NgramBaseline
 from lorelm.evaluation.memorisation import count_seen
 from lorelm.evaluation.perplexity import predict
 from lorelm.evaluation.scores import Score, interval_of, resampled_totals, score, target_bits
@@ -139,6 +140,8 @@ def comparison_notes(names: Sequence[str], models: Sequence[ComparedModel]) -> l
             "are of another, easier text. No model is called better across tokenizers."
         )
     for name, model in zip(names, models, strict=True):
+        if model.bundle.manifest.mixture:
+            notes.append(f"{name} is compared as it is used: mixed with its n-gram model.")
         if model.num_seen_documents:
             notes.append(
                 f"{model.num_seen_documents:,} of the documents are in the training text of "
@@ -172,6 +175,8 @@ def _score(
         )
     require_seen_tokens(text.stream, bundle)
     logs = predict(bundle.runtime(precision), text.stream).log_probabilities
+    if bundle.manifest.mixture:
+        logs = NgramBaseline.of_bundle(bundle).mixed(logs, text.stream)
     copies = bundle.copies()
     return ComparedModel(
         bundle=bundle,

@@ -4,6 +4,8 @@ from dataclasses import asdict, dataclass
 from typing import Annotated, Final
 
 from lorelm.bundle import Bundle
+from lorelm.bundle.quoting import quoted
+from lorelm.bundle.writer import add_ngram
 from lorelm.corpus.documents import Documents
 from lorelm.corpus.preparation import Corpus, tokenize_documents
 from lorelm.errors import BundleError, CorpusError, InputError, MissingExtraError
@@ -46,6 +48,13 @@ class EvaluationSettings:
     cache: Annotated[
         bool, Parameter("Use the neural cache: words that occurred recently become likelier.")
     ] = False
+    add_ngram: Annotated[
+        bool,
+        Parameter(
+            "Count the training text again and put the n-gram model into a bundle that was trained "
+            "without."
+        ),
+    ] = False
     precision: Annotated[
         Precision | None,
         Parameter(
@@ -79,16 +88,25 @@ def evaluate_bundle(
             where it was, and the text or the n-gram baseline was to come from it.
         BundleError: the bundle lacks this precision or the cache, or a file of it is damaged; or
             samples are wanted and there is no index of the training text; or the model was
-            imported and the text has tokens that it has never seen.
+            imported and the text has tokens that it has never seen, or an n-gram model is to be
+            added to it, to the embedded model, or to a bundle that cannot be written.
     """
+    if settings.add_ngram and bundle.manifest.imported is not None:
+        bundle.ngram()  # says why there is none
     text, corpus = _text_and_corpus(bundle, documents)
     require_seen_tokens(text.stream, bundle)
+    baseline = _baseline(bundle, corpus, settings)
+    if settings.add_ngram and not bundle.has_ngram:
+        assert baseline is not None
+        assert corpus is not None
+        bundle = _with_ngram(bundle, corpus, baseline)
     precision = settings.precision or bundle.manifest.precision
     model = EvaluatedModel(
         network=bundle.runtime(precision),
         precision=precision,
+        is_mixed=bundle.manifest.mixture,
         spelling=SpellingModel.of_bundle(bundle),
-        baseline=_baseline(bundle, corpus, settings),
+        baseline=None if settings.interpolate is False else baseline,
         index=_index(bundle, corpus, settings),
         cached_network=bundle.runtime(precision, cache=True) if settings.cache else None,
     )
@@ -119,7 +137,8 @@ def _text_and_corpus(
 def _baseline(
     bundle: Bundle, corpus: Corpus | None, settings: EvaluationSettings
 ) -> NgramBaseline | None:
-    if settings.interpolate is False:
+    is_needed = settings.interpolate or (settings.add_ngram and not bundle.has_ngram)
+    if settings.interpolate is False and not is_needed:
         return None
     if corpus is not None and corpus.is_countable:
         if bundle.manifest.ngram is not None:
@@ -128,19 +147,29 @@ def _baseline(
         return NgramBaseline.fit(corpus, predict(network, corpus.valid.stream))
     if corpus is None and bundle.has_ngram:
         return NgramBaseline.of_bundle(bundle)
-    if settings.interpolate is None:
+    if not is_needed:
         return None
     if corpus is not None:
         raise CorpusError(
-            f"{corpus.source} is too large for an n-gram model to compare with",
-            code="evaluation.too_large",
+            f"{corpus.source} is too large for an n-gram model", code="evaluation.too_large"
         )
     raise CorpusError(
-        f"bundle {bundle.path} carries no n-gram model and its corpus is not where it was: "
-        "put the corpus back, or train the model again with one "
-        "(with_ngram, --ngram)",
+        f"bundle {bundle.path} carries no n-gram model, and neither is this text its corpus nor "
+        "was that found in the current folder, beside the bundle or above it: name the corpus "
+        f"(lorelm evaluate {quoted(bundle.path)} FILE --add-ngram)",
         code="evaluation.no_ngram",
     )
+
+
+def _with_ngram(bundle: Bundle, corpus: Corpus, baseline: NgramBaseline) -> Bundle:
+    """Add the n-gram model to a bundle; mix it in by default where counting alone is better."""
+    valid = corpus.valid.stream
+    is_mixed = baseline.beats(predict(bundle.runtime(), valid).log_probabilities, valid)
+    changes: dict[str, object] = {"ngram": baseline.metadata, "mixture": is_mixed}
+    metrics = bundle.manifest.metrics
+    if metrics is not None and metrics.mixture_perplexity is not None:
+        changes["metrics"] = metrics.model_copy(update={"is_mixed": is_mixed})
+    return add_ngram(bundle, baseline.model, changes)
 
 
 def _index(bundle: Bundle, corpus: Corpus | None, settings: EvaluationSettings) -> CopyIndex | None:

@@ -29,6 +29,7 @@ from lorelm.evaluation.scores import (
 from lorelm.evaluation.spelling import SpellingModel
 from lorelm.evaluation.text import HeldOutText
 from lorelm.generation.language_model import LanguageModel
+from lorelm.generation.logits import Mixture
 from lorelm.generation.settings import NUM_SAMPLES_LIMIT, GenerationSettings
 from lorelm.runtime.base import Runtime
 from lorelm.runtime.step_graph import Precision
@@ -41,6 +42,7 @@ class EvaluatedModel:
 
     Attributes:
         precision: of the network.
+        is_mixed: whether the network is mixed with the baseline by default.
         spelling: None leaves out bits per character.
         baseline: the n-gram baseline to compare with; None leaves out the comparison.
         index: the training text; None leaves out seen documents and copies.
@@ -49,6 +51,7 @@ class EvaluatedModel:
 
     network: Runtime
     precision: Precision
+    is_mixed: bool = False
     spelling: SpellingModel | None = None
     baseline: NgramBaseline | None = None
     index: CopyIndex | None = None
@@ -124,7 +127,10 @@ def generate_samples(
     """
     if model.index is None:
         return []
-    writer = LanguageModel(model.network, text.tokenizer, text.vocabulary)
+    mixture = None
+    if model.is_mixed and model.baseline is not None:
+        mixture = Mixture(model.baseline.model, model.baseline.mixture_weight)
+    writer = LanguageModel(model.network, text.tokenizer, text.vocabulary, mixture=mixture)
     return [
         WrittenText(
             tokens=text.tokenizer.tokenize(sample.text),
@@ -161,6 +167,7 @@ def _prediction_metrics(
         "ngram_order": baseline.model.order,
         "ngram_perplexities": [perplexity(-of.mean()) for of in by_order],
         "ngram_ratio_interval": perplexity_ratio_interval(text, network, logs["ngram_"]),
+        "is_mixed": model.is_mixed,
         "mixture_weight": baseline.mixture_weight,
     }
 

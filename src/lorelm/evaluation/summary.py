@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from lorelm.bundle.manifest import Interval, Metrics
+from lorelm.bundle.manifest import Interval, LineMetrics, Metrics
 from lorelm.evaluation.scores import Score
 from lorelm.ngrams.matches import MIN_COPY_LENGTH
 
@@ -13,6 +13,12 @@ _NGRAMS: Final = {1: "tokens", 2: "pairs", 3: "triples"}
 # A few short documents ("No.") of any text are in the training text.
 _MAX_SEEN_SHARE: Final = 0.05
 _MAX_UNKNOWN_RATE: Final = 0.1
+
+_MIN_LINES: Final = 20
+"""Of fewer lines nothing is said: the table has their metrics and their number."""
+
+_MIN_GAIN: Final = 0.0005
+"""Smaller differences of the perplexity are shown as none: with one decimal place they are 0.0%."""
 
 # With fewer there may be no copied span by chance, and the interval would be too narrow.
 _MIN_TOKENS: Final = 500
@@ -43,8 +49,9 @@ def summary_lines(metrics: Metrics) -> list[str]:
     lines = [describe_text(metrics), "", *prediction_table(metrics).lines()]
     if orders := describe_orders(metrics):
         lines.append(orders)
-    if copies := copies_table(metrics):
-        lines += ["", *copies.lines()]
+    for table in (*structure_tables(metrics.structure), copies_table(metrics)):
+        if table is not None:
+            lines += ["", *table.lines()]
     return [*lines, "", *findings(metrics)]
 
 
@@ -67,6 +74,9 @@ def prediction_table(metrics: Metrics) -> MetricsTable:
         names["cache_"] = "network with cache"
     if metrics.cache_mixture_perplexity is not None:
         names["cache_mixture_"] = "mixture with cache"
+    if metrics.is_mixed and "mixture_" in names:
+        first = f"{names.pop('mixture_')}, the default"
+        names = {"mixture_": first, "": f"{names.pop('')} alone"} | names
     return MetricsTable(
         ("", "perplexity", "bits per character"),
         [
@@ -86,6 +96,46 @@ def describe_orders(metrics: Metrics) -> str | None:
         return None
     shown = ", ".join(f"{perplexity:,.1f}" for perplexity in metrics.ngram_perplexities)
     return f"n-gram models of order 1 to {len(metrics.ngram_perplexities)}: perplexity {shown}"
+
+
+def structure_tables(structure: LineMetrics | None) -> list[MetricsTable]:
+    """Return what the lines before a line, and its speaker, are worth; nothing without lines."""
+    if structure is None:
+        return []
+    names = {"": "with the lines before", "alone_": "without the lines before"}
+    if structure.unnamed_perplexity is not None:
+        names[""] += " and the speaker"
+        names["unnamed_"] = "without the speaker"
+    tables = [
+        MetricsTable(
+            (f"words of {structure.lines:,} lines", "perplexity", "bits per character"),
+            [
+                (
+                    name,
+                    _number(getattr(structure, f"{prefix}perplexity"), ",.1f"),
+                    _number(getattr(structure, f"{prefix}bits_per_character"), ".3f"),
+                )
+                for prefix, name in names.items()
+            ],
+        )
+    ]
+    if structure.speaker_accuracy is not None:
+        tables.append(_speaker_table(structure))
+    return tables
+
+
+def _speaker_table(structure: LineMetrics) -> MetricsTable:
+    shown = _number(structure.speaker_accuracy, ".1%")
+    if structure.speaker_accuracy_interval is not None:
+        shown += f" ({format_interval(structure.speaker_accuracy_interval, '.1%')})"
+    rows = [
+        ("network", shown),
+        ("always the commonest", _number(structure.speaker_majority, ".1%")),
+    ]
+    if structure.ngram_speaker_accuracy is not None:
+        rows.insert(1, ("n-gram model", f"{structure.ngram_speaker_accuracy:.1%}"))
+    lines = "" if structure.speaker_lines is None else f" of {structure.speaker_lines:,} lines"
+    return MetricsTable((f"speaker{lines}, out of {structure.speakers}", "named rightly"), rows)
 
 
 def copies_table(metrics: Metrics) -> MetricsTable | None:
@@ -127,6 +177,13 @@ def findings(metrics: Metrics) -> list[str]:
     sentences = []
     if metrics.ngram_perplexity is not None:
         sentences.append(_baseline_finding(metrics, metrics.ngram_perplexity))
+    if metrics.is_mixed:
+        sentences.append(
+            "On the validation part counting was better than the network, so the mixture of both "
+            "is the default (--no-mixture: the network alone)."
+        )
+    if metrics.structure is not None and metrics.structure.lines >= _MIN_LINES:
+        sentences.append(_structure_finding(metrics.structure))
     if metrics.unknown_rate > _MAX_UNKNOWN_RATE and metrics.bits_per_character is not None:
         sentences.append(
             f"{metrics.unknown_rate:.0%} of the words are unknown and count as one easy token: to "
@@ -160,6 +217,34 @@ def _baseline_finding(metrics: Metrics, ngram_perplexity: float) -> str:
         f"As good as the n-gram model: the perplexity is {ratio:.2f} times as high, between "
         f"{low:.2f} and {high:.2f}, so the difference may be chance."
     )
+
+
+def _structure_finding(structure: LineMetrics) -> str:
+    perplexity = structure.perplexity
+    worth = [f"The lines before are worth {_gain(perplexity, structure.alone_perplexity)}"]
+    if structure.unnamed_perplexity is not None:
+        worth.append(f"the speaker {_gain(perplexity, structure.unnamed_perplexity)}")
+    sentence = ", ".join(worth)
+    if structure.speaker_accuracy is None or structure.speaker_majority is None:
+        return f"{sentence}."
+    sentence += (
+        f"; the network names {structure.speaker_accuracy:.0%} of the speakers rightly, and always "
+        f"the commonest would be {structure.speaker_majority:.0%}"
+    )
+    interval = structure.speaker_accuracy_interval
+    if interval is not None and interval[0] <= structure.speaker_majority <= interval[1]:
+        sentence += ", a difference that may be chance"
+    return f"{sentence}."
+
+
+def _gain(perplexity: float, without: float) -> str:
+    """Say by how much a perplexity is lower than without something."""
+    gain = 1 - perplexity / without
+    if gain >= _MIN_GAIN:
+        return f"{gain:.1%} of the perplexity"
+    if gain > -_MIN_GAIN:
+        return "nothing"
+    return f"nothing (the perplexity is {-gain:.1%} higher with it)"
 
 
 def _copying_finding(metrics: Metrics) -> str:

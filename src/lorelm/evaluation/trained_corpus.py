@@ -1,20 +1,27 @@
 """Read and split the corpus of a bundle again, as training did."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
 
-from lorelm.bundle import Bundle
+from lorelm.bundle import EMBEDDED_NAME, Bundle
 from lorelm.bundle.manifest import CorpusMetadata
-from lorelm.corpus.documents import CorpusParts, Documents
+from lorelm.bundle.quoting import quoted
+from lorelm.corpus.documents import CorpusFile, CorpusParts, Documents, ReadingOptions
 from lorelm.corpus.preparation import Corpus, prepare_corpus, split_test_part
 from lorelm.corpus.readers import read_documents
 from lorelm.errors import CorpusError
 
 
 def find_trained_corpus(bundle: Bundle) -> Corpus:
-    """Read the files that the manifest names, and split them as training did.
+    """Find the files that the manifest names, and split them as training did.
+
+    They are looked for in the current folder, beside the bundle, and above that.
 
     Raises:
-        CorpusError: it names none, or one of them is missing or has changed since.
+        CorpusError: it names none, or one of them is not found or has changed since.
     """
     corpus = split_as_trained(bundle, _read_again(bundle))
     if corpus is None:
@@ -56,8 +63,6 @@ def common_test_part(bundles: Sequence[Bundle]) -> Documents:
                 code="corpus.different_corpora",
             )
     parts = _read_again(first)
-    if parts.fingerprint != _metadata(first).fingerprint:
-        raise _changed(first)
     assert first.manifest.recipe is not None
     return split_test_part(parts, split_seed=first.manifest.recipe["split_seed"])
 
@@ -80,7 +85,22 @@ def _metadata(bundle: Bundle) -> CorpusMetadata:
     return bundle.manifest.corpus
 
 
+def reading_options_of(bundle: Bundle, file: str, given: ReadingOptions) -> ReadingOptions:
+    """Return how to read a file: as in training, if it has the name of the corpus.
+
+    Args:
+        given: what the user asks for; it takes precedence unless it is the default.
+    """
+    corpus = bundle.manifest.corpus
+    if corpus is not None and given == ReadingOptions():
+        for known in corpus.files:
+            if known is not None and known.without_folder.path == Path(file).name:
+                return known.options
+    return given
+
+
 def _read_again(bundle: Bundle) -> CorpusParts:
+    """Read the corpus of a bundle; of several files of its name, the one with its content."""
     files = _metadata(bundle).files
     if not files:
         raise CorpusError(
@@ -88,25 +108,49 @@ def _read_again(bundle: Bundle) -> CorpusParts:
             "evaluate it on",
             code="corpus.no_file",
         )
-    try:
-        read = {
-            name: read_documents(file.path, file.options)
-            for name, file in zip(("documents", "valid", "test"), files, strict=False)
-            if file is not None
-        }
-    except CorpusError as error:
-        raise CorpusError(
-            f"the corpus of bundle {bundle.path} is not where it was ({error}): name the file "
-            "where it is now, or another text to evaluate it on",
-            code="corpus.gone",
-        ) from error
-    return CorpusParts(**read)
+    candidates = [[*_candidates(bundle, file)] if file else [None] for file in files]
+    for found in product(*candidates):
+        with suppress(CorpusError):  # another file of this name may be no text at all
+            read = {
+                name: read_documents(file.path, file.options)
+                for name, file in zip(("documents", "valid", "test"), found, strict=False)
+                if file is not None
+            }
+            parts = CorpusParts(**read)
+            if parts.fingerprint == _metadata(bundle).fingerprint:
+                return parts
+    raise _changed(bundle) if all(candidates) else _gone(bundle)
+
+
+def _candidates(bundle: Bundle, file: CorpusFile) -> Iterator[CorpusFile]:
+    """Yield the files that have the name of one that the bundle was trained on."""
+    name = file.without_folder.path
+    beside = bundle.path.absolute().parent
+    # The path itself first: a bundle of an earlier version has it.
+    paths = [Path(file.path), *(folder / name for folder in (Path(), beside, beside.parent))]
+    for path in dict.fromkeys(path.absolute() for path in paths):
+        if path.is_file():
+            yield replace(file, path=str(path))
+    if file.path == EMBEDDED_NAME:  # the corpus of that name, which is no file
+        yield file
+
+
+def _gone(bundle: Bundle) -> CorpusError:
+    return CorpusError(
+        f"the corpus of bundle {bundle.path} ({_names(bundle)}) is neither in the current folder "
+        "nor beside the bundle or above it: bring it there, or name it or another text "
+        f"(lorelm evaluate {quoted(bundle.path)} FILE)",
+        code="corpus.gone",
+    )
 
 
 def _changed(bundle: Bundle) -> CorpusError:
-    where = " or ".join(file.path for file in _metadata(bundle).files if file)
     return CorpusError(
-        f"{where} is not as it was when bundle {bundle.path} was trained on it: name a text to "
-        "evaluate it on",
+        f"{_names(bundle)} is not as it was when bundle {bundle.path} was trained on it: name "
+        f"another text (lorelm evaluate {quoted(bundle.path)} FILE)",
         code="corpus.changed",
     )
+
+
+def _names(bundle: Bundle) -> str:
+    return ", ".join(file.without_folder.path for file in _metadata(bundle).files if file)

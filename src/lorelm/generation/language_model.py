@@ -69,7 +69,7 @@ class LanguageModel:
         *,
         precision: Precision | None = None,
         num_threads: int = 1,
-        mixture: bool = False,
+        mixture: bool | None = None,
         cache: bool = False,
     ) -> Self:
         """Load the model of a bundle, with all that the bundle carries.
@@ -77,7 +77,8 @@ class LanguageModel:
         Args:
             bundle: or its path, or "shakespeare".
             precision: None takes that of the manifest.
-            mixture: mix it with the n-gram model of the bundle.
+            mixture: mix it with the n-gram model of the bundle; None does where that alone
+                predicts better than the network, as the manifest says.
             cache: give it the neural cache that was tuned for it.
 
         Raises:
@@ -92,10 +93,15 @@ class LanguageModel:
             tokenizer,
             vocabulary,
             index=None if copies is None else TrainingTextIndex(copies, tokenizer, vocabulary),
-            mixture=Mixture(*bundle.ngram(cache=cache)) if mixture else None,
+            mixture=Mixture(*bundle.ngram(cache=cache)) if bundle.is_mixed(mixture) else None,
             reads_eos_first=bundle.manifest.reads_eos_first,
             never_written=bundle.manifest.never_written,
         )
+
+    @property
+    def is_mixed(self) -> bool:
+        """Whether the network is mixed with an n-gram model."""
+        return self._mixture is not None
 
     @property
     def can_forbid_copies(self) -> bool:

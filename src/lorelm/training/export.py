@@ -1,5 +1,7 @@
 """The bundle of a trained model, with its evaluation: :func:`bundle_contents`."""
 
+from typing import Final
+
 from lorelm.bundle import BundleContents
 from lorelm.bundle.manifest import CorpusMetadata, Manifest, Metrics, TrainingMetadata
 from lorelm.corpus.preparation import Corpus
@@ -10,19 +12,27 @@ from lorelm.evaluation.cache import MAX_TARGETS, tune_cache
 from lorelm.evaluation.evaluate import DEFAULTS
 from lorelm.evaluation.measure import EvaluatedModel, generate_samples, measure
 from lorelm.evaluation.memorisation import TrainingText
-from lorelm.evaluation.perplexity import perplexity, predict
+from lorelm.evaluation.perplexity import Predictions, perplexity, predict
 from lorelm.evaluation.spelling import SpellingModel
 from lorelm.evaluation.text import HeldOutText
+from lorelm.model.config import ModelConfig
 from lorelm.ngrams.fingerprints import FingerprintIndex
+from lorelm.ngrams.kneser_ney import KneserNey
 from lorelm.runtime.base import Runtime
 from lorelm.runtime.onnx_runtime import OnnxRuntime
-from lorelm.runtime.step_graph import PRECISIONS, Precision, build_step_graph
+from lorelm.runtime.step_graph import PRECISIONS, Precision, Weights, build_step_graph
 from lorelm.training.callbacks import TrainingCallback, metrics_lines
 from lorelm.training.initial_checkpoint import numpy_weights
 from lorelm.training.losses import validation_loss
 from lorelm.training.options import TrainingOptions
 from lorelm.training.recipe import Recipe
 from lorelm.training.trainer import TrainedModel
+
+_IS_MIXED: Final = (
+    "Counting predicts the validation part better than the network does, so the bundle carries the "
+    "n-gram model too, and both are mixed wherever the model is used (--no-mixture: the network "
+    "alone). More text, or more epochs, may help."
+)
 
 
 def bundle_contents(
@@ -35,24 +45,23 @@ def bundle_contents(
     """Evaluate a trained model and return what its bundle is written from."""
     config = trained.model.config
     weights = numpy_weights(trained.model)
-    is_small = options.serving_only or options.compact
-    precisions: tuple[Precision, ...] = ("int8",) if is_small else PRECISIONS
-    graphs = {each: build_step_graph(weights, config, each) for each in precisions}
+    graphs = _graphs(weights, config, options)
     network = OnnxRuntime(graphs["int8"], config)
     # The n-gram baseline is weighed on the whole validation part, the cache on its beginning.
     valid = corpus.valid.stream if corpus.is_countable else corpus.valid.stream[:MAX_TARGETS]
     predicted = predict(network, valid, num_states=MAX_TARGETS)
-    baseline = NgramBaseline.fit(corpus, predicted) if corpus.is_countable else None
-    spelling = SpellingModel.of_training_part(corpus)
+    model = _evaluated_model(network, corpus, predicted, callback)
+    baseline = model.baseline
     manifest = Manifest(
         tokenizer=corpus.tokenizer.style,
         model=config,
         recipe=recipe.to_dict(),
         corpus=_corpus_metadata(corpus),
         training=_training_metadata(trained, corpus),
+        mixture=model.is_mixed,
         ngram=baseline.metadata if baseline else None,
         cache=tune_cache(predicted, valid, baseline),
-        metrics=_evaluate(network, corpus, spelling, baseline, callback),
+        metrics=_evaluate(model, corpus, callback),
     )
     return BundleContents(
         manifest=manifest,
@@ -60,32 +69,53 @@ def bundle_contents(
         graphs=graphs,
         weights=None if options.serving_only else weights,
         weight_type="float16" if options.compact else "float32",
-        spelling=spelling.characters,
+        spelling=model.spelling.characters if model.spelling else None,
         copies=_copy_index(corpus),
-        ngram=baseline.model if baseline and options.with_ngram else None,
+        ngram=_carried_ngram(model, options),
         metrics=metrics_lines(trained.epochs).encode(),
         curves=_curves(trained, corpus, baseline),
     )
 
 
-def _evaluate(
-    network: Runtime,
-    corpus: Corpus,
-    spelling: SpellingModel,
-    baseline: NgramBaseline | None,
-    callback: TrainingCallback,
-) -> Metrics | None:
-    """Return the metrics on the test part; None if it cannot be evaluated on."""
-    index = None
+def _graphs(
+    weights: Weights, config: ModelConfig, options: TrainingOptions
+) -> dict[Precision, bytes]:
+    is_small = options.serving_only or options.compact
+    precisions: tuple[Precision, ...] = ("int8",) if is_small else PRECISIONS
+    return {each: build_step_graph(weights, config, each) for each in precisions}
+
+
+def _evaluated_model(
+    network: Runtime, corpus: Corpus, predicted: Predictions, callback: TrainingCallback
+) -> EvaluatedModel:
+    """Return the network with all that it is compared with, and mixed with if that is better."""
+    baseline = index = None
+    is_mixed = False
     if corpus.is_countable:
+        baseline = NgramBaseline.fit(corpus, predicted)
+        is_mixed = baseline.beats(predicted.log_probabilities, corpus.valid.stream)
         index = TrainingText(corpus.train.documents, corpus.tokenizer)
-    model = EvaluatedModel(
+    if is_mixed:
+        callback.on_problem(_IS_MIXED)
+    return EvaluatedModel(
         network=network,
         precision="int8",
-        spelling=spelling,
+        is_mixed=is_mixed,
+        spelling=SpellingModel.of_training_part(corpus),
         baseline=baseline,
         index=index,
     )
+
+
+def _carried_ngram(model: EvaluatedModel, options: TrainingOptions) -> KneserNey | None:
+    """Return the n-gram model for the bundle, which no model that is worse goes without."""
+    if model.baseline is None or not (options.with_ngram or model.is_mixed):
+        return None
+    return model.baseline.model
+
+
+def _evaluate(model: EvaluatedModel, corpus: Corpus, callback: TrainingCallback) -> Metrics | None:
+    """Return the metrics on the test part; None if it cannot be evaluated on."""
     try:
         text = HeldOutText.of_test_part(corpus)
         return measure(model, text, generate_samples(model, text, DEFAULTS.num_samples)).metrics
@@ -134,5 +164,5 @@ def _corpus_metadata(corpus: Corpus) -> CorpusMetadata:
         valid_tokens=len(corpus.valid.stream),
         test_documents=corpus.test.num_documents,
         test_tokens=len(corpus.test.stream),
-        files=tuple(corpus.files),
+        files=tuple(file and file.without_folder for file in corpus.files),
     )
