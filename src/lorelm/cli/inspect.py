@@ -27,7 +27,7 @@ _SHOWN_SPEAKERS: Final = 5
 
 
 @click.command()
-@click.argument("path", type=click.Path())
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True)
 @click.option(
     "--recipe",
     default="default",
@@ -42,7 +42,7 @@ _SHOWN_SPEAKERS: Final = 5
 @reading_options
 def inspect(
     *,
-    path: str,
+    paths: tuple[str, ...],
     recipe: str,
     tokenizer: str | None,
     valid: str | None,
@@ -50,14 +50,17 @@ def inspect(
     as_json: bool,
     **flags: Any,
 ) -> None:
-    """Print what PATH holds, how long training would take, and whether it is enough text."""
+    """Print what PATH holds, how long training would take, and whether it is enough text.
+
+    PATH is a file, a folder, a zip archive, a pattern, - or shakespeare, as for lorelm train.
+    """
     settings = Recipe.load(recipe, tokenizer=tokenizer)
     options = take_reading_options(flags)
     parts = CorpusParts(
         **{
-            name: _head_of_large(read_documents(file, options))
-            for name, file in (("documents", path), ("valid", valid), ("test", test))
-            if file is not None
+            name: _head_of_large(read_documents(files, options))
+            for name, files in (("documents", paths), ("valid", valid), ("test", test))
+            if files is not None
         }
     )
     if not as_json:

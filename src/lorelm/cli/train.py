@@ -23,6 +23,7 @@ from lorelm.cli.options import (
 )
 from lorelm.cli.terminal import echo_notes, process_started
 from lorelm.corpus.documents import CorpusFile, Documents, ReadingOptions
+from lorelm.corpus.formats.sources import is_there
 from lorelm.corpus.readers import read_documents
 from lorelm.corpus.structure import describe
 from lorelm.errors import CheckpointError, CorpusError, MissingExtraError
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("path", required=False)
+@click.argument("paths", metavar="PATH...", nargs=-1)
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the bundle.")
 @click.option(
     "--recipe",
@@ -64,7 +65,7 @@ if TYPE_CHECKING:
 @reading_options
 def train(
     *,
-    path: str | None,
+    paths: tuple[str, ...],
     out: Path | None,
     recipe: str | None,
     resume: Path | None,
@@ -74,8 +75,11 @@ def train(
 ) -> None:
     """Train a model on PATH and save it as a bundle.
 
-    PATH is a CSV, TSV, JSONL, Parquet or plain text file, or the word shakespeare. The settings
-    below come from the recipe unless they are given here.
+    PATH is a text, a book (EPUB, PDF, DOCX, ODT, HTML), a table (CSV, TSV, XLSX, JSON, JSONL,
+    Parquet), a script (Fountain, FDX), subtitles (SRT, VTT, ASS), a mailbox, or a chat exported
+    from WhatsApp, Telegram, Discord or Signal; or a folder, a zip archive or a pattern of such
+    files, several of these, - for standard input, or the word shakespeare. The settings below come
+    from the recipe unless they are given here.
 
     Ctrl-C, a crash or a power cut lose nothing: --resume DIR continues from the last checkpoint. On
     the same machine it ends with exactly the weights of an uninterrupted run, except with
@@ -90,8 +94,8 @@ def train(
         _refuse_other_options()
         _resume(resume)
         return
-    if path is None or out is None:
-        missing = "the argument PATH" if path is None else "the option --out"
+    if not paths or out is None:
+        missing = "the option --out" if paths else "the argument PATH"
         raise click.UsageError(f"{missing} is missing.")
     if flags["serving_only"] and flags["compact"]:
         raise click.UsageError("--serving-only has no weights; leave out --compact.")
@@ -104,7 +108,7 @@ def train(
 
         check_initial_checkpoint(flags["init"], given_settings(recipe, **changes))
     options = TrainingOptions(**flags)
-    parts = [read_documents(part, reading) if part else None for part in (path, valid, test)]
+    parts = [read_documents(part, reading) if part else None for part in (paths, valid, test)]
     _run(parts, settings, out, options)
 
 
@@ -118,10 +122,10 @@ def _refuse_other_options() -> None:
     for parameter in context.command.params:
         name = parameter.name or ""
         is_given = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
-        if is_given and name != "resume" and context.params[name] is not None:
+        if is_given and name != "resume" and context.params[name] not in (None, ()):
             raise click.UsageError(
                 "--resume continues with the settings of the run: leave out "
-                f"{'PATH' if name == 'path' else parameter.opts[0]}."
+                f"{'PATH' if name == 'paths' else parameter.opts[0]}."
             )
 
 
@@ -137,7 +141,7 @@ def _resume(out: Path) -> None:
     run = checkpoint.run
     if not run["files"]:
         raise CheckpointError(
-            f"the run in {out} was begun in Python, with texts or a data frame: go on with "
+            f"the run in {out} was begun with texts of Python or of standard input: go on with "
             f"{checkpoint.how_to_resume(out)}",
             code="checkpoint.no_files",
         )
@@ -151,11 +155,14 @@ def _reread(file: Mapping[str, Any], folder: str) -> Documents:
     Raises:
         CorpusError: it is missing or cannot be read.
     """
-    known = CorpusFile(path=file["path"], options=ReadingOptions(**file["options"]))
+    known = CorpusFile(
+        path=file["path"],
+        more_paths=tuple(file.get("more_paths", ())),
+        options=ReadingOptions(**file["options"]),
+    )
     try:
-        # Path.is_file, because a folder called shakespeare is not a corpus.
-        path = found_again(known.path, folder, Path.is_file)
-        documents = read_documents(path, known.options)
+        paths = [found_again(path, folder, is_there) for path in known.paths]
+        documents = read_documents(paths, known.options)
     except CorpusError as error:
         raise CorpusError(f"{error} (the run was begun in {folder})", code=error.code) from error
     return dataclasses.replace(documents, file=known)

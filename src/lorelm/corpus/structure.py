@@ -92,6 +92,10 @@ class Content:
     notes: Sequence[str] = ()
     unit: DocumentUnit | None = None
 
+    def with_notes(self, notes: Sequence[str]) -> "Content":
+        """Return the same content with these notes before its own."""
+        return replace(self, notes=[*notes, *self.notes])
+
 
 def to_documents(content: Content, unit: DocumentUnit | None = None) -> Documents:
     """Cut a content into documents.

@@ -3,7 +3,7 @@
 import contextlib
 import importlib
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -11,7 +11,6 @@ from typing import Any
 
 from lorelm.corpus.documents import ReadingOptions
 from lorelm.corpus.structure import Content, Turn
-from lorelm.corpus.text_files import decode
 from lorelm.errors import CorpusError, MissingExtraError
 
 try:
@@ -21,8 +20,6 @@ except ImportError as error:
         "reading a table (CSV, TSV, JSONL, Parquet, data frame)", "train"
     ) from error
 
-_PARQUET = b"PAR1"
-_HEADER_WORDS = 5
 
 # A column is prose when its cells are mostly different and hold several words: names, titles and
 # numbers are not. On lotr_scripts.csv the dialogue has 11 words a cell, the next column 4.
@@ -42,9 +39,12 @@ _CHANGING_SHARE = 0.3
 _SCENE_ROWS = 4
 
 
-def read_table(path: Path, content: bytes, options: ReadingOptions) -> Content:
-    """Read the turns of a table; the errors are those of ``readers.read_documents``."""
-    frame = _parse(path, content, options.encoding)
+def table_content(path: Path, frame: pl.DataFrame, options: ReadingOptions) -> Content:
+    """Return the turns of a table that was read from a file.
+
+    Raises:
+        CorpusError: it has no rows, or not the columns that the options name.
+    """
     if frame.is_empty():
         raise CorpusError(
             f"{path} has a header but no rows: a corpus needs text in it", code="corpus.empty"
@@ -53,9 +53,29 @@ def read_table(path: Path, content: bytes, options: ReadingOptions) -> Content:
     return replace(table.content(options), source=path.name)
 
 
+def to_frame(path: Path, rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
+    """Return a frame of objects that were read from a file; a key is a column."""
+    with parse_errors(path, "its objects must have values of one type under a key"):
+        return pl.DataFrame(rows, infer_schema_length=None, strict=False)
+
+
+def read_parquet(path: Path, content: bytes, options: ReadingOptions) -> Content:
+    """Read the turns of a Parquet file; the errors are those of ``readers.read_documents``."""
+    with parse_errors(path, "it is damaged or no Parquet file; write it again"):
+        frame = pl.read_parquet(io.BytesIO(content))
+    return table_content(path, frame, options)
+
+
+def read_json_lines(path: Path, text: str, options: ReadingOptions) -> Content:
+    """Read the turns of a JSONL file; the errors are those of ``readers.read_documents``."""
+    with parse_errors(path, "each line must be a JSON object"):
+        frame = pl.read_ndjson(io.StringIO(text), infer_schema_length=None)
+    return table_content(path, frame, options)
+
+
 def read_frame(frame: Any, options: ReadingOptions, *, source: str) -> Content:
     """Read the turns of a data frame; the errors are those of ``readers.read_frame``."""
-    with _parse_errors(source, "give a polars or pandas frame"):
+    with parse_errors(source, "give a polars or pandas frame"):
         columns = _to_polars(frame)
     if columns is None:
         raise CorpusError(
@@ -98,25 +118,8 @@ def _interchanged(frame: Any) -> pl.DataFrame:
     return pl.DataFrame(interchange.from_dataframe(frame))
 
 
-def _parse(path: Path, content: bytes, encoding: str) -> pl.DataFrame:
-    suffix = path.suffix.lower()
-    if content.startswith(_PARQUET) or suffix == ".parquet":
-        with _parse_errors(path, "it is damaged or no Parquet file; write it again"):
-            return pl.read_parquet(io.BytesIO(content))
-    text = decode(path, content, encoding)
-    if suffix in (".jsonl", ".ndjson"):
-        with _parse_errors(path, "each line must be a JSON object"):
-            return pl.read_ndjson(io.StringIO(text), infer_schema_length=None)
-    if "\n" not in text:
-        text = text.replace("\r", "\n")  # the line ends of old Macs, which Polars does not know
-    advice = "check its quotes and separators, or read its lines as text (ending .txt)"
-    separator = "\t" if suffix == ".tsv" else ","
-    with _parse_errors(path, advice):
-        return pl.read_csv(io.StringIO(text), separator=separator, infer_schema=False)
-
-
 @contextlib.contextmanager
-def _parse_errors(source: str | Path, advice: str) -> Iterator[None]:
+def parse_errors(source: str | Path, advice: str) -> Iterator[None]:
     """Raise one line for any error of Polars, panics of its Rust code included."""
     try:
         yield
@@ -142,8 +145,6 @@ class _Table:
             text_column = self._guess_text_column()
             why = "the only one" if self.frame.width == 1 else "the only one that is prose"
             notes.append(f"Taking the text from column {text_column!r}, {why}.")
-            if len(text_column.split()) > _HEADER_WORDS:
-                notes.append("The first row is taken for the names of the columns: is it one?")
         texts = self._column(text_column, self.option.format("text"))
         speaker_column = options.speaker_column
         if speaker_column is None:

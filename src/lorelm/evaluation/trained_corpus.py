@@ -1,5 +1,6 @@
 """Read and split the corpus of a bundle again, as training did."""
 
+import glob
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -112,7 +113,7 @@ def _read_again(bundle: Bundle) -> CorpusParts:
     for found in product(*candidates):
         with suppress(CorpusError):  # another file of this name may be no text at all
             read = {
-                name: read_documents(file.path, file.options)
+                name: read_documents(file.paths, file.options)
                 for name, file in zip(("documents", "valid", "test"), found, strict=False)
                 if file is not None
             }
@@ -123,16 +124,23 @@ def _read_again(bundle: Bundle) -> CorpusParts:
 
 
 def _candidates(bundle: Bundle, file: CorpusFile) -> Iterator[CorpusFile]:
-    """Yield the files that have the name of one that the bundle was trained on."""
-    name = file.without_folder.path
+    """Yield the files that have the names of those that the bundle was trained on."""
+    names = file.without_folder.paths
     beside = bundle.path.absolute().parent
-    # The path itself first: a bundle of an earlier version has it.
-    paths = [Path(file.path), *(folder / name for folder in (Path(), beside, beside.parent))]
-    for path in dict.fromkeys(path.absolute() for path in paths):
-        if path.is_file():
-            yield replace(file, path=str(path))
-    if file.path == EMBEDDED_NAME:  # the corpus of that name, which is no file
-        yield file
+    # The paths themselves first: a bundle of an earlier version has them.
+    places = [file.paths, *([str(folder / n) for n in names] for folder in _folders(beside))]
+    for first, *others in dict.fromkeys(map(tuple, places)):
+        if all(map(_may_be_read, (first, *others))):
+            yield replace(file, path=first, more_paths=tuple(others))
+
+
+def _folders(beside: Path) -> tuple[Path, ...]:
+    return Path.cwd(), beside, beside.parent
+
+
+def _may_be_read(path: str) -> bool:
+    """Return whether it is there, or a pattern, or the name of a corpus that is no file."""
+    return path == EMBEDDED_NAME or glob.has_magic(path) or Path(path).exists()
 
 
 def _gone(bundle: Bundle) -> CorpusError:
@@ -153,4 +161,5 @@ def _changed(bundle: Bundle) -> CorpusError:
 
 
 def _names(bundle: Bundle) -> str:
-    return ", ".join(file.without_folder.path for file in _metadata(bundle).files if file)
+    files = _metadata(bundle).files
+    return ", ".join(name for file in files if file for name in file.without_folder.paths)
