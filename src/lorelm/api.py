@@ -41,7 +41,8 @@ def train(
 
     Args:
         corpus: texts, one per document; a data frame of pandas, polars or Arrow, one document per
-            row; the path of a CSV, TSV, JSONL, Parquet or plain text file; or "shakespeare".
+            row; the path of a file, a folder or a zip archive; a list of ``pathlib.Path``; or
+            "shakespeare".
         out: directory of the bundle. A bundle that is there is replaced.
         recipe: name of a built-in recipe, or path of a TOML file. None takes "default", or
             "fine-tune" with `init`.

@@ -73,7 +73,8 @@ class TrainingKeywords(TypedDict, total=False):
     speaker_column: str | None
     scene_column: str | None
     document: Literal["line", "paragraph", "scene", "text"] | None
-    encoding: str
+    encoding: str | None
+    anonymise: bool
 
 
 class EvaluationKeywords(TypedDict, total=False):
@@ -88,4 +89,5 @@ class EvaluationKeywords(TypedDict, total=False):
     speaker_column: str | None
     scene_column: str | None
     document: Literal["line", "paragraph", "scene", "text"] | None
-    encoding: str
+    encoding: str | None
+    anonymise: bool

@@ -126,3 +126,25 @@ def test_of_a_file_larger_than_memory_the_first_documents_are_looked_at(
     assert num_documents
     assert int(num_documents.group(1)) < 200
     assert re.search(rf"documents +│ +{num_documents.group(1)} ", ended.stdout)
+
+
+def test_several_files_and_folders_are_one_corpus(lorelm: Lorelm, tmp_path: Path) -> None:
+    (tmp_path / "tales").mkdir()
+    for n in range(3):
+        text = "\n".join(f"word{i} and word{i + n}." for i in range(20))
+        (tmp_path / "tales" / f"{n}.txt").write_text(text)
+    (tmp_path / "more.html").write_text(
+        "<html><body><p>One more word and another.</p></body></html>"
+    )
+    ended = lorelm("inspect", "tales", "*.html", "--document", "line")
+    rows = dict(re.findall(r"│ (.+?) +│ +([\d.,]+)", ended.stdout))
+    assert rows["documents"] == "61"
+    assert "4 files are read." in ended.stderr
+
+
+def test_a_locked_file_in_a_folder_is_one_line(lorelm: Lorelm, tmp_path: Path) -> None:
+    (tmp_path / "books").mkdir()
+    (tmp_path / "books" / "a.pdf").write_bytes(b"%PDF-1.4 nothing")
+    ended = lorelm("inspect", "books", code=2)
+    assert ended.stderr.startswith("lorelm: books/a.pdf is damaged")
+    assert len(ended.stderr.splitlines()) == 1

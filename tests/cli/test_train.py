@@ -356,3 +356,18 @@ def test_the_folder_of_other_things_is_not_overwritten(lorelm: Lorelm, tales_csv
     ended = lorelm("train", tales_csv, "--out", ".", code=2)
     assert "cannot be replaced as a whole" in ended.stderr
     assert tales_csv.exists()
+
+
+def test_a_model_of_a_folder_is_evaluated_on_its_files_again(
+    lorelm: Lorelm, tales_csv: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "folder").mkdir()
+    tales_csv.rename(tmp_path / "folder" / "tales.csv")
+    (tmp_path / "more.txt").write_text("One more tale of the fox.\nAnd of the owl.\n")
+    options = (*SMALL, "--document", "line")
+    lorelm("train", "folder", "*.txt", "--out", "m", "--text-column", "line", *options, code=2)
+    lorelm("train", "folder", "fold*/*.csv", "--out", "m", "--text-column", "line", *options)
+    manifest = json.loads((tmp_path / "m" / "manifest.json").read_text())
+    assert manifest["corpus"]["files"][0]["path"] == "folder"
+    assert manifest["corpus"]["files"][0]["more_paths"] == ["fold*/*.csv"]
+    assert "perplexity" in lorelm("evaluate", "m").stdout
