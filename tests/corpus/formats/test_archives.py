@@ -9,7 +9,7 @@ from tests.corpus.formats.samples import docx, docx_paragraph, epub, odt, zipped
 from tests.corpus.formats.test_spreadsheets import xlsx
 from tests.errors import raises_code
 
-from lorelm.corpus.formats import archives
+from lorelm.corpus.formats import archives, pdf_streams
 from lorelm.corpus.readers import read_documents
 from lorelm.errors import CorpusError, LoreLMError
 
@@ -80,8 +80,9 @@ def test_a_locked_archive_is_refused(read) -> None:
 
 
 @pytest.mark.parametrize("levels", [1, 2, 3])
-def test_a_pdf_that_unpacks_to_gigabytes_is_refused(read, levels: int) -> None:
-    stream = zlib.compress(b"\0" * (128 << 20))
+def test_a_pdf_that_unpacks_to_gigabytes_is_refused(monkeypatch, read, levels: int) -> None:
+    monkeypatch.setattr(pdf_streams, "HARMLESS_BYTES", 1 << 16)
+    stream = zlib.compress(b"\0" * (8 << 20))
     for _ in range(levels - 1):
         stream = zlib.compress(stream)
     filters = b"/FlateDecode" * levels

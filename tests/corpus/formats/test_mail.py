@@ -59,4 +59,4 @@ def test_a_hostile_mailbox_is_read(read) -> None:
         "From a Mon Jan  2 12:00:00 2023\nContent-Type: multipart/mixed; boundary=b\n\nno parts\n"
         "From a Mon Jan  2 12:00:00 2023\nFrom: Ben <b@c>\n\nHello you\n"
     )
-    assert "Hello you" in read("a.mbox", text).texts[0]
+    assert "Hello you" in "\n".join(read("a.mbox", text).texts)

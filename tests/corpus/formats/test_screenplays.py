@@ -70,7 +70,8 @@ def test_a_short_screenplay_in_fountain(read) -> None:
 @pytest.mark.parametrize("name", ["a.fdx", "a.xml"])
 def test_a_final_draft(read, name: str) -> None:
     documents = read(name, FDX)
-    assert documents.texts[0].split("\n") == ["[Rain. Much.]", "ANNA: (softly) You came back."]
+    lines = "\n".join(documents.texts).split("\n")
+    assert lines[:2] == ["[Rain. Much.]", "ANNA: (softly) You came back."]
     assert documents.speakers == {"ANNA": 1, "BEN": 1}
 
 

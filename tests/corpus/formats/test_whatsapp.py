@@ -56,7 +56,7 @@ def test_notices_and_media_are_left_out_and_counted(read) -> None:
         f"{at}Anna: Nice one <This message was edited>\n",
     )
     assert documents.kind == "chat"
-    assert documents.texts == ["Ben: Look at this wheel\nAnna: Nice one"]
+    assert "\n".join(documents.texts) == "Ben: Look at this wheel\nAnna: Nice one"
     assert "6 messages without words of a person are left out." in documents.notes
 
 
