@@ -326,6 +326,14 @@ def test_a_cue_is_one_token_of_its_own_kind():
     )
 
 
+def test_cues_are_found_with_their_colons():
+    text = "Before\nFRODO: I will, Old Gaffer: no.\n  the voice:\nBill: FRODO!"
+    for tokenizer in SPEAKING:
+        found = [text[begin:end] for begin, end in tokenizer.find_cues(text)]
+        assert found == ["FRODO:", "the voice:", "Bill:"]
+    assert make_tokenizer("words").find_cues(text) == []
+
+
 def test_a_text_cannot_spell_the_token_of_a_speaker():
     for tokenizer in SPEAKING:
         assert "<speaker FRODO>" not in tokenizer.tokenize(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from tests.errors import raises_code
 
-from lorelm.corpus.tokenizer import make_tokenizer
+from lorelm.corpus.tokenizer import OTHER_SPEAKER, make_tokenizer, speaker_token
 from lorelm.corpus.vocabulary import Vocabulary
 from lorelm.errors import SamplingError
 from lorelm.generation.word_index import WordIndex
@@ -80,6 +80,9 @@ def index() -> WordIndex:
         "friend",
         "two-￭",
         "￭!",
+        "fellowship",
+        speaker_token("GANDALF"),
+        OTHER_SPEAKER,
     ]
     return WordIndex(make_tokenizer("words"), Vocabulary(words))
 
@@ -93,6 +96,15 @@ def index() -> WordIndex:
         ("teh", ["the"]),
         ("frodo", ["Frodo"]),
         ("xqzt", []),
+        ("kin", ["king"]),
+        ("frond", []),  # two of five letters
+        ("fellowshop", ["fellowship"]),
+        ("felowshop", ["fellowship"]),
+        ("teh:", []),  # a speaker is no word
+        ("GANDLF:", ["GANDALF:"]),
+        ("Gandalf:", ["GANDALF:"]),
+        ("Gandlf", []),  # and no speaker one in a line
+        ("SOMEBNE:", []),  # the other speaker is nobody to write for
         (",", []),
         ("", []),
     ],

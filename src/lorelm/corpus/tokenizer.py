@@ -81,6 +81,11 @@ class Tokenizer(ABC):
             tokens += [speaker_token(name), *self._cut(speech)]
         return tokens
 
+    def find_cues(self, text: str) -> list[tuple[int, int]]:
+        """Return where a text names a speaker before a line: begin, and end after the colon."""
+        found = self._cue.finditer(text) if self.speakers else ()
+        return [(cue.start(1), cue.end(1) + 1) for cue in found]
+
     @abstractmethod
     def _cut(self, text: str) -> list[str]:
         """Return the tokens of a text in which no speaker is named."""

@@ -9,13 +9,16 @@ import numpy as np
 from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
-from lorelm.corpus.tokenizer import Tokenizer
+from lorelm.corpus.tokenizer import SOMEONE, Tokenizer
 from lorelm.corpus.vocabulary import EOS_ID, UNK_ID, Vocabulary
 from lorelm.errors import SamplingError
 from lorelm.generation.logits import LogitBias
 
-_LEAST_SIMILARITY: Final = 0.5
-"""One minus the edits per letter. With less, "Gandalf" would match "handle"."""
+_LONG: Final = 8
+"""Letters of a word that may differ in two; shorter ones in one, and those of two letters in none.
+
+With half of the letters "Gandalf" matched "candle", which nobody means.
+"""
 
 
 class WordIndex:
@@ -51,33 +54,31 @@ class WordIndex:
     def nearest(self, word: str, *, limit: int = 3) -> list[str]:
         """Return the nearest words, the nearest first; of equally near ones, the most frequent.
 
-        Similarity is one minus the optimal string alignment distance (letters inserted, deleted,
-        replaced or swapped with their neighbour; case is ignored) over the longer length. A search
-        among 12,000 words takes 0.5 ms.
+        To the name of a speaker with its colon, other speakers are near. Near are those that a
+        slip makes of each other: letters inserted, deleted, replaced or swapped with their
+        neighbour (optimal string alignment distance; case is ignored). A search among 12,000 words
+        takes 0.5 ms.
         """
+        spellings = self._speakers if _is_cue(word) else self._spellings
+        num_letters = sum(map(str.isalnum, word))
         found = process.extract(
             word.casefold(),
-            self._spellings.keys(),
-            scorer=OSA.normalized_similarity,
+            spellings.keys(),
+            scorer=OSA.distance,
             limit=limit,
-            score_cutoff=_LEAST_SIMILARITY,
+            score_cutoff=0 if num_letters < 3 else 1 if num_letters < _LONG else 2,
         )
-        return [self._spelled_like(word, folded) for folded, _, _ in found]
+        return [_spelled_like(word, spellings[folded]) for folded, _, _ in found]
 
     @cached_property
-    def _spellings(self) -> dict[str, list[str]]:
+    def _spellings(self) -> Mapping[str, abc.Sequence[str]]:
         """The spellings of each word, by its letters without their case."""
-        spellings: dict[str, list[str]] = defaultdict(list)
-        for word in self._ids:
-            if any(character.isalnum() for character in word):
-                spellings[word.casefold()].append(word)
-        return dict(spellings)
+        return _by_letters(word for word in self._ids if not _is_cue(word))
 
-    def _spelled_like(self, word: str, folded: str) -> str:
-        """Return the spelling with the same case as the word, or the most frequent one."""
-        spellings = self._spellings[folded]
-        is_capital = word[:1].isupper()
-        return next((s for s in spellings if s[:1].isupper() == is_capital), spellings[0])
+    @cached_property
+    def _speakers(self) -> Mapping[str, abc.Sequence[str]]:
+        """The names of speakers, likewise."""
+        return _by_letters(word for word in self._ids if _is_cue(word) and word != f"{SOMEONE}:")
 
     def _biased_ids(self, word: str | int) -> list[int]:
         if isinstance(word, int) and 0 <= word < self._vocabulary_size:
@@ -96,3 +97,21 @@ class WordIndex:
                 code="setting.not_a_word",
             )
         return self._ids.get(word, [])
+
+
+def _is_cue(word: str) -> bool:
+    return len(word) > 1 and word.endswith(":")
+
+
+def _by_letters(words: abc.Iterable[str]) -> dict[str, list[str]]:
+    spellings: dict[str, list[str]] = defaultdict(list)
+    for word in words:
+        if any(map(str.isalnum, word)):
+            spellings[word.casefold()].append(word)
+    return dict(spellings)
+
+
+def _spelled_like(word: str, spellings: abc.Sequence[str]) -> str:
+    """Return the spelling with the same case as the word, or the most frequent one."""
+    is_capital = word[:1].isupper()
+    return next((s for s in spellings if s[:1].isupper() == is_capital), spellings[0])

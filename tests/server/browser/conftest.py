@@ -13,6 +13,13 @@ def url(start_server: Callable[..., str], tiny_bundle: Path) -> str:
     return start_server(str(tiny_bundle), "--max-tokens-limit", "10000")
 
 
+@pytest.fixture(scope="session")
+def scene_url(start_server: Callable[..., str], scene_bundle: Path) -> str:
+    """The address of a server of a model with speakers, which keeps a history."""
+    history = f"sqlite:///{scene_bundle.parent / 'history.db'}"
+    return start_server(str(scene_bundle), "--history", history)
+
+
 @pytest.fixture
 def new_driver(browser: Browser, url: str) -> Iterator[NewDriver]:
     """Open the page in a new browser context, once or several times."""

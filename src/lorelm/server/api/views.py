@@ -7,6 +7,7 @@ from typing import Any, Final
 from flask import Blueprint, Response, jsonify, request
 
 from lorelm.bundle.manifest import Manifest
+from lorelm.corpus.tokenizer import speaker_name
 from lorelm.errors import LoreLMError
 from lorelm.generation.handle import RequestHandle
 from lorelm.generation.reply import Token, prompt_tokens
@@ -71,7 +72,7 @@ def check() -> Response:
     """Find the unknown words of a text."""
     body = CheckRequest.from_request()
     served = server_state().find_model(body.model)
-    unknown_words = served.model.prompts.read(body.text).unknown_words
+    unknown_words = _unknown_words(served, body.text)
     found = [
         {"word": word, "nearest": served.model.word_index.nearest(word)}
         for word in unknown_words[:_MAX_UNKNOWN_WORDS]
@@ -103,6 +104,15 @@ def model() -> Response:
             "limits": settings.limits | {"timeout_seconds": settings.timeout_seconds},
         }
     )
+
+
+def _unknown_words(served: ServedModel, text: str) -> list[str]:
+    """Return the speakers and the words of a text that a model does not know."""
+    read = served.model.prompts.read(text)
+    known = served.model.vocabulary.speakers
+    names = (name for name in map(speaker_name, read.tokens) if name is not None)
+    speakers = dict.fromkeys(f"{name}:" for name in names if name not in known)
+    return [*speakers, *read.unknown_words]
 
 
 def _evaluation(manifest: Manifest) -> dict[str, Any] | None:

@@ -9,7 +9,14 @@ from lorelm.errors import SamplingError
 from lorelm.generation.settings import GenerationSettings
 from lorelm.parameters import Parameter, parameters_of
 from lorelm.server.api.requests import GenerateRequest
-from lorelm.server.request_model import Limits, limited, with_parameters
+from lorelm.server.pages.scene import speakers_of, turn_fields
+from lorelm.server.request_model import (
+    MAX_TEXT_CHARACTERS,
+    Limits,
+    limited,
+    with_parameters,
+)
+from lorelm.server.state import server_state
 
 _PARAMETERS: Final = parameters_of(GenerationSettings)
 
@@ -34,8 +41,9 @@ FORM_FIELDS: Final = (
 
 @with_parameters({SECOND_TEMPERATURE.name: SECOND_TEMPERATURE})
 class WriteForm(GenerateRequest):
-    """What the form sends: the fields of the API, and what to compare with."""
+    """What the form sends: the fields of the API, who speaks next, and what to compare with."""
 
+    next_speaker: str | None = None
     compare: bool = False
     model_b: str | None = None
 
@@ -47,8 +55,13 @@ class WriteForm(GenerateRequest):
 
     def requests(self) -> list[GenerateRequest]:
         """Return one request, or two to compare, which have the same seed."""
-        fields = self.model_dump(exclude={"compare", "model_b", "temperature_b"}, exclude_none=True)
+        own = {"next_speaker", "compare", "model_b", "temperature_b"}
+        fields = self.model_dump(exclude=own, exclude_none=True)
         fields["num_alternatives"] = NUM_ALTERNATIVES
+        if self.next_speaker and speakers_of(server_state().find_model(self.model)):
+            fields |= turn_fields(
+                self.prompt, self.next_speaker, max_characters=MAX_TEXT_CHARACTERS
+            )
         if not self.compare:
             return [GenerateRequest(**fields)]
         fields.setdefault("seed", secrets.randbelow(2**32))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from lorelm.generation.reply import Sample, Token
+from lorelm.server.pages.scene import is_cue
 
 LEVEL_BOUNDS: Final = (0.5, 0.2, 0.05, 0.01)
 """Lower bounds of a word's probability for levels 0 to 3; below the last one, it has level 4."""
@@ -19,6 +20,7 @@ class ShownWord:
         level: from 0 (likely) to 4 (surprising).
         title: its probability and the alternatives.
         is_copied: whether it is in a span of the training text.
+        is_cue: whether it is the name before a line.
     """
 
     space: str
@@ -26,6 +28,7 @@ class ShownWord:
     level: int
     title: str
     is_copied: bool
+    is_cue: bool
 
 
 def shown_words(sample: Sample) -> list[ShownWord]:
@@ -45,6 +48,7 @@ def shown_words(sample: Sample) -> list[ShownWord]:
                 level=sum(probability < bound for bound in LEVEL_BOUNDS),
                 title=_title(token, probability, is_copied=is_copied),
                 is_copied=is_copied,
+                is_cue=is_cue(text),
             )
         )
     return words

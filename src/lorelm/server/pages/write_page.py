@@ -20,6 +20,7 @@ from lorelm.server.pages.form import (
     controls,
     explained,
 )
+from lorelm.server.pages.scene import Part, next_speaker, parts_of, speakers_by_model
 from lorelm.server.pages.shown_words import LEVEL_BOUNDS, shown_words
 from lorelm.server.request_model import MAX_TEXT_CHARACTERS
 from lorelm.server.served_model import ServedModel
@@ -34,14 +35,17 @@ class Result:
     model: str
     temperature: float
     reply: Reply
+    prompt_parts: Sequence[Part]
 
     @classmethod
     def of(cls, served: ServedModel, request: GenerationRequest) -> Self:
         """Return the result of a finished request."""
+        reply = served.model.reply(request)
         return cls(
             model=served.name,
             temperature=request.settings.temperature,
-            reply=served.model.reply(request),
+            reply=reply,
+            prompt_parts=parts_of(reply.prompt, served.model.tokenizer),
         )
 
 
@@ -69,11 +73,14 @@ def render_write_page(
     labels = {each.name: each.label for each in (*form_controls, SECOND_TEMPERATURE)}
     labels["prompt"] = "Your text"
     by_name = {model.name: model for model in state.models}
+    chosen = by_name.get(form.get("model", ""), state.models[0])
+    speakers = speakers_by_model(state.models)
     return render_template(
         "write.html",
         title=state.settings.title,
         models=state.models,
-        chosen=by_name.get(form.get("model", ""), state.models[0]),
+        chosen=chosen,
+        speakers=speakers,
         notices=[*state.settings.notices, *state.notices],
         controls=form_controls,
         can_forbid_copies=any(served.model.can_forbid_copies for served in state.models),
@@ -88,6 +95,7 @@ def render_write_page(
             "max_prompt_length": MAX_TEXT_CHARACTERS,
             "level_bounds": LEVEL_BOUNDS,
             "given": given or _single_text(results),
+            **({"speakers": speakers} if speakers else {}),
         },
         note=note,
         error=explained(error, labels) if error else "",
@@ -129,7 +137,8 @@ def form_of(record: Record) -> dict[str, str]:
         "seed": record.seed,
         "novel_span": record.settings.get("novel_span") or "",
     }
-    return {name: str(value) for name, value in values.items() if name in FORM_FIELDS}
+    fields = {name: str(value) for name, value in values.items() if name in FORM_FIELDS}
+    return fields | {"next_speaker": next_speaker(record)}
 
 
 def find_record(record_id: str, *, of_any: bool = False) -> Record:

@@ -83,6 +83,11 @@ export class Generation {
   }
 }
 
+const ENDS = new Map([
+  ["eos", "The model ended here: "],
+  ["stop", "The line ends here: "],
+]);
+
 /**
  * Describe how a sample ended.
  * @param {SampleEnd | undefined} sample Undefined where it was stopped. @param {number} numTokens
@@ -92,5 +97,5 @@ export function describeEnd(sample, numTokens, seed) {
   const count = `${numTokens} tokens, seed ${seed}.`;
   if (!sample) return numTokens ? `Stopped: ${count}` : "Stopped.";
   const note = sample.finish_reason === "timeout" ? " The time limit was reached." : "";
-  return (sample.finish_reason === "eos" ? "The model ended here: " : "") + count + note;
+  return (ENDS.get(sample.finish_reason) ?? "") + count + note;
 }

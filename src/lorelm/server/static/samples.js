@@ -8,14 +8,19 @@ import { nodesOf, SampleView } from "./words.js";
 
 /** A sample in a panel of its own. */
 export class SamplePanel extends SampleView {
-  /** @param {string} title @param {WordCard} card @param {(sample: SamplePanel) => void} onKeep */
-  constructor(title, card, onKeep) {
+  /**
+   * @param {string} title @param {string} cue What begins the line, before the sample.
+   * @param {WordCard} card @param {(sample: SamplePanel) => void} onKeep
+   */
+  constructor(title, cue, card, onKeep) {
     const text = make("p", { className: "sample", tabIndex: 0 });
+    if (cue) text.append(make("b", { className: "cue" }, cue.trimStart()));
     super((token) => {
       const { nodes, word } = nodesOf(token);
       text.append(...nodes);
       return word;
     });
+    this.cue = cue;
     this.note = make("p", { className: "note" });
     const keep = button("Keep this one", () => onKeep(this));
     this.element = make("article", {}, make("h2", {}, title), text, this.note, keep);
@@ -48,7 +53,10 @@ export class Samples {
   /** @type {SamplePanel[]} */
   #panels = [];
 
-  /** @param {HTMLElement} container @param {(title: string) => SamplePanel} makePanel */
+  /**
+   * @param {HTMLElement} container
+   * @param {(title: string, cue: string) => SamplePanel} makePanel
+   */
   constructor(container, makePanel) {
     this.#container = container;
     this.#makePanel = makePanel;
@@ -56,12 +64,12 @@ export class Samples {
 
   /**
    * Replace the panels; return those of each request. Sample i of all requests stand together.
-   * @param {TitledRequest[]} requests
+   * @param {TitledRequest[]} requests @param {string} cue What begins their line.
    */
-  open(requests) {
+  open(requests, cue) {
     const columns = requests.map(({ title, body }) =>
       Array.from({ length: body.num_samples }, (_, i) =>
-        this.#makePanel(body.num_samples > 1 ? `${title} ${i + 1}` : title),
+        this.#makePanel(body.num_samples > 1 ? `${title} ${i + 1}` : title, cue),
       ),
     );
     this.#panels = columns[0].flatMap((_, i) => columns.map((column) => column[i]));

@@ -3,15 +3,21 @@
 import { byId, load, save } from "./dom.js";
 
 const KEY = "lorelm.settings";
+const SPEAKER = "next_speaker"; // is in the prompt that `common` has
 const SECOND = "_b"; // ends the names of the fields of the second request of a comparison
 
 /** The form's settings, kept in the browser for all tabs. */
 export class Settings {
   #form;
+  #onModel;
 
-  /** @param {HTMLFormElement} form */
-  constructor(form) {
+  /**
+   * @param {HTMLFormElement} form
+   * @param {(model: string | undefined) => void} onModel Called when the model may be another.
+   */
+  constructor(form, onModel) {
     this.#form = form;
+    this.#onModel = onModel;
   }
 
   /** The chosen model; undefined where the server has only one. */
@@ -32,22 +38,19 @@ export class Settings {
       .filter((field) => field.validity.valid)
       .map((field) => [field.name, isCheckbox(field) ? field.checked : field.value]);
     save(localStorage, KEY, { ...load(localStorage, KEY), ...Object.fromEntries(values) });
-    this.#showModelFacts();
+    this.#showModel();
   }
 
   restore() {
     const values = load(localStorage, KEY) ?? {};
-    for (const field of this.fields) {
-      const value = values[field.name];
-      if (value === undefined) continue;
-      if (isCheckbox(field)) field.checked = value;
-      else if (!(field instanceof HTMLSelectElement) || hasOption(field, value))
-        field.value = value;
-    }
+    const fields = this.fields;
+    const model = fields.find((field) => field.name === "model");
+    if (model) fill(model, values);
+    this.#showModel(); // the speakers of the model are the options of another field
+    for (const field of fields) fill(field, values);
     const compare = byId("compare", HTMLInputElement);
     const details = compare.closest("details");
     if (details && compare.checked) details.open = true;
-    this.#showModelFacts();
   }
 
   reset() {
@@ -58,8 +61,9 @@ export class Settings {
     this.save();
   }
 
-  /** Show the facts of the chosen model only. */
-  #showModelFacts() {
+  /** Show the facts and the speakers of the chosen model only. */
+  #showModel() {
+    this.#onModel(this.model);
     for (const facts of document.querySelectorAll("[data-model]")) {
       if (facts instanceof HTMLElement)
         facts.hidden = this.model !== undefined && facts.dataset.model !== this.model;
@@ -71,11 +75,12 @@ export class Settings {
  * Return one request, or two to compare, which share a seed.
  * @param {Field[]} fields
  * @param {RequestBody} common Fields of the body that the form does not have.
- * @param {{isAgain: boolean}} options With `isAgain`, the seed is a new one.
+ * @param {{isAgain?: boolean}} options With `isAgain`, the seed is a new one.
  * @returns {TitledRequest[]}
  */
 export function requestsOf(fields, common, { isAgain }) {
-  const values = fields.map((field) => [field.name, valueOf(field)]);
+  const settings = fields.filter(({ name }) => name !== SPEAKER);
+  const values = settings.map((field) => [field.name, valueOf(field)]);
   const { compare, ...given } = Object.fromEntries(values.filter(([, value]) => value !== null));
   const own = Object.entries(given).filter(([name]) => !name.endsWith(SECOND));
   /** @type {RequestBody & {num_samples: number}} */
@@ -102,6 +107,17 @@ function valueOf({ type, value, checked }) {
 
 function randomSeed() {
   return crypto.getRandomValues(new Uint32Array(1))[0];
+}
+
+/**
+ * @param {HTMLInputElement | HTMLSelectElement} field
+ * @param {Record<string, any>} values By the names of fields.
+ */
+function fill(field, values) {
+  const value = values[field.name];
+  if (value === undefined) return;
+  if (isCheckbox(field)) field.checked = value;
+  else if (!(field instanceof HTMLSelectElement) || hasOption(field, value)) field.value = value;
 }
 
 /** @param {Element} field @returns {field is HTMLInputElement} */

@@ -78,6 +78,11 @@ export class Surface {
     return word;
   }
 
+  /** Append plain text. @param {string} text */
+  appendText(text) {
+    if (text) this.#end.before(text);
+  }
+
   /** Scroll at most once per frame: reading the height makes the browser lay out all the text. */
   #scrollSoon() {
     if (this.#willScroll) return;

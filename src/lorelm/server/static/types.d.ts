@@ -34,6 +34,8 @@ type PageData = {
   /** Lower bounds of the probabilities of the tints 0 to 3. */
   level_bounds: number[];
   given: Given | null;
+  /** The speakers of the models that have any, the most frequent first. */
+  speakers?: Record<string, string[]>;
 };
 
 /** Takes the tokens of one sample. */

@@ -13,14 +13,17 @@ export class UnknownWords {
   #surface;
   #list;
   #question;
+  #explain;
   #timer = 0;
   #controller = new AbortController();
 
   /**
    * @param {Surface} surface @param {HTMLElement} list
    * @param {() => {text: string, model: string | undefined}} question What to check now.
+   * @param {(words: string[]) => string} explain Says what becomes of them.
    */
-  constructor(surface, list, question) {
+  constructor(surface, list, question, explain) {
+    this.#explain = explain;
     this.#surface = surface;
     this.#list = list;
     this.#question = question;
@@ -52,7 +55,11 @@ export class UnknownWords {
     globalThis.CSS?.highlights?.set("unknown", new Highlight(...ranges));
     const items = words.slice(0, LIST_LIMIT).map((each) => this.#item(each));
     const more = count > items.length ? `and ${count - items.length} more` : "";
-    this.#list.replaceChildren(...(items.length ? ["Unknown words: ", ...items, more] : []));
+    const explained = this.#explain(words.map(({ word }) => word));
+    const note = explained ? [make("small", {}, explained)] : [];
+    this.#list.replaceChildren(
+      ...(items.length ? ["Unknown words: ", ...items, more, ...note] : []),
+    );
   }
 
   /** @param {UnknownWord} unknown */

@@ -1,6 +1,7 @@
 // Words that the model wrote: their elements, and the card with the alternatives to a word.
 
 import { button, make, pageData } from "./dom.js";
+import { isCue } from "./scene.js";
 
 const SHOW_AFTER_MS = 150;
 const HIDE_AFTER_MS = 300;
@@ -38,6 +39,7 @@ export function nodesOf(token) {
   const level = levelOf(Math.exp(token.log_probability), pageData().level_bounds);
   const word = make("span", { className: `word p${level}` }, text);
   word.classList.toggle("copied", Boolean(token.copied));
+  word.classList.toggle("cue", isCue(text));
   tokens.set(word, token);
   return { nodes: [...nodes, word], word };
 }

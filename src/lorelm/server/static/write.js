@@ -5,6 +5,7 @@ import { generate, promptOf, RequestError, ROOT } from "./api.js";
 import { byId, pageData } from "./dom.js";
 import { describeEnd, Generation } from "./generation.js";
 import { SamplePanel, Samples } from "./samples.js";
+import { Scene } from "./scene.js";
 import { requestsOf, Settings } from "./settings.js";
 import { savedContent, Surface } from "./surface.js";
 import { UnknownWords } from "./unknown_words.js";
@@ -18,12 +19,18 @@ const card = new WordCard(byId("card"), form, {
   isEnabled: () => generation.isIdle,
   onContinue: continueFrom,
 });
-const samples = new Samples(byId("samples"), (title) => new SamplePanel(title, card, keep));
-const settings = new Settings(form);
-const unknownWords = new UnknownWords(surface, byId("unknown"), () => ({
-  text: prompt(),
-  model: settings.model,
-}));
+const samples = new Samples(
+  byId("samples"),
+  (title, cue) => new SamplePanel(title, cue, card, keep),
+);
+const scene = new Scene(surface);
+const settings = new Settings(form, (model) => scene.useModel(model));
+const unknownWords = new UnknownWords(
+  surface,
+  byId("unknown"),
+  () => ({ text: prompt(), model: settings.model }),
+  (words) => scene.explain(words),
+);
 const buttonIds = ["generate", "stop", "again", "undo", "redo", "clear"];
 const buttons = Object.fromEntries(buttonIds.map((id) => [id, byId(id, HTMLButtonElement)]));
 
@@ -31,13 +38,14 @@ const buttons = Object.fromEntries(buttonIds.map((id) => [id, byId(id, HTMLButto
 let lastContent = null;
 
 /**
- * Continue the text. If it was changed for that, `undoTo` is the text before: Undo returns to it,
- * and so does a generation that fails before its first token.
- * @param {Content | null} undoTo
+ * Continue the text, with `cue` before the continuation. If the text was changed for that,
+ * `undoTo` is the one before: Undo returns to it, and so does a generation that fails before its
+ * first token.
+ * @param {{undoTo?: Content, isAgain?: boolean, cue?: string}} options
  */
-async function write(undoTo = null, isAgain = false) {
+async function write({ undoTo, isAgain, cue = scene.cue } = {}) {
   if (!isReady()) return;
-  const common = { prompt: prompt(), num_alternatives: page.num_alternatives };
+  const common = { prompt: prompt(cue), num_alternatives: page.num_alternatives, ...scene.fields };
   const requests = requestsOf(settings.fields, common, { isAgain });
   const isSideBySide = requests.length > 1 || requests[0].body.num_samples > 1;
   const note = cutNote();
@@ -51,7 +59,7 @@ async function write(undoTo = null, isAgain = false) {
   };
   try {
     const run = isSideBySide ? writeSideBySide : writeInText;
-    showStatus((await run(requests, onFirstToken)) + note);
+    showStatus((await run(requests, cue, onFirstToken)) + note);
   } catch (error) {
     if (!(error instanceof RequestError)) throw error;
     samples.removeEmpty();
@@ -62,20 +70,21 @@ async function write(undoTo = null, isAgain = false) {
   }
 }
 
-/** @param {TitledRequest[]} requests @param {() => void} onFirstToken */
-async function writeInText([{ body }], onFirstToken) {
+/** @param {TitledRequest[]} requests @param {string} cue @param {() => void} onFirstToken */
+async function writeInText([{ body }], cue, onFirstToken) {
   const view = new SampleView((token) => surface.append(token));
   const begin = () => {
     onFirstToken();
     samples.close();
+    surface.appendText(cue);
   };
   const [result] = await generation.run([body], [[view]], begin);
   return describeEnd(result.samples[0], view.tokens.length, result.seed);
 }
 
-/** @param {TitledRequest[]} requests @param {() => void} onFirstToken */
-async function writeSideBySide(requests, onFirstToken) {
-  const columns = samples.open(requests);
+/** @param {TitledRequest[]} requests @param {string} cue @param {() => void} onFirstToken */
+async function writeSideBySide(requests, cue, onFirstToken) {
+  const columns = samples.open(requests, cue);
   const bodies = requests.map(({ body }) => body);
   await generation.run(bodies, columns, onFirstToken, (i, result) => {
     samples.showEnds(columns[i], result);
@@ -123,7 +132,7 @@ function again() {
   if (!lastContent || !isReady()) return;
   const undoTo = surface.content();
   surface.restore(lastContent);
-  write(undoTo, true);
+  write({ undoTo, isAgain: true });
 }
 
 /**
@@ -141,7 +150,7 @@ function continueFrom(word, alternative) {
   }
   const token = /** @type {Token} */ (tokenOf(word));
   if (alternative) surface.append({ ...token, ...alternative, copied: 0 });
-  write(undoTo);
+  write({ undoTo, cue: "" });
 }
 
 /** @param {SamplePanel} sample */
@@ -163,13 +172,14 @@ function inText(word) {
 }
 
 /** @param {SamplePanel} sample */
-function appendSample({ tokens }) {
+function appendSample({ cue, tokens }) {
   samples.close();
+  surface.appendText(cue);
   return tokens.map((token) => surface.append(token)).filter((word) => word !== null);
 }
 
-function prompt() {
-  return promptOf(surface.text, page.max_prompt_length);
+function prompt(cue = "") {
+  return promptOf(surface.text + cue, page.max_prompt_length);
 }
 
 function cutNote() {
@@ -225,6 +235,7 @@ function onChange() {
   buttons.redo.disabled = isBusy || !surface.canRedo;
   buttons.clear.disabled = isBusy || surface.text === "";
   buttons.again.disabled = isBusy || !lastContent;
+  scene.update({ isBusy });
   if (isBusy) return;
   surface.saveSoon();
   unknownWords.checkSoon();
@@ -282,7 +293,7 @@ function listen() {
   form.addEventListener("change", ({ target }) => {
     settings.save();
     const isModel = target instanceof HTMLSelectElement && target.name === "model";
-    if (isModel) unknownWords.checkSoon(); // each model has its own vocabulary
+    if (isModel) surface.changed(); // each model has its own vocabulary
   });
   const unfold = (/** @type {Event} */ { target }) => {
     const details = target instanceof Element ? target.closest("details") : null;

@@ -1,0 +1,138 @@
+// Scenes: who speaks next, and the names before the lines of a text. A model without speakers has
+// none of it. pages/scene.py does the same where there are no scripts.
+
+import { make, pageData } from "./dom.js";
+
+/** @typedef {import("./surface.js").Surface} Surface */
+
+const SENTENCE_END = /[.!?…]["'”’»)\]]*$/u;
+
+// As the tokenizer reads names that the model does not know.
+const UNKNOWN_NAME = "[A-ZÀ-ÖØ-ÞΑ-ΩЀ-Я][\\p{L}\\p{N}_.'’-]*(?: [\\p{L}\\p{N}_.'’-]+){0,3}";
+
+/** The choice of the next speaker. */
+export class Scene {
+  #surface;
+  #speakers = pageData().speakers ?? {};
+  #part = document.getElementById("scene");
+  /** @type {HTMLSelectElement | null} */
+  #select = this.#part?.querySelector("select") ?? null;
+  #button = this.#part?.querySelector("button") ?? null;
+  /** @type {RegExp | null} */
+  #pattern = null;
+
+  /** @param {Surface} surface */
+  constructor(surface) {
+    this.#surface = surface;
+    this.#button?.addEventListener("click", () => this.#writeLine());
+    this.#select?.addEventListener("change", () => this.update({ isBusy: false }));
+  }
+
+  /** Whether the chosen model has speakers. */
+  get hasSpeakers() {
+    return this.#part !== null && !this.#part.hidden;
+  }
+
+  /** Who speaks next; empty for anyone. */
+  get #speaker() {
+    return this.hasSpeakers ? (this.#select?.value ?? "") : "";
+  }
+
+  /** What begins the next line, to be appended to the text. */
+  get cue() {
+    return this.#speaker && cueAfter(this.#surface.text, this.#speaker);
+  }
+
+  /** What a request has for a line of one speaker. */
+  get fields() {
+    return this.#speaker ? { single_turn: true } : {};
+  }
+
+  /** Offer the speakers of a model. @param {string | undefined} model */
+  useModel(model) {
+    if (!this.#part || !this.#select || model === undefined) return;
+    const names = this.#speakers[model] ?? [];
+    const { value, options } = this.#select;
+    const choices = names.map((name) => make("option", { value: name }, name));
+    this.#select.replaceChildren(options[0], ...choices);
+    this.#select.value = names.includes(value) ? value : "";
+    this.#part.hidden = names.length === 0;
+    this.#pattern = null;
+  }
+
+  /** Show what the text and the choice are now. @param {{isBusy: boolean}} options */
+  update({ isBusy }) {
+    if (!this.#part) return;
+    if (this.#button) this.#button.disabled = isBusy || this.#speaker === "";
+    const cues = this.hasSpeakers ? this.#findCues() : [];
+    // Without CSS highlights in the browser, the names are plain text like all that is typed.
+    globalThis.CSS?.highlights?.set("cue", new Highlight(...cues));
+  }
+
+  /** Say what the model makes of words that it does not know. @param {string[]} words */
+  explain(words) {
+    return this.hasSpeakers ? explainUnknown(words) : "";
+  }
+
+  #findCues() {
+    const names = [...(this.#select?.options ?? [])].map((option) => option.value).filter(Boolean);
+    this.#pattern ??= cuePattern(names);
+    return this.#surface
+      .findTyped(this.#pattern)
+      .filter(({ startContainer: node, startOffset }) => startOffset > 0 || beginsLine(node));
+  }
+
+  #writeLine() {
+    const { cue } = this;
+    const space = /\s$/.test(this.#surface.text) && !cue ? "" : " ";
+    this.#surface.record();
+    this.#surface.appendText(cue + space);
+    this.#surface.changed();
+    this.#surface.moveCaretToEnd();
+  }
+}
+
+/**
+ * Return what begins a speaker's line after a text. It is empty where the last line is the
+ * speaker's and its sentence has not ended, and where only a name stands in it.
+ * @param {string} text @param {string} speaker
+ */
+export function cueAfter(text, speaker) {
+  const line = text.slice(text.lastIndexOf("\n") + 1).trim();
+  if (!line) return `${speaker}:`;
+  const colon = line.indexOf(":");
+  const speech = line.slice(colon + 1);
+  const isUnfinished = line.slice(0, colon).trim() === speaker && !SENTENCE_END.test(speech);
+  return colon >= 0 && (isUnfinished || !speech) ? "" : `\n${speaker}:`;
+}
+
+/** Return a pattern for the names that begin lines, with their colons. @param {string[]} names */
+export function cuePattern(names) {
+  const longestFirst = [...names].sort((one, other) => other.length - one.length);
+  const known = longestFirst.map((name) => name.replace(/[.*+?^${}()|[\]\\/-]/g, "\\$&"));
+  const source = [...known, UNKNOWN_NAME].join("|");
+  return new RegExp(`(?<=^[^\\S\\n]*)(?:${source}):(?=\\s|$)`, "gmu");
+}
+
+/** Return whether a token is the name before a line. @param {string} text */
+export function isCue(text) {
+  return /[\p{L}\p{N}].*:$/u.test(text);
+}
+
+/** Say what a model makes of unknown words and speakers. @param {string[]} words */
+export function explainUnknown(words) {
+  const ofSpeakers =
+    "Lines of a speaker whom the model does not know are read, but it writes none.";
+  const ofWords =
+    "A name or word that the model does not know is read as another one of its kind, and comes " +
+    "back as you wrote it.";
+  const speakers = words.filter(isCue).length;
+  return [speakers < words.length ? ofWords : "", speakers ? ofSpeakers : ""].join(" ").trim();
+}
+
+/** Return whether a text node is at the beginning of a line. @param {Node} node */
+function beginsLine(node) {
+  let before = node.previousSibling;
+  while (before instanceof Text && !before.data) before = before.previousSibling;
+  return before === null || (before instanceof Text && before.data.endsWith("\n"));
+}
