@@ -1,7 +1,6 @@
 """Scenes: who speaks next, lines of one's own, and all that the page can do with a text."""
 
 import re
-from collections.abc import Iterator
 from typing import Literal
 
 import pytest
@@ -9,15 +8,13 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from tests.server.browser.page_driver import NewDriver, PageDriver, watched_context
 from tests.server.browser.test_accessible import violations
 
-CUES = "() => [...CSS.highlights.get('cue') ?? []].map(range => range.toString())"
+CUES = "() => [...CSS.highlights.get('cue') ?? []].map(range => range.toString()).reverse()"
 QUESTION = "OWL: Who is at the mill?"
 
 
 @pytest.fixture
-def scene(new_driver: NewDriver, scene_url: str) -> Iterator[PageDriver]:
-    driver = new_driver(scene_url)
-    driver.page.evaluate("localStorage.clear()")
-    return driver
+def scene(new_driver: NewDriver, scene_url: str) -> PageDriver:
+    return new_driver(scene_url)
 
 
 def choice(page: Page) -> Locator:
