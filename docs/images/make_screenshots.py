@@ -1,13 +1,23 @@
-"""Take the screenshots of the page: python docs/images/make_screenshots.py."""
+"""Take the screenshots of the page: python docs/images/make_screenshots.py [MODEL].
+
+MODEL is a model with speakers, for the picture of a scene; without one that picture is not taken.
+That in the repository is of a text in the public domain, Karpathy's tinyshakespeare.txt:
+lorelm train tinyshakespeare.txt --out MODEL --time-budget 3m
+"""
 
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Literal
 
 from playwright.sync_api import Page, expect, sync_playwright
 
 HERE = Path(__file__).parent
+SEEDS = (4, 4)
+
+Pictures = Sequence[tuple[str, Literal["light", "dark"], tuple[int, int], Callable[[Page], None]]]
 
 
 def write(page: Page, text: str, *, seed: int) -> None:
@@ -37,9 +47,30 @@ def comparing(page: Page) -> None:
     page.evaluate("scrollTo(0, 0)")
 
 
-def main() -> None:
+def speaking(page: Page) -> None:
+    page.keyboard.type("ROMEO: Good morrow, sweet. Is the day so young?")
+    page.get_by_label("Who speaks next").select_option("JULIET")
+    answer(page, seed=SEEDS[0])
+    page.get_by_label("Who speaks next").select_option("ROMEO")
+    page.get_by_role("button", name="Write the line myself").click()
+    page.keyboard.type("Then let us speak no more of the king.")
+    page.get_by_label("Who speaks next").select_option("")
+    answer(page, seed=SEEDS[1])
+    page.locator("#surface .word.cue").first.hover()
+    expect(page.locator("#card")).to_be_visible()
+
+
+def answer(page: Page, *, seed: int) -> None:
+    write(page, "", seed=seed)
+    expect(page.get_by_role("button", name="Generate")).to_be_visible()
+
+
+def take(pictures: Pictures, *models: str) -> None:
+    """Take pictures of the page of a model, by default the embedded one."""
     server = subprocess.Popen(
-        [sys.executable, "-m", "lorelm", "serve", "--port", "0"], stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", "lorelm", "serve", *models, "--port", "0"],
+        stderr=subprocess.PIPE,
+        text=True,
     )
     assert server.stderr
     url = server.stderr.readline().split()[2]
@@ -48,11 +79,7 @@ def main() -> None:
             browser = playwright.chromium.launch(
                 executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"]
             )
-            for name, scheme, size, act in (
-                ("page-light", "light", (900, 680), writing),
-                ("page-dark", "dark", (900, 680), comparing),
-                ("page-phone", "light", (360, 720), writing),
-            ):
+            for name, scheme, size, act in pictures:
                 context = browser.new_context(
                     color_scheme=scheme, viewport={"width": size[0], "height": size[1]}
                 )
@@ -66,6 +93,18 @@ def main() -> None:
     finally:
         server.terminate()
         server.wait()
+
+
+def main() -> None:
+    take(
+        [
+            ("page-light", "light", (900, 680), writing),
+            ("page-dark", "dark", (900, 680), comparing),
+            ("page-phone", "light", (360, 720), writing),
+        ]
+    )
+    if sys.argv[1:]:
+        take([("page-scene", "light", (900, 640), speaking)], sys.argv[1])
 
 
 if __name__ == "__main__":
