@@ -90,16 +90,21 @@ def render_write_page(
         history=state.history,
         form=form,
         results=results,
-        page_data={  # for the script: PageData in static/types.d.ts
-            "num_alternatives": NUM_ALTERNATIVES,
-            "max_prompt_length": MAX_TEXT_CHARACTERS,
-            "level_bounds": LEVEL_BOUNDS,
-            "given": given or _single_text(results),
-            **({"speakers": speakers} if speakers else {}),
-        },
+        page_data=_page_data(given or _single_text(results), speakers),
         note=note,
         error=explained(error, labels) if error else "",
     )
+
+
+def _page_data(given: Mapping[str, Any] | None, speakers: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the script needs: PageData in static/types.d.ts."""
+    return {
+        "num_alternatives": NUM_ALTERNATIVES,
+        "max_prompt_length": MAX_TEXT_CHARACTERS,
+        "level_bounds": LEVEL_BOUNDS,
+        "given": given,
+        **({"speakers": speakers} if speakers else {}),
+    }
 
 
 def render_regenerated(record: Record) -> str:
