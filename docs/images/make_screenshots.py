@@ -15,7 +15,7 @@ from typing import Literal
 from playwright.sync_api import Page, expect, sync_playwright
 
 HERE = Path(__file__).parent
-SEEDS = (4, 4)
+SEEDS = (10, 33)
 
 Pictures = Sequence[tuple[str, Literal["light", "dark"], tuple[int, int], Callable[[Page], None]]]
 
@@ -53,11 +53,10 @@ def speaking(page: Page) -> None:
     answer(page, seed=SEEDS[0])
     page.get_by_label("Who speaks next").select_option("ROMEO")
     page.get_by_role("button", name="Write the line myself").click()
-    page.keyboard.type("Then let us speak no more of the king.")
+    page.keyboard.type("Then let us speak no more of it.")
     page.get_by_label("Who speaks next").select_option("")
     answer(page, seed=SEEDS[1])
-    page.locator("#surface .word.cue").first.hover()
-    expect(page.locator("#card")).to_be_visible()
+    page.get_by_label("Who speaks next").select_option("JULIET")
 
 
 def answer(page: Page, *, seed: int) -> None:
@@ -104,7 +103,7 @@ def main() -> None:
         ]
     )
     if sys.argv[1:]:
-        take([("page-scene", "light", (900, 640), speaking)], sys.argv[1])
+        take([("page-scene", "light", (900, 560), speaking)], sys.argv[1])
 
 
 if __name__ == "__main__":
