@@ -99,7 +99,7 @@ def test_brackets_in_a_script_are_shown_as_they_are(lorelm: Lorelm, tmp_path: Pa
     [
         (b"", "is empty"),
         (b"\n\n  \n", "holds no document with a word in it"),
-        (b"a line\nwith \xff\xfe\n", "is not utf-8 text (see line 2)"),
+        (b"a line\nwith \x81\xff\n", "is neither UTF-8 nor Windows-1252 text"),
         (b"a line\nwith \0 in it\n", "holds a NUL character in line 2"),
         (b"one line\n", "1 different document"),
     ],

@@ -159,7 +159,7 @@ class Bundle:
         if model is None or self.manifest.ngram is None:
             raise self._lacks(
                 "carries no n-gram model",
-                f": add it with lorelm evaluate {quoted(self.path)} --add-ngram",
+                f": add it (add_ngram, lorelm evaluate {quoted(self.path)} --add-ngram)",
                 code="bundle.no_ngram",
             )
         if model.vocabulary_size != len(self.vocabulary):

@@ -1,5 +1,6 @@
 """A corpus as it was read: its documents, the file they came from, and how it was read."""
 
+import glob
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -92,9 +93,15 @@ class CorpusFile:
 
     @property
     def without_folder(self) -> "CorpusFile":
-        """The same with the name of each file for its path."""
-        names = [Path(path).name for path in self.paths]
+        """The same with names for paths; a pattern is kept from its first sign on."""
+        names = list(map(_without_folder, self.paths))
         return replace(self, path=names[0], more_paths=tuple(names[1:]))
+
+
+def _without_folder(path: str) -> str:
+    parts = Path(path).parts
+    first = next((i for i, part in enumerate(parts) if glob.has_magic(part)), len(parts) - 1)
+    return str(Path(*parts[first:])) if parts else path
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -156,7 +156,7 @@ def _baseline(
     raise CorpusError(
         f"bundle {bundle.path} carries no n-gram model, and neither is this text its corpus nor "
         "was that found in the current folder, beside the bundle or above it: name the corpus "
-        f"(lorelm evaluate {quoted(bundle.path)} FILE --add-ngram)",
+        f"(add_ngram, lorelm evaluate {quoted(bundle.path)} FILE --add-ngram)",
         code="evaluation.no_ngram",
     )
 

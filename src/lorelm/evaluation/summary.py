@@ -180,7 +180,7 @@ def findings(metrics: Metrics) -> list[str]:
     if metrics.is_mixed:
         sentences.append(
             "On the validation part counting was better than the network, so the mixture of both "
-            "is the default (--no-mixture: the network alone)."
+            "is the default."
         )
     if metrics.structure is not None and metrics.structure.lines >= _MIN_LINES:
         sentences.append(_structure_finding(metrics.structure))

@@ -36,6 +36,8 @@ class LanguageModel:
         reads_eos_first: prompts are read after an `<eos>`, as beginnings of documents; models that
             were trained elsewhere may read only an empty prompt so.
         never_written: words that are never generated.
+
+    Attributes:
         has_stand_ins: unknown words of a prompt are read as known ones (see `stand_ins.py`).
     """
 
@@ -49,14 +51,14 @@ class LanguageModel:
         mixture: Mixture | None = None,
         reads_eos_first: bool = True,
         never_written: abc.Sequence[str] = (),
-        has_stand_ins: bool = True,
     ) -> None:
         self.runtime = runtime
         self.tokenizer = tokenizer
         self.vocabulary = vocabulary
         self._index = index
         self._mixture = mixture
-        self._stand_ins = StandIns(tokenizer, vocabulary) if has_stand_ins else None
+        self.has_stand_ins = True
+        self._stand_ins: Final = StandIns(tokenizer, vocabulary)
         self.prompts: Final = PromptReader(tokenizer, vocabulary)
         self._reads_eos_first = reads_eos_first
         if vocabulary.speakers:
@@ -90,7 +92,7 @@ class LanguageModel:
         if not isinstance(bundle, Bundle):
             bundle = Bundle.load(bundle)
         tokenizer, vocabulary, copies = bundle.tokenizer, bundle.vocabulary, bundle.copies()
-        return cls(
+        model = cls(
             bundle.runtime(precision, num_threads=num_threads, cache=cache),
             tokenizer,
             vocabulary,
@@ -98,9 +100,10 @@ class LanguageModel:
             mixture=Mixture(*bundle.ngram(cache=cache)) if bundle.is_mixed(mixture) else None,
             reads_eos_first=bundle.manifest.reads_eos_first,
             never_written=bundle.manifest.never_written,
-            # An imported model writes what it wrote where it comes from.
-            has_stand_ins=bundle.manifest.imported is None,
         )
+        # An imported model writes what it wrote where it comes from.
+        model.has_stand_ins = bundle.manifest.imported is None
+        return model
 
     @property
     def is_mixed(self) -> bool:
@@ -219,7 +222,7 @@ class LanguageModel:
             SamplingError: copies are to be forbidden without an index of the training text, or a
                 word that is to be made likelier is unknown.
         """
-        if self._stand_ins is not None and prompt.unknown_words and not score_prompt:
+        if self.has_stand_ins and prompt.unknown_words and not score_prompt:
             prompt = self._stand_ins.fill(prompt, self.runtime)
         line_ends = turn_ends(self.vocabulary) if settings.single_turn else ()
         request = GenerationRequest(

@@ -72,6 +72,13 @@ class PageDriver:
 
         self.page.route("**/api/generate", change)
 
+    def slow_down(self) -> None:
+        """Receive 20 kB a second: a long generation lasts, however slow the browser is."""
+        session = self.page.context.new_cdp_session(self.page)
+        session.send("Network.enable")
+        limits = {"downloadThroughput": 20_000, "uploadThroughput": -1, "latency": 0}
+        session.send("Network.emulateNetworkConditions", {"offline": False, **limits})
+
     def generate(self) -> None:
         self.press("Generate")
         self.wait()

@@ -74,6 +74,7 @@ def test_a_resting_mouse_opens_no_card(driver: PageDriver) -> None:
 
 def test_no_card_opens_during_a_generation(driver: PageDriver) -> None:
     driver.lengthen(9_000)
+    driver.slow_down()
     driver.press("Generate")
     # Not by a click of Playwright's, which waits until the text stands still.
     is_hidden = "word => { word.click(); return document.getElementById('card').hidden; }"

@@ -34,6 +34,7 @@ def test_the_page_shows_the_text_of_the_api(driver: PageDriver) -> None:
 @pytest.mark.parametrize("how", ["button", "key"])
 def test_words_stream_until_stop(driver: PageDriver, how: str) -> None:
     driver.lengthen(10_000)
+    driver.slow_down()
     driver.press("Generate")
     expect(driver.words.nth(20)).to_be_attached()
     expect(driver.surface).to_have_attribute("aria-busy", "true")
