@@ -13,7 +13,7 @@ from lorelm.generation.settings import GenerationSettings
 _ENDINGS = {
     "eos": "the model ended the document",
     "length": "--max-len was reached",
-    "stop": "a --stop text was found",
+    "stop": "the line ended, or a --stop text was found",
 }
 
 

@@ -178,12 +178,12 @@ def _speaker_metrics(
     states: Sequence[_Prediction],
     ngram: KneserNey | None,
 ) -> dict[str, Any]:
-    """Return how many speakers are named rightly, by the model and by others."""
-    candidates = [*text.vocabulary.speakers.values()]
+    """Return how many speakers that have a token are named rightly, by the model and by others."""
+    candidates = [id_ for name, id_ in text.vocabulary.speakers.items() if name != SOMEONE]
     cues = [[speaker] for speaker in candidates]
     right, named, named_by_ngram = [], [], []
     for line, state in zip(lines, states, strict=True):
-        if line.speaker is None:
+        if line.speaker not in candidates:
             continue
         same = len(candidates)
         speeches = _logs(runtime, [state] * same, [line] * same, cues)
@@ -192,6 +192,8 @@ def _speaker_metrics(
         named.append(candidates[int(logs_S.argmax())])
         if ngram is not None:
             named_by_ngram.append(_named_by_ngram(ngram, line, candidates))
+    if not right:
+        return {}
     num_right = int(np.equal(named, right).sum())
     found: dict[str, Any] = {
         "speakers": len(candidates),
