@@ -88,3 +88,37 @@ def test_verse_keeps_its_lines() -> None:
 )
 def test_other_text_is_no_script(text: str) -> None:
     assert read_script(text.split("\n")) is None
+
+
+def test_a_direction_within_a_speech_is_nobodys_and_the_speech_goes_on() -> None:
+    lines = [
+        *LAYOUTS["name and colon"].split("\n"),
+        "ANNA: Wait.",
+        "[She stops",
+        "at the door.]",
+        "Now.",
+    ]
+    [scene] = read_script(lines) or []
+    assert scene[len(TURNS) :] == [
+        Turn("Wait.", "ANNA"),
+        Turn("[She stops at the door.]"),
+        Turn("Now.", "ANNA"),
+    ]
+
+
+def test_dialogue_that_is_narrower_than_action_is_joined() -> None:
+    action = "The lamp goes out and for a while nothing can be heard in the whole house but rain."
+    text = "\n\n".join(
+        f"{'':30}{turn.speaker}\n{wrapped(turn.text * 3, 35, ' ' * 9)}\n\n{wrapped(action, 60)}"
+        for turn in TURNS
+    )
+    [scene] = read_script(text.split("\n")) or []
+    assert [turn for turn in scene if turn.speaker] == [
+        Turn(" ".join(wrapped(turn.text * 3, 35).split()), turn.speaker) for turn in TURNS
+    ]
+
+
+def test_brackets_within_a_direction_stay() -> None:
+    lines = [*LAYOUTS["fountain"].split("\n"), "", "Anna leaves the room (slowly)", ""]
+    [scene] = read_script(lines) or []
+    assert scene[-1] == Turn("[Anna leaves the room (slowly)]")

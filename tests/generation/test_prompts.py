@@ -173,8 +173,19 @@ def test_a_stand_in_is_a_word_of_its_kind_that_the_prompt_lacks(
 
 def test_scoring_reads_unknown_words_as_unknown(model: lorelm.LanguageModel) -> None:
     prompt = model.prompts.read("OWL: Where is the castle?")
-    request = model.request(prompt, GenerationSettings(), score_prompt=True)
+    request = model.scoring_request(prompt, num_alternatives=0)
     assert not request.prompt.stand_ins
     [sequence] = request.sequences
     generate(model.runtime, sequence)
     assert 0 in sequence.token_ids
+
+
+def test_a_scored_prompt_has_the_same_text(model: lorelm.LanguageModel) -> None:
+    prompt = model.prompts.read("OWL: Where is the castle?\nHARE:")
+    texts = []
+    for score_prompt in (False, True):
+        request = model.request(prompt, GenerationSettings(seed=3), score_prompt=score_prompt)
+        [sequence] = request.sequences
+        generate(model.runtime, sequence)
+        texts.append(sequence.text())
+    assert texts[0] == texts[1]

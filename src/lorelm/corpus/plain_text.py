@@ -170,7 +170,8 @@ class _Shape:
         width = widths[int(0.98 * (len(widths) - 1))]
         pairs = [(a, b) for a, b in pairwise(lines) if a.strip() and b.strip()]
         wrapped = [b for a, b in pairs if would_not_fit(a, b, width)]
-        at_margin = [b for a, b in pairs if len(a) > width - _MARGIN]
+        cut_off = [(a, b) for a, b in pairs if len(a) > width - _MARGIN]
+        at_margin = [b for a, b in cut_off if not SENTENCE_END.search(a)]
         num_blocks = sum(bool(b.strip()) and not a.strip() for a, b in pairwise(("", *lines)))
         return cls(
             width=width,

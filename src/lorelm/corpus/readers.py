@@ -159,6 +159,10 @@ def _large_documents(path: Path, file: CorpusFile) -> Documents:
     )
 
 
+def _without_soft_hyphens(turn: Turn) -> Turn:
+    return replace(turn, text=turn.text.replace("\u00ad", ""))
+
+
 def _documents(content: Content, path: str | Path, options: ReadingOptions) -> Documents:
     """Leave out turns without a word, and cut the rest into documents."""
     turns = [turn for work in content.works for scene in work for turn in scene]
@@ -176,7 +180,7 @@ def _documents(content: Content, path: str | Path, options: ReadingOptions) -> D
             f"{len(turns) - num_kept:,} of {len(turns):,} documents hold no word and are left out."
         )
     works = [
-        [[turn for turn in scene if has_word(turn.text)] for scene in work]
+        [[_without_soft_hyphens(turn) for turn in scene if has_word(turn.text)] for scene in work]
         for work in content.works
     ]
     return to_documents(replace(content, works=works, notes=notes), options.document)

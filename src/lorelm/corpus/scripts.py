@@ -67,7 +67,10 @@ def read_script(
         elif text and scenes[-1] and _goes_on(scenes[-1][-1], text, layout, follows_blank):
             scenes[-1][-1].lines.append(text)
         elif text:
-            scenes[-1].append(_Speech("", [text]))
+            # After a direction within a speech, the speech goes on.
+            interrupted = scenes[-1][-2:-1] if not follows_blank and text[0] != "[" else []
+            speaker = interrupted[0].speaker if interrupted else ""
+            scenes[-1].append(_Speech(speaker, [text]))
     return _turns(scenes)
 
 
@@ -80,10 +83,17 @@ class _Speech(NamedTuple):
 
 def _goes_on(speech: _Speech, text: str, layout: re.Pattern[str], follows_blank: bool) -> bool:
     """Return whether a line belongs to the speech or direction above it."""
+    if speech.speaker and text.startswith("["):
+        return False
     if not follows_blank:
-        return True
+        return bool(speech.speaker) or not _is_closed(speech)
     # A cue on its own has one block of speech; with the other layouts, more paragraphs may follow.
     return bool(speech.speaker) and layout is not ON_ITS_OWN and not _DIRECTION.match(text)
+
+
+def _is_closed(direction: _Speech) -> bool:
+    """Return whether it is a direction in square brackets that has come to its end."""
+    return direction.lines[0].startswith("[") and direction.lines[-1].endswith("]")
 
 
 def _layout_of(lines: Sequence[str]) -> re.Pattern[str] | None:
@@ -130,7 +140,7 @@ def _name(cue: re.Match[str]) -> str:
 
 
 def _turns(scenes: Sequence[Sequence[_Speech]]) -> list[list[Turn]]:
-    speeches = [lines for scene in scenes for _, lines in scene]
+    speeches = [lines for scene in scenes for speaker, lines in scene if speaker]
     joins = " " if _is_wrapped(speeches) else "\n"
     found = []
     for scene in scenes:
@@ -140,10 +150,16 @@ def _turns(scenes: Sequence[Sequence[_Speech]]) -> list[list[Turn]]:
             if speaker and text:
                 turns.append(Turn(text, speaker))
             elif text:
-                turns.append(Turn(f"[{' '.join(lines).strip('[]()_* ')}]"))
+                turns.append(Turn(f"[{_without_brackets(' '.join(lines))}]"))
         if turns:
             found.append(turns)
     return found
+
+
+def _without_brackets(direction: str) -> str:
+    """Return a direction without the signs around all of it."""
+    found = re.fullmatch(r"\[([^\[\]]*)\]?|\(([^()]*)\)|_([^_]*)_|\*([^*]*)\*", direction)
+    return next(filter(None, found.groups()), direction) if found else direction
 
 
 def _is_wrapped(speeches: Sequence[Sequence[str]]) -> bool:

@@ -54,8 +54,8 @@ SENTENCE_END: Final = re.compile(r"[.!?…:][\"'”’)\]]*$")
 FRAGMENT_WORDS: Final = 15
 _SHOWN_CHARACTERS: Final = 60
 
-# Of wrapped English, 20 % of the lines begin with a capital letter; of German, 45 %; of verse, all.
-_CAPITALS_WITHIN_SENTENCES: Final = 0.65
+# Of wrapped English, 80 % of the lines begin with a small letter; of German, 55 %; of verse, few.
+_SMALL_WITHIN_SENTENCES: Final = 0.35
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,6 +276,6 @@ def would_not_fit(line: str, following: str, width: float) -> bool:
 
 
 def goes_on(lines: Sequence[str]) -> bool:
-    """Return whether lines go on with the sentence of the one before: few begin with a capital."""
-    capitals = sum(line.lstrip("\"'“‘([ ")[:1].isupper() for line in lines)
-    return bool(lines) and capitals <= _CAPITALS_WITHIN_SENTENCES * len(lines)
+    """Return whether lines go on with the sentence before: many begin with a small letter."""
+    small = sum(line.lstrip("\"'“‘([ ")[:1].islower() for line in lines)
+    return bool(lines) and small >= _SMALL_WITHIN_SENTENCES * len(lines)

@@ -36,6 +36,7 @@ _NAME_CHARACTERS = 40
 _NAMED_SHARE = 0.9
 _MIN_TURNS_EACH = 3
 _CHANGING_SHARE = 0.3
+_TURNING_SHARE = 0.7
 _SCENE_ROWS = 4
 
 
@@ -292,10 +293,11 @@ def _names_speakers(name: str, series: pl.Series) -> bool:
         return num_different > 1
     num_changes = sum(before != after for before, after in pairwise(cells))
     return (
-        num_different > 2
+        # Labels of two kinds change by chance on half of the rows; two people take turns.
+        num_changes >= (_CHANGING_SHARE if num_different > 2 else _TURNING_SHARE) * len(cells)
+        and num_different > 1
         and len(names) >= _MIN_TURNS_EACH * num_different
         and sum(cell[0].isupper() for cell in names) >= _NAMED_SHARE * len(names)
-        and num_changes >= _CHANGING_SHARE * len(cells)
     )
 
 

@@ -222,7 +222,7 @@ class LanguageModel:
             SamplingError: copies are to be forbidden without an index of the training text, or a
                 word that is to be made likelier is unknown.
         """
-        if self.has_stand_ins and prompt.unknown_words and not score_prompt:
+        if self.has_stand_ins and prompt.unknown_words:
             prompt = self._stand_ins.fill(prompt, self.runtime)
         line_ends = turn_ends(self.vocabulary) if settings.single_turn else ()
         request = GenerationRequest(

@@ -131,6 +131,10 @@ class PromptReader:
             SamplingError: a turn is none, or the model has no speakers and `speaker` is given.
         """
         begun = self.read(prompt)
+        if speaker is not None and not isinstance(speaker, str):
+            raise SamplingError("speaker", f"must be a name, not {speaker!r:.200}")
+        if isinstance(turns, str) or not isinstance(turns, Sequence):
+            raise SamplingError("turns", f"{_MEANING}, not {turns!r:.200}")
         if not speaker and not turns:
             return begun
         has_speakers = bool(self.vocabulary.speakers)

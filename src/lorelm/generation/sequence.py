@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Literal, cast, get_args
 
 import numpy as np
 
-from lorelm.corpus.vocabulary import EOS_ID
+from lorelm.corpus.vocabulary import EOS_ID, UNK_ID
 from lorelm.generation.detokenizer import Detokenizer
 from lorelm.generation.logits import LogitsProcessor, TokenScore, score_tokens
 from lorelm.generation.settings import GenerationSettings
@@ -180,6 +180,8 @@ class Sequence:
             if self.mixture is not None:
                 logits_V = self.mixture(logits_V, self)
             next_id = self.token_ids[self.num_read + 1]
+            if next_id in self.request.prompt.stand_ins:
+                next_id = UNK_ID  # as it would be scored alone
             self.prompt_scores += score_tokens(
                 logits_V[None], [next_id], [self.settings.num_alternatives or 0]
             )

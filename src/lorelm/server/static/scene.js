@@ -124,8 +124,8 @@ export function explainUnknown(words) {
   const ofSpeakers =
     "Lines of a speaker whom the model does not know are read, but it writes none.";
   const ofWords =
-    "A name or word that the model does not know is read as another one of its kind, and comes " +
-    "back as you wrote it.";
+    "A name or word that the model does not know is read as another one of its kind, and may " +
+    "come back as you wrote it.";
   const speakers = words.filter(isCue).length;
   return [speakers < words.length ? ofWords : "", speakers ? ofSpeakers : ""].join(" ").trim();
 }
