@@ -16,8 +16,6 @@ from lorelm.server.events import event
 from lorelm.server.openai.requests import CompletionRequest
 from lorelm.server.served_model import ServedModel
 
-_DONE: Final = "data: [DONE]\n\n"
-
 _FINISH_REASONS: Final = {"eos": "stop", "stop": "stop", "length": "length", "timeout": "length"}
 
 Json = dict[str, Any]
@@ -63,7 +61,7 @@ class Completion:
             yield "".join(event(self._head | {"choices": [part]} | no_usage) for part in parts)
         if self._asked.shows_usage:
             yield event(self._head | {"choices": [], "usage": self._usage()})
-        yield _DONE
+        yield "data: [DONE]\n\n"
 
     def _usage(self) -> Json:
         num_prompt = num_generated = 0

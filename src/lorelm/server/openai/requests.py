@@ -17,8 +17,6 @@ from lorelm.server.request_model import (
     with_parameters,
 )
 
-_LOGPROBS_LIMIT: Final = 5
-
 PromptGiven = str | list[int]
 """A prompt as a text, or as ids."""
 
@@ -69,7 +67,7 @@ class CompletionRequest(RequestModel):
     logprobs: int | None = Field(
         None,
         ge=0,
-        le=_LOGPROBS_LIMIT,
+        le=5,
         description="Return log-probabilities, and this many alternatives.",
     )
     stream: bool | None = Field(
