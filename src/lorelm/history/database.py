@@ -22,8 +22,6 @@ _EXAMPLES: Final = "sqlite:///history.db or postgresql+psycopg://USER@HOST/DATAB
 _LOCK_TIMEOUT_SECONDS: Final = 10.0
 """Limit for waiting until other connections to SQLite have written."""
 
-_CONNECT_TIMEOUT_SECONDS: Final = 5
-
 ADVISORY_LOCK: Final = 0x4C6F72654C4D
 """Id of the PostgreSQL lock that lets one server at a time migrate: b"LoreLM"."""
 
@@ -216,7 +214,7 @@ def _file_at(path: Path) -> tuple[int, int] | None:
 def _postgresql_engine(url: URL) -> Engine:
     settings = {
         "client_encoding": "utf8",  # with SQL_ASCII, psycopg would return bytes
-        "connect_timeout": _CONNECT_TIMEOUT_SECONDS,
+        "connect_timeout": 5,
         # Notice a vanished server after half a minute instead of two hours.
         "keepalives_idle": 10,
         "keepalives_interval": 5,

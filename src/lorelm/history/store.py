@@ -28,7 +28,6 @@ from lorelm.history.tables import KEYS, RECORDS, encode_text, record_of, row_of,
 
 _PAGE: Final = 200
 """Records that :meth:`HistoryStore.iterate` holds at a time."""
-_KEY_BYTES: Final = 32
 
 _COLUMNS: Final = [column for column in RECORDS.columns if column.name != "searched"]
 _row_order: Final = tuple_(RECORDS.c.created_at, RECORDS.c.id)
@@ -182,7 +181,7 @@ class HistoryStore:
 
     def signing_key(self) -> bytes:
         """Return the secret that signs cookies; all servers of a history have the same."""
-        new = {"name": "cookies", "value": secrets.token_bytes(_KEY_BYTES)}
+        new = {"name": "cookies", "value": secrets.token_bytes(32)}
         query = select(KEYS.c.value).where(KEYS.c.name == new["name"])
         with self._reading() as connection:
             key = connection.execute(query).scalar()

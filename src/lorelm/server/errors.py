@@ -25,8 +25,6 @@ from lorelm.errors import (
 
 _log: Final = logging.getLogger(__name__)
 
-_RETRY_AFTER_SECONDS: Final = 1
-
 _OPENAI_PATHS: Final = ("/v1/", "/tokenize", "/detokenize", "/tokenizer_info")
 
 _CLIENT_CLOSED_REQUEST: Final = 499
@@ -77,7 +75,7 @@ def error_response(error: HTTPException | LoreLMError) -> Response:
         status, message, code = status_of(error), _public_message(error), error.code
         problems = error.problems if isinstance(error, InputError) else ()
     if status in (429, 503):
-        response.headers.setdefault("Retry-After", str(_RETRY_AFTER_SECONDS))
+        response.headers.setdefault("Retry-After", "1")
     field = problems[0].field if problems else None
     if request.path.startswith("/api/"):
         fields = [problem._asdict() for problem in problems]

@@ -58,20 +58,6 @@ class RequestModel(BaseModel):
         """
         return cls._validated(_json_body(), strict=True)
 
-    @classmethod
-    def from_form(cls, form: Mapping[str, str]) -> Self:
-        """Read the fields of a form, which are all texts; a blank one is not given.
-
-        Browsers send a line break as two characters, but count it as one.
-
-        Raises:
-            SamplingError: fields are unknown, no numbers, or out of range; it names them all.
-        """
-        fields = {
-            name: value.replace("\r\n", "\n") for name, value in form.items() if value.strip()
-        }
-        return cls._validated({"prompt": ""} | fields, strict=False)
-
     def given(self) -> dict[str, Any]:
         """Return the parameters that this request gives, by their own names."""
         values = ((each.name, getattr(self, field)) for field, each in self.parameters.items())

@@ -17,9 +17,6 @@ from lorelm.server.history.browser_ids import BrowserIds, Client
 from lorelm.server.served_model import ServedModel
 from lorelm.version import VERSION
 
-_FLUSH_SECONDS: Final = 1.0
-_CLOSE_SECONDS: Final = 5.0
-
 _UNRECORDED: Final = ("seed", "num_samples", "num_alternatives")
 """The seed has a field of its own; the others do not change the text of a sample."""
 
@@ -44,11 +41,11 @@ class HistoryLog:
 
     def flush(self) -> bool:
         """Wait up to a second for queued records; return whether all of them are written."""
-        return self.writer.flush(_FLUSH_SECONDS)
+        return self.writer.flush(timeout_seconds=1)
 
     def close(self) -> None:
         """Write the queued records, for at most five seconds, and close the database."""
-        self.writer.close(_CLOSE_SECONDS)
+        self.writer.close(timeout_seconds=5)
         self.store.close()
 
 

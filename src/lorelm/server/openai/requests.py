@@ -19,8 +19,6 @@ from lorelm.server.request_model import (
 )
 from lorelm.server.state import server_state
 
-_LOGPROBS_LIMIT: Final = 5
-
 PromptGiven = str | list[int]
 """A prompt as a text, or as ids."""
 
@@ -125,7 +123,7 @@ class CompletionRequest(OpenAIRequest):
     logprobs: int | None = Field(
         None,
         ge=0,
-        le=_LOGPROBS_LIMIT,
+        le=5,
         description="Return log-probabilities, and this many alternatives.",
     )
     suffix: str | None = Field(

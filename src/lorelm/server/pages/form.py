@@ -49,9 +49,19 @@ class WriteForm(GenerateRequest):
 
     @classmethod
     def from_form(cls, form: Mapping[str, str]) -> Self:
+        """Read the fields of a form, which are all texts; a blank one is not given.
+
+        Browsers send a line break as two characters, but count it as one.
+
+        Raises:
+            SamplingError: fields are unknown, no numbers, or out of range; it names them all.
+        """
         if not form.get("compare"):
             form = {name: form[name] for name in form if not name.endswith("_b")}
-        return super().from_form(form)
+        fields = {
+            name: value.replace("\r\n", "\n") for name, value in form.items() if value.strip()
+        }
+        return cls._validated({"prompt": ""} | fields, strict=False)
 
     def requests(self) -> list[GenerateRequest]:
         """Return one request, or two to compare, which have the same seed."""

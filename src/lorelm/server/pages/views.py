@@ -12,7 +12,6 @@ from lorelm.evaluation.summary import (
     prediction_table,
     structure_tables,
 )
-from lorelm.history.record import Record
 from lorelm.server.errors import status_of
 from lorelm.server.generate import page_client, set_client_cookie, start_generation
 from lorelm.server.pages.form import WriteForm
@@ -37,7 +36,10 @@ def write_page() -> str:
         return render_write_page(form={})
     record = find_record(record_id)
     given = {"prompt": record.prompt, "tokens": []}
-    return render_write_page(form=form_of(record), given=given, note=_note_on_model(record))
+    note = ""
+    if record.model not in [served.name for served in server_state().models]:
+        note = f"{record.model}, which wrote this, is not served now: another model will continue."
+    return render_write_page(form=form_of(record), given=given, note=note)
 
 
 @pages.post("/")
@@ -98,9 +100,3 @@ def _generate(form: WriteForm) -> list[Result]:
         for _, _, handle in parts:
             handle.wait()
     return [Result.of(served, generated) for served, generated, _ in parts]
-
-
-def _note_on_model(record: Record) -> str:
-    if record.model in [served.name for served in server_state().models]:
-        return ""
-    return f"{record.model}, which wrote this, is not served now: another model will continue."
