@@ -266,7 +266,8 @@ def test_training_goes_on_when_the_disk_is_full(
     [problem] = [problem for problem in callback.problems if "metrics" not in problem]
     assert re.search(r"No space left on device \(free \d\.\d MB for it\); the last good", problem)
     assert problem.endswith("and training goes on")
-    assert [file.name for file in settings.out.iterdir()] == [CHECKPOINT]
+    # The log of the metrics is small: on some disks there is just space for it.
+    assert {file.name for file in settings.out.iterdir()} - {"metrics.so-far.jsonl"} == {CHECKPOINT}
     left = Checkpoint.load(settings.out).snapshot
     assert f"the last good one is of {left.description}" in problem
     resumed = fit_recipe(corpus, recipe, resume=left)

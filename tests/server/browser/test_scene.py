@@ -112,7 +112,6 @@ def test_samples_side_by_side_are_lines_to_choose_from(scene: PageDriver) -> Non
 def test_again_and_undo_take_the_whole_line(scene: PageDriver) -> None:
     scene.page.keyboard.type(QUESTION)
     choice(scene.page).select_option("HARE")
-    scene.set(Temperature=3)
     scene.generate()
     first = scene.text
     choice(scene.page).select_option("OLD MOLE")
