@@ -31,12 +31,11 @@ def anonymised(content: Content) -> Content:
     Names are those of the speakers, whole or a part of them, also where others write them. A name
     in small letters is replaced unless the texts write it mostly so: "will" is a word.
     """
-    turns = [turn for work in content.works for scene in work for turn in scene]
-    replacer = _Replacer(turns)
-    works = [[[replacer.turn(turn) for turn in scene] for scene in work] for work in content.works]
+    replacer = _Replacer(content.turns)
+    changed = content.map_turns(replacer.turn)
     source = replacer.names(content.source)
     notes = [replacer.names(note) for note in content.notes]
-    return replace(content, works=works, source=source, notes=notes).with_notes([replacer.note])
+    return replace(changed, source=source, notes=notes).with_notes([replacer.note])
 
 
 class _Replacer:

@@ -10,7 +10,15 @@ from typing import Final
 
 from lorelm.corpus.documents import DocumentUnit
 from lorelm.corpus.scripts import read_script
-from lorelm.corpus.structure import SENTENCE_END, Content, TextKind, Turn, goes_on, would_not_fit
+from lorelm.corpus.structure import (
+    SENTENCE_END,
+    Content,
+    TextKind,
+    Turn,
+    count_blocks,
+    goes_on,
+    would_not_fit,
+)
 
 _GUTENBERG_START: Final = re.compile(r"^\*\*\* ?START OF TH(?:E|IS) PROJECT GUTENBERG.*$", re.M)
 _GUTENBERG_END: Final = re.compile(r"^\*\*\* ?END OF TH(?:E|IS) PROJECT GUTENBERG.*$", re.M)
@@ -172,7 +180,7 @@ class _Shape:
         wrapped = [b for a, b in pairs if would_not_fit(a, b, width)]
         cut_off = [(a, b) for a, b in pairs if len(a) > width - _MARGIN]
         at_margin = [b for a, b in cut_off if not SENTENCE_END.search(a)]
-        num_blocks = sum(bool(b.strip()) and not a.strip() for a, b in pairwise(("", *lines)))
+        num_blocks = count_blocks(lines)
         return cls(
             width=width,
             num_blocks=num_blocks,

@@ -165,7 +165,7 @@ def _without_soft_hyphens(turn: Turn) -> Turn:
 
 def _documents(content: Content, path: str | Path, options: ReadingOptions) -> Documents:
     """Leave out turns without a word, and cut the rest into documents."""
-    turns = [turn for work in content.works for scene in work for turn in scene]
+    turns = content.turns
     num_kept = sum(has_word(turn.text) for turn in turns)
     if not num_kept:
         raise CorpusError(

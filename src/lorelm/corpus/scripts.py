@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Final, NamedTuple
 
-from lorelm.corpus.structure import Turn, goes_on, would_not_fit
+from lorelm.corpus.structure import Turn, count_blocks, goes_on, would_not_fit
+from lorelm.corpus.tokenizer import MAX_NAME_WORDS
 
 _NAME: Final = r"[^\W\d_][\w .'’&/#-]{0,38}?"
 _CAPITALS: Final = r"[^\W\d_a-z][^\Wa-z]?[^a-z:!?,;\"()\[\]]{0,36}"
@@ -33,7 +34,6 @@ _SCENE: Final = re.compile(
 )
 _DIRECTION: Final = re.compile(r"^\s*(?:\[.*\]?|\(.*\)|_.*_|\*.*\*)\s*$")
 
-MAX_NAME_WORDS: Final = 4
 _MIN_CUES: Final = 6
 _MIN_CUE_SHARE: Final = 0.3
 """Of the blocks between blank lines. A screenplay's other blocks are action."""
@@ -98,9 +98,7 @@ def _is_closed(direction: _Speech) -> bool:
 
 def _layout_of(lines: Sequence[str]) -> re.Pattern[str] | None:
     """Return the layout whose cues begin most blocks of text, if it is a script at all."""
-    num_blocks = sum(
-        bool(line.strip()) and not before.strip() for before, line in pairwise(("", *lines))
-    )
+    num_blocks = count_blocks(lines)
     num_lines = sum(bool(line.strip()) for line in lines)
     found = []
     for layout in _LAYOUTS:

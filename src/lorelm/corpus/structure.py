@@ -7,9 +7,9 @@ training, validation and test part by position, so that no part holds the neighb
 import re
 import statistics
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Final, Literal
 
 from lorelm.corpus.documents import Documents, DocumentUnit
@@ -73,6 +73,11 @@ class Turn:
         return len(self.text.split())
 
 
+def cue_name(name: str) -> str:
+    """Return a speaker's name as it can stand before the colon of a cue, on one line."""
+    return " ".join(name.replace(":", " ").split())
+
+
 @dataclass(frozen=True, kw_only=True)
 class Content:
     """What a file holds, before it is cut into documents.
@@ -92,6 +97,15 @@ class Content:
     notes: Sequence[str] = ()
     unit: DocumentUnit | None = None
 
+    @property
+    def turns(self) -> list[Turn]:
+        """All turns in their order."""
+        return [turn for work in self.works for scene in work for turn in scene]
+
+    def map_turns(self, change: Callable[[Turn], Turn]) -> "Content":
+        """Return the same content with each turn changed."""
+        return replace(self, works=[[[*map(change, s)] for s in work] for work in self.works])
+
     def with_notes(self, notes: Sequence[str]) -> "Content":
         """Return the same content with these notes before its own."""
         return replace(self, notes=[*notes, *self.notes])
@@ -108,7 +122,7 @@ def to_documents(content: Content, unit: DocumentUnit | None = None) -> Document
         unit: what a document is; None for what suits the kind of the text.
     """
     unit = unit or content.unit or _UNIT_OF_KIND[content.kind]
-    turns = [turn for scenes in content.works for scene in scenes for turn in scene]
+    turns = content.turns
     texts: Sequence[str] = [str(turn) for turn in turns]
     parts: Sequence[int] = ()
     if unit in ("scene", "text"):
@@ -167,7 +181,7 @@ def _cut(
     if not all(_num_words(work) >= MIN_WORK_WORDS for work in pieces):
         pieces = [[piece for work in pieces for piece in work]]
     documents = [
-        ("\n".join(map(str, document)), part)
+        ("\n".join(str(piece.turn) for piece in document), part)
         for work in pieces
         for part, held in _by_position(work)
         for document in _grouped(held, min(max_words, _num_words(held) / MIN_DOCUMENTS))
@@ -177,7 +191,7 @@ def _cut(
 
 
 def _num_words(pieces: Iterable["_Piece"]) -> int:
-    return sum(piece.turn.num_words for piece in pieces)
+    return sum(piece.num_words for piece in pieces)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,25 +199,26 @@ class _Piece:
     """A turn, or a part of a very long one.
 
     Attributes:
+        num_words: of the turn, which are counted once: there may be millions.
         starts_scene: nothing before it belongs to the same document.
     """
 
     turn: Turn
+    num_words: int
     starts_scene: bool
-
-    def __str__(self) -> str:
-        return str(self.turn)
 
 
 def _pieces(scene: Sequence[Turn], max_words: int) -> Iterator[_Piece]:
     """Yield the turns of a scene; what is longer than two documents is cut."""
     starts_scene = True
     for turn in scene:
-        if turn.num_words <= 2 * max_words:
-            yield _Piece(turn, starts_scene)
+        num_words = turn.num_words
+        if num_words <= 2 * max_words:
+            yield _Piece(turn, num_words, starts_scene)
         else:
             for text in _sentences_of(turn.text, max_words):
-                yield _Piece(replace(turn, text=text), starts_scene)
+                part = replace(turn, text=text)
+                yield _Piece(part, part.num_words, starts_scene)
                 starts_scene = False
         starts_scene = False
 
@@ -223,13 +238,13 @@ def _sentences_of(text: str, max_words: int) -> Iterator[str]:
 
 def _by_position(pieces: Sequence[_Piece]) -> Iterator[tuple[int, list[_Piece]]]:
     """Yield the parts of a work and their pieces, without those in the gaps between parts."""
-    ends = list(accumulate(piece.turn.num_words for piece in pieces))
+    ends = list(accumulate(piece.num_words for piece in pieces))
     total = ends[-1] if ends else 0
     bounds = [TRAIN_SHARE * total, (TRAIN_SHARE + VALID_SHARE) * total, total + 1]
     part, gap_until = TRAIN, 0.0
     held: list[_Piece] = []
     for piece, end in zip(pieces, ends, strict=True):
-        start = end - piece.turn.num_words
+        start = end - piece.num_words
         if part < TEST and start >= bounds[part] and held:
             yield part, held
             # A scene that starts here is no continuation of the one before.
@@ -261,13 +276,18 @@ def _grouped(pieces: Sequence[_Piece], max_words: float) -> Iterator[list[_Piece
         limit = wanted
         for piece in scene:
             held.append(piece)
-            done += piece.turn.num_words
+            done += piece.num_words
             if done >= limit:
                 yield held
                 held = []
                 limit = max(limit + wanted, done + wanted / 2)
         if held:
             yield held
+
+
+def count_blocks(lines: Sequence[str]) -> int:
+    """Return the number of runs of lines that have no blank line among them."""
+    return sum(bool(line.strip()) and not before.strip() for before, line in pairwise(("", *lines)))
 
 
 def would_not_fit(line: str, following: str, width: float) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lorelm.corpus.documents import ReadingOptions
-from lorelm.corpus.structure import Content, Turn
+from lorelm.corpus.structure import Content, Turn, cue_name
 from lorelm.errors import CorpusError, MissingExtraError
 
 try:
@@ -158,7 +158,7 @@ class _Table:
         speakers = [""] * len(texts)
         if speaker_column:
             names = self._column(speaker_column, self.option.format("speaker"))
-            speakers = [" ".join(name.replace(":", " ").split()) for name in names]
+            speakers = list(map(cue_name, names))
         is_continuous = bool(speaker_column or options.scene_column)
         return Content(
             kind="table",

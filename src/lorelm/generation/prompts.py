@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from lorelm.corpus.structure import Turn
+from lorelm.corpus.structure import Turn, cue_name
 from lorelm.corpus.tokenizer import (
     EOS,
     MAX_NAME_WORDS,
@@ -163,7 +163,7 @@ class PromptReader:
         known = speaker_in(self.vocabulary, name)
         if known is not None:
             return known
-        words = " ".join(name.replace(":", " ").split()[:MAX_NAME_WORDS])
+        words = " ".join(cue_name(name).split()[:MAX_NAME_WORDS])
         shown = words[:1].upper() + words[1:]
         return shown if is_unknown_name(shown) else SOMEONE
 

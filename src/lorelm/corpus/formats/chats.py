@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from lorelm.corpus.structure import Content, Turn
+from lorelm.corpus.structure import Content, Turn, cue_name
 from lorelm.errors import CorpusError
 
 SCENE_PAUSE: Final = timedelta(hours=4)
@@ -80,7 +80,7 @@ def _scenes(messages: Sequence[Message]) -> list[list[Turn]]:
         before = message.time or before
         if pauses or not scenes:
             scenes.append([])
-        speaker = " ".join(message.speaker.replace(":", " ").split())
+        speaker = cue_name(message.speaker)
         if not scenes[-1] or scenes[-1][-1][0] != speaker:
             scenes[-1].append((speaker, []))
         scenes[-1][-1][1].append(text)

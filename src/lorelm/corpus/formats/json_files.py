@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -110,14 +109,7 @@ def _is_value(text: str) -> bool:
 
 def _clean(content: Content) -> Content:
     """Return a content without NUL characters and halves of characters, which JSON can hold."""
-    works = [
-        [
-            [Turn(_clean_text(turn.text), _clean_text(turn.speaker)) for turn in scene]
-            for scene in work
-        ]
-        for work in content.works
-    ]
-    return replace(content, works=works)
+    return content.map_turns(lambda turn: Turn(_clean_text(turn.text), _clean_text(turn.speaker)))
 
 
 def _clean_text(text: str) -> str:

@@ -158,9 +158,7 @@ def _merged(name: str, contents: Sequence[Content], notes: Iterable[str]) -> Con
     """Join the works of several files; their kind is that of most words."""
     words: Counter[tuple[object, ...]] = Counter()
     for content in contents:
-        words[content.kind, content.unit] += sum(
-            turn.num_words for work in content.works for scene in work for turn in scene
-        )
+        words[content.kind, content.unit] += sum(turn.num_words for turn in content.turns)
     (kind, unit), _ = words.most_common(1)[0]
     kinds = Counter(content.kind for content in contents)
     notes = [f"{len(contents):,} files are read.", *notes]
