@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -38,14 +39,14 @@ def read(path: Path, text: str, options: ReadingOptions) -> Content:
     Raises:
         CorpusError: rows have different numbers of cells, or there are no rows.
     """
-    dialect = dialect_of(text, "\t" if path.suffix.lower() == ".tsv" else ",")
-    notes = []
     usual = "\t" if path.suffix.lower() == ".tsv" else ","
+    dialect = dialect_of(text, usual)
+    notes = []
     if dialect.separator != usual:
         notes.append(f"The cells of {path.name} are separated by {_SEPARATORS[dialect.separator]}.")
     if '\\"' in text and '""' not in text:
         text = text.replace('\\"', '""')  # quotes as MySQL and JSON write them
-    first = next(iter(_rows(text, dialect)), [])
+    first = next(iter(_rows(text, dialect, 1)), [])
     has_header = is_header(first, options)
     advice = "check its quotes and separators, or read its lines as text (ending .txt)"
     with parse_errors(path, advice):
@@ -109,10 +110,11 @@ def no_header_note(path: Path, columns: Sequence[str]) -> str:
     )
 
 
-def _rows(text: str, dialect: Dialect) -> list[list[str]]:
+def _rows(text: str, dialect: Dialect, max_rows: int | None = None) -> list[list[str]]:
+    """Return the first rows that are not empty; none if the dialect does not fit them."""
     reader = csv.reader(io.StringIO(text), delimiter=dialect.separator, quotechar=dialect.quote)
     try:
-        return [row for row in reader if row]
+        return list(islice(filter(None, reader), max_rows))
     except csv.Error:
         return []
 
