@@ -1,7 +1,7 @@
 """What the lines before a line, and its speaker, are worth to a model."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Final
@@ -62,7 +62,7 @@ def line_metrics(
         return None
     price = _Pricer(text, lines, spelling)
     states = _states_before(runtime, lines)
-    start = _read(runtime, State.zeros(runtime.config, 1), np.array([EOS_ID]))
+    start = _read(runtime, [EOS_ID])
     cues = [[] if line.speaker is None else [line.speaker] for line in lines]
     found: dict[str, Any] = {
         "lines": len(lines),
@@ -112,10 +112,9 @@ class _Prediction:
     logs_V: Floats
 
 
-def _read(runtime: Runtime, state: State, ids: Ids) -> _Prediction:
-    for id_ in ids:
-        logits_BV, state = runtime.step(np.array([id_]), state)
-    return _Prediction(state, log_softmax(logits_BV[0]))
+def _read(runtime: Runtime, ids: Iterable[int], state: State | None = None) -> _Prediction:
+    logits_V, state = runtime.read(ids, state)
+    return _Prediction(state, log_softmax(logits_V))
 
 
 def _states_before(runtime: Runtime, lines: Sequence[_Line]) -> list[_Prediction]:
@@ -124,9 +123,9 @@ def _states_before(runtime: Runtime, lines: Sequence[_Line]) -> list[_Prediction
     read: Ids = np.zeros(0, np.int64)
     for line in lines:
         goes_on = len(read) and np.array_equal(line.before[: len(read)], read)
-        state = found[-1].state if goes_on else State.zeros(runtime.config, 1)
+        state = found[-1].state if goes_on else None
         rest = line.before[len(read) :] if goes_on else line.before
-        found.append(_read(runtime, state, rest) if len(rest) else found[-1])
+        found.append(_read(runtime, rest, state) if len(rest) else found[-1])
         read = line.before
     return found
 

@@ -20,8 +20,8 @@ import numpy as np
 from lorelm.corpus.tokenizer import Tokenizer, speaker_name
 from lorelm.corpus.vocabulary import EOS_ID, UNK_ID, Vocabulary
 from lorelm.generation.sequence import Prompt
-from lorelm.runtime.base import Runtime, State
-from lorelm.typing import Floats32, Ints
+from lorelm.runtime.base import Runtime
+from lorelm.typing import Ints
 
 MAX_STAND_INS: Final = 16
 """Different unknown words of a prompt that have one; the first ones."""
@@ -56,7 +56,8 @@ class StandIns:
             candidates = self._candidates(self._tokenizer.piece(token, None))
             candidates = candidates[~np.isin(candidates, ids)]
             if len(candidates):
-                logits_V = _logits_after(runtime, ids[: of_token[0]])
+                before = ids[: of_token[0]][-CONTEXT:]
+                logits_V, _ = runtime.read((EOS_ID, *before))
                 chosen = int(candidates[logits_V[candidates].argmax()])
                 ids[of_token] = chosen
                 stand_ins[chosen] = token
@@ -103,11 +104,3 @@ def _kind(word: str) -> tuple[str, ...]:
         return ("title",)
     ending = _ENDINGS.search(word)
     return ("small" if word.islower() else "other", ending[1] if ending else "")
-
-
-def _logits_after(runtime: Runtime, ids: Ints) -> Floats32:
-    state = State.zeros(runtime.config, 1)
-    for id_ in (EOS_ID, *ids[-CONTEXT:]):
-        logits_BV, state = runtime.step(np.array([id_]), state)
-    logits_V: Floats32 = logits_BV[0]
-    return logits_V

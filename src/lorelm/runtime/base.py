@@ -1,7 +1,7 @@
 """Interface of the runtimes: one step of the model for a batch of texts."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -67,6 +67,18 @@ class Runtime(ABC):
     @abstractmethod
     def step(self, ids_B: Ids, state: State) -> tuple[Floats32, State]:
         """Read one id per row; return `logits_BV` of the next id, and the state after it."""
+
+    def read(self, ids: Iterable[int], state: State | None = None) -> tuple[Floats32, State]:
+        """Read ids of one text, at least one; return `logits_V` of the next id, and the state.
+
+        Args:
+            state: before the first of them; None begins a text.
+        """
+        state = State.zeros(self.config, 1) if state is None else state
+        for id_ in ids:
+            logits_BV, state = self.step(np.array([id_]), state)
+        logits_V: Floats32 = logits_BV[0]
+        return logits_V, state
 
     def batch(self, num_texts: int) -> "Batch":
         """Return a batch for the states of `num_texts` texts."""
