@@ -233,7 +233,10 @@ class LanguageModel:
             deadline=deadline,
         )
         processors = self._processors(prompt, settings)
-        request.sequences = [self._sequence(request, seed, processors) for seed in settings.seeds()]
+        words = self._words(prompt)
+        request.sequences = [
+            self._sequence(request, seed, words, processors) for seed in settings.seeds()
+        ]
         return request
 
     def scoring_request(
@@ -252,7 +255,8 @@ class LanguageModel:
             score_prompt=True,
             deadline=deadline,
         )
-        request.sequences = [self._sequence(request, 0, ()) for _ in range(num_samples)]
+        words = self.vocabulary.words
+        request.sequences = [self._sequence(request, 0, words, ()) for _ in range(num_samples)]
         return request
 
     def _checked_request(
@@ -273,7 +277,11 @@ class LanguageModel:
         return WordIndex(self.tokenizer, self.vocabulary)
 
     def _sequence(
-        self, request: GenerationRequest, seed: int, processors: abc.Sequence[LogitsProcessor]
+        self,
+        request: GenerationRequest,
+        seed: int,
+        words: abc.Sequence[str],
+        processors: abc.Sequence[LogitsProcessor],
     ) -> Sequence:
         prompt, settings = request.prompt, request.settings
         ids = prompt.ids.tolist()
@@ -286,7 +294,7 @@ class LanguageModel:
             seed=seed,
             detokenizer=Detokenizer(
                 self.tokenizer,
-                self._words(prompt),
+                words,
                 prompt=prompt.text,
                 last_token=prompt.last_token,
                 stop=request.stop,
