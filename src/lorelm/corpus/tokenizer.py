@@ -36,7 +36,7 @@ def is_unknown_name(text: str) -> bool:
 
 
 def speaker_name(token: str) -> str | None:
-    """Return whom a token lets speak, None if it is no speaker's."""
+    """Return the name of the speaker whose token it is, None if it is another token."""
     if token == OTHER_SPEAKER:
         return SOMEONE
     return token[len(_SPEAKER) : -1] if token.startswith(_SPEAKER) else None

@@ -49,8 +49,8 @@ class _Scene:
 def _scene(asked: ChatRequest, prompts: PromptReader) -> _Scene:
     """Find out who says what.
 
-    A message without a name is by the one whom its role stands for: the last one with this role
-    who is named, or the model's most frequent speaker whom no other role stands for.
+    A message without a name has the speaker of its role: the last name used with this role, or
+    the model's most frequent speaker that no other role has.
     """
     vocabulary = prompts.vocabulary
     said = [each for each in asked.messages if each.role in ("user", "assistant")]

@@ -42,9 +42,7 @@ class Message(RequestModel):
         description="Messages of system and developer are not read."
     )
     content: StrictStr | list[TextPart] = Field(description="A text, or parts of a text.")
-    name: SpeakerName = Field(
-        None, description="Who speaks; by default the speaker whom the role stands for."
-    )
+    name: SpeakerName = Field(None, description="Who speaks; by default the speaker of the role.")
 
     @property
     def text(self) -> str:
@@ -83,8 +81,8 @@ class ChatRequest(OpenAIRequest):
     )
     speaker: SpeakerName = Field(
         None,
-        description="Who answers. By default the assistant: the last one whom a message names, or "
-        "the model's most frequent speaker.",
+        description="Who answers. By default the last name of an assistant's message, or the "
+        "model's most frequent speaker.",
     )
     logprobs: bool | None = Field(None, description="Return log-probabilities.")
     top_logprobs: int | None = Field(

@@ -122,7 +122,7 @@ export function isCue(text) {
 /** Say what a model makes of unknown words and speakers. @param {string[]} words */
 export function explainUnknown(words) {
   const ofSpeakers =
-    "Lines of a speaker whom the model does not know are read, but it writes none.";
+    "Lines of a speaker that the model does not know are read, but it writes none.";
   const ofWords =
     "A name or word that the model does not know is read as another one of its kind, and may " +
     "come back as you wrote it.";
