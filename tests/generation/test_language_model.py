@@ -1,3 +1,4 @@
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -106,11 +107,11 @@ def test_alternatives_read_on_after_the_text(model: lorelm.LanguageModel) -> Non
 
 def test_word_biases_and_bans_apply(model: lorelm.LanguageModel) -> None:
     plain = model.generate("The", seed=1, num_samples=20, temperature=1.5)
-    assert any("fox" in sample.text for sample in plain.samples)
+    [(word, _)] = Counter(" ".join(sample.text for sample in plain.samples).split()).most_common(1)
     without = model.generate(
-        "The", seed=1, num_samples=20, temperature=1.5, banned_words=["fox", "the"]
+        "The", seed=1, num_samples=20, temperature=1.5, banned_words=[word, "the"]
     )
-    assert not any({"fox", "the"} & set(sample.text.split()) for sample in without.samples)
+    assert not any({word, "the"} & set(sample.text.split()) for sample in without.samples)
     fond = model.generate("The", seed=1, num_samples=20, max_len=1, logit_bias={"toad": 100})
     assert {sample.text for sample in fond.samples} == {" toad"}
 

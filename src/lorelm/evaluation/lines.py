@@ -17,7 +17,7 @@ from lorelm.evaluation.spelling import SpellingModel
 from lorelm.evaluation.text import HeldOutText
 from lorelm.ngrams.kneser_ney import KneserNey
 from lorelm.runtime.base import Runtime, State
-from lorelm.runtime.mixture import log_softmax
+from lorelm.runtime.mixture import log_normaliser, log_softmax
 from lorelm.typing import Floats, Ids
 
 MAX_LINES: Final = 200
@@ -164,8 +164,8 @@ def _logs_of_batch(
     logs_TB[0] = [start.logs_V[id_] for start, id_ in zip(starts, padded_TB[0], strict=True)]
     for step in range(len(padded_TB) - 1):
         logits_BV = batch.step(padded_TB[step])
-        ids = padded_TB[step + 1]
-        logs_TB[step + 1] = [log_softmax(row)[id_] for row, id_ in zip(logits_BV, ids, strict=True)]
+        target_logits_B = logits_BV[np.arange(len(lines)), padded_TB[step + 1]]
+        logs_TB[step + 1] = target_logits_B - log_normaliser(logits_BV)
     for place, (cue, sequence) in enumerate(zip(cues, sequences, strict=True)):
         yield logs_TB[len(cue) : len(sequence), place]
 
@@ -179,20 +179,24 @@ def _speaker_metrics(
 ) -> dict[str, Any]:
     """Return how many speakers that have a token are named rightly, by the model and by others."""
     candidates = [id_ for name, id_ in text.vocabulary.speakers.items() if name != SOMEONE]
-    cues = [[speaker] for speaker in candidates]
-    right, named, named_by_ngram = [], [], []
-    for line, state in zip(lines, states, strict=True):
-        if line.speaker not in candidates:
-            continue
-        same = len(candidates)
-        speeches = _logs(runtime, [state] * same, [line] * same, cues)
-        logs_S = state.logs_V[candidates] + [log.sum() for log in speeches]
-        right.append(line.speaker)
-        named.append(candidates[int(logs_S.argmax())])
-        if ngram is not None:
-            named_by_ngram.append(_named_by_ngram(ngram, line, candidates))
-    if not right:
+    num = len(candidates)
+    asked = [
+        (line, state)
+        for line, state in zip(lines, states, strict=True)
+        if line.speaker in candidates
+    ]
+    if not asked:
         return {}
+    speeches = _logs(
+        runtime,
+        [state for _, state in asked for _ in candidates],
+        [line for line, _ in asked for _ in candidates],
+        [[speaker] for _ in asked for speaker in candidates],
+    )
+    logs_NS = np.array([log.sum() for log in speeches]).reshape(-1, num)
+    logs_NS += [state.logs_V[candidates] for _, state in asked]
+    right = [line.speaker for line, _ in asked if line.speaker is not None]
+    named = np.take(candidates, logs_NS.argmax(axis=1))
     num_right = int(np.equal(named, right).sum())
     found: dict[str, Any] = {
         "speakers": len(candidates),
@@ -202,7 +206,8 @@ def _speaker_metrics(
         "speaker_majority": float(np.bincount(right).max() / len(right)),
     }
     if ngram is not None:
-        found["ngram_speaker_accuracy"] = float(np.mean(np.equal(named_by_ngram, right)))
+        by_ngram = [_named_by_ngram(ngram, line, candidates) for line, _ in asked]
+        found["ngram_speaker_accuracy"] = float(np.mean(np.equal(by_ngram, right)))
     return found
 
 

@@ -135,8 +135,10 @@ class LanguageModel:
             SamplingError: a setting is unknown or out of its range, or the prompt is not a text.
         """
         request = self._checked_request(prompt, settings, speaker, turns)
-        for sequence in request.sequences:
-            generate(self.runtime, sequence)
+        if len(request.sequences) > 1:
+            self._generate_together([request])
+        else:
+            generate(self.runtime, request.sequences[0])
         return self.reply(request)
 
     def stream(
@@ -168,13 +170,16 @@ class LanguageModel:
         if isinstance(prompts, str):
             raise SamplingError("prompts", "must be several texts, not one text")
         requests = [self._checked_request(prompt, settings) for prompt in prompts]
+        self._generate_together(requests)
+        return [self.reply(request) for request in requests]
+
+    def _generate_together(self, requests: abc.Sequence[GenerationRequest]) -> None:
         engine = Engine(self.runtime)
         handle = RequestHandle(requests, cancel=engine.cancel)
         engine.submit(handle)
         while requests and not engine.is_idle:
             engine.step()
         handle.wait()
-        return [self.reply(request) for request in requests]
 
     def score(self, text: str, *, num_alternatives: int = 0) -> list[Token]:
         """Score each token of a text, read as the beginning of a document."""
