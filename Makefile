@@ -3,8 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile
 
-# OpenMP's threads that spin without end slow everything down where two processes share a core.
-export GOMP_SPINCOUNT ?= 1000
+# Tests run in a process a core: more threads in each would wait for one another.
+export OMP_NUM_THREADS ?= 1
 
 .PHONY: serve test test-fast test-all coverage check format clean
 

@@ -32,6 +32,9 @@ class OnnxRuntime(Runtime):
         options = ort.SessionOptions()
         options.intra_op_num_threads = num_threads
         options.inter_op_num_threads = 1
+        # Two threads that spin read 64 rows a quarter faster than two that sleep, but beside a busy
+        # process more slowly than one.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 3
         try:
             self._session = ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])

@@ -39,6 +39,15 @@ class TrainingOptions:
         ),
     ] = None
     device: Annotated[str, Parameter("Where to train: auto, cpu or cuda.")] = "auto"
+    threads: Annotated[
+        int | None,
+        Parameter(
+            "Threads to train with on the CPU; without it, as many as train fastest, measured "
+            "again when the machine's load changes. The weights are the same.",
+            min=1,
+            max=1_000,
+        ),
+    ] = None
     serving_only: Annotated[bool, Parameter("Write only what serving needs.")] = False
     compact: Annotated[
         bool,

@@ -21,6 +21,7 @@ from lorelm.training.initial_checkpoint import initial_model, numpy_weights
 from lorelm.training.losses import validation_loss
 from lorelm.training.processes import SINGLE_PROCESS, Processes
 from lorelm.training.recipe import Recipe
+from lorelm.training.threads import ThreadTuner
 from lorelm.training.trainer import Trainer
 
 _HELD_OUT_TOKENS: Final = 1_000
@@ -80,11 +81,13 @@ class Machine:
     """Measurements that a plan needs, with the same results in all processes of a run.
 
     Attributes:
+        threads: chooses the number of threads; None: those that PyTorch has.
         max_seconds: for measuring one width, unless a single update takes longer.
     """
 
     device: torch.device
     processes: Processes = SINGLE_PROCESS
+    threads: ThreadTuner | None = None
     max_seconds: float = 2.0
 
     def _now(self) -> float:
@@ -101,22 +104,25 @@ class Machine:
             RecipeError: there is no memory for the model, or too few columns for the processes.
         """
         model = initial_model(corpus, recipe, self.device)
-        trainer = Trainer(model, corpus, recipe, processes=self.processes)
+        trainer = Trainer(model, corpus, recipe, processes=self.processes, threads=self.threads)
         started = self._now()
         validated = corpus.valid.stream[:_HELD_OUT_TOKENS]
         validation_loss(trainer.averaged_model, validated)
         moments = [self._now()]
+        valid_seconds = moments[0] - started
         while moments[-1] - moments[0] < self.max_seconds or len(moments) == 1:
             if trainer.is_epoch_over:
                 trainer.begin_epoch()
             trainer.update()
+            if self.threads is not None and self.threads.is_measuring:
+                moments.clear()  # the number of threads is not yet the best
             moments.append(self._now())
         # The first update imports parts of PyTorch (a second) and allocates memory.
         typical = median(end - start for start, end in pairwise(moments))
         return TrainingSpeed(
             seconds_per_update=max(typical, 1e-6),
             updates_per_epoch=trainer.updates_per_epoch,
-            seconds_per_valid_token=(moments[0] - started) / len(validated),
+            seconds_per_valid_token=valid_seconds / len(validated),
         )
 
     def evaluation_speed(self, corpus: Corpus, recipe: Recipe) -> EvaluationSpeed:

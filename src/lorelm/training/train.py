@@ -36,6 +36,7 @@ from lorelm.training.run_dir import locked_run_dir
 from lorelm.training.schedule import TrainingHorizon
 from lorelm.training.speed import Machine
 from lorelm.training.tensorboard import TensorBoardLog
+from lorelm.training.threads import ThreadTuner, make_tuner, thread_count_kept
 from lorelm.training.trainer import TrainedModel, Trainer
 
 
@@ -95,7 +96,8 @@ def train(
         WorkerLostError: another process ended.
     """
     out, options, context = Path(out), options or TrainingOptions(), context or RunContext()
-    with locked_run_dir(out, context.processes, is_resumed=context.resume is not None):
+    is_resumed = context.resume is not None
+    with thread_count_kept(), locked_run_dir(out, context.processes, is_resumed=is_resumed):
         run = _begin(out, options, context)
         parts = CorpusParts(documents=documents, valid=valid, test=test)
         corpus = _prepare(parts, recipe, run)
@@ -112,6 +114,7 @@ class _Run:
     """What the stages of a run share.
 
     Attributes:
+        threads: chooses the number of threads; None on a device other than the CPU.
         initial: the initial checkpoint, if the run starts from one.
     """
 
@@ -119,6 +122,7 @@ class _Run:
     options: TrainingOptions
     context: RunContext
     device: torch.device
+    threads: ThreadTuner | None = None
     initial: Bundle | None = None
     budget: TimeBudget | None = None
 
@@ -127,7 +131,8 @@ def _begin(out: Path, options: TrainingOptions, context: RunContext) -> _Run:
     """Check what can be checked before the corpus is read, which may take long."""
     processes = context.processes
     device = processes.local_device(resolve_device(options.device))
-    run = _Run(out=out, options=options, context=context, device=device)
+    threads = make_tuner(options.threads) if device.type == "cpu" else None
+    run = _Run(out=out, options=options, context=context, device=device, threads=threads)
     if context.resume is not None:
         return run
     initial, budget = None, None
@@ -199,6 +204,7 @@ def _fit(corpus: Corpus, recipe: Recipe, run: _Run) -> tuple[Recipe, Corpus, Tra
             recipe,
             horizon=plan.horizon,
             processes=run.context.processes,
+            threads=run.threads,
         )
         trained = fit(
             trainer,
@@ -230,7 +236,9 @@ def _plan(corpus: Corpus, recipe: Recipe, run: _Run) -> Plan:
     if budget is None:
         return Plan(recipe=sized, horizon=TrainingHorizon(epochs=sized.epochs))
     max_seconds = min(2.0, budget.seconds / 200)
-    machine = Machine(device=device, processes=processes, max_seconds=max_seconds)
+    machine = Machine(
+        device=device, processes=processes, threads=run.threads, max_seconds=max_seconds
+    )
     return plan_run(corpus, sized, budget, machine, free=free, with_ngram=run.options.with_ngram)
 
 
