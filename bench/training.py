@@ -1,35 +1,43 @@
-"""Training: tokens a second, and seconds to a model of a certain worth, against a plain loop.
+"""Training: tokens a second, and seconds to a model of a certain worth.
 
-    OMP_NUM_THREADS=1 python bench/training.py [--data ../shared/data] [--max-epochs 60]
+    python bench/training.py [--precision float32] [--text novel.txt] [--seeds 0 1 2]
+    python bench/training.py --plain-epochs 60
 
-The corpus is the film dialogue on the split of ``bench/quality.py``. The baseline is what a
-tutorial does with the settings of the recipe ``classic``: ``nn.Embedding``, ``nn.LSTM``,
-``nn.Linear``, ``cross_entropy``, Adam, the loss asked for after each step, all in float32.
+Tokens a second: a plain loop and the recipe ``classic`` in both precisions take turns step by step,
+so that noise on a shared machine hits all alike; the median step counts. The plain loop is what a
+tutorial does with the settings of ``classic``: ``nn.Embedding``, ``nn.LSTM``, ``nn.Linear``,
+``cross_entropy``, Adam, the loss asked for after each step, all in float32.
 
-Tokens a second: the plain loop and the recipe ``classic`` in both precisions take turns step by
-step, so that noise on a shared machine hits all alike; the median step counts.
+Seconds: the recipe ``default``, and the one before it (zero biases, all dropout from the start,
+every word computed in every step, three times the epochs), to a validation perplexity and to the
+end. Training alone, validation after each epoch not counted; by the clock, and of the processor.
+Both use all cores that are free. Compare the ratios.
 
-Seconds to a validation perplexity: training alone, validation after each epoch not counted; by the
-clock, and of the processor, which a busy machine stretches less (with one thread it is the time of
-the work). The recipe ``default`` runs before and after the plain loop. Compare the ratios.
+The corpus is the film dialogue on the split of ``bench/quality.py``, or a text. With
+``ONEDNN_MAX_CPU_ISA=AVX2 MKL_ENABLE_INSTRUCTIONS=AVX2 ATEN_CPU_CAPABILITY=avx2`` and
+``--precision float32`` a newer processor computes as one that has only AVX2.
 """
 
 import argparse
+import os
 import statistics
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lorelm.corpus.documents import CorpusParts
 from lorelm.corpus.preparation import Corpus, prepare_corpus
+from lorelm.corpus.readers import read_documents
 from lorelm.corpus.tokenizer import make_tokenizer
 from lorelm.evaluation.perplexity import perplexity
 from lorelm.model.config import ModelConfig
 from lorelm.model.lstm import LSTMLanguageModel
+from lorelm.training.device import has_bfloat16
 from lorelm.training.initial_checkpoint import initial_model
 from lorelm.training.losses import validation_loss
-from lorelm.training.recipe import Recipe
+from lorelm.training.recipe import TRAINING_PRECISIONS, Recipe, sized_to
+from lorelm.training.threads import ThreadTuner, available_cores, make_tuner
 from lorelm.training.trainer import Trainer
 from quality import BenchCorpus, films
 
@@ -119,6 +127,15 @@ class PlainTraining:
 
     def validate(self) -> float:
         """The perplexity of the validation part, measured as the Trainer does."""
+        loss = validation_loss(self._copy(), self._corpus.valid.stream)
+        self._schedule.step(loss)
+        return perplexity(loss)
+
+    def test_perplexity(self) -> float:
+        """Of the last epoch on the test part."""
+        return perplexity(validation_loss(self._copy(), self._corpus.test.stream))
+
+    def _copy(self) -> LSTMLanguageModel:
         model = LSTMLanguageModel(
             ModelConfig(
                 vocabulary_size=len(self._corpus.vocabulary),
@@ -128,9 +145,7 @@ class PlainTraining:
             )
         )
         model.load_state_dict(self._model.state_dict())
-        loss = validation_loss(model, self._corpus.valid.stream)
-        self._schedule.step(loss)
-        return perplexity(loss)
+        return model
 
 
 class TimedTrainer(Trainer):
@@ -145,8 +160,19 @@ class TimedTrainer(Trainer):
 class TimedTraining:
     """A training run by a TimedTrainer."""
 
-    def __init__(self, corpus: Corpus, recipe: Recipe) -> None:
-        self._trainer = TimedTrainer(initial_model(corpus, recipe, CPU), corpus, recipe)
+    def __init__(
+        self,
+        corpus: Corpus,
+        recipe: Recipe,
+        *,
+        threads: ThreadTuner | None = None,
+        has_zero_biases: bool = False,
+    ) -> None:
+        model = initial_model(corpus, recipe, CPU)
+        if has_zero_biases:
+            nn.init.zeros_(model.fc.bias)
+        self._trainer = TimedTrainer(model, corpus, recipe, threads=threads)
+        self._trainer.start_clock()
 
     def epoch(self) -> Iterator[Step]:
         """Trains for an epoch; yields each step."""
@@ -158,6 +184,11 @@ class TimedTraining:
     def validate(self) -> float:
         """The perplexity of the validation part, measured at the end of the epoch."""
         return self._trainer.epochs[-1].valid_perplexity
+
+    def test_perplexity(self) -> float:
+        """Of the best epoch on the test part."""
+        best = self._trainer.result().model
+        return perplexity(validation_loss(best, self._trainer.corpus.test.stream))
 
 
 Training = PlainTraining | TimedTraining
@@ -178,36 +209,57 @@ def tokens_per_second(trainings: dict[str, Training], epochs: int) -> dict[str, 
 
 @dataclass(frozen=True, kw_only=True)
 class Reached:
-    """How long it took to reach a perplexity, or that it was not reached."""
+    """How long it took to a perplexity, infinite if it was not reached, and to the end.
+
+    Attributes:
+        seconds, processor_seconds: to the perplexity, and to the end.
+    """
 
     epochs: int
-    seconds: float
-    processor_seconds: float
+    seconds: tuple[float, float]
+    processor_seconds: tuple[float, float]
     best_perplexity: float
-    is_reached: bool
+    test_perplexity: float
 
     def row(self, name: str) -> str:
-        sign = "" if self.is_reached else "> "
+        pairs = zip(self.seconds, self.processor_seconds, strict=True)
+        times = "".join(f"{clock:10,.1f}{processor:10,.1f}" for clock, processor in pairs)
         return (
-            f"{name:34}{self.epochs:7}{sign + format(self.seconds, ',.1f'):>10}"
-            f"{sign + format(self.processor_seconds, ',.1f'):>11}{self.best_perplexity:17.1f}"
+            f"{name:22}{times}{self.epochs:8}{self.best_perplexity:9.1f}{self.test_perplexity:9.1f}"
         )
 
 
-def reach(training: Training, target: float, max_epochs: int) -> Reached:
-    """Train until the validation perplexity is at most `target`, or for `max_epochs`."""
-    steps: list[Step] = []
-    epochs, best = 0, float("inf")
-    while best > target and epochs < max_epochs:
-        steps += training.epoch()
-        epochs += 1
+def reach(training: Training, target: float, epochs: int) -> Reached:
+    """Train for some epochs; note when the validation perplexity is first at most `target`."""
+    best, clock, processor = float("inf"), 0.0, 0.0
+    reached = (float("inf"), float("inf"))
+    for _ in range(epochs):
+        for step in training.epoch():
+            clock += step.seconds
+            processor += step.processor_seconds
         best = min(best, training.validate())
+        if best <= target:
+            reached = min(reached, (clock, processor))
     return Reached(
         epochs=epochs,
-        seconds=sum(step.seconds for step in steps),
-        processor_seconds=sum(step.processor_seconds for step in steps),
+        seconds=(reached[0], clock),
+        processor_seconds=(reached[1], processor),
         best_perplexity=best,
-        is_reached=best <= target,
+        test_perplexity=training.test_perplexity(),
+    )
+
+
+def before(recipe: Recipe) -> Recipe:
+    """The recipe ``default`` as it was, for a corpus as small as the films or as a novel."""
+    is_small = recipe.hidden_size == 300
+    return replace(
+        recipe,
+        dropout=0.6 if is_small else 0.3,
+        epochs=36 if is_small else 12,
+        batch_size=16,
+        max_gradient_norm=0.25,
+        dropout_ramp=0.0,
+        sampled_words=0,
     )
 
 
@@ -220,52 +272,71 @@ def prepare(films: BenchCorpus) -> Corpus:
     )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
-    parser.add_argument("--epochs", type=int, default=3, help="to measure tokens a second in")
-    parser.add_argument("--perplexity", type=float, default=90.6, help="to be reached")
-    parser.add_argument("--max-epochs", type=int, default=60, help="of the plain loop")
-    arguments = parser.parse_args()
-    corpus = prepare(films(arguments.data))
-    classic = Recipe.load("classic")
-    print(
-        f"{len(corpus.train.stream):,} tokens, a vocabulary of {len(corpus.vocabulary):,}, "
-        f"{torch.get_num_threads()} thread(s)\n"
-    )
-    plain = "plain loop"
-    speeds = tokens_per_second(
-        {plain: PlainTraining(corpus, classic)}
-        | {
-            f"recipe classic, {precision}": TimedTraining(
-                corpus, Recipe.load("classic", precision=precision)
-            )
-            for precision in ("float32", "bfloat16")
-        },
-        arguments.epochs,
-    )
+def print_speeds(corpus: Corpus, epochs: int) -> None:
+    classic, plain = Recipe.load("classic"), "plain loop"
+    trainings: dict[str, Training] = {plain: PlainTraining(corpus, classic)}
+    for precision in ("float32", "bfloat16") if has_bfloat16(CPU) else ("float32",):
+        recipe = replace(classic, precision=precision)
+        trainings[f"recipe classic, {precision}"] = TimedTraining(corpus, recipe)
+    speeds = tokens_per_second(trainings, epochs)
     print(f"{'':34}{'tokens/s':>10}{'x plain':>9}")
     for name, speed in speeds.items():
         print(f"{name:34}{speed:10,.0f}{speed / speeds[plain]:9.2f}", flush=True)
 
-    def default() -> Reached:
-        recipe = Recipe.load("default", tokenizer="classic")
-        return reach(TimedTraining(corpus, recipe), arguments.perplexity, recipe.epochs)
 
+def print_times(corpus: Corpus, recipe: Recipe, target: float, seeds: Sequence[int]) -> None:
+    print(f"\nseconds to {target:g} (processor), to the end (processor), epochs, validation, test")
+    runs: dict[str, list[Reached]] = {"default": [], "before": []}
+    for seed in seeds:
+        for name, of in runs.items():
+            seeded = replace(recipe if name == "default" else before(recipe), seed=seed)
+            training = TimedTraining(
+                corpus, seeded, threads=make_tuner(None), has_zero_biases=name == "before"
+            )
+            of.append(reach(training, target, seeded.epochs))
+            print(of[-1].row(f"{name}, seed {seed}"), flush=True)
+    for what, number in ((f"to {target:g}", 0), ("to the end", 1)):
+        clocks, processors = (
+            [[getattr(run, kind)[number] for run in of] for of in runs.values()]
+            for kind in ("seconds", "processor_seconds")
+        )
+        print(
+            f"{what}: {sum(clocks[1]) / sum(clocks[0]):.2f} times as fast as before by the clock, "
+            f"{sum(processors[1]) / sum(processors[0]):.2f} by processor"
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--text", type=Path, help="instead of the films; then no tokens a second")
+    parser.add_argument("--precision", default="auto", choices=TRAINING_PRECISIONS)
+    parser.add_argument("--epochs", type=int, default=3, help="to measure tokens a second in")
+    parser.add_argument("--perplexity", type=float, default=90.6, help="to be reached")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--plain-epochs", type=int, default=0, help="of the plain loop")
+    arguments = parser.parse_args()
+    tokenizer = "words" if arguments.text else "classic"
+    recipe = Recipe.load("default", tokenizer=tokenizer, precision=arguments.precision)
+    if arguments.text:
+        parts = CorpusParts(documents=read_documents(arguments.text))
+        corpus = prepare_corpus(
+            parts, tokenizer=make_tokenizer(tokenizer), min_frequency=3, split_seed=42
+        )
+    else:
+        corpus = prepare(films(arguments.data))
+    recipe = sized_to(recipe, len(corpus.train.stream))
     print(
-        f"\nto validation perplexity {arguments.perplexity:<9}{'epochs':>7}{'seconds':>10}"
-        f"{'processor':>11}{'best perplexity':>17}"
+        f"{len(corpus.train.stream):,} tokens, a vocabulary of {len(corpus.vocabulary):,}, "
+        f"{available_cores()} core(s), load {os.getloadavg()[0]:.1f}, "
+        f"{torch.backends.cpu.get_cpu_capability()}\n"
     )
-    runs = [default()]
-    print(runs[0].row("recipe default"), flush=True)
-    baseline = reach(PlainTraining(corpus, classic), arguments.perplexity, arguments.max_epochs)
-    print(baseline.row("plain loop"), flush=True)
-    runs.append(default())
-    print(runs[1].row("recipe default again"))
-    more = "" if baseline.is_reached else " or more"
-    by_clock = baseline.seconds / statistics.mean(run.seconds for run in runs)
-    by_processor = baseline.processor_seconds / statistics.mean(r.processor_seconds for r in runs)
-    print(f"recipe default is {by_clock:.1f} times as fast{more}, {by_processor:.1f} by processor")
+    if not arguments.text:
+        print_speeds(corpus, arguments.epochs)
+    print_times(corpus, recipe, arguments.perplexity, arguments.seeds)
+    if arguments.plain_epochs:
+        plain = PlainTraining(corpus, Recipe.load("classic"))
+        print(reach(plain, arguments.perplexity, arguments.plain_epochs).row("plain loop"))
 
 
 if __name__ == "__main__":

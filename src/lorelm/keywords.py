@@ -60,9 +60,12 @@ class TrainingKeywords(TypedDict, total=False):
     precision: str
     seed: int
     split_seed: int
+    dropout_ramp: float
+    sampled_words: int
     init: str | PathLike[str] | None
     time_budget_seconds: float | None
     device: str
+    threads: int | None
     serving_only: bool
     compact: bool
     with_ngram: bool

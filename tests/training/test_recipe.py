@@ -37,6 +37,8 @@ def test_the_classic_recipe_is_the_classic_one() -> None:
         "by_corpus_size": [],
         "seed": 0,
         "split_seed": 42,
+        "dropout_ramp": 0.0,
+        "sampled_words": 0,
     }
 
 

@@ -1,7 +1,8 @@
 """Losses in training (with the output layer) and in validation, and their divergence."""
 
 import math
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Any, Final, Self
 
 import torch
 from torch import Tensor
@@ -14,6 +15,9 @@ from lorelm.typing import Ids
 
 _CHUNK_NUMBERS: Final = 500_000
 """Logits of one chunk: 2 MB, so that they stay in the processor's cache."""
+
+_MIN_SAVING: Final = 1.3
+"""A vocabulary this many times the size of a sample is worth sampling."""
 
 # One call of nn.LSTM reorders its weights; long windows spread that cost (10,000 tokens/s at 500
 # steps against 550 at one). The logits of a window must fit: 500 x 50,000 words are 100 MB.
@@ -29,8 +33,50 @@ Validation alone does not count: overfitting, or many unknown words, also make i
 """
 
 
+@dataclass(frozen=True, kw_only=True)
+class WordSample:
+    """The output words of one training step: the most frequent ones, and a sample of the others.
+
+    A vocabulary is ordered by frequency, so that both are slices of the output layer, which are
+    multiplied where they lie. The sum of the softmax over all words is estimated without bias: each
+    word of the sample stands for `stride` words.
+
+    Attributes:
+        num_frequent: words that every step computes.
+        first: id of the first word of the sample; every `stride`-th word after it belongs to it.
+    """
+
+    num_frequent: int
+    first: int
+    stride: int
+
+    @classmethod
+    def draw(cls, vocabulary_size: int, num_words: int) -> Self | None:
+        """Draw a sample of about `num_words`, of which two thirds are the most frequent ones.
+
+        None, which is all words, where a sample would save less than a quarter; and for 0.
+        """
+        if num_words == 0 or vocabulary_size <= _MIN_SAVING * num_words:
+            return None
+        num_frequent = 2 * num_words // 3
+        stride = math.ceil((vocabulary_size - num_frequent) / (num_words - num_frequent))
+        offset = int(torch.randint(stride, ()))
+        return cls(num_frequent=num_frequent, first=num_frequent + offset, stride=stride)
+
+    def columns(self, ids_N: Tensor) -> Tensor:
+        """Return where each word stands among the computed ones; -1 for one that is not there."""
+        steps_N = (ids_N - self.first) // self.stride
+        is_sampled_N = (ids_N >= self.first) & ((ids_N - self.first) % self.stride == 0)
+        columns_N = torch.where(is_sampled_N, self.num_frequent + steps_N, -1)
+        return torch.where(ids_N < self.num_frequent, ids_N, columns_N)
+
+
 def output_loss(
-    outputs_TBH: Tensor, weight_VH: Tensor, bias_V: Tensor, targets_TB: Tensor
+    outputs_TBH: Tensor,
+    weight_VH: Tensor,
+    bias_V: Tensor,
+    targets_TB: Tensor,
+    sample: WordSample | None = None,
 ) -> Tensor:
     """Return the mean cross-entropy of the output layer's softmax, in nats per token.
 
@@ -41,10 +87,17 @@ def output_loss(
     instead of 0.39.
 
     Products are in the type of `outputs_TBH`, sums in float32.
+
+    Args:
+        sample: computes these words and the targets alone, an estimate of the loss. It is a little
+            too low, since the logarithm of an unbiased estimate is.
     """
-    loss: Tensor = _OutputLoss.apply(  # type: ignore[no-untyped-call]
-        outputs_TBH.flatten(0, 1), weight_VH, bias_V, targets_TB.flatten()
-    )
+    arguments = outputs_TBH.flatten(0, 1), weight_VH, bias_V, targets_TB.flatten()
+    loss: Tensor
+    if sample is None:
+        loss = _OutputLoss.apply(*arguments)  # type: ignore[no-untyped-call]
+    else:
+        loss = _SampledLoss.apply(*arguments, sample)  # type: ignore[no-untyped-call]
     return loss
 
 
@@ -64,13 +117,85 @@ class _OutputLoss(torch.autograd.Function):
     def backward(context: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
         outputs_NH, weight_VH, gradient_NV = context.saved_tensors
         (of_loss,) = gradients
-        ones_1N = gradient_NV.new_ones(1, len(gradient_NV))
         return (
             (gradient_NV @ weight_VH) * of_loss.to(weight_VH.dtype),
             (gradient_NV.t() @ outputs_NH).float().mul_(of_loss),
-            (ones_1N @ gradient_NV)[0].float() * of_loss,
+            _column_sums(gradient_NV) * of_loss,
             None,
         )
+
+
+class _SampledLoss(torch.autograd.Function):
+    """Columns: the frequent words F, the sampled words S, and a target that is neither."""
+
+    @staticmethod
+    def forward(
+        context: Any,
+        outputs_NH: Tensor,
+        weight_VH: Tensor,
+        bias_V: Tensor,
+        targets_N: Tensor,
+        sample: WordSample,
+    ) -> Tensor:
+        kind, num_frequent = outputs_NH.dtype, sample.num_frequent
+        sampled = slice(sample.first, None, sample.stride)
+        weight_FH, weight_SH = weight_VH[:num_frequent].to(kind), weight_VH[sampled].to(kind)
+        bias_F, bias_S = bias_V[:num_frequent].to(kind), bias_V[sampled].to(kind)
+        log_stride = math.log(sample.stride)
+        last = num_frequent + len(bias_S)
+        logits_NW = outputs_NH.new_empty(len(outputs_NH), last + 1)
+        torch.addmm(bias_F, outputs_NH, weight_FH.t(), out=logits_NW[:, :num_frequent])
+        torch.addmm(
+            bias_S + log_stride, outputs_NH, weight_SH.t(), out=logits_NW[:, num_frequent:last]
+        )
+        logits_NW[:, last] = -torch.inf
+        columns_N = sample.columns(targets_N)
+        # A target that was sampled stands for itself alone.
+        (rows_M,) = torch.where(columns_N >= num_frequent)
+        logits_NW[rows_M, columns_N[rows_M]] -= log_stride
+        (rows_M,) = torch.where(columns_N < 0)
+        ids_M = targets_N[rows_M]
+        weight_MH = weight_VH[ids_M].to(kind)
+        logits_NW[rows_M, last] = (outputs_NH[rows_M] * weight_MH).sum(1) + bias_V[ids_M].to(kind)
+        columns_N[rows_M] = last
+        loss = _to_gradient(logits_NW, columns_N)
+        context.save_for_backward(
+            outputs_NH, weight_FH, weight_SH, weight_MH, logits_NW, rows_M, ids_M
+        )
+        context.sampled, context.vocabulary_size = sampled, len(bias_V)
+        return loss
+
+    @staticmethod
+    def backward(context: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        outputs_NH, weight_FH, weight_SH, weight_MH, gradient_NW, rows_M, ids_M = (
+            context.saved_tensors
+        )
+        (of_loss,) = gradients
+        frequent, sampled = slice(len(weight_FH)), context.sampled
+        gradient_NF, gradient_NS, _ = gradient_NW.split([len(weight_FH), len(weight_SH), 1], dim=1)
+        gradient_M1 = gradient_NW[rows_M, -1:]
+        by_output_NH = gradient_NF @ weight_FH
+        by_output_NH.addmm_(gradient_NS, weight_SH)
+        by_output_NH.index_add_(0, rows_M, gradient_M1 * weight_MH)
+        by_weight_VH = of_loss.new_zeros(context.vocabulary_size, outputs_NH.shape[1])
+        by_weight_VH[frequent] = gradient_NF.t() @ outputs_NH
+        by_weight_VH[sampled] = gradient_NS.t() @ outputs_NH
+        by_weight_VH.index_add_(0, ids_M, (gradient_M1 * outputs_NH[rows_M]).float())
+        by_bias_V = of_loss.new_zeros(context.vocabulary_size)
+        by_bias_V[frequent], by_bias_V[sampled] = map(_column_sums, (gradient_NF, gradient_NS))
+        by_bias_V.index_add_(0, ids_M, gradient_M1[:, 0].float())
+        return (
+            by_output_NH * of_loss.to(by_output_NH.dtype),
+            by_weight_VH.mul_(of_loss),
+            by_bias_V * of_loss,
+            None,
+            None,
+        )
+
+
+def _column_sums(values_NV: Tensor) -> Tensor:
+    """Return the sums over N in float32, faster than `sum` for bfloat16."""
+    return (values_NV.new_ones(1, len(values_NV)) @ values_NV)[0].float()
 
 
 def _to_gradient(logits_NV: Tensor, targets_N: Tensor) -> Tensor:

@@ -21,7 +21,8 @@ SCHEDULES: Final = ("plateau", "cosine")
 TRAINING_PRECISIONS: Final = ("auto", "float32", "bfloat16")
 
 _FITTED: Final = (
-    *("embedding_size", "hidden_size", "dropout", "recurrent_dropout", "shuffle", "epochs"),
+    *("embedding_size", "hidden_size", "dropout", "recurrent_dropout", "batch_size", "shuffle"),
+    "epochs",
 )
 _SIZES: Final = ("embedding_size", "hidden_size")
 
@@ -117,6 +118,24 @@ class Recipe:
     ]
     seed: Annotated[int, _seed("Seed of weights, dropout and document order.")]
     split_seed: Annotated[int, _seed("Seed of the split into training, validation and test part.")]
+    dropout_ramp: Annotated[
+        float,
+        Parameter(
+            "Share of the run in which dropout, also of recurrent weights, rises from 40 % of its "
+            "value to all of it; 0 begins with all.",
+            min=0,
+            max=1,
+        ),
+    ] = 0.0
+    sampled_words: Annotated[
+        int,
+        Parameter(
+            "Words of the output layer that a training step computes: the most frequent ones, and "
+            "a sample of the rest; 0 computes all.",
+            min=0,
+            max=1_000_000,
+        ),
+    ] = 0
     by_corpus_size: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -232,21 +251,22 @@ class _Size(NamedTuple):
     hidden_size: int
     dropout: float
     recurrent_dropout: float
+    batch_size: int
     shuffle: bool
     epochs: int
     fine_tuning_epochs: int
 
 
-# More text: a wider model with less dropout, fewer epochs, and the documents in their own order,
-# which tells what each is about; with little text, a fixed order overfits. Measured on
-# lotr_scripts.csv (20,000 tokens), tiny Shakespeare and WikiText-2 (200,000 each):
-# docs/results.md. The last rows are an estimate; the embedded model (900,000) has its own recipe.
+# More text: a wider model with less dropout, larger batches, fewer epochs, and the documents in
+# their own order, which tells what each is about; with little text, a fixed order overfits.
+# Measured on lotr_scripts.csv (20,000 tokens), tiny Shakespeare and a novel (200,000 each): decision
+# 7. The last rows are an estimate; the embedded model (900,000) has its own recipe.
 _BY_CORPUS_SIZE: Final = (
-    _Size(60_000, 300, 0.6, 0.5, True, 36, 20),
-    _Size(500_000, 400, 0.3, 0.3, False, 12, 7),
-    _Size(2_000_000, 500, 0.25, 0.2, False, 7, 5),
-    _Size(10_000_000, 500, 0.2, 0.1, False, 4, 3),
-    _Size(float("inf"), 500, 0.1, 0.0, False, 1, 1),
+    _Size(60_000, 300, 0.65, 0.5, 16, True, 14, 20),
+    _Size(500_000, 400, 0.3, 0.3, 64, False, 5, 7),
+    _Size(2_000_000, 500, 0.25, 0.2, 64, False, 4, 5),
+    _Size(10_000_000, 500, 0.2, 0.1, 64, False, 3, 3),
+    _Size(float("inf"), 500, 0.1, 0.0, 64, False, 1, 1),
 )
 
 

@@ -15,11 +15,18 @@ from lorelm.model.lstm import LSTMLanguageModel
 from lorelm.training.callbacks import EpochReport
 from lorelm.training.checkpoint import Snapshot
 from lorelm.training.device import resolve_precision
-from lorelm.training.losses import LossDivergedError, LossMonitor, output_loss, validation_loss
+from lorelm.training.losses import (
+    LossDivergedError,
+    LossMonitor,
+    WordSample,
+    output_loss,
+    validation_loss,
+)
 from lorelm.training.processes import SINGLE_PROCESS, Processes
 from lorelm.training.recipe import Recipe
 from lorelm.training.regularisation import RegularisedModel, WeightAverage
 from lorelm.training.schedule import LearningRate, TrainingHorizon
+from lorelm.training.threads import ThreadTuner
 from lorelm.typing import Ids
 
 _STEPS_BETWEEN_LOSS_CHECKS: Final = 20
@@ -45,6 +52,7 @@ class Trainer:
         model: on the device to train on; it is trained in place.
         horizon: when the run ends; None: after the epochs of the recipe.
         processes: that share each batch; all of them call the same methods.
+        threads: chooses the number of threads; None: those that PyTorch has.
 
     Attributes:
         epochs: the reports of the epochs that are over.
@@ -64,6 +72,7 @@ class Trainer:
         *,
         horizon: TrainingHorizon | None = None,
         processes: Processes = SINGLE_PROCESS,
+        threads: ThreadTuner | None = None,
     ) -> None:
         self.model: Final = model
         self.corpus: Final = corpus
@@ -72,6 +81,7 @@ class Trainer:
         self.device: Final = model.fc.weight.device
         self.epochs: list[EpochReport] = []
         self.learning_rate = LearningRate(recipe)
+        self._threads: Final = threads
         self._horizon: Final = horizon or TrainingHorizon(epochs=recipe.epochs)
         self._columns: Final = processes.columns(recipe.batch_size)
         self._precision: Final = resolve_precision(recipe.precision, self.device)
@@ -169,6 +179,7 @@ class Trainer:
 
         The state is carried to the next window and detached from this one.
         """
+        began = time.perf_counter() if self._threads else 0.0
         recipe, model = self.recipe, self.model
         inputs_TB, targets_TB = (
             torch.from_numpy(ids).to(self.device) for ids in next(self._windows)
@@ -179,8 +190,11 @@ class Trainer:
         # Products in bfloat16, weights and sums in float32; or all in float32.
         is_half = self._precision == "bfloat16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=is_half):
-            outputs_TBH, state, penalty = self._regularised(inputs_TB, self._state)
-        loss = output_loss(outputs_TBH, model.fc.weight, model.fc.bias, targets_TB)
+            outputs_TBH, state, penalty = self._regularised(
+                inputs_TB, self._state, progress=self._progress
+            )
+        sample = WordSample.draw(model.config.vocabulary_size, recipe.sampled_words)
+        loss = output_loss(outputs_TBH, model.fc.weight, model.fc.bias, targets_TB, sample)
         self._optimizer.zero_grad(set_to_none=True)
         share = inputs_TB.shape[1] / recipe.batch_size  # losses are means over all columns
         torch.autograd.backward((loss + penalty) * share)
@@ -195,6 +209,8 @@ class Trainer:
         self.epoch_tokens += num_tokens
         self.step_tokens = num_tokens
         self._window += 1
+        if self._threads is not None:
+            self._threads.record(num_tokens=num_tokens, seconds=time.perf_counter() - began)
 
     def snapshot(self) -> Snapshot:
         """Return the run as it is now.
