@@ -13,6 +13,7 @@ from lorelm.corpus import preparation
 from lorelm.corpus.documents import CorpusFile, Documents, ReadingOptions
 from lorelm.errors import BundleError, CorpusError, MissingExtraError
 from lorelm.evaluation.evaluate import EvaluationSettings, evaluate_bundle
+from lorelm.evaluation.measure import Stage
 from lorelm.evaluation.summary import copies_table, prediction_table
 from lorelm.evaluation.text import HeldOutText
 from lorelm.evaluation.trained_corpus import split_as_trained
@@ -145,3 +146,10 @@ def test_an_ngram_model_that_cannot_be_added_is_explained(
     with raises_code(BundleError, "bundle.embedded"):
         add_ngram(Bundle.load("shakespeare"), Bundle.load(tiny_bundle).ngram()[0], {})
     assert Bundle.load(bundle.path).manifest == bundle.manifest
+
+
+def test_an_evaluation_says_what_it_is_doing(tiny_bundle: Path, tales: Documents) -> None:
+    said: list[str] = []
+    settings = EvaluationSettings(num_samples=1)
+    evaluate_bundle(Bundle.load(tiny_bundle), settings, documents=tales, on_stage=said.append)
+    assert said == ["reading the text", Stage.NGRAMS, Stage.SAMPLES, Stage.METRICS]

@@ -14,7 +14,7 @@ from lorelm.cli.options import (
     refuse_reading_options,
     take_reading_options,
 )
-from lorelm.cli.terminal import echo_notes
+from lorelm.cli.terminal import echo_notes, waiting
 from lorelm.corpus.readers import read_documents
 from lorelm.evaluation.evaluate import DEFAULTS, EvaluationSettings, evaluate_bundle
 from lorelm.evaluation.measure import EvaluationResult
@@ -55,9 +55,11 @@ def evaluate(
     loaded = Bundle.load(bundle)
     documents = None
     if file is not None:
-        documents = read_documents(file, reading_options_of(loaded, file, reading))
+        with waiting(f"reading {file}"):
+            documents = read_documents(file, reading_options_of(loaded, file, reading))
         echo_notes(documents.notes)
-    result = evaluate_bundle(loaded, settings, documents=documents)
+    with waiting("evaluating") as say:
+        result = evaluate_bundle(loaded, settings, documents=documents, on_stage=say)
     if as_json:
         click.echo(result.metrics.model_dump_json(indent=2))
     else:

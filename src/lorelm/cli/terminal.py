@@ -1,14 +1,20 @@
 """What commands print, and when they were started. Nothing here takes time to import."""
 
 import os
+import sys
+import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 import click
 
 _MAX_LINE_LENGTH: Final = 2_000
+
+_SLOW_SECONDS: Final = 2.0
+"""A wait that is longer is explained."""
 
 
 def printable(text: str) -> str:
@@ -30,6 +36,66 @@ def duration(seconds: float) -> str:
     if seconds < 7200:
         return f"{seconds / 60:.0f} min"
     return f"{seconds / 3600:.1f} h"
+
+
+def time_range(low: float, high: float) -> str:
+    """Return two times as people write them, in two digits: 40 s, 40 to 70 s, 90 s to 2.5 min.
+
+    A time is at least a second.
+    """
+    (least, unit), (most, last_unit) = (_two_digits(max(each, 1.0)) for each in (low, high))
+    if unit != last_unit:
+        return f"{least:g} {unit} to {most:g} {last_unit}"
+    return f"{most:g} {unit}" if least == most else f"{least:g} to {most:g} {unit}"
+
+
+def _two_digits(seconds: float) -> tuple[float, str]:
+    """Return a number, and its unit."""
+    if seconds < 120:
+        return round(seconds), "s"
+    size, unit = (60, "min") if seconds < 7200 else (3600, "h")
+    return float(f"{seconds / size:.2g}"), unit
+
+
+@contextmanager
+def waiting(doing: str) -> Iterator[Callable[[str], None]]:
+    """Show on stderr what is being done; yield a function that says what is done now.
+
+    A terminal shows a spinner. Elsewhere, what takes more than two seconds is printed as a line. Of
+    several processes that torchrun started, the first one does so.
+    """
+    if os.environ.get("RANK", "0") != "0":
+        yield lambda now: None
+        return
+    if sys.stderr.isatty():
+        from rich.console import Console
+        from rich.text import Text
+
+        with Console(stderr=True).status(Text(f"{doing} ...")) as status:
+            yield lambda now: status.update(Text(f"{now} ..."))
+        return
+    lines = SlowLines()
+    lines.begin(doing)
+    try:
+        yield lines.begin
+    finally:
+        lines.end()
+
+
+class SlowLines:
+    """Prints what is being done, as lines to stderr, if it takes more than two seconds."""
+
+    def __init__(self) -> None:
+        self._timer = threading.Timer(0, str)
+
+    def begin(self, doing: str) -> None:
+        self.end()
+        self._timer = threading.Timer(_SLOW_SECONDS, click.echo, [f"{doing} ..."], {"err": True})
+        self._timer.daemon = True
+        self._timer.start()
+
+    def end(self) -> None:
+        self._timer.cancel()
 
 
 def process_started() -> float:

@@ -1,5 +1,6 @@
 """Evaluate the model of a bundle: :func:`evaluate_bundle`."""
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Annotated, Final
 
@@ -13,6 +14,7 @@ from lorelm.evaluation.baseline import NgramBaseline
 from lorelm.evaluation.measure import (
     EvaluatedModel,
     EvaluationResult,
+    Stage,
     generate_samples,
     measure,
 )
@@ -78,10 +80,14 @@ def evaluate_bundle(
     settings: EvaluationSettings = DEFAULTS,
     *,
     documents: Documents | None = None,
+    on_stage: Callable[[str], object] = lambda _: None,
 ) -> EvaluationResult:
     """Evaluate a bundle on documents, or on the test part of its corpus.
 
     The test part is the text where no documents are given or where they are the corpus itself.
+
+    Args:
+        on_stage: called at the beginning of each stage with what is being done.
 
     Raises:
         CorpusError: the text has no known word, or is a single document; or the corpus is not
@@ -93,8 +99,10 @@ def evaluate_bundle(
     """
     if settings.add_ngram and bundle.manifest.imported is not None:
         bundle.ngram()  # says why there is none
+    on_stage("reading the text")
     text, corpus = _text_and_corpus(bundle, documents)
     require_seen_tokens(text.stream, bundle)
+    on_stage(Stage.NGRAMS)
     baseline = _baseline(bundle, corpus, settings)
     if settings.add_ngram and not bundle.has_ngram:
         assert baseline is not None
@@ -110,7 +118,10 @@ def evaluate_bundle(
         index=_index(bundle, corpus, settings),
         cached_network=bundle.runtime(precision, cache=True) if settings.cache else None,
     )
-    return measure(model, text, generate_samples(model, text, settings.num_samples))
+    on_stage(Stage.SAMPLES)
+    samples = generate_samples(model, text, settings.num_samples)
+    on_stage(Stage.METRICS)
+    return measure(model, text, samples)
 
 
 def _text_and_corpus(

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from enum import StrEnum
 from typing import Any
 
 from lorelm.bundle.manifest import Metrics
@@ -34,6 +35,21 @@ from lorelm.generation.settings import NUM_SAMPLES_LIMIT, GenerationSettings
 from lorelm.runtime.base import Runtime
 from lorelm.runtime.step_graph import Precision
 from lorelm.typing import Floats
+
+
+class Stage(StrEnum):
+    """What an evaluation is doing, in words for the user; the names of the stages, in order.
+
+    The first two, tuning and saving are of the evaluation that ends a training run.
+    """
+
+    GRAPHS = "building the step graphs"
+    VALIDATION = "predicting the validation part"
+    NGRAMS = "counting n-grams"
+    CACHE = "tuning the cache"
+    SAMPLES = "generating samples"
+    METRICS = "measuring the text"
+    SAVING = "saving"
 
 
 @dataclass(frozen=True, kw_only=True)
