@@ -66,10 +66,10 @@ def train(threads: str, data: Path, epochs: int) -> None:
     from lorelm.training.recipe import Recipe
     from lorelm.training.threads import available_cores, make_tuner
     from quality import films
-    from training import TimedTraining, prepare
+    from training import CPU, TimedTraining, prepare
 
     corpus = prepare(films(data))
-    tuner = make_tuner({"all": available_cores(), "auto": None}.get(threads, 1))
+    tuner = make_tuner({"all": available_cores(), "auto": None}.get(threads, 1), CPU)
     recipe = Recipe.load("default", tokenizer="classic")
     training = TimedTraining(corpus, recipe, threads=tuner)
     next(training.epoch())  # imports and allocates

@@ -291,7 +291,7 @@ def print_times(corpus: Corpus, recipe: Recipe, target: float, seeds: Sequence[i
         for name, of in runs.items():
             seeded = replace(recipe if name == "default" else before(recipe), seed=seed)
             training = TimedTraining(
-                corpus, seeded, threads=make_tuner(None), has_zero_biases=name == "before"
+                corpus, seeded, threads=make_tuner(None, CPU), has_zero_biases=name == "before"
             )
             of.append(reach(training, target, seeded.epochs))
             print(of[-1].row(f"{name}, seed {seed}"), flush=True)

@@ -1,7 +1,18 @@
 import json
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from lorelm.bundle.bundle import METRIC_NAMES
-from lorelm.training.callbacks import CallbackList, EpochReport, TrainingCallback, metrics_lines
+from lorelm.training.callbacks import (
+    CallbackList,
+    EpochReport,
+    Progress,
+    TimeRange,
+    TrainingCallback,
+    metrics_lines,
+)
 
 REPORT = EpochReport(
     epoch=1,
@@ -41,3 +52,31 @@ def test_a_list_passes_every_event_to_every_callback() -> None:
     for name in names:
         getattr(callbacks, name)("anything", named="too")
     assert events == [name for name in names for _ in range(2)]
+
+
+SECONDS = st.floats(0, 1e6)
+
+
+@given(low=SECONDS, more=SECONDS, share=st.floats(0, 0.99), waits=st.lists(SECONDS, min_size=2))
+def test_progress_goes_on_but_never_to_the_end(
+    low: float, more: float, share: float, waits: list[float]
+) -> None:
+    begun = Progress(stage="saving", share=share, left=TimeRange(low, low + more))
+    later = [begun.after(seconds) for seconds in sorted(waits)]
+    shares = [share, *(each.share for each in later)]
+    assert shares == pytest.approx(sorted(shares))
+    for each in later:
+        assert each.share < 1
+        assert each.left is not None
+        assert 0 <= each.left.low <= each.left.high
+        assert each.left.high > 0
+
+
+def test_what_takes_longer_than_expected_takes_longer_still() -> None:
+    assert TimeRange(10, 20).after(5) == TimeRange(5, 15)
+    assert TimeRange(10, 20).after(100) == TimeRange(0, 10)
+
+
+def test_nothing_is_known_later_where_nothing_is_known_now() -> None:
+    begun = Progress(stage="preparing", share=0.0, left=None)
+    assert begun.after(100) == begun

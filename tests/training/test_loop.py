@@ -1,6 +1,7 @@
 import dataclasses
 import math
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -18,8 +19,11 @@ from lorelm.training.checkpoint import Checkpoint
 from lorelm.training.device import has_bfloat16
 from lorelm.training.loop import CheckpointSettings
 from lorelm.training.losses import validation_loss
+from lorelm.training.pacing import ReplannedError
+from lorelm.training.plan import Plan
 from lorelm.training.recipe import Recipe
-from lorelm.training.trainer import TrainedModel
+from lorelm.training.schedule import TrainingHorizon
+from lorelm.training.trainer import TrainedModel, Trainer
 
 from .fitting import fit_recipe
 
@@ -303,3 +307,23 @@ def test_a_validation_part_in_another_language_is_no_divergence(
 def test_a_batch_larger_than_the_corpus_is_refused(corpus: Corpus, tiny_recipe: Recipe) -> None:
     with raises_code(CorpusError, "corpus.too_few_tokens"):
         trained(corpus, tiny_recipe, batch_size=100_000)
+
+
+def test_a_run_that_is_given_up_leaves_no_checkpoint_half_written(
+    corpus: Corpus, tiny_recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save, written = Checkpoint.save, []
+
+    def save_slowly(checkpoint: Checkpoint, out: Path) -> None:
+        time.sleep(0.2)
+        save(checkpoint, out)
+        written.append(checkpoint.snapshot.description)
+
+    def give_up(trainer: Trainer) -> None:
+        raise ReplannedError(Plan(recipe=tiny_recipe, horizon=TrainingHorizon(epochs=1)))
+
+    monkeypatch.setattr(Checkpoint, "save", save_slowly)
+    checkpoints = CheckpointSettings(out=tmp_path, steps=1)
+    with pytest.raises(ReplannedError):
+        fit_recipe(corpus, tiny_recipe, checkpoints=checkpoints, after_step=give_up)
+    assert written == ["epoch 1, step 0", "epoch 1, step 1"]

@@ -1,4 +1,5 @@
 import dataclasses
+import json
 import re
 import time
 from collections.abc import Collection
@@ -8,17 +9,20 @@ from tests.errors import raises_code
 
 from lorelm.corpus.preparation import Corpus
 from lorelm.errors import RecipeError
-from lorelm.training.plan import Plan, TimeBudget, plan_run
+from lorelm.training import speed
+from lorelm.training.plan import Plan, TimeBudget, estimate_run, plan_run
 from lorelm.training.recipe import Recipe
 from lorelm.training.schedule import TrainingHorizon
 from lorelm.training.speed import EvaluationSpeed, TrainingSpeed
 
 RECIPE = dataclasses.replace(Recipe.load("default", tokenizer="words"), by_corpus_size=())
-EASY = EvaluationSpeed(
-    fixed_seconds=1.0,
-    token_seconds=0.0,
-    ngram_seconds=0.0,
-)
+EASY = EvaluationSpeed(graph_seconds=0.0, token_seconds=0.0, cache_seconds=0.0, ngram_seconds=0.0)
+
+
+@pytest.fixture(autouse=True)
+def _last_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plots and the end of the process take a second, so that EASY reserves 1.7."""
+    monkeypatch.setattr(speed, "_LAST_SECONDS", 1.0)
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -28,18 +32,21 @@ class SlowMachine:
     Attributes:
         spent: seconds before the plan.
         seconds_per_measurement: that each measurement takes.
+        slowdown: by other processes.
     """
 
     evaluation: EvaluationSpeed = EASY
     spent: float = 0.0
     seconds_per_measurement: float = 0.0
+    slowdown: float = 1.0
 
     def training_speed(self, corpus: Corpus, recipe: Recipe) -> TrainingSpeed:
         self.spent += self.seconds_per_measurement
         return TrainingSpeed(
-            seconds_per_update=100 / 3600 * (recipe.hidden_size / 300) ** 2,
+            seconds_per_update=self.slowdown * 100 / 3600 * (recipe.hidden_size / 300) ** 2,
             updates_per_epoch=3600 // RECIPE.epochs,
             seconds_per_valid_token=0.0,
+            processor_share=1 / self.slowdown,
         )
 
     def evaluation_speed(self, corpus: Corpus, recipe: Recipe) -> EvaluationSpeed:
@@ -92,7 +99,7 @@ def test_a_short_time_makes_the_model_narrower_and_the_run_shorter(corpus: Corpu
     plan = planned(corpus, 40)
     assert plan.recipe.hidden_size == plan.recipe.embedding_size == 200
     assert plan.recipe.epochs == pytest.approx(RECIPE.epochs * 0.85, abs=2)
-    shortest = planned(corpus, 2)
+    shortest = planned(corpus, 2.7)
     assert (shortest.recipe.hidden_size, shortest.recipe.epochs) == (100, 3)
 
 
@@ -116,7 +123,7 @@ def test_a_fixed_width_stays(corpus: Corpus, seconds: float) -> None:
 @pytest.mark.parametrize("seconds", [30, 100, 1000])
 def test_everything_a_run_does_fits_into_its_time(corpus: Corpus, seconds: float) -> None:
     machine = SlowMachine(
-        evaluation=dataclasses.replace(EASY, token_seconds=0.01),
+        evaluation=dataclasses.replace(EASY, cache_seconds=0.01),
         spent=7.0,
         seconds_per_measurement=1.0,
     )
@@ -128,8 +135,7 @@ def test_everything_a_run_does_fits_into_its_time(corpus: Corpus, seconds: float
 
 
 def test_evaluation_that_would_take_too_long_uses_samples(corpus: Corpus) -> None:
-    speed = dataclasses.replace(EASY, token_seconds=0.025)
-    machine = SlowMachine(evaluation=speed)
+    machine = SlowMachine(evaluation=dataclasses.replace(EASY, cache_seconds=0.03))
     assert len(corpus.test.stream) < 1_000
     several = dataclasses.replace(corpus, valid=corpus.train, test=corpus.train)
     whole, sampled = planned(several, 1000, machine), planned(several, 240, machine)
@@ -179,7 +185,7 @@ def test_a_warning_says_how_many_requested_epochs_fit(corpus: Corpus) -> None:
 
 def test_a_warning_says_that_there_are_few_updates(corpus: Corpus) -> None:
     assert not planned(corpus, 9).warnings
-    [warning] = planned(corpus, 2).warnings
+    [warning] = planned(corpus, 2.7).warnings
     assert "only about 324 updates" in warning
     assert "expect a poor model" in warning
 
@@ -190,13 +196,13 @@ def test_a_warning_says_that_there_are_few_updates(corpus: Corpus) -> None:
         (
             SlowMachine(spent=29),
             {},
-            r"30 s is too short: 29 s went into preparing, evaluating and saving take about 1 s, "
+            r"30 s is too short: 29 s went into preparing, evaluating and saving take about 2 s, "
             r"and the rest is enough for 0 updates of the weights: .* set "
-            r"time_budget_seconds \(--time-budget\) to 46s or more, or give a part of the corpus "
+            r"time_budget_seconds \(--time-budget\) to 47s or more, or give a part of the corpus "
             r"or a smaller hidden_size \(--hidden-size\)",
         ),
         (
-            SlowMachine(evaluation=dataclasses.replace(EASY, fixed_seconds=29.9)),
+            SlowMachine(evaluation=dataclasses.replace(EASY, graph_seconds=4.16)),
             {},
             r"0 s went into preparing, evaluating and saving take about 30 s, and the rest is "
             r"enough for \d+ updates of the weights: .* set time_.* to 46s or more",
@@ -219,8 +225,11 @@ def test_a_time_that_is_too_short_is_refused(
 def test_a_checkpoint_holds_the_plan(corpus: Corpus) -> None:
     machine = SlowMachine(evaluation=dataclasses.replace(EASY, ngram_seconds=20))
     plan = planned(corpus, 20, machine)
-    again = Plan.of_run({"other": 1, **plan.metadata}, plan.recipe, plan.warnings)
-    assert again == dataclasses.replace(plan, notes=())
+    moved = dataclasses.replace(plan, horizon=plan.horizon.moved(30, now=10))
+    for each in (plan, moved):
+        stored = json.loads(json.dumps({"other": 1, **each.metadata}))
+        again = Plan.of_run(stored, each.recipe, each.warnings)
+        assert again == dataclasses.replace(each, speed=None, evaluation=None, notes=())
     horizon = TrainingHorizon(epochs=RECIPE.epochs)
     of_old_version = Plan.of_run({"training_seconds": None}, RECIPE)
     assert of_old_version == Plan(recipe=RECIPE, horizon=horizon)
@@ -241,3 +250,25 @@ def test_work_that_would_take_all_of_the_time_is_stopped_early(
         match=r"60 s is too short: preparing tales\.txt alone takes about 125 s; set ",
     ):
         check(0.04)
+
+
+def test_a_busy_moment_does_not_decide_the_width_alone(corpus: Corpus) -> None:
+    """Four times as slow: the width is fitted to a machine that is twice as slow."""
+    busy = planned(corpus, 100, SlowMachine(slowdown=4.0))
+    widths = [planned(corpus, seconds).recipe.hidden_size for seconds in (100, 50, 25)]
+    assert widths == [300, 200, 150]
+    assert busy.recipe.hidden_size == 200
+
+
+def test_the_second_plan_expects_the_machine_to_stay_as_it_is(corpus: Corpus) -> None:
+    machine = SlowMachine(slowdown=4.0)
+    budget = BudgetOn(seconds=100, started=0.0, machine=machine)
+    free = ("hidden_size", "epochs")
+    plan = plan_run(corpus, RECIPE, budget, machine, free=free, as_busy=True)
+    assert plan.recipe.hidden_size == 150
+
+
+def test_an_estimate_is_a_range_from_a_free_machine_to_a_busy_one(corpus: Corpus) -> None:
+    evaluation = dataclasses.replace(EASY, ngram_seconds=4.0, processor_share=0.5)
+    estimate = estimate_run(corpus, RECIPE, SlowMachine(slowdown=3.0, evaluation=evaluation))
+    assert (estimate.low, estimate.high) == pytest.approx((100 + 2 + 1, 300 + 4 + 2))

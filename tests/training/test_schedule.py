@@ -1,6 +1,8 @@
 from collections.abc import Callable
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lorelm.training.recipe import Recipe
 from lorelm.training.schedule import LearningRate, TrainingHorizon, cosine
@@ -110,3 +112,30 @@ def test_the_learning_rate_has_come_down_when_the_time_is_over(
     assert now == pytest.approx(100, abs=0.4)
     assert progresses[-2] > 0.99
     assert progresses == sorted(progresses)
+
+
+@given(
+    end=st.floats(1, 1e4),
+    moves=st.lists(st.tuples(st.floats(0, 0.99), st.floats(0.1, 1e4)), max_size=5),
+)
+def test_progress_does_not_jump_when_the_end_is_moved(
+    end: float, moves: list[tuple[float, float]]
+) -> None:
+    """Each move: at this share of the time between now and the end, to so many seconds later."""
+    horizon, now = TrainingHorizon(seconds=end), 0.0
+    for share, seconds in moves:
+        assert horizon.seconds is not None
+        now += share * (horizon.seconds - now)
+        moved = horizon.moved(now + seconds, now=now)
+        assert progress_of(moved, 0, now) == pytest.approx(progress_of(horizon, 0, now))
+        assert progress_of(moved, 0, now + seconds) == pytest.approx(1)
+        horizon = moved
+    progresses = [progress_of(horizon, 0, now + i) for i in range(100)]
+    assert progresses == pytest.approx(sorted(progresses))
+
+
+def test_the_time_before_a_move_keeps_its_progress_and_its_order() -> None:
+    moved = TrainingHorizon(seconds=100).moved(200, now=80)
+    assert [progress_of(moved, 0, s) for s in (0, 40, 80, 140, 200)] == pytest.approx(
+        [0, 0.4, 0.8, 0.9, 1]
+    )

@@ -11,7 +11,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.training.fitting import new_trainer
+from tests.training.fitting import CPU, new_trainer
 
 from lorelm.corpus.documents import CorpusParts, Documents
 from lorelm.corpus.preparation import prepare_corpus
@@ -125,7 +125,7 @@ def test_processors_that_bring_nothing_are_left_to_others() -> None:
 
 
 def test_a_number_of_the_user_is_kept() -> None:
-    tuner = make_tuner(3)
+    tuner = make_tuner(3, CPU)
     assert torch.get_num_threads() == 3
     for seconds in (0.1, 5.0) * 20:
         tuner.record(num_tokens=10, seconds=seconds)
@@ -146,7 +146,7 @@ def test_a_process_tries_no_more_threads_than_it_has_room_for(monkeypatch, envir
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    assert make_tuner(None).counts == thread_counts(most or available_cores())
+    assert make_tuner(None, CPU).counts == thread_counts(most or available_cores())
 
 
 def test_numbers_to_try() -> None:
@@ -194,6 +194,10 @@ def test_a_group_without_a_limit_limits_nothing(tmp_path) -> None:
     own = tmp_path / "own"
     own.write_text("0::/gone\n")
     assert available_cores(tmp_path, own) == len(os.sched_getaffinity(0))
+
+
+def test_other_devices_have_no_threads_to_choose() -> None:
+    assert make_tuner(2, torch.device("cuda")) is None
 
 
 def test_the_load_of_others_leaves_out_this_process() -> None:

@@ -1,9 +1,10 @@
 """``lorelm inspect``: statistics of a corpus before training."""
 
 import json
+import time
 from dataclasses import asdict, replace
 from itertools import islice
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 from rich.console import Console
@@ -11,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lorelm.cli.options import reading_options, take_reading_options
-from lorelm.cli.terminal import duration, echo_notes
+from lorelm.cli.terminal import echo_notes, process_started, time_range, waiting
 from lorelm.corpus import text_files
 from lorelm.corpus.documents import CorpusParts, Documents
 from lorelm.corpus.preparation import prepare_corpus
@@ -22,6 +23,9 @@ from lorelm.corpus.text_files import TextFile
 from lorelm.corpus.tokenizer import make_tokenizer
 from lorelm.errors import CorpusError
 from lorelm.training.recipe import BUILT_IN_RECIPES, Recipe
+
+if TYPE_CHECKING:
+    from lorelm.training.callbacks import TimeRange
 
 _SHOWN_SPEAKERS: Final = 5
 
@@ -56,30 +60,40 @@ def inspect(
     """
     settings = Recipe.load(recipe, tokenizer=tokenizer)
     options = take_reading_options(flags)
-    parts = CorpusParts(
-        **{
-            name: _head_of_large(read_documents(files, options))
-            for name, files in (("documents", paths), ("valid", valid), ("test", test))
-            if files is not None
-        }
-    )
+    with waiting("reading the text"):
+        parts = CorpusParts(
+            **{
+                name: _head_of_large(read_documents(files, options))
+                for name, files in (("documents", paths), ("valid", valid), ("test", test))
+                if files is not None
+            }
+        )
+    reading_seconds = time.perf_counter() - process_started()
     if not as_json:
         echo_notes(note for each in parts.all for note in (*each.notes, *describe(each)))
         echo_notes(parts.notes)
-    statistics = corpus_statistics(
-        parts, make_tokenizer(settings.tokenizer), split_seed=settings.split_seed
-    )
+    with waiting("counting words") as say:
+        statistics = corpus_statistics(
+            parts, make_tokenizer(settings.tokenizer), split_seed=settings.split_seed
+        )
+        say("measuring how long training takes")
+        training = _training_time(parts, settings, reading_seconds)
     if as_json:
-        click.echo(json.dumps(_to_json(parts, statistics, settings), indent=2))
+        click.echo(json.dumps(_to_json(parts, statistics, settings, training), indent=2))
         return
     console = Console(highlight=False)
     console.print(_table(parts.documents.source, statistics, settings))
     console.print(_cut_off_table(statistics, settings.min_frequency))
-    click.echo(f"Training with recipe {recipe}: {_training_time(parts, settings)}.")
+    click.echo(f"Training with recipe {recipe}: {training[0]}.")
     click.echo(verdict(statistics))
 
 
-def _to_json(parts: CorpusParts, statistics: CorpusStatistics, recipe: Recipe) -> dict[str, object]:
+def _to_json(
+    parts: CorpusParts,
+    statistics: CorpusStatistics,
+    recipe: Recipe,
+    training: tuple[str, "TimeRange | None"],
+) -> dict[str, object]:
     """Return what the text output says, and the figures of its tables."""
     documents = parts.documents
     return {
@@ -99,7 +113,8 @@ def _to_json(parts: CorpusParts, statistics: CorpusStatistics, recipe: Recipe) -
         "cut_offs": [asdict(cut_off) for cut_off in statistics.cut_offs],
         "notes": [*(note for each in parts.all for note in each.notes), *parts.notes],
         "warnings": [warning for each in parts.all for warning in warnings_of(each)],
-        "training": _training_time(parts, recipe),
+        "training": training[0],
+        "training_seconds": training[1] and [training[1].low, training[1].high],
         "verdict": verdict(statistics),
     }
 
@@ -152,15 +167,26 @@ def _cut_off_table(statistics: CorpusStatistics, min_frequency: int) -> Table:
     return table
 
 
-def _training_time(parts: CorpusParts, recipe: Recipe) -> str:
+def _training_time(
+    parts: CorpusParts, recipe: Recipe, reading_seconds: float
+) -> tuple[str, "TimeRange | None"]:
+    """Return how long `lorelm train` takes from the start to the end, in words and in seconds.
+
+    Args:
+        reading_seconds: from the start of this command until the files were read.
+    """
+    began = time.perf_counter()
     try:
+        from lorelm.training.callbacks import TimeRange
         from lorelm.training.device import resolve_device
+        from lorelm.training.plan import estimate_run
         from lorelm.training.recipe import sized_to
         from lorelm.training.speed import Machine
+        from lorelm.training.threads import make_tuner
     except ImportError as error:
         if error.name != "torch":
             raise
-        return "no estimate, for PyTorch is not installed (pip install 'lorelm[train]')"
+        return "no estimate, for PyTorch is not installed (pip install 'lorelm[train]')", None
     device = resolve_device("auto")
     try:
         corpus = prepare_corpus(
@@ -170,8 +196,13 @@ def _training_time(parts: CorpusParts, recipe: Recipe) -> str:
             split_seed=recipe.split_seed,
         )
         recipe = sized_to(recipe, len(corpus.train.stream))
-        speed = Machine(device=device).training_speed(corpus, recipe)
+        preparing = reading_seconds + time.perf_counter() - began
+        machine = Machine(device=device, threads=make_tuner(None, device))
+        whole = TimeRange(preparing, preparing) + estimate_run(corpus, recipe, machine)
     except CorpusError as error:
-        return f"not possible, for {error}"
-    seconds = recipe.epochs * speed.epoch_seconds(len(corpus.valid.stream))
-    return f"about {duration(seconds)} for {recipe.epochs} epochs on this machine ({device.type})"
+        return f"not possible, for {error}", None
+    text = (
+        f"about {time_range(whole.low, whole.high)} for {recipe.epochs} epochs and the evaluation "
+        f"on this machine ({device.type})"
+    )
+    return text, whole

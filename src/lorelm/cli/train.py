@@ -21,7 +21,7 @@ from lorelm.cli.options import (
     reading_options,
     take_reading_options,
 )
-from lorelm.cli.terminal import echo_notes, process_started
+from lorelm.cli.terminal import echo_notes, process_started, waiting
 from lorelm.corpus.documents import CorpusFile, Documents, ReadingOptions
 from lorelm.corpus.formats.sources import is_there
 from lorelm.corpus.readers import read_documents
@@ -108,7 +108,8 @@ def train(
 
         check_initial_checkpoint(flags["init"], given_settings(recipe, **changes))
     options = TrainingOptions(**flags)
-    parts = [read_documents(part, reading) if part else None for part in (paths, valid, test)]
+    with waiting("reading the text"):
+        parts = [read_documents(part, reading) if part else None for part in (paths, valid, test)]
     _run(parts, settings, out, options)
 
 
@@ -180,11 +181,12 @@ def _run(
     Args:
         parts: the corpus alone, or with its validation and test part.
     """
-    from lorelm.cli.training_display import TrainingDisplay, show_result
-    from lorelm.training.checkpoint import Checkpoint
-    from lorelm.training.processes import join_processes, was_restarted
-    from lorelm.training.train import RunContext
-    from lorelm.training.train import train as train_bundle
+    with waiting("importing PyTorch"):
+        from lorelm.cli.training_display import TrainingDisplay, show_result
+        from lorelm.training.checkpoint import Checkpoint
+        from lorelm.training.processes import join_processes, was_restarted
+        from lorelm.training.train import RunContext
+        from lorelm.training.train import train as train_bundle
 
     documents, valid, test = parts if len(parts) == 3 else (parts[0], None, None)
     assert documents is not None

@@ -1,31 +1,78 @@
 """The progress and the result of training on a terminal. All of it goes to stderr."""
 
 import textwrap
-from collections.abc import Sequence
+import time
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.console import Console, RenderableType
+from rich.progress import BarColumn, SpinnerColumn, TextColumn
+from rich.progress import Progress as RichProgress
 from rich.table import Table
 
 from lorelm.bundle import Bundle
 from lorelm.bundle.quoting import quoted
-from lorelm.cli.terminal import duration
+from lorelm.cli.terminal import SlowLines, duration, time_range
 from lorelm.corpus.preparation import Corpus
 from lorelm.evaluation.summary import summary_lines
 from lorelm.generation.language_model import LanguageModel
 from lorelm.model.lstm import LSTMLanguageModel
 from lorelm.runtime.torch_runtime import TorchRuntime
-from lorelm.training.callbacks import EpochReport, TrainingCallback
+from lorelm.training.callbacks import TRAINING, EpochReport, Progress, TrainingCallback
 from lorelm.training.recipe import Recipe
 
 _console = Console(stderr=True, highlight=False)
 
 
+_LINE_SECONDS: Final = 60.0
+"""Between two lines of progress where there is no terminal to draw a bar on."""
+
+
+class _Bar(RichProgress):
+    """Bar of the whole run, which goes on between two events and never stands at its end."""
+
+    def __init__(self) -> None:
+        self._latest: Progress | None = None
+        self._at = self._shown = 0.0
+        super().__init__(
+            SpinnerColumn(),
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=20),
+            TextColumn("{task.fields[text]}", markup=False),
+            console=_console,
+            transient=True,
+        )
+        self._task: Final = self.add_task("", total=None, text="")
+
+    def show(self, progress: Progress, description: str, metrics: str) -> None:
+        self._latest, self._at = progress, time.monotonic()
+        self._metrics = metrics
+        self.update(self._task, description=description)
+        if not self.live.is_started:
+            self.start()
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        if self._latest is not None and self._latest.left is not None:
+            now = self._latest.after(time.monotonic() - self._at)
+            self._shown = max(self._shown, now.share)
+            task = self.tasks[0]
+            task.total, task.completed = 1.0, self._shown
+            task.fields["text"] = f"{_describe(now, self._shown)}  {self._metrics}"
+        return super().get_renderables()
+
+
+def _describe(progress: Progress, share: float) -> str:
+    assert progress.left is not None
+    left = time_range(progress.left.low, progress.left.high)
+    return f"{int(100 * share)} %  {left} left"
+
+
 class TrainingDisplay(TrainingCallback):
     """A progress bar, and after each epoch a line of metrics and a line that the model writes.
+
+    Where there is no terminal to draw the bar on, lines say how far a long run is.
 
     Args:
         note: a sentence about checkpoints.
@@ -33,59 +80,57 @@ class TrainingDisplay(TrainingCallback):
 
     def __init__(self, note: str) -> None:
         self._note = note
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.percentage:>3.0f} %  {task.fields[metrics]} "),
-            TimeRemainingColumn(compact=True),
-            TextColumn("left"),
-            console=_console,
-            transient=True,
-        )
-        self._task = self._progress.add_task("", visible=False, metrics="")
-        self._best = ""
+        self._bar = _Bar()
+        self._slow = SlowLines()
+        self._epoch = self._best = self._stage = ""
+        self._said_at = time.monotonic()
+        self._notes: set[str] = set()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        if self._progress.live.is_started:  # else stop() prints an empty line before an error
-            self._progress.stop()
+        self._slow.end()
+        if self._bar.live.is_started:  # else stop() prints an empty line before an error
+            self._bar.stop()
+
+    def on_progress(self, progress: Progress) -> None:
+        doing = progress.stage
+        if progress.stage == TRAINING:
+            doing = f"{progress.stage}, {self._epoch}" if self._epoch else progress.stage
+        if _console.is_terminal:
+            self._bar.show(progress, doing, self._best)
+            return
+        if progress.stage != self._stage:
+            self._stage = progress.stage
+            self._slow.begin(progress.stage)
+        is_due = time.monotonic() - self._said_at >= _LINE_SECONDS
+        if is_due and progress.left is not None:
+            self._said_at = time.monotonic()
+            _console.print(f"{doing}: {_describe(progress, progress.share)}", soft_wrap=True)
 
     def on_start(self, corpus: Corpus, recipe: Recipe) -> None:
-        self._corpus, self._epochs = corpus, recipe.epochs
-        self._progress.start()
-        for note in corpus.notes:
-            _console.print(note, soft_wrap=True)
-        _console.print(
+        self._slow.end()
+        for note in (*corpus.notes, *self._facts(corpus)):
+            if note not in self._notes:  # where training begins again
+                _console.print(note, markup=False, soft_wrap=True)
+        self._notes |= {*corpus.notes, *self._facts(corpus)}
+        self._corpus, self._epochs, self._best = corpus, recipe.epochs, ""
+        self._epoch = self._epoch_after(0)
+
+    def _facts(self, corpus: Corpus) -> tuple[str, str]:
+        """Return what is trained on, and what is kept."""
+        return (
             f"{corpus.train.num_documents:,} documents to train on, "
             f"{corpus.valid.num_documents:,} to validate, {corpus.test.num_documents:,} to test; "
             f"{len(corpus.train.stream):,} tokens, a vocabulary of {len(corpus.vocabulary):,}.",
-            soft_wrap=True,
-        )
-        _console.print(self._note, markup=False, soft_wrap=True)
-        num_steps = len(corpus.train.stream) // recipe.batch_size
-        self._epoch_tokens = num_steps * recipe.batch_size
-        self._progress.update(
-            self._task,
-            description=self._epoch_after(0),
-            total=self._epoch_tokens * recipe.epochs,
-            visible=True,
+            self._note,
         )
 
     def on_restore(self, epochs: Sequence[EpochReport], *, epoch_tokens: int) -> None:
         for report in epochs:
             self._record_best(report)
-        self._progress.reset(  # not update(), which would count the jump as speed
-            self._task,
-            completed=len(epochs) * self._epoch_tokens + epoch_tokens,
-            description=self._epoch_after(len(epochs)),
-        )
-
-    def on_step(self, *, num_tokens: int) -> None:
-        speed = self._progress.tasks[0].speed
-        metrics = f"{speed:,.0f} tokens/s  {self._best}" if speed else ""
-        self._progress.update(self._task, advance=num_tokens, metrics=metrics)
+        self._epoch = self._epoch_after(len(epochs))
 
     def on_epoch(self, report: EpochReport, model: LSTMLanguageModel) -> None:
         self._record_best(report)
@@ -98,10 +143,9 @@ class TrainingDisplay(TrainingCallback):
         )
         line = " ".join(self._sample(model, seed=report.epoch).split())
         _console.print(f"  {textwrap.shorten(line, 90)}", style="dim", markup=False, soft_wrap=True)
-        self._progress.update(self._task, description=self._epoch_after(report.epoch))
+        self._epoch = self._epoch_after(report.epoch)
 
     def on_evaluation(self, corpus: Corpus) -> None:
-        self._progress.stop()
         _console.print("Evaluating it on the test part ...")
 
     def on_problem(self, message: str) -> None:
@@ -109,7 +153,6 @@ class TrainingDisplay(TrainingCallback):
 
     def _record_best(self, report: EpochReport) -> None:
         if report.is_best:
-            # Short, so that the time left fits into 80 columns.
             self._best = f"best {report.valid_perplexity:.1f}"
 
     def _epoch_after(self, num_epochs: int) -> str:

@@ -3,15 +3,66 @@
 import json
 import warnings
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Final
+from typing import Final, Self
 
 from lorelm.corpus.preparation import Corpus
 from lorelm.errors import LoreLMWarning
 from lorelm.evaluation.perplexity import perplexity
 from lorelm.model.lstm import LSTMLanguageModel
 from lorelm.training.recipe import Recipe
+
+TRAINING: Final = "training"
+"""The stage of a run between preparing and evaluating."""
+
+
+@dataclass(frozen=True)
+class TimeRange:
+    """Seconds that something takes: on a machine that does nothing else, and on a busier one."""
+
+    low: float
+    high: float
+
+    @property
+    def middle(self) -> float:
+        return (self.low + self.high) / 2
+
+    def __add__(self, other: Self) -> Self:
+        return type(self)(self.low + other.low, self.high + other.high)
+
+    def __mul__(self, factor: float) -> Self:
+        return type(self)(self.low * factor, self.high * factor)
+
+    def at_most(self, seconds: float) -> Self:
+        return type(self)(min(self.low, seconds), min(self.high, seconds))
+
+    def after(self, seconds: float) -> Self:
+        """Return what is left after some seconds: something, however long it has taken."""
+        return type(self)(max(self.low - seconds, 0.0), max(self.high - seconds, seconds / 10, 0.5))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """How far the whole run is, from the start of the command to the saved bundle.
+
+    Attributes:
+        stage: what is being done, such as "training" or "counting n-grams".
+        share: of the run's time that is over; it never falls, and stays below 1 until the end.
+        left: seconds until the bundle is saved; None as long as nothing is known.
+    """
+
+    stage: str
+    share: float
+    left: TimeRange | None
+
+    def after(self, seconds: float) -> Self:
+        """Return the progress some seconds later, if nothing else becomes known."""
+        if self.left is None:
+            return self
+        left = self.left.after(seconds)
+        done = seconds / (seconds + left.middle)
+        return replace(self, share=self.share + (1 - self.share) * done, left=left)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,8 +109,11 @@ class EpochReport:
 class TrainingCallback:
     """Observes a training run; this one does nothing. Override the events of interest."""
 
+    def on_progress(self, progress: Progress) -> None:
+        """The run goes on: at the beginning of each stage, and about twice a second in training."""
+
     def on_start(self, corpus: Corpus, recipe: Recipe) -> None:
-        """Training begins."""
+        """Training begins; it may begin again with another width, to keep to a time budget."""
 
     def on_restore(self, epochs: Sequence[EpochReport], *, epoch_tokens: int) -> None:
         """Training continues after `epochs` and `epoch_tokens` tokens of the next epoch."""

@@ -1,5 +1,6 @@
 """The bundle of a trained model, with its evaluation: :func:`bundle_contents`."""
 
+from collections.abc import Callable
 from typing import Final
 
 from lorelm.bundle import BundleContents
@@ -10,7 +11,7 @@ from lorelm.errors import CorpusError, MissingExtraError
 from lorelm.evaluation.baseline import NgramBaseline, ngram_log_probabilities
 from lorelm.evaluation.cache import MAX_TARGETS, tune_cache
 from lorelm.evaluation.evaluate import DEFAULTS
-from lorelm.evaluation.measure import EvaluatedModel, generate_samples, measure
+from lorelm.evaluation.measure import EvaluatedModel, Stage, generate_samples, measure
 from lorelm.evaluation.memorisation import TrainingText
 from lorelm.evaluation.perplexity import Predictions, perplexity, predict
 from lorelm.evaluation.spelling import SpellingModel
@@ -41,28 +42,33 @@ def bundle_contents(
     recipe: Recipe,
     options: TrainingOptions,
     callback: TrainingCallback,
+    on_stage: Callable[[str], object] = lambda _: None,
 ) -> BundleContents:
-    """Evaluate a trained model and return what its bundle is written from."""
-    config = trained.model.config
+    """Evaluate a trained model and return what its bundle is written from.
+
+    Args:
+        on_stage: called at the beginning of each :class:`Stage`.
+    """
+    on_stage(Stage.GRAPHS)
     weights = numpy_weights(trained.model)
-    graphs = _graphs(weights, config, options)
-    network = OnnxRuntime(graphs["int8"], config)
+    graphs = _graphs(weights, trained.model.config, options)
+    network = OnnxRuntime(graphs["int8"], trained.model.config)
+    on_stage(Stage.VALIDATION)
     # The n-gram baseline is weighed on the whole validation part, the cache on its beginning.
     valid = corpus.valid.stream if corpus.is_countable else corpus.valid.stream[:MAX_TARGETS]
     predicted = predict(network, valid, num_states=MAX_TARGETS)
+    on_stage(Stage.NGRAMS)
     model = _evaluated_model(network, corpus, predicted, callback)
-    baseline = model.baseline
-    manifest = Manifest(
-        tokenizer=corpus.tokenizer.style,
-        model=config,
-        recipe=recipe.to_dict(),
-        corpus=_corpus_metadata(corpus),
-        training=_training_metadata(trained, corpus),
-        mixture=model.is_mixed,
-        ngram=baseline.metadata if baseline else None,
-        cache=tune_cache(predicted, valid, baseline),
-        metrics=_evaluate(model, corpus, callback),
+    copies = _copy_index(corpus)
+    on_stage(Stage.CACHE)
+    manifest = _manifest(trained, corpus, recipe, model)
+    manifest = manifest.model_copy(
+        update={
+            "cache": tune_cache(predicted, valid, model.baseline),
+            "metrics": _evaluate(model, corpus, callback, on_stage),
+        }
     )
+    on_stage(Stage.SAVING)
     return BundleContents(
         manifest=manifest,
         vocabulary=corpus.vocabulary,
@@ -70,10 +76,25 @@ def bundle_contents(
         weights=None if options.serving_only else weights,
         weight_type="float16" if options.compact else "float32",
         spelling=model.spelling.characters if model.spelling else None,
-        copies=_copy_index(corpus),
+        copies=copies,
         ngram=_carried_ngram(model, options),
         metrics=metrics_lines(trained.epochs).encode(),
-        curves=_curves(trained, corpus, baseline),
+        curves=_curves(trained, corpus, model.baseline),
+    )
+
+
+def _manifest(
+    trained: TrainedModel, corpus: Corpus, recipe: Recipe, model: EvaluatedModel
+) -> Manifest:
+    """Return the manifest without what the evaluation adds to it."""
+    return Manifest(
+        tokenizer=corpus.tokenizer.style,
+        model=trained.model.config,
+        recipe=recipe.to_dict(),
+        corpus=_corpus_metadata(corpus),
+        training=_training_metadata(trained, corpus),
+        mixture=model.is_mixed,
+        ngram=model.baseline.metadata if model.baseline else None,
     )
 
 
@@ -114,11 +135,19 @@ def _carried_ngram(model: EvaluatedModel, options: TrainingOptions) -> KneserNey
     return model.baseline.model
 
 
-def _evaluate(model: EvaluatedModel, corpus: Corpus, callback: TrainingCallback) -> Metrics | None:
+def _evaluate(
+    model: EvaluatedModel,
+    corpus: Corpus,
+    callback: TrainingCallback,
+    on_stage: Callable[[str], object],
+) -> Metrics | None:
     """Return the metrics on the test part; None if it cannot be evaluated on."""
     try:
         text = HeldOutText.of_test_part(corpus)
-        return measure(model, text, generate_samples(model, text, DEFAULTS.num_samples)).metrics
+        on_stage(Stage.SAMPLES)
+        samples = generate_samples(model, text, DEFAULTS.num_samples)
+        on_stage(Stage.METRICS)
+        return measure(model, text, samples).metrics
     except CorpusError as error:
         callback.on_problem(f"the model cannot be evaluated: {error}")
         return None

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,7 @@ from lorelm.errors import CheckpointError, RecipeError, TrainingStoppedError, Wo
 from lorelm.training.callbacks import TrainingCallback, metrics_lines
 from lorelm.training.checkpoint import Checkpoint, Snapshot, last_checkpoint
 from lorelm.training.losses import LossDivergedError
+from lorelm.training.pacing import ReplannedError
 from lorelm.training.trainer import TrainedModel, Trainer
 
 _MAX_HALVINGS: Final = 3
@@ -42,6 +44,7 @@ def fit(
     checkpoints: CheckpointSettings | None = None,
     resume: Snapshot | None = None,
     stop: threading.Event | None = None,
+    after_step: Callable[[Trainer], object] | None = None,
 ) -> TrainedModel:
     """Train to the end and return the model of the best epoch.
 
@@ -52,10 +55,13 @@ def fit(
     Args:
         resume: continue from there.
         stop: when set, training ends after the current step, with a checkpoint.
+        after_step: called after each step, in all processes. It may move the end of the run, or
+            give it up with an exception.
 
     Raises:
         CheckpointError: the first checkpoint cannot be written.
         RecipeError: the loss diverged for the fourth time.
+        ReplannedError: `after_step` raised it.
         TrainingStoppedError: `stop` was set, in at least one of the processes.
         WorkerLostError: another process ended.
     """
@@ -70,23 +76,33 @@ def fit(
     manager.start(resume)
     while not trainer.is_over:
         try:
-            report = trainer.step()
-            callback.on_step(num_tokens=trainer.step_tokens)
-            if report is not None:
-                manager.write_metrics()
-                callback.on_epoch(report, trainer.averaged_model)
-            manager.after_step()
+            _step(trainer, manager, callback)
+            if after_step is not None:
+                after_step(trainer)
             if processes.any(stop is not None and stop.is_set()):
                 manager.save()
                 raise TrainingStoppedError(processes.broadcast_from_main(manager.how_to_resume))
         except LossDivergedError:
             manager.go_back()
+        except ReplannedError:
+            manager.wait()
+            raise
         except WorkerLostError as error:
             manager.wait()
             saved = last_checkpoint(checkpoints.out) if checkpoints.out else None
             raise WorkerLostError(f"{error}; {saved or 'there is no checkpoint'}") from error
     manager.wait()
     return trainer.result()
+
+
+def _step(trainer: Trainer, manager: "CheckpointManager", callback: TrainingCallback) -> None:
+    """Make one update, and notify the observer."""
+    report = trainer.step()
+    callback.on_step(num_tokens=trainer.step_tokens)
+    if report is not None:
+        manager.write_metrics()
+        callback.on_epoch(report, trainer.averaged_model)
+    manager.after_step()
 
 
 class CheckpointManager:

@@ -3,12 +3,15 @@
 import dataclasses
 import math
 import time
+from bisect import bisect_right
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, Self
 
 from lorelm.corpus.preparation import Corpus
 from lorelm.errors import RecipeError
+from lorelm.training.callbacks import TimeRange
 from lorelm.training.processes import SINGLE_PROCESS, Processes
 from lorelm.training.recipe import Recipe
 from lorelm.training.schedule import TrainingHorizon
@@ -54,8 +57,12 @@ class TimeBudget:
     @property
     def left(self) -> float:
         """Seconds left by the main process's clock; all processes must ask together."""
-        left = self.seconds - (time.perf_counter() - self.started)
-        return self.processes.number_from_main(left)
+        return self.processes.number_from_main(self.left_here)
+
+    @property
+    def left_here(self) -> float:
+        """Seconds left by the clock of this process."""
+        return self.seconds - (time.perf_counter() - self.started)
 
     def watch(self, work: str) -> Callable[[float], None]:
         """Return a progress callback that raises if some work would take too long."""
@@ -89,6 +96,8 @@ class Plan:
 
     Attributes:
         recipe: with the width and the epochs that fit.
+        speed, evaluation: how fast the machine is expected to train, and evaluates; None if that
+            was not measured.
         evaluated_tokens: of each held-out part, about; None evaluates on all of them.
         has_ngrams: whether n-gram models and indexes of the training part are made.
         notes: sentences about the plan for the user.
@@ -97,6 +106,8 @@ class Plan:
 
     recipe: Recipe
     horizon: TrainingHorizon
+    speed: TrainingSpeed | None = None
+    evaluation: EvaluationSpeed | None = None
     evaluated_tokens: int | None = None
     has_ngrams: bool = True
     notes: Sequence[str] = ()
@@ -122,11 +133,17 @@ class Plan:
         return dataclasses.replace(corpus, notes=notes, may_be_counted=may_be_counted)
 
     @property
+    def is_timed(self) -> bool:
+        """Whether the clock is expected to end the run, before its number of epochs does."""
+        return self.horizon.epochs is None or self.recipe.epochs < self.horizon.epochs
+
+    @property
     def metadata(self) -> dict[str, Any]:
         """The plan in a checkpoint, under the names of its format."""
         return {
             "recipe": self.recipe.to_dict(),
             "training_seconds": self.horizon.seconds,
+            "end_moved_at": self.horizon.moved_at,
             "max_epochs": self.horizon.epochs,
             "judged_tokens": self.evaluated_tokens,
             "is_counted": self.has_ngrams,
@@ -140,7 +157,9 @@ class Plan:
             epochs = recipe.epochs
         return cls(
             recipe=recipe,
-            horizon=TrainingHorizon(epochs=epochs, seconds=seconds),
+            horizon=TrainingHorizon(
+                epochs=epochs, seconds=seconds, moved_at=tuple(run.get("end_moved_at", (0.0, 0.0)))
+            ),
             evaluated_tokens=run.get("judged_tokens"),
             has_ngrams=run.get("is_counted", True),
             warnings=warnings,
@@ -155,10 +174,12 @@ def plan_run(
     *,
     free: Collection[str],
     with_ngram: bool = False,
+    as_busy: bool = False,
 ) -> Plan:
     """Return the run that makes the best use of a time budget.
 
-    1. A width is chosen with which the recipe's epochs fit into three quarters of the time left.
+    1. A width is chosen with which the recipe's epochs fit into three quarters of the time left, at
+       a speed halfway between that of the machine now and that of a free one.
     2. Evaluation of a model of that width is measured. It gets a quarter of the time at most.
     3. Training gets the rest, by the clock: up to three times the recipe's epochs.
 
@@ -166,34 +187,46 @@ def plan_run(
         free: settings that neither the user nor the initial checkpoint determines. Without
             `hidden_size` the width stays; without `epochs` there may be fewer, but not more.
         with_ngram: make the n-gram model, however long it takes.
+        as_busy: expect the machine to stay as busy as it is now.
 
     Raises:
         RecipeError: no useful run fits.
     """
     left = budget.left
-    sized, speed = _choose_width(corpus, recipe, machine, (1 - _EVALUATION_SHARE) * left, free)
+    speed_of = partial(_expected_speed, corpus, machine, as_busy)
+    sized, speed = _choose_width(recipe, speed_of, (1 - _EVALUATION_SHARE) * left, free)
     # Before evaluation is measured, so that a budget far too short is refused early.
     _training_seconds(budget, speed)
     evaluation = machine.evaluation_speed(corpus, sized)
     plan = _fit_evaluation(sized, corpus, evaluation, left, with_ngram)
     fitted = plan.fitted(corpus)
-    reserve = evaluation.seconds(fitted)
+    num_valid = len(fitted.valid.stream)
+    reserve = evaluation.seconds(fitted) + num_valid * speed.seconds_per_valid_token
     seconds = _training_seconds(budget, speed, reserve)
     max_epochs = recipe.epochs * (_MAX_EPOCHS_FACTOR if "epochs" in free else 1)
-    epochs = min(seconds / speed.epoch_seconds(len(fitted.valid.stream)), max_epochs)
-    note = (
-        f"Of the time budget of {budget}, {budget.seconds - budget.left:.0f} s are over, about "
-        f"{reserve:.0f} s are for evaluating and saving, and the rest is for training: hidden size "
-        f"{sized.hidden_size}, epochs: about {_two_digits(epochs)}."
-    )
+    epochs = min(seconds / speed.epoch_seconds(num_valid), max_epochs)
     num_updates = int(seconds / speed.seconds_per_update) + 1
     return dataclasses.replace(
         plan,
         recipe=dataclasses.replace(sized, epochs=max(1, round(epochs))),
         horizon=TrainingHorizon(epochs=max_epochs, seconds=seconds),
-        notes=[note],
+        speed=speed,
+        evaluation=evaluation,
+        notes=[
+            f"Of the time budget of {budget}, {budget.seconds - budget.left:.0f} s are over, about "
+            f"{reserve:.0f} s are for evaluating and saving, and the rest is for training: hidden "
+            f"size {sized.hidden_size}, epochs: about {_two_digits(epochs)}."
+        ],
         warnings=_warnings(recipe, epochs, num_updates, free),
     )
+
+
+def estimate_run(corpus: Corpus, recipe: Recipe, machine: Machine) -> TimeRange:
+    """Return how long a run of a recipe takes, from the prepared corpus to the saved bundle."""
+    speed = machine.training_speed(corpus, recipe)
+    busy = recipe.epochs * speed.epoch_seconds(len(corpus.valid.stream))
+    training = TimeRange(busy * speed.processor_share, busy)
+    return sum(machine.evaluation_speed(corpus, recipe).stages(corpus).values(), start=training)
 
 
 def _warnings(
@@ -218,10 +251,20 @@ def _two_digits(epochs: float) -> str:
     return f"{float(f'{epochs:.2g}'):g}"
 
 
+def _expected_speed(
+    corpus: Corpus, machine: Machine, as_busy: bool, recipe: Recipe
+) -> TrainingSpeed:
+    speed = machine.training_speed(corpus, recipe)
+    return speed if as_busy else speed.expected
+
+
 def _choose_width(
-    corpus: Corpus, recipe: Recipe, machine: Machine, seconds: float, free: Collection[str]
+    recipe: Recipe,
+    speed_of: Callable[[Recipe], TrainingSpeed],
+    seconds: float,
+    free: Collection[str],
 ) -> tuple[Recipe, TrainingSpeed]:
-    """Return the recipe with the widest model that fits into a time, and its measured speed.
+    """Return the recipe with the widest model that fits into a time, and its speed.
 
     A model fits if 60 % of the recipe's epochs do; all of them, if the user wants them or the model
     is wider than the recipe's.
@@ -230,7 +273,7 @@ def _choose_width(
     for width in _WIDTHS if "hidden_size" in free else (recipe.hidden_size,):
         embedding_size = width if recipe.tied else recipe.embedding_size
         sized = dataclasses.replace(recipe, hidden_size=width, embedding_size=embedding_size)
-        speed = machine.training_speed(corpus, sized)
+        speed = speed_of(sized)
         # Validation is left out: it may be on a sample.
         share = seconds / (recipe.epochs * speed.epoch_seconds(0))
         may_be_fewer = "epochs" in free and width <= recipe.hidden_size
@@ -249,13 +292,17 @@ def _fit_evaluation(
         horizon=TrainingHorizon(epochs=recipe.epochs),
         has_ngrams=with_ngram or speed.ngram_seconds <= _NGRAM_SHARE * left,
     )
-    excess = speed.seconds(plan.fitted(corpus)) - _EVALUATION_SHARE * left
-    if excess <= 0:
+    limit = _EVALUATION_SHARE * left
+    if speed.seconds(plan.fitted(corpus)) <= limit:
         return plan
-    num_tokens = len(corpus.valid.stream) + len(corpus.test.stream)
-    num_fitting = num_tokens - excess / speed.token_seconds if speed.token_seconds else 0
-    evaluated_tokens = max(_MIN_EVALUATED_TOKENS, int(num_fitting / 2))
-    return dataclasses.replace(plan, evaluated_tokens=evaluated_tokens)
+
+    def seconds(evaluated_tokens: int) -> float:
+        sampled = dataclasses.replace(plan, evaluated_tokens=evaluated_tokens)
+        return speed.seconds(sampled.fitted(corpus))
+
+    sizes = range(max(len(corpus.valid.stream), len(corpus.test.stream)))
+    evaluated_tokens = bisect_right(sizes, limit, key=seconds) - 1
+    return dataclasses.replace(plan, evaluated_tokens=max(_MIN_EVALUATED_TOKENS, evaluated_tokens))
 
 
 def _training_seconds(budget: TimeBudget, speed: TrainingSpeed, reserve: float = 0.0) -> float:

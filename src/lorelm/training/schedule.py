@@ -1,8 +1,8 @@
 """The end of a training run, and the learning rate on the way there."""
 
 import math
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import dataclass, replace
+from typing import Any, Final, Self
 
 from lorelm.training.recipe import Recipe
 
@@ -24,15 +24,30 @@ class TrainingHorizon:
     Attributes:
         epochs: None trains as many as there is time for.
         seconds: since training began; None trains as long as the epochs take.
+        moved_at: the seconds and the progress at which `seconds` was changed. Progress goes on from
+            there, so that the learning rate does not jump.
     """
 
     epochs: int | None = None
     seconds: float | None = None
+    moved_at: tuple[float, float] = (0.0, 0.0)
 
     def progress(self, *, num_updates: int, updates_per_epoch: int, seconds: float) -> float:
         """Return the share of the run that is over, from 0 to 1."""
         whole = None if self.epochs is None else self.epochs * updates_per_epoch
-        return max(_share(num_updates, whole), _share(seconds, self.seconds))
+        return max(_share(num_updates, whole), self._share_of_time(seconds))
+
+    def moved(self, end: float, *, now: float) -> Self:
+        """Return the same with another end by the clock; both in seconds since the start."""
+        return replace(self, seconds=end, moved_at=(now, self._share_of_time(now)))
+
+    def _share_of_time(self, seconds: float) -> float:
+        if self.seconds is None:
+            return 0.0
+        moved_at, progress = self.moved_at
+        if seconds < moved_at:
+            return progress * seconds / moved_at
+        return progress + (1 - progress) * _share(seconds - moved_at, self.seconds - moved_at)
 
 
 def _share(done: float, whole: float | None) -> float:

@@ -1,22 +1,26 @@
 """How fast this machine trains, evaluates and saves: :class:`Machine` measures it."""
 
+import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import islice, pairwise
 from statistics import median
-from typing import Final
+from typing import Final, Self
 
 import torch
 
 from lorelm.corpus.preparation import Corpus, Part
 from lorelm.corpus.token_keys import document_keys
 from lorelm.evaluation.baseline import fit_orders
-from lorelm.evaluation.cache import tune_cache
+from lorelm.evaluation.cache import MAX_TARGETS, tune_cache
+from lorelm.evaluation.measure import Stage
 from lorelm.evaluation.memorisation import TrainingText
 from lorelm.evaluation.perplexity import predict
 from lorelm.ngrams.fingerprints import FingerprintIndex
 from lorelm.runtime.onnx_runtime import OnnxRuntime
 from lorelm.runtime.step_graph import build_step_graph
+from lorelm.training.callbacks import TimeRange
 from lorelm.training.initial_checkpoint import initial_model, numpy_weights
 from lorelm.training.losses import validation_loss
 from lorelm.training.processes import SINGLE_PROCESS, Processes
@@ -26,63 +30,109 @@ from lorelm.training.trainer import Trainer
 
 _HELD_OUT_TOKENS: Final = 1_000
 _NGRAM_TOKENS: Final = 50_000
+_MIN_UPDATES: Final = 3
 
 # What evaluating and saving take, in multiples of what is measured.
-_PASSES: Final = 2
-"""Over a held-out token: tuning of the cache, metrics, losses."""
-_GENERATED_TOKENS: Final = 4_000
-"""The 100 samples that are searched for copies, as long as 4,000 held-out tokens."""
-_GRAPHS: Final = 8
-"""The float32 graph; and hashing, writing and reading all files."""
+_GENERATED_TOKENS: Final = 10_000
+"""The 100 samples that are searched for copies, in held-out tokens."""
+_LINE_TOKENS: Final = 25_000
+"""The lines of `lorelm.evaluation.lines`, in held-out tokens."""
+_CACHE_GROWTH: Final = 2.0
+"""The largest cache of the tuning is larger than the tokens of the measurement."""
 _NGRAM_EXPONENT: Final = 1.2
 """Sorting n-grams slows down with their number: 0.25 µs a token of 230,000, 1.3 of 19 million."""
-_OTHER_SECONDS: Final = 1.0
-"""Matplotlib's import and the plot."""
-_MARGIN: Final = 1.5
-"""For a machine that becomes slower."""
+_LAST_SECONDS: Final = 1.3
+"""Matplotlib's import and the plot, the summary, and the end of the process, on a free machine."""
+
+# The reserve for a machine that becomes slower than it is.
+_MARGIN: Final = 1.3
+_FREE_MARGIN: Final = 1.7
+"""Beside two busy processes a thread gets two thirds of a core, and has to share its caches."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingSpeed:
-    """How fast a recipe trains, in all processes together."""
+    """How fast a recipe trains, in all processes together, on the machine as busy as it is.
+
+    Attributes:
+        processor_share: how much of the time the processor worked for the run, at best. On a
+            machine that does nothing else, everything takes this share of the time.
+    """
 
     seconds_per_update: float
     updates_per_epoch: int
     seconds_per_valid_token: float
+    processor_share: float = 1.0
 
     def epoch_seconds(self, num_valid_tokens: int) -> float:
         """Return how long an epoch takes with its validation."""
         validation = num_valid_tokens * self.seconds_per_valid_token
         return self.updates_per_epoch * self.seconds_per_update + validation
 
+    @property
+    def expected(self) -> Self:
+        """The speed halfway (in ratio) between that of the machine now and that of a free one."""
+        factor = math.sqrt(self.processor_share)
+        return replace(
+            self,
+            seconds_per_update=self.seconds_per_update * factor,
+            seconds_per_valid_token=self.seconds_per_valid_token * factor,
+            processor_share=factor,
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationSpeed:
-    """How long everything after the last update takes, with a margin.
+    """How long everything after the last update takes, on the machine as busy as it is.
 
     Attributes:
-        fixed_seconds: whatever the corpus.
-        token_seconds: per token of the validation and the test part.
-        ngram_seconds: for the n-gram model, the indexes, and samples to find copies in.
+        graph_seconds: to build a step graph.
+        token_seconds: to predict a token of a held-out part.
+        cache_seconds: per token of the validation part, to tune the cache on.
+        ngram_seconds: for the n-gram model and the indexes.
+        processor_share: as of a :class:`TrainingSpeed`.
     """
 
-    fixed_seconds: float
+    graph_seconds: float
     token_seconds: float
+    cache_seconds: float
     ngram_seconds: float
+    processor_share: float = 1.0
+
+    def stages(self, corpus: Corpus) -> dict[str, TimeRange]:
+        """Return how long each stage takes, in their order."""
+        num_valid, num_test = len(corpus.valid.stream), len(corpus.test.stream)
+        num_tuned = min(num_valid, MAX_TARGETS)
+        is_countable = corpus.is_countable
+        seconds = {
+            Stage.GRAPHS: 2 * self.graph_seconds,
+            Stage.VALIDATION: (num_valid if is_countable else num_tuned) * self.token_seconds,
+            Stage.NGRAMS: self.ngram_seconds if is_countable else 0.0,
+            # And PyTorch predicts the test part.
+            Stage.CACHE: num_tuned * self.cache_seconds + num_test * self.token_seconds,
+            Stage.SAMPLES: (_GENERATED_TOKENS if is_countable else 0) * self.token_seconds,
+            Stage.METRICS: (num_test + _LINE_TOKENS) * self.token_seconds,
+            Stage.SAVING: _LAST_SECONDS / self.processor_share + 2 * self.graph_seconds,
+        }
+        return {
+            stage: TimeRange(busy * self.processor_share, busy) for stage, busy in seconds.items()
+        }
 
     def seconds(self, corpus: Corpus) -> float:
-        num_tokens = len(corpus.valid.stream) + len(corpus.test.stream)
-        ngrams = self.ngram_seconds if corpus.is_countable else 0
-        return self.fixed_seconds + self.token_seconds * num_tokens + ngrams
+        """Return how long to reserve, so that it is enough on a machine that becomes slower."""
+        whole = sum(self.stages(corpus).values(), start=TimeRange(0, 0))
+        return max(_FREE_MARGIN * whole.low, _MARGIN * whole.high)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Machine:
     """Measurements that a plan needs, with the same results in all processes of a run.
 
+    They change neither weights nor random numbers of a run.
+
     Attributes:
         threads: chooses the number of threads; None: those that PyTorch has.
-        max_seconds: for measuring one width, unless a single update takes longer.
+        max_seconds: for measuring one width, unless a few updates take longer.
     """
 
     device: torch.device
@@ -90,39 +140,42 @@ class Machine:
     threads: ThreadTuner | None = None
     max_seconds: float = 2.0
 
-    def _now(self) -> float:
-        """Return the time of the main process, when the device has finished its work."""
-        if self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)
-        return self.processes.number_from_main(time.perf_counter())
-
     def training_speed(self, corpus: Corpus, recipe: Recipe) -> TrainingSpeed:
         """Validate and update with a trainer that is then discarded, in all processes together.
+
+        The time by the clock is the median of all updates. The processor time is that of the thread
+        that makes them, and the least: caches and cores that are shared lengthen it, too.
 
         Raises:
             CorpusError: the training part is shorter than a batch.
             RecipeError: there is no memory for the model, or too few columns for the processes.
         """
-        model = initial_model(corpus, recipe, self.device)
-        trainer = Trainer(model, corpus, recipe, processes=self.processes, threads=self.threads)
-        started = self._now()
-        validated = corpus.valid.stream[:_HELD_OUT_TOKENS]
-        validation_loss(trainer.averaged_model, validated)
-        moments = [self._now()]
-        valid_seconds = moments[0] - started
-        while moments[-1] - moments[0] < self.max_seconds or len(moments) == 1:
-            if trainer.is_epoch_over:
-                trainer.begin_epoch()
-            trainer.update()
-            if self.threads is not None and self.threads.is_measuring:
-                moments.clear()  # the number of threads is not yet the best
-            moments.append(self._now())
-        # The first update imports parts of PyTorch (a second) and allocates memory.
-        typical = median(end - start for start, end in pairwise(moments))
+        with torch.random.fork_rng():
+            trainer = Trainer(
+                initial_model(corpus, recipe, self.device),
+                corpus,
+                recipe,
+                processes=self.processes,
+                threads=self.threads,
+            )
+            validated = corpus.valid.stream[:_HELD_OUT_TOKENS]
+            validation = self._stopwatch(lambda: validation_loss(trainer.averaged_model, validated))
+            trainer.update()  # imports parts of PyTorch (a second) and allocates memory
+            updates: list[_Timed] = []
+            began = self._now()
+            while len(updates) < _MIN_UPDATES or self._now() - began < self.max_seconds:
+                if trainer.is_epoch_over:
+                    trainer.begin_epoch()
+                updates.append(self._stopwatch(trainer.update))
+                if self.threads is not None and self.threads.is_measuring:
+                    updates.clear()  # the number of threads is not yet the best
+        typical = max(median(update.seconds for update in updates), 1e-6)
+        share = min(update.processor_seconds for update in updates) / typical
         return TrainingSpeed(
-            seconds_per_update=max(typical, 1e-6),
+            seconds_per_update=typical,
             updates_per_epoch=trainer.updates_per_epoch,
-            seconds_per_valid_token=valid_seconds / len(validated),
+            seconds_per_valid_token=validation.seconds / len(validated),
+            processor_share=self.processes.number_from_main(min(share, 1.0)),
         )
 
     def evaluation_speed(self, corpus: Corpus, recipe: Recipe) -> EvaluationSpeed:
@@ -131,28 +184,59 @@ class Machine:
         Raises:
             RecipeError: there is no memory for the model.
         """
+        return self.processes.broadcast_from_main(lambda: _evaluation_speed(corpus, recipe))
 
-        def measure() -> EvaluationSpeed:
-            moments = [time.perf_counter()]
-            model = initial_model(corpus, recipe, self.device)
-            graph = build_step_graph(numpy_weights(model), model.config, "int8")
-            network = OnnxRuntime(graph, model.config)
-            moments.append(time.perf_counter())
-            held_out = corpus.valid.stream[:_HELD_OUT_TOKENS]
-            tune_cache(predict(network, held_out, num_states=len(held_out)), held_out)
-            moments.append(time.perf_counter())
-            num_fitted = _fit_some_ngrams(corpus)
-            moments.append(time.perf_counter())
-            building, tuning, fitting = (end - start for start, end in pairwise(moments))
-            token = _MARGIN * tuning / len(held_out)
-            growth = (len(corpus.train.stream) / num_fitted) ** _NGRAM_EXPONENT
-            return EvaluationSpeed(
-                fixed_seconds=_MARGIN * (_GRAPHS * building + _OTHER_SECONDS),
-                token_seconds=_PASSES * token,
-                ngram_seconds=_MARGIN * growth * fitting + _GENERATED_TOKENS * token,
-            )
+    def _now(self) -> float:
+        """Return the time of the main process, when the device has finished its work."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+        return self.processes.number_from_main(time.perf_counter())
 
-        return self.processes.broadcast_from_main(measure)
+    def _stopwatch(self, work: Callable[[], object]) -> "_Timed":
+        """Do some work of all processes, and measure it."""
+        started, processor_started = self._now(), time.thread_time()
+        work()
+        seconds, processor_seconds = self._now() - started, time.thread_time() - processor_started
+        if self.device.type != "cpu":
+            processor_seconds = seconds  # the thread waits for the device
+        return _Timed(seconds=seconds, processor_seconds=processor_seconds)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Timed:
+    """How long some work took, by the clock and of the processor, in this thread."""
+
+    seconds: float
+    processor_seconds: float
+
+
+def _evaluation_speed(corpus: Corpus, recipe: Recipe) -> EvaluationSpeed:
+    with torch.random.fork_rng():
+        model = initial_model(corpus, recipe, torch.device("cpu"))
+    weights = numpy_weights(model)
+    graph = build_step_graph(weights, model.config, "int8")  # imports onnx
+    network = OnnxRuntime(graph, model.config)
+    processor_started = time.thread_time()
+    moments = [time.perf_counter()]
+    build_step_graph(weights, model.config, "int8")
+    moments.append(time.perf_counter())
+    held_out = corpus.valid.stream[:_HELD_OUT_TOKENS]
+    predicted = predict(network, held_out, num_states=len(held_out))
+    moments.append(time.perf_counter())
+    tune_cache(predicted, held_out)
+    moments.append(time.perf_counter())
+    num_fitted = _fit_some_ngrams(corpus)
+    moments.append(time.perf_counter())
+    building, predicting, tuning, fitting = (end - start for start, end in pairwise(moments))
+    share = (time.thread_time() - processor_started) / max(moments[-1] - moments[0], 1e-6)
+    growth = (len(corpus.train.stream) / num_fitted) ** _NGRAM_EXPONENT
+    return EvaluationSpeed(
+        graph_seconds=building,
+        token_seconds=predicting / len(held_out),
+        cache_seconds=_CACHE_GROWTH * tuning / len(held_out),
+        ngram_seconds=growth * fitting,
+        processor_share=min(share, 1.0),
+    )
 
 
 def _fit_some_ngrams(corpus: Corpus) -> int:

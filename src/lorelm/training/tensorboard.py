@@ -42,6 +42,9 @@ class TensorBoardLog(TrainingCallback):
                 self._writer.close()
 
     def on_start(self, corpus: Corpus, recipe: Recipe) -> None:
+        if self._writer is not None:  # training begins again
+            self.on_restore((), epoch_tokens=0)
+            return
         try:
             self._writer = self._open()
         except OSError as error:

@@ -160,12 +160,14 @@ def thread_counts(most: int) -> list[int]:
     return sorted(count for count in counts if 1 <= count <= most)
 
 
-def make_tuner(threads: int | None) -> ThreadTuner:
-    """Return the tuner of a process that trains.
+def make_tuner(threads: int | None, device: torch.device) -> ThreadTuner | None:
+    """Return the tuner of a process that trains on a device; None for one that is not the CPU.
 
     Args:
         threads: the number to use; None chooses among those that the machine has room for.
     """
+    if device.type != "cpu":
+        return None
     return ThreadTuner([threads] if threads is not None else thread_counts(_max_threads()))
 
 

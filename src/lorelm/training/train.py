@@ -3,9 +3,10 @@
 import dataclasses
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,10 @@ from lorelm.training.initial_checkpoint import (
 )
 from lorelm.training.loop import CheckpointSettings, fit
 from lorelm.training.options import TrainingOptions
+from lorelm.training.pacing import Pacer, ReplannedError
 from lorelm.training.plan import Plan, TimeBudget, plan_run
 from lorelm.training.processes import SINGLE_PROCESS, Processes
+from lorelm.training.progress import RunProgress
 from lorelm.training.recipe import Recipe, sized_to
 from lorelm.training.run_dir import locked_run_dir
 from lorelm.training.schedule import TrainingHorizon
@@ -105,7 +108,10 @@ def train(
         if not context.processes.is_main_process:
             return None
         context.callback.on_evaluation(corpus)
-        save_bundle(out, bundle_contents(trained, corpus, recipe, options, context.callback))
+        contents = bundle_contents(
+            trained, corpus, recipe, options, context.callback, run.progress.begin
+        )
+        save_bundle(out, contents)
         return Bundle.load(out)
 
 
@@ -121,28 +127,48 @@ class _Run:
     out: Path
     options: TrainingOptions
     context: RunContext
+    progress: RunProgress
     device: torch.device
     threads: ThreadTuner | None = None
     initial: Bundle | None = None
     budget: TimeBudget | None = None
+
+    @property
+    def machine(self) -> Machine:
+        max_seconds = min(2.0, self.budget.seconds / 200) if self.budget else 2.0
+        return Machine(
+            device=self.device,
+            processes=self.context.processes,
+            threads=self.threads,
+            max_seconds=max_seconds,
+        )
 
 
 def _begin(out: Path, options: TrainingOptions, context: RunContext) -> _Run:
     """Check what can be checked before the corpus is read, which may take long."""
     processes = context.processes
     device = processes.local_device(resolve_device(options.device))
-    threads = make_tuner(options.threads) if device.type == "cpu" else None
-    run = _Run(out=out, options=options, context=context, device=device, threads=threads)
+    threads = make_tuner(options.threads, device)
+    started = time.perf_counter() if context.started is None else context.started
+    user = context.callback if processes.is_main_process else TrainingCallback()
+    run = _Run(
+        out=out,
+        options=options,
+        context=context,
+        progress=RunProgress(user, started=started),
+        device=device,
+        threads=threads,
+    )
     if context.resume is not None:
         return run
     initial, budget = None, None
     if options.init is not None:
         initial = load_initial_checkpoint(options.init)
     if options.time_budget_seconds is not None:
-        started = time.perf_counter() if context.started is None else context.started
         budget = TimeBudget(
             seconds=options.time_budget_seconds, started=started, processes=processes
         )
+        progress.set_budget(budget)
     return dataclasses.replace(run, initial=initial, budget=budget)
 
 
@@ -161,6 +187,7 @@ def _prepare(parts: CorpusParts, recipe: Recipe, run: _Run) -> Corpus:
             store=store,
         )
 
+    run.progress.begin(f"preparing {parts.documents.source}")
     corpus = processes.main_process_first(prepare) if parts.is_streamed else prepare()
     if run.options.with_ngram and not corpus.is_countable:
         raise CorpusError(
@@ -189,57 +216,97 @@ def _check_same_everywhere(corpus: Corpus, recipe: Recipe, processes: Processes)
 
 def _fit(corpus: Corpus, recipe: Recipe, run: _Run) -> tuple[Recipe, Corpus, TrainedModel]:
     """Train by a plan; return its recipe and corpus with the trained model."""
-    options, resume = run.options, run.context.resume
+    resume, replan = run.context.resume, None
+    run.progress.begin("measuring the speed of this machine")
     plan = _resumed_plan(resume, corpus, recipe, run) if resume else _plan(corpus, recipe, run)
-    weights = None
+    if run.budget is not None and "hidden_size" in _free_settings(recipe, run):
+        replan = partial(_plan, corpus, recipe, run, as_busy=True)
+    with _callbacks(run) as callback, run.context.stop as stop:
+        while True:
+            try:
+                return _fit_by(plan, corpus, run, callback, stop, replan)
+            except ReplannedError as replanned:
+                plan, replan = replanned.plan, None
+
+
+def _fit_by(
+    plan: Plan,
+    corpus: Corpus,
+    run: _Run,
+    callback: TrainingCallback,
+    stop: threading.Event | None,
+    replan: Callable[[], Plan] | None,
+) -> tuple[Recipe, Corpus, TrainedModel]:
+    """Train by a plan.
+
+    Raises:
+        ReplannedError: the plan that `replan` makes is better.
+    """
+    options, resume, weights = run.options, run.context.resume, None
     if run.initial is not None:
         weights = initial_weights(run.initial, corpus.vocabulary, corpus.tokenizer)
     recipe, corpus = plan.recipe, plan.fitted(corpus)
-    with _callbacks(run) as callback, run.context.stop as stop:
-        for warning in plan.warnings:
-            callback.on_problem(warning)
-        trainer = Trainer(
-            initial_model(corpus, recipe, run.device, weights),
-            corpus,
-            recipe,
-            horizon=plan.horizon,
-            processes=run.context.processes,
-            threads=run.threads,
-        )
-        trained = fit(
-            trainer,
-            callback=callback,
-            checkpoints=CheckpointSettings(
-                out=run.out,
-                run=resume.run if resume else _metadata(plan, corpus, options),
-                seconds=options.checkpoint_seconds,
-                steps=options.checkpoint_steps,
-            ),
-            resume=resume.snapshot if resume else None,
-            stop=stop,
-        )
+    for warning in plan.warnings:
+        callback.on_problem(warning)
+    trainer = Trainer(
+        initial_model(corpus, recipe, run.device, weights),
+        corpus,
+        recipe,
+        horizon=plan.horizon,
+        processes=run.context.processes,
+        threads=run.threads,
+    )
+    checkpoints = CheckpointSettings(
+        out=run.out,
+        run=resume.run if resume else _metadata(plan, corpus, options),
+        seconds=options.checkpoint_seconds,
+        steps=options.checkpoint_steps,
+    )
+    evaluation = plan.evaluation or run.machine.evaluation_speed(corpus, recipe)
+    run.progress.begin_training(trainer, evaluation.stages(corpus), is_timed=plan.is_timed)
+    pacer = Pacer(plan, run.budget, run.machine, replan=replan, run=checkpoints.run)
+    trained = fit(
+        trainer,
+        callback=callback,
+        checkpoints=checkpoints,
+        resume=resume.snapshot if resume else None,
+        stop=stop,
+        after_step=pacer.after_step,
+    )
     return recipe, corpus, trained
 
 
-def _plan(corpus: Corpus, recipe: Recipe, run: _Run) -> Plan:
-    """Return the recipe as it fits the machine, the corpus, the initial checkpoint and the time."""
+def _free_settings(recipe: Recipe, run: _Run) -> set[str]:
+    """Return the settings that neither the user nor the initial checkpoint determines."""
+    fixed = ARCHITECTURE_FIELDS if run.initial is not None else ()
+    return set(recipe.by_corpus_size) - set(fixed)
+
+
+def _plan(corpus: Corpus, recipe: Recipe, run: _Run, *, as_busy: bool = False) -> Plan:
+    """Return the recipe as it fits the machine, the corpus, the initial checkpoint and the time.
+
+    Args:
+        as_busy: expect the machine to stay as busy as it is now.
+    """
     device, processes, budget = run.device, run.context.processes, run.budget
     sized = sized_to(recipe, len(corpus.train.stream), is_fine_tuning=run.initial is not None)
     precision = processes.broadcast_from_main(lambda: resolve_precision(recipe.precision, device))
     changes: dict[str, Any] = {"precision": precision}
-    free = set(recipe.by_corpus_size)
     if run.initial is not None:
         model = run.initial.manifest.model
         changes |= {name: getattr(model, name) for name in ARCHITECTURE_FIELDS}
-        free -= set(ARCHITECTURE_FIELDS)
     sized = dataclasses.replace(sized, **changes)
     if budget is None:
         return Plan(recipe=sized, horizon=TrainingHorizon(epochs=sized.epochs))
-    max_seconds = min(2.0, budget.seconds / 200)
-    machine = Machine(
-        device=device, processes=processes, threads=run.threads, max_seconds=max_seconds
+    return plan_run(
+        corpus,
+        sized,
+        budget,
+        run.machine,
+        free=_free_settings(recipe, run),
+        with_ngram=run.options.with_ngram,
+        as_busy=as_busy,
     )
-    return plan_run(corpus, sized, budget, machine, free=free, with_ngram=run.options.with_ngram)
 
 
 def _resumed_plan(resume: Checkpoint, corpus: Corpus, recipe: Recipe, run: _Run) -> Plan:
@@ -270,10 +337,10 @@ def _callbacks(run: _Run) -> Iterator[TrainingCallback]:
     if not run.context.processes.is_main_process:
         yield TrainingCallback()
     elif not board_dir:
-        yield user
+        yield CallbackList([user, run.progress])
     else:
         with closing(TensorBoardLog(Path(board_dir), user)) as board:
-            yield CallbackList([board, user])
+            yield CallbackList([board, user, run.progress])
 
 
 def _metadata(plan: Plan, corpus: Corpus, options: TrainingOptions) -> dict[str, Any]:

@@ -56,6 +56,10 @@ class Trainer:
 
     Attributes:
         epochs: the reports of the epochs that are over.
+        horizon: when the run ends.
+        num_updates: updates of the weights so far.
+        progress: the share of the run that is over, from 0 to 1.
+        clock: seconds since training began, at the last update, by the main process.
         epoch_tokens: tokens of the current epoch that the model was trained on.
         step_tokens: tokens of the last update.
 
@@ -82,7 +86,7 @@ class Trainer:
         self.epochs: list[EpochReport] = []
         self.learning_rate = LearningRate(recipe)
         self._threads: Final = threads
-        self._horizon: Final = horizon or TrainingHorizon(epochs=recipe.epochs)
+        self.horizon = horizon or TrainingHorizon(epochs=recipe.epochs)
         self._columns: Final = processes.columns(recipe.batch_size)
         self._precision: Final = resolve_precision(recipe.precision, self.device)
         self._regularised: Final = RegularisedModel(model, recipe, columns=self._columns)
@@ -98,14 +102,14 @@ class Trainer:
         )
         self._best_weights: dict[str, torch.Tensor] = {}
         self._monitor: Final = LossMonitor(len(corpus.vocabulary))
-        self._num_updates = 0
-        self._progress = 0.0
+        self.num_updates = 0
+        self.progress = self.clock = 0.0
         self._clock_zero: float | None = None
         self.begin_epoch()
 
     @property
     def is_over(self) -> bool:
-        return self._progress >= 1 and self._window == 0 and bool(self.epochs)
+        return self.progress >= 1 and self._window == 0 and bool(self.epochs)
 
     @property
     def is_epoch_over(self) -> bool:
@@ -155,6 +159,10 @@ class Trainer:
         """Count seconds from now, beginning at the given number."""
         self._clock_zero = time.perf_counter() - seconds
 
+    def end_in(self, seconds: float) -> None:
+        """Let training end some seconds after the last update; all processes call it together."""
+        self.horizon = self.horizon.moved(self.clock + max(seconds, 0.0), now=self.clock)
+
     def step(self) -> EpochReport | None:
         """Train on the next window; after the last one of an epoch, validate and report.
 
@@ -167,7 +175,7 @@ class Trainer:
         self._set_progress()
         if self._window % _STEPS_BETWEEN_LOSS_CHECKS == 0:
             self._check_loss()
-        if not self.is_epoch_over and self._progress < 1:
+        if not self.is_epoch_over and self.progress < 1:
             return None
         self._check_loss()
         report = self._end_epoch()
@@ -185,7 +193,7 @@ class Trainer:
             torch.from_numpy(ids).to(self.device) for ids in next(self._windows)
         )
         for group in self._optimizer.param_groups:
-            group["lr"] = self.learning_rate.at(self._progress)
+            group["lr"] = self.learning_rate.at(self.progress)
         model.train()
         # Products in bfloat16, weights and sums in float32; or all in float32.
         is_half = self._precision == "bfloat16"
@@ -201,8 +209,8 @@ class Trainer:
         loss = self.processes.sum_gradients(model.parameters(), loss.detach() * share)
         torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.max_gradient_norm)
         self._optimizer.step()
-        self._num_updates += 1
-        self._average.update(self._num_updates)
+        self.num_updates += 1
+        self._average.update(self.num_updates)
         self._state = (state[0].detach(), state[1].detach())
         num_tokens = len(inputs_TB) * recipe.batch_size
         self._epoch_nats += loss * num_tokens
@@ -233,7 +241,7 @@ class Trainer:
             metadata={
                 "epochs": [dataclasses.asdict(report) for report in self.epochs],
                 "window": self._window,
-                "num_updates": self._num_updates,
+                "num_updates": self.num_updates,
                 "learning_rate": self.learning_rate.state,
                 "epoch_tokens": self.epoch_tokens,
                 "epoch_seconds": self.seconds - self._epoch_began,
@@ -253,7 +261,7 @@ class Trainer:
             name: snapshot.tensors[name][:, self._columns] for name in _STATE
         }
         self.epochs = [EpochReport(**report) for report in metadata["epochs"]]
-        self._num_updates = metadata["num_updates"]
+        self.num_updates = metadata["num_updates"]
         self.learning_rate = LearningRate(self.recipe, **metadata["learning_rate"])
         self.start_clock(metadata["seconds"] if seconds is None else seconds)
         self._set_progress()
@@ -271,10 +279,11 @@ class Trainer:
 
     def _set_progress(self) -> None:
         """Compute the progress by the main process's clock, so that it is the same in all."""
-        self._progress = self._horizon.progress(
-            num_updates=self._num_updates,
+        self.clock = self.processes.number_from_main(self.seconds)
+        self.progress = self.horizon.progress(
+            num_updates=self.num_updates,
             updates_per_epoch=self.updates_per_epoch,
-            seconds=self.processes.number_from_main(self.seconds),
+            seconds=self.clock,
         )
 
     def _tensors(self) -> dict[str, torch.Tensor]:
