@@ -139,8 +139,22 @@ def test_an_unfinished_run_on_texts_is_neither_overwritten_nor_changed(
         lorelm.train(texts, out=unfinished, **SMALL)
     assert "resume=True" in str(caught.value)
     with raises_code(lorelm.errors.RecipeError, "recipe.fixed_by_resume") as refused:
-        lorelm.train(texts, out=unfinished, resume=True, recipe="classic", epochs=2)
-    assert [each.field for each in refused.value.problems] == ["recipe", "epochs"]
+        lorelm.train(texts, out=unfinished, resume=True, recipe="classic", dropout=0.2)
+    assert [each.field for each in refused.value.problems] == ["recipe", "dropout"]
+
+
+def test_a_run_on_texts_is_finished_and_then_extended(unfinished: Path, texts: list[str]) -> None:
+    with raises_code(lorelm.errors.InputError, "setting.unknown"):
+        lorelm.finish(texts, out=unfinished, epochs=2)
+    finished = lorelm.finish(texts, out=unfinished)
+    assert finished.manifest.training.ended == "finish"
+    assert finished.manifest.training.epochs == 1
+    with raises_code(lorelm.errors.CheckpointError, "checkpoint.finished"):
+        lorelm.train(texts, out=unfinished, resume=True)
+    with pytest.warns(lorelm.errors.LoreLMWarning, match="The run is extended"):
+        extended = lorelm.train(texts, out=unfinished, resume=True, epochs=3)
+    assert [line["epoch"] for line in extended.training_metrics()] == [1, 2, 3]
+    assert extended.manifest.training.ended == "schedule"
 
 
 def test_the_command_says_how_to_resume_a_run_on_texts(unfinished: Path) -> None:

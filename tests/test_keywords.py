@@ -11,7 +11,12 @@ import lorelm.keywords
 from lorelm.corpus.documents import ReadingOptions
 from lorelm.evaluation.evaluate import EvaluationSettings
 from lorelm.generation.settings import GenerationSettings
-from lorelm.keywords import EvaluationKeywords, GenerationKeywords, TrainingKeywords
+from lorelm.keywords import (
+    EvaluationKeywords,
+    GenerationKeywords,
+    ReadingKeywords,
+    TrainingKeywords,
+)
 from lorelm.parameters import parameters_of
 from lorelm.training.options import TrainingOptions
 from lorelm.training.recipe import Recipe
@@ -33,6 +38,7 @@ CLASSES: dict[str, tuple[str, tuple[type, ...]]] = {
         "Settings of a recipe, of a run, and of reading a corpus.",
         (Recipe, TrainingOptions, ReadingOptions),
     ),
+    "ReadingKeywords": ("Settings of reading a corpus.", (ReadingOptions,)),
     "EvaluationKeywords": (
         "Settings of an evaluation, and of reading a corpus.",
         (EvaluationSettings, ReadingOptions),
@@ -88,6 +94,10 @@ def test_the_keywords_are_the_declared_settings() -> None:
 )
 def test_the_public_functions_take_them(function: Callable[..., object], keywords: type) -> None:
     assert typing.get_type_hints(function)["settings"] == typing.Unpack[keywords]
+
+
+def test_finishing_takes_what_reading_takes() -> None:
+    assert typing.get_type_hints(lorelm.finish)["reading"] == typing.Unpack[ReadingKeywords]
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ __version__ = VERSION
 
 if TYPE_CHECKING:
     from lorelm import errors
-    from lorelm.api import evaluate, import_model, train
+    from lorelm.api import evaluate, finish, import_model, train
     from lorelm.bundle import Bundle
     from lorelm.generation.language_model import LanguageModel, load
     from lorelm.generation.reply import Reply, Sample, Token
@@ -33,6 +33,7 @@ __all__ = [
     "__version__",
     "errors",
     "evaluate",
+    "finish",
     "import_model",
     "load",
     "train",
@@ -48,6 +49,7 @@ _MODULES: Final = {
     "Sample": "lorelm.generation.reply",
     "Token": "lorelm.generation.reply",
     "evaluate": "lorelm.api",
+    "finish": "lorelm.api",
     "import_model": "lorelm.api",
     "load": "lorelm.generation.language_model",
     "train": "lorelm.api",

@@ -1,14 +1,15 @@
-"""The functions of ``import lorelm``: train, evaluate, import and load models.
+"""The functions of ``import lorelm``: train, finish, evaluate, import and load models.
 
 They do what the commands of the same names do. The model that ``lorelm.load``
 returns, a :class:`~lorelm.generation.language_model.LanguageModel`, generates and scores text.
 """
 
 import os
-from collections.abc import Callable, Iterable
-from dataclasses import fields
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import fields, replace
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from lorelm.bundle import Bundle
 from lorelm.bundle.manifest import Metrics
@@ -17,10 +18,13 @@ from lorelm.corpus.readers import is_frame, read_corpus
 from lorelm.errors import CorpusError, InputError, MissingExtraError, Problem, RecipeError
 from lorelm.evaluation.evaluate import EvaluationSettings, evaluate_bundle
 from lorelm.evaluation.trained_corpus import reading_options_of
-from lorelm.keywords import EvaluationKeywords, TrainingKeywords
+from lorelm.keywords import EvaluationKeywords, ReadingKeywords, TrainingKeywords
 from lorelm.parameters import hint, plain
 from lorelm.training.options import TrainingOptions
 from lorelm.training.recipe import Recipe, given_settings
+
+if TYPE_CHECKING:
+    from lorelm.training.train import RunContext
 
 Corpus = str | os.PathLike[str] | Iterable[str] | Documents | Any
 """A path, a data frame, or texts. (Data frames have no common type.)"""
@@ -47,8 +51,10 @@ def train(
         recipe: name of a built-in recipe, or path of a TOML file. None takes "default", or
             "fine-tune" with `init`.
         valid, test: validation and test part, instead of splitting them off `corpus`.
-        resume: continue the unfinished run in `out`, with the recipe and the options that it began
-            with. Give the same corpus and reading options, and no other settings.
+        resume: continue the run in `out`, with the recipe and the options that it began with. Give
+            the same corpus and reading options. Of other settings only `epochs` (in all) or
+            `time_budget_seconds` (from now on), which extend it also if it is finished, and
+            `early_stopping`.
         on_epoch: called after each epoch with its
             :class:`~lorelm.training.callbacks.EpochReport`, such as
             ``lambda report: print(report.epoch, report.valid_perplexity)``.
@@ -68,42 +74,65 @@ def train(
         CorpusError: the corpus cannot be read, or is too small.
         BundleError: `out` cannot be written, or another run uses it.
         CheckpointError: `out` holds an unfinished run and `resume` is false; or `resume` is true
-            and it holds none, or one of another corpus.
+            and it holds none, or one of another corpus, or one that cannot be extended.
         MissingExtraError: PyTorch is not installed.
 
     Example:
         >>> texts = [f"The {who} {did}." for who in ("fox", "owl", "hen") for did in ("ran", "sat")]
         >>> bundle = lorelm.train(texts * 5, out="my-model", epochs=3)
     """
-    try:
-        from lorelm.training.callbacks import WarningCallback
-        from lorelm.training.checkpoint import Checkpoint
-        from lorelm.training.train import RunContext
-        from lorelm.training.train import train as train_bundle
-    except ImportError as error:
-        if error.name != "torch":
-            raise
-        raise MissingExtraError("training a model", "train") from error
+    _require_torch()
+    from lorelm.training.callbacks import WarningCallback
+    from lorelm.training.resumption import EXTENSIONS, resumed
+    from lorelm.training.train import RunContext
+
     given = dict[str, Any](settings)
     reading_settings = _take(given, ReadingOptions)
-    callback = WarningCallback(on_epoch)
-    context = RunContext(callback=callback, resume=Checkpoint.load(Path(out)) if resume else None)
-    if context.resume is not None:
-        _refuse_with_resume([*(["recipe"] if recipe else []), *given])
-        reading = ReadingOptions(**reading_settings)
-        checked = Recipe.from_dict(context.resume.run["recipe"])
-        options = TrainingOptions.of_run(context.resume.run)
-    else:
+    context = RunContext(callback=WarningCallback(on_epoch))
+    parts = [corpus, valid, test]
+    if not resume:
         checked, options, reading = _checked_settings(recipe, given, reading_settings)
-    documents, valid, test = _read([corpus, valid, test], reading)
-    assert documents is not None
-    for note in [note for part in (documents, valid, test) if part for note in part.notes]:
-        callback.on_problem(note)
-    bundle = train_bundle(
-        documents, checked, out=out, options=options, valid=valid, test=test, context=context
-    )
-    assert bundle is not None  # as it is in other processes only
-    return bundle
+        return _train(_read(parts, reading), checked, options, out=out, context=context)
+    others = [name for name in given if name not in EXTENSIONS]
+    _refuse_with_resume([*(["recipe"] if recipe else []), *others])
+    changes = {name: plain(value) for name, value in given.items()}
+    context = replace(context, resume=resumed(Path(out), changes))
+    return _go_on(_read(parts, ReadingOptions(**reading_settings)), out=out, context=context)
+
+
+def finish(
+    corpus: Corpus,
+    *,
+    out: str | Path,
+    valid: Corpus | None = None,
+    test: Corpus | None = None,
+    **reading: Unpack[ReadingKeywords],
+) -> Bundle:
+    """Make a model of an unfinished run without further training: of its best epoch so far.
+
+    What it has learned since its last epoch is validated too, and counts as an epoch.
+
+    Args:
+        corpus, valid, test, reading: as when the run was begun.
+        out: directory of the run, and of the bundle.
+
+    Raises:
+        CorpusError: the corpus cannot be read.
+        CheckpointError: `out` holds no unfinished run, one of another corpus, or one that has
+            learned nothing yet.
+        MissingExtraError: PyTorch is not installed.
+    """
+    _require_torch()
+    from lorelm.training.callbacks import WarningCallback
+    from lorelm.training.resumption import finished
+    from lorelm.training.train import RunContext
+
+    given = dict[str, Any](reading)
+    known = ReadingOptions(**_take(given, ReadingOptions))
+    _refuse_unknown(given)
+    checkpoint = finished(Path(out))
+    context = RunContext(callback=WarningCallback(), resume=checkpoint, finish=True)
+    return _go_on(_read([corpus, valid, test], known), out=out, context=context)
 
 
 def evaluate(
@@ -168,6 +197,40 @@ def import_model(
     model = read(Path(checkpoint), Path(vocabulary) if vocabulary else None, tokenizer=tokenizer)
     model.save(out)
     return Bundle.load(out)
+
+
+def _require_torch() -> None:
+    if find_spec("torch") is None:
+        raise MissingExtraError("training a model", "train")
+
+
+def _go_on(parts: Sequence[Documents | None], *, out: str | Path, context: "RunContext") -> Bundle:
+    """Continue the run of a context by its own settings."""
+    assert context.resume is not None
+    run = context.resume.run
+    options = TrainingOptions.of_run(run)
+    return _train(parts, Recipe.from_dict(run["recipe"]), options, out=out, context=context)
+
+
+def _train(
+    parts: Sequence[Documents | None],
+    recipe: Recipe,
+    options: TrainingOptions,
+    *,
+    out: str | Path,
+    context: "RunContext",
+) -> Bundle:
+    from lorelm.training.train import train as train_bundle
+
+    documents, valid, test = parts
+    assert documents is not None
+    for note in [note for part in parts if part for note in part.notes]:
+        context.callback.on_problem(note)
+    bundle = train_bundle(
+        documents, recipe, out=out, options=options, valid=valid, test=test, context=context
+    )
+    assert bundle is not None  # as it is in other processes only
+    return bundle
 
 
 def _refuse_with_resume(names: list[str]) -> None:

@@ -64,6 +64,7 @@ class TrainingKeywords(TypedDict, total=False):
     sampled_words: int
     init: str | PathLike[str] | None
     time_budget_seconds: float | None
+    early_stopping: int
     device: str
     threads: int | None
     serving_only: bool
@@ -72,6 +73,17 @@ class TrainingKeywords(TypedDict, total=False):
     checkpoint_seconds: float
     checkpoint_steps: int | None
     tensorboard: str | PathLike[str] | None
+    text_column: str | None
+    speaker_column: str | None
+    scene_column: str | None
+    document: Literal["line", "paragraph", "scene", "text"] | None
+    encoding: str | None
+    anonymise: bool
+
+
+class ReadingKeywords(TypedDict, total=False):
+    """Settings of reading a corpus."""
+
     text_column: str | None
     speaker_column: str | None
     scene_column: str | None

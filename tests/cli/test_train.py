@@ -107,11 +107,14 @@ def test_ctrl_c_saves_and_says_how_to_go_on(
     training.send_signal(signal.SIGINT)
     _, errors = training.communicate(timeout=60)
     assert training.returncode == 130
-    assert (
-        errors.splitlines()[-1] == "lorelm: stopped; go on with: lorelm train --resume 'my model'"
+    assert re.fullmatch(
+        r"lorelm: stopped; go on with lorelm train --resume 'my model', or make a model of its "
+        r"best epoch so far \(\d+, valid perplexity \d+\.\d\) with lorelm train "
+        r"--finish 'my model'",
+        errors.splitlines()[-1],
     )
     assert "Traceback" not in errors
-    assert "every 30 s: Ctrl-C stops, and lorelm train --resume 'my model' goes on" in errors
+    assert "every 30 s: Ctrl-C stops, lorelm train --resume 'my model' goes on, and" in errors
     begun_again = lorelm("train", tales_csv, "--out", "my model", *SMALL, code=2)
     assert "go on with lorelm train --resume 'my model'" in begun_again.stderr
     unfinished = lorelm("generate", "my model", code=2)
@@ -227,9 +230,80 @@ def test_resume_without_a_run_says_so(lorelm: Lorelm, tmp_path: Path) -> None:
     assert "empty holds no unfinished run" in ended.stderr
 
 
-def test_resume_takes_no_other_settings(lorelm: Lorelm, tmp_path: Path) -> None:
-    ended = lorelm("train", "--resume", "model", "--epochs", "9", code=2)
-    assert "leave out --epochs" in ended.stderr
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--resume", "m", "--dropout", "0.5"], "leave out --dropout"),
+        (["--resume", "m", "--text-column", "line"], "leave out --text-column"),
+        (["--resume", "m", "--finish", "m"], "leave out --resume"),
+        (["--finish", "m", "--epochs", "9"], "leave out --epochs"),
+        (["--finish", "m", "--early-stopping", "2"], "leave out --early-stopping"),
+        (["--finish", "nowhere"], "nowhere holds no unfinished run"),
+        (["--resume", "nowhere", "--epochs", "9"], "nowhere holds no unfinished run"),
+        (["--finish", "damaged"], "checkpoint.safetensors is damaged"),
+        (["--finish", "finished"], "the run in finished is finished"),
+        (["--resume", "finished"], "or train it further with epochs or time_budget_seconds"),
+        (["--resume", "finished", "--epochs", "10"], "10 are over already: give 11 or more"),
+        (["--resume", "finished", "--epochs", "0"], "epochs: must be a whole number from 1 to"),
+        (["--resume", "finished", "--epochs", "20", "--time-budget", "1m"], "give either epochs"),
+        (["--resume", "finished", "--epochs", "20"], "was begun with texts of Python"),
+    ],
+)
+def test_what_cannot_go_on_is_one_line(
+    lorelm: Lorelm, tiny_bundle: Path, tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    if "finished" in arguments:
+        shutil.copytree(tiny_bundle, tmp_path / "finished")
+    (tmp_path / "damaged").mkdir()
+    (tmp_path / "damaged" / "checkpoint.safetensors").write_bytes(b"{}")
+    before = {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
+    ended = lorelm("train", *arguments, code=2)
+    assert message in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()} == before
+
+
+def test_a_killed_run_is_finished_and_a_finished_one_extended_after_its_text_has_moved(
+    lorelm: Lorelm, tales_csv: Path, tmp_path: Path
+) -> None:
+    steps = ("--checkpoint-steps", "1")
+    training = begin(tmp_path, tales_csv, "--epochs", "9999", *steps, "--schedule", "cosine")
+    wait_for_epochs(tmp_path / "model", 2)
+    training.kill()
+    training.communicate(timeout=60)
+    finished = lorelm("train", "--finish", "model")
+    assert not re.search(r"documents to train on[^!]*documents to train on", finished.stderr)
+    assert re.search(r"best epoch +\d+ of \d+ \(finished before its time\)", finished.stderr)
+    assert re.search(r"test perplexity +\d+\.\d", finished.stderr)
+    assert not list((tmp_path / "model").glob("*checkpoint*"))
+    (tmp_path / "elsewhere").mkdir()
+    tales_csv.rename(tmp_path / "elsewhere" / "tales.csv")
+    num_epochs = Bundle.load(tmp_path / "model").manifest.training.epochs
+    longer = ("--resume", "model", "--epochs", str(num_epochs + 1))
+    gone = lorelm("train", *longer, code=2)
+    assert "bring it there, or name it (lorelm train PATH --resume model ...)" in gone.stderr
+    extended = lorelm("train", "elsewhere/tales.csv", *longer)
+    assert "The run is extended: the learning rate rises from zero" in extended.stderr
+    manifest = Bundle.load(tmp_path / "model").manifest
+    assert manifest.training.epochs == num_epochs + 1
+    assert [file.path for file in manifest.corpus.files] == ["tales.csv"]
+    assert b"elsewhere" not in (tmp_path / "model" / "manifest.json").read_bytes()
+
+
+def test_an_unfinished_run_goes_on_after_its_text_has_moved(
+    lorelm: Lorelm, tales_csv: Path, tmp_path: Path
+) -> None:
+    training = begin(tmp_path, tales_csv, "--epochs", "9999")
+    wait_for_epochs(tmp_path / "model", 1)
+    training.send_signal(signal.SIGTERM)
+    _, errors = training.communicate(timeout=60)
+    assert training.returncode == 130
+    assert "lorelm train --finish model" in errors.splitlines()[-1]
+    tales_csv.rename(tmp_path / "moved.csv")
+    gone = lorelm("train", "--finish", "model", code=2)
+    assert "name the file where it is now (PATH beside --resume or --finish)" in gone.stderr
+    lorelm("train", "moved.csv", "--finish", "model")
+    assert Bundle.load(tmp_path / "model").manifest.training.ended == "finish"
 
 
 def test_a_compact_bundle_serves_and_is_begun_with(

@@ -4,11 +4,12 @@ import torch
 
 from lorelm.corpus.preparation import Corpus
 from lorelm.runtime.step_graph import Weights
+from lorelm.training.callbacks import TrainedModel
 from lorelm.training.initial_checkpoint import initial_model
 from lorelm.training.loop import fit
 from lorelm.training.recipe import Recipe
 from lorelm.training.schedule import TrainingHorizon
-from lorelm.training.trainer import TrainedModel, Trainer
+from lorelm.training.trainer import Trainer
 
 CPU = torch.device("cpu")
 

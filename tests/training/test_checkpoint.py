@@ -292,6 +292,7 @@ def test_a_run_stopped_on_a_full_disk_names_the_last_checkpoint(
     callback.on_problem = lambda message: stop.set()  # type: ignore[method-assign]
     expected = (
         "stopped; the last checkpoint is of epoch 1, step 15: go on with lorelm train --resume "
+        f"{settings.out}, or make a model of what it has learned so far with lorelm train --finish "
         f"{settings.out}"
     )
     assert run() == expected
@@ -391,7 +392,7 @@ def test_a_checkpoint_of_another_version_says_what_to_do(
     tmp_path: Path, version: int, code: str
 ) -> None:
     content = good_bytes(tmp_path)
-    other = content.replace(rb"\"format_version\": 2", rb"\"format_version\": %d" % version)
+    other = content.replace(rb"\"format_version\": 3", rb"\"format_version\": %d" % version)
     assert other != content
     (tmp_path / CHECKPOINT).write_bytes(other)
     with raises_code(CheckpointError, code):

@@ -14,7 +14,7 @@ from lorelm.corpus.preparation import Corpus, prepare_corpus
 from lorelm.corpus.tokenizer import make_tokenizer
 from lorelm.errors import CorpusError, RecipeError, TrainingStoppedError
 from lorelm.model.lstm import LSTMLanguageModel
-from lorelm.training.callbacks import EpochReport, TrainingCallback
+from lorelm.training.callbacks import EpochReport, TrainedModel, TrainingCallback
 from lorelm.training.checkpoint import Checkpoint
 from lorelm.training.device import has_bfloat16
 from lorelm.training.loop import CheckpointSettings
@@ -23,7 +23,7 @@ from lorelm.training.pacing import ReplannedError
 from lorelm.training.plan import Plan
 from lorelm.training.recipe import Recipe
 from lorelm.training.schedule import TrainingHorizon
-from lorelm.training.trainer import TrainedModel, Trainer
+from lorelm.training.trainer import Trainer
 
 from .fitting import fit_recipe
 

@@ -112,7 +112,7 @@ def test_a_killed_process_ends_the_run_and_two_resume_it_as_one_would(
     where = Checkpoint.load(out).snapshot.description
     assert (
         "lorelm: another process of this run ended or does not answer; the last checkpoint is of "
-        f"{where}: go on with lorelm train --resume killed\n"
+        f"{where}: go on with lorelm train --resume killed, or make a model of its best epoch so "
     ) in ended
     resumed = begin(folder, "--resume", "killed")
     ended = end(folder, resumed)
@@ -134,7 +134,7 @@ def test_torchrun_restarts_a_killed_process_and_one_process_resumes_the_run(
     wait_until(lambda: (out / CHECKPOINT).stat().st_mtime_ns > written)  # both make steps
     training.send_signal(signal.SIGINT)
     ended = end(folder, training)
-    assert ended.count("lorelm: stopped; go on with: lorelm train --resume restarted\n") == 1
+    assert ended.count("lorelm: stopped; go on with lorelm train --resume restarted, or ") == 1
     checkpoint = Checkpoint.load(out)
     train(
         read_documents(folder / "tales.jsonl"),

@@ -28,6 +28,22 @@ def test_without_a_warm_up_the_cosine_begins_at_its_top() -> None:
     assert cosine(0.0, warm_up=0.0) == 1.0
 
 
+@pytest.mark.parametrize(
+    ("progress", "factor"),
+    [
+        (0.4, 0.0),
+        (0.43, 0.5 * 0.7063347),  # half of the warm-up: 0.1 of the 0.6 that are left
+        (0.46, 0.6579634),  # 0.01 + 0.99 (1 + cos 72°) / 2, as without an extension
+        (0.55, 0.505),
+        (1.0, 0.01),
+    ],
+)
+def test_an_extended_cosine_rises_again_to_where_the_longer_one_is(
+    progress: float, factor: float
+) -> None:
+    assert cosine(progress, warm_up=0.1, begun_at=0.4) == pytest.approx(factor, abs=1e-6)
+
+
 def test_the_cosine_of_a_recipe_has_its_top_and_its_warm_up() -> None:
     recipe = Recipe.load("default", learning_rate=0.02, warm_up=0.2)
     rate = LearningRate(recipe)
@@ -85,6 +101,13 @@ def test_a_run_without_epochs_ends_with_its_time() -> None:
     expected = [0, 0.25, 0.5, 0.75, 1, 1]
     assert [progress_of(TrainingHorizon(seconds=4), 99, s) for s in range(6)] == expected
     assert progress_of(TrainingHorizon(seconds=0), 0, 0) == 1
+
+
+def test_a_run_ends_after_some_epochs_without_a_better_one() -> None:
+    ends = [TrainingHorizon(patience=3).end(0.5, num_epochs_since_best=n) for n in range(5)]
+    assert ends == [None, None, None, "early_stopping", "early_stopping"]
+    assert TrainingHorizon().end(0.99, num_epochs_since_best=99) is None
+    assert TrainingHorizon(patience=3).end(1.0, num_epochs_since_best=9) == "schedule"
 
 
 @pytest.mark.parametrize(("num_updates", "seconds", "progress"), [(3, 1, 0.75), (1, 1.5, 0.375)])

@@ -229,7 +229,8 @@ def _check_dir(path: Path, given: str | Path) -> None:
     if (path / layout.CHECKPOINT).is_file() and not (path / layout.MANIFEST).exists():
         raise BundleError(
             f"{given} holds an unfinished run and no model yet: go on with lorelm train "
-            f"--resume {quoted(given)}",
+            f"--resume {quoted(given)}, or make a model of its best epoch so far with lorelm train "
+            f"--finish {quoted(given)}",
             code="bundle.unfinished_run",
         )
 

@@ -13,6 +13,14 @@ from lorelm.runtime.step_graph import Precision
 
 FORMAT_VERSION: Final = 2
 
+TrainingEnd = Literal["schedule", "early_stopping", "finish"]
+
+_ENDED: Final[dict[TrainingEnd, str]] = {
+    "schedule": "",
+    "early_stopping": " (stopped early)",
+    "finish": " (finished before its time)",
+}
+
 
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -25,6 +33,8 @@ class CorpusMetadata(_Section):
         fingerprint: SHA-256 over its documents.
         train_tokens: tokens of the training part, including an `<eos>` per document; the same for
             the other parts.
+        sampled_tokens: about how many tokens of each held-out part were used to save time; None:
+            all.
         files: what it was read from, by the name alone: one file that was split, or the file of
             each part, null for one that was split off the first. Empty without files.
     """
@@ -37,6 +47,7 @@ class CorpusMetadata(_Section):
     valid_tokens: int
     test_documents: int
     test_tokens: int
+    sampled_tokens: int | None = None
     files: tuple[CorpusFile | None, ...] = ()
 
 
@@ -197,6 +208,7 @@ class TrainingMetadata(_Section):
         valid_perplexity: of the best epoch's float32 weights on the validation part.
         test_perplexity: of the same weights on the test part. :class:`Metrics` has that of the
             int8 graph, which serves.
+        ended: what ended training: its schedule, early stopping, or the user (``--finish``).
     """
 
     best_epoch: int
@@ -205,6 +217,12 @@ class TrainingMetadata(_Section):
     device: str
     valid_perplexity: float | None = None
     test_perplexity: float | None = None
+    ended: TrainingEnd = "schedule"
+
+    @property
+    def best_epoch_of_all(self) -> str:
+        """Return the number of the best epoch, how many there were, and why there are no more."""
+        return f"{self.best_epoch} of {self.epochs}{_ENDED[self.ended]}"
 
 
 class ImportedMetadata(_Section):

@@ -1,18 +1,18 @@
 """``lorelm train``: a model of the user's own text."""
 
-import dataclasses
 import signal
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 from click.core import ParameterSource
 
+from lorelm.bundle import Bundle
 from lorelm.bundle.layout import find_manifest
 from lorelm.bundle.quoting import quoted
 from lorelm.cli.options import (
@@ -22,7 +22,7 @@ from lorelm.cli.options import (
     take_reading_options,
 )
 from lorelm.cli.terminal import echo_notes, process_started, waiting
-from lorelm.corpus.documents import CorpusFile, Documents, ReadingOptions
+from lorelm.corpus.documents import Documents, ReadingOptions
 from lorelm.corpus.formats.sources import is_there
 from lorelm.corpus.readers import read_documents
 from lorelm.corpus.structure import describe
@@ -33,6 +33,8 @@ from lorelm.training.recipe import BUILT_IN_RECIPES, Recipe, given_settings
 
 if TYPE_CHECKING:
     from lorelm.training.checkpoint import Checkpoint
+
+_FINISHING: Final = "The run ends here: the model of its best epoch is evaluated and saved."
 
 
 @click.command()
@@ -49,7 +51,14 @@ if TYPE_CHECKING:
     "--resume",
     metavar="DIR",
     type=click.Path(path_type=Path),
-    help="Continue the unfinished run in this folder. No other options are allowed.",
+    help="Continue the run in this folder, with the settings that it was begun with. --epochs (in "
+    "all) or --time-budget (from now on) extend it, also if it is finished.",
+)
+@click.option(
+    "--finish",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Make a model of the best epoch so far of the unfinished run in this folder.",
 )
 @click.option(
     "--time-budget",
@@ -69,6 +78,7 @@ def train(
     out: Path | None,
     recipe: str | None,
     resume: Path | None,
+    finish: Path | None,
     valid: str | None,
     test: str | None,
     **flags: Any,
@@ -81,18 +91,19 @@ def train(
     files, several of these, - for standard input, or the word shakespeare. The settings below come
     from the recipe unless they are given here.
 
-    Ctrl-C, a crash or a power cut lose nothing: --resume DIR continues from the last checkpoint. On
-    the same machine it ends with exactly the weights of an uninterrupted run, except with
-    --time-budget, where the clock decides.
+    Ctrl-C, a crash or a power cut lose nothing: --resume DIR continues from the last checkpoint,
+    and --finish DIR makes a model of the best epoch so far. On the same machine a resumed run ends
+    with exactly the weights of an uninterrupted one, except with --time-budget, where the clock
+    decides. Both find the corpus where it was; name PATH if it has moved.
 
     Several processes share the work when torchrun starts them: torchrun --nproc-per-node 2 -m
     lorelm train PATH --out DIR.
     """
     if find_spec("torch") is None:
         raise MissingExtraError("training a model", "train")
-    if resume is not None:
-        _refuse_other_options()
-        _resume(resume)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C, also before the steps
+    if resume is not None or finish is not None:
+        _go_on(resume, finish, (paths, valid, test))
         return
     if not paths or out is None:
         missing = "the option --out" if paths else "the argument PATH"
@@ -113,41 +124,99 @@ def train(
     _run(parts, settings, out, options)
 
 
-def _refuse_other_options() -> None:
-    """Refuse options beside --resume, which would have no effect.
+def _go_on(resume: Path | None, finish: Path | None, given: Sequence[Any]) -> None:
+    """Continue, extend or finish the run in a folder.
+
+    Args:
+        given: the paths of the corpus, its validation and its test part, where they are given.
 
     Raises:
-        click.UsageError: there is one.
+        click.UsageError: there are options that would have no effect.
+        CheckpointError: there is no such run, or its corpus was no file.
+    """
+    from lorelm.training.resumption import EXTENSIONS, finished, resumed
+
+    out = resume or finish
+    assert out is not None
+    changes = _changes("--finish" if finish else "--resume", () if finish else EXTENSIONS)
+    checkpoint = finished(out) if finish else resumed(out, changes)
+    parts = _corpus_of(checkpoint, out, given)
+    run = checkpoint.run
+    options = TrainingOptions.of_run(run)
+    _run(
+        parts, Recipe.from_dict(run["recipe"]), out, options, checkpoint, finish=finish is not None
+    )
+
+
+def _changes(flag: str, allowed: Collection[str]) -> dict[str, Any]:
+    """Return the settings that are given beside --resume or --finish.
+
+    Raises:
+        click.UsageError: one of them would have no effect.
     """
     context = click.get_current_context()
+    changes = {}
     for parameter in context.command.params:
         name = parameter.name or ""
         is_given = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
-        if is_given and name != "resume" and context.params[name] not in (None, ()):
+        if not is_given or name in (flag.strip("-"), "paths", "valid", "test"):
+            continue
+        if name not in allowed:
             raise click.UsageError(
-                "--resume continues with the settings of the run: leave out "
-                f"{'PATH' if name == 'paths' else parameter.opts[0]}."
+                f"{flag} takes the settings of the run: leave out {parameter.opts[0]}."
             )
+        changes[name] = context.params[name]
+    return changes
 
 
-def _resume(out: Path) -> None:
-    """Continue the run in a folder.
+def _corpus_of(checkpoint: "Checkpoint", out: Path, given: Sequence[Any]) -> list[Documents | None]:
+    """Read the corpus of a run: what is given, the rest where it was.
 
     Raises:
-        CheckpointError: there is none, or its corpus was no file.
+        CheckpointError: the run was begun with texts, and none are given.
+        CorpusError: a file is missing or cannot be read.
     """
-    from lorelm.training.checkpoint import Checkpoint
-
-    checkpoint = Checkpoint.load(out)
-    run = checkpoint.run
-    if not run["files"]:
+    files, folder = checkpoint.run["files"], checkpoint.run["folder"]
+    if not files and not given[0]:
         raise CheckpointError(
-            f"the run in {out} was begun with texts of Python or of standard input: go on with "
-            f"{checkpoint.how_to_resume(out)}",
+            f"the run in {out} was begun with texts of Python or of standard input: go on in "
+            f"Python with the same texts, by lorelm.train(..., out={str(out)!r}, resume=True) or "
+            "lorelm.finish",
             code="checkpoint.no_files",
         )
-    parts = [file and _reread(file, run["folder"]) for file in run["files"]]
-    _run(parts, Recipe.from_dict(run["recipe"]), out, TrainingOptions.of_run(run), checkpoint)
+    if folder is None and not given[0]:
+        return _corpus_of_bundle(out)
+    known = [*files, None, None, None][:3]
+    return [
+        read_documents(paths, _options_of(file or known[0]))
+        if paths
+        else file and _reread(file, folder or ".")
+        for paths, file in zip(given, known, strict=True)
+    ]
+
+
+def _corpus_of_bundle(out: Path) -> list[Documents | None]:
+    """Find the corpus of a bundle, which holds no folders.
+
+    Raises:
+        CorpusError: it is not found as it was.
+    """
+    from lorelm.evaluation.trained_corpus import read_again
+
+    try:
+        parts = read_again(Bundle.load(out))
+    except CorpusError as error:
+        raise CorpusError(
+            f"the corpus of bundle {out} is not in the current folder, beside the bundle or above "
+            "it as it was: bring it there, or name it (lorelm train PATH --resume "
+            f"{quoted(out)} ...)",
+            code=error.code,
+        ) from error
+    return [parts.documents, parts.valid, parts.test]
+
+
+def _options_of(file: Mapping[str, Any] | None) -> ReadingOptions:
+    return ReadingOptions(**file["options"]) if file else ReadingOptions()
 
 
 def _reread(file: Mapping[str, Any], folder: str) -> Documents:
@@ -156,17 +225,16 @@ def _reread(file: Mapping[str, Any], folder: str) -> Documents:
     Raises:
         CorpusError: it is missing or cannot be read.
     """
-    known = CorpusFile(
-        path=file["path"],
-        more_paths=tuple(file.get("more_paths", ())),
-        options=ReadingOptions(**file["options"]),
-    )
     try:
-        paths = [found_again(path, folder, is_there) for path in known.paths]
-        documents = read_documents(paths, known.options)
+        known = (file["path"], *file["more_paths"])
+        paths = [found_again(path, folder, is_there) for path in known]
+        return read_documents(paths, _options_of(file))
     except CorpusError as error:
-        raise CorpusError(f"{error} (the run was begun in {folder})", code=error.code) from error
-    return dataclasses.replace(documents, file=known)
+        raise CorpusError(
+            f"{error} (the run was begun in {folder}): name the file where it is now "
+            "(PATH beside --resume or --finish)",
+            code=error.code,
+        ) from error
 
 
 def _run(
@@ -175,6 +243,8 @@ def _run(
     out: Path,
     options: TrainingOptions,
     resume: "Checkpoint | None" = None,
+    *,
+    finish: bool = False,
 ) -> None:
     """Train, evaluate, and show what to do next.
 
@@ -192,10 +262,10 @@ def _run(
     assert documents is not None
     with (
         join_processes(options.device) as processes,
-        TrainingDisplay(_checkpoint_note(out, options)) as display,
+        TrainingDisplay(_FINISHING if finish else _checkpoint_note(out, options)) as display,
     ):
-        if resume is None and was_restarted(processes):
-            resume = Checkpoint.find(out)
+        if was_restarted(processes) and not finish:
+            resume = _latest(resume, Checkpoint.find(out))
         if processes.is_main_process:
             _show_start([part for part in parts if part], out, resume)
         context = RunContext(
@@ -203,6 +273,7 @@ def _run(
             processes=processes,
             stop=_stop_on_signal(),
             resume=resume,
+            finish=finish,
             started=process_started(),
         )
         bundle = train_bundle(
@@ -210,6 +281,19 @@ def _run(
         )
     if bundle is not None:  # the main process has it
         show_result(bundle, out)
+
+
+def _latest(begun: "Checkpoint | None", found: "Checkpoint | None") -> "Checkpoint | None":
+    """Return where processes that torchrun restarted go on: not a second time with an extension.
+
+    Args:
+        begun: where the command would begin; None: anew.
+        found: what the run has left.
+    """
+    if begun is None or found is None:
+        return found or begun
+    is_extended = found.snapshot.metadata["begun"]["num_updates"] > 0
+    return found if is_extended and found.run["options"] == begun.run["options"] else begun
 
 
 def _show_start(parts: Sequence[Documents], out: Path, resume: "Checkpoint | None") -> None:
@@ -230,8 +314,8 @@ def _checkpoint_note(out: Path, options: TrainingOptions) -> str:
     if options.checkpoint_steps is not None:
         every = f"{options.checkpoint_steps} steps"
     return (
-        f"A checkpoint goes into {out} every {every}: Ctrl-C stops, and lorelm train --resume "
-        f"{quoted(out)} goes on."
+        f"A checkpoint goes into {out} every {every}: Ctrl-C stops, lorelm train --resume "
+        f"{quoted(out)} goes on, and --finish makes a model of the best epoch so far."
     )
 
 

@@ -171,7 +171,7 @@ def show_result(bundle: Bundle, out: Path) -> None:
     training = manifest.training
     assert training is not None
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
-    table.add_row("best epoch", f"{training.best_epoch} of {training.epochs}")
+    table.add_row("best epoch", training.best_epoch_of_all)
     table.add_row("training time", f"{duration(training.seconds)} on {training.device}")
     table.add_row("valid perplexity", f"{training.valid_perplexity:.1f}")
     table.add_row("test perplexity", f"{training.test_perplexity:.1f} (float32)")

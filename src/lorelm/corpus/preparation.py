@@ -71,7 +71,8 @@ class Corpus:
         files: what it was read from: one file that was split; or the file of each part, None for a
             part that was split off the first one; or nothing.
         notes: what was left out or is limited, in sentences for the user.
-        is_sampled: whether the held-out parts are samples of themselves, to save time.
+        sampled_tokens: about how many tokens of each held-out part are left of it, to save time;
+            None: all.
         may_be_counted: whether there is time for n-gram models and indexes of the training part.
     """
 
@@ -84,8 +85,12 @@ class Corpus:
     test: Part
     files: Sequence[CorpusFile | None] = ()
     notes: Sequence[str] = ()
-    is_sampled: bool = False
+    sampled_tokens: int | None = None
     may_be_counted: bool = True
+
+    @property
+    def is_sampled(self) -> bool:
+        return self.sampled_tokens is not None
 
     @property
     def is_countable(self) -> bool:
@@ -96,7 +101,8 @@ class Corpus:
         """Return the same with samples of the held-out parts, about `max_tokens` each."""
         valid, test = self.valid.sample(max_tokens), self.test.sample(max_tokens)
         is_sampled = valid is not self.valid or test is not self.test
-        return replace(self, valid=valid, test=test, is_sampled=is_sampled)
+        sampled_tokens = max_tokens if is_sampled else None
+        return replace(self, valid=valid, test=test, sampled_tokens=sampled_tokens)
 
 
 def prepare_corpus(

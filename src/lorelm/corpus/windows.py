@@ -23,6 +23,11 @@ def encode_stream(documents: Iterable[Sequence[str]], vocabulary: Vocabulary) ->
     return np.concatenate(parts) if parts else np.zeros(0, dtype=np.int64)
 
 
+def num_windows(num_tokens: int, batch_size: int, bptt: int) -> int:
+    """Return the number of BPTT windows in the columns of a stream."""
+    return -(-(num_tokens // batch_size) // bptt)
+
+
 def _run_starts(stream: Ids) -> Ints:
     """Return where documents begin: at most 100,000, every nth of all of them."""
     scanned = range(0, len(stream), _SCANNED_IDS)

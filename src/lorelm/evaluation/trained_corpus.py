@@ -24,7 +24,7 @@ def find_trained_corpus(bundle: Bundle) -> Corpus:
     Raises:
         CorpusError: it names none, or one of them is not found or has changed since.
     """
-    corpus = split_as_trained(bundle, _read_again(bundle))
+    corpus = split_as_trained(bundle, read_again(bundle))
     if corpus is None:
         raise _changed(bundle)
     return corpus
@@ -63,7 +63,7 @@ def common_test_part(bundles: Sequence[Bundle]) -> Documents:
                 "none has seen (--text)",
                 code="corpus.different_corpora",
             )
-    parts = _read_again(first)
+    parts = read_again(first)
     assert first.manifest.recipe is not None
     return split_test_part(parts, split_seed=first.manifest.recipe["split_seed"])
 
@@ -100,8 +100,12 @@ def reading_options_of(bundle: Bundle, file: str, given: ReadingOptions) -> Read
     return given
 
 
-def _read_again(bundle: Bundle) -> CorpusParts:
-    """Read the corpus of a bundle; of several files of its name, the one with its content."""
+def read_again(bundle: Bundle) -> CorpusParts:
+    """Read the corpus of a bundle; of several files of its name, the one with its content.
+
+    Raises:
+        CorpusError: it names no file, or none is found that has not changed since.
+    """
     files = _metadata(bundle).files
     if not files:
         raise CorpusError(

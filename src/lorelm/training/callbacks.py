@@ -2,11 +2,12 @@
 
 import json
 import warnings
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from functools import partial
-from typing import Final, Self
+from typing import Any, Final, Self
 
+from lorelm.bundle.manifest import TrainingEnd
 from lorelm.corpus.preparation import Corpus
 from lorelm.errors import LoreLMWarning
 from lorelm.evaluation.perplexity import perplexity
@@ -87,6 +88,15 @@ class EpochReport:
     tokens_per_second: float
     seconds: float
 
+    @classmethod
+    def of_metrics(cls, line: Mapping[str, Any]) -> Self:
+        """Return the report of a line of ``metrics.jsonl``."""
+        losses = {
+            f"{part}_loss": line[f"{part}_loss_nats_per_token"] for part in ("train", "valid")
+        }
+        others = {each.name: line[each.name] for each in fields(cls) if each.name not in losses}
+        return cls(**losses, **others)
+
     @property
     def valid_perplexity(self) -> float:
         return perplexity(self.valid_loss)
@@ -104,6 +114,16 @@ class EpochReport:
             "tokens_per_second": self.tokens_per_second,
             "seconds": self.seconds,
         }
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainedModel:
+    """The model of the best epoch, the reports of all epochs, and what ended training."""
+
+    model: LSTMLanguageModel
+    best: EpochReport
+    epochs: Sequence[EpochReport]
+    ended: TrainingEnd
 
 
 class TrainingCallback:

@@ -17,8 +17,9 @@ from lorelm.bundle.atomic_dir import replace_file, resolve_dir, wrap_write_error
 from lorelm.bundle.layout import CHECKPOINT, MANIFEST
 from lorelm.bundle.quoting import quoted
 from lorelm.errors import BundleError, CheckpointError
+from lorelm.evaluation.perplexity import perplexity
 
-_FORMAT_VERSION: Final = 2
+_FORMAT_VERSION: Final = 3
 _METADATA: Final = "lorelm"
 _SHA256: Final = "sha256"
 
@@ -44,6 +45,19 @@ class Snapshot:
             return f"the end of epoch {num_epochs}, the last"
         return f"epoch {num_epochs + 1}, step {self.metadata['window']}"
 
+    @property
+    def begins_extension(self) -> bool:
+        """Whether the run was extended and has made no step since."""
+        return bool(0 < self.metadata["begun"]["num_updates"] == self.metadata["num_updates"])
+
+    def best_so_far(self) -> str:
+        """Say what of the run can be kept if it is finished now; empty if there is nothing."""
+        best = [report for report in self.metadata["epochs"] if report["is_best"]]
+        if best:
+            valid = perplexity(best[-1]["valid_loss"])
+            return f"its best epoch so far ({best[-1]['epoch']}, valid perplexity {valid:.1f})"
+        return "what it has learned so far" if self.metadata["window"] else ""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
@@ -56,13 +70,20 @@ class Checkpoint:
     run: dict[str, Any]
     snapshot: Snapshot
 
-    def how_to_resume(self, out: Path) -> str:
-        """Return what to call, for messages; texts and data frames cannot be read again."""
+    def ways_on(self, out: Path) -> str:
+        """Return what to call next, for messages; texts and data frames cannot be read again."""
+        resume, finish = (
+            f"lorelm train --resume {quoted(out)}",
+            f"lorelm train --finish {quoted(out)}",
+        )
         if self.run.get("files") == []:
-            return (
-                f"lorelm.train(..., out={str(out)!r}, resume=True) in Python, with the same texts"
-            )
-        return f"lorelm train --resume {quoted(out)}"
+            given = f"(..., out={str(out)!r}"
+            resume = f"lorelm.train{given}, resume=True) in Python, with the same texts"
+            finish = f"lorelm.finish{given})"
+        kept = self.snapshot.best_so_far()
+        if not kept or self.snapshot.metadata["is_over"]:
+            return resume
+        return f"{resume}, or make a model of {kept} with {finish}"
 
     @classmethod
     def find(cls, out: Path) -> Self | None:
@@ -110,7 +131,8 @@ class Checkpoint:
         if (resolve_dir(out) / MANIFEST).is_file():
             raise CheckpointError(
                 f"the run in {out} is finished, and its model is there: see what it writes with "
-                f"lorelm generate {quoted(out)}",
+                f"lorelm generate {quoted(out)}, or train it further with epochs or "
+                "time_budget_seconds (lorelm train --resume DIR --epochs N, or --time-budget TIME)",
                 code="checkpoint.finished",
             )
         raise CheckpointError(
@@ -156,7 +178,7 @@ def last_checkpoint(out: Path) -> str | None:
     if saved is None:
         return None
     where = saved.snapshot.description
-    return f"the last checkpoint is of {where}: go on with {saved.how_to_resume(out)}"
+    return f"the last checkpoint is of {where}: go on with {saved.ways_on(out)}"
 
 
 def _check_version(version: int, path: Path) -> None:

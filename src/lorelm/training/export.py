@@ -22,12 +22,11 @@ from lorelm.ngrams.kneser_ney import KneserNey
 from lorelm.runtime.base import Runtime
 from lorelm.runtime.onnx_runtime import OnnxRuntime
 from lorelm.runtime.step_graph import PRECISIONS, Precision, Weights, build_step_graph
-from lorelm.training.callbacks import TrainingCallback, metrics_lines
+from lorelm.training.callbacks import TrainedModel, TrainingCallback, metrics_lines
 from lorelm.training.initial_checkpoint import numpy_weights
 from lorelm.training.losses import validation_loss
 from lorelm.training.options import TrainingOptions
 from lorelm.training.recipe import Recipe
-from lorelm.training.trainer import TrainedModel
 
 _IS_MIXED: Final = (
     "Counting predicts the validation part better than the network does, so the bundle carries the "
@@ -161,6 +160,7 @@ def _training_metadata(trained: TrainedModel, corpus: Corpus) -> TrainingMetadat
         device=trained.model.fc.weight.device.type,
         valid_perplexity=trained.best.valid_perplexity,
         test_perplexity=perplexity(validation_loss(trained.model, corpus.test.stream)),
+        ended=trained.ended,
     )
 
 
@@ -193,5 +193,6 @@ def _corpus_metadata(corpus: Corpus) -> CorpusMetadata:
         valid_tokens=len(corpus.valid.stream),
         test_documents=corpus.test.num_documents,
         test_tokens=len(corpus.test.stream),
+        sampled_tokens=corpus.sampled_tokens,
         files=tuple(file and file.without_folder for file in corpus.files),
     )

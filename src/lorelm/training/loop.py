@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -11,11 +12,11 @@ from typing import Any, Final
 from lorelm.bundle.atomic_dir import replace_file
 from lorelm.bundle.layout import CHECKPOINT, METRICS_SO_FAR
 from lorelm.errors import CheckpointError, RecipeError, TrainingStoppedError, WorkerLostError
-from lorelm.training.callbacks import TrainingCallback, metrics_lines
+from lorelm.training.callbacks import TrainedModel, TrainingCallback, metrics_lines
 from lorelm.training.checkpoint import Checkpoint, Snapshot, last_checkpoint
 from lorelm.training.losses import LossDivergedError
 from lorelm.training.pacing import ReplannedError
-from lorelm.training.trainer import TrainedModel, Trainer
+from lorelm.training.trainer import Trainer
 
 _MAX_HALVINGS: Final = 3
 
@@ -43,6 +44,7 @@ def fit(
     callback: TrainingCallback | None = None,
     checkpoints: CheckpointSettings | None = None,
     resume: Snapshot | None = None,
+    finish: bool = False,
     stop: threading.Event | None = None,
     after_step: Callable[[Trainer], object] | None = None,
 ) -> TrainedModel:
@@ -54,12 +56,13 @@ def fit(
 
     Args:
         resume: continue from there.
+        finish: end there, with the best epoch so far and what was learned since the last one.
         stop: when set, training ends after the current step, with a checkpoint.
         after_step: called after each step, in all processes. It may move the end of the run, or
             give it up with an exception.
 
     Raises:
-        CheckpointError: the first checkpoint cannot be written.
+        CheckpointError: the first checkpoint cannot be written, or there is nothing to finish.
         RecipeError: the loss diverged for the fourth time.
         ReplannedError: `after_step` raised it.
         TrainingStoppedError: `stop` was set, in at least one of the processes.
@@ -72,6 +75,8 @@ def fit(
     if resume is not None:
         trainer.restore(resume)
         callback.on_restore(trainer.epochs, epoch_tokens=trainer.epoch_tokens)
+    if finish:
+        return _finished(trainer, callback)
     manager = CheckpointManager(trainer, checkpoints, callback)
     manager.start(resume)
     while not trainer.is_over:
@@ -81,7 +86,7 @@ def fit(
                 after_step(trainer)
             if processes.any(stop is not None and stop.is_set()):
                 manager.save()
-                raise TrainingStoppedError(processes.broadcast_from_main(manager.how_to_resume))
+                raise TrainingStoppedError(processes.broadcast_from_main(manager.how_to_go_on))
         except LossDivergedError:
             manager.go_back()
         except ReplannedError:
@@ -105,6 +110,20 @@ def _step(trainer: Trainer, manager: "CheckpointManager", callback: TrainingCall
     manager.after_step()
 
 
+def _finished(trainer: Trainer, callback: TrainingCallback) -> TrainedModel:
+    """Return the model of a run that ends here; its checkpoint stays until there is a bundle."""
+    with suppress(LossDivergedError):  # an earlier epoch is better then
+        report = trainer.finish()
+        if report is not None:
+            callback.on_epoch(report, trainer.averaged_model)
+    if not trainer.epochs:
+        raise CheckpointError(
+            "the run has learned nothing that could be kept: go on with resume (--resume)",
+            code="checkpoint.nothing_learned",
+        )
+    return trainer.result()
+
+
 class CheckpointManager:
     """Keeps the last good snapshot of a run, in memory and on disk, and the metrics of its epochs.
 
@@ -126,7 +145,7 @@ class CheckpointManager:
         self._steps = 0
 
     def start(self, resume: Snapshot | None) -> None:
-        """Write the first checkpoint, unless the run continues from one.
+        """Write the first checkpoint, unless the run continues as it is from one.
 
         Raises:
             CheckpointError: it cannot be written.
@@ -134,7 +153,7 @@ class CheckpointManager:
         self._last_good = resume or self._trainer.snapshot()
         self._on_disk = self._last_good.description
         self._saved_at = time.monotonic()
-        if resume is None:
+        if resume is None or resume.begins_extension:
             self._trainer.processes.broadcast_from_main(lambda: self._write(self._last_good))
 
     def write_metrics(self) -> None:
@@ -198,7 +217,7 @@ class CheckpointManager:
         trainer.learning_rate.num_halved = num_halved
         self.save()  # so that a resumed run counts the halvings before it
 
-    def how_to_resume(self) -> str:
+    def how_to_go_on(self) -> str:
         """Return the message of a stopped run, in the main process."""
         self.wait()
         if self._out is None:
@@ -207,7 +226,7 @@ class CheckpointManager:
             saved = last_checkpoint(self._out)
             return f"stopped; {saved or 'nothing of the run is on the disk'}"
         checkpoint = Checkpoint(run=self._settings.run, snapshot=self._last_good)
-        return f"stopped; go on with: {checkpoint.how_to_resume(self._out)}"
+        return f"stopped; go on with {checkpoint.ways_on(self._out)}"
 
     def wait(self) -> None:
         """Return when every checkpoint is on disk."""

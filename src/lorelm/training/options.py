@@ -38,6 +38,12 @@ class TrainingOptions:
             flag=None,
         ),
     ] = None
+    early_stopping: Annotated[
+        int,
+        Parameter(
+            "End training after so many epochs in a row without a better one; 0: never.", min=0
+        ),
+    ] = 0
     device: Annotated[str, Parameter("Where to train: auto, cpu or cuda.")] = "auto"
     threads: Annotated[
         int | None,

@@ -152,7 +152,7 @@ class Plan:
     @classmethod
     def of_run(cls, run: dict[str, Any], recipe: Recipe, warnings: Sequence[str] = ()) -> Self:
         """Return the plan that a checkpoint describes, with a recipe for this machine."""
-        seconds, epochs = run["training_seconds"], run.get("max_epochs")
+        seconds, epochs = run.get("training_seconds"), run.get("max_epochs")
         if seconds is None:
             epochs = recipe.epochs
         return cls(
@@ -227,6 +227,44 @@ def estimate_run(corpus: Corpus, recipe: Recipe, machine: Machine) -> TimeRange:
     busy = recipe.epochs * speed.epoch_seconds(len(corpus.valid.stream))
     training = TimeRange(busy * speed.processor_share, busy)
     return sum(machine.evaluation_speed(corpus, recipe).stages(corpus).values(), start=training)
+
+
+def plan_extension(
+    plan: Plan,
+    corpus: Corpus,
+    budget: TimeBudget,
+    machine: Machine,
+    *,
+    num_epochs: int,
+    seconds: float,
+) -> Plan:
+    """Return the plan of a run with as much more training as fits into a time budget.
+
+    Width and held-out parts stay as they are, so that all its epochs can be compared.
+
+    Args:
+        num_epochs, seconds: how far the run is.
+
+    Raises:
+        RecipeError: too little time is left to learn anything in.
+    """
+    fitted = plan.fitted(corpus)
+    speed = machine.training_speed(corpus, plan.recipe)
+    evaluation = machine.evaluation_speed(corpus, plan.recipe)
+    reserve = evaluation.seconds(fitted)
+    left = _training_seconds(budget, speed, reserve)
+    more_epochs = max(1, round(left / speed.epoch_seconds(len(fitted.valid.stream))))
+    return dataclasses.replace(
+        plan,
+        recipe=dataclasses.replace(plan.recipe, epochs=num_epochs + more_epochs),
+        horizon=TrainingHorizon(seconds=seconds + left),
+        speed=speed,
+        evaluation=evaluation,
+        notes=[
+            f"Of the time budget of {budget}, about {reserve:.0f} s are for evaluating and saving, "
+            f"and the rest is for about {more_epochs} more epochs."
+        ],
+    )
 
 
 def _warnings(

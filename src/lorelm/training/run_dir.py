@@ -30,7 +30,7 @@ def locked_run_dir(out: Path, processes: Processes, *, is_resumed: bool) -> Iter
             if unfinished is not None:
                 raise CheckpointError(
                     f"{out} holds an unfinished run ({unfinished.snapshot.description}): go on "
-                    f"with {unfinished.how_to_resume(out)}, choose another folder (out, --out), "
+                    f"with {unfinished.ways_on(out)}, choose another folder (out, --out), "
                     f"or delete {out / CHECKPOINT}",
                     code="checkpoint.unfinished_run",
                 )

@@ -1,6 +1,7 @@
 """From documents to a bundle: :func:`train`."""
 
 import dataclasses
+import hashlib
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,7 +19,7 @@ from lorelm.corpus.id_store import IdStore
 from lorelm.corpus.preparation import Corpus, prepare_corpus
 from lorelm.corpus.tokenizer import make_tokenizer
 from lorelm.errors import CheckpointError, CorpusError, RecipeError
-from lorelm.training.callbacks import CallbackList, TrainingCallback
+from lorelm.training.callbacks import CallbackList, TrainedModel, TrainingCallback
 from lorelm.training.checkpoint import Checkpoint
 from lorelm.training.device import resolve_device, resolve_precision
 from lorelm.training.export import bundle_contents
@@ -31,7 +32,7 @@ from lorelm.training.initial_checkpoint import (
 from lorelm.training.loop import CheckpointSettings, fit
 from lorelm.training.options import TrainingOptions
 from lorelm.training.pacing import Pacer, ReplannedError
-from lorelm.training.plan import Plan, TimeBudget, plan_run
+from lorelm.training.plan import Plan, TimeBudget, plan_extension, plan_run
 from lorelm.training.processes import SINGLE_PROCESS, Processes
 from lorelm.training.progress import RunProgress
 from lorelm.training.recipe import Recipe, sized_to
@@ -40,7 +41,7 @@ from lorelm.training.schedule import TrainingHorizon
 from lorelm.training.speed import Machine
 from lorelm.training.tensorboard import TensorBoardLog
 from lorelm.training.threads import ThreadTuner, make_tuner, thread_count_kept
-from lorelm.training.trainer import TrainedModel, Trainer
+from lorelm.training.trainer import Trainer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +53,9 @@ class RunContext:
         processes: that train together; all of them call `train` with the same arguments.
         stop: entered during training; when its event is set, training ends after the current step
             with a checkpoint.
-        resume: the checkpoint to continue from, by its own recipe and options.
+        resume: the checkpoint to continue from, by its own recipe and options
+            (:mod:`lorelm.training.resumption`).
+        finish: the run ends there, without further training.
         started: when the time budget began, by `time.perf_counter`; None: when `train` is called.
     """
 
@@ -60,6 +63,7 @@ class RunContext:
     processes: Processes = SINGLE_PROCESS
     stop: AbstractContextManager[threading.Event | None] = field(default_factory=nullcontext)
     resume: Checkpoint | None = None
+    finish: bool = False
     started: float | None = None
 
 
@@ -159,16 +163,15 @@ def _begin(out: Path, options: TrainingOptions, context: RunContext) -> _Run:
         device=device,
         threads=threads,
     )
-    if context.resume is not None:
-        return run
     initial, budget = None, None
-    if options.init is not None:
+    if context.resume is None and options.init is not None:
         initial = load_initial_checkpoint(options.init)
-    if options.time_budget_seconds is not None:
+    is_planned = context.resume is not None and "training_seconds" in context.resume.run
+    if options.time_budget_seconds is not None and not is_planned:
         budget = TimeBudget(
             seconds=options.time_budget_seconds, started=started, processes=processes
         )
-        progress.set_budget(budget)
+        run.progress.set_budget(budget)
     return dataclasses.replace(run, initial=initial, budget=budget)
 
 
@@ -219,7 +222,7 @@ def _fit(corpus: Corpus, recipe: Recipe, run: _Run) -> tuple[Recipe, Corpus, Tra
     resume, replan = run.context.resume, None
     run.progress.begin("measuring the speed of this machine")
     plan = _resumed_plan(resume, corpus, recipe, run) if resume else _plan(corpus, recipe, run)
-    if run.budget is not None and "hidden_size" in _free_settings(recipe, run):
+    if resume is None and run.budget is not None and "hidden_size" in _free_settings(recipe, run):
         replan = partial(_plan, corpus, recipe, run, as_busy=True)
     with _callbacks(run) as callback, run.context.stop as stop:
         while True:
@@ -252,13 +255,13 @@ def _fit_by(
         initial_model(corpus, recipe, run.device, weights),
         corpus,
         recipe,
-        horizon=plan.horizon,
+        horizon=dataclasses.replace(plan.horizon, patience=options.early_stopping),
         processes=run.context.processes,
         threads=run.threads,
     )
     checkpoints = CheckpointSettings(
         out=run.out,
-        run=resume.run if resume else _metadata(plan, corpus, options),
+        run=_metadata(plan, corpus, options),
         seconds=options.checkpoint_seconds,
         steps=options.checkpoint_steps,
     )
@@ -270,6 +273,7 @@ def _fit_by(
         callback=callback,
         checkpoints=checkpoints,
         resume=resume.snapshot if resume else None,
+        finish=run.context.finish,
         stop=stop,
         after_step=pacer.after_step,
     )
@@ -310,8 +314,9 @@ def _plan(corpus: Corpus, recipe: Recipe, run: _Run, *, as_busy: bool = False) -
 
 
 def _resumed_plan(resume: Checkpoint, corpus: Corpus, recipe: Recipe, run: _Run) -> Plan:
-    """Return the plan of an unfinished run, in a precision that this machine has."""
-    if resume.run["corpus_fingerprint"] != corpus.fingerprint:
+    """Return the plan of the run that goes on, in a precision that this machine has."""
+    known = resume.run["corpus_fingerprint"], resume.run["vocabulary_sha256"]
+    if known != (corpus.fingerprint, _vocabulary_sha256(corpus)):
         raise CheckpointError(
             f"the corpus has changed since the run in {run.out} began: bring back the file as it "
             "was, or start over in another folder",
@@ -327,7 +332,29 @@ def _resumed_plan(resume: Checkpoint, corpus: Corpus, recipe: Recipe, run: _Run)
             "in float32"
         )
     recipe = dataclasses.replace(recipe, precision=precision)
-    return Plan.of_run(resume.run, recipe, warnings)
+    plan = Plan.of_run(resume.run, recipe, warnings)
+    metadata = resume.snapshot.metadata
+    if run.budget is not None:
+        plan = plan_extension(
+            plan,
+            corpus,
+            run.budget,
+            run.machine,
+            num_epochs=len(metadata["epochs"]),
+            seconds=metadata["seconds"],
+        )
+    if resume.snapshot.begins_extension:
+        plan = dataclasses.replace(plan, notes=[*plan.notes, _extension_note(plan.recipe)])
+    return plan
+
+
+def _extension_note(recipe: Recipe) -> str:
+    if recipe.schedule == "plateau":
+        return "The run is extended; its learning rate goes on as it is."
+    return (
+        "The run is extended: the learning rate rises from zero to where a schedule of about "
+        f"{recipe.epochs} epochs has it, and comes down again."
+    )
 
 
 @contextmanager
@@ -348,7 +375,13 @@ def _metadata(plan: Plan, corpus: Corpus, options: TrainingOptions) -> dict[str,
     return {
         **plan.metadata,
         "corpus_fingerprint": corpus.fingerprint,
+        "vocabulary_sha256": _vocabulary_sha256(corpus),
         "folder": str(Path.cwd()),  # which the paths in files and options may be relative to
         "files": [file and dataclasses.asdict(file) for file in corpus.files],
         "options": dataclasses.asdict(options),
     }
+
+
+def _vocabulary_sha256(corpus: Corpus) -> str:
+    """Return the hash of the vocabulary, as in the manifest of a bundle."""
+    return hashlib.sha256(corpus.vocabulary.to_json().encode()).hexdigest()

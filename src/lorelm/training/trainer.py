@@ -2,17 +2,17 @@
 
 import dataclasses
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 
 import numpy as np
 import torch
 
+from lorelm.bundle.manifest import TrainingEnd
 from lorelm.corpus.preparation import Corpus
-from lorelm.corpus.windows import DocumentPermutation, TokenBatcher
+from lorelm.corpus.windows import DocumentPermutation, TokenBatcher, num_windows
 from lorelm.model.lstm import LSTMLanguageModel
-from lorelm.training.callbacks import EpochReport
+from lorelm.training.callbacks import EpochReport, TrainedModel
 from lorelm.training.checkpoint import Snapshot
 from lorelm.training.device import resolve_precision
 from lorelm.training.losses import (
@@ -25,7 +25,7 @@ from lorelm.training.losses import (
 from lorelm.training.processes import SINGLE_PROCESS, Processes
 from lorelm.training.recipe import Recipe
 from lorelm.training.regularisation import RegularisedModel, WeightAverage
-from lorelm.training.schedule import LearningRate, TrainingHorizon
+from lorelm.training.schedule import BEGINNING, LearningRate, TrainingHorizon
 from lorelm.training.threads import ThreadTuner
 from lorelm.typing import Ids
 
@@ -34,15 +34,6 @@ _STEPS_BETWEEN_LOSS_CHECKS: Final = 20
 
 _STATE: Final = ("state.h", "state.c")
 """Names of the LSTM's state in a snapshot."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainedModel:
-    """The model of the best epoch, and the reports of all epochs."""
-
-    model: LSTMLanguageModel
-    best: EpochReport
-    epochs: list[EpochReport]
 
 
 class Trainer:
@@ -84,6 +75,8 @@ class Trainer:
         self.processes: Final = processes
         self.device: Final = model.fc.weight.device
         self.epochs: list[EpochReport] = []
+        num_tokens = len(corpus.train.stream)
+        self.updates_per_epoch: Final = num_windows(num_tokens, recipe.batch_size, recipe.bptt)
         self.learning_rate = LearningRate(recipe)
         self._threads: Final = threads
         self.horizon = horizon or TrainingHorizon(epochs=recipe.epochs)
@@ -105,11 +98,12 @@ class Trainer:
         self.num_updates = 0
         self.progress = self.clock = 0.0
         self._clock_zero: float | None = None
+        self._begun: Mapping[str, Any] = BEGINNING
         self.begin_epoch()
 
     @property
     def is_over(self) -> bool:
-        return self.progress >= 1 and self._window == 0 and bool(self.epochs)
+        return self._window == 0 and bool(self.epochs) and self._end is not None
 
     @property
     def is_epoch_over(self) -> bool:
@@ -132,7 +126,8 @@ class Trainer:
     def result(self) -> TrainedModel:
         model = self._average.model
         model.load_state_dict(self._best_weights, strict=False)  # a tied tensor is stored once
-        return TrainedModel(model=model.eval(), best=self.best_epoch, epochs=self.epochs)
+        end, best = self._end or "finish", self.best_epoch
+        return TrainedModel(model=model.eval(), best=best, epochs=self.epochs, ended=end)
 
     def begin_epoch(self, *, window: int = 0) -> None:
         """Go to the beginning, or a window, of the epoch after the last one that is over."""
@@ -147,7 +142,6 @@ class Trainer:
             columns=self._columns,
         )
         self._windows: Iterator[tuple[Ids, Ids]] = batcher.windows(bptt=recipe.bptt, first=window)
-        self.updates_per_epoch = -(-batcher.num_steps // recipe.bptt)
         self._window = window
         self._state = self.model.initial_state(self._columns.stop - self._columns.start)
         self._epoch_nats = torch.zeros((), device=self.device)
@@ -182,6 +176,14 @@ class Trainer:
         self.begin_epoch()
         return report
 
+    def finish(self) -> EpochReport | None:
+        """End the run here; validate and report what was learned since the last epoch."""
+        if self._window == 0:
+            return None
+        self._set_learning_rate()  # for the report
+        self._check_loss()
+        return self._end_epoch()
+
     def update(self) -> None:
         """Make one update of the weights by the next window of the epoch.
 
@@ -192,14 +194,13 @@ class Trainer:
         inputs_TB, targets_TB = (
             torch.from_numpy(ids).to(self.device) for ids in next(self._windows)
         )
-        for group in self._optimizer.param_groups:
-            group["lr"] = self.learning_rate.at(self.progress)
+        self._set_learning_rate()
         model.train()
         # Products in bfloat16, weights and sums in float32; or all in float32.
         is_half = self._precision == "bfloat16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=is_half):
             outputs_TBH, state, penalty = self._regularised(
-                inputs_TB, self._state, progress=self._progress
+                inputs_TB, self._state, progress=self.progress
             )
         sample = WordSample.draw(model.config.vocabulary_size, recipe.sampled_words)
         loss = output_loss(outputs_TBH, model.fc.weight, model.fc.bias, targets_TB, sample)
@@ -247,6 +248,7 @@ class Trainer:
                 "epoch_seconds": self.seconds - self._epoch_began,
                 "seconds": self.seconds,
                 "is_over": self.is_over,
+                "begun": dict(self._begun),
             },
         )
 
@@ -262,7 +264,10 @@ class Trainer:
         }
         self.epochs = [EpochReport(**report) for report in metadata["epochs"]]
         self.num_updates = metadata["num_updates"]
-        self.learning_rate = LearningRate(self.recipe, **metadata["learning_rate"])
+        self._begun = metadata["begun"]
+        begun_at = self._progress_at(self._begun["num_updates"], self._begun["seconds"])
+        state = metadata["learning_rate"] | {"begun_at": begun_at}
+        self.learning_rate = LearningRate(self.recipe, **state)
         self.start_clock(metadata["seconds"] if seconds is None else seconds)
         self._set_progress()
         self.begin_epoch(window=metadata["window"])
@@ -277,13 +282,24 @@ class Trainer:
         if "cuda_random" in tensors:
             torch.cuda.set_rng_state(tensors["cuda_random"], self.device)
 
+    @property
+    def _end(self) -> TrainingEnd | None:
+        """What has ended the run; None if nothing has."""
+        best = max(self._begun["num_epochs"], self.best_epoch.epoch) if self.epochs else 0
+        return self.horizon.end(self.progress, num_epochs_since_best=len(self.epochs) - best)
+
+    def _set_learning_rate(self) -> None:
+        for group in self._optimizer.param_groups:
+            group["lr"] = self.learning_rate.at(self.progress)
+
     def _set_progress(self) -> None:
         """Compute the progress by the main process's clock, so that it is the same in all."""
         self.clock = self.processes.number_from_main(self.seconds)
-        self.progress = self.horizon.progress(
-            num_updates=self.num_updates,
-            updates_per_epoch=self.updates_per_epoch,
-            seconds=self.clock,
+        self.progress = self._progress_at(self.num_updates, self.clock)
+
+    def _progress_at(self, num_updates: int, seconds: float) -> float:
+        return self.horizon.progress(
+            num_updates=num_updates, updates_per_epoch=self.updates_per_epoch, seconds=seconds
         )
 
     def _tensors(self) -> dict[str, torch.Tensor]:

@@ -130,7 +130,7 @@ def _settings_table(manifest: Manifest) -> MetricsTable:
     rows += [(name.replace("_", " "), _setting(value)) for name, value in recipe.items()]
     if training is not None:
         rows += [
-            ("best epoch", f"{training.best_epoch} of {training.epochs}"),
+            ("best epoch", training.best_epoch_of_all),
             ("training time (h:mm:ss)", str(timedelta(seconds=round(training.seconds)))),
             ("device", training.device),
         ]
