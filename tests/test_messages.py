@@ -14,7 +14,7 @@ NAMES = {
     "ngram": "with_ngram",
     "no-tied": "tied",
     "samples": "num_samples",
-    "text": "text",  # of `lorelm compare`, which Python does not have
+    "text": "text",  # of `lorelm runs compare`, which Python does not have
     "time-budget": "time_budget_seconds",
 }
 OTHER_PROGRAMS = re.compile(

@@ -152,7 +152,7 @@ def test_options_about_a_file_that_is_not_given_are_refused(
 ) -> None:
     ended = lorelm("evaluate", tiny_bundle, "--document", "paragraph", code=2)
     assert "--document: they are about FILE, and there is none" in ended.stderr
-    ended = lorelm("compare", tiny_bundle, tiny_bundle, "--encoding", "latin-1", code=2)
+    ended = lorelm("runs", "compare", tiny_bundle, tiny_bundle, "--encoding", "latin-1", code=2)
     assert "--encoding: they are about --text, and there is none" in ended.stderr
 
 
@@ -189,7 +189,7 @@ def test_no_figure_is_cut_short_by_a_narrow_terminal(
 ) -> None:
     monkeypatch.setenv("COLUMNS", columns)
     assert "…" not in lorelm("evaluate", "model").stdout
-    compared = lorelm("compare", "model", "model").stdout
+    compared = lorelm("runs", "compare", "model", "model").stdout
     assert "…" not in compared
     assert re.search(r"model .*\+0\.000 \(\+0\.000 – \+0\.000\) +1\.000", compared)
 
@@ -217,16 +217,16 @@ def test_a_corpus_too_small_to_evaluate_on_still_trains(lorelm: Lorelm, tmp_path
         ("The fox sat by the mill.\n", "other.txt is one document"),
     ],
 )
-@pytest.mark.parametrize("command", ["evaluate", "compare"])
+@pytest.mark.parametrize("command", ["evaluate", "runs compare"])
 def test_a_text_that_cannot_be_evaluated_is_one_line(
     lorelm: Lorelm, tiny_bundle: Path, tmp_path: Path, *, command: str, content: str, message: str
 ) -> None:
     (tmp_path / "other.txt").write_text(content, encoding="utf-8")
     arguments = {
         "evaluate": [tiny_bundle, "other.txt", "--json"],
-        "compare": [tiny_bundle, tiny_bundle, "--text", "other.txt", "--json"],
+        "runs compare": [tiny_bundle, tiny_bundle, "--text", "other.txt", "--json"],
     }[command]
-    ended = lorelm(command, *arguments, code=2)
+    ended = lorelm(*command.split(), *arguments, code=2)
     assert message in ended.stderr
     assert ended.stderr.startswith("lorelm: ")
     assert ended.stderr.count("\n") == 1
@@ -252,7 +252,7 @@ def test_bundles_that_lack_something_are_named(
     assert "carries no n-gram model" in refused.stderr
     refused = lorelm("evaluate", tiny_bundle, code=2)
     assert "does not say which file it was trained on" in refused.stderr
-    refused = lorelm("compare", tiny_bundle, older_bundle, "--text", "other.txt", code=2)
+    refused = lorelm("runs", "compare", tiny_bundle, older_bundle, "--text", "other.txt", code=2)
     assert "older has no spelling model" in refused.stderr
 
 
@@ -261,16 +261,18 @@ def test_models_are_compared_on_their_common_test_part(
 ) -> None:
     shutil.copytree(tmp_path / "model", tmp_path / "twin")
     lorelm("train", "tales.txt", "--out", "worse", *SMALL, "--epochs", "1")
-    shown = lorelm("compare", "model", "twin", "worse").stdout
+    shown = lorelm("runs", "compare", "model", "twin", "worse").stdout
     assert "the test part of tales.txt, int8" in shown
     assert "twin and model do not differ by more than chance." in shown
     assert "worse is worse than model." in shown
-    first, twin, worse = json.loads(lorelm("compare", "model", "twin", "worse", "--json").stdout)
+    first, twin, worse = json.loads(
+        lorelm("runs", "compare", "model", "twin", "worse", "--json").stdout
+    )
     assert first["bundle"] == "model"
     assert first["p_value"] is None
     assert twin["difference_bits_per_character"] == 0
     assert worse["difference_interval"][0] > 0
     lorelm("train", "tales.txt", "--out", "other", *SMALL, "--epochs", "1", "--split-seed", "7")
-    refused = lorelm("compare", "model", "other", code=2)
+    refused = lorelm("runs", "compare", "model", "other", code=2)
     assert "different corpora or splits" in refused.stderr
-    assert "Name two bundles" in lorelm("compare", "model", code=2).stderr
+    assert "Name two bundles" in lorelm("runs", "compare", "model", code=2).stderr

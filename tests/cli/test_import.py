@@ -138,9 +138,9 @@ def test_commands_that_need_its_training_text_are_refused(
     refused = lorelm("evaluate", imported_bundle, code=2)
     assert "was imported, and what it was trained on is not known" in refused.stderr
     for others in ([tiny_bundle], [tiny_bundle, imported_bundle]):
-        refused = lorelm("compare", *others, imported_bundle, code=2)
+        refused = lorelm("runs", "compare", *others, imported_bundle, code=2)
         assert "was imported, and what it was trained on is not known" in refused.stderr
-    refused = lorelm("compare", tiny_bundle, imported_bundle, "--text", "tale.txt", code=2)
+    refused = lorelm("runs", "compare", tiny_bundle, imported_bundle, "--text", "tale.txt", code=2)
     assert "no spelling model" in refused.stderr
     assert "it was imported" in refused.stderr
 

@@ -200,7 +200,7 @@ def lock_dir(path: Path) -> Iterator[None]:
         BundleError: another process holds it, or the file cannot be written.
     """
     path = path.absolute()
-    lock = path.with_name(f".{path.name}.lock")
+    lock = _lock_file(path)
     with wrap_write_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         file = _acquire(lock, path)
@@ -212,6 +212,23 @@ def lock_dir(path: Path) -> Iterator[None]:
         with suppress(OSError):
             lock.unlink()
         file.close()
+
+
+def is_locked(path: Path) -> bool:
+    """Return whether a process holds the lock of a directory now.
+
+    To find out, the lock that a killed process left is taken for some microseconds.
+    """
+    try:
+        file = FileIO(_lock_file(path.absolute()), "r+")
+    except OSError:
+        return False
+    with file:
+        return not _try_lock(file)
+
+
+def _lock_file(path: Path) -> Path:
+    return path.with_name(f".{path.name}.lock")
 
 
 def _acquire(lock: Path, path: Path) -> FileIO:

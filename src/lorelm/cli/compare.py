@@ -1,4 +1,4 @@
-"""``lorelm compare``: models side by side."""
+"""``lorelm runs compare``: models side by side."""
 
 import json
 from collections.abc import Sequence
@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from lorelm.bundle import Bundle
+from lorelm.bundle.layout import CHECKPOINT, MANIFEST, find_bundle
 from lorelm.cli.options import (
     precision_option,
     reading_options,
@@ -18,6 +19,7 @@ from lorelm.corpus.readers import read_documents
 from lorelm.evaluation.comparison import compare as compare_models
 from lorelm.evaluation.comparison import comparison_notes, comparison_table
 from lorelm.evaluation.trained_corpus import common_test_part
+from lorelm.runs.run import find_run
 
 
 @click.command()
@@ -31,13 +33,14 @@ def compare(
 ) -> None:
     """Print models side by side on the same text, and whether their differences may be chance.
 
-    BUNDLE may be shakespeare, the embedded model, unless a folder of that name holds a model.
+    The models may be of different corpora, vocabularies and tokenizers. BUNDLE may be shakespeare,
+    the embedded model, unless a folder of that name holds a model, or a run that lorelm runs lists.
     Without --text it is the test part of the corpus that all were trained on. Differences are to
     the first model, in bits per character.
     """
     if len(bundles) < 2:
         raise click.UsageError("Name two bundles or more.")
-    loaded = [Bundle.load(bundle) for bundle in bundles]
+    loaded = [_load(bundle) for bundle in bundles]
     reading = take_reading_options(flags)
     if text is None:
         refuse_reading_options("they are about --text, and there is none")
@@ -59,3 +62,9 @@ def compare(
     table, notes = comparison_table(bundles, models), comparison_notes(bundles, models)
     heading = f"{name}, {computed}; 95 % intervals in brackets"
     click.echo("\n".join([heading, "", *table.lines(), "", *notes]))
+
+
+def _load(name: str) -> Bundle:
+    """Load the bundle at a path, or of the listed run of that name."""
+    is_there = any((find_bundle(name) / file).is_file() for file in (MANIFEST, CHECKPOINT))
+    return Bundle.load(name if is_there else find_run(name).path)

@@ -14,7 +14,7 @@ from lorelm.version import VERSION
 
 _COMMANDS: Final = (
     *("serve", "generate", "train", "import", "inspect"),
-    *("evaluate", "compare", "score", "history"),
+    *("evaluate", "score", "runs", "history"),
 )
 
 

@@ -189,6 +189,25 @@ def given_settings(name_or_path: str, **overrides: Any) -> set[str]:
     return given | (in_file.keys() - {"base"})
 
 
+def describe_recipe(settings: Mapping[str, Any]) -> str:
+    """Return the built-in recipe that is nearest to settings, and what differs from it.
+
+    What a recipe fits to the corpus or the machine counts as no difference.
+    """
+    differences = {name: _differences(settings, _read(name)) for name in BUILT_IN_RECIPES}
+    nearest = min(differences, key=lambda name: len(differences[name]))
+    return ", ".join([nearest, *(f"{k} {v}" for k, v in differences[nearest].items())])
+
+
+def _differences(settings: Mapping[str, Any], recipe: Mapping[str, Any]) -> dict[str, Any]:
+    fitted = {*recipe["by_corpus_size"], "by_corpus_size", "precision"}
+    return {
+        name: settings[name]
+        for name, value in recipe.items()
+        if name not in fitted and name in settings and settings[name] != value
+    }
+
+
 def _read(name_or_path: str) -> dict[str, Any]:
     if name_or_path in BUILT_IN_RECIPES:
         text = (_BUILT_IN / f"{name_or_path}.toml").read_text(encoding="utf-8")
@@ -259,8 +278,8 @@ class _Size(NamedTuple):
 
 # More text: a wider model with less dropout, larger batches, fewer epochs, and the documents in
 # their own order, which tells what each is about; with little text, a fixed order overfits.
-# Measured on lotr_scripts.csv (20,000 tokens), tiny Shakespeare and a novel (200,000 each): decision
-# 7. The last rows are an estimate; the embedded model (900,000) has its own recipe.
+# Measured on lotr_scripts.csv (20,000 tokens), tiny Shakespeare and a novel (200,000 each):
+# decision 7. The last rows are an estimate; the embedded model (900,000) has its own recipe.
 _BY_CORPUS_SIZE: Final = (
     _Size(60_000, 300, 0.65, 0.5, 16, True, 14, 20),
     _Size(500_000, 400, 0.3, 0.3, 64, False, 5, 7),

@@ -19,6 +19,7 @@ from lorelm.corpus.id_store import IdStore
 from lorelm.corpus.preparation import Corpus, prepare_corpus
 from lorelm.corpus.tokenizer import make_tokenizer
 from lorelm.errors import CheckpointError, CorpusError, RecipeError
+from lorelm.runs.registry import registered
 from lorelm.training.callbacks import CallbackList, TrainedModel, TrainingCallback
 from lorelm.training.checkpoint import Checkpoint
 from lorelm.training.device import resolve_device, resolve_precision
@@ -108,14 +109,15 @@ def train(
         run = _begin(out, options, context)
         parts = CorpusParts(documents=documents, valid=valid, test=test)
         corpus = _prepare(parts, recipe, run)
-        recipe, corpus, trained = _fit(corpus, recipe, run)
-        if not context.processes.is_main_process:
-            return None
-        context.callback.on_evaluation(corpus)
-        contents = bundle_contents(
-            trained, corpus, recipe, options, context.callback, run.progress.begin
-        )
-        save_bundle(out, contents)
+        with _registered(corpus, run):
+            recipe, corpus, trained = _fit(corpus, recipe, run)
+            if not context.processes.is_main_process:
+                return None
+            context.callback.on_evaluation(corpus)
+            contents = bundle_contents(
+                trained, corpus, recipe, options, context.callback, run.progress.begin
+            )
+            save_bundle(out, contents)
         return Bundle.load(out)
 
 
@@ -215,6 +217,13 @@ def _check_same_everywhere(corpus: Corpus, recipe: Recipe, processes: Processes)
             "the recipe differs from machine to machine: give all of them the same options",
             code="recipe.differs_between_machines",
         )
+
+
+def _registered(corpus: Corpus, run: _Run) -> AbstractContextManager[None]:
+    """List the run for ``lorelm runs``, in the main process."""
+    if not run.context.processes.is_main_process:
+        return nullcontext()
+    return registered(run.out, corpus.source, on_problem=run.context.callback.on_problem)
 
 
 def _fit(corpus: Corpus, recipe: Recipe, run: _Run) -> tuple[Recipe, Corpus, TrainedModel]:

@@ -6,6 +6,7 @@ Importing this module raises :class:`MissingExtraError` where Matplotlib is not 
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import cycle
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -46,6 +47,16 @@ _RULE: Final = "#d9d3c6"
 _BAR: Final = "#bdb4a2"
 _FIRST: Final = "#1b5e91"
 _SECOND: Final = "#a8481a"
+
+_LINES: Final[Sequence[Mapping[str, Any]]] = tuple(
+    {"linestyle": style, "color": color}
+    for style in ("-", "--", ":")
+    for color in (_FIRST, _SECOND, "#2f7d4f", "#8a4f9e", "#8a6d1d")
+)
+"""Of each run of a plot: the sixth has the first color again, dashed."""
+
+_MAX_MARKED: Final = 60
+"""With more epochs their points run into each other."""
 
 _STYLE: Final[Mapping[str, Any]] = {
     "axes.axisbelow": True,
@@ -103,6 +114,42 @@ def render_curves(
     """Return the training curves as the PNG file of a bundle; see :func:`draw_curves`."""
     with _plain_style():
         return _image(draw_curves(metrics, ngram=ngram), "png")
+
+
+def render_runs(
+    runs: Mapping[str, Sequence[Mapping[str, Any]]],
+    *,
+    over: Literal["epoch", "seconds"],
+    form: Literal["png", "svg"],
+) -> bytes:
+    """Return one plot of the validation perplexity of several runs.
+
+    Args:
+        runs: the training metrics of each run, by its name.
+        over: the horizontal axis.
+    """
+    with _plain_style():
+        figure = Figure(figsize=(_WIDTH, 4), layout="constrained")
+        axes = figure.subplots()
+        for (name, metrics), line in zip(runs.items(), cycle(_LINES), strict=False):
+            marker = "." if len(metrics) < _MAX_MARKED else None
+            axes.plot(
+                [row[over] for row in metrics],
+                [row["valid_perplexity"] for row in metrics],
+                marker=marker,
+                label=name,
+                **line,
+            )
+        axes.set_ylabel("perplexity (validation)")
+        axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5, 7)))
+        axes.yaxis.set_minor_locator(NullLocator())
+        axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+        axes.set_xlabel(over if over == "epoch" else "seconds of training")
+        axes.set_xlim(left=0)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        _legend_above(axes)
+        return _image(figure, form)
 
 
 def draw_curves(
