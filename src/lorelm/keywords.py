@@ -73,6 +73,7 @@ class TrainingKeywords(TypedDict, total=False):
     checkpoint_seconds: float
     checkpoint_steps: int | None
     tensorboard: str | PathLike[str] | None
+    tracker: str | None
     text_column: str | None
     speaker_column: str | None
     scene_column: str | None

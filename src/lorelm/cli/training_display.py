@@ -17,9 +17,7 @@ from lorelm.bundle.quoting import quoted
 from lorelm.cli.terminal import SlowLines, duration, time_range
 from lorelm.corpus.preparation import Corpus
 from lorelm.evaluation.summary import summary_lines
-from lorelm.generation.language_model import LanguageModel
 from lorelm.model.lstm import LSTMLanguageModel
-from lorelm.runtime.torch_runtime import TorchRuntime
 from lorelm.training.callbacks import TRAINING, EpochReport, Progress, TrainingCallback
 from lorelm.training.recipe import Recipe
 
@@ -78,6 +76,8 @@ class TrainingDisplay(TrainingCallback):
         note: a sentence about checkpoints.
     """
 
+    wants_samples = True
+
     def __init__(self, note: str) -> None:
         self._note = note
         self._bar = _Bar()
@@ -115,7 +115,7 @@ class TrainingDisplay(TrainingCallback):
             if note not in self._notes:  # where training begins again
                 _console.print(note, markup=False, soft_wrap=True)
         self._notes |= {*corpus.notes, *self._facts(corpus)}
-        self._corpus, self._epochs, self._best = corpus, recipe.epochs, ""
+        self._epochs, self._best = recipe.epochs, ""
         self._epoch = self._epoch_after(0)
 
     def _facts(self, corpus: Corpus) -> tuple[str, str]:
@@ -141,9 +141,11 @@ class TrainingDisplay(TrainingCallback):
             f"{report.tokens_per_second:7,.0f} tokens/s  {duration(report.seconds):>6}",
             style="bold" if report.is_best else None,
         )
-        line = " ".join(self._sample(model, seed=report.epoch).split())
-        _console.print(f"  {textwrap.shorten(line, 90)}", style="dim", markup=False, soft_wrap=True)
         self._epoch = self._epoch_after(report.epoch)
+
+    def on_sample(self, epoch: int, text: str) -> None:
+        line = textwrap.shorten(" ".join(text.split()), 90)
+        _console.print(f"  {line}", style="dim", markup=False, soft_wrap=True)
 
     def on_evaluation(self, corpus: Corpus) -> None:
         _console.print("Evaluating it on the test part ...")
@@ -157,12 +159,6 @@ class TrainingDisplay(TrainingCallback):
 
     def _epoch_after(self, num_epochs: int) -> str:
         return f"epoch {min(num_epochs + 1, self._epochs)} of {self._epochs}"
-
-    def _sample(self, model: LSTMLanguageModel, seed: int) -> str:
-        """Generate the beginning of a document."""
-        runtime = TorchRuntime(model)
-        language_model = LanguageModel(runtime, self._corpus.tokenizer, self._corpus.vocabulary)
-        return language_model.generate(seed=seed, max_len=25).text
 
 
 def show_result(bundle: Bundle, out: Path) -> None:

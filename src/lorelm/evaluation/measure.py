@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from lorelm.bundle.manifest import Metrics
+from lorelm.corpus.preparation import Corpus
 from lorelm.corpus.vocabulary import EOS_ID, UNK_ID
 from lorelm.evaluation.baseline import NgramBaseline, ngram_log_probabilities
 from lorelm.evaluation.lines import line_metrics
@@ -35,6 +36,9 @@ from lorelm.generation.settings import NUM_SAMPLES_LIMIT, GenerationSettings
 from lorelm.runtime.base import Runtime
 from lorelm.runtime.step_graph import Precision
 from lorelm.typing import Floats
+
+_SAMPLE_TOKENS: Final = 25
+"""PyTorch writes 100 to 200 tokens a second at one row, and an epoch may take two seconds."""
 
 
 class Stage(StrEnum):
@@ -157,6 +161,12 @@ def generate_samples(
             seed=seed, num_samples=min(NUM_SAMPLES_LIMIT, num_samples - seed)
         ).samples
     ]
+
+
+def sample_beginning(network: Runtime, corpus: Corpus, *, seed: int) -> str:
+    """Return the beginning of a document that a model in training writes."""
+    writer = LanguageModel(network, corpus.tokenizer, corpus.vocabulary)
+    return writer.generate(seed=seed, max_len=_SAMPLE_TOKENS).text
 
 
 def _prediction_metrics(

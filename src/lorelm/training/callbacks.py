@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import Any, Final, Self
 
+from lorelm.bundle import Bundle
 from lorelm.bundle.manifest import TrainingEnd
 from lorelm.corpus.preparation import Corpus
 from lorelm.errors import LoreLMWarning
@@ -127,7 +128,13 @@ class TrainedModel:
 
 
 class TrainingCallback:
-    """Observes a training run; this one does nothing. Override the events of interest."""
+    """Observes a training run; this one does nothing. Override the events of interest.
+
+    Attributes:
+        wants_samples: whether :meth:`on_sample` is to be called, which takes time.
+    """
+
+    wants_samples: bool = False
 
     def on_progress(self, progress: Progress) -> None:
         """The run goes on: at the beginning of each stage, and about twice a second in training."""
@@ -144,8 +151,14 @@ class TrainingCallback:
     def on_epoch(self, report: EpochReport, model: LSTMLanguageModel) -> None:
         """An epoch ended and was validated; `model` is the averaged model."""
 
+    def on_sample(self, epoch: int, text: str) -> None:
+        """The averaged model wrote `text`, the beginning of a document, after an epoch."""
+
     def on_evaluation(self, corpus: Corpus) -> None:
         """Training is over, and the model is evaluated on the test part and saved."""
+
+    def on_end(self, bundle: Bundle) -> None:
+        """The model is evaluated and saved."""
 
     def on_problem(self, message: str) -> None:
         """Something failed and training continues; called from any thread."""
@@ -178,6 +191,7 @@ class CallbackList(TrainingCallback):
 
     def __init__(self, callbacks: Sequence[TrainingCallback]) -> None:
         self._callbacks: Final = callbacks
+        self.wants_samples = any(callback.wants_samples for callback in callbacks)
         for event in vars(TrainingCallback):
             if event.startswith("on_"):
                 setattr(self, event, partial(self._notify, event))

@@ -12,7 +12,9 @@ from typing import Any, Final
 from lorelm.bundle.atomic_dir import replace_file
 from lorelm.bundle.layout import CHECKPOINT, METRICS_SO_FAR
 from lorelm.errors import CheckpointError, RecipeError, TrainingStoppedError, WorkerLostError
-from lorelm.training.callbacks import TrainedModel, TrainingCallback, metrics_lines
+from lorelm.evaluation.measure import sample_beginning
+from lorelm.runtime.torch_runtime import TorchRuntime
+from lorelm.training.callbacks import EpochReport, TrainedModel, TrainingCallback, metrics_lines
 from lorelm.training.checkpoint import Checkpoint, Snapshot, last_checkpoint
 from lorelm.training.losses import LossDivergedError
 from lorelm.training.pacing import ReplannedError
@@ -106,8 +108,16 @@ def _step(trainer: Trainer, manager: "CheckpointManager", callback: TrainingCall
     callback.on_step(num_tokens=trainer.step_tokens)
     if report is not None:
         manager.write_metrics()
-        callback.on_epoch(report, trainer.averaged_model)
+        _notify(report, trainer, callback)
     manager.after_step()
+
+
+def _notify(report: EpochReport, trainer: Trainer, callback: TrainingCallback) -> None:
+    callback.on_epoch(report, trainer.averaged_model)
+    if callback.wants_samples:
+        runtime = TorchRuntime(trainer.averaged_model)
+        text = sample_beginning(runtime, trainer.corpus, seed=report.epoch)
+        callback.on_sample(report.epoch, text)
 
 
 def _finished(trainer: Trainer, callback: TrainingCallback) -> TrainedModel:
@@ -115,7 +125,7 @@ def _finished(trainer: Trainer, callback: TrainingCallback) -> TrainedModel:
     with suppress(LossDivergedError):  # an earlier epoch is better then
         report = trainer.finish()
         if report is not None:
-            callback.on_epoch(report, trainer.averaged_model)
+            _notify(report, trainer, callback)
     if not trainer.epochs:
         raise CheckpointError(
             "the run has learned nothing that could be kept: go on with resume (--resume)",

@@ -75,7 +75,14 @@ class TrainingOptions:
     tensorboard: Annotated[
         str | None,
         Parameter(
-            "Write the metrics of each epoch to this folder, for TensorBoard.", metavar="DIR"
+            "Write settings, metrics and samples to this folder, for TensorBoard.", metavar="DIR"
+        ),
+    ] = None
+    tracker: Annotated[
+        str | None,
+        Parameter(
+            "Write settings, metrics and samples to Weights & Biases or MLflow.",
+            choices=("wandb", "mlflow"),
         ),
     ] = None
 

@@ -4,12 +4,13 @@ import dataclasses
 import hashlib
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import torch
 
@@ -40,8 +41,8 @@ from lorelm.training.recipe import Recipe, sized_to
 from lorelm.training.run_dir import locked_run_dir
 from lorelm.training.schedule import TrainingHorizon
 from lorelm.training.speed import Machine
-from lorelm.training.tensorboard import TensorBoardLog
 from lorelm.training.threads import ThreadTuner, make_tuner, thread_count_kept
+from lorelm.training.trackers import Tracker, make_trackers
 from lorelm.training.trainer import Trainer
 
 
@@ -96,8 +97,8 @@ def train(
             is no model at `init`.
         CheckpointError: `out` holds an unfinished run and this is not its resumption, the
             checkpoint to resume is of another corpus, or the first one cannot be written.
-        InputError: there is no such device, or TensorBoard's folder cannot be written.
-        MissingExtraError: TensorBoard is not installed.
+        InputError: there is no such device, or a tracker cannot be written to.
+        MissingExtraError: the package of a tracker is not installed.
         RecipeError: the loss diverged again and again, or the batch is too small for the number of
             processes, or the time budget for anything useful.
         TrainingStoppedError: `stop` was set, or Ctrl-C elsewhere.
@@ -109,16 +110,18 @@ def train(
         run = _begin(out, options, context)
         parts = CorpusParts(documents=documents, valid=valid, test=test)
         corpus = _prepare(parts, recipe, run)
-        with _registered(corpus, run):
-            recipe, corpus, trained = _fit(corpus, recipe, run)
+        with _registered(corpus, run), _callbacks(run) as callback:
+            recipe, corpus, trained = _fit(corpus, recipe, run, callback)
             if not context.processes.is_main_process:
                 return None
-            context.callback.on_evaluation(corpus)
+            callback.on_evaluation(corpus)
             contents = bundle_contents(
-                trained, corpus, recipe, options, context.callback, run.progress.begin
+                trained, corpus, recipe, options, callback, run.progress.begin
             )
             save_bundle(out, contents)
-        return Bundle.load(out)
+            bundle = Bundle.load(out)
+            callback.on_end(bundle)
+        return bundle
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,6 +130,7 @@ class _Run:
 
     Attributes:
         threads: chooses the number of threads; None on a device other than the CPU.
+        trackers: that the options ask for, in the main process.
         initial: the initial checkpoint, if the run starts from one.
     """
 
@@ -135,7 +139,9 @@ class _Run:
     context: RunContext
     progress: RunProgress
     device: torch.device
+    id: str
     threads: ThreadTuner | None = None
+    trackers: Sequence[Tracker] = ()
     initial: Bundle | None = None
     budget: TimeBudget | None = None
 
@@ -154,16 +160,22 @@ def _begin(out: Path, options: TrainingOptions, context: RunContext) -> _Run:
     """Check what can be checked before the corpus is read, which may take long."""
     processes = context.processes
     device = processes.local_device(resolve_device(options.device))
-    threads = make_tuner(options.threads, device)
     started = time.perf_counter() if context.started is None else context.started
-    user = context.callback if processes.is_main_process else TrainingCallback()
+    resume = context.resume
+    run_id = resume.run.get("id") if resume else None
+    user, trackers = TrainingCallback(), []
+    if processes.is_main_process:
+        run_id, user = run_id or uuid4().hex, context.callback
+        trackers = make_trackers(options, run_id=run_id, name=out.absolute().name, user=user)
     run = _Run(
         out=out,
         options=options,
         context=context,
         progress=RunProgress(user, started=started),
         device=device,
-        threads=threads,
+        id=run_id or uuid4().hex,
+        threads=make_tuner(options.threads, device),
+        trackers=trackers,
     )
     initial, budget = None, None
     if context.resume is None and options.init is not None:
@@ -226,14 +238,16 @@ def _registered(corpus: Corpus, run: _Run) -> AbstractContextManager[None]:
     return registered(run.out, corpus.source, on_problem=run.context.callback.on_problem)
 
 
-def _fit(corpus: Corpus, recipe: Recipe, run: _Run) -> tuple[Recipe, Corpus, TrainedModel]:
+def _fit(
+    corpus: Corpus, recipe: Recipe, run: _Run, callback: TrainingCallback
+) -> tuple[Recipe, Corpus, TrainedModel]:
     """Train by a plan; return its recipe and corpus with the trained model."""
     resume, replan = run.context.resume, None
     run.progress.begin("measuring the speed of this machine")
     plan = _resumed_plan(resume, corpus, recipe, run) if resume else _plan(corpus, recipe, run)
     if resume is None and run.budget is not None and "hidden_size" in _free_settings(recipe, run):
         replan = partial(_plan, corpus, recipe, run, as_busy=True)
-    with _callbacks(run) as callback, run.context.stop as stop:
+    with run.context.stop as stop:
         while True:
             try:
                 return _fit_by(plan, corpus, run, callback, stop, replan)
@@ -270,7 +284,7 @@ def _fit_by(
     )
     checkpoints = CheckpointSettings(
         out=run.out,
-        run=_metadata(plan, corpus, options),
+        run=_metadata(plan, corpus, run),
         seconds=options.checkpoint_seconds,
         steps=options.checkpoint_steps,
     )
@@ -368,26 +382,26 @@ def _extension_note(recipe: Recipe) -> str:
 
 @contextmanager
 def _callbacks(run: _Run) -> Iterator[TrainingCallback]:
-    """All observers of the run; none in a process other than the main one."""
-    user, board_dir = run.context.callback, run.options.tensorboard
+    """Yield what observes the run, trackers first; nothing in a process other than the main one."""
+    user = run.context.callback
     if not run.context.processes.is_main_process:
         yield TrainingCallback()
-    elif not board_dir:
-        yield CallbackList([user, run.progress])
-    else:
-        with closing(TensorBoardLog(Path(board_dir), user)) as board:
-            yield CallbackList([board, user, run.progress])
+        return
+    with ExitStack() as stack:
+        trackers = [stack.enter_context(tracker) for tracker in run.trackers]
+        yield CallbackList([*trackers, user, run.progress])
 
 
-def _metadata(plan: Plan, corpus: Corpus, options: TrainingOptions) -> dict[str, Any]:
+def _metadata(plan: Plan, corpus: Corpus, run: _Run) -> dict[str, Any]:
     """Return what a checkpoint says of its run."""
     return {
         **plan.metadata,
+        "id": run.id,
         "corpus_fingerprint": corpus.fingerprint,
         "vocabulary_sha256": _vocabulary_sha256(corpus),
         "folder": str(Path.cwd()),  # which the paths in files and options may be relative to
         "files": [file and dataclasses.asdict(file) for file in corpus.files],
-        "options": dataclasses.asdict(options),
+        "options": dataclasses.asdict(run.options),
     }
 
 
