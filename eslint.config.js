@@ -5,7 +5,15 @@ const GLOBALS = {
     ...["document", "history", "localStorage", "sessionStorage", "addEventListener"],
     ...["Element", "Highlight", "HTMLButtonElement", "HTMLElement", "HTMLFormElement"],
     ...["HTMLInputElement", "HTMLSelectElement", "HTMLTextAreaElement", "InputEvent", "Node"],
-    ...["NodeFilter", "Text", "requestAnimationFrame"],
+    ...[
+      "NodeFilter",
+      "Text",
+      "requestAnimationFrame",
+      "EventSource",
+      "HTMLDetailsElement",
+      "HTMLProgressElement",
+      "ResizeObserver",
+    ],
   ],
   both: [
     ...["AbortController", "TextDecoderStream", "URL", "clearTimeout", "crypto", "fetch"],

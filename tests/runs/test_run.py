@@ -132,6 +132,22 @@ def test_a_new_run_over_an_old_model_is_no_finished_one(
     assert len(read_run(out).epochs) == 2
 
 
+def test_a_new_run_does_not_begin_with_the_epochs_of_one_that_was_given_up(
+    tales: Documents, quick: Recipe, tmp_path: Path
+) -> None:
+    out, seen = tmp_path / "model", []
+    with pytest.raises(Exception, match="stopped"):
+        train(tales, quick, out=out, context=RunContext(callback=At(stop)))
+    (out / "checkpoint.safetensors").unlink()
+
+    class Look(TrainingCallback):
+        def on_step(self, *, num_tokens: int) -> None:
+            seen.append(len(read_run(out).epochs))
+
+    train(tales, quick, out=out, context=RunContext(callback=Look()))
+    assert seen[0] == 0
+
+
 KILLED = """
 import os, sys, signal
 import lorelm

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import pytest
@@ -5,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lorelm.bundle.bundle import METRIC_NAMES
+from lorelm.corpus.preparation import Corpus
 from lorelm.training.callbacks import (
     CallbackList,
     EpochReport,
@@ -13,6 +15,9 @@ from lorelm.training.callbacks import (
     TrainingCallback,
     metrics_lines,
 )
+from lorelm.training.recipe import Recipe
+
+from .fitting import fit_recipe
 
 REPORT = EpochReport(
     epoch=1,
@@ -38,6 +43,28 @@ def test_a_line_holds_the_metrics_of_an_epoch() -> None:
         "seconds": 2.5,
     }
     assert set(METRIC_NAMES) <= json.loads(line).keys()
+
+
+class Samples(TrainingCallback):
+    def __init__(self, *, wants_samples: bool) -> None:
+        self.wants_samples = wants_samples
+        self.samples: list[tuple[int, str]] = []
+
+    def on_sample(self, epoch: int, text: str) -> None:
+        self.samples.append((epoch, text))
+
+
+def test_samples_are_written_once_for_all_that_want_them(
+    corpus: Corpus, tiny_recipe: Recipe
+) -> None:
+    recipe = dataclasses.replace(tiny_recipe, epochs=2)
+    one, other = Samples(wants_samples=True), Samples(wants_samples=False)
+    fit_recipe(corpus, recipe, callback=CallbackList([one, other]))
+    assert [epoch for epoch, _ in one.samples] == [1, 2]
+    assert one.samples == other.samples
+    silent = Samples(wants_samples=False)
+    fit_recipe(corpus, recipe, callback=silent)
+    assert silent.samples == []
 
 
 def test_a_list_passes_every_event_to_every_callback() -> None:

@@ -5,7 +5,13 @@ from pathlib import Path
 import pytest
 
 from lorelm.errors import RecipeError
-from lorelm.training.recipe import BUILT_IN_RECIPES, Recipe, given_settings, sized_to
+from lorelm.training.recipe import (
+    BUILT_IN_RECIPES,
+    Recipe,
+    describe_recipe,
+    given_settings,
+    sized_to,
+)
 
 
 def test_the_classic_recipe_is_the_classic_one() -> None:
@@ -157,3 +163,18 @@ def test_a_recipe_in_json_comes_back() -> None:
     for name in BUILT_IN_RECIPES:
         recipe = Recipe.load(name)
         assert Recipe.from_dict(recipe.to_dict()) == recipe
+
+
+@pytest.mark.parametrize("name", BUILT_IN_RECIPES)
+def test_a_recipe_is_described_by_its_name_whatever_was_fitted(name: str) -> None:
+    recipe = sized_to(Recipe.load(name), 1_000_000)
+    assert describe_recipe(recipe.to_dict()) == name
+
+
+def test_a_description_names_what_was_changed() -> None:
+    recipe = Recipe.load("classic", epochs=3, dropout=0.5)
+    assert describe_recipe(recipe.to_dict()) == "classic, dropout 0.5, epochs 3"
+
+
+def test_settings_of_another_version_are_described() -> None:
+    assert describe_recipe({"tokenizer": "classic", "num_layers": 2, "magic": True}) == "classic"

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from lorelm.cli.compare import compare
 from lorelm.cli.terminal import duration, printable
+from lorelm.cli.watch_run import watch
 from lorelm.errors import InputError
 from lorelm.runs.registry import Entry, register
 from lorelm.runs.removal import owned_files, remove_run
@@ -138,6 +139,7 @@ def add(*, folders: Sequence[str]) -> None:
 
 
 runs.add_command(compare)
+runs.add_command(watch)
 
 
 def _what_is_removed(run: Run) -> str:

@@ -29,6 +29,23 @@ def echo_notes(notes: Iterable[str]) -> None:
         click.echo(note, err=True)
 
 
+def show_address(url: str) -> None:
+    """Print the address of a page, and open it where a browser would appear before the user."""
+    click.echo(f"Watch it at {url}", err=True)
+    if _has_display():
+        import webbrowser
+
+        webbrowser.open(url)
+
+
+def _has_display() -> bool:
+    if not sys.stderr.isatty():  # of a scheduled job, or a test
+        return False
+    if sys.platform in ("win32", "darwin"):
+        return "SSH_CONNECTION" not in os.environ
+    return any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
+
+
 def duration(seconds: float) -> str:
     """Return a time as people write it: 42 s, 3 min, 1.5 h."""
     if seconds < 120:

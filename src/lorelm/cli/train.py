@@ -32,6 +32,7 @@ from lorelm.training.options import TrainingOptions, found_again
 from lorelm.training.recipe import BUILT_IN_RECIPES, Recipe, given_settings
 
 if TYPE_CHECKING:
+    from lorelm.training.callbacks import TrainingCallback
     from lorelm.training.checkpoint import Checkpoint
 
 _FINISHING: Final = "The run ends here: the model of its best epoch is evaluated and saved."
@@ -69,6 +70,9 @@ _FINISHING: Final = "The run ends here: the model of its best epoch is evaluated
 )
 @click.option("--valid", metavar="FILE", help="Validation part; without it, split off PATH.")
 @click.option("--test", metavar="FILE", help="Test part; without it, split off PATH.")
+@click.option(
+    "--watch", is_flag=True, help="Show the run on a page of its own, on this machine only."
+)
 @parameter_options(TrainingOptions)
 @parameter_options(Recipe)
 @reading_options
@@ -81,6 +85,7 @@ def train(
     finish: Path | None,
     valid: str | None,
     test: str | None,
+    watch: bool,
     **flags: Any,
 ) -> None:
     """Train a model on PATH and save it as a bundle.
@@ -101,9 +106,10 @@ def train(
     """
     if find_spec("torch") is None:
         raise MissingExtraError("training a model", "train")
+    watch: bool = flags.pop("watch")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C, also before the steps
     if resume is not None or finish is not None:
-        _go_on(resume, finish, (paths, valid, test))
+        _go_on(resume, finish, (paths, valid, test), is_watched=watch)
         return
     if not paths or out is None:
         missing = "the option --out" if paths else "the argument PATH"
@@ -121,10 +127,12 @@ def train(
     options = TrainingOptions(**flags)
     with waiting("reading the text"):
         parts = [read_documents(part, reading) if part else None for part in (paths, valid, test)]
-    _run(parts, settings, out, options)
+    _run(parts, settings, out, options, is_watched=watch)
 
 
-def _go_on(resume: Path | None, finish: Path | None, given: Sequence[Any]) -> None:
+def _go_on(
+    resume: Path | None, finish: Path | None, given: Sequence[Any], *, is_watched: bool
+) -> None:
     """Continue, extend or finish the run in a folder.
 
     Args:
@@ -143,9 +151,8 @@ def _go_on(resume: Path | None, finish: Path | None, given: Sequence[Any]) -> No
     parts = _corpus_of(checkpoint, out, given)
     run = checkpoint.run
     options = TrainingOptions.of_run(run)
-    _run(
-        parts, Recipe.from_dict(run["recipe"]), out, options, checkpoint, finish=finish is not None
-    )
+    recipe, is_finished = Recipe.from_dict(run["recipe"]), finish is not None
+    _run(parts, recipe, out, options, checkpoint, finish=is_finished, is_watched=is_watched)
 
 
 def _changes(flag: str, allowed: Collection[str]) -> dict[str, Any]:
@@ -159,7 +166,7 @@ def _changes(flag: str, allowed: Collection[str]) -> dict[str, Any]:
     for parameter in context.command.params:
         name = parameter.name or ""
         is_given = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
-        if not is_given or name in (flag.strip("-"), "paths", "valid", "test"):
+        if not is_given or name in (flag.strip("-"), "paths", "valid", "test", "watch"):
             continue
         if name not in allowed:
             raise click.UsageError(
@@ -245,6 +252,7 @@ def _run(
     resume: "Checkpoint | None" = None,
     *,
     finish: bool = False,
+    is_watched: bool,
 ) -> None:
     """Train, evaluate, and show what to do next.
 
@@ -252,7 +260,7 @@ def _run(
         parts: the corpus alone, or with its validation and test part.
     """
     with waiting("importing PyTorch"):
-        from lorelm.cli.training_display import TrainingDisplay, show_result
+        from lorelm.cli.training_display import show_result
         from lorelm.training.checkpoint import Checkpoint
         from lorelm.training.processes import join_processes, was_restarted
         from lorelm.training.train import RunContext
@@ -262,14 +270,19 @@ def _run(
     assert documents is not None
     with (
         join_processes(options.device) as processes,
-        TrainingDisplay(_FINISHING if finish else _checkpoint_note(out, options)) as display,
+        _observed(
+            documents,
+            out,
+            _FINISHING if finish else _checkpoint_note(out, options),
+            is_watched=is_watched and processes.is_main_process,
+        ) as observer,
     ):
         if was_restarted(processes) and not finish:
             resume = _latest(resume, Checkpoint.find(out))
         if processes.is_main_process:
             _show_start([part for part in parts if part], out, resume)
         context = RunContext(
-            callback=display,
+            callback=observer,
             processes=processes,
             stop=_stop_on_signal(),
             resume=resume,
@@ -294,6 +307,24 @@ def _latest(begun: "Checkpoint | None", found: "Checkpoint | None") -> "Checkpoi
         return found or begun
     is_extended = found.snapshot.metadata["begun"]["num_updates"] > 0
     return found if is_extended and found.run["options"] == begun.run["options"] else begun
+
+
+@contextmanager
+def _observed(
+    documents: Documents, out: Path, note: str, *, is_watched: bool
+) -> Iterator["TrainingCallback"]:
+    """Yield what shows the run on the terminal and, if it is watched, on a page."""
+    from lorelm.cli.training_display import TrainingDisplay
+    from lorelm.training.callbacks import CallbackList
+
+    with TrainingDisplay(note) as display:
+        if not is_watched:
+            yield display
+            return
+        from lorelm.cli.watch import WatchPage
+
+        with WatchPage(out, documents.source) as page:
+            yield CallbackList([display, page])
 
 
 def _show_start(parts: Sequence[Documents], out: Path, resume: "Checkpoint | None") -> None:

@@ -1,17 +1,14 @@
 """The application factory: :func:`create_app`."""
 
 import time
-from typing import Final
 
-from flask import Flask, Response
-from werkzeug.exceptions import HTTPException
+from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from lorelm.bundle import Bundle
-from lorelm.errors import LoreLMError
 from lorelm.server.api.docs import docs
 from lorelm.server.api.views import api
-from lorelm.server.errors import error_response
+from lorelm.server.base_app import base_app
 from lorelm.server.history.log import HistoryLog
 from lorelm.server.history.views import history_pages
 from lorelm.server.openai.views import openai, tokenizing
@@ -24,17 +21,6 @@ from lorelm.server.served_model import ServedModel
 from lorelm.server.settings import ServerSettings
 from lorelm.server.state import ServerState
 
-_SECURITY_HEADERS: Final = {
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; "
-        "img-src 'self'; form-action 'self'; frame-ancestors 'self'; base-uri 'none'"
-    ),
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-}
-
 
 def create_app(settings: ServerSettings) -> Flask:
     """Load the models, start their engines and create the application that serves them.
@@ -44,8 +30,7 @@ def create_app(settings: ServerSettings) -> Flask:
         BundleError: a bundle is missing or damaged, or lacks the n-gram model or the cache.
         InputError: two bundles have one name, or the rate limit or the access log is invalid.
     """
-    app = Flask("lorelm.server")
-    app.json.ensure_ascii = False  # type: ignore[attr-defined]
+    app = base_app()
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     app.config["MAX_FORM_MEMORY_SIZE"] = settings.max_body_bytes
     app.before_request(start_timer)
@@ -55,9 +40,6 @@ def create_app(settings: ServerSettings) -> Flask:
     if settings.api_key is not None:
         app.before_request(require_api_key)
     app.before_request(reject_other_sites)
-    app.after_request(_add_security_headers)
-    app.register_error_handler(HTTPException, error_response)
-    app.register_error_handler(LoreLMError, error_response)
     if settings.proxy_hops:
         hops = settings.proxy_hops
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
@@ -87,8 +69,3 @@ def _load_state(settings: ServerSettings) -> ServerState:
         access_log=access_log,
         started_at=int(time.time()),
     )
-
-
-def _add_security_headers(response: Response) -> Response:
-    response.headers.update(_SECURITY_HEADERS)
-    return response

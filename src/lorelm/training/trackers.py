@@ -70,8 +70,8 @@ class Tracker(TrainingCallback):
         self._try(self._backend.close, is_complete=kind is None)
 
     def on_start(self, corpus: Corpus, recipe: Recipe) -> None:
-        if self._is_open:  # training begins again with another width
-            self.on_restore((), epoch_tokens=0)
+        if self._is_open:  # training begins again, with another plan
+            self._try(self._backend.repeat_from, 1)
             return
         settings = {
             "corpus": corpus.source,

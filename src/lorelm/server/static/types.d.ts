@@ -49,3 +49,45 @@ type Content = (string | Token)[];
 
 /** What a request needs of a form field. */
 type Field = { name: string; type: string; value: string; checked?: boolean };
+
+/** The metrics of an epoch; losses in nats per token. */
+type EpochRow = {
+  epoch: number;
+  train: number;
+  valid: number;
+  perplexity: number;
+  rate: number;
+  speed: number;
+  seconds: number;
+  isBest: boolean;
+};
+
+/** Seconds since the start, tokens a second, megabytes, busy cores. */
+type UsageRow = [number, number, number, number];
+
+/** What is known of a training run, see cli/watch.py; a part is absent until its first event. */
+type RunState = {
+  progress?: {
+    stage: string;
+    share: number;
+    epochs: number;
+    seconds: number;
+    secondsLeft: number | null;
+    tokensPerSecond: number | null;
+    threads?: number;
+    cores?: number;
+  };
+  epochs?: EpochRow[];
+  usage?: UsageRow[];
+  samples?: { epoch: number; text: string }[];
+  messages?: string[];
+  corpus?: [string, string][];
+  settings?: [string, string][];
+  end?: {
+    message?: string;
+    facts?: [string, string][];
+    findings?: string[];
+    text?: string;
+    commands?: string[];
+  };
+};

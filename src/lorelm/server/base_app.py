@@ -1,0 +1,35 @@
+"""What the applications of this package share: templates, static files, security headers."""
+
+from typing import Final
+
+from flask import Flask, Response
+from werkzeug.exceptions import HTTPException
+
+from lorelm.errors import LoreLMError
+from lorelm.server.errors import error_response
+
+_SECURITY_HEADERS: Final = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; "
+        "img-src 'self'; form-action 'self'; frame-ancestors 'self'; base-uri 'none'"
+    ),
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+
+
+def base_app() -> Flask:
+    """Return an application without views."""
+    app = Flask("lorelm.server")
+    app.json.ensure_ascii = False  # type: ignore[attr-defined]
+    app.after_request(_add_security_headers)
+    app.register_error_handler(HTTPException, error_response)
+    app.register_error_handler(LoreLMError, error_response)
+    return app
+
+
+def _add_security_headers(response: Response) -> Response:
+    response.headers.update(_SECURITY_HEADERS)
+    return response

@@ -1,0 +1,55 @@
+// What the page of a training run says, and how events change what is known; no elements here.
+
+/**
+ * Merge an event into what is known of the run; return the names of the parts that changed.
+ * @param {RunState} run @param {Record<string, any>} event
+ */
+export function mergeEvent(run, event) {
+  const known = /** @type {Record<string, any>} */ (run);
+  for (const [name, value] of Object.entries(event)) {
+    if (value && typeof value === "object" && "rows" in value)
+      known[name] = [...(known[name] ?? []).slice(0, value.from), ...value.rows];
+    else known[name] = value;
+  }
+  return Object.keys(event);
+}
+
+/** Say in a sentence what the run is doing. @param {RunState} run */
+export function stageOf({ progress, epochs }) {
+  if (!progress) return "";
+  const done = epochs?.length ?? 0;
+  switch (progress.stage) {
+    case "preparing":
+      return "Reading the text and getting ready …";
+    case "training":
+      return `Training: epoch ${Math.min(done + 1, progress.epochs)} of ${progress.epochs}.`;
+    case "evaluating":
+      return "Evaluating the best epoch on the test part …";
+    case "finished":
+      return "Finished. The model is saved.";
+    case "stopped":
+      return `Stopped after ${done} of ${progress.epochs} epochs.`;
+    default:
+      return "Failed.";
+  }
+}
+
+/** Return the title of the window, which tells how far it is. @param {RunState} run @param {string} source */
+export function titleOf({ progress }, source) {
+  const share =
+    progress?.stage === "training" ? `${Math.floor(progress.share * 100)} %` : progress?.stage;
+  return `${share ? `${share} – ` : ""}${source} – LoreLM trains`;
+}
+
+/** Return a time as people say it: 42 s, 3 min, 1.5 h. @param {number} seconds */
+export function duration(seconds) {
+  if (seconds < 120) return `${Math.round(seconds)} s`;
+  if (seconds < 7200) return `${Math.round(seconds / 60)} min`;
+  return `${(seconds / 3600).toFixed(1)} h`;
+}
+
+/** Return a number with three digits, or all those of a large one: 0.0064, 74.3, 12,080. @param {number} value */
+export function number(value) {
+  if (Math.abs(value) >= 1000) return Math.round(value).toLocaleString("en");
+  return String(Number(value.toPrecision(3)));
+}

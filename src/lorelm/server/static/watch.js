@@ -1,0 +1,202 @@
+// The page of a training run: it draws what the run sends, and keeps it when the run is over.
+
+import { Chart } from "./chart.js";
+import { byId, make } from "./dom.js";
+import { duration, mergeEvent, number, stageOf, titleOf } from "./run_text.js";
+
+/** @type {RunState} */
+const run = {};
+
+const NEWEST_SAMPLES = 3;
+const EARLIER_SAMPLES = 50;
+
+const table = byId("table", HTMLDetailsElement);
+table.addEventListener("toggle", drawTable);
+
+const { source, resume } = byId("run").dataset;
+
+const charts = {
+  loss: new Chart(byId("loss"), {
+    ...{ label: "Loss by epoch", x: "epoch", empty: "The first point comes when epoch 1 is over." },
+    showX: (epoch) => `epoch ${epoch}`,
+    showY: (loss) => loss.toFixed(2),
+    lines: [
+      { name: "validation", key: "valid" },
+      { name: "training", key: "train" },
+    ],
+  }),
+  rate: new Chart(byId("rate"), {
+    ...{
+      label: "Learning rate by epoch",
+      x: "epoch",
+      empty: "After the first epoch.",
+      fromZero: true,
+    },
+    showX: (epoch) => `epoch ${epoch}`,
+    showY: (rate) => number(rate),
+    lines: [{ name: "", key: "rate" }],
+  }),
+  pace: new Chart(byId("pace"), {
+    ...{ label: "Tokens a second", x: "seconds", empty: "", fromZero: true },
+    showX: (seconds) => duration(seconds),
+    showY: (speed) => number(speed),
+    lines: [{ name: "", key: "speed" }],
+  }),
+  resident: new Chart(byId("resident"), {
+    ...{ label: "Memory in megabytes", x: "seconds", empty: "", fromZero: true },
+    showX: (seconds) => duration(seconds),
+    showY: (megabytes) => `${number(megabytes)} MB`,
+    lines: [{ name: "", key: "memory" }],
+  }),
+};
+
+/** Draw the parts that an event brought. @type {Record<string, () => void>} */
+const drawers = {
+  progress: drawProgress,
+  epochs: drawEpochs,
+  usage: drawUsage,
+  samples: drawSamples,
+  messages: drawMessages,
+  corpus: () => byId("corpus").replaceChildren(...(run.corpus ?? []).flatMap(fact)),
+  settings: drawSettings,
+  end: drawEnd,
+};
+
+const events = new EventSource(new URL("../events", import.meta.url));
+events.addEventListener("message", ({ data }) => {
+  const changed = mergeEvent(run, JSON.parse(data));
+  for (const part of changed) drawers[part]?.();
+  if (run.end) events.close();
+});
+// The browser tries again by itself: a computer that slept finds its run again.
+events.addEventListener("error", () => {
+  if (run.end) return;
+  byId("stage").textContent =
+    `The training does not answer: it was killed, or it has just ended. If it was killed, go on with ${resume}`;
+});
+
+function drawProgress() {
+  const { progress } = run;
+  if (!progress) return;
+  const bar = byId("share", HTMLProgressElement);
+  const isCounted = ["training", "stopped", "failed"].includes(progress.stage);
+  if (isCounted) bar.value = Math.min(progress.share, 0.99);
+  else if (progress.stage === "finished") bar.value = 1;
+  else bar.removeAttribute("value");
+  setText("stage", stageOf(run));
+  setText("seconds", duration(progress.seconds));
+  setText("left", progress.secondsLeft === null ? "–" : `about ${duration(progress.secondsLeft)}`);
+  setText("speed", progress.tokensPerSecond === null ? "–" : number(progress.tokensPerSecond));
+  document.title = titleOf(run, source ?? "");
+}
+
+function drawEpochs() {
+  const rows = run.epochs ?? [];
+  charts.loss.draw(rows);
+  charts.rate.draw(rows);
+  const best = bestEpoch();
+  if (best)
+    byId("best").replaceChildren(number(best.perplexity), make("small", {}, `epoch ${best.epoch}`));
+  if (table.open) drawTable();
+  drawSamples();
+  setText("stage", stageOf(run));
+}
+
+function drawTable() {
+  byId("epochs").replaceChildren(...(run.epochs ?? []).map(epochRow));
+}
+
+/** @param {EpochRow} row */
+function epochRow(row) {
+  const cells = [
+    row.train.toFixed(3),
+    row.valid.toFixed(3),
+    number(row.perplexity),
+    number(row.rate),
+  ];
+  cells.push(number(row.speed), duration(row.seconds));
+  const name = make("th", { scope: "row" }, `${row.epoch}${row.isBest ? " best so far" : ""}`);
+  return make("tr", {}, name, ...cells.map((cell) => make("td", {}, cell)));
+}
+
+function drawUsage() {
+  const points = (run.usage ?? []).map(([seconds, speed, memory, cores]) => ({
+    seconds,
+    speed,
+    memory,
+    cores,
+  }));
+  charts.pace.draw(points);
+  charts.resident.draw(points);
+  const last = points.at(-1);
+  if (!last || !run.progress) return;
+  setText("memory", `${number(last.memory)} MB`);
+  const { threads, cores } = run.progress;
+  byId("cores").replaceChildren(
+    last.cores.toFixed(1),
+    make("small", {}, `of ${cores} cores; ${threads} thread${threads === 1 ? "" : "s"}`),
+  );
+}
+
+function drawSamples() {
+  const samples = (run.samples ?? []).toReversed();
+  const best = bestEpoch()?.epoch;
+  byId("no-samples").hidden = samples.length > 0;
+  const isNew = (/** @type {number} */ i) => i < NEWEST_SAMPLES || samples[i].epoch === best;
+  const articles = samples.map(({ epoch, text }) =>
+    make(
+      "article",
+      { className: epoch === best ? "best" : "" },
+      make("h3", {}, `Epoch ${epoch}${epoch === best ? ", the best" : ""}`),
+      make("p", {}, text || "(nothing: it ended at once)"),
+    ),
+  );
+  byId("newest").replaceChildren(...articles.filter((_, i) => isNew(i)));
+  const earlier = articles.filter((_, i) => !isNew(i)).slice(0, EARLIER_SAMPLES);
+  byId("earlier-box").hidden = !earlier.length;
+  byId("earlier").replaceChildren(...earlier);
+}
+
+function bestEpoch() {
+  return run.epochs?.findLast((row) => row.isBest);
+}
+
+function drawMessages() {
+  byId("message-box").hidden = false;
+  byId("messages").replaceChildren(...(run.messages ?? []).map((each) => make("li", {}, each)));
+}
+
+function drawSettings() {
+  const items = (run.settings ?? []).map(([name, value]) =>
+    make("div", { className: name === "recipe" ? "whole" : "" }, ...fact([name, value])),
+  );
+  byId("settings").replaceChildren(...items);
+}
+
+/** @param {[string, string]} fact */
+function fact([name, value]) {
+  return [make("dt", {}, name.replaceAll("_", " ")), make("dd", {}, value)];
+}
+
+function drawEnd() {
+  const { end, progress } = run;
+  if (!end) return;
+  const content = byId("end-content");
+  byId("end").hidden = false;
+  if (end.message) content.replaceChildren(make("p", {}, end.message));
+  else
+    content.replaceChildren(
+      make("dl", {}, ...(end.facts ?? []).flatMap(fact)),
+      ...(end.findings ?? []).map((finding) => make("p", {}, finding)),
+      make("p", { className: "note" }, end.text ?? ""),
+      make("p", {}, "Go on with"),
+      make("pre", { tabIndex: 0 }, (end.commands ?? []).join("\n")),
+    );
+  if (progress) drawProgress();
+}
+
+/** Change a text only if it is another, so that screen readers stay quiet. @param {string} id @param {string} text */
+function setText(id, text) {
+  const element = byId(id);
+  if (element.textContent !== text) element.textContent = text;
+}
