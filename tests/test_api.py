@@ -24,7 +24,8 @@ from lorelm.cli.main import lorelm as cli
 from lorelm.corpus.documents import Documents
 from lorelm.training.options import TrainingOptions
 from lorelm.training.recipe import Recipe
-from lorelm.training.train import RunContext, train
+from lorelm.training.run_context import RunContext
+from lorelm.training.train import train
 
 pytestmark = pytest.mark.system
 

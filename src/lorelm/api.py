@@ -24,7 +24,7 @@ from lorelm.training.options import TrainingOptions
 from lorelm.training.recipe import Recipe, given_settings
 
 if TYPE_CHECKING:
-    from lorelm.training.train import RunContext
+    from lorelm.training.run_context import RunContext
 
 Corpus = str | os.PathLike[str] | Iterable[str] | Documents | Any
 """A path, a data frame, or texts. (Data frames have no common type.)"""
@@ -84,7 +84,7 @@ def train(
     _require_torch()
     from lorelm.training.callbacks import WarningCallback
     from lorelm.training.resumption import EXTENSIONS, resumed
-    from lorelm.training.train import RunContext
+    from lorelm.training.run_context import RunContext
 
     given = dict[str, Any](settings)
     reading_settings = _take(given, ReadingOptions)
@@ -125,7 +125,7 @@ def finish(
     _require_torch()
     from lorelm.training.callbacks import WarningCallback
     from lorelm.training.resumption import finished
-    from lorelm.training.train import RunContext
+    from lorelm.training.run_context import RunContext
 
     given = dict[str, Any](reading)
     known = ReadingOptions(**_take(given, ReadingOptions))

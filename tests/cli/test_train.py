@@ -129,18 +129,18 @@ def test_ctrl_c_saves_and_says_how_to_go_on(
     assert [f.path for f in Bundle.load(model).manifest.corpus.files] == ["tales.csv"]
 
 
-# Runs the command and interrupts it when it opens or makes a file whose name ends so.
+# Runs the command and sends it a signal when it opens or makes a file whose name ends so.
 INTERRUPTED = """
 import os, signal, sys
 from lorelm.cli.main import main
 
-end_of_name = sys.argv.pop(1)
+number, end_of_name = int(sys.argv.pop(1)), sys.argv.pop(1)
 
 def interrupt(event, arguments):
     global end_of_name
     if event in ("open", "os.mkdir") and end_of_name and str(arguments[0]).endswith(end_of_name):
         end_of_name = ""
-        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), number)
 
 sys.addaudithook(interrupt)
 main()
@@ -148,10 +148,11 @@ main()
 
 
 @pytest.mark.parametrize(
-    ("file", "message"),
+    ("number", "file", "message"),
     [
-        pytest.param("{parent}", "stopped", id="while preparing"),
+        pytest.param(signal.SIGINT, "{parent}", "stopped", id="while preparing"),
         pytest.param(
+            signal.SIGTERM,
             ".model.new",
             "stopped; the last checkpoint is of the end of epoch 2, the last: go on with lorelm "
             "train --resume model",
@@ -159,12 +160,18 @@ main()
         ),
     ],
 )
-def test_ctrl_c_before_and_after_the_steps_stops_at_once(
-    lorelm: Lorelm, tales_csv: Path, tmp_path: Path, file: str, message: str
+def test_a_signal_before_and_after_the_steps_stops_at_once(
+    lorelm: Lorelm,
+    tales_csv: Path,
+    tmp_path: Path,
+    number: int,
+    file: str,
+    message: str,
 ) -> None:
     file = file.format(parent=tmp_path.name)
+    command = [sys.executable, "-c", INTERRUPTED, str(int(number)), file]
     ended = subprocess.run(
-        [sys.executable, "-c", INTERRUPTED, file, "train", tales_csv, "--out", "model", *SMALL],
+        [*command, "train", tales_csv, "--out", "model", *SMALL],
         cwd=tmp_path,
         check=False,
         stderr=subprocess.PIPE,
@@ -186,8 +193,8 @@ def test_a_run_with_a_validation_file_alone_is_resumed_with_the_same_parts(
 ) -> None:
     shutil.copy(tales_csv, tmp_path / "held.csv")
     arguments = ("train", "tales.csv", "--valid", "held.csv", "--out", "model", *SMALL)
-    saving = ".model.new"
-    command = [sys.executable, "-c", INTERRUPTED, saving, *arguments]
+    saving = (str(int(signal.SIGINT)), ".model.new")
+    command = [sys.executable, "-c", INTERRUPTED, *saving, *arguments]
     ended = subprocess.run(command, cwd=tmp_path, check=False, stderr=subprocess.PIPE, text=True)
     assert (
         "The test part is split off tales.csv, since only a validation part was given."

@@ -76,7 +76,7 @@ def parse(arguments: list[str]) -> None:
     """
     command: click.Command = lorelm
     context = click.Context(lorelm, **lorelm.context_settings)
-    while isinstance(command, click.Group):
+    while isinstance(command, click.Group) and arguments:
         name, *arguments = arguments
         found = command.get_command(context, name)
         assert found is not None, name

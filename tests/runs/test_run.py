@@ -22,7 +22,8 @@ from lorelm.runs.removal import remove_run
 from lorelm.runs.run import find_run, list_runs, read_run
 from lorelm.training.callbacks import EpochReport, TrainingCallback
 from lorelm.training.recipe import Recipe
-from lorelm.training.train import RunContext, train
+from lorelm.training.run_context import RunContext
+from lorelm.training.train import train
 
 pytestmark = pytest.mark.system
 

@@ -15,16 +15,24 @@ from lorelm.training import pacing, plan
 from lorelm.training.callbacks import TRAINING, Progress, TrainingCallback
 from lorelm.training.options import TrainingOptions
 from lorelm.training.pacing import Pacer, ReplannedError
-from lorelm.training.plan import Plan, TimeBudget
+from lorelm.training.plan import Plan
 from lorelm.training.recipe import Recipe
+from lorelm.training.run_context import RunContext
 from lorelm.training.schedule import TrainingHorizon
 from lorelm.training.speed import EvaluationSpeed, TrainingSpeed
-from lorelm.training.train import RunContext, train
+from lorelm.training.time_budget import TimeBudget
+from lorelm.training.train import train
 from lorelm.training.trainer import Trainer
 
 from .fitting import CPU, initial_model
 
-SAVING = EvaluationSpeed(graph_seconds=0.0, token_seconds=0.0, cache_seconds=0.0, ngram_seconds=6.0)
+SAVING = EvaluationSpeed(
+    graph_seconds=0.0,
+    token_seconds=0.0,
+    float_token_seconds=0.0,
+    cache_seconds=0.0,
+    ngram_seconds=6.0,
+)
 """A reserve of 12.4 s: n-grams, and 1.3 s to draw."""
 
 

@@ -10,13 +10,20 @@ from tests.errors import raises_code
 from lorelm.corpus.preparation import Corpus
 from lorelm.errors import RecipeError
 from lorelm.training import speed
-from lorelm.training.plan import Plan, TimeBudget, estimate_run, plan_run
+from lorelm.training.plan import Plan, estimate_run, plan_run
 from lorelm.training.recipe import Recipe
 from lorelm.training.schedule import TrainingHorizon
 from lorelm.training.speed import EvaluationSpeed, TrainingSpeed
+from lorelm.training.time_budget import TimeBudget
 
-RECIPE = dataclasses.replace(Recipe.load("default", tokenizer="words"), by_corpus_size=())
-EASY = EvaluationSpeed(graph_seconds=0.0, token_seconds=0.0, cache_seconds=0.0, ngram_seconds=0.0)
+RECIPE = dataclasses.replace(Recipe.load("default", epochs=36), by_corpus_size=())
+EASY = EvaluationSpeed(
+    graph_seconds=0.0,
+    token_seconds=0.0,
+    float_token_seconds=0.0,
+    cache_seconds=0.0,
+    ngram_seconds=0.0,
+)
 
 
 @pytest.fixture(autouse=True)

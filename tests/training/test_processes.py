@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import pytest
 import torch
 from tests.errors import raises_code
 
+from lorelm.bundle import Bundle
 from lorelm.bundle.layout import CHECKPOINT
 from lorelm.corpus.documents import Documents
 from lorelm.corpus.readers import read_documents
@@ -23,7 +25,9 @@ from lorelm.training.checkpoint import Checkpoint
 from lorelm.training.options import TrainingOptions
 from lorelm.training.processes import SINGLE_PROCESS, Processes
 from lorelm.training.recipe import Recipe
-from lorelm.training.train import RunContext, train
+from lorelm.training.resumption import resumed
+from lorelm.training.run_context import RunContext
+from lorelm.training.train import train
 
 from .test_loop import REGULARISED
 
@@ -112,7 +116,7 @@ def test_a_killed_process_ends_the_run_and_two_resume_it_as_one_would(
     where = Checkpoint.load(out).snapshot.description
     assert (
         "lorelm: another process of this run ended or does not answer; the last checkpoint is of "
-        f"{where}: go on with lorelm train --resume killed, or make a model of its best epoch so "
+        f"{where}: go on with lorelm train --resume killed, or make a model of "
     ) in ended
     resumed = begin(folder, "--resume", "killed")
     ended = end(folder, resumed)
@@ -144,6 +148,41 @@ def test_torchrun_restarts_a_killed_process_and_one_process_resumes_the_run(
         context=RunContext(resume=checkpoint),
     )
     assert losses(out) == pytest.approx(losses(folder / "one"), rel=1e-3)
+
+
+@pytest.mark.slow
+def test_two_processes_extend_a_run_as_one_would(folder: Path) -> None:
+    for name in ("alone", "together"):
+        shutil.copytree(folder / "one", folder / name)
+    checkpoint = resumed(folder / "alone", {"epochs": 10})
+    alone = train(
+        read_documents(folder / "tales.jsonl"),
+        Recipe.from_dict(checkpoint.run["recipe"]),
+        out=folder / "alone",
+        context=RunContext(resume=checkpoint),
+    )
+    training = begin(folder, "--resume", "together", "--epochs", "10", "--early-stopping", "9")
+    ended = end(folder, training)
+    assert training.returncode == 0
+    assert ended.count("The run is extended: ") == 1
+    found, expected = (
+        [line["valid_loss_nats_per_token"] for line in bundle.training_metrics()]
+        for bundle in (Bundle.load(folder / "together"), alone)
+    )
+    assert len(found) == 10
+    assert found == pytest.approx(expected, rel=1e-3)
+
+
+@pytest.mark.slow
+def test_two_processes_finish_a_run_that_was_stopped(folder: Path) -> None:
+    training = begin_anew(folder, "finished")
+    training.send_signal(signal.SIGINT)
+    assert "with lorelm train --finish finished" in end(folder, training)
+    training = begin(folder, "--finish", "finished")
+    ended = end(folder, training)
+    assert training.returncode == 0
+    assert ended.count("Saved to finished.") == 1
+    assert Bundle.load(folder / "finished").manifest.training.ended == "finish"
 
 
 # Trains in two processes, forked so that PyTorch is imported once, on a corpus that counts as large

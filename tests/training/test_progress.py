@@ -6,9 +6,9 @@ import pytest
 from lorelm.corpus.preparation import Corpus
 from lorelm.evaluation.measure import Stage
 from lorelm.training.callbacks import TRAINING, Progress, TimeRange, TrainingCallback
-from lorelm.training.plan import TimeBudget
 from lorelm.training.progress import RunProgress
 from lorelm.training.recipe import Recipe
+from lorelm.training.time_budget import TimeBudget
 from lorelm.training.trainer import Trainer
 
 from .fitting import new_trainer

@@ -1,6 +1,7 @@
 """Runs that are stopped early, finished before their time, and extended."""
 
 import dataclasses
+import json
 import shutil
 import threading
 from contextlib import nullcontext
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from tests.errors import raises_code
 
 from lorelm.bundle import Bundle
@@ -106,8 +108,9 @@ def test_a_finish_that_is_interrupted_leaves_the_run_as_it_was(
     assert (out / CHECKPOINT).read_bytes() == before
 
 
-def test_a_worse_last_part_of_an_epoch_is_not_taken(
-    corpus: Corpus, tiny_recipe: Recipe, tmp_path: Path
+@pytest.mark.parametrize("bias", [-30.0, float("nan")])
+def test_a_worse_or_useless_last_part_of_an_epoch_is_not_taken(
+    corpus: Corpus, tiny_recipe: Recipe, tmp_path: Path, bias: float
 ) -> None:
     callback = StopAfter(STEPS_PER_EPOCH * 4 + 5)
     with pytest.raises(TrainingStoppedError):
@@ -119,8 +122,8 @@ def test_a_worse_last_part_of_an_epoch_is_not_taken(
             stop=callback.stop,
         )
     snapshot = Checkpoint.load(tmp_path).snapshot
-    snapshot.tensors["model.fc.bias"][:10] -= 30  # useless, and shared with the average
-    snapshot.tensors["average.fc.bias"][:10] -= 30
+    for name in ("model.fc.bias", "average.fc.bias"):
+        snapshot.tensors[name][:10] = bias
     result = fit_recipe(corpus, tiny_recipe, resume=snapshot, finish=True)
     assert result.best.epoch == 4
     assert validation_loss(result.model, corpus.valid.stream) == pytest.approx(
@@ -187,6 +190,11 @@ def test_a_finished_run_goes_on_from_the_weights_of_its_best_epoch(
     trainer.restore(checkpoint.snapshot)
     loss = validation_loss(trainer.averaged_model, corpus.valid.stream)
     assert loss == pytest.approx(min(before))
+    weights = trainer.model.fc.weight.clone()
+    trainer.step()
+    assert torch.equal(trainer.model.fc.weight, weights), "the warm-up begins at zero"
+    trainer.step()
+    assert not torch.equal(trainer.model.fc.weight, weights)
     after = go_on(tales, checkpoint, out)
     assert losses(after)[:3] == before
     assert len(losses(after)) == after.manifest.recipe["epochs"] == 6
@@ -229,7 +237,7 @@ def test_a_run_is_extended_by_a_time(
     train(tales, cosine_recipe, out=out)
     bundle = go_on(tales, resumed(out, {"time_budget_seconds": 15.0}), out)
     lines = bundle.training_metrics()
-    assert 1 < lines[-1]["seconds"] - lines[3]["seconds"] < 15
+    assert 0.5 < lines[-1]["seconds"] - lines[3]["seconds"] < 15
     assert lines[-1]["learning_rate"] < 0.05 * cosine_recipe.learning_rate
     assert min(losses(bundle)) < min(losses(bundle)[:4])
 
@@ -285,11 +293,17 @@ def test_a_small_bundle_cannot_be_extended(
         resumed(out, {"epochs": 20})
 
 
-def test_a_bundle_without_the_metrics_of_its_epochs_cannot_be_extended(
-    tiny_bundle: Path, tmp_path: Path
+@pytest.mark.parametrize("lost", ["metrics", "setting"])
+def test_a_bundle_that_does_not_say_how_it_was_trained_cannot_be_extended(
+    tiny_bundle: Path, tmp_path: Path, lost: str
 ) -> None:
     out = shutil.copytree(tiny_bundle, tmp_path / "m")
-    (out / "metrics.jsonl").unlink()
+    if lost == "metrics":
+        (out / "metrics.jsonl").unlink()
+    else:  # as of a version that had fewer
+        manifest = json.loads((out / "manifest.json").read_text(encoding="utf-8"))
+        del manifest["recipe"]["seed"]
+        (out / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
     with raises_code(CheckpointError, "checkpoint.not_extendable"):
         resumed(out, {"epochs": 20})
 
@@ -317,7 +331,8 @@ class Worsen(InterruptedEvaluation):
 
     def on_epoch(self, report: EpochReport, model: LSTMLanguageModel) -> None:
         if report.epoch >= 2:
-            model.fc.weight.data.mul_(0.2)
+            much = 5.0 if report.epoch == 2 else 0.2
+            model.fc.bias.data += torch.linspace(0, much, len(model.fc.bias))
 
 
 @pytest.fixture

@@ -101,7 +101,11 @@ def test_on_a_busy_machine_the_processor_time_says_how_fast_a_free_one_is(
 
 def test_the_reserve_is_enough_for_a_machine_that_becomes_slower(corpus: Corpus) -> None:
     free = EvaluationSpeed(
-        graph_seconds=1.0, token_seconds=0.1, cache_seconds=0.1, ngram_seconds=1.0
+        graph_seconds=1.0,
+        token_seconds=0.1,
+        float_token_seconds=0.1,
+        cache_seconds=0.1,
+        ngram_seconds=1.0,
     )
     takes = sum(busy.high for busy in free.stages(corpus).values())
     assert free.seconds(corpus) >= 1.5 * takes
@@ -149,7 +153,11 @@ def test_fitting_ngrams_grows_with_the_training_part(
 
 def test_smaller_held_out_parts_take_less_time(corpus: Corpus) -> None:
     measured = EvaluationSpeed(
-        graph_seconds=1.0, token_seconds=0.1, cache_seconds=0.1, ngram_seconds=0.0
+        graph_seconds=1.0,
+        token_seconds=0.1,
+        float_token_seconds=0.1,
+        cache_seconds=0.1,
+        ngram_seconds=0.0,
     )
     seconds = [measured.seconds(corpus.with_samples(n)) for n in (10, 50, 100, 10**9)]
     assert seconds == sorted(set(seconds))

@@ -17,8 +17,9 @@ from lorelm.training.callbacks import EpochReport, TrainingCallback
 from lorelm.training.checkpoint import Checkpoint
 from lorelm.training.options import TrainingOptions
 from lorelm.training.recipe import Recipe
+from lorelm.training.run_context import RunContext
 from lorelm.training.trackers import MLflow, TensorBoard, WeightsAndBiases
-from lorelm.training.train import RunContext, train
+from lorelm.training.train import train
 
 from .test_checkpoint import fill
 

@@ -2,8 +2,8 @@
 
 import signal
 import threading
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 from click.core import ParameterSource
 
-from lorelm.bundle import Bundle
 from lorelm.bundle.layout import find_manifest
 from lorelm.bundle.quoting import quoted
+from lorelm.cli.corpus_of_run import corpus_of_run
 from lorelm.cli.options import (
     TIME,
     parameter_options,
@@ -22,18 +22,18 @@ from lorelm.cli.options import (
     take_reading_options,
 )
 from lorelm.cli.terminal import echo_notes, process_started, waiting
-from lorelm.corpus.documents import Documents, ReadingOptions
-from lorelm.corpus.formats.sources import is_there
+from lorelm.corpus.documents import Documents
 from lorelm.corpus.readers import read_documents
 from lorelm.corpus.structure import describe
-from lorelm.errors import CheckpointError, CorpusError, MissingExtraError
+from lorelm.errors import MissingExtraError
 from lorelm.parameters import parameters_of
-from lorelm.training.options import TrainingOptions, found_again
+from lorelm.training.options import TrainingOptions
 from lorelm.training.recipe import BUILT_IN_RECIPES, Recipe, given_settings
 
 if TYPE_CHECKING:
     from lorelm.training.callbacks import TrainingCallback
     from lorelm.training.checkpoint import Checkpoint
+    from lorelm.training.processes import Processes
 
 _FINISHING: Final = "The run ends here: the model of its best epoch is evaluated and saved."
 
@@ -85,7 +85,6 @@ def train(
     finish: Path | None,
     valid: str | None,
     test: str | None,
-    watch: bool,
     **flags: Any,
 ) -> None:
     """Train a model on PATH and save it as a bundle.
@@ -148,7 +147,7 @@ def _go_on(
     assert out is not None
     changes = _changes("--finish" if finish else "--resume", () if finish else EXTENSIONS)
     checkpoint = finished(out) if finish else resumed(out, changes)
-    parts = _corpus_of(checkpoint, out, given)
+    parts = corpus_of_run(checkpoint, out, given)
     run = checkpoint.run
     options = TrainingOptions.of_run(run)
     recipe, is_finished = Recipe.from_dict(run["recipe"]), finish is not None
@@ -176,74 +175,6 @@ def _changes(flag: str, allowed: Collection[str]) -> dict[str, Any]:
     return changes
 
 
-def _corpus_of(checkpoint: "Checkpoint", out: Path, given: Sequence[Any]) -> list[Documents | None]:
-    """Read the corpus of a run: what is given, the rest where it was.
-
-    Raises:
-        CheckpointError: the run was begun with texts, and none are given.
-        CorpusError: a file is missing or cannot be read.
-    """
-    files, folder = checkpoint.run["files"], checkpoint.run["folder"]
-    if not files and not given[0]:
-        raise CheckpointError(
-            f"the run in {out} was begun with texts of Python or of standard input: go on in "
-            f"Python with the same texts, by lorelm.train(..., out={str(out)!r}, resume=True) or "
-            "lorelm.finish",
-            code="checkpoint.no_files",
-        )
-    if folder is None and not given[0]:
-        return _corpus_of_bundle(out)
-    known = [*files, None, None, None][:3]
-    return [
-        read_documents(paths, _options_of(file or known[0]))
-        if paths
-        else file and _reread(file, folder or ".")
-        for paths, file in zip(given, known, strict=True)
-    ]
-
-
-def _corpus_of_bundle(out: Path) -> list[Documents | None]:
-    """Find the corpus of a bundle, which holds no folders.
-
-    Raises:
-        CorpusError: it is not found as it was.
-    """
-    from lorelm.evaluation.trained_corpus import read_again
-
-    try:
-        parts = read_again(Bundle.load(out))
-    except CorpusError as error:
-        raise CorpusError(
-            f"the corpus of bundle {out} is not in the current folder, beside the bundle or above "
-            "it as it was: bring it there, or name it (lorelm train PATH --resume "
-            f"{quoted(out)} ...)",
-            code=error.code,
-        ) from error
-    return [parts.documents, parts.valid, parts.test]
-
-
-def _options_of(file: Mapping[str, Any] | None) -> ReadingOptions:
-    return ReadingOptions(**file["options"]) if file else ReadingOptions()
-
-
-def _reread(file: Mapping[str, Any], folder: str) -> Documents:
-    """Read a file of a run that began in a folder.
-
-    Raises:
-        CorpusError: it is missing or cannot be read.
-    """
-    try:
-        known = (file["path"], *file["more_paths"])
-        paths = [found_again(path, folder, is_there) for path in known]
-        return read_documents(paths, _options_of(file))
-    except CorpusError as error:
-        raise CorpusError(
-            f"{error} (the run was begun in {folder}): name the file where it is now "
-            "(PATH beside --resume or --finish)",
-            code=error.code,
-        ) from error
-
-
 def _run(
     parts: Sequence[Documents | None],
     recipe: Recipe,
@@ -254,35 +185,24 @@ def _run(
     finish: bool = False,
     is_watched: bool,
 ) -> None:
-    """Train, evaluate, and show what to do next.
-
-    Args:
-        parts: the corpus alone, or with its validation and test part.
-    """
+    """Train on a corpus, or on it and its held-out parts; evaluate; show what to do next."""
     with waiting("importing PyTorch"):
         from lorelm.cli.training_display import show_result
-        from lorelm.training.checkpoint import Checkpoint
-        from lorelm.training.processes import join_processes, was_restarted
-        from lorelm.training.train import RunContext
+        from lorelm.training.processes import join_processes
+        from lorelm.training.run_context import RunContext
         from lorelm.training.train import train as train_bundle
 
-    documents, valid, test = parts if len(parts) == 3 else (parts[0], None, None)
+    documents, valid, test = (*parts, None, None)[:3]
     assert documents is not None
-    with (
-        join_processes(options.device) as processes,
-        _observed(
-            documents,
-            out,
-            _FINISHING if finish else _checkpoint_note(out, options),
-            is_watched=is_watched and processes.is_main_process,
-        ) as observer,
-    ):
-        if was_restarted(processes) and not finish:
-            resume = _latest(resume, Checkpoint.find(out))
-        if processes.is_main_process:
+    note = _FINISHING if finish else _checkpoint_note(out, options)
+    with join_processes(options.device) as processes, ExitStack() as stack:
+        is_main = processes.is_main_process
+        observer = _observed(documents, out, note, is_watched=is_watched and is_main)
+        resume = resume if finish else _latest(resume, out, processes)
+        if is_main:
             _show_start([part for part in parts if part], out, resume)
         context = RunContext(
-            callback=observer,
+            callback=stack.enter_context(observer),
             processes=processes,
             stop=_stop_on_signal(),
             resume=resume,
@@ -296,13 +216,17 @@ def _run(
         show_result(bundle, out)
 
 
-def _latest(begun: "Checkpoint | None", found: "Checkpoint | None") -> "Checkpoint | None":
-    """Return where processes that torchrun restarted go on: not a second time with an extension.
+def _latest(begun: "Checkpoint | None", out: Path, processes: "Processes") -> "Checkpoint | None":
+    """Return where a run begins; restarted by torchrun, not a second time with an extension.
 
     Args:
         begun: where the command would begin; None: anew.
-        found: what the run has left.
+        out: holds what the run has left.
     """
+    from lorelm.training.checkpoint import Checkpoint
+    from lorelm.training.processes import was_restarted
+
+    found = Checkpoint.find(out) if was_restarted(processes) else None
     if begun is None or found is None:
         return found or begun
     is_extended = found.snapshot.metadata["begun"]["num_updates"] > 0

@@ -168,6 +168,26 @@ class Checkpoint:
             raise CheckpointError(str(error), code="checkpoint.unwritable") from error
 
 
+def prefixed(prefix: str, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return the same tensors, by longer names."""
+    return {f"{prefix}.{name}": tensor for name, tensor in tensors.items()}
+
+
+def random_states(device: torch.device) -> dict[str, torch.Tensor]:
+    """Return the states of PyTorch's random generators, by their names in a snapshot."""
+    states = {"random": torch.get_rng_state()}
+    if device.type == "cuda":
+        states["cuda_random"] = torch.cuda.get_rng_state(device)
+    return states
+
+
+def set_random_states(states: Mapping[str, torch.Tensor], device: torch.device) -> None:
+    """Put the states that a snapshot holds in place."""
+    torch.set_rng_state(states["random"])
+    if "cuda_random" in states:
+        torch.cuda.set_rng_state(states["cuda_random"], device)
+
+
 def last_checkpoint(out: Path) -> str | None:
     """Say which checkpoint a folder holds and how to continue; None if there is none.
 

@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from lorelm.bundle.atomic_dir import replace_file
 from lorelm.bundle.layout import CHECKPOINT, METRICS_SO_FAR
@@ -17,6 +17,7 @@ from lorelm.runtime.torch_runtime import TorchRuntime
 from lorelm.training.callbacks import EpochReport, TrainedModel, TrainingCallback, metrics_lines
 from lorelm.training.checkpoint import Checkpoint, Snapshot, last_checkpoint
 from lorelm.training.losses import LossDivergedError
+from lorelm.training.options import TrainingOptions
 from lorelm.training.pacing import ReplannedError
 from lorelm.training.trainer import Trainer
 
@@ -38,6 +39,11 @@ class CheckpointSettings:
     run: dict[str, Any] = field(default_factory=dict)
     seconds: float = 30.0
     steps: int | None = None
+
+    @classmethod
+    def of_run(cls, out: Path, run: dict[str, Any], options: TrainingOptions) -> Self:
+        seconds, steps = options.checkpoint_seconds, options.checkpoint_steps
+        return cls(out=out, run=run, seconds=seconds, steps=steps)
 
 
 def fit(

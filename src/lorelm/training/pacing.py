@@ -6,8 +6,9 @@ from dataclasses import replace
 from typing import Any, Final
 
 from lorelm.errors import RecipeError
-from lorelm.training.plan import Plan, TimeBudget
+from lorelm.training.plan import Plan
 from lorelm.training.speed import Machine
+from lorelm.training.time_budget import TimeBudget
 from lorelm.training.trainer import Trainer
 
 _LOOKS: Final = (0.04, 0.12)
@@ -110,5 +111,6 @@ class Pacer:
         validation = len(trainer.corpus.valid.stream) * self._plan.speed.seconds_per_valid_token
         speed = self._machine.evaluation_speed(trainer.corpus, trainer.recipe)
         reserve = speed.seconds(trainer.corpus) + validation + self._plan.speed.seconds_per_update
-        trainer.end_in(self._budget.left - reserve)
+        end = trainer.clock + max(self._budget.left - reserve, 0.0)
+        trainer.horizon = trainer.horizon.moved(end, now=trainer.clock)
         self._run.update(replace(self._plan, horizon=trainer.horizon).metadata)

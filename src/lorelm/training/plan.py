@@ -1,8 +1,6 @@
 """Fits a training run into a time budget: :func:`plan_run`."""
 
 import dataclasses
-import math
-import time
 from bisect import bisect_right
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -10,12 +8,11 @@ from functools import partial
 from typing import Any, Final, Self
 
 from lorelm.corpus.preparation import Corpus
-from lorelm.errors import RecipeError
 from lorelm.training.callbacks import TimeRange
-from lorelm.training.processes import SINGLE_PROCESS, Processes
 from lorelm.training.recipe import Recipe
 from lorelm.training.schedule import TrainingHorizon
 from lorelm.training.speed import EvaluationSpeed, Machine, TrainingSpeed
+from lorelm.training.time_budget import TimeBudget
 
 _WIDTHS: Final = (100, 150, 200, 300, 400, 500, 650, 800)
 
@@ -40,54 +37,6 @@ _NGRAM_SHARE: Final = 0.1
 
 _MIN_EVALUATED_TOKENS: Final = 1_000
 """Of each held-out part: the interval of a perplexity is then about ±10 %."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class TimeBudget:
-    """How long a run may take, from the start of the command to the saved and evaluated bundle.
-
-    Attributes:
-        started: by `time.perf_counter`.
-    """
-
-    seconds: float
-    started: float
-    processes: Processes = SINGLE_PROCESS
-
-    @property
-    def left(self) -> float:
-        """Seconds left by the main process's clock; all processes must ask together."""
-        return self.processes.number_from_main(self.left_here)
-
-    @property
-    def left_here(self) -> float:
-        """Seconds left by the clock of this process."""
-        return self.seconds - (time.perf_counter() - self.started)
-
-    def watch(self, work: str) -> Callable[[float], None]:
-        """Return a progress callback that raises if some work would take too long."""
-        began, left = time.perf_counter(), self.left
-
-        def check(share: float) -> None:
-            forecast = (time.perf_counter() - began) / share
-            if forecast > 2 * left:  # half of it may be a slow start
-                raise self.too_short(f"{work} alone takes about {forecast:.0f} s", 2 * forecast)
-
-        return check
-
-    def too_short(self, reason: str, seconds_needed: float) -> RecipeError:
-        """Return the error that no useful run fits into the time."""
-        minutes = math.ceil(seconds_needed / 60)
-        needed = f"{math.ceil(seconds_needed)}s" if minutes <= 2 else f"{minutes}m"
-        return RecipeError(
-            f"a time budget of {self} is too short: {reason}; set time_budget_seconds "
-            f"(--time-budget) to {needed} or more, or give a part of the corpus or a smaller "
-            "hidden_size (--hidden-size)",
-            code="recipe.budget_too_short",
-        )
-
-    def __str__(self) -> str:
-        return f"{self.seconds:g} s" if self.seconds < 120 else f"{self.seconds / 60:g} min"
 
 
 @dataclass(frozen=True, kw_only=True)

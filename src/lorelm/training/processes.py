@@ -11,8 +11,10 @@ from torch import distributed
 from torch._C._distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 
-from lorelm.errors import InputError, LoreLMError, RecipeError, WorkerLostError
+from lorelm.corpus.preparation import Corpus
+from lorelm.errors import CorpusError, InputError, LoreLMError, RecipeError, WorkerLostError
 from lorelm.training.device import resolve_device
+from lorelm.training.recipe import Recipe
 
 _Result = TypeVar("_Result")
 
@@ -108,6 +110,13 @@ class Processes:
                 distributed.all_reduce(tensor)
         return tensor
 
+    def gather_columns(self, own_LBH: torch.Tensor, batch_size: int) -> torch.Tensor:
+        """Return the state of the whole batch, in float32, from the columns of each process."""
+        num_layers, _, width = own_LBH.shape
+        whole_LBH = torch.zeros(num_layers, batch_size, width, device=own_LBH.device)
+        whole_LBH[:, self.columns(batch_size)] = own_LBH.float()
+        return self.all_reduce(whole_LBH)
+
     def any(self, flag: bool) -> bool:
         """Whether the flag of at least one process is set."""
         return self.all_reduce(torch.tensor(float(flag))).item() > 0
@@ -185,6 +194,25 @@ def was_restarted(processes: Processes) -> bool:
     Of several machines, perhaps only the one with the lost process knows.
     """
     return processes.any(_num_restarts() > 0)
+
+
+def check_same_everywhere(corpus: Corpus, recipe: Recipe, processes: Processes) -> None:
+    """Compare the corpus and the recipe with those of the main process.
+
+    Raises:
+        CorpusError, RecipeError: they differ.
+    """
+    main = processes.broadcast_from_main(lambda: (corpus.fingerprint, recipe))
+    if corpus.fingerprint != main[0]:
+        raise CorpusError(
+            "the corpus differs from machine to machine: copy the same file to all",
+            code="corpus.differs_between_machines",
+        )
+    if recipe != main[1]:
+        raise RecipeError(
+            "the recipe differs from machine to machine: give all of them the same options",
+            code="recipe.differs_between_machines",
+        )
 
 
 def _num_restarts() -> int:

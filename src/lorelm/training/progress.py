@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from lorelm.training.callbacks import TRAINING, EpochReport, Progress, TimeRange, TrainingCallback
-from lorelm.training.plan import TimeBudget
+from lorelm.training.time_budget import TimeBudget
 from lorelm.training.trainer import Trainer
 
 _INTERVAL: Final = 0.5

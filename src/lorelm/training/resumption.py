@@ -17,7 +17,7 @@ from lorelm.bundle.atomic_dir import resolve_dir
 from lorelm.bundle.layout import MANIFEST, VOCABULARY, WEIGHTS, graph_name
 from lorelm.corpus.windows import num_windows
 from lorelm.errors import CheckpointError, RecipeError
-from lorelm.parameters import problems_of
+from lorelm.parameters import parameters_of, problems_of
 from lorelm.training.callbacks import EpochReport
 from lorelm.training.checkpoint import Checkpoint, Snapshot
 from lorelm.training.options import TrainingOptions
@@ -117,7 +117,8 @@ def _checkpoint_of(bundle: Bundle) -> Checkpoint:
         epochs = [EpochReport.of_metrics(line) for line in bundle.training_metrics()]
     except KeyError:
         epochs = []
-    if manifest.recipe is None or manifest.corpus is None or not epochs:
+    settings = manifest.recipe or {}
+    if not parameters_of(Recipe).keys() <= settings.keys() or not manifest.corpus or not epochs:
         raise CheckpointError(
             f"bundle {path} does not say how it was trained: begin a new run with its weights "
             "(init, --init)",
@@ -129,11 +130,11 @@ def _checkpoint_of(bundle: Bundle) -> Checkpoint:
             "weights as they were trained: train it again without that",
             code="checkpoint.not_extendable",
         )
-    recipe = Recipe.from_dict(manifest.recipe)
+    recipe = Recipe.from_dict(settings)
     options = TrainingOptions(with_ngram=bundle.has_ngram and not manifest.mixture)
     return Checkpoint(
         run={
-            "recipe": manifest.recipe,
+            "recipe": settings,
             "options": dataclasses.asdict(options),
             "corpus_fingerprint": manifest.corpus.fingerprint,
             "vocabulary_sha256": manifest.files[VOCABULARY],

@@ -28,6 +28,8 @@ from lorelm.training.recipe import Recipe
 from lorelm.training.threads import ThreadTuner
 from lorelm.training.trainer import Trainer
 
+_READ_TOKENS: Final = 5_000
+"""As many as are read in the full number of rows."""
 _HELD_OUT_TOKENS: Final = 1_000
 _NGRAM_TOKENS: Final = 50_000
 _MIN_UPDATES: Final = 3
@@ -35,9 +37,9 @@ _MIN_UPDATES: Final = 3
 # What evaluating and saving take, in multiples of what is measured.
 _GENERATED_TOKENS: Final = 10_000
 """The 100 samples that are searched for copies, in held-out tokens."""
-_LINE_TOKENS: Final = 25_000
+_LINE_TOKENS: Final = 60_000
 """The lines of `lorelm.evaluation.lines`, in held-out tokens."""
-_CACHE_GROWTH: Final = 2.0
+_CACHE_GROWTH: Final = 1.5
 """The largest cache of the tuning is larger than the tokens of the measurement."""
 _NGRAM_EXPONENT: Final = 1.2
 """Sorting n-grams slows down with their number: 0.25 µs a token of 230,000, 1.3 of 19 million."""
@@ -88,6 +90,7 @@ class EvaluationSpeed:
     Attributes:
         graph_seconds: to build a step graph.
         token_seconds: to predict a token of a held-out part.
+        float_token_seconds: the same by PyTorch.
         cache_seconds: per token of the validation part, to tune the cache on.
         ngram_seconds: for the n-gram model and the indexes.
         processor_share: as of a :class:`TrainingSpeed`.
@@ -95,6 +98,7 @@ class EvaluationSpeed:
 
     graph_seconds: float
     token_seconds: float
+    float_token_seconds: float
     cache_seconds: float
     ngram_seconds: float
     processor_share: float = 1.0
@@ -109,7 +113,7 @@ class EvaluationSpeed:
             Stage.VALIDATION: (num_valid if is_countable else num_tuned) * self.token_seconds,
             Stage.NGRAMS: self.ngram_seconds if is_countable else 0.0,
             # And PyTorch predicts the test part.
-            Stage.CACHE: num_tuned * self.cache_seconds + num_test * self.token_seconds,
+            Stage.CACHE: num_tuned * self.cache_seconds + num_test * self.float_token_seconds,
             Stage.SAMPLES: (_GENERATED_TOKENS if is_countable else 0) * self.token_seconds,
             Stage.METRICS: (num_test + _LINE_TOKENS) * self.token_seconds,
             Stage.SAVING: _LAST_SECONDS / self.processor_share + 2 * self.graph_seconds,
@@ -151,26 +155,23 @@ class Machine:
             RecipeError: there is no memory for the model, or too few columns for the processes.
         """
         with torch.random.fork_rng():
-            trainer = Trainer(
-                initial_model(corpus, recipe, self.device),
-                corpus,
-                recipe,
-                processes=self.processes,
-                threads=self.threads,
-            )
+            model = initial_model(corpus, recipe, self.device)
+            trainer = Trainer(model, corpus, recipe, processes=self.processes, threads=self.threads)
             validated = corpus.valid.stream[:_HELD_OUT_TOKENS]
             validation = self._stopwatch(lambda: validation_loss(trainer.averaged_model, validated))
             trainer.update()  # imports parts of PyTorch (a second) and allocates memory
             updates: list[_Timed] = []
-            began = self._now()
+            least, began = math.inf, self._now()
             while len(updates) < _MIN_UPDATES or self._now() - began < self.max_seconds:
                 if trainer.is_epoch_over:
                     trainer.begin_epoch()
-                updates.append(self._stopwatch(trainer.update))
-                if self.threads is not None and self.threads.is_measuring:
-                    updates.clear()  # the number of threads is not yet the best
+                is_trial = self.threads is not None and self.threads.is_measuring
+                update = self._stopwatch(trainer.update)
+                least = min(least, update.processor_seconds)
+                if not self.processes.any(is_trial):  # of a number of threads
+                    updates.append(update)
         typical = max(median(update.seconds for update in updates), 1e-6)
-        share = min(update.processor_seconds for update in updates) / typical
+        share = least / typical
         return TrainingSpeed(
             seconds_per_update=typical,
             updates_per_epoch=trainer.updates_per_epoch,
@@ -220,19 +221,26 @@ def _evaluation_speed(corpus: Corpus, recipe: Recipe) -> EvaluationSpeed:
     moments = [time.perf_counter()]
     build_step_graph(weights, model.config, "int8")
     moments.append(time.perf_counter())
-    held_out = corpus.valid.stream[:_HELD_OUT_TOKENS]
-    predicted = predict(network, held_out, num_states=len(held_out))
+    read = corpus.valid.stream[:_READ_TOKENS]
+    held_out = read[:_HELD_OUT_TOKENS]
+    predicted = predict(network, read, num_states=len(held_out))
+    predicted = replace(predicted, log_probabilities=predicted.log_probabilities[: len(held_out)])
+    moments.append(time.perf_counter())
+    validation_loss(model, held_out)
     moments.append(time.perf_counter())
     tune_cache(predicted, held_out)
     moments.append(time.perf_counter())
     num_fitted = _fit_some_ngrams(corpus)
     moments.append(time.perf_counter())
-    building, predicting, tuning, fitting = (end - start for start, end in pairwise(moments))
+    building, predicting, validating, tuning, fitting = (
+        end - start for start, end in pairwise(moments)
+    )
     share = (time.thread_time() - processor_started) / max(moments[-1] - moments[0], 1e-6)
     growth = (len(corpus.train.stream) / num_fitted) ** _NGRAM_EXPONENT
     return EvaluationSpeed(
         graph_seconds=building,
-        token_seconds=predicting / len(held_out),
+        token_seconds=predicting / len(read),
+        float_token_seconds=validating / len(held_out),
         cache_seconds=_CACHE_GROWTH * tuning / len(held_out),
         ngram_seconds=growth * fitting,
         processor_share=min(share, 1.0),

@@ -3,70 +3,39 @@
 import dataclasses
 import hashlib
 import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
-
-import torch
 
 from lorelm.bundle import Bundle, save_bundle
 from lorelm.corpus.documents import CorpusParts, Documents
 from lorelm.corpus.id_store import IdStore
 from lorelm.corpus.preparation import Corpus, prepare_corpus
 from lorelm.corpus.tokenizer import make_tokenizer
-from lorelm.errors import CheckpointError, CorpusError, RecipeError
+from lorelm.errors import CheckpointError, CorpusError
 from lorelm.runs.registry import registered
 from lorelm.training.callbacks import CallbackList, TrainedModel, TrainingCallback
 from lorelm.training.checkpoint import Checkpoint
-from lorelm.training.device import resolve_device, resolve_precision
+from lorelm.training.device import resolve_precision
 from lorelm.training.export import bundle_contents
 from lorelm.training.initial_checkpoint import (
     ARCHITECTURE_FIELDS,
     initial_model,
     initial_weights,
-    load_initial_checkpoint,
 )
 from lorelm.training.loop import CheckpointSettings, fit
 from lorelm.training.options import TrainingOptions
 from lorelm.training.pacing import Pacer, ReplannedError
-from lorelm.training.plan import Plan, TimeBudget, plan_extension, plan_run
-from lorelm.training.processes import SINGLE_PROCESS, Processes
-from lorelm.training.progress import RunProgress
+from lorelm.training.plan import Plan, plan_extension, plan_run
+from lorelm.training.processes import check_same_everywhere
 from lorelm.training.recipe import Recipe, sized_to
+from lorelm.training.run_context import Run, RunContext, begin_run
 from lorelm.training.run_dir import locked_run_dir
 from lorelm.training.schedule import TrainingHorizon
-from lorelm.training.speed import Machine
-from lorelm.training.threads import ThreadTuner, make_tuner, thread_count_kept
-from lorelm.training.trackers import Tracker, make_trackers
+from lorelm.training.threads import thread_count_kept
 from lorelm.training.trainer import Trainer
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunContext:
-    """The surroundings of a training run: who observes it, shares it, stops and resumes it.
-
-    Attributes:
-        callback: observes the run, in the main process.
-        processes: that train together; all of them call `train` with the same arguments.
-        stop: entered during training; when its event is set, training ends after the current step
-            with a checkpoint.
-        resume: the checkpoint to continue from, by its own recipe and options
-            (:mod:`lorelm.training.resumption`).
-        finish: the run ends there, without further training.
-        started: when the time budget began, by `time.perf_counter`; None: when `train` is called.
-    """
-
-    callback: TrainingCallback = field(default_factory=TrainingCallback)
-    processes: Processes = SINGLE_PROCESS
-    stop: AbstractContextManager[threading.Event | None] = field(default_factory=nullcontext)
-    resume: Checkpoint | None = None
-    finish: bool = False
-    started: float | None = None
 
 
 def train(
@@ -107,7 +76,7 @@ def train(
     out, options, context = Path(out), options or TrainingOptions(), context or RunContext()
     is_resumed = context.resume is not None
     with thread_count_kept(), locked_run_dir(out, context.processes, is_resumed=is_resumed):
-        run = _begin(out, options, context)
+        run = begin_run(out, options, context)
         parts = CorpusParts(documents=documents, valid=valid, test=test)
         corpus = _prepare(parts, recipe, run)
         with _registered(corpus, run), _callbacks(run) as callback:
@@ -124,72 +93,7 @@ def train(
         return bundle
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Run:
-    """What the stages of a run share.
-
-    Attributes:
-        threads: chooses the number of threads; None on a device other than the CPU.
-        trackers: that the options ask for, in the main process.
-        initial: the initial checkpoint, if the run starts from one.
-    """
-
-    out: Path
-    options: TrainingOptions
-    context: RunContext
-    progress: RunProgress
-    device: torch.device
-    id: str
-    threads: ThreadTuner | None = None
-    trackers: Sequence[Tracker] = ()
-    initial: Bundle | None = None
-    budget: TimeBudget | None = None
-
-    @property
-    def machine(self) -> Machine:
-        max_seconds = min(2.0, self.budget.seconds / 200) if self.budget else 2.0
-        return Machine(
-            device=self.device,
-            processes=self.context.processes,
-            threads=self.threads,
-            max_seconds=max_seconds,
-        )
-
-
-def _begin(out: Path, options: TrainingOptions, context: RunContext) -> _Run:
-    """Check what can be checked before the corpus is read, which may take long."""
-    processes = context.processes
-    device = processes.local_device(resolve_device(options.device))
-    started = time.perf_counter() if context.started is None else context.started
-    resume = context.resume
-    run_id = resume.run.get("id") if resume else None
-    user, trackers = TrainingCallback(), []
-    if processes.is_main_process:
-        run_id, user = run_id or uuid4().hex, context.callback
-        trackers = make_trackers(options, run_id=run_id, name=out.absolute().name, user=user)
-    run = _Run(
-        out=out,
-        options=options,
-        context=context,
-        progress=RunProgress(user, started=started),
-        device=device,
-        id=run_id or uuid4().hex,
-        threads=make_tuner(options.threads, device),
-        trackers=trackers,
-    )
-    initial, budget = None, None
-    if context.resume is None and options.init is not None:
-        initial = load_initial_checkpoint(options.init)
-    is_planned = context.resume is not None and "training_seconds" in context.resume.run
-    if options.time_budget_seconds is not None and not is_planned:
-        budget = TimeBudget(
-            seconds=options.time_budget_seconds, started=started, processes=processes
-        )
-        run.progress.set_budget(budget)
-    return dataclasses.replace(run, initial=initial, budget=budget)
-
-
-def _prepare(parts: CorpusParts, recipe: Recipe, run: _Run) -> Corpus:
+def _prepare(parts: CorpusParts, recipe: Recipe, run: Run) -> Corpus:
     """Return the corpus; one larger than memory is encoded once, by the main process."""
     processes = run.context.processes
     watch = run.budget.watch(f"preparing {parts.documents.source}") if run.budget else None
@@ -212,26 +116,11 @@ def _prepare(parts: CorpusParts, recipe: Recipe, run: _Run) -> Corpus:
             "(--ngram), or give a part of it",
             code="corpus.too_large_for_ngram",
         )
-    _check_same_everywhere(corpus, recipe, processes)
+    check_same_everywhere(corpus, recipe, processes)
     return corpus
 
 
-def _check_same_everywhere(corpus: Corpus, recipe: Recipe, processes: Processes) -> None:
-    """Compare the corpus and the recipe with those of the main process."""
-    main = processes.broadcast_from_main(lambda: (corpus.fingerprint, recipe))
-    if corpus.fingerprint != main[0]:
-        raise CorpusError(
-            "the corpus differs from machine to machine: copy the same file to all",
-            code="corpus.differs_between_machines",
-        )
-    if recipe != main[1]:
-        raise RecipeError(
-            "the recipe differs from machine to machine: give all of them the same options",
-            code="recipe.differs_between_machines",
-        )
-
-
-def _registered(corpus: Corpus, run: _Run) -> AbstractContextManager[None]:
+def _registered(corpus: Corpus, run: Run) -> AbstractContextManager[None]:
     """List the run for ``lorelm runs``, in the main process."""
     if not run.context.processes.is_main_process:
         return nullcontext()
@@ -239,7 +128,7 @@ def _registered(corpus: Corpus, run: _Run) -> AbstractContextManager[None]:
 
 
 def _fit(
-    corpus: Corpus, recipe: Recipe, run: _Run, callback: TrainingCallback
+    corpus: Corpus, recipe: Recipe, run: Run, callback: TrainingCallback
 ) -> tuple[Recipe, Corpus, TrainedModel]:
     """Train by a plan; return its recipe and corpus with the trained model."""
     resume, replan = run.context.resume, None
@@ -258,7 +147,7 @@ def _fit(
 def _fit_by(
     plan: Plan,
     corpus: Corpus,
-    run: _Run,
+    run: Run,
     callback: TrainingCallback,
     stop: threading.Event | None,
     replan: Callable[[], Plan] | None,
@@ -282,12 +171,7 @@ def _fit_by(
         processes=run.context.processes,
         threads=run.threads,
     )
-    checkpoints = CheckpointSettings(
-        out=run.out,
-        run=_metadata(plan, corpus, run),
-        seconds=options.checkpoint_seconds,
-        steps=options.checkpoint_steps,
-    )
+    checkpoints = CheckpointSettings.of_run(run.out, _metadata(plan, corpus, run), options)
     evaluation = plan.evaluation or run.machine.evaluation_speed(corpus, recipe)
     run.progress.begin_training(trainer, evaluation.stages(corpus), is_timed=plan.is_timed)
     pacer = Pacer(plan, run.budget, run.machine, replan=replan, run=checkpoints.run)
@@ -303,13 +187,13 @@ def _fit_by(
     return recipe, corpus, trained
 
 
-def _free_settings(recipe: Recipe, run: _Run) -> set[str]:
+def _free_settings(recipe: Recipe, run: Run) -> set[str]:
     """Return the settings that neither the user nor the initial checkpoint determines."""
     fixed = ARCHITECTURE_FIELDS if run.initial is not None else ()
     return set(recipe.by_corpus_size) - set(fixed)
 
 
-def _plan(corpus: Corpus, recipe: Recipe, run: _Run, *, as_busy: bool = False) -> Plan:
+def _plan(corpus: Corpus, recipe: Recipe, run: Run, *, as_busy: bool = False) -> Plan:
     """Return the recipe as it fits the machine, the corpus, the initial checkpoint and the time.
 
     Args:
@@ -336,7 +220,7 @@ def _plan(corpus: Corpus, recipe: Recipe, run: _Run, *, as_busy: bool = False) -
     )
 
 
-def _resumed_plan(resume: Checkpoint, corpus: Corpus, recipe: Recipe, run: _Run) -> Plan:
+def _resumed_plan(resume: Checkpoint, corpus: Corpus, recipe: Recipe, run: Run) -> Plan:
     """Return the plan of the run that goes on, in a precision that this machine has."""
     known = resume.run["corpus_fingerprint"], resume.run["vocabulary_sha256"]
     if known != (corpus.fingerprint, _vocabulary_sha256(corpus)):
@@ -381,7 +265,7 @@ def _extension_note(recipe: Recipe) -> str:
 
 
 @contextmanager
-def _callbacks(run: _Run) -> Iterator[TrainingCallback]:
+def _callbacks(run: Run) -> Iterator[TrainingCallback]:
     """Yield what observes the run, trackers first; nothing in a process other than the main one."""
     user = run.context.callback
     if not run.context.processes.is_main_process:
@@ -392,7 +276,7 @@ def _callbacks(run: _Run) -> Iterator[TrainingCallback]:
         yield CallbackList([*trackers, user, run.progress])
 
 
-def _metadata(plan: Plan, corpus: Corpus, run: _Run) -> dict[str, Any]:
+def _metadata(plan: Plan, corpus: Corpus, run: Run) -> dict[str, Any]:
     """Return what a checkpoint says of its run."""
     return {
         **plan.metadata,

@@ -13,7 +13,7 @@ from lorelm.corpus.preparation import Corpus
 from lorelm.corpus.windows import DocumentPermutation, TokenBatcher, num_windows
 from lorelm.model.lstm import LSTMLanguageModel
 from lorelm.training.callbacks import EpochReport, TrainedModel
-from lorelm.training.checkpoint import Snapshot
+from lorelm.training.checkpoint import Snapshot, prefixed, random_states, set_random_states
 from lorelm.training.device import resolve_precision
 from lorelm.training.losses import (
     LossDivergedError,
@@ -47,12 +47,11 @@ class Trainer:
 
     Attributes:
         epochs: the reports of the epochs that are over.
-        horizon: when the run ends.
+        horizon: when the run ends; it may be moved between two updates.
         num_updates: updates of the weights so far.
         progress: the share of the run that is over, from 0 to 1.
         clock: seconds since training began, at the last update, by the main process.
-        epoch_tokens: tokens of the current epoch that the model was trained on.
-        step_tokens: tokens of the last update.
+        epoch_tokens, step_tokens: tokens of the current epoch so far, and of the last update.
 
     Raises:
         CorpusError: the training part is shorter than a batch.
@@ -75,8 +74,9 @@ class Trainer:
         self.processes: Final = processes
         self.device: Final = model.fc.weight.device
         self.epochs: list[EpochReport] = []
-        num_tokens = len(corpus.train.stream)
-        self.updates_per_epoch: Final = num_windows(num_tokens, recipe.batch_size, recipe.bptt)
+        self.updates_per_epoch: Final = num_windows(
+            len(corpus.train.stream), recipe.batch_size, recipe.bptt
+        )
         self.learning_rate = LearningRate(recipe)
         self._threads: Final = threads
         self.horizon = horizon or TrainingHorizon(epochs=recipe.epochs)
@@ -84,19 +84,13 @@ class Trainer:
         self._precision: Final = resolve_precision(recipe.precision, self.device)
         self._regularised: Final = RegularisedModel(model, recipe, columns=self._columns)
         self._average: Final = WeightAverage(model, decay=recipe.weight_average)
-        self._optimizer: Final = torch.optim.Adam(
-            model.parameters(),
-            lr=recipe.learning_rate,
-            betas=(0.9, recipe.second_moment_decay),
-            fused=self.device.type in ("cpu", "cuda"),
-        )
+        self._optimizer: Final = _adam(model, recipe)
         self._permutation: Final = (
             DocumentPermutation(corpus.train.stream) if recipe.shuffle else None
         )
         self._best_weights: dict[str, torch.Tensor] = {}
         self._monitor: Final = LossMonitor(len(corpus.vocabulary))
-        self.num_updates = 0
-        self.progress = self.clock = 0.0
+        self.num_updates, self.progress, self.clock = 0, 0.0, 0.0
         self._clock_zero: float | None = None
         self._begun: Mapping[str, Any] = BEGINNING
         self.begin_epoch()
@@ -133,8 +127,8 @@ class Trainer:
         """Go to the beginning, or a window, of the epoch after the last one that is over."""
         recipe, permutation = self.recipe, self._permutation
         if permutation is not None:
-            seeds = (recipe.seed, len(self.epochs))
-            permutation = permutation.shuffled(np.random.default_rng(seeds))
+            random = np.random.default_rng((recipe.seed, len(self.epochs)))
+            permutation = permutation.shuffled(random)
         batcher = TokenBatcher(
             self.corpus.train.stream,
             batch_size=recipe.batch_size,
@@ -152,10 +146,6 @@ class Trainer:
     def start_clock(self, seconds: float = 0.0) -> None:
         """Count seconds from now, beginning at the given number."""
         self._clock_zero = time.perf_counter() - seconds
-
-    def end_in(self, seconds: float) -> None:
-        """Let training end some seconds after the last update; all processes call it together."""
-        self.horizon = self.horizon.moved(self.clock + max(seconds, 0.0), now=self.clock)
 
     def step(self) -> EpochReport | None:
         """Train on the next window; after the last one of an epoch, validate and report.
@@ -213,10 +203,9 @@ class Trainer:
         self.num_updates += 1
         self._average.update(self.num_updates)
         self._state = (state[0].detach(), state[1].detach())
-        num_tokens = len(inputs_TB) * recipe.batch_size
+        self.step_tokens = num_tokens = len(inputs_TB) * recipe.batch_size
         self._epoch_nats += loss * num_tokens
         self.epoch_tokens += num_tokens
-        self.step_tokens = num_tokens
         self._window += 1
         if self._threads is not None:
             self._threads.record(num_tokens=num_tokens, seconds=time.perf_counter() - began)
@@ -232,13 +221,10 @@ class Trainer:
             raise LossDivergedError
         named = self._tensors()
         for name in _STATE:
-            named[name] = self._all_columns(named[name])
+            named[name] = self.processes.gather_columns(named[name], self.recipe.batch_size)
         tensors = {name: tensor.detach().cpu().clone() for name, tensor in named.items()}
-        tensors["random"] = torch.get_rng_state()
-        if self.device.type == "cuda":
-            tensors["cuda_random"] = torch.cuda.get_rng_state(self.device)
         return Snapshot(
-            tensors=tensors,
+            tensors=tensors | random_states(self.device),
             metadata={
                 "epochs": [dataclasses.asdict(report) for report in self.epochs],
                 "window": self._window,
@@ -259,9 +245,8 @@ class Trainer:
             seconds: since training began; None: as many as at the snapshot.
         """
         metadata = snapshot.metadata
-        tensors = snapshot.tensors | {
-            name: snapshot.tensors[name][:, self._columns] for name in _STATE
-        }
+        states = {name: snapshot.tensors[name][:, self._columns] for name in _STATE}
+        tensors = snapshot.tensors | states
         self.epochs = [EpochReport(**report) for report in metadata["epochs"]]
         self.num_updates = metadata["num_updates"]
         self._begun = metadata["begun"]
@@ -278,9 +263,7 @@ class Trainer:
             for name, tensor in self._tensors().items():
                 tensor.copy_(tensors[name])
         self._monitor.begin_epoch(self._epoch_nats.item(), self.epoch_tokens)
-        torch.set_rng_state(tensors["random"])
-        if "cuda_random" in tensors:
-            torch.cuda.set_rng_state(tensors["cuda_random"], self.device)
+        set_random_states(tensors, self.device)
 
     @property
     def _end(self) -> TrainingEnd | None:
@@ -305,22 +288,15 @@ class Trainer:
     def _tensors(self) -> dict[str, torch.Tensor]:
         """All tensors of the run by name, to read from or write to."""
         named = {
-            **_prefixed("model", dict(self.model.named_parameters())),
-            **_prefixed("average", dict(self._average.model.named_parameters())),
-            **_prefixed("best", self._best_weights),
+            **prefixed("model", dict(self.model.named_parameters())),
+            **prefixed("average", dict(self._average.model.named_parameters())),
+            **prefixed("best", self._best_weights),
             **dict(zip(_STATE, self._state, strict=True)),
             "epoch_nats": self._epoch_nats,
         }
         for name, parameter in self.model.named_parameters():
-            named |= _prefixed(f"adam.{name}", self._optimizer.state.get(parameter, {}))
+            named |= prefixed(f"adam.{name}", self._optimizer.state.get(parameter, {}))
         return named
-
-    def _all_columns(self, state_LBH: torch.Tensor) -> torch.Tensor:
-        """Return the state of the whole batch, in float32, from the columns of each process."""
-        num_layers, _, width = state_LBH.shape
-        whole_LBH = torch.zeros(num_layers, self.recipe.batch_size, width, device=state_LBH.device)
-        whole_LBH[:, self._columns] = state_LBH.float()
-        return self.processes.all_reduce(whole_LBH)
 
     def _allocate_as_in(self, tensors: dict[str, torch.Tensor]) -> None:
         """Create or drop the best weights and the state of the optimizer, as in a snapshot."""
@@ -339,7 +315,6 @@ class Trainer:
     def _end_epoch(self) -> EpochReport:
         """Validate, and keep the weights if they are the best so far."""
         training_seconds = self.seconds - self._epoch_began
-        learning_rate = self._optimizer.param_groups[0]["lr"]
         # All processes validate and use one result: that takes no longer, and none has to wait.
         valid_loss = self.processes.number_from_main(
             validation_loss(self._average.model, self.corpus.valid.stream)
@@ -352,7 +327,7 @@ class Trainer:
             train_loss=train_loss,
             valid_loss=valid_loss,
             is_best=not self.epochs or valid_loss < self.best_epoch.valid_loss,
-            learning_rate=learning_rate,
+            learning_rate=self._optimizer.param_groups[0]["lr"],
             tokens_per_second=self.epoch_tokens / training_seconds,
             seconds=self.seconds,
         )
@@ -362,11 +337,14 @@ class Trainer:
         return report
 
     def _keep_weights(self) -> None:
-        self._best_weights = {
-            name: parameter.detach().clone()
-            for name, parameter in self._average.model.named_parameters()
-        }
+        weights = self._average.model.named_parameters()
+        self._best_weights = {name: weight.detach().clone() for name, weight in weights}
 
 
-def _prefixed(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    return {f"{prefix}.{name}": tensor for name, tensor in tensors.items()}
+def _adam(model: LSTMLanguageModel, recipe: Recipe) -> torch.optim.Adam:
+    return torch.optim.Adam(
+        model.parameters(),
+        lr=recipe.learning_rate,
+        betas=(0.9, recipe.second_moment_decay),
+        fused=model.fc.weight.device.type in ("cpu", "cuda"),
+    )
