@@ -1,5 +1,6 @@
 import dataclasses
 import itertools
+from dataclasses import MISSING, fields
 from pathlib import Path
 
 import pytest
@@ -178,3 +179,16 @@ def test_a_description_names_what_was_changed() -> None:
 
 def test_settings_of_another_version_are_described() -> None:
     assert describe_recipe({"tokenizer": "classic", "num_layers": 2, "magic": True}) == "classic"
+
+
+def test_settings_have_no_default_beside_the_recipes() -> None:
+    """The command line would give it, and so override the recipe."""
+    assert [field.name for field in fields(Recipe) if field.default is not MISSING] == [
+        "by_corpus_size"
+    ]
+
+
+def test_recipes_of_earlier_versions_are_read_as_they_were_trained() -> None:
+    settings = Recipe.load("classic").to_dict()
+    earlier = {name: settings[name] for name in settings.keys() - {"dropout_ramp", "sampled_words"}}
+    assert Recipe.from_dict(earlier) == Recipe.load("classic")

@@ -20,6 +20,9 @@ BUILT_IN_RECIPES: Final = tuple(
 SCHEDULES: Final = ("plateau", "cosine")
 TRAINING_PRECISIONS: Final = ("auto", "float32", "bfloat16")
 
+_EARLIER: Final[Mapping[str, Any]] = {"dropout_ramp": 0.0, "sampled_words": 0}
+"""Settings that recipes of version 0.1 do not name, as these had them."""
+
 _FITTED: Final = (
     *("embedding_size", "hidden_size", "dropout", "recurrent_dropout", "batch_size", "shuffle"),
     "epochs",
@@ -126,7 +129,7 @@ class Recipe:
             min=0,
             max=1,
         ),
-    ] = 0.0
+    ]
     sampled_words: Annotated[
         int,
         Parameter(
@@ -135,7 +138,7 @@ class Recipe:
             min=0,
             max=1_000_000,
         ),
-    ] = 0
+    ]
     by_corpus_size: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -174,8 +177,9 @@ class Recipe:
 
     @classmethod
     def from_dict(cls, settings: Mapping[str, Any]) -> Self:
-        """The recipe of which :meth:`to_dict` made this."""
-        return cls(**{**settings, "by_corpus_size": tuple(settings["by_corpus_size"])})
+        """The recipe of which :meth:`to_dict` made this, in this version or an earlier one."""
+        fitted = tuple(settings["by_corpus_size"])
+        return cls(**{**_EARLIER, **settings, "by_corpus_size": fitted})
 
 
 def given_settings(name_or_path: str, **overrides: Any) -> set[str]:
