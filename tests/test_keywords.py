@@ -16,10 +16,12 @@ from lorelm.keywords import (
     GenerationKeywords,
     ReadingKeywords,
     TrainingKeywords,
+    TuningKeywords,
 )
 from lorelm.parameters import parameters_of
 from lorelm.training.options import TrainingOptions
 from lorelm.training.recipe import Recipe
+from lorelm.training.tuning.options import TRAINING_OPTIONS, TuningOptions
 
 HEADER = '''"""Keyword arguments of ``import lorelm``, for type checkers and editors.
 
@@ -39,11 +41,17 @@ CLASSES: dict[str, tuple[str, tuple[type, ...]]] = {
         (Recipe, TrainingOptions, ReadingOptions),
     ),
     "ReadingKeywords": ("Settings of reading a corpus.", (ReadingOptions,)),
+    "TuningKeywords": (
+        "Settings of a tuning, its recipe and its training runs, and of reading a corpus.",
+        (Recipe, TuningOptions, TrainingOptions, ReadingOptions),
+    ),
     "EvaluationKeywords": (
         "Settings of an evaluation, and of reading a corpus.",
         (EvaluationSettings, ReadingOptions),
     ),
 }
+# Where a function takes some settings of a class only.
+SOME = {("TuningKeywords", TrainingOptions): TRAINING_OPTIONS}
 
 
 def shown(hint: object, *, takes_path: bool) -> str:
@@ -70,7 +78,8 @@ def keywords_module() -> str:
         lines = [f"class {name}(TypedDict, total=False):", f'    """{help_}"""', ""]
         for settings in settings_classes:
             hints = typing.get_type_hints(settings)
-            for each in parameters_of(settings).values():
+            parameters = parameters_of(settings)
+            for each in map(parameters.__getitem__, SOME.get((name, settings), parameters)):
                 hint = shown(hints[each.name], takes_path=each.name in PATHS)
                 lines.append(f"    {each.name}: {hint}")
         parts.append("\n".join(lines) + "\n")
@@ -86,6 +95,7 @@ def test_the_keywords_are_the_declared_settings() -> None:
     ("function", "keywords"),
     [
         (lorelm.train, TrainingKeywords),
+        (lorelm.tune, TuningKeywords),
         (lorelm.evaluate, EvaluationKeywords),
         (lorelm.LanguageModel.generate, GenerationKeywords),
         (lorelm.LanguageModel.stream, GenerationKeywords),

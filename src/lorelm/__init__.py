@@ -17,7 +17,7 @@ __version__ = VERSION
 
 if TYPE_CHECKING:
     from lorelm import errors
-    from lorelm.api import evaluate, finish, import_model, train
+    from lorelm.api import evaluate, finish, import_model, train, tune
     from lorelm.bundle import Bundle
     from lorelm.generation.language_model import LanguageModel, load
     from lorelm.generation.reply import Reply, Sample, Token
@@ -37,6 +37,7 @@ __all__ = [
     "import_model",
     "load",
     "train",
+    "tune",
 ]
 
 # Imported on first use: `lorelm --help` and the lower packages need neither NumPy nor ONNX Runtime,
@@ -53,6 +54,7 @@ _MODULES: Final = {
     "import_model": "lorelm.api",
     "load": "lorelm.generation.language_model",
     "train": "lorelm.api",
+    "tune": "lorelm.api",
 }
 
 

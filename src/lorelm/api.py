@@ -1,4 +1,4 @@
-"""The functions of ``import lorelm``: train, finish, evaluate, import and load models.
+"""The functions of ``import lorelm``: train, finish, tune, evaluate, import and load models.
 
 They do what the commands of the same names do. The model that ``lorelm.load``
 returns, a :class:`~lorelm.generation.language_model.LanguageModel`, generates and scores text.
@@ -18,10 +18,17 @@ from lorelm.corpus.readers import is_frame, read_corpus
 from lorelm.errors import CorpusError, InputError, MissingExtraError, Problem, RecipeError
 from lorelm.evaluation.evaluate import EvaluationSettings, evaluate_bundle
 from lorelm.evaluation.trained_corpus import reading_options_of
-from lorelm.keywords import EvaluationKeywords, ReadingKeywords, TrainingKeywords
-from lorelm.parameters import hint, plain
+from lorelm.keywords import (
+    EvaluationKeywords,
+    ReadingKeywords,
+    TrainingKeywords,
+    TuningKeywords,
+)
+from lorelm.parameters import hint, parameters_of, plain
 from lorelm.training.options import TrainingOptions
 from lorelm.training.recipe import Recipe, given_settings
+from lorelm.training.tuning.options import TRAINING_OPTIONS, TuningOptions
+from lorelm.training.tuning.trials import TrialReport, TuningResult
 
 if TYPE_CHECKING:
     from lorelm.training.run_context import RunContext
@@ -133,6 +140,69 @@ def finish(
     checkpoint = finished(Path(out))
     context = RunContext(callback=WarningCallback(), resume=checkpoint, finish=True)
     return _go_on(_read([corpus, valid, test], known), out=out, context=context)
+
+
+def tune(
+    corpus: Corpus,
+    *,
+    out: str | Path,
+    recipe: str | Path | None = None,
+    valid: Corpus | None = None,
+    test: Corpus | None = None,
+    on_trial: Callable[[TrialReport], object] | None = None,
+    **settings: Unpack[TuningKeywords],
+) -> TuningResult:
+    """Search for the recipe with which a model learns a corpus best, and save that model.
+
+    Calling it again with the same folder goes on, and several processes may share the work.
+
+    Args:
+        corpus, recipe, valid, test: as for :func:`train`; the search begins with `recipe`.
+        out: folder for ``best.toml``, the best model in ``model``, ``trials.csv`` and plots.
+        on_trial: called after each trial of this process, such as
+            ``lambda report: print(report.number, report.valid_perplexity)``.
+        settings: when to end and where trials are recorded
+            (:class:`~lorelm.training.tuning.options.TuningOptions`); of the recipe, which then stay
+            as they are; ``init``, ``device``, ``serving_only``, ``compact``; and of reading.
+
+    Raises:
+        RecipeError: settings are wrong, the time is too short for one trial, or the trials in `out`
+            are of another recipe.
+        CorpusError: the corpus cannot be read or is too small, or the trials are of another one.
+        BundleError: `out` holds something else, or cannot be written.
+        StudyError: the trials cannot be read or written.
+        MissingExtraError: Optuna, PyTorch or the driver of the database is not installed.
+        TrainingStoppedError: Ctrl-C.
+
+    Example:
+        >>> result = lorelm.tune("my.csv", out="my-tuning", time_budget_seconds=3600)
+        >>> lorelm.load(result.bundle).generate("Once").text
+    """
+    try:
+        from lorelm.training.tuning.callbacks import WarningTuningCallback
+        from lorelm.training.tuning.tune import TuningContext
+        from lorelm.training.tuning.tune import tune as search
+    except ImportError as error:
+        if error.name not in ("torch", "optuna"):
+            raise
+        raise MissingExtraError("tuning", "tune") from error
+    given = dict[str, Any](settings)
+    fixed = given.keys() & parameters_of(Recipe).keys()
+    options, (checked, training, reading) = _checked_tuning(recipe, given)
+    documents, *held_out = _read([corpus, valid, test], reading)
+    assert documents is not None
+    callback = WarningTuningCallback(on_trial)
+    for note in [note for part in (documents, *held_out) if part for note in part.notes]:
+        callback.on_problem(note)
+    return search(
+        documents,
+        checked,
+        out=out,
+        options=options,
+        training=training,
+        held_out=(held_out[0], held_out[1]),
+        context=TuningContext(callback=callback, fixed=fixed),
+    )
 
 
 def evaluate(
@@ -263,6 +333,27 @@ def _checked_settings(
     if options.get("init") is not None:
         check_initial_checkpoint(options["init"], given_settings(name, **overrides))
     return made[0], made[1], made[2]
+
+
+def _checked_tuning(
+    recipe: str | Path | None, given: dict[str, Any]
+) -> tuple[TuningOptions, tuple[Recipe, TrainingOptions, ReadingOptions]]:
+    """Return what settings of a tuning make, those of training it does not take left out.
+
+    Raises:
+        RecipeError: settings are unknown or out of range; it names them all.
+        BundleError: there is no model at `init`.
+    """
+    reading, own = _take(given, ReadingOptions), _take(given, TuningOptions)
+    others = parameters_of(TrainingOptions).keys() - set(TRAINING_OPTIONS)
+    unused = {name: given.pop(name) for name in others & given.keys()}
+    options, checked, _ = _made(
+        RecipeError,
+        lambda: TuningOptions(**own),
+        lambda: _checked_settings(recipe, given, reading),
+        lambda: _refuse_unknown(unused, Recipe, TuningOptions),
+    )
+    return options, checked
 
 
 def _made(kind: type[InputError], *makers: Callable[[], Any]) -> list[Any]:

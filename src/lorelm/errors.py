@@ -12,6 +12,7 @@ The tree::
     │   └── CheckpointError      the folder of an unfinished training run
     ├── TrainingStoppedError     Ctrl-C; a checkpoint is saved
     ├── WorkerLostError          another process of the same training run ended
+    ├── StudyError               the trials of a tuning cannot be opened, read or written
     ├── MissingExtraError        a part of LoreLM that is not installed (also an ImportError)
     ├── ServerError              the server cannot start
     ├── HistoryError             the log of generations cannot be opened, read or written
@@ -153,6 +154,12 @@ class WorkerLostError(LoreLMError):
     """Another process of the same training run ended; the message says how to go on."""
 
     code = "training.worker_lost"
+
+
+class StudyError(LoreLMError):
+    """The trials of a tuning cannot be opened, read or written; no message holds a password."""
+
+    code = "study"
 
 
 class MissingExtraError(LoreLMError, ImportError):

@@ -93,6 +93,52 @@ class ReadingKeywords(TypedDict, total=False):
     anonymise: bool
 
 
+class TuningKeywords(TypedDict, total=False):
+    """Settings of a tuning, its recipe and its training runs, and of reading a corpus."""
+
+    tokenizer: str
+    min_frequency: int
+    embedding_size: int
+    hidden_size: int
+    num_layers: int
+    tied: bool
+    dropout: float
+    locked_dropout: bool
+    word_dropout: float
+    recurrent_dropout: float
+    activation_penalty: float
+    temporal_penalty: float
+    schedule: str
+    learning_rate: float
+    learning_rate_decay: float
+    warm_up: float
+    second_moment_decay: float
+    weight_average: float
+    max_gradient_norm: float
+    batch_size: int
+    bptt: int
+    shuffle: bool
+    epochs: int
+    precision: str
+    seed: int
+    split_seed: int
+    dropout_ramp: float
+    sampled_words: int
+    time_budget_seconds: float | None
+    trials: int | None
+    storage: str | None
+    init: str | PathLike[str] | None
+    device: str
+    serving_only: bool
+    compact: bool
+    text_column: str | None
+    speaker_column: str | None
+    scene_column: str | None
+    document: Literal["line", "paragraph", "scene", "text"] | None
+    encoding: str | None
+    anonymise: bool
+
+
 class EvaluationKeywords(TypedDict, total=False):
     """Settings of an evaluation, and of reading a corpus."""
 

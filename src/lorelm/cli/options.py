@@ -1,7 +1,7 @@
 """Options that several commands share, and those that are made from parameters."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import Any
 
@@ -42,12 +42,18 @@ class _WordAndNumber(click.ParamType[tuple[str, float]]):
             self.fail(f"{value!r} is not a word and a number, such as Frodo=2")
 
 
-def parameter_options(settings: type) -> Callable[[Command], Command]:
-    """Add an option for each parameter that a settings class declares."""
+def parameter_options(
+    settings: type, names: Collection[str] | None = None
+) -> Callable[[Command], Command]:
+    """Add an option for each parameter that a settings class declares.
+
+    Args:
+        names: add these alone.
+    """
 
     def add(command: Command) -> Command:
         for parameter in reversed([*parameters_of(settings).values()]):
-            if parameter.flag is not None:
+            if parameter.flag is not None and (names is None or parameter.name in names):
                 command = _parameter_option(parameter)(command)
         return command
 

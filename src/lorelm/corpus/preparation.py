@@ -104,6 +104,10 @@ class Corpus:
         sampled_tokens = max_tokens if is_sampled else None
         return replace(self, valid=valid, test=test, sampled_tokens=sampled_tokens)
 
+    def without_test_part(self) -> Self:
+        """Return the same with an empty test part, for what must not see it."""
+        return replace(self, test=Part(documents=(), stream=self.test.stream[:0]))
+
 
 def prepare_corpus(
     documents: Documents | CorpusParts,

@@ -1,6 +1,7 @@
 """The model that training starts with: random weights, or those of a trained model."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -15,7 +16,7 @@ from lorelm.errors import BundleError, Problem, RecipeError
 from lorelm.model.config import ModelConfig
 from lorelm.model.lstm import LSTMLanguageModel
 from lorelm.runtime.step_graph import Weights
-from lorelm.training.recipe import Recipe
+from lorelm.training.recipe import Recipe, sized_to
 from lorelm.typing import Floats32
 
 ARCHITECTURE_FIELDS: Final = ("embedding_size", "hidden_size", "num_layers", "tied")
@@ -56,7 +57,7 @@ def initial_model(
     try:
         model = LSTMLanguageModel(config).to(device)
     except RuntimeError as error:
-        if not any(phrase in str(error) for phrase in _NO_MEMORY):
+        if not lacks_memory(error):
             raise
         raise RecipeError(
             f"there is no memory for {recipe.num_layers} layers of {recipe.hidden_size} and "
@@ -76,6 +77,11 @@ def _log_frequencies(corpus: Corpus) -> torch.Tensor:
     counts_V = np.bincount(corpus.train.stream[:_COUNTED_TOKENS], minlength=len(corpus.vocabulary))
     shares_V = (counts_V + 0.5) / (counts_V + 0.5).sum()
     return torch.from_numpy(np.log(shares_V).astype(np.float32))
+
+
+def lacks_memory(error: RuntimeError) -> bool:
+    """Whether PyTorch failed to allocate memory."""
+    return any(phrase in str(error) for phrase in _NO_MEMORY)
 
 
 def numpy_weights(model: LSTMLanguageModel) -> Weights:
@@ -102,6 +108,15 @@ def load_initial_checkpoint(path: str | Path) -> Bundle:
                 code="bundle.weights_not_finite",
             )
     return bundle
+
+
+def sized_for(recipe: Recipe, num_tokens: int, initial: Bundle | None) -> Recipe:
+    """Return the recipe fitted to a training part, with the sizes of the initial checkpoint."""
+    sized = sized_to(recipe, num_tokens, is_fine_tuning=initial is not None)
+    if initial is None:
+        return sized
+    model = initial.manifest.model
+    return replace(sized, **{name: getattr(model, name) for name in ARCHITECTURE_FIELDS})
 
 
 def check_initial_checkpoint(path: str | Path, given: Collection[str]) -> None:

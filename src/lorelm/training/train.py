@@ -24,13 +24,14 @@ from lorelm.training.initial_checkpoint import (
     ARCHITECTURE_FIELDS,
     initial_model,
     initial_weights,
+    sized_for,
 )
 from lorelm.training.loop import CheckpointSettings, fit
 from lorelm.training.options import TrainingOptions
 from lorelm.training.pacing import Pacer, ReplannedError
 from lorelm.training.plan import Plan, plan_extension, plan_run
 from lorelm.training.processes import check_same_everywhere
-from lorelm.training.recipe import Recipe, sized_to
+from lorelm.training.recipe import Recipe
 from lorelm.training.run_context import Run, RunContext, begin_run
 from lorelm.training.run_dir import locked_run_dir
 from lorelm.training.schedule import TrainingHorizon
@@ -200,13 +201,9 @@ def _plan(corpus: Corpus, recipe: Recipe, run: Run, *, as_busy: bool = False) ->
         as_busy: expect the machine to stay as busy as it is now.
     """
     device, processes, budget = run.device, run.context.processes, run.budget
-    sized = sized_to(recipe, len(corpus.train.stream), is_fine_tuning=run.initial is not None)
+    sized = sized_for(recipe, len(corpus.train.stream), run.initial)
     precision = processes.broadcast_from_main(lambda: resolve_precision(recipe.precision, device))
-    changes: dict[str, Any] = {"precision": precision}
-    if run.initial is not None:
-        model = run.initial.manifest.model
-        changes |= {name: getattr(model, name) for name in ARCHITECTURE_FIELDS}
-    sized = dataclasses.replace(sized, **changes)
+    sized = dataclasses.replace(sized, precision=precision)
     if budget is None:
         return Plan(recipe=sized, horizon=TrainingHorizon(epochs=sized.epochs))
     return plan_run(

@@ -41,17 +41,17 @@ _PNG_DOTS_PER_INCH: Final = 150
 _WIDTH: Final = 6.0
 """Inches: on a phone, where a plot is as wide as the page, 10 points stay legible."""
 
-_INK: Final = "#23211d"
-_QUIET: Final = "#625d54"
-_RULE: Final = "#d9d3c6"
-_BAR: Final = "#bdb4a2"
-_FIRST: Final = "#1b5e91"
-_SECOND: Final = "#a8481a"
+INK: Final = "#23211d"
+QUIET: Final = "#625d54"
+RULE: Final = "#d9d3c6"
+BAR: Final = "#bdb4a2"
+FIRST: Final = "#1b5e91"
+SECOND: Final = "#a8481a"
 
 _LINES: Final[Sequence[Mapping[str, Any]]] = tuple(
     {"linestyle": style, "color": color}
     for style in ("-", "--", ":")
-    for color in (_FIRST, _SECOND, "#2f7d4f", "#8a4f9e", "#8a6d1d")
+    for color in (FIRST, SECOND, "#2f7d4f", "#8a4f9e", "#8a6d1d")
 )
 """Of each run of a plot: the sixth has the first color again, dashed."""
 
@@ -60,22 +60,22 @@ _MAX_MARKED: Final = 60
 
 _STYLE: Final[Mapping[str, Any]] = {
     "axes.axisbelow": True,
-    "axes.edgecolor": _QUIET,
+    "axes.edgecolor": QUIET,
     "axes.grid": True,
     "axes.grid.axis": "y",
-    "axes.labelcolor": _INK,
+    "axes.labelcolor": INK,
     "axes.spines.right": False,
     "axes.spines.top": False,
     "font.size": 10,
-    "grid.color": _RULE,
+    "grid.color": RULE,
     "grid.linewidth": 0.6,
     "legend.frameon": False,
     "svg.hashsalt": "lorelm",
-    "text.color": _INK,
-    "xtick.color": _QUIET,
-    "xtick.labelcolor": _INK,
-    "ytick.color": _QUIET,
-    "ytick.labelcolor": _INK,
+    "text.color": INK,
+    "xtick.color": QUIET,
+    "xtick.labelcolor": INK,
+    "ytick.color": QUIET,
+    "ytick.labelcolor": INK,
 }
 
 
@@ -101,19 +101,19 @@ def render_plots(
     """
     metrics = bundle.training_metrics()
     classes = length_classes(result.text, result.network.log_probabilities)
-    with _plain_style():
+    with plain_style():
         figures = {CURVES: draw_curves(metrics)} if metrics else {}
         figures[CALIBRATION] = draw_calibration(calibration(result.network))
         figures[DOCUMENT_LENGTH] = draw_document_length(classes, overall=result.metrics.perplexity)
-        return {name: _image(figure, form) for name, figure in figures.items()}
+        return {name: render_image(figure, form) for name, figure in figures.items()}
 
 
 def render_curves(
     metrics: Sequence[Mapping[str, Any]], *, ngram: tuple[int, float] | None
 ) -> bytes:
     """Return the training curves as the PNG file of a bundle; see :func:`draw_curves`."""
-    with _plain_style():
-        return _image(draw_curves(metrics, ngram=ngram), "png")
+    with plain_style():
+        return render_image(draw_curves(metrics, ngram=ngram), "png")
 
 
 def render_runs(
@@ -128,7 +128,7 @@ def render_runs(
         runs: the training metrics of each run, by its name.
         over: the horizontal axis.
     """
-    with _plain_style():
+    with plain_style():
         figure = Figure(figsize=(_WIDTH, 4), layout="constrained")
         axes = figure.subplots()
         for (name, metrics), line in zip(runs.items(), cycle(_LINES), strict=False):
@@ -149,7 +149,7 @@ def render_runs(
         axes.set_xlim(left=0)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         _legend_above(axes)
-        return _image(figure, form)
+        return render_image(figure, form)
 
 
 def draw_curves(
@@ -165,21 +165,21 @@ def draw_curves(
     epochs = [row["epoch"] for row in metrics]
     best = max(row["epoch"] for row in metrics if row["is_best"])
     for axes in (loss, perplexities, rates):
-        axes.axvline(best, color=_QUIET, linestyle=":", label=f"best epoch ({best})")
+        axes.axvline(best, color=QUIET, linestyle=":", label=f"best epoch ({best})")
 
     def line(axes: Axes, key: str, **look: Any) -> None:
         axes.plot(epochs, [row[key] for row in metrics], marker=".", **look)
 
-    line(loss, "train_loss_nats_per_token", color=_SECOND, linestyle="--", label="training")
-    line(loss, "valid_loss_nats_per_token", color=_FIRST, label="validation")
-    line(perplexities, "valid_perplexity", color=_FIRST)
-    line(rates, "learning_rate", color=_INK, drawstyle="steps-mid")
+    line(loss, "train_loss_nats_per_token", color=SECOND, linestyle="--", label="training")
+    line(loss, "valid_loss_nats_per_token", color=FIRST, label="validation")
+    line(perplexities, "valid_perplexity", color=FIRST)
+    line(rates, "learning_rate", color=INK, drawstyle="steps-mid")
     loss.set_ylabel("loss (nats per token)")
     _legend_above(loss)
     perplexities.set_ylabel("perplexity (validation)")
     if ngram is not None:
         label = f"n-gram model (order {ngram[0]})"
-        perplexities.axhline(ngram[1], color=_SECOND, linestyle="--", zorder=1, label=label)
+        perplexities.axhline(ngram[1], color=SECOND, linestyle="--", zorder=1, label=label)
         _legend_above(perplexities)
     rates.set_ylabel("learning rate")
     rates.set_ylim(bottom=0)
@@ -192,11 +192,11 @@ def draw_calibration(of: Calibration) -> Figure:
     """Draw the accuracy of the top predictions over their confidence, and their number."""
     figure, accuracy, counts = _points_over_bars(height=6.5)
     confidence = of.confidence
-    accuracy.plot([0, 1], [0, 1], color=_QUIET, linestyle="--", label="perfect calibration")
+    accuracy.plot([0, 1], [0, 1], color=QUIET, linestyle="--", label="perfect calibration")
     intervals = wilson_interval(of.accuracy, of.count)
-    accuracy.vlines(confidence, *intervals, color=_FIRST)
+    accuracy.vlines(confidence, *intervals, color=FIRST)
     # A share of 0 or 1 lies on the frame, which would cut the mark in half.
-    look: dict[str, Any] = {"color": _FIRST, "clip_on": False}
+    look: dict[str, Any] = {"color": FIRST, "clip_on": False}
     label = "network, with 95 % intervals"
     accuracy.plot(confidence, of.accuracy, "o", label=label, **look)
     accuracy.set_ylabel("accuracy of the top prediction")
@@ -235,7 +235,7 @@ def draw_document_length(classes: Sequence[LengthClass], *, overall: float) -> F
     """
     figure, perplexities, counts = _points_over_bars(height=5.5)
     places = np.log2([of.shortest for of in classes])
-    perplexities.axhline(overall, color=_QUIET, linestyle="--", label="all documents")
+    perplexities.axhline(overall, color=QUIET, linestyle="--", label="all documents")
     _draw_intervals(perplexities, places, classes)
     perplexities.set_ylabel("perplexity")
     _set_log_scale(perplexities)
@@ -251,16 +251,16 @@ def draw_document_length(classes: Sequence[LengthClass], *, overall: float) -> F
 def _draw_intervals(axes: Axes, places: Floats, classes: Sequence[LengthClass]) -> None:
     """Draw a point per class with its interval; one without is hollow."""
     for is_sure, face, label in (
-        (True, _FIRST, "network, with 95 % intervals"),
+        (True, FIRST, "network, with 95 % intervals"),
         (False, "none", "a single document"),
     ):
         these = [i for i, of in enumerate(classes) if (of.interval is not None) == is_sure]
         if these:
             points = [classes[i].perplexity for i in these]
-            axes.plot(places[these], points, "o", color=_FIRST, markerfacecolor=face, label=label)
+            axes.plot(places[these], points, "o", color=FIRST, markerfacecolor=face, label=label)
     for place, of in zip(places, classes, strict=True):
         if of.interval is not None:
-            axes.vlines(place, *of.interval, color=_FIRST)
+            axes.vlines(place, *of.interval, color=FIRST)
 
 
 def _set_log_scale(axes: Axes) -> None:
@@ -282,7 +282,7 @@ def _points_over_bars(*, height: float) -> tuple[Figure, Axes, Axes]:
 
 
 def _bars(axes: Axes, centres: Floats, counts: Floats, *, width: float) -> None:
-    bars = axes.bar(centres, counts, width=width, color=_BAR)
+    bars = axes.bar(centres, counts, width=width, color=BAR)
     axes.bar_label(bars, fmt="{:,.0f}", fontsize=9, padding=1)
     axes.margins(y=0.15)
     axes.set_yticks([])
@@ -295,13 +295,14 @@ def _legend_above(axes: Axes) -> None:
 
 
 @contextmanager
-def _plain_style() -> Iterator[None]:
+def plain_style() -> Iterator[None]:
     """Use the style of these plots, whatever the user's own Matplotlib settings are."""
     with matplotlib.style.context(dict(_STYLE), after_reset=True):
         yield
 
 
-def _image(figure: Figure, form: Literal["png", "svg"]) -> bytes:
+def render_image(figure: Figure, form: Literal["png", "svg"]) -> bytes:
+    """Return a figure as the contents of a file; the same figure gives the same bytes."""
     file = io.BytesIO()
     # Without a date and a version, the same plot is the same file.
     left_out = {"svg": ("Date", "Creator", "Format", "Type"), "png": ("Software",)}[form]

@@ -1,0 +1,134 @@
+"""``lorelm tune``: a search for the settings that suit the user's text best."""
+
+import signal
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import click
+
+from lorelm.cli.options import (
+    TIME,
+    parameter_options,
+    reading_options,
+    take_reading_options,
+)
+from lorelm.cli.terminal import echo_notes, process_started
+from lorelm.corpus.documents import Documents
+from lorelm.corpus.readers import read_documents
+from lorelm.corpus.structure import describe
+from lorelm.errors import MissingExtraError
+from lorelm.parameters import parameters_of
+from lorelm.training.options import TrainingOptions
+from lorelm.training.recipe import BUILT_IN_RECIPES, Recipe, given_settings
+from lorelm.training.tuning.options import TRAINING_OPTIONS, TuningOptions
+
+
+@click.command()
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True)
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the tuning.")
+@click.option(
+    "--recipe",
+    default=None,
+    metavar="NAME|FILE.toml",
+    help=f"Where the search begins: {', '.join(BUILT_IN_RECIPES)}, or a TOML file.  [default: "
+    "default; with --init: fine-tune]",
+)
+@click.option(
+    "--time-budget",
+    "time_budget_seconds",
+    type=TIME,
+    metavar="30m|4h",
+    help=parameters_of(TuningOptions)["time_budget_seconds"].help,
+)
+@parameter_options(TuningOptions)
+@click.option("--valid", metavar="FILE", help="Validation part; without it, split off PATH.")
+@click.option("--test", metavar="FILE", help="Test part; without it, split off PATH.")
+@parameter_options(TrainingOptions, names=TRAINING_OPTIONS)
+@parameter_options(Recipe)
+@reading_options
+def tune(
+    *,
+    paths: tuple[str, ...],
+    out: Path,
+    recipe: str | None,
+    valid: str | None,
+    test: str | None,
+    **flags: Any,
+) -> None:
+    """Search for the settings with which a model learns PATH best, and save that model.
+
+    PATH is what lorelm train takes. The recipe is trained as it is first, then with other settings
+    near its own; a trial that is worse than others ends early. Settings that are given here stay
+    as they are. Only the validation part is looked at; the best model alone is evaluated on the
+    test part, at the end.
+
+    The folder then holds best.toml for lorelm train --recipe, the best model in model, all trials
+    in trials.csv, and plots. The same command with the same folder goes on, also after Ctrl-C or a
+    crash, and several such commands share the work.
+    """
+    for package, extra in (("torch", "train"), ("optuna", "tune")):
+        if find_spec(package) is None:
+            raise MissingExtraError("tuning", extra)
+    reading = take_reading_options(flags)
+    changes = {name: flags.pop(name) for name in parameters_of(Recipe)}
+    training = TrainingOptions(**{name: flags.pop(name) for name in TRAINING_OPTIONS})
+    options = TuningOptions(**flags)
+    name = recipe or ("fine-tune" if training.init else "default")
+    settings = Recipe.load(name, **changes)
+    if training.init is not None:
+        from lorelm.training.initial_checkpoint import check_initial_checkpoint
+
+        check_initial_checkpoint(training.init, given_settings(name, **changes))
+    parts = [read_documents(part, reading) if part else None for part in (paths, valid, test)]
+    for documents in parts:
+        if documents is not None:
+            echo_notes([*documents.notes, *describe(documents)])
+    fixed = {name for name, value in changes.items() if value is not None}
+    _run(parts, settings, out, options, training, fixed)
+
+
+def _run(
+    parts: Sequence[Documents | None],
+    recipe: Recipe,
+    out: Path,
+    options: TuningOptions,
+    training: TrainingOptions,
+    fixed: Collection[str],
+) -> None:
+    """Tune, and show what was found.
+
+    Args:
+        parts: the corpus, its validation part and its test part.
+    """
+    from lorelm.cli.tuning_display import TuningDisplay, show_found
+    from lorelm.training.tuning.tune import TuningContext
+    from lorelm.training.tuning.tune import tune as search
+
+    documents, valid, test = parts
+    assert documents is not None
+    started = process_started()
+    display = TuningDisplay(options, started)
+    with display, _interrupted_by_sigterm():
+        result = search(
+            documents,
+            recipe,
+            out=out,
+            options=options,
+            training=training,
+            held_out=(valid, test),
+            context=TuningContext(callback=display, fixed=fixed, started=started),
+        )
+    show_found(result, out)
+
+
+@contextmanager
+def _interrupted_by_sigterm() -> Iterator[None]:
+    """Let SIGTERM do what Ctrl-C does."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
