@@ -2,10 +2,13 @@
 
 import datetime
 import os
-from collections.abc import Callable, Iterable, Iterator
+import socket
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
+from ipaddress import ip_address
 from typing import Any, Final, TypeVar
 
+import psutil
 import torch
 from torch import distributed
 from torch._C._distributed_c10d import PrefixStore
@@ -24,6 +27,9 @@ _TIMEOUT: Final = datetime.timedelta(seconds=60)
 _MAIN_TIMEOUT: Final = datetime.timedelta(days=1)
 """For work of the main process alone: encoding 2 GB takes a quarter of an hour. A main process that
 has ended is noticed at once all the same, since its connections close."""
+
+
+_INTERFACE: Final = "GLOO_SOCKET_IFNAME"
 
 
 class Processes:
@@ -53,6 +59,7 @@ class Processes:
         Args:
             backend: PyTorch's name of what sends the tensors.
         """
+        choose_interface()
         with _detect_lost_workers():
             store, _, _ = next(rendezvous("env://", timeout=_TIMEOUT))
             if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True":
@@ -164,6 +171,43 @@ SINGLE_PROCESS: Final = Processes(rank=0, size=1, local_rank=0)
 """The only process of its run."""
 
 
+def choose_interface(environment: MutableMapping[str, str] = os.environ) -> None:
+    """Let gloo use the network that leads to the other machines.
+
+    By itself it asks for the address of this machine's name, which on many is 127.0.0.1.
+
+    Raises:
+        InputError: the other machines know the main one by no address that they can reach.
+    """
+    if _num_machines(environment) == 1 or _INTERFACE in environment:
+        return
+    main = environment["MASTER_ADDR"]
+    address = _address_towards(main)
+    if address is None or ip_address(address).is_loopback:
+        raise InputError(
+            f"the other machines cannot reach the main one by the name {main!r}: on each machine, "
+            "name its own address in their network, as in torchrun --local-addr 192.168.0.1",
+            code="processes.unreachable",
+        )
+    for name, addresses in psutil.net_if_addrs().items():
+        if any(each.address == address for each in addresses):
+            environment[_INTERFACE] = name
+
+
+def _address_towards(host: str) -> str | None:
+    """Return the address of this machine in the network that leads to a host."""
+    try:
+        [(family, kind, protocol, _, place), *_] = socket.getaddrinfo(
+            host, 9, type=socket.SOCK_DGRAM
+        )
+        with socket.socket(family, kind, protocol) as probe:
+            probe.connect(place)  # sends nothing
+            address: str = probe.getsockname()[0]
+            return address
+    except OSError:
+        return None
+
+
 @contextmanager
 def join_processes(device: str) -> Iterator[Processes]:
     """Connect to the other processes that torchrun has started; without torchrun, `SINGLE_PROCESS`.
@@ -191,9 +235,15 @@ def join_processes(device: str) -> Iterator[Processes]:
 def was_restarted(processes: Processes) -> bool:
     """Whether torchrun restarted the processes after one of them was lost.
 
-    Of several machines, perhaps only the one with the lost process knows.
+    Of several machines, perhaps only one knows; or none, if a whole machine was lost, which counts
+    from 0 again. With --max-restarts, those of several machines therefore go on wherever they can.
     """
-    return processes.any(_num_restarts() > 0)
+    is_elastic = _num_machines() > 1 and int(os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0")) > 0
+    return processes.any(is_elastic or _num_restarts() > 0)
+
+
+def _num_machines(environment: Mapping[str, str] = os.environ) -> int:
+    return int(environment.get("GROUP_WORLD_SIZE", "1"))
 
 
 def check_same_everywhere(corpus: Corpus, recipe: Recipe, processes: Processes) -> None:
