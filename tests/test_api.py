@@ -234,6 +234,28 @@ def test_the_mistakes_in_settings_of_all_kinds_are_reported_together(
     assert "did you mean time_budget_seconds?" in messages["time_budget"]
 
 
+def test_a_tuning_on_texts_finds_a_recipe_and_a_model(texts: list[str], tmp_path: Path) -> None:
+    numbers: list[int] = []
+    settings = {**SMALL, "trials": np.int64(2)}
+    result = lorelm.tune(
+        texts, out=tmp_path / "tuned", on_trial=lambda each: numbers.append(each.number), **settings
+    )
+    assert numbers == [0, 1]
+    assert result.recipe.epochs == SMALL["epochs"]  # what is given stays
+    assert lorelm.load(result.bundle).generate("The fox", seed=1).text
+    assert lorelm.load(tmp_path / "tuned" / "model").manifest == result.bundle.manifest
+
+
+def test_the_mistakes_in_settings_of_a_tuning_are_reported_together(
+    texts: list[str], tmp_path: Path
+) -> None:
+    wrong: dict[str, Any] = {"trials": 0, "epochs": 0, "checkpoint_steps": 5, "document": "verse"}
+    with pytest.raises(lorelm.errors.RecipeError) as caught:
+        lorelm.tune(texts, out=tmp_path / "tuned", **wrong)
+    assert dict(caught.value.problems).keys() == wrong.keys()
+    assert not (tmp_path / "tuned").exists()
+
+
 def test_reading_options_beside_texts_are_refused(tiny_bundle: Path, tmp_path: Path) -> None:
     with raises_code(lorelm.errors.CorpusError, "corpus.unused_options"):
         lorelm.train(["The fox."], out=tmp_path / "model", text_column="nope")

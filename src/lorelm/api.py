@@ -163,7 +163,8 @@ def tune(
             ``lambda report: print(report.number, report.valid_perplexity)``.
         settings: when to end and where trials are recorded
             (:class:`~lorelm.training.tuning.options.TuningOptions`); of the recipe, which then stay
-            as they are; ``init``, ``device``, ``serving_only``, ``compact``; and of reading.
+            as they are; ``init``, ``device``, ``threads``, ``serving_only``, ``compact``; and of
+            reading.
 
     Raises:
         RecipeError: settings are wrong, the time is too short for one trial, or the trials in `out`

@@ -129,6 +129,7 @@ class TuningKeywords(TypedDict, total=False):
     storage: str | None
     init: str | PathLike[str] | None
     device: str
+    threads: int | None
     serving_only: bool
     compact: bool
     text_column: str | None

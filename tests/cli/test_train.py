@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from lorelm.bundle import Bundle
-from lorelm.cli.train import _reread, _stop_on_signal
+from lorelm.cli.corpus_of_run import _reread
+from lorelm.cli.train import _stop_on_signal
 from lorelm.corpus.documents import Documents, ReadingOptions
 from lorelm.corpus.readers import read_documents
 

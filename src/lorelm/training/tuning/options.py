@@ -6,7 +6,7 @@ from typing import Annotated, Final
 from lorelm.errors import Problem, RecipeError
 from lorelm.parameters import Parameter, problems_of
 
-TRAINING_OPTIONS: Final = ("init", "device", "serving_only", "compact")
+TRAINING_OPTIONS: Final = ("init", "device", "threads", "serving_only", "compact")
 """The options of a training run that a tuning takes too."""
 
 

@@ -17,6 +17,7 @@ from lorelm.training.callbacks import EpochReport, TrainedModel, TrainingCallbac
 from lorelm.training.initial_checkpoint import initial_model, lacks_memory
 from lorelm.training.loop import fit
 from lorelm.training.recipe import Recipe
+from lorelm.training.threads import ThreadTuner
 from lorelm.training.trainer import Trainer
 from lorelm.training.tuning.attributes import EPOCHS, PLACE, PROBLEM, SEED
 from lorelm.training.tuning.callbacks import TuningCallback
@@ -48,6 +49,7 @@ class TrialRunner:
     weights: TrialWeights
     callback: TuningCallback
     pace: Pace
+    threads: ThreadTuner | None = None
     initial: Weights | None = None
 
     def __call__(self, trial: Trial) -> float:
@@ -70,7 +72,8 @@ class TrialRunner:
         try:
             model = initial_model(self.corpus, recipe, self.device, self.initial)
             observer = _TrialObserver(trial, recipe, self)
-            return fit(Trainer(model, self.corpus, recipe), callback=observer)
+            trainer = Trainer(model, self.corpus, recipe, threads=self.threads)
+            return fit(trainer, callback=observer)
         except LoreLMError as error:  # no memory for the model, or too little text for the batch
             if recipe == self.recipe:
                 raise

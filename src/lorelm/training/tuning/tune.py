@@ -34,6 +34,7 @@ from lorelm.training.initial_checkpoint import (
 from lorelm.training.options import TrainingOptions
 from lorelm.training.recipe import Recipe
 from lorelm.training.speed import Machine
+from lorelm.training.threads import ThreadTuner, make_tuner, thread_count_kept
 from lorelm.training.time_budget import TimeBudget
 from lorelm.training.tuning.best_model import save_best_model
 from lorelm.training.tuning.callbacks import TuningCallback, TuningStart
@@ -65,6 +66,7 @@ class TuningContext:
     started: float | None = None
 
 
+@thread_count_kept()
 def tune(
     documents: Documents,
     recipe: Recipe,
@@ -158,6 +160,7 @@ class _Subject:
 
     Attributes:
         recipe: fitted to the corpus.
+        threads: chooses the number of threads; None on a device other than the CPU.
         initial: the initial checkpoint, if trials start from one.
     """
 
@@ -165,6 +168,7 @@ class _Subject:
     recipe: Recipe
     space: Mapping[str, Range]
     device: torch.device
+    threads: ThreadTuner | None
     initial: Bundle | None
 
     @property
@@ -192,6 +196,7 @@ class _Subject:
             recipe=self.recipe,
             space=self.space,
             device=self.device,
+            threads=self.threads,
             weights=weights,
             callback=callback,
             pace=pace,
@@ -205,11 +210,13 @@ def _subject(
     initial = None if training.init is None else load_initial_checkpoint(training.init)
     sized = sized_for(recipe, len(corpus.train.stream), initial)
     architecture = () if initial is None else ARCHITECTURE_FIELDS
+    device = resolve_device(training.device)
     return _Subject(
         corpus=corpus,
         recipe=sized,
         space=search_space(sized, fixed={*context.fixed, *architecture}),
-        device=resolve_device(training.device),
+        device=device,
+        threads=make_tuner(training.threads, device),
         initial=initial,
     )
 
@@ -224,7 +231,8 @@ def _pace(subject: _Subject, options: TuningOptions, context: TuningContext) -> 
         return Pace()
     started = time.perf_counter() if context.started is None else context.started
     budget = TimeBudget(seconds=options.time_budget_seconds, started=started)
-    machine = Machine(device=subject.device, max_seconds=min(2.0, budget.seconds / 200))
+    max_seconds = min(2.0, budget.seconds / 200)
+    machine = Machine(device=subject.device, threads=subject.threads, max_seconds=max_seconds)
     widest = widest_recipe(subject.recipe, subject.space)
     return measure_pace(budget, machine, subject.corpus, recipe=subject.recipe, widest=widest)
 
