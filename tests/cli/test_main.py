@@ -20,6 +20,12 @@ def test_every_command_explains_itself(lorelm: Lorelm, command: str) -> None:
     assert f"lorelm {command} " in lorelm(command, "--help").stdout.replace("python -m ", "")
 
 
+def test_an_earlier_name_of_a_command_still_works(lorelm: Lorelm) -> None:
+    ended = lorelm("compare", "--help")
+    assert "lorelm compare is now lorelm runs compare." in ended.stderr
+    assert "BUNDLE BUNDLE" in ended.stdout
+
+
 def test_an_unknown_command_or_flag_is_exit_code_2(lorelm: Lorelm) -> None:
     assert "No such command 'sing'" in lorelm("sing", code=2).stderr
     assert "No such option" in lorelm("serve", "--sing", code=2).stderr

@@ -18,6 +18,10 @@ _COMMANDS: Final = (
 )
 
 
+_MOVED: Final = {"compare": "runs compare"}
+"""Earlier names of commands, which still work."""
+
+
 class _LazyGroup(click.Group):
     """Group that imports a command when it is used, so that each loads only what it needs."""
 
@@ -25,7 +29,9 @@ class _LazyGroup(click.Group):
         return list(_COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in _COMMANDS:
+        if cmd_name in _MOVED:
+            click.echo(f"lorelm {cmd_name} is now lorelm {_MOVED[cmd_name]}.", err=True)
+        elif cmd_name not in _COMMANDS:
             return None
         name = "import_" if cmd_name == "import" else cmd_name  # a keyword of Python
         command = getattr(importlib.import_module(f"lorelm.cli.{name}"), name)
