@@ -130,7 +130,7 @@ def test_predicting_is_measured_per_token(
     measured = Machine(device=CPU).evaluation_speed(corpus, tiny_recipe)
     stages = measured.stages(corpus)
     assert stages[Stage.VALIDATION].high == pytest.approx(0.5 * len(corpus.valid.stream))
-    num_tokens = len(corpus.test.stream) + speed._LINE_TOKENS
+    num_tokens = len(corpus.test.stream) * (1 + speed._LINE_PASSES)
     assert stages[Stage.METRICS].high == pytest.approx(0.5 * num_tokens)
     uncounted = dataclasses.replace(corpus, may_be_counted=False)
     generated = 0.5 * speed._GENERATED_TOKENS

@@ -141,13 +141,15 @@ def _go_on(
         click.UsageError: there are options that would have no effect.
         CheckpointError: there is no such run, or its corpus was no file.
     """
-    from lorelm.training.resumption import EXTENSIONS, finished, resumed
+    with waiting("importing PyTorch"):
+        from lorelm.training.resumption import EXTENSIONS, finished, resumed
 
     out = resume or finish
     assert out is not None
     changes = _changes("--finish" if finish else "--resume", () if finish else EXTENSIONS)
-    checkpoint = finished(out) if finish else resumed(out, changes)
-    parts = corpus_of_run(checkpoint, out, given)
+    with waiting("reading the run and its text"):
+        checkpoint = finished(out) if finish else resumed(out, changes)
+        parts = corpus_of_run(checkpoint, out, given)
     run = checkpoint.run
     options = TrainingOptions.of_run(run)
     recipe, is_finished = Recipe.from_dict(run["recipe"]), finish is not None

@@ -35,11 +35,12 @@ _NGRAM_TOKENS: Final = 50_000
 _MIN_UPDATES: Final = 3
 
 # What evaluating and saving take, in multiples of what is measured.
-_GENERATED_TOKENS: Final = 10_000
+_GENERATED_TOKENS: Final = 30_000
 """The 100 samples that are searched for copies, in held-out tokens."""
-_LINE_TOKENS: Final = 60_000
-"""The lines of `lorelm.evaluation.lines`, in held-out tokens."""
-_CACHE_GROWTH: Final = 1.5
+_LINE_TOKENS: Final = 110_000
+_LINE_PASSES: Final = 30
+"""The lines of `lorelm.evaluation.lines`, in held-out tokens, and in passes over a short text."""
+_CACHE_GROWTH: Final = 1.2
 """The largest cache of the tuning is larger than the tokens of the measurement."""
 _NGRAM_EXPONENT: Final = 1.2
 """Sorting n-grams slows down with their number: 0.25 µs a token of 230,000, 1.3 of 19 million."""
@@ -107,6 +108,7 @@ class EvaluationSpeed:
         """Return how long each stage takes, in their order."""
         num_valid, num_test = len(corpus.valid.stream), len(corpus.test.stream)
         num_tuned = min(num_valid, MAX_TARGETS)
+        num_of_lines = min(_LINE_TOKENS, _LINE_PASSES * num_test)
         is_countable = corpus.is_countable
         seconds = {
             Stage.GRAPHS: 2 * self.graph_seconds,
@@ -115,7 +117,7 @@ class EvaluationSpeed:
             # And PyTorch predicts the test part.
             Stage.CACHE: num_tuned * self.cache_seconds + num_test * self.float_token_seconds,
             Stage.SAMPLES: (_GENERATED_TOKENS if is_countable else 0) * self.token_seconds,
-            Stage.METRICS: (num_test + _LINE_TOKENS) * self.token_seconds,
+            Stage.METRICS: (num_test + num_of_lines) * self.token_seconds,
             Stage.SAVING: _LAST_SECONDS / self.processor_share + 2 * self.graph_seconds,
         }
         return {
