@@ -18,16 +18,13 @@ from lorelm.runs.run import read_run
 from lorelm.server.watch import parts
 from lorelm.server.watch.page import WatchServer
 from lorelm.server.watch.watched_run import WatchedRun
-from lorelm.training.callbacks import EpochReport, TrainingCallback
-from lorelm.training.device import num_threads
+from lorelm.training.callbacks import EpochReport, Progress, TrainingCallback
 from lorelm.training.recipe import Recipe, describe_recipe
+from lorelm.training.threads import available_cores, num_threads
 
 _SECONDS_BETWEEN_LOOKS: Final = 1.0
 _NUM_LOOKS_FOR_SPEED: Final = 10
 _NUM_LOOKS_FOR_CHART: Final = 5
-_NUM_LOOKS_FOR_TIME_LEFT: Final = 60
-_MIN_LOOKS_FOR_TIME_LEFT: Final = 4
-"""The first step of an optimizer takes a second."""
 
 _MAX_USAGE_ROWS: Final = 600
 """Twice as many are thinned out to this number, so that a long run stays a short message."""
@@ -56,8 +53,12 @@ class WatchPage(TrainingCallback):
         self._looking: Final = threading.Thread(
             target=self._look_until_over, name="lorelm-watch-usage", daemon=True
         )
-        self._looks: deque[tuple[float, int]] = deque(maxlen=_NUM_LOOKS_FOR_TIME_LEFT)
+        self._looks: deque[tuple[float, int]] = deque(maxlen=_NUM_LOOKS_FOR_SPEED)
         self._stage = "preparing"
+        self._num_cores: Final = available_cores()
+        self._num_threads = num_threads()
+        self._share = 0.0
+        self._seconds_left: float | None = None
         self._end: dict[str, object] = {}
         self._epoch_tokens = self._epochs = self._num_tokens = 0
 
@@ -106,8 +107,13 @@ class WatchPage(TrainingCallback):
         self._looks.clear()
         self._put_progress()
 
+    def on_progress(self, progress: Progress) -> None:
+        self._share, left = progress.share, progress.left
+        self._seconds_left = None if left is None else left.middle
+
     def on_step(self, *, num_tokens: int) -> None:
         self._num_tokens += num_tokens
+        self._num_threads = num_threads()  # PyTorch's, of the thread that trains
 
     def on_epoch(self, report: EpochReport, model: LSTMLanguageModel) -> None:
         self._run.append("epochs", parts.epoch_row(report.metrics))
@@ -127,15 +133,6 @@ class WatchPage(TrainingCallback):
         self._stage = "finished"
         self._end = parts.result(read_run(self._out), self._out)
 
-    @property
-    def _seconds_left(self) -> float | None:
-        """Until the last epoch ends, by the speed of the last minute; None: not known yet."""
-        # An estimate of the loop itself, which would know of evaluation and budget, belongs here.
-        tokens_per_second = self._speed(_NUM_LOOKS_FOR_TIME_LEFT)
-        if not tokens_per_second or len(self._looks) < _MIN_LOOKS_FOR_TIME_LEFT:
-            return None
-        return max(0.0, self._epoch_tokens * self._epochs - self._num_tokens) / tokens_per_second
-
     def _speed(self, num_looks: int) -> float | None:
         """Return the tokens per second over the last looks; None: it does not train."""
         looks = [*self._looks][-num_looks:]
@@ -149,16 +146,15 @@ class WatchPage(TrainingCallback):
 
     @property
     def _progress(self) -> dict[str, object]:
-        total = self._epoch_tokens * self._epochs
         return {
             "stage": self._stage,
-            "share": self._num_tokens / total if total else 0,
+            "share": self._share,
             "epochs": self._epochs,
             "seconds": time.monotonic() - self._began,
             "secondsLeft": self._seconds_left,
             "tokensPerSecond": self._speed(_NUM_LOOKS_FOR_SPEED),
-            "threads": num_threads(),
-            "cores": psutil.cpu_count(),
+            "threads": self._num_threads,
+            "cores": self._num_cores,
         }
 
     def _look_until_over(self) -> None:

@@ -26,11 +26,6 @@ def resolve_device(device: str) -> torch.device:
     return resolved
 
 
-def num_threads() -> int:
-    """Return how many threads share a product of matrices now."""
-    return torch.get_num_threads()
-
-
 def has_bfloat16(device: torch.device) -> bool:
     """Whether a device multiplies bfloat16 in hardware; emulation is slow."""
     if device.type == "cuda":

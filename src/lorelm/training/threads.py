@@ -227,6 +227,11 @@ def _quota(group: Path) -> float | None:
         return None
 
 
+def num_threads() -> int:
+    """Return with how many threads the calling thread computes now."""
+    return torch.get_num_threads()
+
+
 @contextmanager
 def thread_count_kept() -> Iterator[None]:
     """Restore PyTorch's number of threads at the end, for the rest of a user's program."""
