@@ -243,7 +243,7 @@ def test_a_tuning_on_texts_finds_a_recipe_and_a_model(texts: list[str], tmp_path
     assert numbers == [0, 1]
     assert result.recipe.epochs == SMALL["epochs"]  # what is given stays
     assert lorelm.load(result.bundle).generate("The fox", seed=1).text
-    assert lorelm.load(tmp_path / "tuned" / "model").manifest == result.bundle.manifest
+    assert lorelm.Bundle.load(tmp_path / "tuned" / "model").manifest == result.bundle.manifest
 
 
 def test_the_mistakes_in_settings_of_a_tuning_are_reported_together(

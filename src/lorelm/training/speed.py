@@ -8,6 +8,7 @@ from itertools import islice, pairwise
 from statistics import median
 from typing import Final, Self
 
+import numpy as np
 import torch
 
 from lorelm.corpus.preparation import Corpus, Part
@@ -223,7 +224,7 @@ def _evaluation_speed(corpus: Corpus, recipe: Recipe) -> EvaluationSpeed:
     moments = [time.perf_counter()]
     build_step_graph(weights, model.config, "int8")
     moments.append(time.perf_counter())
-    read = corpus.valid.stream[:_READ_TOKENS]
+    read = np.resize(corpus.valid.stream[:_READ_TOKENS], _READ_TOKENS)  # repeats a short one
     held_out = read[:_HELD_OUT_TOKENS]
     predicted = predict(network, read, num_states=len(held_out))
     predicted = replace(predicted, log_probabilities=predicted.log_probabilities[: len(held_out)])
