@@ -50,6 +50,7 @@ CLASSES: dict[str, tuple[str, tuple[type, ...]]] = {
         (EvaluationSettings, ReadingOptions),
     ),
 }
+
 # Where a function takes some settings of a class only.
 SOME = {("TuningKeywords", TrainingOptions): TRAINING_OPTIONS}
 

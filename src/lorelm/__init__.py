@@ -17,7 +17,8 @@ __version__ = VERSION
 
 if TYPE_CHECKING:
     from lorelm import errors
-    from lorelm.api import evaluate, finish, import_model, train, tune
+    from lorelm.api.functions import evaluate, finish, import_model, train
+    from lorelm.api.tuning import tune
     from lorelm.bundle import Bundle
     from lorelm.generation.language_model import LanguageModel, load
     from lorelm.generation.reply import Reply, Sample, Token
@@ -49,12 +50,12 @@ _MODULES: Final = {
     "Reply": "lorelm.generation.reply",
     "Sample": "lorelm.generation.reply",
     "Token": "lorelm.generation.reply",
-    "evaluate": "lorelm.api",
-    "finish": "lorelm.api",
-    "import_model": "lorelm.api",
+    "evaluate": "lorelm.api.functions",
+    "finish": "lorelm.api.functions",
+    "import_model": "lorelm.api.functions",
     "load": "lorelm.generation.language_model",
-    "train": "lorelm.api",
-    "tune": "lorelm.api",
+    "train": "lorelm.api.functions",
+    "tune": "lorelm.api.tuning",
 }
 
 

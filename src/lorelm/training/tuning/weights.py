@@ -1,6 +1,5 @@
 """The weights of the best trials, in files: :class:`TrialWeights`."""
 
-import dataclasses
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from lorelm.bundle.atomic_dir import replace_file, wrap_write_errors
+from lorelm.bundle.manifest import TrainingEnd
 from lorelm.corpus.preparation import Corpus
 from lorelm.training.callbacks import EpochReport, TrainedModel
 from lorelm.training.initial_checkpoint import initial_model
@@ -33,7 +33,8 @@ class TrialWeights:
         """
         written = {
             "recipe": recipe.to_dict(),
-            "epochs": [dataclasses.asdict(report) for report in trained.epochs],
+            "epochs": [report.metrics for report in trained.epochs],
+            "ended": trained.ended,
         }
         tensors = {name: tensor.cpu() for name, tensor in trained.model.named_parameters()}
         content = save(tensors, {_METADATA: json.dumps(written)})
@@ -57,9 +58,10 @@ class TrialWeights:
             return None
         model = initial_model(corpus, recipe, device)
         model.load_state_dict(tensors, strict=False)  # a tied tensor is stored once
-        epochs = [EpochReport(**report) for report in written["epochs"]]
+        epochs = [EpochReport.of_metrics(line) for line in written["epochs"]]
         best = next(report for report in reversed(epochs) if report.is_best)
-        return TrainedModel(model=model.eval(), best=best, epochs=epochs, ended="schedule")
+        ended: TrainingEnd = written["ended"]
+        return TrainedModel(model=model.eval(), best=best, epochs=epochs, ended=ended)
 
     def delete(self, numbers: Iterable[int]) -> None:
         """Delete the weights of trials; those that are not here are passed over."""

@@ -1,40 +1,30 @@
-"""The functions of ``import lorelm``: train, finish, tune, evaluate, import and load models.
+"""The functions of ``import lorelm``: train, finish, evaluate, import and load models.
 
 They do what the commands of the same names do. The model that ``lorelm.load``
 returns, a :class:`~lorelm.generation.language_model.LanguageModel`, generates and scores text.
 """
 
 import os
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import fields, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
+from lorelm.api.settings import Corpus, checked_settings, made, read_parts, refuse_unknown, take
 from lorelm.bundle import Bundle
 from lorelm.bundle.manifest import Metrics
 from lorelm.corpus.documents import Documents, ReadingOptions
-from lorelm.corpus.readers import is_frame, read_corpus
-from lorelm.errors import CorpusError, InputError, MissingExtraError, Problem, RecipeError
+from lorelm.errors import InputError, MissingExtraError, Problem, RecipeError
 from lorelm.evaluation.evaluate import EvaluationSettings, evaluate_bundle
 from lorelm.evaluation.trained_corpus import reading_options_of
-from lorelm.keywords import (
-    EvaluationKeywords,
-    ReadingKeywords,
-    TrainingKeywords,
-    TuningKeywords,
-)
-from lorelm.parameters import hint, parameters_of, plain
+from lorelm.keywords import EvaluationKeywords, ReadingKeywords, TrainingKeywords
+from lorelm.parameters import plain
 from lorelm.training.options import TrainingOptions
-from lorelm.training.recipe import Recipe, given_settings
-from lorelm.training.tuning.options import TRAINING_OPTIONS, TuningOptions
-from lorelm.training.tuning.trials import TrialReport, TuningResult
+from lorelm.training.recipe import Recipe
 
 if TYPE_CHECKING:
     from lorelm.training.run_context import RunContext
-
-Corpus = str | os.PathLike[str] | Iterable[str] | Documents | Any
-"""A path, a data frame, or texts. (Data frames have no common type.)"""
 
 
 def train(
@@ -94,17 +84,17 @@ def train(
     from lorelm.training.run_context import RunContext
 
     given = dict[str, Any](settings)
-    reading_settings = _take(given, ReadingOptions)
+    reading_settings = take(given, ReadingOptions)
     context = RunContext(callback=WarningCallback(on_epoch))
     parts = [corpus, valid, test]
     if not resume:
-        checked, options, reading = _checked_settings(recipe, given, reading_settings)
-        return _train(_read(parts, reading), checked, options, out=out, context=context)
+        checked, options, reading = checked_settings(recipe, given, reading_settings)
+        return _train(read_parts(parts, reading), checked, options, out=out, context=context)
     others = [name for name in given if name not in EXTENSIONS]
     _refuse_with_resume([*(["recipe"] if recipe else []), *others])
     changes = {name: plain(value) for name, value in given.items()}
     context = replace(context, resume=resumed(Path(out), changes))
-    return _go_on(_read(parts, ReadingOptions(**reading_settings)), out=out, context=context)
+    return _go_on(read_parts(parts, ReadingOptions(**reading_settings)), out=out, context=context)
 
 
 def finish(
@@ -135,75 +125,11 @@ def finish(
     from lorelm.training.run_context import RunContext
 
     given = dict[str, Any](reading)
-    known = ReadingOptions(**_take(given, ReadingOptions))
-    _refuse_unknown(given)
+    known = ReadingOptions(**take(given, ReadingOptions))
+    refuse_unknown(given)
     checkpoint = finished(Path(out))
     context = RunContext(callback=WarningCallback(), resume=checkpoint, finish=True)
-    return _go_on(_read([corpus, valid, test], known), out=out, context=context)
-
-
-def tune(
-    corpus: Corpus,
-    *,
-    out: str | Path,
-    recipe: str | Path | None = None,
-    valid: Corpus | None = None,
-    test: Corpus | None = None,
-    on_trial: Callable[[TrialReport], object] | None = None,
-    **settings: Unpack[TuningKeywords],
-) -> TuningResult:
-    """Search for the recipe with which a model learns a corpus best, and save that model.
-
-    Calling it again with the same folder goes on, and several processes may share the work.
-
-    Args:
-        corpus, recipe, valid, test: as for :func:`train`; the search begins with `recipe`.
-        out: folder for ``best.toml``, the best model in ``model``, ``trials.csv`` and plots.
-        on_trial: called after each trial of this process, such as
-            ``lambda report: print(report.number, report.valid_perplexity)``.
-        settings: when to end and where trials are recorded
-            (:class:`~lorelm.training.tuning.options.TuningOptions`); of the recipe, which then stay
-            as they are; ``init``, ``device``, ``threads``, ``serving_only``, ``compact``; and of
-            reading.
-
-    Raises:
-        RecipeError: settings are wrong, the time is too short for one trial, or the trials in `out`
-            are of another recipe.
-        CorpusError: the corpus cannot be read or is too small, or the trials are of another one.
-        BundleError: `out` holds something else, or cannot be written.
-        StudyError: the trials cannot be read or written.
-        MissingExtraError: Optuna, PyTorch or the driver of the database is not installed.
-        TrainingStoppedError: Ctrl-C.
-
-    Example:
-        >>> result = lorelm.tune("my.csv", out="my-tuning", time_budget_seconds=3600)
-        >>> lorelm.load(result.bundle).generate("Once").text
-    """
-    try:
-        from lorelm.training.tuning.callbacks import WarningTuningCallback
-        from lorelm.training.tuning.tune import TuningContext
-        from lorelm.training.tuning.tune import tune as search
-    except ImportError as error:
-        if error.name not in ("torch", "optuna"):
-            raise
-        raise MissingExtraError("tuning", "tune") from error
-    given = dict[str, Any](settings)
-    fixed = given.keys() & parameters_of(Recipe).keys()
-    options, (checked, training, reading) = _checked_tuning(recipe, given)
-    documents, *held_out = _read([corpus, valid, test], reading)
-    assert documents is not None
-    callback = WarningTuningCallback(on_trial)
-    for note in [note for part in (documents, *held_out) if part for note in part.notes]:
-        callback.on_problem(note)
-    return search(
-        documents,
-        checked,
-        out=out,
-        options=options,
-        training=training,
-        held_out=(held_out[0], held_out[1]),
-        context=TuningContext(callback=callback, fixed=fixed),
-    )
+    return _go_on(read_parts([corpus, valid, test], known), out=out, context=context)
 
 
 def evaluate(
@@ -229,18 +155,18 @@ def evaluate(
         >>> lorelm.evaluate("shakespeare", ["To be, or not to be.", "Good night."]).perplexity
     """
     given = dict[str, Any](settings)
-    reading_settings = _take(given, ReadingOptions)
-    own_settings = _take(given, EvaluationSettings)
-    checked, reading, _ = _made(
+    reading_settings = take(given, ReadingOptions)
+    own_settings = take(given, EvaluationSettings)
+    checked, reading, _ = made(
         InputError,
         lambda: EvaluationSettings(**own_settings),
         lambda: ReadingOptions(**reading_settings),
-        lambda: _refuse_unknown(given, EvaluationSettings),
+        lambda: refuse_unknown(given, EvaluationSettings),
     )
     loaded = bundle if isinstance(bundle, Bundle) else Bundle.load(bundle)
     if isinstance(corpus, str | os.PathLike):
         reading = reading_options_of(loaded, os.fspath(corpus), reading)
-    [documents] = _read([corpus], reading)
+    [documents] = read_parts([corpus], reading)
     return evaluate_bundle(loaded, checked, documents=documents).metrics
 
 
@@ -308,95 +234,3 @@ def _refuse_with_resume(names: list[str]) -> None:
     if names:
         problems = [Problem(name, "leave it out: the run has its own settings") for name in names]
         raise RecipeError.of(problems, code="recipe.fixed_by_resume")
-
-
-def _checked_settings(
-    recipe: str | Path | None, settings: dict[str, Any], reading: dict[str, Any]
-) -> tuple[Recipe, TrainingOptions, ReadingOptions]:
-    """Return what settings of all three kinds make.
-
-    Raises:
-        RecipeError: settings are unknown or out of range; it names them all.
-        BundleError: there is no model at `init`.
-    """
-    from lorelm.training.initial_checkpoint import check_initial_checkpoint
-
-    options = _take(settings, TrainingOptions)
-    overrides = _take(settings, Recipe)
-    name = str(recipe or ("fine-tune" if options.get("init") else "default"))
-    made = _made(
-        RecipeError,
-        lambda: Recipe.load(name, **overrides),
-        lambda: TrainingOptions(**options),
-        lambda: ReadingOptions(**reading),
-        lambda: _refuse_unknown(settings, Recipe, TrainingOptions),
-    )
-    if options.get("init") is not None:
-        check_initial_checkpoint(options["init"], given_settings(name, **overrides))
-    return made[0], made[1], made[2]
-
-
-def _checked_tuning(
-    recipe: str | Path | None, given: dict[str, Any]
-) -> tuple[TuningOptions, tuple[Recipe, TrainingOptions, ReadingOptions]]:
-    """Return what settings of a tuning make, those of training it does not take left out.
-
-    Raises:
-        RecipeError: settings are unknown or out of range; it names them all.
-        BundleError: there is no model at `init`.
-    """
-    reading, own = _take(given, ReadingOptions), _take(given, TuningOptions)
-    others = parameters_of(TrainingOptions).keys() - set(TRAINING_OPTIONS)
-    unused = {name: given.pop(name) for name in others & given.keys()}
-    options, checked, _ = _made(
-        RecipeError,
-        lambda: TuningOptions(**own),
-        lambda: _checked_settings(recipe, given, reading),
-        lambda: _refuse_unknown(unused, Recipe, TuningOptions),
-    )
-    return options, checked
-
-
-def _made(kind: type[InputError], *makers: Callable[[], Any]) -> list[Any]:
-    """Return what functions make; report the mistakes of all of them in one error of this kind."""
-    made, errors = [], []
-    for make in makers:
-        try:
-            made.append(make())
-        except InputError as error:
-            if not error.problems:
-                raise
-            errors.append(error)
-    if errors:
-        code = errors[0].code if len(errors) == 1 else None
-        raise kind.of([each for error in errors for each in error.problems], code=code)
-    return made
-
-
-def _refuse_unknown(settings: dict[str, Any], *kinds: type) -> None:
-    known = [field.name for kind in (*kinds, ReadingOptions) for field in fields(kind)]
-    if settings:
-        problems = [Problem(name, f"is not a setting: {hint(name, known)}") for name in settings]
-        raise InputError.of(problems, code="setting.unknown")
-
-
-def _read(corpora: list[Corpus | None], reading: ReadingOptions) -> list[Documents | None]:
-    """Read the parts of a corpus.
-
-    Raises:
-        CorpusError: one cannot be read, or all are texts and there are options for reading files.
-    """
-    given = [each for each in corpora if each is not None]
-    unused = [each.name for each in fields(reading) if getattr(reading, each.name) != each.default]
-    if unused and not any(
-        isinstance(each, str | os.PathLike | Documents) or is_frame(each) for each in given
-    ):
-        problems = [Problem(name, "has no effect: leave it out") for name in unused]
-        raise CorpusError.of(problems, code="corpus.unused_options")
-    return [None if each is None else read_corpus(each, reading) for each in corpora]
-
-
-def _take(settings: dict[str, Any], kind: type) -> dict[str, Any]:
-    """Remove and return the settings that belong to a dataclass."""
-    names = [each.name for each in fields(kind) if each.name in settings]
-    return {name: plain(settings.pop(name)) for name in names}
