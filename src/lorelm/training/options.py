@@ -41,7 +41,7 @@ class TrainingOptions:
     early_stopping: Annotated[
         int,
         Parameter(
-            "End training after so many epochs in a row without a better one; 0: never.", min=0
+            "End training after this many epochs in a row without a better one; 0: never.", min=0
         ),
     ] = 0
     device: Annotated[str, Parameter("Where to train: auto, cpu or cuda.")] = "auto"

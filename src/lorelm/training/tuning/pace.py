@@ -14,7 +14,7 @@ _RESERVE_SECONDS: Final = 4.0
 """For the plots, beside the evaluation."""
 
 TRAININGS_PER_FINALIST: Final = 8
-"""One in so many trainings is a second run of one of the best settings."""
+"""Of this many trainings, one is a second run of one of the best settings."""
 
 MAX_FINALISTS: Final = 3
 
