@@ -60,7 +60,7 @@ class WatchPage(TrainingCallback):
         self._share = 0.0
         self._seconds_left: float | None = None
         self._end: dict[str, object] = {}
-        self._epoch_tokens = self._epochs = self._num_tokens = 0
+        self._epochs = self._num_tokens = 0
 
     def __enter__(self) -> Self:
         self._put_progress()
@@ -87,11 +87,8 @@ class WatchPage(TrainingCallback):
 
     def on_start(self, corpus: Corpus, recipe: Recipe) -> None:
         self._epochs = recipe.epochs
-        num_steps = len(corpus.train.stream) // recipe.batch_size
-        self._epoch_tokens = num_steps * recipe.batch_size
         self._stage = "training"
         settings = recipe.to_dict()
-        self._num_tokens = 0
         self._looks.clear()
         self._run.replace("epochs", [])
         self._run.put(
@@ -103,7 +100,6 @@ class WatchPage(TrainingCallback):
 
     def on_restore(self, epochs: Sequence[EpochReport], *, epoch_tokens: int) -> None:
         self._run.replace("epochs", [parts.epoch_row(report.metrics) for report in epochs])
-        self._num_tokens = len(epochs) * self._epoch_tokens + epoch_tokens
         self._looks.clear()
         self._put_progress()
 

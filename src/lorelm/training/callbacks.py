@@ -117,14 +117,22 @@ class EpochReport:
         }
 
 
+def best_epoch(epochs: Sequence[EpochReport]) -> EpochReport:
+    """Return the report of the epoch with the lowest validation loss."""
+    return next(report for report in reversed(epochs) if report.is_best)
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrainedModel:
     """The model of the best epoch, the reports of all epochs, and what ended training."""
 
     model: LSTMLanguageModel
-    best: EpochReport
     epochs: Sequence[EpochReport]
     ended: TrainingEnd
+
+    @property
+    def best(self) -> EpochReport:
+        return best_epoch(self.epochs)
 
 
 class TrainingCallback:

@@ -61,7 +61,7 @@ class RunProgress(TrainingCallback):
         self._first = self._points[0]
         self.begin(TRAINING)
 
-    def set_budget(self, budget: TimeBudget | None) -> None:
+    def set_budget(self, budget: TimeBudget) -> None:
         self._budget, self._is_timed = budget, True
 
     def on_restore(self, epochs: Sequence[EpochReport], *, epoch_tokens: int) -> None:

@@ -1,6 +1,5 @@
 """The surroundings of a training run, and what its stages share."""
 
-import dataclasses
 import threading
 import time
 from collections.abc import Sequence
@@ -82,32 +81,32 @@ class Run:
 
 def begin_run(out: Path, options: TrainingOptions, context: RunContext) -> Run:
     """Check what can be checked before the corpus is read, which may take long."""
-    processes = context.processes
+    processes, resume = context.processes, context.resume
     device = processes.local_device(resolve_device(options.device))
     started = time.perf_counter() if context.started is None else context.started
-    resume = context.resume
-    run_id = resume.run.get("id") if resume else None
+    run_id = (resume.run.get("id") if resume else None) or uuid4().hex
     user, trackers = TrainingCallback(), []
     if processes.is_main_process:
-        run_id, user = run_id or uuid4().hex, context.callback
+        user = context.callback
         trackers = make_trackers(options, run_id=run_id, name=out.absolute().name, user=user)
-    run = Run(
-        out=out,
-        options=options,
-        context=context,
-        progress=RunProgress(user, started=started),
-        device=device,
-        id=run_id or uuid4().hex,
-        threads=make_tuner(options.threads, device),
-        trackers=trackers,
-    )
-    initial, budget = None, None
-    if context.resume is None and options.init is not None:
+    progress, initial, budget = RunProgress(user, started=started), None, None
+    if resume is None and options.init is not None:
         initial = load_initial_checkpoint(options.init)
-    is_planned = context.resume is not None and "training_seconds" in context.resume.run
+    is_planned = resume is not None and "training_seconds" in resume.run
     if options.time_budget_seconds is not None and not is_planned:
         budget = TimeBudget(
             seconds=options.time_budget_seconds, started=started, processes=processes
         )
-        run.progress.set_budget(budget)
-    return dataclasses.replace(run, initial=initial, budget=budget)
+        progress.set_budget(budget)
+    return Run(
+        out=out,
+        options=options,
+        context=context,
+        progress=progress,
+        device=device,
+        id=run_id,
+        threads=make_tuner(options.threads, device),
+        trackers=trackers,
+        initial=initial,
+        budget=budget,
+    )

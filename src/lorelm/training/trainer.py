@@ -12,7 +12,7 @@ from lorelm.bundle.manifest import TrainingEnd
 from lorelm.corpus.preparation import Corpus
 from lorelm.corpus.windows import DocumentPermutation, TokenBatcher, num_windows
 from lorelm.model.lstm import LSTMLanguageModel
-from lorelm.training.callbacks import EpochReport, TrainedModel
+from lorelm.training.callbacks import EpochReport, TrainedModel, best_epoch
 from lorelm.training.checkpoint import Snapshot, prefixed, random_states, set_random_states
 from lorelm.training.device import resolve_precision
 from lorelm.training.losses import (
@@ -115,13 +115,12 @@ class Trainer:
 
     @property
     def best_epoch(self) -> EpochReport:
-        return next(report for report in reversed(self.epochs) if report.is_best)
+        return best_epoch(self.epochs)
 
     def result(self) -> TrainedModel:
         model = self._average.model
         model.load_state_dict(self._best_weights, strict=False)  # a tied tensor is stored once
-        end, best = self._end or "finish", self.best_epoch
-        return TrainedModel(model=model.eval(), best=best, epochs=self.epochs, ended=end)
+        return TrainedModel(model=model.eval(), epochs=self.epochs, ended=self._end or "finish")
 
     def begin_epoch(self, *, window: int = 0) -> None:
         """Go to the beginning, or a window, of the epoch after the last one that is over."""

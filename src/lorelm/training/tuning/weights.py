@@ -59,9 +59,8 @@ class TrialWeights:
         model = initial_model(corpus, recipe, device)
         model.load_state_dict(tensors, strict=False)  # a tied tensor is stored once
         epochs = [EpochReport.of_metrics(line) for line in written["epochs"]]
-        best = next(report for report in reversed(epochs) if report.is_best)
         ended: TrainingEnd = written["ended"]
-        return TrainedModel(model=model.eval(), best=best, epochs=epochs, ended=ended)
+        return TrainedModel(model=model.eval(), epochs=epochs, ended=ended)
 
     def delete(self, numbers: Iterable[int]) -> None:
         """Delete the weights of trials; those that are not here are passed over."""
