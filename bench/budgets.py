@@ -1,12 +1,12 @@
 """Time budgets and estimates on a machine that others use, too.
 
-    python bench/budgets.py budgets [--seconds 60 180 600] [--neighbours 1]
+    python bench/budgets.py budgets [--seconds 60 180 600] [--neighbours 1] [--patterns first last]
     python bench/budgets.py estimates [--neighbours 0 1 2]
 
 A neighbour is a process that computes without end, of equal priority. Both need a machine where
 nothing else runs. They train in a temporary folder.
 
-budgets: the film dialogue by `--time-budget`, on an idle machine, and beside a neighbour that
+budgets: the first corpus by `--time-budget`, on an idle machine, and beside a neighbour that
 comes and goes: in the 1st and 3rd quarter of the time ("first"), or in the 2nd and 4th ("last"). A
 run must end within its budget. Its perplexity (of the whole validation part) is compared with that
 of an idle run that gets as much processor time: its budget is shortened in proportion.
@@ -33,16 +33,15 @@ from lorelm.evaluation.trained_corpus import find_trained_corpus
 
 import polars
 
-PATTERNS = {"idle": (), "first": (0, 2), "last": (1, 3)}
+PATTERNS = {"first": (0, 2), "last": (1, 3)}
 """The quarters of the time in which there are neighbours."""
-
-NOVEL = "Ivanhoe"
+_BUSY = "import time\nend = time.time() + 3600\nwhile time.time() < end: pass"
 
 
 @contextmanager
 def neighbours(number: int) -> Iterator[None]:
     """Run processes that compute without end, meanwhile."""
-    started = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(number)]
+    started = [subprocess.Popen([sys.executable, "-c", _BUSY]) for _ in range(number)]
     try:
         yield
     finally:
@@ -126,7 +125,7 @@ def budget_row(name: str, budget: float, run: Run, equal: float | None) -> str:
     )
 
 
-def compare_budgets(path: Path, budgets: list[float], number: int) -> None:
+def compare_budgets(path: Path, budgets: list[float], number: int, patterns: list[str]) -> None:
     print(
         f"{'':22}{'budget':>8}{'seconds':>9}{'processor':>11}{'width':>7}{'epochs':>8}"
         f"{'perplexity':>12}{'against':>9}"
@@ -134,7 +133,7 @@ def compare_budgets(path: Path, budgets: list[float], number: int) -> None:
     for budget in budgets:
         idle = train(path, "--time-budget", f"{budget:g}s")
         print(budget_row("idle", budget, idle, None), flush=True)
-        for name in ("first", "last"):
+        for name in patterns:
             with coming_and_going(number, PATTERNS[name], budget):
                 busy = train(path, "--time-budget", f"{budget:g}s")
             shorter = budget * min(busy.processor_seconds / idle.processor_seconds, 1)
@@ -158,12 +157,12 @@ def corpora(data: Path, folder: Path, names: list[str]) -> Iterator[Path]:
     """Yield files in a folder, where the bundles in it find them again."""
     for name in names:
         path = folder / name
-        if name == f"{NOVEL}.txt":
-            books = polars.read_parquet(data / "books" / "books.parquet")
-            paragraphs = books.filter(polars.col("title") == NOVEL)["text"]
-            path.write_text("\n\n".join(paragraphs), encoding="utf-8")
-        else:
+        if (data / name).exists():
             path.write_bytes((data / name).read_bytes())
+        else:  # a title or an author, such as Ivanhoe.txt
+            books = polars.read_parquet(data / "books" / "books.parquet")
+            is_named = (polars.col("title") == path.stem) | (polars.col("author") == path.stem)
+            path.write_text("\n\n".join(books.filter(is_named)["text"]), encoding="utf-8")
         yield path
 
 
@@ -174,15 +173,17 @@ def main() -> None:
     parser.add_argument(
         "--corpora",
         nargs="+",
-        default=["lotr_scripts.csv", "tinyshakespeare.txt", f"{NOVEL}.txt"],
+        default=["lotr_scripts.csv", "tinyshakespeare.txt", "Ivanhoe.txt"],
     )
     parser.add_argument("--seconds", type=float, nargs="+", default=[60, 180, 600])
     parser.add_argument("--neighbours", type=int, nargs="+")
+    parser.add_argument("--patterns", nargs="+", choices=PATTERNS, default=list(PATTERNS))
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         paths = list(corpora(arguments.data, Path(folder), arguments.corpora))
         if arguments.what == "budgets":
-            compare_budgets(paths[0], arguments.seconds, (arguments.neighbours or [1])[0])
+            number = (arguments.neighbours or [1])[0]
+            compare_budgets(paths[0], arguments.seconds, number, arguments.patterns)
         else:
             compare_estimates(paths, arguments.neighbours or [0, 1, 2])
 

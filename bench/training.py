@@ -272,10 +272,10 @@ def prepare(films: BenchCorpus) -> Corpus:
     )
 
 
-def print_speeds(corpus: Corpus, epochs: int) -> None:
+def print_speeds(corpus: Corpus, epochs: int, precisions: Sequence[str]) -> None:
     classic, plain = Recipe.load("classic"), "plain loop"
     trainings: dict[str, Training] = {plain: PlainTraining(corpus, classic)}
-    for precision in ("float32", "bfloat16") if has_bfloat16(CPU) else ("float32",):
+    for precision in precisions:
         recipe = replace(classic, precision=precision)
         trainings[f"recipe classic, {precision}"] = TimedTraining(corpus, recipe)
     speeds = tokens_per_second(trainings, epochs)
@@ -332,7 +332,8 @@ def main() -> None:
         f"{torch.backends.cpu.get_cpu_capability()}\n"
     )
     if not arguments.text:
-        print_speeds(corpus, arguments.epochs)
+        has_both = arguments.precision != "float32" and has_bfloat16(CPU)
+        print_speeds(corpus, arguments.epochs, ["float32", "bfloat16"][: 1 + has_both])
     print_times(corpus, recipe, arguments.perplexity, arguments.seeds)
     if arguments.plain_epochs:
         plain = PlainTraining(corpus, Recipe.load("classic"))

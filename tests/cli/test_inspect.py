@@ -1,22 +1,39 @@
 import json
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from lorelm.cli.main import lorelm as lorelm_command
 from lorelm.corpus import text_files
+from lorelm.training import speed
 
 pytestmark = pytest.mark.system
 
 Lorelm = Callable[..., object]
+Inspect = Callable[..., Result]
 
 
-def test_the_figures_of_the_films(lorelm: Lorelm, corpus_file: Callable[[str], Path]) -> None:
-    ended = lorelm(
-        *("inspect", corpus_file("lotr_scripts.csv"), "--tokenizer", "classic"),
+@pytest.fixture
+def inspect(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Inspect:
+    """Runs the command in this process, in an empty folder, and measures the machine briefly."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(speed, "Machine", partial(speed.Machine, max_seconds=0.05))
+
+    def run(*arguments: str | Path) -> Result:
+        ended = CliRunner().invoke(lorelm_command, ["inspect", *map(str, arguments)])
+        assert ended.exit_code == 0, ended.output
+        return ended
+
+    return run
+
+
+def test_the_figures_of_the_films(inspect: Inspect, corpus_file: Callable[[str], Path]) -> None:
+    ended = inspect(
+        *(corpus_file("lotr_scripts.csv"), "--tokenizer", "classic"),
         *("--speaker-column", "char", "--text-column", "dialog"),
         *("--document", "line"),
     )
@@ -29,10 +46,10 @@ def test_the_figures_of_the_films(lorelm: Lorelm, corpus_file: Callable[[str], P
     assert "Verdict" in ended.stdout
 
 
-def test_a_table_worked_by_hand(lorelm: Lorelm, tmp_path: Path) -> None:
+def test_a_table_worked_by_hand(inspect: Inspect, tmp_path: Path) -> None:
     lines = [f"word{i} and word{i + 1}" for i in range(30)]
     (tmp_path / "small.txt").write_text("\n".join([*lines, lines[0], "", lines[3]]))
-    ended = lorelm("inspect", "small.txt")
+    ended = inspect("small.txt")
     rows = dict(re.findall(r"│ (.+?) +│ +([\d.,]+)", ended.stdout))
     assert rows["documents"] == "32"
     assert rows["tokens (words tokenizer)"] == "96"
@@ -43,17 +60,17 @@ def test_a_table_worked_by_hand(lorelm: Lorelm, tmp_path: Path) -> None:
     assert "too small" in ended.stdout
 
 
-def test_json_has_what_the_text_says(lorelm: Lorelm, tmp_path: Path) -> None:
+def test_json_has_what_the_text_says(inspect: Inspect, tmp_path: Path) -> None:
     scene = [f"{name}: a word{i % 7}\nand" for i, name in enumerate(["ANN", "BO"] * 60)]
     (tmp_path / "play.txt").write_text("\n".join(scene).replace("\nand", " and"))
-    shown = lorelm("inspect", "play.txt", "--test", "play.txt", "--json")
+    shown = inspect("play.txt", "--test", "play.txt", "--json")
     assert "split off" not in shown.stderr
     found = json.loads(shown.stdout)
     assert (found["source"], found["kind"], found["unit"]) == ("play.txt", "script", "scene")
     assert found["speakers"] == {"ANN": 60, "BO": 60}
     assert found["warnings"] == []
     assert found["notes"][-1].startswith("The validation part is split off play.txt")
-    text = lorelm("inspect", "play.txt", "--test", "play.txt").stdout
+    text = inspect("play.txt", "--test", "play.txt").stdout
     rows = dict(re.findall(r"│ (.+?) +│ +([\d.,]+)", text))
     for name, row in (("documents", "documents"), ("tokens", "tokens (words tokenizer)")):
         assert f"{found[name]:,}" == rows[row]
@@ -65,23 +82,23 @@ def test_json_has_what_the_text_says(lorelm: Lorelm, tmp_path: Path) -> None:
     assert 0 < low <= high
 
 
-def test_json_has_the_warnings(lorelm: Lorelm, tmp_path: Path) -> None:
+def test_json_has_the_warnings(inspect: Inspect, tmp_path: Path) -> None:
     lines = [f"word{i} and word{i + 1} of" for i in range(30)]
     (tmp_path / "cut.txt").write_text("\n".join(lines))
-    [warning] = json.loads(lorelm("inspect", "cut.txt", "--document=line", "--json").stdout)[
+    [warning] = json.loads(inspect("cut.txt", "--document=line", "--json").stdout)[
         "warnings"
     ]
     assert warning.startswith("Half of the documents have fewer than 5 words")
-    assert warning in lorelm("inspect", "cut.txt", "--document=line").stderr
+    assert warning in inspect("cut.txt", "--document=line").stderr
 
 
 @pytest.mark.parametrize("name", ["valid", "test"])
 def test_a_held_out_file_is_inspected_as_it_would_be_trained(
-    lorelm: Lorelm, tmp_path: Path, name: str
+    inspect: Inspect, tmp_path: Path, name: str
 ) -> None:
     (tmp_path / "small.txt").write_text("\n".join(f"word{i} and" for i in range(30)))
     (tmp_path / "held.txt").write_text("one two three\n" * 8)
-    ended = lorelm("inspect", "small.txt", f"--{name}", "held.txt")
+    ended = inspect("small.txt", f"--{name}", "held.txt")
     rows = dict(re.findall(r"│ (.+?) +│ +([\d.,]+)", ended.stdout))
     assert rows["documents"] == "38"
     # Of the held-out words, the 24 of the file and every other word of three lines are unknown.
@@ -89,10 +106,10 @@ def test_a_held_out_file_is_inspected_as_it_would_be_trained(
     assert "small.txt, since only a " in ended.stderr
 
 
-def test_brackets_in_a_script_are_shown_as_they_are(lorelm: Lorelm, tmp_path: Path) -> None:
+def test_brackets_in_a_script_are_shown_as_they_are(inspect: Inspect, tmp_path: Path) -> None:
     rows = "".join(f"[/b] KING {i % 2},we said the words number {i} once more\n" for i in range(30))
     (tmp_path / "[play].csv").write_text("who,line\n" + rows)
-    shown = lorelm("inspect", "[play].csv", "--speaker-column", "who", "--text-column", "line")
+    shown = inspect("[play].csv", "--speaker-column", "who", "--text-column", "line")
     assert "[play].csv" in shown.stdout
     assert "spoken by [/b] KING 0" in shown.stdout
 
@@ -131,7 +148,7 @@ def test_of_a_file_larger_than_memory_the_first_documents_are_looked_at(
     assert re.search(rf"documents +│ +{num_documents.group(1)} ", ended.stdout)
 
 
-def test_several_files_and_folders_are_one_corpus(lorelm: Lorelm, tmp_path: Path) -> None:
+def test_several_files_and_folders_are_one_corpus(inspect: Inspect, tmp_path: Path) -> None:
     (tmp_path / "tales").mkdir()
     for n in range(3):
         text = "\n".join(f"word{i} and word{i + n}." for i in range(20))
@@ -139,7 +156,7 @@ def test_several_files_and_folders_are_one_corpus(lorelm: Lorelm, tmp_path: Path
     (tmp_path / "more.html").write_text(
         "<html><body><p>One more word and another.</p></body></html>"
     )
-    ended = lorelm("inspect", "tales", "*.html", "--document", "line")
+    ended = inspect("tales", "*.html", "--document", "line")
     rows = dict(re.findall(r"│ (.+?) +│ +([\d.,]+)", ended.stdout))
     assert rows["documents"] == "61"
     assert "4 files are read." in ended.stderr

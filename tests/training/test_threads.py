@@ -116,6 +116,16 @@ def test_speed_alone_is_reason_enough_to_measure_again() -> None:
     assert tuner.count == 1
 
 
+def test_a_moment_of_other_work_that_the_load_does_not_show_decides_for_a_moment_only() -> None:
+    machine = Machine(cores=2, neighbours=1)
+    tuner = ThreadTuner([1, 2], clock=machine.clock, other_load=lambda: 0.0)
+    machine.run(tuner, 5)
+    assert tuner.count == 1
+    machine.neighbours = 0
+    machine.run(tuner, 20)
+    assert tuner.count == 2
+
+
 def test_processors_that_bring_nothing_are_left_to_others() -> None:
     machine = Machine(cores=4)
     machine.seconds = lambda count: 0.03 if count < 4 else 0.0295

@@ -36,8 +36,9 @@ class ThreadTuner:
 
     Two threads on two idle cores are faster than one. Beside a busy process they are far slower,
     because each waits for the other after every matrix product. The tuner times some updates with
-    each number, keeps the fastest, and measures again when updates take half as long again or when
-    other programs use half a processor more or less than before.
+    each number, keeps the fastest, and measures again when updates take half as long again, when
+    other programs use half a processor more or less than before, and while half a processor has
+    nothing to do: a moment of other work may have decided.
 
     The number of threads does not change the weights (``tests/training/test_threads.py``).
 
@@ -124,7 +125,7 @@ class ThreadTuner:
         return self._count
 
     def _has_changed(self, pace: float) -> bool:
-        """Whether the speed or the load has changed since the number was chosen."""
+        """Whether speed or load has changed since the number was chosen, or a core has no work."""
         self._recent.append(pace)
         now = self._clock()
         if now < self._next_look + _SECONDS_BETWEEN_LOOKS:
@@ -133,7 +134,9 @@ class ThreadTuner:
         load, self._next_look = self._other_load(), now
         is_other_speed = not 1 / _CHANGED_SPEED < recent / self._pace < _CHANGED_SPEED
         is_other_load = abs(load - self._load) > _CHANGED_LOAD
-        return (is_other_speed or is_other_load) and now >= self._next_trial
+        idle = self.counts[-1] - self._count - load
+        is_changed = is_other_speed or is_other_load or idle > _CHANGED_LOAD
+        return is_changed and now >= self._next_trial
 
 
 class OtherLoad:
