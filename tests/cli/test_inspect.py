@@ -85,9 +85,7 @@ def test_json_has_what_the_text_says(inspect: Inspect, tmp_path: Path) -> None:
 def test_json_has_the_warnings(inspect: Inspect, tmp_path: Path) -> None:
     lines = [f"word{i} and word{i + 1} of" for i in range(30)]
     (tmp_path / "cut.txt").write_text("\n".join(lines))
-    [warning] = json.loads(inspect("cut.txt", "--document=line", "--json").stdout)[
-        "warnings"
-    ]
+    [warning] = json.loads(inspect("cut.txt", "--document=line", "--json").stdout)["warnings"]
     assert warning.startswith("Half of the documents have fewer than 5 words")
     assert warning in inspect("cut.txt", "--document=line").stderr
 
