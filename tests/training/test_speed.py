@@ -13,7 +13,7 @@ from lorelm.runtime.onnx_runtime import OnnxRuntime
 from lorelm.training import speed, trainer
 from lorelm.training.callbacks import TimeRange
 from lorelm.training.recipe import Recipe
-from lorelm.training.speed import EvaluationSpeed, Machine
+from lorelm.training.speed import EvaluationSpeed, Machine, TrainingSpeed, fastest
 from lorelm.training.trainer import Trainer
 
 from .fitting import CPU, fit_recipe
@@ -111,6 +111,30 @@ def test_the_reserve_is_enough_for_a_machine_that_becomes_slower(corpus: Corpus)
     assert free.seconds(corpus) >= 1.5 * takes
     busy = dataclasses.replace(free, processor_share=0.5)
     assert takes < busy.seconds(corpus) < free.seconds(corpus)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Device(Machine):
+    """A device whose updates take a known time; None: it lacks an operation."""
+
+    seconds: float | None
+
+    def training_speed(self, corpus: Corpus, recipe: Recipe) -> TrainingSpeed:
+        if self.seconds is None:
+            raise RuntimeError("the operator is not implemented for this device")
+        return TrainingSpeed(
+            seconds_per_update=self.seconds, updates_per_epoch=1, seconds_per_valid_token=0.0
+        )
+
+
+@pytest.mark.parametrize(
+    ("seconds", "best"), [([2.0, 1.0], 1), ([1.0, 2.0], 0), ([1.0, 1.0], 0), ([1.0, None], 0)]
+)
+def test_the_fastest_device_trains(
+    corpus: Corpus, tiny_recipe: Recipe, seconds: list[float | None], best: int
+) -> None:
+    devices = [Device(device=CPU, seconds=each) for each in seconds]
+    assert fastest(devices, corpus, tiny_recipe) is devices[best]
 
 
 def test_measuring_changes_no_random_number(corpus: Corpus, tiny_recipe: Recipe) -> None:

@@ -44,7 +44,7 @@ class TrainingOptions:
             "End training after this many epochs in a row without a better one; 0: never.", min=0
         ),
     ] = 0
-    device: Annotated[str, Parameter("Where to train: auto, cpu or cuda.")] = "auto"
+    device: Annotated[str, Parameter("Where to train: auto, cpu, cuda or mps.")] = "auto"
     threads: Annotated[
         int | None,
         Parameter(

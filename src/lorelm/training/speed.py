@@ -2,7 +2,8 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice, pairwise
 from statistics import median
@@ -194,6 +195,8 @@ class Machine:
         """Return the time of the main process, when the device has finished its work."""
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
+        elif self.device.type == "mps":
+            torch.mps.synchronize()
         return self.processes.number_from_main(time.perf_counter())
 
     def _stopwatch(self, work: Callable[[], object]) -> "_Timed":
@@ -204,6 +207,18 @@ class Machine:
         if self.device.type != "cpu":
             processor_seconds = seconds  # the thread waits for the device
         return _Timed(seconds=seconds, processor_seconds=processor_seconds)
+
+
+def fastest(machines: Sequence[Machine], corpus: Corpus, recipe: Recipe) -> Machine:
+    """Return the machine that trains a recipe fastest; the first one if no other can."""
+    best, *others = machines
+    least = best.training_speed(corpus, recipe).seconds_per_update
+    for other in others:
+        with suppress(RuntimeError):  # PyTorch has not every operation on every device
+            seconds = other.training_speed(corpus, recipe).seconds_per_update
+            if seconds < least:
+                best, least = other, seconds
+    return best
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,6 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from lorelm.bundle import Bundle, save_bundle
 from lorelm.corpus.documents import CorpusParts, Documents
 from lorelm.corpus.id_store import IdStore
@@ -35,6 +37,7 @@ from lorelm.training.recipe import Recipe
 from lorelm.training.run_context import Run, RunContext, begin_run
 from lorelm.training.run_dir import locked_run_dir
 from lorelm.training.schedule import TrainingHorizon
+from lorelm.training.speed import fastest
 from lorelm.training.threads import thread_count_kept
 from lorelm.training.trainer import Trainer
 
@@ -134,6 +137,7 @@ def _fit(
     """Train by a plan; return its recipe and corpus with the trained model."""
     resume, replan = run.context.resume, None
     run.progress.begin("measuring the speed of this machine")
+    run = _on_fastest_device(corpus, recipe, run)
     plan = _resumed_plan(resume, corpus, recipe, run) if resume else _plan(corpus, recipe, run)
     if resume is None and run.budget is not None and "hidden_size" in _free_settings(recipe, run):
         replan = partial(_plan, corpus, recipe, run, as_busy=True)
@@ -143,6 +147,17 @@ def _fit(
                 return _fit_by(plan, corpus, run, callback, stop, replan)
             except ReplannedError as replanned:
                 plan, replan = replanned.plan, None
+
+
+def _on_fastest_device(corpus: Corpus, recipe: Recipe, run: Run) -> Run:
+    """Return the run on the GPU of Apple silicon, if it may choose and that trains faster."""
+    may_choose = run.options.device == "auto" and run.context.processes.size == 1
+    if run.device.type != "cpu" or not may_choose or not torch.backends.mps.is_available():
+        return run
+    sized = sized_for(recipe, len(corpus.train.stream), run.initial)
+    mps = dataclasses.replace(run.machine, device=torch.device("mps"), threads=None)
+    best = fastest([run.machine, mps], corpus, dataclasses.replace(sized, precision="float32"))
+    return dataclasses.replace(run, device=best.device, threads=best.threads)
 
 
 def _fit_by(
