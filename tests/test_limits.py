@@ -23,8 +23,13 @@ def function_lines(source: str) -> Iterator[tuple[str, int]]:
 
 
 def source_files() -> list[Path]:
-    package = ROOT / "src" / "lorelm"
-    return [path for suffix in ("py", "js") for path in package.rglob(f"*.{suffix}")]
+    folders = (ROOT / "src" / "lorelm", ROOT / "base")
+    return [
+        path
+        for folder in folders
+        for suffix in ("py", "js")
+        for path in folder.rglob(f"*.{suffix}")
+    ]
 
 
 def test_lines_are_counted_without_decorators_and_docstring() -> None:

@@ -1,4 +1,4 @@
-"""Benchmarks, the course folder and the notebook import names that exist."""
+"""Scripts outside of the package, and the notebook, import names that exist."""
 
 import ast
 import importlib
@@ -11,6 +11,7 @@ ROOT = Path(__file__).parents[1]
 SCRIPTS = [
     *sorted((ROOT / "bench").glob("*.py")),
     *sorted((ROOT / "app").glob("*.py")),
+    *sorted((ROOT / "base").glob("*.py")),
     ROOT / "notebooks" / "LSTM LM.ipynb",
 ]
 

@@ -29,6 +29,7 @@ class Archive:
     Attributes:
         path: of the file, for messages.
         names: of the members that are no folders.
+        comment: of the archive; GitHub writes the commit there.
 
     Raises:
         CorpusError: it is damaged, locked, or unpacks to more than a text would.
@@ -42,6 +43,7 @@ class Archive:
             raise _damaged(path, error) from error
         members = [member for member in self._zip.infolist() if not member.is_dir()]
         self.names = [member.filename for member in members]
+        self.comment = self._zip.comment
         _check_sizes(path, members, len(content))
 
     def __contains__(self, name: str) -> bool:
