@@ -83,7 +83,7 @@ def ratio_interval(numerators: npt.ArrayLike, denominators: npt.ArrayLike) -> In
     return interval_of(totals[:, 0] / totals[:, 1])
 
 
-def share_interval(count: int, total: int) -> Interval:
+def share_interval(count: float, total: int) -> Interval:
     """Return the 95 % interval of a share of independent cases (Wilson 1927).
 
     Worked by hand: 5 of 10 are 0.24 to 0.76, and 0 of 10 are 0 to 0.28.
