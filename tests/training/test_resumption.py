@@ -74,6 +74,28 @@ def test_the_steps_of_these_tests_are_counted_right(corpus: Corpus, tiny_recipe:
     assert new_trainer(corpus, tiny_recipe).updates_per_epoch == STEPS_PER_EPOCH
 
 
+def test_a_run_that_goes_on_has_its_own_recipe_whatever_is_given(
+    tales: Documents, tiny_recipe: Recipe, tmp_path: Path
+) -> None:
+    """As torchrun restarts the first command: its recipe is not yet fitted to the corpus."""
+    out = tmp_path / "m"
+    stop_after(5, tales, tiny_recipe, out)
+    context = RunContext(resume=Checkpoint.load(out))
+    bundle = train(tales, Recipe.load("default"), out=out, context=context)
+    assert bundle is not None
+    assert bundle.manifest.recipe == tiny_recipe.to_dict()
+
+
+def test_threads_and_trackers_may_be_given_anew(
+    tales: Documents, tiny_recipe: Recipe, tmp_path: Path
+) -> None:
+    out = tmp_path / "m"
+    train(tales, tiny_recipe, out=out)
+    changes = {"epochs": 12, "threads": 1, "tensorboard": str(tmp_path / "board")}
+    go_on(tales, resumed(out, changes), out)
+    assert list((tmp_path / "board").iterdir())
+
+
 # Finish
 
 

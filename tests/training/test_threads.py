@@ -215,6 +215,28 @@ def test_the_load_of_others_leaves_out_this_process() -> None:
     assert 0 <= load() <= (os.cpu_count() or 1)
 
 
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="Linux sets affinities")
+@pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="another program needs a core of its own")
+def test_the_load_is_that_of_the_cores_of_this_process() -> None:
+    first, *others = sorted(os.sched_getaffinity(0))
+    busy = f"import os\nos.sched_setaffinity(0, {others})\nwhile True: pass"
+    neighbours = [subprocess.Popen([sys.executable, "-c", busy]) for _ in others]
+    code = (
+        f"import os, time; os.sched_setaffinity(0, [{first}])\n"
+        "from lorelm.training.threads import OtherLoad\n"
+        "load = OtherLoad(); time.sleep(0.5); print(load())"
+    )
+    try:
+        run = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        )
+    finally:
+        for neighbour in neighbours:
+            neighbour.kill()
+            neighbour.wait()
+    assert float(run.stdout) <= 1
+
+
 def weights_after(trainer: Trainer, counts: list[int]) -> list[torch.Tensor]:
     for count in counts:
         torch.set_num_threads(count)

@@ -51,7 +51,7 @@ def train(
         resume: continue the run in `out`, with the recipe and the options that it began with. Give
             the same corpus and reading options. Of other settings only `epochs` (in all) or
             `time_budget_seconds` (from now on), which extend it also if it is finished, and
-            `early_stopping`.
+            `early_stopping`, `device`, `threads`, trackers and the checkpoints' distance.
         on_epoch: called after each epoch with its
             :class:`~lorelm.training.callbacks.EpochReport`, such as
             ``lambda report: print(report.epoch, report.valid_perplexity)``.
@@ -80,7 +80,7 @@ def train(
     """
     _require_torch()
     from lorelm.training.callbacks import WarningCallback
-    from lorelm.training.resumption import EXTENSIONS, resumed
+    from lorelm.training.resumption import CHANGEABLE, resumed
     from lorelm.training.run_context import RunContext
 
     given = dict[str, Any](settings)
@@ -90,7 +90,7 @@ def train(
     if not resume:
         checked, options, reading = checked_settings(recipe, given, reading_settings)
         return _train(read_parts(parts, reading), checked, options, out=out, context=context)
-    others = [name for name in given if name not in EXTENSIONS]
+    others = [name for name in given if name not in CHANGEABLE]
     _refuse_with_resume([*(["recipe"] if recipe else []), *others])
     changes = {name: plain(value) for name, value in given.items()}
     context = replace(context, resume=resumed(Path(out), changes))

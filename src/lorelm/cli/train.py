@@ -142,11 +142,11 @@ def _go_on(
         CheckpointError: there is no such run, or its corpus was no file.
     """
     with waiting("importing PyTorch"):
-        from lorelm.training.resumption import EXTENSIONS, finished, resumed
+        from lorelm.training.resumption import CHANGEABLE, finished, resumed
 
     out = resume or finish
     assert out is not None
-    changes = _changes("--finish" if finish else "--resume", () if finish else EXTENSIONS)
+    changes = _changes("--finish" if finish else "--resume", () if finish else CHANGEABLE)
     with waiting("reading the run and its text"):
         checkpoint = finished(out) if finish else resumed(out, changes)
         parts = corpus_of_run(checkpoint, out, given)

@@ -95,7 +95,7 @@ class TrainingOptions:
     def of_run(cls, run: Mapping[str, Any]) -> Self:
         """Return the options of a run that a checkpoint describes."""
         options = dict(run["options"])
-        if options["tensorboard"]:
+        if options["tensorboard"] and run["folder"]:
             options["tensorboard"] = found_again(options["tensorboard"], run["folder"], Path.is_dir)
         return cls(**options)
 

@@ -24,7 +24,10 @@ from lorelm.training.options import TrainingOptions
 from lorelm.training.recipe import Recipe
 from lorelm.training.schedule import BEGINNING, LearningRate
 
-EXTENSIONS: Final = ("epochs", "time_budget_seconds", "early_stopping")
+CHANGEABLE: Final = (
+    *("epochs", "time_budget_seconds", "early_stopping", "device", "threads", "tensorboard"),
+    *("tracker", "checkpoint_seconds", "checkpoint_steps"),
+)
 """The settings that may be given anew when a run goes on."""
 
 
@@ -32,7 +35,7 @@ def resumed(out: Path, changes: Mapping[str, Any]) -> Checkpoint:
     """Return where the run in a folder goes on, with another end if `changes` say so.
 
     Args:
-        changes: of :data:`EXTENSIONS`. `epochs` counts those that are over; `time_budget_seconds`
+        changes: of :data:`CHANGEABLE`. `epochs` counts those that are over; `time_budget_seconds`
             is from now on.
 
     Raises:
@@ -80,7 +83,7 @@ def _extended(checkpoint: Checkpoint, changes: Mapping[str, Any]) -> Checkpoint:
     metadata = checkpoint.snapshot.metadata
     run = dict(checkpoint.run)
     run["options"] = run["options"] | {
-        name: changes[name] for name in EXTENSIONS if name in changes and name != "epochs"
+        name: changes[name] for name in CHANGEABLE if name in changes and name != "epochs"
     }
     num_epochs = len(metadata["epochs"])
     ends_by_epochs = "training_seconds" in run and run["training_seconds"] is None

@@ -3,7 +3,7 @@
 import math
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
@@ -140,7 +140,7 @@ class ThreadTuner:
 
 
 class OtherLoad:
-    """The number of processors that other programs use."""
+    """The number of processors that other programs use, of those that this one may use."""
 
     def __init__(self) -> None:
         self._last: tuple[float, float] | None = None
@@ -149,11 +149,20 @@ class OtherLoad:
     def __call__(self) -> float:
         """Return the mean since the last call."""
         now, own = time.perf_counter(), time.process_time()
-        used = psutil.cpu_percent() / 100 * (psutil.cpu_count() or 1)  # since its last call
+        percent = psutil.cpu_percent(percpu=True)  # since its last call
+        used = sum(percent[core] for core in _own_cores() if core < len(percent)) / 100
         before, self._last = self._last, (now, own)
         if before is None or now == before[0]:
             return 0.0
         return max(0.0, used - (own - before[1]) / (now - before[0]))
+
+
+def _own_cores() -> Collection[int]:
+    """Return the numbers of the cores that this process may use."""
+    try:
+        return os.sched_getaffinity(0)
+    except AttributeError:  # macOS and Windows have none
+        return range(os.cpu_count() or 1)
 
 
 def thread_counts(most: int) -> list[int]:
@@ -193,11 +202,7 @@ def available_cores(
         root: where Linux shows the control groups.
         own: the file that names those of this process.
     """
-    try:
-        cores = len(os.sched_getaffinity(0))
-    except AttributeError:  # macOS and Windows have none
-        cores = os.cpu_count() or 1
-    return max(1, min([cores, *map(math.ceil, _quotas(root, own))]))
+    return max(1, min([len(_own_cores()), *map(math.ceil, _quotas(root, own))]))
 
 
 def _quotas(root: Path, own: Path) -> Iterator[float]:

@@ -61,6 +61,7 @@ def train(
     epoch, which becomes the bundle's ``metrics.jsonl``. It is locked for other runs.
 
     Args:
+        recipe, options: of a new run; one that is resumed has its own.
         valid, test: these parts, instead of splitting `documents`.
 
     Raises:
@@ -79,6 +80,9 @@ def train(
     """
     out, options, context = Path(out), options or TrainingOptions(), context or RunContext()
     is_resumed = context.resume is not None
+    if context.resume is not None:
+        recipe = Recipe.from_dict(context.resume.run["recipe"])
+        options = TrainingOptions.of_run(context.resume.run)
     with thread_count_kept(), locked_run_dir(out, context.processes, is_resumed=is_resumed):
         run = begin_run(out, options, context)
         parts = CorpusParts(documents=documents, valid=valid, test=test)
