@@ -15,12 +15,13 @@ from lorelm.bundle import EMBEDDED_PATH
 from lorelm.bundle.atomic_dir import lock_dir
 from lorelm.corpus.documents import Documents
 from lorelm.corpus.preparation import Corpus
-from lorelm.errors import BundleError
+from lorelm.errors import BundleError, RecipeError, TrainingStoppedError
 from lorelm.model.lstm import LSTMLanguageModel
 from lorelm.runs.registry import Entry, entries, register
 from lorelm.runs.removal import remove_run
 from lorelm.runs.run import find_run, list_runs, read_run
 from lorelm.training.callbacks import EpochReport, TrainingCallback
+from lorelm.training.options import TrainingOptions
 from lorelm.training.recipe import Recipe
 from lorelm.training.run_context import RunContext
 from lorelm.training.train import train
@@ -107,6 +108,34 @@ def test_a_run_that_ended_early(
     assert len(run.epochs) == 2
     assert run.source == "tales.txt"
     assert run.to_json()["epochs_done"] == 2
+
+
+def test_a_run_that_is_refused_before_its_first_checkpoint_has_failed(
+    tales: Documents, quick: Recipe, tmp_path: Path
+) -> None:
+    out = tmp_path / "models" / "model"
+    options = TrainingOptions(time_budget_seconds=0.01)
+    with raises_code(RecipeError, "recipe.budget_too_short"):
+        train(tales, quick, out=out, options=options)
+    [run] = list_runs()
+    assert run.state == "failed"
+    assert run.error
+    assert "is too short" in run.error
+    out.parent.rename(tmp_path / "others")
+    remove_run(run)
+    assert entries() == []
+
+
+def test_a_run_that_is_stopped_before_its_first_checkpoint_is_not_listed(
+    tales: Documents, quick: Recipe, tmp_path: Path
+) -> None:
+    class StopAtOnce(TrainingCallback):
+        def on_start(self, corpus: Corpus, recipe: Recipe) -> None:
+            raise KeyboardInterrupt
+
+    with raises_code(TrainingStoppedError, "training.stopped"):
+        train(tales, quick, out=tmp_path / "a", context=RunContext(callback=StopAtOnce()))
+    assert list_runs() == []
 
 
 def test_an_error_in_the_evaluation_is_a_failure_that_can_be_resumed(

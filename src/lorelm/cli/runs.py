@@ -145,7 +145,7 @@ runs.add_command(watch)
 def _what_is_removed(run: Run) -> str:
     files = owned_files(run.path)
     if not files:
-        return f"Take {run.path}, which is gone, from the list?"
+        return f"Take {run.path}, of which there are no files, from the list?"
     size = sum(file.stat().st_size for file in files)
     return f"Delete {run.path} ({run.source}, {run.state}, {size / 1e6:,.1f} MB) for good?"
 

@@ -106,6 +106,8 @@ def registered(folder: Path, source: str, *, on_problem: Callable[[str], object]
     try:
         yield
     except (KeyboardInterrupt, SystemExit, TrainingStoppedError, WorkerLostError):
+        if not folder.exists():  # stopped before its first checkpoint: nothing is left of it
+            forget(folder)
         raise
     except BaseException as error:
         message = str(error) or type(error).__name__

@@ -41,7 +41,7 @@ def remove_run(run: Run) -> None:
         raise BundleError(
             f"{run.path} is the model that LoreLM comes with, which stays", code="bundle.embedded"
         )
-    if run.state != "gone":
+    if run.state != "gone" and run.path.parent.is_dir():
         _delete(run.path)
     forget(run.path)
 

@@ -32,8 +32,8 @@ class Run:
     Attributes:
         path: its folder, absolute.
         state: `running` and `evaluating` while a process holds the lock of the folder; `finished`
-            with a model; `stopped` where a checkpoint waits to be resumed, `failed` if an error
-            ended it there; `gone` if the folder is no longer there.
+            with a model; `failed` if an error ended it, also before its first checkpoint; `stopped`
+            where a checkpoint waits to be resumed; `gone` if the folder is no longer there.
         manifest: of the finished model.
         checkpoint: what the last checkpoint says of an unfinished run and its state.
         epochs: the metrics of each epoch, as in ``metrics.jsonl``.
@@ -203,9 +203,9 @@ def _state(
         return "finished"
     if is_locked(path):
         return "evaluating" if checkpoint.get("facts", {}).get("is_over") else "running"
-    if checkpoint:
-        return "failed" if entry is not None and entry.error else "stopped"
-    return "gone"
+    if entry is not None and entry.error:
+        return "failed"
+    return "stopped" if checkpoint else "gone"
 
 
 def _checkpoint_header(path: Path) -> Mapping[str, Any]:
