@@ -42,6 +42,7 @@ def test_the_classic_recipe_is_the_classic_one() -> None:
         "epochs": 20,
         "precision": "float32",
         "by_corpus_size": [],
+        "fitted": [],
         "seed": 0,
         "split_seed": 42,
         "dropout_ramp": 0.0,
@@ -153,7 +154,8 @@ def test_what_is_given_by_hand_stays() -> None:
 
 def test_the_recipe_for_the_films_is_as_its_file_says() -> None:
     recipe = Recipe.load("default")
-    assert sized_to(recipe, 22_000) == dataclasses.replace(recipe, by_corpus_size=())
+    sized = dataclasses.replace(recipe, by_corpus_size=(), fitted=recipe.by_corpus_size)
+    assert sized_to(recipe, 22_000) == sized
 
 
 def test_classic_is_the_same_for_every_corpus() -> None:
@@ -177,6 +179,24 @@ def test_a_description_names_what_was_changed() -> None:
     assert describe_recipe(recipe.to_dict()) == "classic, dropout 0.5, epochs 3"
 
 
+@pytest.mark.parametrize(
+    ("given", "description"),
+    [
+        ({"epochs": 20, "batch_size": 4}, "default, batch_size 4, epochs 20"),
+        ({"epochs": 14}, "default, epochs 14"),  # as in the recipe's file, but not fitted
+        ({"hidden_size": 60}, "default, embedding_size 60, hidden_size 60"),
+    ],
+)
+def test_a_description_names_what_was_given_instead_of_fitted(
+    given: dict[str, int], description: str
+) -> None:
+    recipe = sized_to(Recipe.load("default", **given), 1_000_000)
+    settings = Recipe.from_dict(recipe.to_dict()).to_dict()
+    assert describe_recipe(settings) == description
+    del settings["fitted"]  # a run of an earlier version does not say it
+    assert describe_recipe(settings) == "default"
+
+
 def test_settings_of_another_version_are_described() -> None:
     assert describe_recipe({"tokenizer": "classic", "num_layers": 2, "magic": True}) == "classic"
 
@@ -184,7 +204,8 @@ def test_settings_of_another_version_are_described() -> None:
 def test_settings_have_no_default_beside_the_recipes() -> None:
     """The command line would give it, and so override the recipe."""
     assert [field.name for field in fields(Recipe) if field.default is not MISSING] == [
-        "by_corpus_size"
+        "by_corpus_size",
+        "fitted",
     ]
 
 

@@ -205,9 +205,11 @@ def test_a_finished_run_goes_on_from_the_weights_of_its_best_epoch(
     tales: Documents, corpus: Corpus, cosine_recipe: Recipe, tmp_path: Path
 ) -> None:
     out = tmp_path / "m"
-    bundle = train(tales, dataclasses.replace(cosine_recipe, epochs=3), out=out)
+    recipe = dataclasses.replace(cosine_recipe, epochs=3, fitted=("epochs", "shuffle"))
+    bundle = train(tales, recipe, out=out)
     before = losses(bundle)
     checkpoint = resumed(out, {"epochs": 6})
+    assert checkpoint.run["recipe"]["fitted"] == ["shuffle"]
     trainer = new_trainer(corpus, Recipe.from_dict(checkpoint.run["recipe"]))
     trainer.restore(checkpoint.snapshot)
     loss = validation_loss(trainer.averaged_model, corpus.valid.stream)

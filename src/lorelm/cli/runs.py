@@ -206,7 +206,7 @@ def _overview_table(run: Run) -> Table:
         "bits per character": _number(run.bits_per_character, ".3f"),
         "recipe": _recipe(run),
         "settings": "  ".join(
-            f"{name}={value}" for name, value in run.recipe.items() if name != "by_corpus_size"
+            f"{name}={value}" for name, value in run.recipe.items() if not isinstance(value, list)
         ),
     }
     for name, value in rows.items():

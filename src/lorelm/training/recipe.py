@@ -28,6 +28,7 @@ _FITTED: Final = (
     "epochs",
 )
 _SIZES: Final = ("embedding_size", "hidden_size")
+_NAMES_OF_SETTINGS: Final = ("by_corpus_size", "fitted")
 
 
 def _count(help_: str, *, most: int = 1_000_000) -> Parameter:
@@ -49,6 +50,7 @@ class Recipe:
     Attributes:
         by_corpus_size: names of the settings that :func:`sized_to` still
             fits to the corpus; those that a user gives are not among them.
+        fitted: names of the settings that were fitted to the corpus, or to the time.
 
     Raises:
         RecipeError: values are out of range or of the wrong kind; it names them all.
@@ -140,6 +142,7 @@ class Recipe:
         ),
     ]
     by_corpus_size: tuple[str, ...] = ()
+    fitted: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         _refuse(problems_of(Recipe, {name: getattr(self, name) for name in parameters_of(Recipe)}))
@@ -172,14 +175,15 @@ class Recipe:
         return cls(**settings | {"by_corpus_size": tuple(by_corpus_size)})
 
     def to_dict(self) -> dict[str, Any]:
-        """The settings, fit for JSON; those that are still to be fitted are named."""
-        return dataclasses.asdict(self) | {"by_corpus_size": list(self.by_corpus_size)}
+        """The settings, fit for JSON; those that are still to be fitted, or were, are named."""
+        names = {name: list(getattr(self, name)) for name in _NAMES_OF_SETTINGS}
+        return dataclasses.asdict(self) | names
 
     @classmethod
     def from_dict(cls, settings: Mapping[str, Any]) -> Self:
         """The recipe of which :meth:`to_dict` made this, in this version or an earlier one."""
-        fitted = tuple(settings["by_corpus_size"])
-        return cls(**{**_EARLIER, **settings, "by_corpus_size": fitted})
+        names = {name: tuple(settings.get(name, ())) for name in _NAMES_OF_SETTINGS}
+        return cls(**{**_EARLIER, **settings, **names})
 
 
 def given_settings(name_or_path: str, **overrides: Any) -> set[str]:
@@ -196,7 +200,8 @@ def given_settings(name_or_path: str, **overrides: Any) -> set[str]:
 def describe_recipe(settings: Mapping[str, Any]) -> str:
     """Return the built-in recipe that is nearest to settings, and what differs from it.
 
-    What a recipe fits to the corpus or the machine counts as no difference.
+    What was fitted to the corpus, the time or the machine counts as no difference. A setting that
+    the recipe would fit, and a user gave, counts as one, whatever its value.
     """
     differences = {name: _differences(settings, _read(name)) for name in BUILT_IN_RECIPES}
     nearest = min(differences, key=lambda name: len(differences[name]))
@@ -204,11 +209,13 @@ def describe_recipe(settings: Mapping[str, Any]) -> str:
 
 
 def _differences(settings: Mapping[str, Any], recipe: Mapping[str, Any]) -> dict[str, Any]:
-    fitted = {*recipe["by_corpus_size"], "by_corpus_size", "precision"}
+    free = set(recipe["by_corpus_size"])
+    given = free.difference(settings.get("fitted", free))  # unknown of earlier versions' runs
+    ignored = {*free, "by_corpus_size", "precision"} - given
     return {
         name: settings[name]
         for name, value in recipe.items()
-        if name not in fitted and name in settings and settings[name] != value
+        if name in settings and name not in ignored and (name in given or settings[name] != value)
     }
 
 
@@ -300,4 +307,5 @@ def sized_to(recipe: Recipe, num_tokens: int, *, is_fine_tuning: bool = False) -
     if is_fine_tuning:
         fitted["epochs"] = fitting.fine_tuning_epochs
     changes = {name: fitted[name] for name in recipe.by_corpus_size}
-    return dataclasses.replace(recipe, **changes, by_corpus_size=())
+    names = (*recipe.fitted, *recipe.by_corpus_size)
+    return dataclasses.replace(recipe, **changes, by_corpus_size=(), fitted=names)

@@ -96,11 +96,13 @@ def _extended(checkpoint: Checkpoint, changes: Mapping[str, Any]) -> Checkpoint:
             f"give {num_epochs + 1} or more",
             code="recipe.epochs_over",
         )
+    fitted = set(run["recipe"].get("fitted", ())) - {"epochs"}
     if epochs is not None:
-        run["recipe"] = run["recipe"] | {"epochs": epochs}
+        run["recipe"] = run["recipe"] | {"epochs": epochs, "fitted": sorted(fitted)}
         run["options"]["time_budget_seconds"] = None
         run |= {"training_seconds": None, "max_epochs": None}
     else:
+        run["recipe"] = run["recipe"] | {"fitted": sorted({*fitted, "epochs"})}
         run.pop("training_seconds", None)  # to be planned
     begun = {"num_epochs": num_epochs, **{n: metadata[n] for n in ("num_updates", "seconds")}}
     metadata = metadata | {"is_over": False, "begun": begun}

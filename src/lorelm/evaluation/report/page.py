@@ -127,7 +127,11 @@ def _settings_table(manifest: Manifest) -> MetricsTable:
     if recipe is None:  # Of an imported model only the sizes are known.
         recipe = asdict(manifest.model) | {"tokenizer": manifest.tokenizer}
         del recipe["vocabulary_size"]
-    rows += [(name.replace("_", " "), _setting(value)) for name, value in recipe.items()]
+    rows += [
+        (name.replace("_", " "), _setting(value))
+        for name, value in recipe.items()
+        if not isinstance(value, list)  # names of settings that were fitted
+    ]
     if training is not None:
         rows += [
             ("best epoch", training.best_epoch_of_all),

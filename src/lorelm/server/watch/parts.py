@@ -38,7 +38,8 @@ def epoch_row(metrics: Mapping[str, Any]) -> dict[str, object]:
 
 def settings(recipe: Mapping[str, Any], description: str) -> Facts:
     """Return all settings of a recipe, after a description of it."""
-    values = {name: value for name, value in recipe.items() if name != "by_corpus_size"}
+    # Lists say how the recipe found the values of others.
+    values = {name: value for name, value in recipe.items() if not isinstance(value, list)}
     shown = {
         name: str(value).lower() if isinstance(value, bool) else str(value)
         for name, value in values.items()

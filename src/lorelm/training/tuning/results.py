@@ -49,7 +49,7 @@ def recipe_toml(candidate: Candidate, without: Collection[str], source: str) -> 
         f"validation perplexity {candidate.mean_perplexity:.1f}{seeds}.",
     ]
     for name, value in run.recipe.to_dict().items():
-        if name not in (*without, "by_corpus_size"):
+        if name not in without and not isinstance(value, list):
             lines.append(f"{name} = {json.dumps(value)}")
     return "\n".join(lines) + "\n"
 

@@ -128,7 +128,9 @@ def changed_recipe(recipe: Recipe, parameters: Mapping[str, Any]) -> Recipe:
     }
     if recipe.tied and "hidden_size" in changes:
         changes["embedding_size"] = changes["hidden_size"]
-    return dataclasses.replace(recipe, **changes)
+    changed = dataclasses.replace(recipe, **changes)
+    same = (name for name in recipe.fitted if getattr(changed, name) == getattr(recipe, name))
+    return dataclasses.replace(changed, fitted=tuple(same))
 
 
 def widest_recipe(recipe: Recipe, space: Mapping[str, Range]) -> Recipe:
