@@ -23,6 +23,7 @@ from lorelm.runs.run import find_run, list_runs, read_run
 from lorelm.training.callbacks import EpochReport, TrainingCallback
 from lorelm.training.options import TrainingOptions
 from lorelm.training.recipe import Recipe
+from lorelm.training.resumption import resumed
 from lorelm.training.run_context import RunContext
 from lorelm.training.train import train
 
@@ -176,6 +177,26 @@ def test_a_new_run_does_not_begin_with_the_epochs_of_one_that_was_given_up(
 
     train(tales, quick, out=out, context=RunContext(callback=Look()))
     assert seen[0] == 0
+
+
+def test_an_extension_that_is_stopped_at_once_keeps_the_epochs_of_the_run(
+    tales: Documents, quick: Recipe, tmp_path: Path
+) -> None:
+    class StopAtOnce(TrainingCallback):
+        def on_step(self, *, num_tokens: int) -> None:
+            raise KeyboardInterrupt
+
+    out = tmp_path / "model"
+    train(tales, quick, out=out)
+    before = list_runs()[0].epochs
+    checkpoint = resumed(out, {"epochs": 6})
+    longer = Recipe.from_dict(checkpoint.run["recipe"])
+    context = RunContext(callback=StopAtOnce(), resume=checkpoint)
+    with pytest.raises(TrainingStoppedError):
+        train(tales, longer, out=out, context=context)
+    [run] = list_runs()
+    assert (run.state, run.num_epochs) == ("stopped", 6)
+    assert run.epochs == before
 
 
 KILLED = """
