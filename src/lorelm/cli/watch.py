@@ -142,12 +142,13 @@ class WatchPage(TrainingCallback):
 
     @property
     def _progress(self) -> dict[str, object]:
+        is_over = self._stage in ("finished", "stopped", "failed")
         return {
             "stage": self._stage,
             "share": self._share,
             "epochs": self._epochs,
             "seconds": time.monotonic() - self._began,
-            "secondsLeft": self._seconds_left,
+            "secondsLeft": None if is_over else self._seconds_left,
             "tokensPerSecond": self._speed(_NUM_LOOKS_FOR_SPEED),
             "threads": self._num_threads,
             "cores": self._num_cores,

@@ -72,7 +72,7 @@ events.addEventListener("message", ({ data }) => {
 events.addEventListener("error", () => {
   if (run.end) return;
   byId("stage").textContent =
-    `The training does not answer: it was killed, or it has just ended. If it was killed, go on with ${resume}`;
+    `This page has lost its connection to the command that fills it. lorelm runs says how the run is doing; if it was stopped, go on with ${resume}`;
 });
 
 function drawProgress() {
