@@ -35,6 +35,23 @@ def test_runs_are_listed(lorelm: Lorelm, listed: Path) -> None:
     assert "tales.txt  classic, tokenizer words, " in row
 
 
+def test_metrics_of_a_mixed_model_are_marked(
+    lorelm: Lorelm, listed: Path, beaten_bundle: Path
+) -> None:
+    assert "*" not in lorelm("runs").stdout
+    lorelm("runs", "add", beaten_bundle)
+    mixed, alone = json.loads(lorelm("runs", "--json").stdout)
+    if mixed["path"] == str(listed):
+        mixed, alone = alone, mixed
+    assert (mixed["is_mixed"], alone["is_mixed"]) == (True, False)
+    shown = lorelm("runs")
+    assert f" {mixed['test_perplexity']:.1f}* " in shown.stdout
+    assert f" {alone['test_perplexity']:.1f} " in shown.stdout
+    assert "* of the network mixed with the n-gram model" in shown.stderr
+    one = lorelm("runs", "show", beaten_bundle).stdout
+    assert f"{mixed['test_perplexity']:.1f} (mixed with the n-gram model)" in one
+
+
 def test_without_runs_it_says_how_to_begin(lorelm: Lorelm) -> None:
     ended = lorelm("runs")
     assert ended.stdout == ""

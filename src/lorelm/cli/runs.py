@@ -161,8 +161,8 @@ def _lines(found: Sequence[Run]) -> Iterator[str]:
                 run.state,
                 _progress(run),
                 _number(run.valid_perplexity, ".1f"),
-                _number(run.test_perplexity, ".1f"),
-                _number(run.bits_per_character, ".3f"),
+                _number(run.test_perplexity, ".1f") + "*" * run.is_mixed,
+                _number(run.bits_per_character, ".3f") + "*" * run.is_mixed,
                 "" if run.seconds is None else duration(run.seconds),
                 _day(run),
                 printable(run.source),
@@ -180,7 +180,13 @@ def _lines(found: Sequence[Run]) -> Iterator[str]:
 
 
 def _explain(found: Sequence[Run]) -> None:
-    """Say below the list what can be done about runs that need something."""
+    """Say below the list what its marks mean, and what can be done about runs in need of it."""
+    if any(run.is_mixed for run in found):
+        click.echo(
+            "* of the network mixed with the n-gram model, as it is used; valid is of the network "
+            "alone.",
+            err=True,
+        )
     for run in found:
         if run.error is not None:
             click.echo(f"{_shown_path(run.path)} failed: {printable(run.error)}", err=True)
@@ -194,6 +200,7 @@ def _explain(found: Sequence[Run]) -> None:
 
 def _overview_table(run: Run) -> Table:
     table = Table(show_header=False, box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    mixed = " (mixed with the n-gram model)" if run.is_mixed else ""
     rows: dict[str, str] = {
         "run": str(run.path),
         "state": f"{run.state}: {run.error}" if run.error else run.state,
@@ -202,8 +209,8 @@ def _overview_table(run: Run) -> Table:
         "epochs": _progress(run),
         "time": "" if run.seconds is None else duration(run.seconds),
         "valid perplexity": _number(run.valid_perplexity, ".1f"),
-        "test perplexity": _number(run.test_perplexity, ".1f"),
-        "bits per character": _number(run.bits_per_character, ".3f"),
+        "test perplexity": _number(run.test_perplexity, ".1f") + mixed,
+        "bits per character": _number(run.bits_per_character, ".3f") + mixed,
         "recipe": _recipe(run),
         "settings": "  ".join(
             f"{name}={value}" for name, value in run.recipe.items() if not isinstance(value, list)

@@ -91,6 +91,12 @@ class Run:
         return training.valid_perplexity if training else None
 
     @property
+    def is_mixed(self) -> bool:
+        """Whether the model is used with its n-gram model, which the test metrics then count in."""
+        metrics = self.manifest and self.manifest.metrics
+        return metrics.is_mixed if metrics else False
+
+    @property
     def test_perplexity(self) -> float | None:
         """Of the model as it is used, mixed or not; without an evaluation, of its weights."""
         if self.manifest is None:
@@ -136,6 +142,7 @@ class Run:
             "epochs": self.num_epochs,
             "seconds": self.seconds,
             "valid_perplexity": self.valid_perplexity,
+            "is_mixed": self.is_mixed,
             "test_perplexity": self.test_perplexity,
             "bits_per_character": self.bits_per_character,
             "recipe": dict(self.recipe),

@@ -56,13 +56,14 @@ def result(run: Run, out: Path) -> dict[str, object]:
     manifest, path = run.manifest, quoted(out)
     assert manifest is not None
     training, metrics = manifest.training, manifest.metrics
+    mixed = " (mixed with the n-gram model)" if run.is_mixed else ""
     facts: Facts = []
     if training is not None:
         facts.append(("best epoch", f"{training.best_epoch} of {training.epochs}"))
     if run.test_perplexity is not None:
-        facts.append(("test perplexity", f"{run.test_perplexity:.1f}"))
+        facts.append(("test perplexity", f"{run.test_perplexity:.1f}{mixed}"))
     if run.bits_per_character is not None:
-        facts.append(("bits per character", f"{run.bits_per_character:.3f}"))
+        facts.append(("bits per character", f"{run.bits_per_character:.3f}{mixed}"))
     return {
         "facts": facts,
         "findings": findings(metrics) if metrics else [],
