@@ -113,6 +113,8 @@ def test_a_run_is_removed_after_asking(lorelm: Lorelm, listed: Path, tmp_path: P
     (listed / "notes.txt").write_text("mine")
     asked = lorelm("runs", "remove", "tales", code=130)  # nobody answers
     assert f"Delete {listed} (tales.txt, finished, " in asked.stderr
+    answered = lorelm("runs", "remove", "tales", typed="n\n")
+    assert answered.stderr.endswith(f"kept {listed}: nothing was removed\n")
     assert (listed / "manifest.json").exists()
     lorelm("runs", "remove", "tales", "--yes")
     assert [path.name for path in listed.iterdir()] == ["notes.txt"]

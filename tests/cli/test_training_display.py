@@ -2,6 +2,7 @@ import io
 import re
 import time
 from dataclasses import replace
+from unittest.mock import Mock
 
 import pytest
 from rich.console import Console
@@ -60,6 +61,26 @@ def test_a_bar_shows_stage_epoch_share_time_and_best_epoch(
     assert re.search(r"training, epoch 6 of 10 .* 50 %  (39|40) to 70 s left  best 1\.0", text)
     assert re.search(r"saving .* 99 %  1 s left", text)
     assert "100 %" not in text
+
+
+def test_epochs_beyond_those_that_a_time_budget_was_expected_to_last_for(
+    corpus: Corpus, tiny_recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = shown_on(monkeypatch, terminal=True)
+    with TrainingDisplay("") as display:
+
+        def look() -> str:
+            display.on_progress(progress(TRAINING, 0.9, 10, 10))
+            return display._bar.tasks[0].description
+
+        display.on_start(corpus, replace(tiny_recipe, epochs=3))
+        display.on_restore([REPORT] * 2, epoch_tokens=0)
+        assert look() == "training, epoch 3 of 3"
+        display.on_epoch(replace(REPORT, epoch=3), Mock())
+        assert look() == "training, epoch 3 of 3"  # it may be the last one
+        display.on_step(num_tokens=1)
+        assert look() == "training, epoch 4"
+    assert "epoch 3  valid perplexity" in shown.getvalue()
 
 
 def test_the_bar_goes_on_between_two_events_and_never_back(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -123,8 +123,9 @@ def remove(*, folders: Sequence[str], yes: bool) -> None:
     for run in found:
         if run.state in ("running", "evaluating"):
             remove_run(run)  # says who is at it
-        if not yes:
-            click.confirm(_what_is_removed(run), abort=True, err=True)
+        if not yes and not click.confirm(_what_is_removed(run), err=True):
+            click.echo(f"kept {run.path}: nothing was removed", err=True)
+            continue
         remove_run(run)
         click.echo(f"removed {run.path}", err=True)
 
@@ -245,7 +246,7 @@ def _progress(run: Run) -> str:
     if run.num_epochs is None:
         return ""
     done = run.num_epochs if run.state == "finished" else len(run.epochs)
-    return f"{done}" if done == run.num_epochs else f"{done} of {run.num_epochs}"
+    return f"{done}" if done >= run.num_epochs else f"{done} of {run.num_epochs}"
 
 
 def _recipe(run: Run) -> str:

@@ -116,7 +116,8 @@ class TrainingDisplay(TrainingCallback):
                 _console.print(note, markup=False, soft_wrap=True)
         self._notes |= {*corpus.notes, *self._facts(corpus)}
         self._epochs, self._best = recipe.epochs, ""
-        self._epoch = self._epoch_after(0)
+        self._num_epochs = 0
+        self._epoch = self._next_epoch
 
     def _facts(self, corpus: Corpus) -> tuple[str, str]:
         """Return what is trained on, and what is kept."""
@@ -130,7 +131,12 @@ class TrainingDisplay(TrainingCallback):
     def on_restore(self, epochs: Sequence[EpochReport], *, epoch_tokens: int) -> None:
         for report in epochs:
             self._record_best(report)
-        self._epoch = self._epoch_after(len(epochs))
+        self._num_epochs = len(epochs)
+        self._epoch = self._next_epoch
+
+    def on_step(self, *, num_tokens: int) -> None:
+        # Not when an epoch ends: it may be the last one.
+        self._epoch = self._next_epoch
 
     def on_epoch(self, report: EpochReport, model: LSTMLanguageModel) -> None:
         self._record_best(report)
@@ -141,7 +147,7 @@ class TrainingDisplay(TrainingCallback):
             f"{report.tokens_per_second:7,.0f} tokens/s  {duration(report.seconds):>6}",
             style="bold" if report.is_best else None,
         )
-        self._epoch = self._epoch_after(report.epoch)
+        self._num_epochs = report.epoch
 
     def on_sample(self, epoch: int, text: str) -> None:
         line = textwrap.shorten(" ".join(text.split()), 90)
@@ -157,8 +163,11 @@ class TrainingDisplay(TrainingCallback):
         if report.is_best:
             self._best = f"best {report.valid_perplexity:.1f}"
 
-    def _epoch_after(self, num_epochs: int) -> str:
-        return f"epoch {min(num_epochs + 1, self._epochs)} of {self._epochs}"
+    @property
+    def _next_epoch(self) -> str:
+        # The clock ends a run with a time budget, which may have more epochs than were expected.
+        end = f" of {self._epochs}" if self._num_epochs < self._epochs else ""
+        return f"epoch {self._num_epochs + 1}{end}"
 
 
 def show_result(bundle: Bundle, out: Path) -> None:

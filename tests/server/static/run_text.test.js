@@ -32,7 +32,9 @@ test("each stage is a sentence", () => {
     stageOf({ progress: { stage, epochs: 3 }, epochs: Array.from({ length: done }) });
   assert.equal(stageOf({}), "");
   assert.equal(at("training", 0), "Training: epoch 1 of 3.");
-  assert.equal(at("training", 3), "Training: epoch 3 of 3.");
+  assert.equal(at("training", 2), "Training: epoch 3 of 3.");
+  assert.equal(at("training", 4), "Training: epoch 4 is over.");
+  assert.equal(at("stopped", 4), "Stopped after 4 epochs.");
   assert.equal(at("stopped", 2), "Stopped after 2 of 3 epochs.");
   assert.equal(at("failed", 2), "Failed.");
 });

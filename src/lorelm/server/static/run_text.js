@@ -22,13 +22,16 @@ export function stageOf({ progress, epochs }) {
     case "preparing":
       return "Reading the text and getting ready …";
     case "training":
-      return `Training: epoch ${Math.min(done + 1, progress.epochs)} of ${progress.epochs}.`;
+      // A time budget may last for more epochs than were expected.
+      return done < progress.epochs
+        ? `Training: epoch ${done + 1} of ${progress.epochs}.`
+        : `Training: epoch ${done} is over.`;
     case "evaluating":
       return "Evaluating the best epoch on the test part …";
     case "finished":
       return "Finished. The model is saved.";
     case "stopped":
-      return `Stopped after ${done} of ${progress.epochs} epochs.`;
+      return `Stopped after ${done}${done < progress.epochs ? ` of ${progress.epochs}` : ""} epochs.`;
     default:
       return "Failed.";
   }
