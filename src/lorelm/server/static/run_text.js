@@ -22,10 +22,7 @@ export function stageOf({ progress, epochs }) {
     case "preparing":
       return "Reading the text and getting ready …";
     case "training":
-      // A time budget may last for more epochs than were expected.
-      return done < progress.epochs
-        ? `Training: epoch ${done + 1} of ${progress.epochs}.`
-        : `Training: epoch ${done} is over.`;
+      return trainingText(done, progress.epochs);
     case "evaluating":
       return "Evaluating the best epoch on the test part …";
     case "finished":
@@ -35,6 +32,16 @@ export function stageOf({ progress, epochs }) {
     default:
       return "Failed.";
   }
+}
+
+/**
+ * Say which epoch is trained; a time budget may last for more epochs than were expected.
+ * @param {number} done @param {number} expected
+ */
+function trainingText(done, expected) {
+  return done < expected
+    ? `Training: epoch ${done + 1} of ${expected}.`
+    : `Training: epoch ${done} is over.`;
 }
 
 /** Return the title of the window, which tells how far it is. @param {RunState} run @param {string} source */
