@@ -21,6 +21,7 @@ from lorelm.bundle.layout import CHECKPOINT
 from lorelm.corpus.documents import Documents
 from lorelm.corpus.readers import read_documents
 from lorelm.errors import RecipeError
+from lorelm.parameters import parameters_of
 from lorelm.training.checkpoint import Checkpoint
 from lorelm.training.options import TrainingOptions
 from lorelm.training.processes import SINGLE_PROCESS, Processes
@@ -44,7 +45,7 @@ def folder(tales: Documents, tiny_recipe: Recipe, tmp_path_factory: pytest.TempP
     lines = [json.dumps({"line": text}) + "\n" for text in tales.texts]
     (folder / "tales.jsonl").write_text("".join(lines), encoding="utf-8")
     recipe = dataclasses.replace(tiny_recipe, **SETTINGS)
-    settings = [f"{name} = {json.dumps(value)}\n" for name, value in recipe.to_dict().items()]
+    settings = [f"{n} = {json.dumps(getattr(recipe, n))}\n" for n in parameters_of(Recipe)]
     (folder / "recipe.toml").write_text("".join(settings), encoding="utf-8")
     options = TrainingOptions(device="cpu")
     train(read_documents(folder / "tales.jsonl"), recipe, out=folder / "one", options=options)

@@ -171,7 +171,10 @@ class CheckpointManager:
         self._saved_at = time.monotonic()
         if resume is None or resume.begins_extension:
             self._trainer.processes.broadcast_from_main(lambda: self._write(self._last_good))
-            self.write_metrics()  # in place of those of a run whose checkpoint was deleted
+            if self._trainer.epochs:
+                self.write_metrics()
+            elif self._out is not None:  # of a run whose checkpoint was deleted
+                (self._out / METRICS_SO_FAR).unlink(missing_ok=True)
 
     def write_metrics(self) -> None:
         """Replace ``metrics.so-far.jsonl``, which has a line per epoch."""

@@ -134,7 +134,7 @@ def test_choosing_an_alternative_continues_after_it(driver: PageDriver) -> None:
 def test_the_caret_shows_the_card_and_the_keyboard_chooses(driver: PageDriver) -> None:
     page = driver.page
     page.keyboard.type("So")
-    driver.set(Temperature=2)
+    driver.set(Temperature=2, Seed=7)
     driver.surface.focus()
     page.keyboard.press("Control+Enter")
     driver.wait()
