@@ -27,6 +27,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from busy import neighbours
 from lorelm.bundle import Bundle
 from lorelm.evaluation.perplexity import perplexity, predict
 from lorelm.evaluation.trained_corpus import find_trained_corpus
@@ -35,19 +36,6 @@ import polars
 
 PATTERNS = {"first": (0, 2), "last": (1, 3)}
 """The quarters of the time in which there are neighbours."""
-_BUSY = "import time\nend = time.time() + 3600\nwhile time.time() < end: pass"
-
-
-@contextmanager
-def neighbours(number: int) -> Iterator[None]:
-    """Run processes that compute without end, meanwhile."""
-    started = [subprocess.Popen([sys.executable, "-c", _BUSY]) for _ in range(number)]
-    try:
-        yield
-    finally:
-        for process in started:
-            process.kill()
-            process.wait()
 
 
 @contextmanager

@@ -35,8 +35,8 @@ _WAITING = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY", "KMP_BLOCKTIME", "OMP_NUM_THREA
 
 @contextmanager
 def neighbours(number: int) -> Iterator[None]:
-    """Processes that compute without end, at the same priority, for at most ten minutes."""
-    endless = "import time\nend = time.time() + 600\nwhile time.time() < end: pass"
+    """Run processes that compute without end, at the same priority, for at most an hour."""
+    endless = "import time\nend = time.time() + 3600\nwhile time.time() < end: pass"
     processes = [subprocess.Popen([sys.executable, "-c", endless]) for _ in range(number)]
     try:
         yield
