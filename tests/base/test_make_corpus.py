@@ -1,0 +1,84 @@
+"""The corpus of the base model: books and plays in three parts."""
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+from click.testing import CliRunner, Result
+
+import make_corpus
+from lorelm.corpus.documents import ReadingOptions
+from lorelm.corpus.readers import read_documents
+
+BOOKS = [
+    ("the-mill", 1, "“Don’t go,” said the owl."),
+    ("the-mill", 1, "NOTE: nothing came of it."),
+    ("a-play", 1, "LORD O’OWL: Who goes there?"),
+    ("a-play", 1, "FOX: (Bowing.) I do."),
+    *(("the-long-mill", number, f"Chapter {number} had one line.") for number in range(1000)),
+]
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(make_corpus.main, [*map(str, arguments)])
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("corpus")
+    books = pl.DataFrame(BOOKS, schema=["work", "chapter", "text"], orient="row")
+    books.write_parquet(folder / "books.parquet")
+    result = run(folder / "books.parquet", "--out", folder / "parts")
+    assert result.exit_code == 0, result.output
+    return folder / "parts"
+
+
+def rows(corpus: Path, part: str) -> list[tuple[str, str, str]]:
+    return pl.read_parquet(corpus / f"{part}.parquet").rows()
+
+
+def test_speeches_have_their_speakers_and_quotation_marks_are_straight(corpus: Path) -> None:
+    assert rows(corpus, "train")[:4] == [
+        ("the-mill 1", "", '"Don\'t go," said the owl.'),
+        ("the-mill 1", "NOTE", "nothing came of it."),
+        ("a-play 1", "LORD O'OWL", "Who goes there?"),
+        ("a-play 1", "FOX", "(Bowing.) I do."),
+    ]
+
+
+def test_shakespeare_is_among_them(corpus: Path) -> None:
+    speakers = {speaker for _, speaker, _ in rows(corpus, "train")}
+    assert {"HAMLET", "Hamlet"} & speakers
+
+
+def test_a_chapter_is_in_one_part_and_one_in_a_hundred_in_each_held_out_one(corpus: Path) -> None:
+    scenes = [{scene for scene, _, _ in rows(corpus, part)} for part in make_corpus.PARTS]
+    train, valid, test = scenes
+    assert not train & valid
+    assert not train & test
+    assert not valid & test
+    total = sum(map(len, scenes))
+    assert 0.005 * total < len(valid) < 0.02 * total
+    assert 0.005 * total < len(test) < 0.02 * total
+
+
+def test_lorelm_reads_the_parts(corpus: Path) -> None:
+    options = ReadingOptions(
+        text_column="text", speaker_column="speaker", scene_column="scene", document="text"
+    )
+    documents = read_documents(corpus / "train.parquet", options)
+    assert any("HAMLET: " in text or "Hamlet: " in text for text in documents.texts)
+
+
+def test_a_wrong_file_is_refused_and_nothing_written(tmp_path: Path) -> None:
+    (tmp_path / "text.parquet").write_text("no table")
+    pl.DataFrame({"text": ["only text"]}).write_parquet(tmp_path / "other.parquet")
+    for name, reason in (
+        ("none.parquet", "there is no file"),
+        ("text.parquet", "is no Parquet file"),
+        ("other.parquet", "it lacks chapter, work"),
+    ):
+        result = run(tmp_path / name, "--out", tmp_path / "out")
+        assert result.exit_code == 2
+        assert reason in result.stderr
+    assert not (tmp_path / "out").exists()
