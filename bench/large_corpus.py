@@ -70,7 +70,7 @@ def prepare(path: Path, store: Path) -> Corpus:
     return prepare_corpus(
         read_documents(path),
         tokenizer=make_tokenizer(recipe.tokenizer),
-        min_frequency=recipe.min_frequency,
+        vocabulary=recipe.vocabulary_rules(),
         split_seed=recipe.split_seed,
         store=IdStore(folder=store),
     )

@@ -20,7 +20,7 @@ from typing import Final
 from lorelm.bundle import Bundle
 from lorelm.corpus.preparation import prepare_corpus
 from lorelm.corpus.readers import read_documents
-from lorelm.corpus.vocabulary import UNK_ID
+from lorelm.corpus.vocabulary import UNK_ID, VocabularyRules
 from lorelm.evaluation.perplexity import predict
 from lorelm.evaluation.spelling import SpellingModel
 from lorelm.generation.generator import generate
@@ -52,7 +52,7 @@ def cases(bundle: Bundle, data: Path, count: int) -> list[Case]:
     corpus = prepare_corpus(
         read_documents(data / "lotr_scripts.csv"),
         tokenizer=bundle.tokenizer,
-        min_frequency=3,
+        vocabulary=VocabularyRules(min_frequency=3),
         split_seed=1,
     )
     if corpus.vocabulary != bundle.vocabulary:

@@ -21,9 +21,10 @@ from typing import Any
 from lorelm.corpus.preparation import Corpus, prepare_corpus
 from lorelm.corpus.readers import read_documents
 from lorelm.corpus.tokenizer import make_tokenizer
+from lorelm.training.corpus_size import sized_to
 from lorelm.training.initial_checkpoint import initial_model
 from lorelm.training.loop import fit
-from lorelm.training.recipe import Recipe, sized_to
+from lorelm.training.recipe import Recipe
 from lorelm.training.trainer import Trainer
 from lorelm.training.tuning.space import Range, changed_recipe, own_parameters, search_space
 
@@ -115,7 +116,7 @@ def main() -> None:
     corpus = prepare_corpus(
         read_documents(flags.data),
         tokenizer=make_tokenizer(recipe.tokenizer),
-        min_frequency=recipe.min_frequency,
+        vocabulary=recipe.vocabulary_rules(),
         split_seed=recipe.split_seed,
     ).without_test_part()
     recipe = sized_to(recipe, len(corpus.train.stream))

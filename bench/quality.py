@@ -155,7 +155,7 @@ def _trained(corpus: BenchCorpus, recipe_name: str) -> tuple[Metrics, float, flo
     prepared = prepare_corpus(
         CorpusParts(documents=corpus.train, **held_out),
         tokenizer=bundle.tokenizer,
-        min_frequency=recipe.min_frequency,
+        vocabulary=recipe.vocabulary_rules(),
         split_seed=recipe.split_seed,
     )
     started = time.perf_counter()

@@ -30,13 +30,15 @@ from lorelm.corpus.documents import CorpusParts
 from lorelm.corpus.preparation import Corpus, prepare_corpus
 from lorelm.corpus.readers import read_documents
 from lorelm.corpus.tokenizer import make_tokenizer
+from lorelm.corpus.vocabulary import VocabularyRules
 from lorelm.evaluation.perplexity import perplexity
 from lorelm.model.config import ModelConfig
 from lorelm.model.lstm import LSTMLanguageModel
+from lorelm.training.corpus_size import sized_to
 from lorelm.training.device import has_bfloat16
 from lorelm.training.initial_checkpoint import initial_model
 from lorelm.training.losses import validation_loss
-from lorelm.training.recipe import TRAINING_PRECISIONS, Recipe, sized_to
+from lorelm.training.recipe import TRAINING_PRECISIONS, Recipe
 from lorelm.training.threads import ThreadTuner, available_cores, make_tuner
 from lorelm.training.trainer import Trainer
 from quality import BenchCorpus, films
@@ -267,7 +269,7 @@ def prepare(films: BenchCorpus) -> Corpus:
     return prepare_corpus(
         CorpusParts(documents=films.train, valid=films.valid, test=films.test),
         tokenizer=make_tokenizer(films.tokenizer),
-        min_frequency=3,
+        vocabulary=VocabularyRules(min_frequency=3),
         split_seed=42,
     )
 
@@ -321,7 +323,10 @@ def main() -> None:
     if arguments.text:
         parts = CorpusParts(documents=read_documents(arguments.text))
         corpus = prepare_corpus(
-            parts, tokenizer=make_tokenizer(tokenizer), min_frequency=3, split_seed=42
+            parts,
+            tokenizer=make_tokenizer(tokenizer),
+            vocabulary=VocabularyRules(min_frequency=3),
+            split_seed=42,
         )
     else:
         corpus = prepare(films(arguments.data))

@@ -36,6 +36,9 @@ class TrainingKeywords(TypedDict, total=False):
 
     tokenizer: str
     min_frequency: int
+    max_vocabulary: int
+    vocabulary: str
+    excluded_words: str
     embedding_size: int
     hidden_size: int
     num_layers: int
@@ -98,6 +101,9 @@ class TuningKeywords(TypedDict, total=False):
 
     tokenizer: str
     min_frequency: int
+    max_vocabulary: int
+    vocabulary: str
+    excluded_words: str
     embedding_size: int
     hidden_size: int
     num_layers: int

@@ -37,7 +37,7 @@ def tales_corpus(tales: Documents, tiny_bundle: Path) -> Corpus:
     return prepare_corpus(
         tales,
         tokenizer=bundle.tokenizer,
-        min_frequency=recipe["min_frequency"],
+        vocabulary=bundle.vocabulary,
         split_seed=recipe["split_seed"],
     )
 

@@ -12,6 +12,7 @@ from lorelm.cli.training_display import TrainingDisplay
 from lorelm.corpus.documents import Documents
 from lorelm.corpus.preparation import Corpus, prepare_corpus
 from lorelm.corpus.tokenizer import make_tokenizer
+from lorelm.corpus.vocabulary import VocabularyRules
 from lorelm.training.callbacks import TRAINING, EpochReport, Progress, TimeRange
 from lorelm.training.recipe import Recipe
 
@@ -29,7 +30,9 @@ REPORT = EpochReport(
 @pytest.fixture
 def corpus(tales: Documents) -> Corpus:
     tokenizer = make_tokenizer("words")
-    return prepare_corpus(tales, tokenizer=tokenizer, min_frequency=2, split_seed=42)
+    return prepare_corpus(
+        tales, tokenizer=tokenizer, vocabulary=VocabularyRules(min_frequency=2), split_seed=42
+    )
 
 
 def shown_on(monkeypatch: pytest.MonkeyPatch, *, terminal: bool) -> io.StringIO:

@@ -14,7 +14,7 @@ from lorelm.corpus.readers import read_documents
 from lorelm.corpus.splits import words_of
 from lorelm.corpus.text_files import TextFile
 from lorelm.corpus.tokenizer import EOS, TOKENIZER_STYLES, UNK, make_tokenizer
-from lorelm.corpus.vocabulary import Vocabulary
+from lorelm.corpus.vocabulary import Vocabulary, VocabularyRules
 from lorelm.corpus.windows import TokenBatcher
 from lorelm.errors import CorpusError
 
@@ -62,7 +62,7 @@ def prepare(
     return prepare_corpus(
         CorpusParts(documents=read_documents(path), **parts),
         tokenizer=make_tokenizer(style),
-        min_frequency=min_frequency,
+        vocabulary=VocabularyRules(min_frequency=min_frequency),
         split_seed=0,
         store=None if store is None else IdStore(folder=store, is_main_process=is_main_process),
     )
@@ -88,7 +88,7 @@ def test_the_stream_decodes_to_the_tokens_of_each_document(path: Path, style: st
 def test_the_vocabulary_is_that_of_the_training_part(path: Path, style: str) -> None:
     corpus = prepare(path, style=style)
     counts = Counter(chain.from_iterable(corpus.train.documents))
-    assert corpus.vocabulary == Vocabulary.from_counts(counts, min_frequency=2)
+    assert corpus.vocabulary == Vocabulary.from_counts(counts, VocabularyRules(min_frequency=2))
 
 
 def test_the_vocabulary_holds_the_most_frequent_words(
@@ -283,7 +283,7 @@ def test_progress_is_reported_in_shares_of_the_corpus(
     prepare_corpus(
         CorpusParts(documents=read_documents(path), **parts),
         tokenizer=make_tokenizer("words"),
-        min_frequency=2,
+        vocabulary=VocabularyRules(min_frequency=2),
         split_seed=0,
         store=IdStore(folder=path.parent / "store", on_progress=shares.append),
     )

@@ -8,7 +8,7 @@ from tests.errors import raises_code
 from lorelm.corpus.documents import CorpusParts, Documents
 from lorelm.corpus.preparation import prepare_corpus
 from lorelm.corpus.tokenizer import EOS, UNK, make_tokenizer
-from lorelm.corpus.vocabulary import EOS_ID, UNK_ID
+from lorelm.corpus.vocabulary import EOS_ID, UNK_ID, VocabularyRules
 from lorelm.errors import CorpusError
 
 NAMES = {"valid": "validation", "test": "test"}
@@ -22,7 +22,7 @@ def prepare(corpus: Documents, *, style="classic", min_frequency=1, seed=0, **pa
     return prepare_corpus(
         CorpusParts(documents=corpus, **parts) if parts else corpus,
         tokenizer=make_tokenizer(style),
-        min_frequency=min_frequency,
+        vocabulary=VocabularyRules(min_frequency=min_frequency),
         split_seed=seed,
     )
 

@@ -8,7 +8,14 @@ from hypothesis import strategies as st
 from tests.errors import raises_code
 
 from lorelm.corpus.tokenizer import EOS, OTHER_SPEAKER, SOMEONE, UNK
-from lorelm.corpus.vocabulary import EOS_ID, MIN_TURNS, UNK_ID, Vocabulary, unknown_rate
+from lorelm.corpus.vocabulary import (
+    EOS_ID,
+    MIN_TURNS,
+    UNK_ID,
+    Vocabulary,
+    VocabularyRules,
+    unknown_rate,
+)
 from lorelm.errors import CorpusError
 
 words = st.text(min_size=1).filter(lambda word: word not in (UNK, EOS))
@@ -18,7 +25,7 @@ documents = st.lists(st.lists(st.sampled_from(["the", "ring", "of", "a", UNK, "\
 
 def of_documents(documents, *, min_frequency):
     counts = Counter(chain.from_iterable(documents))
-    return Vocabulary.from_counts(counts, min_frequency=min_frequency)
+    return Vocabulary.from_counts(counts, VocabularyRules(min_frequency=min_frequency))
 
 
 def test_frequent_words_come_first_and_equal_ones_in_alphabetical_order():
@@ -112,7 +119,7 @@ def test_unknown_rate_leaves_document_ends_out():
 
 def test_speakers_with_few_turns_share_a_token():
     counts = {"<speaker A>": MIN_TURNS, "<speaker B>": MIN_TURNS - 1, "<speaker C>": 1, "hall": 9}
-    vocabulary = Vocabulary.from_counts(counts, min_frequency=3)
+    vocabulary = Vocabulary.from_counts(counts, VocabularyRules(min_frequency=3))
     assert set(vocabulary.words[2:]) == {"<speaker A>", OTHER_SPEAKER, "hall"}
     assert set(vocabulary.speakers) == {"A", SOMEONE}
     other = vocabulary.speakers[SOMEONE]
@@ -123,11 +130,42 @@ def test_speakers_with_few_turns_share_a_token():
 
 def test_a_limit_of_words_leaves_the_speakers():
     counts = {"<speaker A>": 20, "one": 90, "two": 80, "three": 70}
-    vocabulary = Vocabulary.from_counts(counts, min_frequency=1, max_words=2)
+    vocabulary = Vocabulary.from_counts(counts, VocabularyRules(min_frequency=1, max_words=2))
     assert vocabulary.words == (UNK, EOS, "one", "two", "<speaker A>", OTHER_SPEAKER)
 
 
 def test_without_speakers_none_is_unknown():
-    vocabulary = Vocabulary.from_counts({"a": 1}, min_frequency=1)
+    vocabulary = Vocabulary.from_counts({"a": 1}, VocabularyRules(min_frequency=1))
     assert vocabulary.speakers == {}
     assert vocabulary.encode(["<speaker A>"]).tolist() == [UNK_ID]
+
+
+KNOWN = ("the", "ring", "horse", "Nazgul")
+
+
+def test_known_words_are_kept_however_rare_and_follow_those_that_were_seen():
+    counts = {"elf": 3, "rare": 1, "ring": 1, "the": 5}
+    rules = VocabularyRules(min_frequency=2, known=KNOWN)
+    vocabulary = Vocabulary.from_counts(counts, rules)
+    assert vocabulary.words == (UNK, EOS, "the", "elf", "ring", "horse", "Nazgul")
+
+
+@given(documents, st.lists(st.sampled_from(["horse", "the", "zebra", "é"]), unique=True))
+def test_words_that_were_not_seen_come_last_in_the_order_in_which_they_are_known(texts, known):
+    counts = Counter(token for text in texts for token in text if token != UNK)
+    vocabulary = Vocabulary.from_counts(counts, VocabularyRules(min_frequency=2, known=known))
+    seen = [word for word in vocabulary.words[2:] if counts[word]]
+    unseen = [word for word in known if not counts[word]]
+    assert list(vocabulary.words[2:]) == seen + unseen
+    assert {word for word in known if counts[word]} <= set(seen)
+
+
+def test_excluded_words_are_left_out_whatever_their_case_also_known_ones():
+    rules = VocabularyRules(excluded=("Ring", "HORSE"), known=KNOWN)
+    vocabulary = Vocabulary.from_counts({"ring": 9, "the": 1}, rules)
+    assert vocabulary.words == (UNK, EOS, "the", "Nazgul")
+
+
+def test_a_limit_keeps_words_that_were_seen_before_known_ones():
+    rules = VocabularyRules(max_words=2, known=KNOWN)
+    assert Vocabulary.from_counts({"elf": 1}, rules).words == (UNK, EOS, "elf", "the")

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lorelm.corpus.tokenizer import make_tokenizer
-from lorelm.corpus.vocabulary import Vocabulary
+from lorelm.corpus.vocabulary import Vocabulary, VocabularyRules
 from lorelm.corpus.windows import encode_stream
 from lorelm.ngrams.kneser_ney import KneserNey
 from lorelm.typing import Ids
@@ -145,7 +145,9 @@ def test_the_films_have_the_perplexities_that_are_known(
         [tokens for line in part if (tokens := tokenizer.tokenize(line))]
         for part in (lines[: cuts[0]], lines[cuts[1] :])
     )
-    vocabulary = Vocabulary.from_counts(Counter(chain.from_iterable(train)), min_frequency=3)
+    vocabulary = Vocabulary.from_counts(
+        Counter(chain.from_iterable(train)), VocabularyRules(min_frequency=3)
+    )
     models = KneserNey.fit_orders(
         encode_stream(train, vocabulary), max_order=5, vocabulary_size=len(vocabulary)
     )

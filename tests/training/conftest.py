@@ -17,7 +17,7 @@ def corpus(tales: Documents, tiny_recipe: Recipe) -> Corpus:
     return prepare_corpus(
         tales,
         tokenizer=make_tokenizer(tiny_recipe.tokenizer),
-        min_frequency=tiny_recipe.min_frequency,
+        vocabulary=tiny_recipe.vocabulary_rules(),
         split_seed=tiny_recipe.split_seed,
     )
 

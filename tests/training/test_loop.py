@@ -12,6 +12,7 @@ from lorelm.bundle.layout import CHECKPOINT
 from lorelm.corpus.documents import CorpusParts, Documents
 from lorelm.corpus.preparation import Corpus, prepare_corpus
 from lorelm.corpus.tokenizer import make_tokenizer
+from lorelm.corpus.vocabulary import VocabularyRules
 from lorelm.errors import CorpusError, RecipeError, TrainingStoppedError
 from lorelm.model.lstm import LSTMLanguageModel
 from lorelm.training.callbacks import EpochReport, TrainedModel, TrainingCallback
@@ -294,7 +295,7 @@ def test_a_validation_part_in_another_language_is_no_divergence(
     corpus = prepare_corpus(
         CorpusParts(documents=tales, valid=foreign, test=foreign),
         tokenizer=make_tokenizer("words"),
-        min_frequency=1,
+        vocabulary=VocabularyRules(min_frequency=1),
         split_seed=0,
     )
     problems_seen = Problems()

@@ -1,17 +1,16 @@
-import dataclasses
-import itertools
 from dataclasses import MISSING, fields
 from pathlib import Path
 
 import pytest
 
 from lorelm.errors import RecipeError
+from lorelm.training.corpus_size import sized_to
 from lorelm.training.recipe import (
     BUILT_IN_RECIPES,
+    EARLIER,
     Recipe,
     describe_recipe,
     given_settings,
-    sized_to,
 )
 
 
@@ -19,6 +18,9 @@ def test_the_classic_recipe_is_the_classic_one() -> None:
     assert Recipe.load("classic").to_dict() == {
         "tokenizer": "classic",
         "min_frequency": 3,
+        "max_vocabulary": 0,
+        "vocabulary": "own",
+        "excluded_words": "",
         "embedding_size": 512,
         "hidden_size": 512,
         "num_layers": 2,
@@ -95,7 +97,7 @@ def test_without_a_base_the_rest_is_the_default(tmp_path: Path) -> None:
         ("by_corpus_size = 5", "by_corpus_size must be a list of names of settings, not 5"),
         ("by_corpus_size = 'epochs'", "must be a list of names of settings, not 'epochs'"),
         ("by_corpus_size = [['epochs']]", "must be a list of names of settings, not"),
-        ("base = 'modern'", "based on 'modern', which is none of classic, default"),
+        ("base = 'modern'", "based on 'modern', which is none of base, classic, default"),
         ("epochs =", "is not TOML"),
     ],
 )
@@ -124,42 +126,9 @@ def test_settings_of_the_user_differ_from_those_of_the_recipe(tmp_path: Path) ->
 
 def test_a_recipe_that_does_not_exist_is_refused() -> None:
     with pytest.raises(
-        RecipeError, match=r"no recipe 'grand'.*classic, default, fine-tune, shakespeare"
+        RecipeError, match=r"no recipe 'grand'.*base, classic, default, fine-tune, shakespeare"
     ):
         Recipe.load("grand")
-
-
-@pytest.mark.parametrize("name", BUILT_IN_RECIPES)
-@pytest.mark.parametrize("num_tokens", [10, 60_001, 10**6, 10**7, 10**9])
-def test_every_recipe_fits_every_corpus(name: str, num_tokens: int) -> None:
-    sized = sized_to(Recipe.load(name), num_tokens)
-    assert sized.by_corpus_size == ()
-    assert sized_to(sized, 10) == sized
-
-
-def test_more_text_makes_wider_models_fewer_epochs_and_less_dropout() -> None:
-    sized = [sized_to(Recipe.load("default"), 10**n) for n in range(4, 9)]
-    for one, next_one in itertools.pairwise(sized):
-        assert one.hidden_size <= next_one.hidden_size
-        assert one.epochs > next_one.epochs
-        assert one.dropout > next_one.dropout
-
-
-def test_what_is_given_by_hand_stays() -> None:
-    recipe = Recipe.load("default", hidden_size=64, epochs=3)
-    sized = sized_to(recipe, 10**7)
-    assert (sized.hidden_size, sized.embedding_size, sized.epochs) == (64, 64, 3)
-    assert sized.dropout != recipe.dropout
-
-
-def test_the_recipe_for_the_films_is_as_its_file_says() -> None:
-    recipe = Recipe.load("default")
-    sized = dataclasses.replace(recipe, by_corpus_size=(), fitted=recipe.by_corpus_size)
-    assert sized_to(recipe, 22_000) == sized
-
-
-def test_classic_is_the_same_for_every_corpus() -> None:
-    assert sized_to(Recipe.load("classic"), 10**8) == Recipe.load("classic")
 
 
 def test_a_recipe_in_json_comes_back() -> None:
@@ -211,5 +180,5 @@ def test_settings_have_no_default_beside_the_recipes() -> None:
 
 def test_recipes_of_earlier_versions_are_read_as_they_were_trained() -> None:
     settings = Recipe.load("classic").to_dict()
-    earlier = {name: settings[name] for name in settings.keys() - {"dropout_ramp", "sampled_words"}}
+    earlier = {name: settings[name] for name in settings.keys() - EARLIER.keys()}
     assert Recipe.from_dict(earlier) == Recipe.load("classic")

@@ -16,7 +16,9 @@ from tests.training.fitting import CPU, new_trainer
 from lorelm.corpus.documents import CorpusParts, Documents
 from lorelm.corpus.preparation import prepare_corpus
 from lorelm.corpus.tokenizer import make_tokenizer
-from lorelm.training.recipe import Recipe, sized_to
+from lorelm.corpus.vocabulary import VocabularyRules
+from lorelm.training.corpus_size import sized_to
+from lorelm.training.recipe import Recipe
 from lorelm.training.threads import (
     OtherLoad,
     ThreadTuner,
@@ -253,7 +255,7 @@ def test_the_number_of_threads_does_not_change_the_weights(precision) -> None:
     corpus = prepare_corpus(
         CorpusParts(documents=Documents(texts=texts, source="random words")),
         tokenizer=make_tokenizer("classic"),
-        min_frequency=1,
+        vocabulary=VocabularyRules(min_frequency=1),
         split_seed=0,
     )
     recipe = replace(sized_to(recipe, 100_000), batch_size=8, bptt=10)

@@ -31,10 +31,10 @@ class CorpusMetadata(_Section):
 
     Attributes:
         fingerprint: SHA-256 over its documents.
-        train_tokens: tokens of the training part, including an `<eos>` per document; the same for
-            the other parts.
-        sampled_tokens: about how many tokens of each held-out part were used to save time; None:
-            all.
+        train_tokens: tokens of the training part with an `<eos>` a document; so of the other parts.
+        sampled_tokens: about how many of each held-out part were used to save time; None: all.
+        seen_words: words of the vocabulary up to the last one of the training part; the others are
+            of the model that training started from. None: all.
         files: what it was read from, by the name alone: one file that was split, or the file of
             each part, null for one that was split off the first. Empty without files.
     """
@@ -48,6 +48,7 @@ class CorpusMetadata(_Section):
     test_documents: int
     test_tokens: int
     sampled_tokens: int | None = None
+    seen_words: int | None = None
     files: tuple[CorpusFile | None, ...] = ()
 
 

@@ -178,9 +178,9 @@ def _training_time(
     began = time.perf_counter()
     try:
         from lorelm.training.callbacks import TimeRange
+        from lorelm.training.corpus_size import sized_to
         from lorelm.training.device import resolve_device
         from lorelm.training.plan import estimate_run
-        from lorelm.training.recipe import sized_to
         from lorelm.training.speed import Machine
         from lorelm.training.threads import make_tuner
     except ImportError as error:
@@ -192,7 +192,7 @@ def _training_time(
         corpus = prepare_corpus(
             parts,
             tokenizer=make_tokenizer(recipe.tokenizer),
-            min_frequency=recipe.min_frequency,
+            vocabulary=recipe.vocabulary_rules(),
             split_seed=recipe.split_seed,
         )
         recipe = sized_to(recipe, len(corpus.train.stream))

@@ -1,9 +1,11 @@
 """Texts to ids: one pass over a corpus of any size."""
 
+import hashlib
 import io
+import json
 from array import array
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, BinaryIO, Final
 
@@ -12,7 +14,7 @@ import numpy as np
 from lorelm.corpus.documents import CorpusParts, Documents, TextDigest
 from lorelm.corpus.splits import HELD_OUT_LIMIT, TEST, TRAIN, VALID, make_split, words_of
 from lorelm.corpus.tokenizer import Tokenizer
-from lorelm.corpus.vocabulary import EOS_ID, UNK_ID, Vocabulary
+from lorelm.corpus.vocabulary import EOS_ID, UNK_ID, Vocabulary, VocabularyRules
 from lorelm.errors import CorpusError
 from lorelm.typing import Ids, Ints
 
@@ -39,11 +41,24 @@ _END: Final = np.int32(0).tobytes()
 
 @dataclass(frozen=True, kw_only=True)
 class EncodingSettings:
-    """What the ids of a content depend on beside its tokenizer."""
+    """What the ids of a content depend on beside its tokenizer.
 
-    min_frequency: int
+    Attributes:
+        vocabulary: the vocabulary, or the rules by which it is made from the training part.
+    """
+
+    vocabulary: VocabularyRules | Vocabulary
     split_seed: int
-    max_words: int | None
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the settings."""
+        vocabulary = self.vocabulary
+        if isinstance(vocabulary, Vocabulary):
+            vocabulary_json = vocabulary.to_json()
+        else:
+            vocabulary_json = json.dumps(asdict(vocabulary))
+        return hashlib.sha256(f"{self.split_seed} {vocabulary_json}".encode()).hexdigest()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,12 +168,7 @@ class Encoder:
             self._add(documents, partial(_always, part))
         self._flush()
         self._require_words(parts)
-        vocabulary = Vocabulary.from_counts(
-            # Words of the held-out parts have numbers too, and a count of 0.
-            {word: int(self._counts[n]) for word, n in self._numbers.items() if self._counts[n]},
-            min_frequency=settings.min_frequency,
-            max_words=settings.max_words,
-        )
+        vocabulary = self._vocabulary(settings.vocabulary)
         self._write_ids(vocabulary)
         return {
             "fingerprint": self._digest.fingerprint,
@@ -168,6 +178,13 @@ class Encoder:
             "num_left_out": self._num_left_out,
             "num_dropped": self._num_dropped,
         }
+
+    def _vocabulary(self, rules: VocabularyRules | Vocabulary) -> Vocabulary:
+        if isinstance(rules, Vocabulary):
+            return rules
+        # Words of the held-out parts have numbers too, and a count of 0.
+        seen = {word: int(self._counts[n]) for word, n in self._numbers.items() if self._counts[n]}
+        return Vocabulary.from_counts(seen, rules)
 
     def _add(
         self,

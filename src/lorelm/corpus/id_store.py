@@ -13,7 +13,7 @@ import io
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final, cast
@@ -116,7 +116,7 @@ class IdStore:
                 file.flush()
                 os.fsync(file.fileno())  # a power cut must not leave numbers in a file of this size
             record = fields | {
-                "settings": asdict(settings),
+                "settings": settings.fingerprint,
                 "num_bytes": provisional.stat().st_size,
             }
             # A kill between the two renames must not leave these ids with an older record.
@@ -135,7 +135,7 @@ def _load(path: Path, settings: EncodingSettings) -> EncodedCorpus | None:
     try:
         record = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
         is_whole = path.stat().st_size == record.pop("num_bytes")
-        if record.pop("settings") != asdict(settings) or not is_whole:
+        if record.pop("settings") != settings.fingerprint or not is_whole:
             return None
         return EncodedCorpus(**record, ids=cast(Ids, np.memmap(path, dtype=np.int32, mode="r")))
     except (OSError, ValueError, KeyError, TypeError):

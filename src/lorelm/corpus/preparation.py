@@ -12,13 +12,16 @@ from lorelm.corpus.encoding import EncodedCorpus, EncodingSettings
 from lorelm.corpus.id_store import IdStore, encode_corpus
 from lorelm.corpus.splits import TEST, TRAIN, VALID, assign_parts, words_of
 from lorelm.corpus.tokenizer import Tokenizer
-from lorelm.corpus.vocabulary import Vocabulary, unknown_rate
+from lorelm.corpus.vocabulary import UNK_ID, Vocabulary, VocabularyRules, unknown_rate
 from lorelm.corpus.windows import encode_stream
 from lorelm.errors import CorpusError
 from lorelm.typing import Ids
 
 MAX_COUNTED_TOKENS: Final = 20_000_000
 """With more training tokens there are no n-gram model and no index: they take 140 bytes each."""
+
+_SCANNED_IDS: Final = 1_000_000
+"""Ids that are scanned at a time: a stream may be memory-mapped and larger than memory."""
 
 MAX_LEARNED_SHARE: Final = 0.01
 """Documents of a given held-out part that may be in the training part: "Yes." may be in any."""
@@ -104,6 +107,25 @@ class Corpus:
         sampled_tokens = max_tokens if is_sampled else None
         return replace(self, valid=valid, test=test, sampled_tokens=sampled_tokens)
 
+    @property
+    def num_seen_words(self) -> int:
+        """Words of the vocabulary up to the last one that the training part has."""
+        stream = self.train.stream
+        starts = range(0, len(stream), _SCANNED_IDS)
+        return 1 + max(int(stream[start : start + _SCANNED_IDS].max()) for start in starts)
+
+    def with_seen_words(self) -> Self:
+        """Return the same with those words alone; others of the held-out parts are unknown."""
+        num_words = self.num_seen_words
+        if num_words == len(self.vocabulary):
+            return self
+        valid, test = (
+            replace(part, stream=np.where(part.stream < num_words, part.stream, UNK_ID))
+            for part in (self.valid, self.test)
+        )
+        words = self.vocabulary.words[:num_words]
+        return replace(self, vocabulary=Vocabulary(words), valid=valid, test=test)
+
     def without_test_part(self) -> Self:
         """Return the same with an empty test part, for what must not see it."""
         return replace(self, test=Part(documents=(), stream=self.test.stream[:0]))
@@ -113,15 +135,16 @@ def prepare_corpus(
     documents: Documents | CorpusParts,
     *,
     tokenizer: Tokenizer,
-    min_frequency: int,
+    vocabulary: VocabularyRules | Vocabulary,
     split_seed: int,
     store: IdStore | None = None,
 ) -> Corpus:
-    """Split, tokenize and encode a corpus; the vocabulary comes from the training part alone.
+    """Split, tokenize and encode a corpus; its vocabulary knows nothing of the held-out parts.
 
     Args:
         documents: what is split; or with held-out parts of its own, of which a missing one is
             split off, and the rest trains.
+        vocabulary: the rules by which it is made from the training part; or that of a model.
         store: where the ids of a streamed corpus are kept; without one, as long as the corpus.
 
     Raises:
@@ -129,30 +152,29 @@ def prepare_corpus(
             or `store` cannot be written or lacks what another process wrote.
     """
     parts = CorpusParts.of(documents)
-    settings = EncodingSettings(
-        min_frequency=min_frequency,
-        split_seed=split_seed,
-        max_words=encoding.MAX_WORDS if parts.is_streamed else None,
-    )
+    if parts.is_streamed and isinstance(vocabulary, VocabularyRules):
+        max_words = min(vocabulary.max_words or encoding.MAX_WORDS, encoding.MAX_WORDS)
+        vocabulary = replace(vocabulary, max_words=max_words)
+    settings = EncodingSettings(vocabulary=vocabulary, split_seed=split_seed)
     tokenizer = tokenizer.with_speakers(parts.speakers)
     encoded, train_documents = encode_corpus(parts, tokenizer, settings, store)
-    vocabulary = Vocabulary(encoded.words)
-    if len(vocabulary) == 2:
+    found = Vocabulary(encoded.words)
+    if len(found) == 2 and isinstance(vocabulary, VocabularyRules):
         raise CorpusError(
-            f"no word of {parts.documents.source} is seen {min_frequency} times in the training "
-            "part: give a longer corpus or a lower min_frequency "
+            f"no word of {parts.documents.source} is seen {vocabulary.min_frequency} times in the "
+            "training part: give a longer corpus or a lower min_frequency "
             "(--min-frequency)",
             code="corpus.no_frequent_words",
         )
     valid_part, test_part = (
-        Part(documents=held_out, stream=encode_stream(held_out, vocabulary))
+        Part(documents=held_out, stream=encode_stream(held_out, found))
         for held_out in encoded.held_out
     )
     corpus = Corpus(
         source=parts.documents.source,
         fingerprint=encoded.fingerprint,
         tokenizer=tokenizer,
-        vocabulary=vocabulary,
+        vocabulary=found,
         train=Part(documents=train_documents, stream=encoded.ids),
         valid=valid_part,
         test=test_part,
@@ -174,8 +196,9 @@ def _notes(
         notes.append(
             f"{encoded.num_left_out:,} documents have no word for the tokenizer and are left out."
         )
-    if settings.max_words is not None and len(corpus.vocabulary) == settings.max_words + 2:
-        notes.append(f"The vocabulary is the {settings.max_words:,} most frequent words.")
+    rules = settings.vocabulary
+    if isinstance(rules, VocabularyRules) and len(corpus.vocabulary) - 2 == rules.max_words:
+        notes.append(f"The vocabulary is the {rules.max_words:,} most frequent words.")
     if encoded.num_dropped:
         notes.append(
             f"{encoded.num_dropped:,} rare words were forgotten to save memory; words near the "

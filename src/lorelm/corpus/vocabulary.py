@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Final, Self
 
@@ -17,6 +18,35 @@ EOS_ID: Final = 1
 
 MIN_TURNS: Final = 8
 """Turns of a speaker in the training part to have a token; the rest share `<other speaker>`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class VocabularyRules:
+    """Which words a vocabulary has.
+
+    Attributes:
+        min_frequency: words that the training part has less often are left out, unless they are
+            known.
+        max_words: the most frequent ones are kept, if there are more; None: all.
+        excluded: words that are left out, however frequent they are and whatever their case.
+        known: words of the model to start from, the most frequent first; they are kept even if the
+            training part has none of them.
+    """
+
+    min_frequency: int = 1
+    max_words: int | None = None
+    excluded: Sequence[str] = ()
+    known: Sequence[str] = ()
+
+    def apply(self, counts: Mapping[str, int]) -> dict[str, int]:
+        """Return the words that are kept with their counts, the most frequent first."""
+        known = dict.fromkeys(self.known, 0)
+        kept = {w: n for w, n in counts.items() if n >= self.min_frequency or w in known}
+        ordered = dict(sorted(kept.items(), key=_frequent_first))
+        ordered |= {word: 0 for word in known if word not in ordered}
+        excluded = {word.casefold() for word in self.excluded}
+        allowed = [(w, n) for w, n in ordered.items() if w.casefold() not in excluded]
+        return dict(allowed[: self.max_words])
 
 
 class Vocabulary:
@@ -44,9 +74,7 @@ class Vocabulary:
             )
 
     @classmethod
-    def from_counts(
-        cls, counts: Mapping[str, int], *, min_frequency: int, max_words: int | None = None
-    ) -> Self:
+    def from_counts(cls, counts: Mapping[str, int], rules: VocabularyRules) -> Self:
         """Build the vocabulary of a training part, most frequent words first, ties by alphabet.
 
         Words of the held-out parts must not be counted: known words would make the test easier
@@ -54,14 +82,11 @@ class Vocabulary:
 
         Args:
             counts: how often each word occurs in the training part.
-            min_frequency: of the words that are kept.
-            max_words: keep the most frequent ones, if there are more.
         """
         speakers = {word: n for word, n in counts.items() if speaker_name(word) is not None}
         words = {word: n for word, n in counts.items() if word not in speakers and word != UNK}
-        frequent = {word: n for word, n in words.items() if n >= min_frequency}
         # Words alone are limited by number: without their speakers, turns would run together.
-        kept = dict(sorted(frequent.items(), key=_frequent_first)[:max_words])
+        kept = rules.apply(words)
         if speakers:
             kept |= {name: n for name, n in speakers.items() if n >= MIN_TURNS}
             kept[OTHER_SPEAKER] = sum(n for name, n in speakers.items() if name not in kept)
@@ -128,7 +153,9 @@ class Vocabulary:
 
 
 def _frequent_first(counted: tuple[str, int]) -> tuple[int, str]:
-    return -counted[1], counted[0]
+    """Return a key by which words that were not seen stay in their order, after the others."""
+    word, count = counted
+    return -count, word if count else ""
 
 
 def unknown_rate(ids: Ids) -> float:

@@ -31,19 +31,18 @@ def find_trained_corpus(bundle: Bundle) -> Corpus:
 
 
 def split_as_trained(bundle: Bundle, documents: Documents | CorpusParts) -> Corpus | None:
-    """Return the corpus of a bundle, or None if these documents or their vocabulary differ."""
+    """Return the corpus of a bundle, with its vocabulary; None if these are other documents."""
     trained, recipe = bundle.manifest.corpus, bundle.manifest.recipe
     if trained is None or recipe is None or documents.fingerprint != trained.fingerprint:
         return None
-    if not {"min_frequency", "split_seed"} <= recipe.keys():
+    if "split_seed" not in recipe:
         return None  # of a model that was trained elsewhere
-    corpus = prepare_corpus(
+    return prepare_corpus(
         documents,
         tokenizer=bundle.tokenizer,
-        min_frequency=recipe["min_frequency"],
+        vocabulary=bundle.vocabulary,
         split_seed=recipe["split_seed"],
     )
-    return corpus if corpus.vocabulary == bundle.vocabulary else None
 
 
 def common_test_part(bundles: Sequence[Bundle]) -> Documents:

@@ -19,7 +19,7 @@ from lorelm.bundle.quoting import quoted
 from lorelm.errors import BundleError, CheckpointError
 from lorelm.evaluation.perplexity import perplexity
 
-_FORMAT_VERSION: Final = 3
+_FORMAT_VERSION: Final = 4
 _METADATA: Final = "lorelm"
 _SHA256: Final = "sha256"
 
@@ -69,6 +69,12 @@ class Checkpoint:
 
     run: dict[str, Any]
     snapshot: Snapshot
+
+    @property
+    def lacks_base_words(self) -> bool:
+        """Whether words of the model that the run started from are added at its end."""
+        num_trained = len(self.snapshot.tensors["model.embedding.weight"])
+        return num_trained < len(self.run["vocabulary"])
 
     def ways_on(self, out: Path) -> str:
         """Return what to call next, for messages; texts and data frames cannot be read again."""

@@ -90,7 +90,7 @@ def _manifest(
         tokenizer=corpus.tokenizer.style,
         model=trained.model.config,
         recipe=recipe.to_dict(),
-        corpus=_corpus_metadata(corpus),
+        corpus=_corpus_metadata(corpus, recipe),
         training=_training_metadata(trained, corpus),
         mixture=model.is_mixed,
         ngram=model.baseline.metadata if model.baseline else None,
@@ -183,7 +183,7 @@ def _curves(trained: TrainedModel, corpus: Corpus, baseline: NgramBaseline | Non
     return render_curves([report.metrics for report in trained.epochs], ngram=ngram)
 
 
-def _corpus_metadata(corpus: Corpus) -> CorpusMetadata:
+def _corpus_metadata(corpus: Corpus, recipe: Recipe) -> CorpusMetadata:
     return CorpusMetadata(
         source=corpus.source,
         fingerprint=corpus.fingerprint,
@@ -194,5 +194,6 @@ def _corpus_metadata(corpus: Corpus) -> CorpusMetadata:
         test_documents=corpus.test.num_documents,
         test_tokens=len(corpus.test.stream),
         sampled_tokens=corpus.sampled_tokens,
+        seen_words=corpus.num_seen_words if recipe.vocabulary == "base" else None,
         files=tuple(file and file.without_folder for file in corpus.files),
     )

@@ -10,13 +10,14 @@ import torch
 
 from lorelm.bundle import Bundle
 from lorelm.corpus.preparation import Corpus
-from lorelm.corpus.tokenizer import Tokenizer
+from lorelm.corpus.tokenizer import Tokenizer, make_tokenizer, speaker_name
 from lorelm.corpus.vocabulary import EOS_ID, UNK_ID, Vocabulary
 from lorelm.errors import BundleError, Problem, RecipeError
 from lorelm.model.config import ModelConfig
 from lorelm.model.lstm import LSTMLanguageModel
 from lorelm.runtime.step_graph import Weights
-from lorelm.training.recipe import Recipe, sized_to
+from lorelm.training.corpus_size import sized_to
+from lorelm.training.recipe import Recipe
 from lorelm.typing import Floats32
 
 ARCHITECTURE_FIELDS: Final = ("embedding_size", "hidden_size", "num_layers", "tied")
@@ -25,6 +26,8 @@ ARCHITECTURE_FIELDS: Final = ("embedding_size", "hidden_size", "num_layers", "ti
 
 _COUNTED_TOKENS: Final = 1_000_000
 """Of the training part, which may be larger than memory."""
+
+_QUOTATION_MARKS: Final = str.maketrans("‘’“”", "''\"\"")
 
 _NO_MEMORY: Final = ("allocate memory", "not enough memory", "out of memory", "size calculation")
 """PyTorch's words on Linux, Windows and CUDA, and for sizes beyond 64 bits: it has no exception of
@@ -143,12 +146,30 @@ def check_initial_checkpoint(path: str | Path, given: Collection[str]) -> None:
         raise RecipeError.of(problems, code="recipe.fixed_by_init")
 
 
+def known_words(bundle: Bundle, style: str) -> list[str]:
+    """Return the words of a trained model as tokens of a style, the most frequent first.
+
+    Speakers are left out; so is what the style cuts in pieces, or loses.
+    """
+    tokenizer = make_tokenizer(style)
+    words: dict[str, None] = {}
+    for word in bundle.vocabulary.words[2:]:
+        if speaker_name(word) is None:
+            if style == bundle.tokenizer.style:
+                words[word] = None
+                continue
+            tokens = tokenizer.tokenize(_straight(bundle.tokenizer.piece(word, None)))
+            if len(tokens) == 1:
+                words[tokens[0]] = None
+    return list(words)
+
+
 def initial_weights(bundle: Bundle, vocabulary: Vocabulary, tokenizer: Tokenizer) -> Weights:
     """Return the weights of a trained model for another vocabulary.
 
     A word of the model keeps its vector and its bias; a word that the model has in lower or upper
-    case takes those; a new word takes the mean of the known words. An imported model may never have
-    seen `<unk>` or `<eos>`, which are then new words.
+    case, or with other quotation marks, takes those; a new word takes the mean of the known words.
+    An imported model may never have seen `<unk>` or `<eos>`, which are then new words.
 
     Raises:
         BundleError: the bundle has no weights, or damaged ones.
@@ -173,17 +194,29 @@ def word_sources(
     for id_, word in enumerate(known.words):
         spelling = known_tokenizer.piece(word, None)
         by_spelling.setdefault(spelling, id_)  # the most frequent comes first
-        by_letters.setdefault(spelling.casefold(), id_)
-    exact = {word: id_ for id_, word in enumerate(known.words)}
-    is_same_style = tokenizer.style == known_tokenizer.style
+        by_letters.setdefault(_letters(spelling), id_)
+    exact: dict[str, int] = {}
+    if tokenizer.style == known_tokenizer.style:
+        for id_, word in enumerate(known.words):
+            exact.setdefault(_straight(word), id_)
+        exact |= {word: id_ for id_, word in enumerate(known.words)}
     sources = []
     for id_, word in enumerate(vocabulary.words):
         spelling = tokenizer.piece(word, None)
-        source = exact.get(word, -1) if is_same_style else -1
+        source = exact.get(word, exact.get(_straight(word), -1))
         if source < 0:
-            source = by_spelling.get(spelling, by_letters.get(spelling.casefold(), -1))
+            source = by_spelling.get(spelling, by_letters.get(_letters(spelling), -1))
         sources.append(id_ if id_ in (UNK_ID, EOS_ID) else source)
     return sources
+
+
+def _letters(spelling: str) -> str:
+    return _straight(spelling).casefold()
+
+
+def _straight(word: str) -> str:
+    """Return a word with straight quotation marks and apostrophes; books have curly ones."""
+    return word.translate(_QUOTATION_MARKS)
 
 
 def _mapped(known: Floats32, sources: Sequence[int]) -> Floats32:

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Final, NamedTuple, Self
+from typing import Annotated, Any, Final, Self
 
 from lorelm.corpus.tokenizer import TOKENIZER_STYLES
+from lorelm.corpus.vocabulary import VocabularyRules
 from lorelm.errors import Problem, RecipeError
 from lorelm.parameters import Parameter, parameters_of, problems_of
 
@@ -17,10 +18,17 @@ BUILT_IN_RECIPES: Final = tuple(
     sorted(file.name.removesuffix(".toml") for file in _BUILT_IN.iterdir())
 )
 
+VOCABULARIES: Final = ("own", "base")
 SCHEDULES: Final = ("plateau", "cosine")
 TRAINING_PRECISIONS: Final = ("auto", "float32", "bfloat16")
 
-_EARLIER: Final[Mapping[str, Any]] = {"dropout_ramp": 0.0, "sampled_words": 0}
+EARLIER: Final[Mapping[str, Any]] = {
+    "dropout_ramp": 0.0,
+    "sampled_words": 0,
+    "max_vocabulary": 0,
+    "vocabulary": "own",
+    "excluded_words": "",
+}
 """Settings that recipes of version 0.1 do not name, as these had them."""
 
 _FITTED: Final = (
@@ -59,6 +67,29 @@ class Recipe:
     tokenizer: Annotated[str, Parameter("Style of the tokenizer.", choices=TOKENIZER_STYLES)]
     min_frequency: Annotated[
         int, _count("Words that the training part has less often become <unk>.")
+    ]
+    max_vocabulary: Annotated[
+        int,
+        Parameter(
+            "Words of the vocabulary at most, the most frequent ones; 0 takes all.",
+            min=0,
+            max=1_000_000,
+        ),
+    ]
+    vocabulary: Annotated[
+        str,
+        Parameter(
+            "Whose words a model that starts from another one has: own, those of the corpus; base, "
+            "those of the other model too.",
+            choices=VOCABULARIES,
+        ),
+    ]
+    excluded_words: Annotated[
+        str,
+        Parameter(
+            "Words, separated by spaces, that are read as <unk> and never written.",
+            metavar="WORDS",
+        ),
     ]
     embedding_size: Annotated[int, _count("Width of the word embeddings.")]
     hidden_size: Annotated[int, _count("Width of the hidden state of each layer.")]
@@ -174,6 +205,19 @@ class Recipe:
         _refuse(problems_of(cls, settings, where=f" (recipe {name_or_path})"))
         return cls(**settings | {"by_corpus_size": tuple(by_corpus_size)})
 
+    def vocabulary_rules(self, known: Sequence[str] = ()) -> VocabularyRules:
+        """The rules by which the vocabulary is made.
+
+        Args:
+            known: words of the model to start from.
+        """
+        return VocabularyRules(
+            min_frequency=self.min_frequency,
+            max_words=self.max_vocabulary or None,
+            excluded=self.excluded_words.split(),
+            known=known if self.vocabulary == "base" else (),
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """The settings, fit for JSON; those that are still to be fitted, or were, are named."""
         names = {name: list(getattr(self, name)) for name in _NAMES_OF_SETTINGS}
@@ -183,7 +227,7 @@ class Recipe:
     def from_dict(cls, settings: Mapping[str, Any]) -> Self:
         """The recipe of which :meth:`to_dict` made this, in this version or an earlier one."""
         names = {name: tuple(settings.get(name, ())) for name in _NAMES_OF_SETTINGS}
-        return cls(**{**_EARLIER, **settings, **names})
+        return cls(**{**EARLIER, **settings, **names})
 
 
 def given_settings(name_or_path: str, **overrides: Any) -> set[str]:
@@ -267,45 +311,3 @@ def _changed(settings: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
 def _refuse(problems: Sequence[Problem]) -> None:
     if problems:
         raise RecipeError.of(problems, code="recipe.settings")
-
-
-class _Size(NamedTuple):
-    """Settings for a training part of at most `max_tokens`.
-
-    Attributes:
-        hidden_size: and the size of the embedding.
-        fine_tuning_epochs: when training starts from a trained model.
-    """
-
-    max_tokens: float
-    hidden_size: int
-    dropout: float
-    recurrent_dropout: float
-    batch_size: int
-    shuffle: bool
-    epochs: int
-    fine_tuning_epochs: int
-
-
-# More text: a wider model with less dropout, larger batches, fewer epochs, and the documents in
-# their own order, which tells what each is about; with little text, a fixed order overfits.
-# Measured on lotr_scripts.csv (20,000 tokens), tiny Shakespeare and a novel (200,000 each):
-# decision 7. The last rows are an estimate; the embedded model (900,000) has its own recipe.
-_BY_CORPUS_SIZE: Final = (
-    _Size(60_000, 300, 0.65, 0.5, 16, True, 14, 20),
-    _Size(500_000, 400, 0.3, 0.3, 64, False, 5, 7),
-    _Size(2_000_000, 500, 0.25, 0.2, 64, False, 4, 5),
-    _Size(10_000_000, 500, 0.2, 0.1, 64, False, 3, 3),
-    _Size(float("inf"), 500, 0.1, 0.0, 64, False, 1, 1),
-)
-
-
-def sized_to(recipe: Recipe, num_tokens: int, *, is_fine_tuning: bool = False) -> Recipe:
-    """Return the recipe with the settings of its `by_corpus_size` fitted to a training part."""
-    fitting = next(size for size in _BY_CORPUS_SIZE if num_tokens <= size.max_tokens)
-    fitted = fitting._asdict() | {"embedding_size": fitting.hidden_size}
-    if is_fine_tuning:
-        fitted["epochs"] = fitting.fine_tuning_epochs
-    changes = {name: fitted[name] for name in recipe.by_corpus_size}
-    names = (*recipe.fitted, *recipe.by_corpus_size)
-    return dataclasses.replace(recipe, **changes, by_corpus_size=(), fitted=names)

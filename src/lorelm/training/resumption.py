@@ -14,14 +14,15 @@ import torch
 
 from lorelm.bundle import Bundle
 from lorelm.bundle.atomic_dir import resolve_dir
-from lorelm.bundle.layout import MANIFEST, VOCABULARY, WEIGHTS, graph_name
+from lorelm.bundle.layout import MANIFEST, WEIGHTS, graph_name
 from lorelm.corpus.windows import num_windows
 from lorelm.errors import CheckpointError, RecipeError
 from lorelm.parameters import parameters_of, problems_of
+from lorelm.training.base_words import has_base_words, weights_of_seen_words
 from lorelm.training.callbacks import EpochReport
 from lorelm.training.checkpoint import Checkpoint, Snapshot
 from lorelm.training.options import TrainingOptions
-from lorelm.training.recipe import Recipe
+from lorelm.training.recipe import EARLIER, Recipe
 from lorelm.training.schedule import BEGINNING, LearningRate
 
 CHANGEABLE: Final = (
@@ -123,7 +124,11 @@ def _checkpoint_of(bundle: Bundle) -> Checkpoint:
     except KeyError:
         epochs = []
     settings = manifest.recipe or {}
-    if not parameters_of(Recipe).keys() <= settings.keys() or not manifest.corpus or not epochs:
+    if (
+        not parameters_of(Recipe).keys() <= {*settings, *EARLIER}
+        or not manifest.corpus
+        or not epochs
+    ):
         raise CheckpointError(
             f"bundle {path} does not say how it was trained: begin a new run with its weights "
             "(init, --init)",
@@ -136,13 +141,16 @@ def _checkpoint_of(bundle: Bundle) -> Checkpoint:
             code="checkpoint.not_extendable",
         )
     recipe = Recipe.from_dict(settings)
-    options = TrainingOptions(with_ngram=bundle.has_ngram and not manifest.mixture)
+    options = TrainingOptions(
+        init=str(path) if has_base_words(bundle) else None,  # gives them back at the end
+        with_ngram=bundle.has_ngram and not manifest.mixture,
+    )
     return Checkpoint(
         run={
             "recipe": settings,
             "options": dataclasses.asdict(options),
             "corpus_fingerprint": manifest.corpus.fingerprint,
-            "vocabulary_sha256": manifest.files[VOCABULARY],
+            "vocabulary": bundle.vocabulary.words,
             "judged_tokens": manifest.corpus.sampled_tokens,
             "files": [file and dataclasses.asdict(file) for file in manifest.corpus.files],
             "folder": None,
@@ -162,7 +170,7 @@ def _snapshot_of(bundle: Bundle, recipe: Recipe, epochs: list[EpochReport]) -> S
     tensors = {
         f"{kind}.{name}": torch.tensor(array)
         for kind in ("model", "average", "best")
-        for name, array in bundle.weights().items()
+        for name, array in weights_of_seen_words(bundle).items()
     }
     state = torch.zeros(recipe.num_layers, recipe.batch_size, recipe.hidden_size)
     generator = torch.Generator().manual_seed(recipe.seed + len(epochs))

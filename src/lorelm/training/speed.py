@@ -158,6 +158,7 @@ class Machine:
             CorpusError: the training part is shorter than a batch.
             RecipeError: there is no memory for the model, or too few columns for the processes.
         """
+        corpus = corpus.with_seen_words()
         with torch.random.fork_rng():
             model = initial_model(corpus, recipe, self.device)
             trainer = Trainer(model, corpus, recipe, processes=self.processes, threads=self.threads)

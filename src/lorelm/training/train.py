@@ -1,7 +1,6 @@
 """From documents to a bundle: :func:`train`."""
 
 import dataclasses
-import hashlib
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
@@ -16,8 +15,10 @@ from lorelm.corpus.documents import CorpusParts, Documents
 from lorelm.corpus.id_store import IdStore
 from lorelm.corpus.preparation import Corpus, prepare_corpus
 from lorelm.corpus.tokenizer import make_tokenizer
+from lorelm.corpus.vocabulary import Vocabulary, VocabularyRules
 from lorelm.errors import CheckpointError, CorpusError
 from lorelm.runs.registry import registered
+from lorelm.training.base_words import with_base_words
 from lorelm.training.callbacks import CallbackList, TrainedModel, TrainingCallback
 from lorelm.training.checkpoint import Checkpoint
 from lorelm.training.device import resolve_precision
@@ -26,6 +27,7 @@ from lorelm.training.initial_checkpoint import (
     ARCHITECTURE_FIELDS,
     initial_model,
     initial_weights,
+    known_words,
     sized_for,
 )
 from lorelm.training.loop import CheckpointSettings, fit
@@ -111,11 +113,12 @@ def _prepare(parts: CorpusParts, recipe: Recipe, run: Run) -> Corpus:
         return prepare_corpus(
             parts,
             tokenizer=make_tokenizer(recipe.tokenizer),
-            min_frequency=recipe.min_frequency,
+            vocabulary=vocabulary,
             split_seed=recipe.split_seed,
             store=store,
         )
 
+    vocabulary = _vocabulary(recipe, run)
     run.progress.begin(f"preparing {parts.documents.source}")
     corpus = processes.main_process_first(prepare) if parts.is_streamed else prepare()
     if run.options.with_ngram and not corpus.is_countable:
@@ -126,6 +129,17 @@ def _prepare(parts: CorpusParts, recipe: Recipe, run: Run) -> Corpus:
         )
     check_same_everywhere(corpus, recipe, processes)
     return corpus
+
+
+def _vocabulary(recipe: Recipe, run: Run) -> VocabularyRules | Vocabulary:
+    """Return the rules by which the vocabulary is made; of a run that goes on, what they made.
+
+    Without a base the rules make the same words again, and ids that are stored are used again.
+    """
+    if run.context.resume is not None and recipe.vocabulary == "base":
+        return Vocabulary(run.context.resume.run["vocabulary"])
+    known = known_words(run.initial, recipe.tokenizer) if run.initial else ()
+    return recipe.vocabulary_rules(known)
 
 
 def _registered(corpus: Corpus, run: Run) -> AbstractContextManager[None]:
@@ -177,15 +191,17 @@ def _fit_by(
     Raises:
         ReplannedError: the plan that `replan` makes is better.
     """
-    options, resume, weights = run.options, run.context.resume, None
-    if run.initial is not None:
-        weights = initial_weights(run.initial, corpus.vocabulary, corpus.tokenizer)
+    options, resume = run.options, run.context.resume
     recipe, corpus = plan.recipe, plan.fitted(corpus)
     for warning in plan.warnings:
         callback.on_problem(warning)
+    trained_on, weights = corpus, None
+    if run.initial is not None:
+        trained_on = corpus.with_seen_words()
+        weights = initial_weights(run.initial, trained_on.vocabulary, corpus.tokenizer)
     trainer = Trainer(
-        initial_model(corpus, recipe, run.device, weights),
-        corpus,
+        initial_model(trained_on, recipe, run.device, weights),
+        trained_on,
         recipe,
         horizon=dataclasses.replace(plan.horizon, patience=options.early_stopping),
         processes=run.context.processes,
@@ -204,6 +220,8 @@ def _fit_by(
         stop=stop,
         after_step=pacer.after_step,
     )
+    if run.initial is not None:
+        trained = with_base_words(trained, corpus, run.initial)
     return recipe, corpus, trained
 
 
@@ -238,8 +256,7 @@ def _plan(corpus: Corpus, recipe: Recipe, run: Run, *, as_busy: bool = False) ->
 
 def _resumed_plan(resume: Checkpoint, corpus: Corpus, recipe: Recipe, run: Run) -> Plan:
     """Return the plan of the run that goes on, in a precision that this machine has."""
-    known = resume.run["corpus_fingerprint"], resume.run["vocabulary_sha256"]
-    if known != (corpus.fingerprint, _vocabulary_sha256(corpus)):
+    if corpus.fingerprint != resume.run["corpus_fingerprint"]:
         raise CheckpointError(
             f"the corpus has changed since the run in {run.out} began: bring back the file as it "
             "was, or start over in another folder",
@@ -298,13 +315,8 @@ def _metadata(plan: Plan, corpus: Corpus, run: Run) -> dict[str, Any]:
         **plan.metadata,
         "id": run.id,
         "corpus_fingerprint": corpus.fingerprint,
-        "vocabulary_sha256": _vocabulary_sha256(corpus),
+        "vocabulary": corpus.vocabulary.words,
         "folder": str(Path.cwd()),  # which the paths in files and options may be relative to
         "files": [file and dataclasses.asdict(file) for file in corpus.files],
         "options": dataclasses.asdict(run.options),
     }
-
-
-def _vocabulary_sha256(corpus: Corpus) -> str:
-    """Return the hash of the vocabulary, as in the manifest of a bundle."""
-    return hashlib.sha256(corpus.vocabulary.to_json().encode()).hexdigest()

@@ -5,7 +5,8 @@ import dataclasses
 import pytest
 
 from lorelm.parameters import parameters_of
-from lorelm.training.recipe import BUILT_IN_RECIPES, Recipe, sized_to
+from lorelm.training.corpus_size import sized_to
+from lorelm.training.recipe import BUILT_IN_RECIPES, Recipe
 from lorelm.training.tuning.space import (
     changed_recipe,
     own_parameters,

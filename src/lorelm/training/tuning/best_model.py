@@ -9,6 +9,7 @@ from lorelm.bundle import Bundle, save_bundle
 from lorelm.bundle.layout import find_manifest
 from lorelm.bundle.writer import lock_output_dir
 from lorelm.corpus.preparation import Corpus
+from lorelm.training.base_words import with_base_words
 from lorelm.training.callbacks import TrainedModel, TrainingCallback
 from lorelm.training.device import resolve_precision
 from lorelm.training.export import bundle_contents
@@ -25,7 +26,11 @@ MODEL: Final = "model"
 
 
 def save_best_model(
-    search: Search, best: Candidate, corpus: Corpus, options: TrainingOptions
+    search: Search,
+    best: Candidate,
+    corpus: Corpus,
+    options: TrainingOptions,
+    initial: Bundle | None,
 ) -> tuple[TrialReport, Bundle | None]:
     """Save the bundle of the best run of settings whose weights are here, and return both.
 
@@ -33,6 +38,7 @@ def save_best_model(
 
     Args:
         corpus: with its test part.
+        initial: the initial checkpoint, if trials started from one.
     """
     runner, path = search.runner, search.folder / MODEL
     run, trained = _best_run(runner, best)
@@ -48,6 +54,8 @@ def save_best_model(
         if not _is_saved(path, corpus, recipe, trained):
             runner.callback.on_evaluation(run)
             observer = _ProblemObserver(runner.callback)
+            if initial is not None:
+                trained = with_base_words(trained, corpus, initial)
             save_bundle(path, bundle_contents(trained, corpus, recipe, options, observer))
     return run, Bundle.load(path)
 

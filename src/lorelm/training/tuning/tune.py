@@ -28,6 +28,7 @@ from lorelm.training.device import resolve_device
 from lorelm.training.initial_checkpoint import (
     ARCHITECTURE_FIELDS,
     initial_weights,
+    known_words,
     load_initial_checkpoint,
     sized_for,
 )
@@ -107,13 +108,15 @@ def tune(
     _check_folder(out)
     place = StudyPlace.of(options.storage, out)
     valid, test = held_out
+    initial = None if training.init is None else load_initial_checkpoint(training.init)
+    known = known_words(initial, recipe.tokenizer) if initial else ()
     corpus = prepare_corpus(
         CorpusParts(documents=documents, valid=valid, test=test),
         tokenizer=make_tokenizer(recipe.tokenizer),
-        min_frequency=recipe.min_frequency,
+        vocabulary=recipe.vocabulary_rules(known),
         split_seed=recipe.split_seed,
     )
-    subject = _subject(corpus, recipe, training, context)
+    subject = _subject(corpus, recipe, training, context, initial)
     pace = _pace(subject, options, context)
     with wrap_write_errors(out):
         out.mkdir(parents=True, exist_ok=True)
@@ -124,7 +127,7 @@ def tune(
         _announce(search, place)
         try:
             search.run()
-            return _finish(search, corpus, training)
+            return _finish(search, subject, training)
         except KeyboardInterrupt:
             search.write()
             context.callback.on_finalists(search.finalists())
@@ -190,6 +193,7 @@ class _Subject:
         """Return what trains the trials, without the test part."""
         corpus, initial = self.corpus, None
         if self.initial is not None:
+            corpus = corpus.with_seen_words()
             initial = initial_weights(self.initial, corpus.vocabulary, corpus.tokenizer)
         return TrialRunner(
             corpus=corpus.without_test_part(),
@@ -205,9 +209,12 @@ class _Subject:
 
 
 def _subject(
-    corpus: Corpus, recipe: Recipe, training: TrainingOptions, context: TuningContext
+    corpus: Corpus,
+    recipe: Recipe,
+    training: TrainingOptions,
+    context: TuningContext,
+    initial: Bundle | None,
 ) -> _Subject:
-    initial = None if training.init is None else load_initial_checkpoint(training.init)
     sized = sized_for(recipe, len(corpus.train.stream), initial)
     architecture = () if initial is None else ARCHITECTURE_FIELDS
     device = resolve_device(training.device)
@@ -285,7 +292,7 @@ def _stopped(search: Search) -> str:
     return f"stopped; {found}the same command goes on"
 
 
-def _finish(search: Search, corpus: Corpus, training: TrainingOptions) -> TuningResult:
+def _finish(search: Search, subject: _Subject, training: TrainingOptions) -> TuningResult:
     """Save the model of the best settings, and draw the plots.
 
     Raises:
@@ -302,7 +309,7 @@ def _finish(search: Search, corpus: Corpus, training: TrainingOptions) -> Tuning
             code="recipe.no_trial",
         )
     search.runner.callback.on_finalists(found)
-    run, bundle = save_best_model(search, found[0], corpus, training)
+    run, bundle = save_best_model(search, found[0], subject.corpus, training, subject.initial)
     _draw(search, found[0])
     return TuningResult(recipe=run.recipe, trials=reports, finalists=found, bundle=bundle)
 
