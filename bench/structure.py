@@ -25,8 +25,8 @@ from lorelm.bundle import Bundle
 from lorelm.corpus.documents import Documents, ReadingOptions
 from lorelm.corpus.preparation import split_parts
 from lorelm.corpus.readers import read_documents
+from lorelm.corpus.special_tokens import NEWLINE, speaker_name
 from lorelm.corpus.structure import SENTENCE_END
-from lorelm.corpus.tokenizer import NEWLINE, speaker_name
 from lorelm.corpus.windows import encode_stream
 from lorelm.evaluation.perplexity import perplexity, predict
 from lorelm.evaluation.spelling import SpellingModel

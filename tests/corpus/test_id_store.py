@@ -11,9 +11,10 @@ from lorelm.corpus.documents import CorpusParts, Documents, fingerprint_of
 from lorelm.corpus.id_store import IdStore
 from lorelm.corpus.preparation import Corpus, prepare_corpus, split_test_part
 from lorelm.corpus.readers import read_documents
+from lorelm.corpus.special_tokens import EOS, UNK
 from lorelm.corpus.splits import words_of
 from lorelm.corpus.text_files import TextFile
-from lorelm.corpus.tokenizer import EOS, TOKENIZER_STYLES, UNK, make_tokenizer
+from lorelm.corpus.tokenizer import TOKENIZER_STYLES, make_tokenizer
 from lorelm.corpus.vocabulary import Vocabulary, VocabularyRules
 from lorelm.corpus.windows import TokenBatcher
 from lorelm.errors import CorpusError

@@ -7,7 +7,8 @@ from tests.errors import raises_code
 
 from lorelm.corpus.documents import CorpusParts, Documents
 from lorelm.corpus.preparation import prepare_corpus
-from lorelm.corpus.tokenizer import EOS, UNK, make_tokenizer
+from lorelm.corpus.special_tokens import EOS, UNK
+from lorelm.corpus.tokenizer import make_tokenizer
 from lorelm.corpus.vocabulary import EOS_ID, UNK_ID, VocabularyRules
 from lorelm.errors import CorpusError
 

@@ -7,15 +7,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from tests.errors import raises_code
 
+from lorelm.corpus.special_tokens import EOS, NEWLINE, OTHER_SPEAKER, SOMEONE, UNK
 from lorelm.corpus.tokenizer import (
-    EOS,
-    NEWLINE,
-    OTHER_SPEAKER,
-    SOMEONE,
     TOKENIZER_STYLES,
-    UNK,
     BasicEnglishTokenizer,
     ClassicTokenizer,
+    SubwordTokenizer,
     WordsTokenizer,
     make_tokenizer,
 )
@@ -25,6 +22,8 @@ WORDS = WordsTokenizer()
 CLASSIC = ClassicTokenizer()
 ENGLISH = BasicEnglishTokenizer()
 M = WordsTokenizer.MARK
+PIECES = ["un", "like", f"{M}like", f"{M}ly", f"{M}l", "l", "a", f"{M}a", "do", f"{M}n't"]
+SUBWORD = SubwordTokenizer(pieces=PIECES)
 
 FRAGMENTS = [
     *("a", "Ab", "don", "1", "42", "é", "e\u0301", "\u0301", "नमस्ते", "हिन्दी", "שָׁלוֹם", "İ", "ß"),
@@ -40,7 +39,8 @@ texts = st.one_of(st.text(), st.lists(st.sampled_from(FRAGMENTS)).map("".join))
 @example("a<unk>b")
 @example("a\n\n b\r\n- c")
 def test_detokenizing_undoes_tokenizing(text):
-    assert WORDS.detokenize(WORDS.tokenize(text)) == WORDS.normalize(text)
+    for tokenizer in (WORDS, SUBWORD):
+        assert tokenizer.detokenize(tokenizer.tokenize(text)) == tokenizer.normalize(text)
 
 
 @given(texts)
@@ -75,7 +75,7 @@ def test_no_text_yields_the_token_that_ends_documents(text):
     assert EOS not in CLASSIC.tokenize(f"{text}{EOS}{text} {EOS}")
 
 
-@pytest.mark.parametrize("tokenizer", [WORDS, CLASSIC], ids=lambda t: t.style)
+@pytest.mark.parametrize("tokenizer", [WORDS, SUBWORD, CLASSIC], ids=lambda t: t.style)
 @given(text=texts)
 def test_a_text_grows_by_appending_pieces(tokenizer, text):
     tokens = tokenizer.tokenize(text)
@@ -87,7 +87,7 @@ def test_a_text_grows_by_appending_pieces(tokenizer, text):
     assert shown == tokenizer.detokenize(tokens)
 
 
-@pytest.mark.parametrize("tokenizer", [WORDS, CLASSIC], ids=lambda t: t.style)
+@pytest.mark.parametrize("tokenizer", [WORDS, SUBWORD, CLASSIC], ids=lambda t: t.style)
 @given(text=texts, data=st.data())
 def test_a_continuation_takes_its_spacing_from_the_token_before_it(tokenizer, text, data):
     tokens = tokenizer.tokenize(text)
@@ -375,3 +375,44 @@ def test_a_line_goes_on_after_its_cue():
         assert tokenizer.piece("i", "<speaker FRODO>") == " i"
         assert tokenizer.piece("<speaker FRODO>", "i") == "\nFRODO:"
         assert tokenizer.piece("<speaker FRODO>", None) == "FRODO:"
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [
+        ("unlikely", ["un", f"{M}like", f"{M}ly"]),
+        ("like, don't!", ["like", f"{M},", "do", f"{M}n't", f"{M}!"]),
+        ("la", ["l", f"{M}a"]),
+        ("unzlike", ["un", f"{M}z", f"{M}like"]),  # an unknown letter
+        ("a <unk>", ["a", UNK]),
+        ("a\na", ["a", NEWLINE, "a"]),
+    ],
+)
+def test_a_word_is_cut_in_the_longest_pieces_that_are_known(text, tokens):
+    assert SUBWORD.tokenize(text) == tokens
+
+
+def test_the_pieces_stay_when_speakers_are_told():
+    tokenizer = SUBWORD.with_speakers(["FOX"])
+    assert tokenizer.tokenize("FOX: unlikely") == ["<speaker FOX>", "un", f"{M}like", f"{M}ly"]
+    words = make_tokenizer("subword", ["FOX"], words=PIECES)
+    assert words.tokenize("FOX: unlikely") == tokenizer.tokenize("FOX: unlikely")
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [
+        ("Straßenbahn fährt.", ["Straßenbahn", "fährt", f"{M}."]),
+        ("l'été, aujourd’hui", ["l'été", f"{M},", "aujourd’hui"]),
+        ("¿Qué tal?", [f"¿{M}", "Qué", "tal", f"{M}?"]),
+        ("Всё ещё здесь", ["Всё", "ещё", "здесь"]),
+        ("Καλημέρα σας·", ["Καλημέρα", "σας", f"{M}·"]),
+        ("İstanbul'da ışık", ["İstanbul'da", "ışık"]),
+        ("हिन्दी में लिखो।", ["हिन्दी", "में", "लिखो", f"{M}।"]),
+        ("ภาษาไทย ดีมาก", ["ภาษาไทย", "ดีมาก"]),
+        ("我爱你。", ["我爱你", f"{M}。"]),
+    ],
+)
+def test_words_of_many_languages_stay_whole(text, tokens):
+    assert WORDS.tokenize(text) == tokens
+    assert WORDS.detokenize(tokens) == text

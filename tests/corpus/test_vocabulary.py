@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.errors import raises_code
 
-from lorelm.corpus.tokenizer import EOS, OTHER_SPEAKER, SOMEONE, UNK
+from lorelm.corpus.special_tokens import EOS, OTHER_SPEAKER, SOMEONE, UNK
 from lorelm.corpus.vocabulary import (
     EOS_ID,
     MIN_TURNS,

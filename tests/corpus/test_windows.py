@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.errors import raises_code
 
-from lorelm.corpus.tokenizer import EOS, UNK
+from lorelm.corpus.special_tokens import EOS, UNK
 from lorelm.corpus.vocabulary import EOS_ID, UNK_ID, Vocabulary
 from lorelm.corpus.windows import DocumentPermutation, TokenBatcher, encode_stream
 from lorelm.errors import CorpusError

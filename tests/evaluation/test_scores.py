@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lorelm.corpus.tokenizer import EOS, UNK, make_tokenizer
+from lorelm.corpus.special_tokens import EOS, UNK
+from lorelm.corpus.tokenizer import make_tokenizer
 from lorelm.corpus.vocabulary import Vocabulary
 from lorelm.evaluation.scores import (
     NUM_RESAMPLES,

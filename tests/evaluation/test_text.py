@@ -6,7 +6,8 @@ import pytest
 from tests.errors import raises_code
 
 from lorelm.bundle import Bundle
-from lorelm.corpus.tokenizer import EOS, UNK, make_tokenizer
+from lorelm.corpus.special_tokens import EOS, UNK
+from lorelm.corpus.tokenizer import make_tokenizer
 from lorelm.corpus.vocabulary import EOS_ID, UNK_ID, Vocabulary
 from lorelm.errors import BundleError, CorpusError
 from lorelm.evaluation.text import HeldOutText, require_seen_tokens

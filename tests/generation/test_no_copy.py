@@ -11,8 +11,9 @@ import lorelm
 from lorelm.bundle import Bundle
 from lorelm.corpus.documents import Documents
 from lorelm.corpus.preparation import Corpus
+from lorelm.corpus.special_tokens import EOS
 from lorelm.corpus.token_keys import token_keys
-from lorelm.corpus.tokenizer import EOS, make_tokenizer
+from lorelm.corpus.tokenizer import make_tokenizer
 from lorelm.corpus.vocabulary import Vocabulary
 from lorelm.errors import SamplingError
 from lorelm.evaluation.trained_corpus import split_as_trained

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests.errors import raises_code
 
 import lorelm
-from lorelm.corpus.tokenizer import speaker_name
+from lorelm.corpus.special_tokens import speaker_name
 from lorelm.corpus.vocabulary import Vocabulary
 from lorelm.errors import SamplingError
 from lorelm.generation.generator import generate

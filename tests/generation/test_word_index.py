@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from tests.errors import raises_code
 
-from lorelm.corpus.tokenizer import OTHER_SPEAKER, make_tokenizer, speaker_token
+from lorelm.corpus.special_tokens import OTHER_SPEAKER, speaker_token
+from lorelm.corpus.tokenizer import make_tokenizer
 from lorelm.corpus.vocabulary import Vocabulary
 from lorelm.errors import SamplingError
 from lorelm.generation.word_index import WordIndex

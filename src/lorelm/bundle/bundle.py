@@ -260,7 +260,7 @@ def _vocabulary(path: Path, model: ModelConfig) -> Vocabulary:
 
 def _tokenizer(path: Path, style: str, vocabulary: Vocabulary) -> Tokenizer:
     try:
-        return make_tokenizer(style, vocabulary.speakers)
+        return make_tokenizer(style, vocabulary.speakers, words=vocabulary.words)
     except CorpusError as error:
         raise BundleError(f"{path}: {error}", code="bundle.unknown_tokenizer") from error
 

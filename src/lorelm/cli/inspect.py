@@ -73,16 +73,17 @@ def inspect(
         echo_notes(note for each in parts.all for note in (*each.notes, *describe(each)))
         echo_notes(parts.notes)
     with waiting("counting words") as say:
-        statistics = corpus_statistics(
-            parts, make_tokenizer(settings.tokenizer), split_seed=settings.split_seed
-        )
+        # Pieces of words are learned by training; statistics are of words.
+        style = "words" if settings.tokenizer == "subword" else settings.tokenizer
+        counted = replace(settings, tokenizer=style)
+        statistics = corpus_statistics(parts, make_tokenizer(style), split_seed=settings.split_seed)
         say("measuring how long training takes")
         training = _training_time(parts, settings, reading_seconds)
     if as_json:
-        click.echo(json.dumps(_to_json(parts, statistics, settings, training), indent=2))
+        click.echo(json.dumps(_to_json(parts, statistics, counted, training), indent=2))
         return
     console = Console(highlight=False)
-    console.print(_table(parts.documents.source, statistics, settings))
+    console.print(_table(parts.documents.source, statistics, counted))
     console.print(_cut_off_table(statistics, settings.min_frequency))
     click.echo(f"Training with recipe {recipe}: {training[0]}.")
     click.echo(verdict(statistics))

@@ -11,7 +11,8 @@ from lorelm.corpus.documents import CorpusFile, CorpusParts, Documents
 from lorelm.corpus.encoding import EncodedCorpus, EncodingSettings
 from lorelm.corpus.id_store import IdStore, encode_corpus
 from lorelm.corpus.splits import TEST, TRAIN, VALID, assign_parts, words_of
-from lorelm.corpus.tokenizer import Tokenizer
+from lorelm.corpus.subwords import learn_pieces, num_pieces
+from lorelm.corpus.tokenizer import SubwordTokenizer, Tokenizer, WordsTokenizer, is_word
 from lorelm.corpus.vocabulary import UNK_ID, Vocabulary, VocabularyRules, unknown_rate
 from lorelm.corpus.windows import encode_stream
 from lorelm.errors import CorpusError
@@ -155,8 +156,10 @@ def prepare_corpus(
     if parts.is_streamed and isinstance(vocabulary, VocabularyRules):
         max_words = min(vocabulary.max_words or encoding.MAX_WORDS, encoding.MAX_WORDS)
         vocabulary = replace(vocabulary, max_words=max_words)
-    settings = EncodingSettings(vocabulary=vocabulary, split_seed=split_seed)
     tokenizer = tokenizer.with_speakers(parts.speakers)
+    if isinstance(tokenizer, SubwordTokenizer):
+        tokenizer, vocabulary = _with_pieces(parts, tokenizer, vocabulary, split_seed, store)
+    settings = EncodingSettings(vocabulary=vocabulary, split_seed=split_seed)
     encoded, train_documents = encode_corpus(parts, tokenizer, settings, store)
     found = Vocabulary(encoded.words)
     if len(found) == 2 and isinstance(vocabulary, VocabularyRules):
@@ -181,6 +184,34 @@ def prepare_corpus(
         files=parts.files,
     )
     return replace(corpus, notes=_notes(parts, settings, encoded, corpus))
+
+
+def _with_pieces(
+    parts: CorpusParts,
+    tokenizer: SubwordTokenizer,
+    vocabulary: VocabularyRules | Vocabulary,
+    split_seed: int,
+    store: IdStore | None,
+) -> tuple[SubwordTokenizer, VocabularyRules | Vocabulary]:
+    """Return the tokenizer with its pieces, and rules that keep them all.
+
+    They are those of a vocabulary that is given, or of the model to start from, or learned from the
+    training part's words.
+    """
+    if isinstance(vocabulary, Vocabulary):
+        return SubwordTokenizer(tokenizer.speakers, vocabulary.words), vocabulary
+    pieces = vocabulary.known
+    if not pieces:
+        words = WordsTokenizer(tokenizer.speakers)
+        settings = EncodingSettings(vocabulary=VocabularyRules(), split_seed=split_seed)
+        encoded, _ = encode_corpus(parts, words, settings, store)
+        counts = np.bincount(encoded.ids, minlength=len(encoded.words)).tolist()
+        counted = {
+            word: count for word, count in zip(encoded.words, counts, strict=True) if is_word(word)
+        }
+        pieces = learn_pieces(counted, vocabulary.max_words or num_pieces(sum(counts)))
+    rules = VocabularyRules(excluded=vocabulary.excluded, known=pieces)
+    return SubwordTokenizer(tokenizer.speakers, pieces), rules
 
 
 def _notes(

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Final, NamedTuple
 
+from lorelm.corpus.special_tokens import MAX_NAME_WORDS
 from lorelm.corpus.structure import Turn, count_blocks, goes_on, would_not_fit
-from lorelm.corpus.tokenizer import MAX_NAME_WORDS
 
 _NAME: Final = r"[^\W\d_][\w .'’&/#-]{0,38}?"
 _CAPITALS: Final = r"[^\W\d_a-z][^\Wa-z]?[^a-z:!?,;\"()\[\]]{0,36}"

@@ -10,7 +10,8 @@ from typing import Final
 
 from lorelm.corpus.documents import CorpusParts, Documents
 from lorelm.corpus.preparation import split_parts, tokenize_documents
-from lorelm.corpus.tokenizer import UNK, Tokenizer
+from lorelm.corpus.special_tokens import UNK
+from lorelm.corpus.tokenizer import Tokenizer
 
 CUT_OFFS: Final = (1, 2, 3, 5)
 NEAR_SIMILARITY: Final = 0.8

@@ -11,7 +11,8 @@ from typing import Final
 
 import numpy as np
 
-from lorelm.corpus.tokenizer import EOS, NEWLINE, Tokenizer
+from lorelm.corpus.special_tokens import EOS, NEWLINE
+from lorelm.corpus.tokenizer import Tokenizer
 from lorelm.typing import Keys
 
 DOCUMENT_END_KEY: Final = np.uint64(0)

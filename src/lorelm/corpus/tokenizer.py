@@ -9,37 +9,20 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import Final
 
+from lorelm.corpus.special_tokens import (
+    NEWLINE,
+    SOMEONE,
+    UNK,
+    UNKNOWN_NAME,
+    speaker_name,
+    speaker_token,
+)
 from lorelm.errors import CorpusError
 
-UNK: Final = "<unk>"
-EOS: Final = "<eos>"
-NEWLINE: Final = "\n"
-OTHER_SPEAKER: Final = "<other speaker>"
-"""The token of all speakers with few turns."""
 
-SOMEONE: Final = "SOMEONE"
-"""How the other speaker is shown in a text, and read back from one."""
-
-_SPEAKER: Final = "<speaker "
-MAX_NAME_WORDS: Final = 4
-_UNKNOWN_NAME: Final = rf"[A-ZÀ-ÖØ-ÞΑ-ΩЀ-Я][\w.'’-]*(?: [\w.'’-]+){{0,{MAX_NAME_WORDS - 1}}}"
-
-
-def speaker_token(name: str) -> str:
-    """Return the token of a speaker. It holds a space, so no word of a text is equal to it."""
-    return OTHER_SPEAKER if name == SOMEONE else f"{_SPEAKER}{name}>"
-
-
-def is_unknown_name(text: str) -> bool:
-    """Return whether a text before a colon is taken for a name, even of an unknown speaker."""
-    return re.fullmatch(_UNKNOWN_NAME, text) is not None
-
-
-def speaker_name(token: str) -> str | None:
-    """Return the name of the speaker whose token it is, None if it is another token."""
-    if token == OTHER_SPEAKER:
-        return SOMEONE
-    return token[len(_SPEAKER) : -1] if token.startswith(_SPEAKER) else None
+def is_word(token: str) -> bool:
+    """Return whether a token of :class:`WordsTokenizer` is a word, not a mark or a speaker."""
+    return re.fullmatch(WordsTokenizer.WORD, token) is not None
 
 
 class Tokenizer(ABC):
@@ -65,7 +48,7 @@ class Tokenizer(ABC):
             {*speakers, SOMEONE} if speakers else (), key=lambda name: (-len(name), name)
         )
         self.speakers: Final = frozenset(names)
-        alternatives = "|".join([*map(re.escape, names), _UNKNOWN_NAME])
+        alternatives = "|".join([*map(re.escape, names), UNKNOWN_NAME])
         self._cue: Final = re.compile(rf"^[^\S\n]*({alternatives}):(?=\s|$)\s*", re.M)
 
     def tokenize(self, text: str) -> list[str]:
@@ -223,8 +206,9 @@ class WordsTokenizer(Tokenizer):
         "\u0966-\u0dff\u0e31-\u0e4e\u200c\u200d"
     )
     _LETTERS = rf"(?:[^\W_]|[{_MARKS}])+"
+    WORD: Final = rf"{_LETTERS}(?:['’]{_LETTERS})*"
     _TOKEN = re.compile(
-        rf"(?P<unk><unk>)|(?P<word>{_LETTERS}(?:['’]{_LETTERS})*)|(?P<space>\s+)|(?P<other>(.)\5*)",
+        rf"(?P<unk><unk>)|(?P<word>{WORD})|(?P<space>\s+)|(?P<other>(.)\5*)",
         re.DOTALL,
     )
 
@@ -289,20 +273,68 @@ class WordsTokenizer(Tokenizer):
         return " " + text
 
 
+class SubwordTokenizer(WordsTokenizer):
+    """Words as :class:`WordsTokenizer` cuts them, each in the longest pieces that are known.
+
+    A piece that continues a word carries the mark on its left, as punctuation does::
+
+        unlikely.              un  ￭like  ￭ly  ￭.
+
+    So every word of known letters has tokens, and scripts without spaces between words, such as
+    Thai and Chinese, have sensible ones. Longest match first, as WordPiece (Schuster and Nakajima
+    2012), needs nothing but the pieces: the vocabulary of a bundle is all that is stored.
+
+    Args:
+        pieces: :func:`lorelm.corpus.subwords.learn_pieces` finds them.
+    """
+
+    style = "subword"
+
+    def __init__(self, speakers: Iterable[str] = (), pieces: Iterable[str] = ()) -> None:
+        super().__init__(speakers)
+        self.pieces: Final = frozenset(pieces)
+        self._longest: Final = max(map(len, self.pieces), default=1)
+
+    def with_speakers(self, speakers: Iterable[str]) -> "SubwordTokenizer":
+        return type(self)(speakers, self.pieces)
+
+    def _cut(self, text: str) -> list[str]:
+        return [piece for token in super()._cut(text) for piece in self._pieces(token)]
+
+    def _pieces(self, token: str) -> list[str]:
+        """Return the pieces of a word; a letter that no piece has is a token, which is unknown."""
+        if token in self.pieces or self.MARK in token or token in (UNK, NEWLINE):
+            return [token]
+        found, begin = [], 0
+        while begin < len(token):
+            mark = self.MARK if begin else ""
+            end = min(len(token), begin + self._longest)
+            while end > begin + 1 and mark + token[begin:end] not in self.pieces:
+                end -= 1
+            found.append(mark + token[begin:end])
+            begin = end
+        return found
+
+
 def _shortest(space: str) -> str:
     return NEWLINE if "\n" in space or "\r" in space else " "
 
 
 _TOKENIZERS: Final[dict[str, type[Tokenizer]]] = {
     tokenizer.style: tokenizer
-    for tokenizer in (WordsTokenizer, ClassicTokenizer, BasicEnglishTokenizer)
+    for tokenizer in (WordsTokenizer, SubwordTokenizer, ClassicTokenizer, BasicEnglishTokenizer)
 }
 
 TOKENIZER_STYLES: Final = tuple(_TOKENIZERS)
 
 
-def make_tokenizer(style: str, speakers: Iterable[str] = ()) -> Tokenizer:
+def make_tokenizer(
+    style: str, speakers: Iterable[str] = (), *, words: Iterable[str] = ()
+) -> Tokenizer:
     """Return the tokenizer of a style that knows some speakers.
+
+    Args:
+        words: of the vocabulary of a model; for a corpus, :func:`prepare_corpus` learns them.
 
     Raises:
         CorpusError: there is no such style.
@@ -312,4 +344,6 @@ def make_tokenizer(style: str, speakers: Iterable[str] = ()) -> Tokenizer:
             f"there is no tokenizer called {style!r}; choose one of {', '.join(TOKENIZER_STYLES)}",
             code="corpus.unknown_tokenizer",
         )
+    if style == SubwordTokenizer.style:
+        return SubwordTokenizer(speakers, words)
     return _TOKENIZERS[style](speakers)

@@ -9,7 +9,7 @@ from typing import Final, Self
 
 import numpy as np
 
-from lorelm.corpus.tokenizer import EOS, OTHER_SPEAKER, SOMEONE, UNK, speaker_name
+from lorelm.corpus.special_tokens import EOS, OTHER_SPEAKER, SOMEONE, UNK, speaker_name
 from lorelm.errors import CorpusError
 from lorelm.typing import Ids
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from lorelm.bundle.manifest import LineMetrics
-from lorelm.corpus.tokenizer import NEWLINE, SOMEONE, speaker_name
+from lorelm.corpus.special_tokens import NEWLINE, SOMEONE, speaker_name
 from lorelm.corpus.vocabulary import EOS_ID
 from lorelm.evaluation.perplexity import perplexity
 from lorelm.evaluation.scores import share_interval

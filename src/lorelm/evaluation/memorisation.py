@@ -7,8 +7,9 @@ from typing import Final, Protocol
 
 import numpy as np
 
+from lorelm.corpus.special_tokens import NEWLINE
 from lorelm.corpus.token_keys import DOCUMENT_END_KEY, document_keys, line_break_key, token_keys
-from lorelm.corpus.tokenizer import NEWLINE, Tokenizer
+from lorelm.corpus.tokenizer import Tokenizer
 from lorelm.ngrams.matches import Matches, covered
 from lorelm.ngrams.suffix_array import SuffixArray
 from lorelm.typing import Ids, Keys

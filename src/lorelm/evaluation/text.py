@@ -10,8 +10,9 @@ import numpy.typing as npt
 
 from lorelm.bundle import Bundle
 from lorelm.corpus.preparation import Corpus
+from lorelm.corpus.special_tokens import EOS, UNK
 from lorelm.corpus.text_files import has_word
-from lorelm.corpus.tokenizer import EOS, UNK, Tokenizer
+from lorelm.corpus.tokenizer import Tokenizer
 from lorelm.corpus.vocabulary import Vocabulary
 from lorelm.corpus.windows import encode_stream
 from lorelm.errors import BundleError, CorpusError

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Final, Self, Unpack
 
 from lorelm.bundle import Bundle
-from lorelm.corpus.tokenizer import OTHER_SPEAKER, Tokenizer
+from lorelm.corpus.special_tokens import OTHER_SPEAKER
+from lorelm.corpus.tokenizer import Tokenizer
 from lorelm.corpus.vocabulary import EOS_ID, Vocabulary
 from lorelm.errors import SamplingError
 from lorelm.generation.detokenizer import Detokenizer

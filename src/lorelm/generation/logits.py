@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from lorelm.corpus.tokenizer import NEWLINE
+from lorelm.corpus.special_tokens import NEWLINE
 from lorelm.corpus.vocabulary import EOS_ID, UNK_ID, Vocabulary
 from lorelm.ngrams.kneser_ney import KneserNey
 from lorelm.runtime.mixture import log_softmax, mix_logs

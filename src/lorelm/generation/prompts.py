@@ -7,16 +7,16 @@ from typing import Final
 
 import numpy as np
 
-from lorelm.corpus.structure import Turn, cue_name
-from lorelm.corpus.tokenizer import (
+from lorelm.corpus.special_tokens import (
     EOS,
     MAX_NAME_WORDS,
     NEWLINE,
     SOMEONE,
-    Tokenizer,
     is_unknown_name,
     speaker_name,
 )
+from lorelm.corpus.structure import Turn, cue_name
+from lorelm.corpus.tokenizer import Tokenizer
 from lorelm.corpus.vocabulary import EOS_ID, Vocabulary
 from lorelm.errors import SamplingError
 from lorelm.generation.sequence import Prompt

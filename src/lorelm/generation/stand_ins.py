@@ -17,7 +17,8 @@ from typing import Final
 
 import numpy as np
 
-from lorelm.corpus.tokenizer import Tokenizer, speaker_name
+from lorelm.corpus.special_tokens import speaker_name
+from lorelm.corpus.tokenizer import Tokenizer
 from lorelm.corpus.vocabulary import EOS_ID, UNK_ID, Vocabulary
 from lorelm.generation.sequence import Prompt
 from lorelm.runtime.base import Runtime

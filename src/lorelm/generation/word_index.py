@@ -9,7 +9,8 @@ import numpy as np
 from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
-from lorelm.corpus.tokenizer import SOMEONE, Tokenizer
+from lorelm.corpus.special_tokens import SOMEONE
+from lorelm.corpus.tokenizer import Tokenizer
 from lorelm.corpus.vocabulary import EOS_ID, UNK_ID, Vocabulary
 from lorelm.errors import SamplingError
 from lorelm.generation.logits import LogitBias

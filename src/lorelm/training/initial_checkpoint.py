@@ -10,7 +10,8 @@ import torch
 
 from lorelm.bundle import Bundle
 from lorelm.corpus.preparation import Corpus
-from lorelm.corpus.tokenizer import Tokenizer, make_tokenizer, speaker_name
+from lorelm.corpus.special_tokens import speaker_name
+from lorelm.corpus.tokenizer import SubwordTokenizer, Tokenizer, make_tokenizer
 from lorelm.corpus.vocabulary import EOS_ID, UNK_ID, Vocabulary
 from lorelm.errors import BundleError, Problem, RecipeError
 from lorelm.model.config import ModelConfig
@@ -151,6 +152,8 @@ def known_words(bundle: Bundle, style: str) -> list[str]:
 
     Speakers are left out; so is what the style cuts in pieces, or loses.
     """
+    if style == SubwordTokenizer.style != bundle.tokenizer.style:
+        return []  # which pieces a text has is learned from it
     tokenizer = make_tokenizer(style)
     words: dict[str, None] = {}
     for word in bundle.vocabulary.words[2:]:

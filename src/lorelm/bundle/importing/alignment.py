@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from lorelm.corpus.tokenizer import EOS, UNK
+from lorelm.corpus.special_tokens import EOS, UNK
 from lorelm.corpus.vocabulary import Vocabulary
 from lorelm.model.config import ModelConfig
 from lorelm.typing import Floats32

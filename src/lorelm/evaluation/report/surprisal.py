@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from lorelm.corpus.tokenizer import NEWLINE
+from lorelm.corpus.special_tokens import NEWLINE
 from lorelm.evaluation.text import HeldOutText
 from lorelm.typing import Floats
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 from flask import Blueprint, Response, jsonify, request
 
 from lorelm.bundle.manifest import Manifest
-from lorelm.corpus.tokenizer import speaker_name
+from lorelm.corpus.special_tokens import speaker_name
 from lorelm.errors import LoreLMError
 from lorelm.generation.handle import RequestHandle
 from lorelm.generation.reply import Token, prompt_tokens

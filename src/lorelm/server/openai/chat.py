@@ -3,7 +3,7 @@
 from collections import abc
 from dataclasses import dataclass, replace
 
-from lorelm.corpus.tokenizer import SOMEONE
+from lorelm.corpus.special_tokens import SOMEONE
 from lorelm.generation.prompts import PromptReader
 from lorelm.generation.reply import Alternative, Token, tokens_of
 from lorelm.generation.sequence import GenerationRequest, Sequence

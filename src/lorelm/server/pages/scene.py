@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
-from lorelm.corpus.tokenizer import SOMEONE, Tokenizer
+from lorelm.corpus.special_tokens import SOMEONE
+from lorelm.corpus.tokenizer import Tokenizer
 from lorelm.history.record import Record
 from lorelm.server.served_model import ServedModel
 
