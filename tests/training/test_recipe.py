@@ -92,7 +92,7 @@ def test_without_a_base_the_rest_is_the_default(tmp_path: Path) -> None:
         ("learning_rate = nan", "learning_rate: must be a number above 0 and at most 10"),
         ("learning_rate_decay = 2", "learning_rate_decay: must be a number above 0 and below 1"),
         ("seed = -1", "seed: must be a whole number from 0"),
-        ("tokenizer = 'letters'", "tokenizer: must be one of words, classic"),
+        ("tokenizer = 'letters'", "tokenizer: must be one of words, subword, classic"),
         ("by_corpus_size = ['bptt']", "by_corpus_size may name .* and not 'bptt'"),
         ("by_corpus_size = 5", "by_corpus_size must be a list of names of settings, not 5"),
         ("by_corpus_size = 'epochs'", "must be a list of names of settings, not 'epochs'"),
