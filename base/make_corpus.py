@@ -12,6 +12,7 @@ import click
 import polars as pl
 
 from lorelm.corpus.shakespeare import read_shakespeare
+from lorelm.corpus.vocabulary import straight
 from lorelm.errors import CorpusError, LoreLMError
 
 PARTS: Final = ("train", "valid", "test")
@@ -19,9 +20,6 @@ _COLUMNS: Final = ("scene", "speaker", "text")
 
 _SPEECH: Final = r"^(\p{Lu}[\p{Lu}'’ .-]+): "
 """A speech of the plays among the books."""
-
-_STRAIGHT: Final = {"‘": "'", "’": "'", "“": '"', "”": '"'}
-"""People type straight quotation marks. The tokenizer tells opening from closing ones by spaces."""
 
 _HELD_OUT_PERCENT: Final = {0: "valid", 1: "test"}
 
@@ -79,7 +77,10 @@ def main(books: Path, out: Path) -> None:
     except LoreLMError as error:
         click.echo(f"make_corpus: {error}", err=True)
         sys.exit(2)
-    table = table.with_columns(pl.col("speaker", "text").str.replace_many(_STRAIGHT))
+    # People type straight quotation marks. The tokenizer tells opening from closing ones by spaces.
+    table = table.with_columns(
+        pl.col("speaker", "text").map_elements(straight, return_dtype=pl.String)
+    )
     part = pl.col("scene").map_elements(part_of, return_dtype=pl.String)
     out.mkdir(parents=True, exist_ok=True)
     for name in PARTS:

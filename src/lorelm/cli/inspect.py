@@ -20,7 +20,7 @@ from lorelm.corpus.readers import read_documents
 from lorelm.corpus.statistics import CorpusStatistics, corpus_statistics, verdict
 from lorelm.corpus.structure import describe, warnings_of
 from lorelm.corpus.text_files import TextFile
-from lorelm.corpus.tokenizer import make_tokenizer
+from lorelm.corpus.tokenizer import SubwordTokenizer, WordsTokenizer, make_tokenizer
 from lorelm.errors import CorpusError
 from lorelm.training.recipe import BUILT_IN_RECIPES, Recipe
 
@@ -74,9 +74,10 @@ def inspect(
         echo_notes(parts.notes)
     with waiting("counting words") as say:
         # Pieces of words are learned by training; statistics are of words.
-        style = "words" if settings.tokenizer == "subword" else settings.tokenizer
-        counted = replace(settings, tokenizer=style)
-        statistics = corpus_statistics(parts, make_tokenizer(style), split_seed=settings.split_seed)
+        is_cut = settings.tokenizer == SubwordTokenizer.style
+        counted = replace(settings, tokenizer=WordsTokenizer.style) if is_cut else settings
+        cut = make_tokenizer(counted.tokenizer)
+        statistics = corpus_statistics(parts, cut, split_seed=settings.split_seed)
         say("measuring how long training takes")
         training = _training_time(parts, settings, reading_seconds)
     if as_json:

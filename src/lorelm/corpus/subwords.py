@@ -16,7 +16,7 @@ _MIN_PIECES, _MAX_PIECES = 2_000, 8_000
 
 
 def num_pieces(num_words: int) -> int:
-    """Return how many pieces suit a text of so many words."""
+    """Return the number of pieces for a text of this many words."""
     return min(max(num_words // _TOKENS_PER_PIECE, _MIN_PIECES), _MAX_PIECES)
 
 

@@ -20,6 +20,19 @@ MIN_TURNS: Final = 8
 """Turns of a speaker in the training part to have a token; the rest share `<other speaker>`."""
 
 
+_QUOTATION_MARKS: Final = str.maketrans("‘’“”", "''\"\"")
+
+
+def letters(spelling: str) -> str:
+    """Return a word whatever its case and the form of its apostrophes."""
+    return straight(spelling).casefold()
+
+
+def straight(text: str) -> str:
+    """Return a text with straight quotation marks and apostrophes; books have curly ones."""
+    return text.translate(_QUOTATION_MARKS)
+
+
 @dataclass(frozen=True, kw_only=True)
 class VocabularyRules:
     """Which words a vocabulary has.

@@ -46,15 +46,27 @@ def _num_seen(bundle: Bundle) -> int:
     return (corpus and corpus.seen_words) or len(bundle.vocabulary)
 
 
-def with_base_words(trained: TrainedModel, corpus: Corpus, initial: Bundle) -> TrainedModel:
+def without_base_words(corpus: Corpus, initial: Bundle | None) -> tuple[Corpus, Weights | None]:
+    """Return the corpus to train on, and the weights to begin with; None: random ones.
+
+    Args:
+        initial: the bundle to start from; None: training starts from scratch.
+    """
+    if initial is None:
+        return corpus, None
+    seen = corpus.with_seen_words()
+    return seen, initial_weights(initial, seen.vocabulary, seen.tokenizer)
+
+
+def with_base_words(trained: TrainedModel, corpus: Corpus, initial: Bundle | None) -> TrainedModel:
     """Return a model of all words of a corpus's vocabulary from one of those that it has seen.
 
     Args:
-        corpus: that the model was trained on (:meth:`Corpus.with_seen_words` of it).
+        corpus: of which the model was trained on what :func:`without_base_words` left.
         initial: the bundle that training started from.
     """
     num_seen = trained.model.config.vocabulary_size
-    if num_seen == len(corpus.vocabulary):
+    if initial is None or num_seen == len(corpus.vocabulary):
         return trained
     weights = dict(initial_weights(initial, corpus.vocabulary, corpus.tokenizer))
     for name, array in numpy_weights(trained.model).items():

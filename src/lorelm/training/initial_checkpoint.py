@@ -12,7 +12,7 @@ from lorelm.bundle import Bundle
 from lorelm.corpus.preparation import Corpus
 from lorelm.corpus.special_tokens import speaker_name
 from lorelm.corpus.tokenizer import SubwordTokenizer, Tokenizer, make_tokenizer
-from lorelm.corpus.vocabulary import EOS_ID, UNK_ID, Vocabulary
+from lorelm.corpus.vocabulary import EOS_ID, UNK_ID, Vocabulary, letters, straight
 from lorelm.errors import BundleError, Problem, RecipeError
 from lorelm.model.config import ModelConfig
 from lorelm.model.lstm import LSTMLanguageModel
@@ -27,8 +27,6 @@ ARCHITECTURE_FIELDS: Final = ("embedding_size", "hidden_size", "num_layers", "ti
 
 _COUNTED_TOKENS: Final = 1_000_000
 """Of the training part, which may be larger than memory."""
-
-_QUOTATION_MARKS: Final = str.maketrans("‘’“”", "''\"\"")
 
 _NO_MEMORY: Final = ("allocate memory", "not enough memory", "out of memory", "size calculation")
 """PyTorch's words on Linux, Windows and CUDA, and for sizes beyond 64 bits: it has no exception of
@@ -147,24 +145,23 @@ def check_initial_checkpoint(path: str | Path, given: Collection[str]) -> None:
         raise RecipeError.of(problems, code="recipe.fixed_by_init")
 
 
-def known_words(bundle: Bundle, style: str) -> list[str]:
+def known_words(bundle: Bundle | None, style: str) -> list[str]:
     """Return the words of a trained model as tokens of a style, the most frequent first.
 
-    Speakers are left out; so is what the style cuts in pieces, or loses.
+    Speakers are left out; so is what the style cuts in pieces, or loses. Without a model there are
+    none.
     """
-    if style == SubwordTokenizer.style != bundle.tokenizer.style:
+    if bundle is None:
+        return []
+    words = [word for word in bundle.vocabulary.words[2:] if speaker_name(word) is None]
+    if style == bundle.tokenizer.style:
+        return words
+    if style == SubwordTokenizer.style:
         return []  # which pieces a text has is learned from it
     tokenizer = make_tokenizer(style)
-    words: dict[str, None] = {}
-    for word in bundle.vocabulary.words[2:]:
-        if speaker_name(word) is None:
-            if style == bundle.tokenizer.style:
-                words[word] = None
-                continue
-            tokens = tokenizer.tokenize(_straight(bundle.tokenizer.piece(word, None)))
-            if len(tokens) == 1:
-                words[tokens[0]] = None
-    return list(words)
+    spellings = (straight(bundle.tokenizer.piece(word, None)) for word in words)
+    found = [tokens for tokens in map(tokenizer.tokenize, spellings) if len(tokens) == 1]
+    return list(dict.fromkeys(token for (token,) in found))
 
 
 def initial_weights(bundle: Bundle, vocabulary: Vocabulary, tokenizer: Tokenizer) -> Weights:
@@ -197,29 +194,20 @@ def word_sources(
     for id_, word in enumerate(known.words):
         spelling = known_tokenizer.piece(word, None)
         by_spelling.setdefault(spelling, id_)  # the most frequent comes first
-        by_letters.setdefault(_letters(spelling), id_)
+        by_letters.setdefault(letters(spelling), id_)
     exact: dict[str, int] = {}
     if tokenizer.style == known_tokenizer.style:
         for id_, word in enumerate(known.words):
-            exact.setdefault(_straight(word), id_)
+            exact.setdefault(straight(word), id_)
         exact |= {word: id_ for id_, word in enumerate(known.words)}
     sources = []
     for id_, word in enumerate(vocabulary.words):
         spelling = tokenizer.piece(word, None)
-        source = exact.get(word, exact.get(_straight(word), -1))
+        source = exact.get(word, exact.get(straight(word), -1))
         if source < 0:
-            source = by_spelling.get(spelling, by_letters.get(_letters(spelling), -1))
+            source = by_spelling.get(spelling, by_letters.get(letters(spelling), -1))
         sources.append(id_ if id_ in (UNK_ID, EOS_ID) else source)
     return sources
-
-
-def _letters(spelling: str) -> str:
-    return _straight(spelling).casefold()
-
-
-def _straight(word: str) -> str:
-    """Return a word with straight quotation marks and apostrophes; books have curly ones."""
-    return word.translate(_QUOTATION_MARKS)
 
 
 def _mapped(known: Floats32, sources: Sequence[int]) -> Floats32:

@@ -18,7 +18,7 @@ from lorelm.corpus.tokenizer import make_tokenizer
 from lorelm.corpus.vocabulary import Vocabulary, VocabularyRules
 from lorelm.errors import CheckpointError, CorpusError
 from lorelm.runs.registry import registered
-from lorelm.training.base_words import with_base_words
+from lorelm.training.base_words import with_base_words, without_base_words
 from lorelm.training.callbacks import CallbackList, TrainedModel, TrainingCallback
 from lorelm.training.checkpoint import Checkpoint
 from lorelm.training.device import resolve_precision
@@ -26,7 +26,6 @@ from lorelm.training.export import bundle_contents
 from lorelm.training.initial_checkpoint import (
     ARCHITECTURE_FIELDS,
     initial_model,
-    initial_weights,
     known_words,
     sized_for,
 )
@@ -138,8 +137,7 @@ def _vocabulary(recipe: Recipe, run: Run) -> VocabularyRules | Vocabulary:
     """
     if run.context.resume is not None and recipe.vocabulary == "base":
         return Vocabulary(run.context.resume.run["vocabulary"])
-    known = known_words(run.initial, recipe.tokenizer) if run.initial else ()
-    return recipe.vocabulary_rules(known)
+    return recipe.vocabulary_rules(known_words(run.initial, recipe.tokenizer))
 
 
 def _registered(corpus: Corpus, run: Run) -> AbstractContextManager[None]:
@@ -195,10 +193,7 @@ def _fit_by(
     recipe, corpus = plan.recipe, plan.fitted(corpus)
     for warning in plan.warnings:
         callback.on_problem(warning)
-    trained_on, weights = corpus, None
-    if run.initial is not None:
-        trained_on = corpus.with_seen_words()
-        weights = initial_weights(run.initial, trained_on.vocabulary, corpus.tokenizer)
+    trained_on, weights = without_base_words(corpus, run.initial)
     trainer = Trainer(
         initial_model(trained_on, recipe, run.device, weights),
         trained_on,
@@ -220,9 +215,7 @@ def _fit_by(
         stop=stop,
         after_step=pacer.after_step,
     )
-    if run.initial is not None:
-        trained = with_base_words(trained, corpus, run.initial)
-    return recipe, corpus, trained
+    return recipe, corpus, with_base_words(trained, corpus, run.initial)
 
 
 def _free_settings(recipe: Recipe, run: Run) -> set[str]:

@@ -54,8 +54,7 @@ def save_best_model(
         if not _is_saved(path, corpus, recipe, trained):
             runner.callback.on_evaluation(run)
             observer = _ProblemObserver(runner.callback)
-            if initial is not None:
-                trained = with_base_words(trained, corpus, initial)
+            trained = with_base_words(trained, corpus, initial)
             save_bundle(path, bundle_contents(trained, corpus, recipe, options, observer))
     return run, Bundle.load(path)
 

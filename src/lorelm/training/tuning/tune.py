@@ -24,10 +24,10 @@ from lorelm.errors import (
     RecipeError,
     TrainingStoppedError,
 )
+from lorelm.training.base_words import without_base_words
 from lorelm.training.device import resolve_device
 from lorelm.training.initial_checkpoint import (
     ARCHITECTURE_FIELDS,
-    initial_weights,
     known_words,
     load_initial_checkpoint,
     sized_for,
@@ -109,7 +109,7 @@ def tune(
     place = StudyPlace.of(options.storage, out)
     valid, test = held_out
     initial = None if training.init is None else load_initial_checkpoint(training.init)
-    known = known_words(initial, recipe.tokenizer) if initial else ()
+    known = known_words(initial, recipe.tokenizer)
     corpus = prepare_corpus(
         CorpusParts(documents=documents, valid=valid, test=test),
         tokenizer=make_tokenizer(recipe.tokenizer),
@@ -191,10 +191,7 @@ class _Subject:
 
     def runner(self, weights: TrialWeights, callback: TuningCallback, pace: Pace) -> TrialRunner:
         """Return what trains the trials, without the test part."""
-        corpus, initial = self.corpus, None
-        if self.initial is not None:
-            corpus = corpus.with_seen_words()
-            initial = initial_weights(self.initial, corpus.vocabulary, corpus.tokenizer)
+        corpus, initial = without_base_words(self.corpus, self.initial)
         return TrialRunner(
             corpus=corpus.without_test_part(),
             recipe=self.recipe,
