@@ -12,6 +12,7 @@ import click
 import polars as pl
 
 from lorelm.corpus.shakespeare import read_shakespeare
+from lorelm.corpus.tokenizer import WordsTokenizer, is_word
 from lorelm.corpus.vocabulary import straight
 from lorelm.errors import CorpusError, LoreLMError
 
@@ -23,11 +24,39 @@ _SPEECH: Final = r"^(\p{Lu}[\p{Lu}'’ .-]+): "
 
 _HELD_OUT_PERCENT: Final = {0: "valid", 1: "test"}
 
+_PLAIN_PERCENT: Final = range(80, 100)
+"""Chapters that the training part has a second time, in plain words."""
+
+
+def percent_of(scene: str) -> int:
+    """Return the place of a chapter or scene among 100, by the hash of its name."""
+    digest = hashlib.sha256(scene.encode()).digest()
+    return int.from_bytes(digest[:8], "big") % 100
+
 
 def part_of(scene: str) -> str:
-    """Return the part of a chapter or scene, by the hash of its name: the same everywhere."""
-    digest = hashlib.sha256(scene.encode()).digest()
-    return _HELD_OUT_PERCENT.get(int.from_bytes(digest[:8], "big") % 100, "train")
+    """Return the part of a chapter or scene: the same on every machine."""
+    return _HELD_OUT_PERCENT.get(percent_of(scene), "train")
+
+
+def in_plain_words(text: str) -> str:
+    """Return the words of a text in lower case, without punctuation and line breaks."""
+    return " ".join(filter(is_word, WordsTokenizer().tokenize(text))).lower()
+
+
+def plain_rows(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return some chapters in plain words, without speakers: chats and subtitles are like that.
+
+    A model that has seen only sentences of books knows little of what follows a word where no
+    punctuation stands.
+    """
+    percent = pl.col("scene").map_elements(percent_of, return_dtype=pl.Int64)
+    chapters = rows.filter(percent.is_in(list(_PLAIN_PERCENT)))
+    text = pl.col("text").map_elements(in_plain_words, return_dtype=pl.String)
+    plain = chapters.select(
+        pl.format("{} in plain words", "scene").alias("scene"), speaker=pl.lit(""), text=text
+    )
+    return plain.filter(pl.col("text") != "")
 
 
 def book_rows(path: Path) -> pl.DataFrame:
@@ -70,7 +99,8 @@ def main(books: Path, out: Path) -> None:
     """Write train.parquet, valid.parquet and test.parquet from BOOKS and Shakespeare.
 
     A row is a paragraph or a speech: the chapter or scene that it is from, its speaker, and its
-    text with straight quotation marks. One chapter in a hundred validates, another one tests.
+    text with straight quotation marks. One chapter in a hundred validates, another one tests. A
+    fifth of the chapters to train on is there a second time, in plain words.
     """
     try:
         table = pl.concat([book_rows(books), shakespeare_rows()])
@@ -85,6 +115,8 @@ def main(books: Path, out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     for name in PARTS:
         rows = table.filter(part == name)
+        if name == "train":
+            rows = pl.concat([rows, plain_rows(rows)])
         rows.write_parquet(out / f"{name}.parquet", compression="zstd")
         click.echo(f"{name}.parquet: {len(rows):,} rows")
 

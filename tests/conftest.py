@@ -34,6 +34,9 @@ settings.load_profile("lorelm")
 torch.set_num_threads(1)
 os.environ["OMP_NUM_THREADS"] = "1"
 
+# Models of tests are too small to start from the base model, which is not to be trained on here.
+os.environ["LORELM_BASE"] = "none"
+
 # The history of a server that a test starts must not get into that of the person who runs it.
 _data_folder = tempfile.TemporaryDirectory(prefix="lorelm-data-")
 os.environ["XDG_DATA_HOME"] = _data_folder.name

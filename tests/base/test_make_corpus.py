@@ -62,6 +62,24 @@ def test_a_chapter_is_in_one_part_and_one_in_a_hundred_in_each_held_out_one(corp
     assert 0.005 * total < len(test) < 0.02 * total
 
 
+def test_a_fifth_of_the_chapters_to_train_on_is_there_in_plain_words_too(corpus: Path) -> None:
+    table = rows(corpus, "train")
+    plain = [row for row in table if row[0].endswith(" in plain words")]
+    chapters = {scene for scene, _, _ in table} - {scene for scene, _, _ in plain}
+    assert 0.15 * len(chapters) < len({scene for scene, _, _ in plain}) < 0.25 * len(chapters)
+    assert {speaker for _, speaker, _ in plain} == {""}
+    texts = {f"chapter {number} had one line" for number in range(1000)}
+    of_the_mill = [text for scene, _, text in plain if scene.startswith("the-long-mill ")]
+    assert of_the_mill
+    assert set(of_the_mill) <= texts
+    for part in ("valid", "test"):
+        assert not any("in plain words" in scene for scene, _, _ in rows(corpus, part))
+
+
+def test_plain_words_keep_their_apostrophes() -> None:
+    assert make_corpus.in_plain_words("“Don't!” he\nsaid—3 times.") == "don't he said 3 times"
+
+
 def test_lorelm_reads_the_parts(corpus: Path) -> None:
     options = ReadingOptions(
         text_column="text", speaker_column="speaker", scene_column="scene", document="text"

@@ -6,7 +6,7 @@ import pytest
 
 from lorelm.corpus.documents import CorpusParts, Documents
 from lorelm.corpus.preparation import Corpus, prepare_corpus
-from lorelm.corpus.subwords import learn_pieces, num_pieces
+from lorelm.corpus.subwords import is_without_spaces, learn_pieces, num_pieces
 from lorelm.corpus.tokenizer import SubwordTokenizer, make_tokenizer
 from lorelm.corpus.vocabulary import Vocabulary, VocabularyRules
 
@@ -87,3 +87,21 @@ def test_scripts_without_spaces_have_pieces(sentence: str) -> None:
     [tokens, *_] = corpus.train.documents
     assert 1 < len(tokens) < len(sentence) + 1
     assert corpus.test.unknown_rate == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("สวัสดีชาวโลก", True),
+        ("你好，世界！", True),
+        ("こんにちは世界", True),
+        ("សួស្តី", True),
+        ("안녕 세상", False),
+        ("नमस्ते दुनिया", False),
+        ("Hello, 世界", False),
+        ("", False),
+        ("12, 13!", False),
+    ],
+)
+def test_scripts_without_spaces_are_known_by_their_letters(text: str, expected: bool) -> None:
+    assert is_without_spaces(text) is expected

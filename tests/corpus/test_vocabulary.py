@@ -150,6 +150,12 @@ def test_known_words_are_kept_however_rare_and_follow_those_that_were_seen():
     assert vocabulary.words == (UNK, EOS, "the", "elf", "ring", "horse", "Nazgul")
 
 
+def test_a_rare_word_is_kept_if_it_is_known_in_another_case_or_with_other_apostrophes():
+    rules = VocabularyRules(min_frequency=2, known=("the", "Can't"))
+    vocabulary = Vocabulary.from_counts({"THE": 1, "can’t": 1, "rare": 1}, rules)
+    assert vocabulary.words == (UNK, EOS, "THE", "can’t", "the", "Can't")
+
+
 @given(documents, st.lists(st.sampled_from(["horse", "the", "zebra", "é"]), unique=True))
 def test_words_that_were_not_seen_come_last_in_the_order_in_which_they_are_known(texts, known):
     counts = Counter(token for text in texts for token in text if token != UNK)

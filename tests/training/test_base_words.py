@@ -19,12 +19,13 @@ from lorelm.errors import TrainingStoppedError
 from lorelm.training.base_words import best_offset, with_base_words
 from lorelm.training.callbacks import TrainedModel
 from lorelm.training.checkpoint import Checkpoint
-from lorelm.training.initial_checkpoint import initial_weights, known_words
+from lorelm.training.initial_checkpoint import initial_weights
 from lorelm.training.losses import validation_loss
 from lorelm.training.options import TrainingOptions
 from lorelm.training.recipe import Recipe
 from lorelm.training.resumption import resumed
 from lorelm.training.run_context import RunContext
+from lorelm.training.start import known_words
 from lorelm.training.train import train
 
 

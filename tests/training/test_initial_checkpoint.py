@@ -20,11 +20,11 @@ from lorelm.errors import BundleError, RecipeError
 from lorelm.training.initial_checkpoint import (
     initial_model,
     initial_weights,
-    load_initial_checkpoint,
     word_sources,
 )
 from lorelm.training.options import TrainingOptions
 from lorelm.training.recipe import Recipe
+from lorelm.training.start import load_initial_checkpoint
 from lorelm.training.train import train
 
 BY_WORD = ("embedding.weight", "fc.weight", "fc.bias")

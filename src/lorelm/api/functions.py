@@ -45,8 +45,8 @@ def train(
             row; the path of a file, a folder or a zip archive; a list of ``pathlib.Path``; or
             "shakespeare".
         out: directory of the bundle. A bundle that is there is replaced.
-        recipe: name of a built-in recipe, or path of a TOML file. None takes "default", or
-            "fine-tune" with `init`.
+        recipe: name of a built-in recipe, or path of a TOML file. None takes "fine-tune", or
+            "default" from scratch.
         valid, test: validation and test part, instead of splitting them off `corpus`.
         resume: continue the run in `out`, with the recipe and the options that it began with. Give
             the same corpus and reading options. Of other settings only `epochs` (in all) or
@@ -57,7 +57,7 @@ def train(
             ``lambda report: print(report.epoch, report.valid_perplexity)``.
         settings: of the recipe (:class:`~lorelm.training.recipe.Recipe`), such as ``epochs=3``; of
             the run (:class:`~lorelm.training.options.TrainingOptions`), such as
-            ``init="shakespeare"``; and of reading
+            ``init="none"``, which starts from scratch instead of the model english; and of reading
             (:class:`~lorelm.corpus.documents.ReadingOptions`), such as ``text_column="dialog"``.
 
     Notes on the corpus, and problems on the way, are warnings
@@ -88,8 +88,13 @@ def train(
     context = RunContext(callback=WarningCallback(on_epoch))
     parts = [corpus, valid, test]
     if not resume:
-        checked, options, reading = checked_settings(recipe, given, reading_settings)
-        return _train(read_parts(parts, reading), checked, options, out=out, context=context)
+        start_settings, options, reading = checked_settings(recipe, given, reading_settings)
+        documents, *held_out = read_parts(parts, reading)
+        assert documents is not None
+        start = start_settings.choose(documents)
+        options = replace(options, init=start.init)
+        chosen = [start.documents, *held_out]
+        return _train(chosen, start.recipe, options, out=out, context=context)
     others = [name for name in given if name not in CHANGEABLE]
     _refuse_with_resume([*(["recipe"] if recipe else []), *others])
     changes = {name: plain(value) for name, value in given.items()}

@@ -11,7 +11,8 @@ from lorelm.corpus.readers import is_frame, read_corpus
 from lorelm.errors import CorpusError, InputError, Problem, RecipeError
 from lorelm.parameters import hint, plain
 from lorelm.training.options import TrainingOptions
-from lorelm.training.recipe import Recipe, given_settings
+from lorelm.training.recipe import Recipe
+from lorelm.training.start import StartSettings
 
 Corpus = str | os.PathLike[str] | Iterable[str] | Documents | Any
 """A path, a data frame, or texts. (Data frames have no common type.)"""
@@ -19,28 +20,27 @@ Corpus = str | os.PathLike[str] | Iterable[str] | Documents | Any
 
 def checked_settings(
     recipe: str | Path | None, settings: dict[str, Any], reading: dict[str, Any]
-) -> tuple[Recipe, TrainingOptions, ReadingOptions]:
+) -> tuple[StartSettings, TrainingOptions, ReadingOptions]:
     """Return what settings of all three kinds make.
 
     Raises:
         RecipeError: settings are unknown or out of range; it names them all.
         BundleError: there is no model at `init`.
     """
-    from lorelm.training.initial_checkpoint import check_initial_checkpoint
-
     options = take(settings, TrainingOptions)
     overrides = take(settings, Recipe)
-    name = str(recipe or ("fine-tune" if options.get("init") else "default"))
-    found = made(
+    start = StartSettings(
+        init=options.get("init"), recipe=str(recipe) if recipe else None, changes=overrides
+    )
+    _, *found = made(
         RecipeError,
-        lambda: Recipe.load(name, **overrides),
+        start.check_recipe,
         lambda: TrainingOptions(**options),
         lambda: ReadingOptions(**reading),
         lambda: refuse_unknown(settings, Recipe, TrainingOptions),
     )
-    if options.get("init") is not None:
-        check_initial_checkpoint(options["init"], given_settings(name, **overrides))
-    return found[0], found[1], found[2]
+    start.check()
+    return start, found[0], found[1]
 
 
 def made(kind: type[InputError], *makers: Callable[[], Any]) -> list[Any]:

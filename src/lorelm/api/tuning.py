@@ -1,6 +1,7 @@
 """``lorelm.tune``."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -11,6 +12,7 @@ from lorelm.keywords import TuningKeywords
 from lorelm.parameters import parameters_of
 from lorelm.training.options import TrainingOptions
 from lorelm.training.recipe import Recipe
+from lorelm.training.start import StartSettings
 from lorelm.training.tuning.options import TRAINING_OPTIONS, TuningOptions
 from lorelm.training.tuning.trials import TrialReport, TuningResult
 
@@ -62,18 +64,20 @@ def tune(
         raise MissingExtraError("tuning", "tune") from error
     given = dict[str, Any](settings)
     fixed = given.keys() & parameters_of(Recipe).keys()
-    options, (checked, training, reading) = _checked_tuning(recipe, given)
+    options, (start_settings, training, reading) = _checked_tuning(recipe, given)
     documents, *held_out = read_parts([corpus, valid, test], reading)
     assert documents is not None
+    start = start_settings.choose(documents)
+    documents = start.documents
     callback = WarningTuningCallback(on_trial)
     for note in [note for part in (documents, *held_out) if part for note in part.notes]:
         callback.on_problem(note)
     return search(
         documents,
-        checked,
+        start.recipe,
         out=out,
         options=options,
-        training=training,
+        training=replace(training, init=start.init),
         held_out=(held_out[0], held_out[1]),
         context=TuningContext(callback=callback, fixed=fixed),
     )
@@ -81,7 +85,7 @@ def tune(
 
 def _checked_tuning(
     recipe: str | Path | None, given: dict[str, Any]
-) -> tuple[TuningOptions, tuple[Recipe, TrainingOptions, ReadingOptions]]:
+) -> tuple[TuningOptions, tuple[StartSettings, TrainingOptions, ReadingOptions]]:
     """Return what settings of a tuning make, those of training it does not take left out.
 
     Raises:

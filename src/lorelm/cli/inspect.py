@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from lorelm.cli.options import reading_options, take_reading_options
+from lorelm.cli.options import parameter_options, reading_options, take_reading_options
 from lorelm.cli.terminal import echo_notes, process_started, time_range, waiting
 from lorelm.corpus import text_files
 from lorelm.corpus.documents import CorpusParts, Documents
@@ -22,7 +22,9 @@ from lorelm.corpus.structure import describe, warnings_of
 from lorelm.corpus.text_files import TextFile
 from lorelm.corpus.tokenizer import SubwordTokenizer, WordsTokenizer, make_tokenizer
 from lorelm.errors import CorpusError
+from lorelm.training.options import TrainingOptions
 from lorelm.training.recipe import BUILT_IN_RECIPES, Recipe
+from lorelm.training.start import Start, StartSettings, known_words, load_initial_checkpoint
 
 if TYPE_CHECKING:
     from lorelm.training.callbacks import TimeRange
@@ -34,11 +36,12 @@ _SHOWN_SPEAKERS: Final = 5
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True)
 @click.option(
     "--recipe",
-    default="default",
-    show_default=True,
+    default=None,
     metavar="NAME|FILE.toml",
-    help=f"What training would use: {', '.join(BUILT_IN_RECIPES)}, or a TOML file.",
+    help=f"What training would use: {', '.join(BUILT_IN_RECIPES)}, or a TOML file.  [default: "
+    "fine-tune; from scratch: default]",
 )
+@parameter_options(TrainingOptions, names=("init",))
 @click.option("--tokenizer", help="Style of the tokenizer, in place of the recipe's.")
 @click.option("--valid", metavar="FILE", help="Validation part; without it, split off PATH.")
 @click.option("--test", metavar="FILE", help="Test part; without it, split off PATH.")
@@ -47,7 +50,8 @@ _SHOWN_SPEAKERS: Final = 5
 def inspect(
     *,
     paths: tuple[str, ...],
-    recipe: str,
+    recipe: str | None,
+    init: str | None,
     tokenizer: str | None,
     valid: str | None,
     test: str | None,
@@ -58,7 +62,8 @@ def inspect(
 
     PATH is a file, a folder, a zip archive, a pattern, - or shakespeare, as for lorelm train.
     """
-    settings = Recipe.load(recipe, tokenizer=tokenizer)
+    start_settings = StartSettings(init=init, recipe=recipe, changes={"tokenizer": tokenizer})
+    start_settings.check()
     options = take_reading_options(flags)
     with waiting("reading the text"):
         parts = CorpusParts(
@@ -68,25 +73,27 @@ def inspect(
                 if files is not None
             }
         )
+        start = start_settings.choose(parts.documents)
+        parts = replace(parts, documents=start.documents)
     reading_seconds = time.perf_counter() - process_started()
     if not as_json:
         echo_notes(note for each in parts.all for note in (*each.notes, *describe(each)))
         echo_notes(parts.notes)
     with waiting("counting words") as say:
         # Pieces of words are learned by training; statistics are of words.
-        is_cut = settings.tokenizer == SubwordTokenizer.style
-        counted = replace(settings, tokenizer=WordsTokenizer.style) if is_cut else settings
+        is_cut = start.recipe.tokenizer == SubwordTokenizer.style
+        counted = replace(start.recipe, tokenizer=WordsTokenizer.style) if is_cut else start.recipe
         cut = make_tokenizer(counted.tokenizer)
-        statistics = corpus_statistics(parts, cut, split_seed=settings.split_seed)
+        statistics = corpus_statistics(parts, cut, split_seed=counted.split_seed)
         say("measuring how long training takes")
-        training = _training_time(parts, settings, reading_seconds)
+        training = _training_time(parts, start, reading_seconds)
     if as_json:
         click.echo(json.dumps(_to_json(parts, statistics, counted, training), indent=2))
         return
     console = Console(highlight=False)
     console.print(_table(parts.documents.source, statistics, counted))
-    console.print(_cut_off_table(statistics, settings.min_frequency))
-    click.echo(f"Training with recipe {recipe}: {training[0]}.")
+    console.print(_cut_off_table(statistics, counted.min_frequency))
+    click.echo(f"Training: {training[0]}.")
     click.echo(verdict(statistics))
 
 
@@ -170,7 +177,7 @@ def _cut_off_table(statistics: CorpusStatistics, min_frequency: int) -> Table:
 
 
 def _training_time(
-    parts: CorpusParts, recipe: Recipe, reading_seconds: float
+    parts: CorpusParts, start: Start, reading_seconds: float
 ) -> tuple[str, "TimeRange | None"]:
     """Return how long `lorelm train` takes from the start to the end, in words and in seconds.
 
@@ -180,8 +187,8 @@ def _training_time(
     began = time.perf_counter()
     try:
         from lorelm.training.callbacks import TimeRange
-        from lorelm.training.corpus_size import sized_to
         from lorelm.training.device import resolve_device
+        from lorelm.training.initial_checkpoint import sized_for
         from lorelm.training.plan import estimate_run
         from lorelm.training.speed import Machine
         from lorelm.training.threads import make_tuner
@@ -189,15 +196,16 @@ def _training_time(
         if error.name != "torch":
             raise
         return "no estimate, for PyTorch is not installed (pip install 'lorelm[train]')", None
-    device = resolve_device("auto")
+    device, recipe = resolve_device("auto"), start.recipe
+    initial = load_initial_checkpoint(start.init) if start.init else None
     try:
         corpus = prepare_corpus(
             parts,
             tokenizer=make_tokenizer(recipe.tokenizer),
-            vocabulary=recipe.vocabulary_rules(),
+            vocabulary=recipe.vocabulary_rules(known_words(initial, recipe.tokenizer)),
             split_seed=recipe.split_seed,
         )
-        recipe = sized_to(recipe, len(corpus.train.stream))
+        recipe = sized_for(recipe, len(corpus.train.stream), initial)
         preparing = reading_seconds + time.perf_counter() - began
         machine = Machine(device=device, threads=make_tuner(None, device))
         whole = TimeRange(preparing, preparing) + estimate_run(corpus, recipe, machine)

@@ -4,6 +4,7 @@ import signal
 import threading
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
@@ -28,7 +29,8 @@ from lorelm.corpus.structure import describe
 from lorelm.errors import MissingExtraError
 from lorelm.parameters import parameters_of
 from lorelm.training.options import TrainingOptions
-from lorelm.training.recipe import BUILT_IN_RECIPES, Recipe, given_settings
+from lorelm.training.recipe import BUILT_IN_RECIPES, Recipe
+from lorelm.training.start import StartSettings
 
 if TYPE_CHECKING:
     from lorelm.training.callbacks import TrainingCallback
@@ -46,7 +48,7 @@ _FINISHING: Final = "The run ends here: the model of its best epoch is evaluated
     default=None,
     metavar="NAME|FILE.toml",
     help=f"All settings at once: {', '.join(BUILT_IN_RECIPES)}, or a TOML file.  [default: "
-    "default; with --init: fine-tune]",
+    "fine-tune; from scratch: default]",
 )
 @click.option(
     "--resume",
@@ -95,6 +97,9 @@ def train(
     files, several of these, - for standard input, or the word shakespeare. The settings below come
     from the recipe unless they are given here.
 
+    Training starts from the model that LoreLM comes with, english, if that knows most words of
+    PATH; --init names another one, or none. The result then knows the words of both.
+
     Ctrl-C, a crash or a power cut lose nothing: --resume DIR continues from the last checkpoint,
     and --finish DIR makes a model of the best epoch so far. On the same machine a resumed run ends
     with exactly the weights of an uninterrupted one, except with --time-budget, where the clock
@@ -117,16 +122,15 @@ def train(
         raise click.UsageError("--serving-only has no weights; leave out --compact.")
     reading = take_reading_options(flags)
     changes = {name: flags.pop(name) for name in parameters_of(Recipe)}
-    recipe = recipe or ("fine-tune" if flags["init"] else "default")
-    settings = Recipe.load(recipe, **changes)
-    if flags["init"] is not None:
-        from lorelm.training.initial_checkpoint import check_initial_checkpoint
-
-        check_initial_checkpoint(flags["init"], given_settings(recipe, **changes))
+    settings = StartSettings(init=flags["init"], recipe=recipe, changes=changes)
+    settings.check()
     options = TrainingOptions(**flags)
     with waiting("reading the text"):
-        parts = [read_documents(part, reading) if part else None for part in (paths, valid, test)]
-    _run(parts, settings, out, options, is_watched=watch)
+        documents = read_documents(paths, reading)
+        held_out = [read_documents(part, reading) if part else None for part in (valid, test)]
+        start = settings.choose(documents)
+    options = replace(options, init=start.init)
+    _run([start.documents, *held_out], start.recipe, out, options, is_watched=watch)
 
 
 def _go_on(

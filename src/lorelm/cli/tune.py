@@ -3,6 +3,7 @@
 import signal
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,8 @@ from lorelm.corpus.structure import describe
 from lorelm.errors import MissingExtraError
 from lorelm.parameters import parameters_of
 from lorelm.training.options import TrainingOptions
-from lorelm.training.recipe import BUILT_IN_RECIPES, Recipe, given_settings
+from lorelm.training.recipe import BUILT_IN_RECIPES, Recipe
+from lorelm.training.start import StartSettings
 from lorelm.training.tuning.options import TRAINING_OPTIONS, TuningOptions
 
 
@@ -34,7 +36,7 @@ from lorelm.training.tuning.options import TRAINING_OPTIONS, TuningOptions
     default=None,
     metavar="NAME|FILE.toml",
     help=f"Where the search begins: {', '.join(BUILT_IN_RECIPES)}, or a TOML file.  [default: "
-    "default; with --init: fine-tune]",
+    "fine-tune; from scratch: default]",
 )
 @click.option(
     "--time-budget",
@@ -76,18 +78,16 @@ def tune(
     changes = {name: flags.pop(name) for name in parameters_of(Recipe)}
     training = TrainingOptions(**{name: flags.pop(name) for name in TRAINING_OPTIONS})
     options = TuningOptions(**flags)
-    name = recipe or ("fine-tune" if training.init else "default")
-    settings = Recipe.load(name, **changes)
-    if training.init is not None:
-        from lorelm.training.initial_checkpoint import check_initial_checkpoint
-
-        check_initial_checkpoint(training.init, given_settings(name, **changes))
-    parts = [read_documents(part, reading) if part else None for part in (paths, valid, test)]
+    settings = StartSettings(init=training.init, recipe=recipe, changes=changes)
+    settings.check()
+    held_out = [read_documents(part, reading) if part else None for part in (valid, test)]
+    start = settings.choose(read_documents(paths, reading))
+    parts = [start.documents, *held_out]
     for documents in parts:
         if documents is not None:
             echo_notes([*documents.notes, *describe(documents)])
     fixed = {name for name, value in changes.items() if value is not None}
-    _run(parts, settings, out, options, training, fixed)
+    _run(parts, start.recipe, out, options, replace(training, init=start.init), fixed)
 
 
 def _run(
@@ -121,7 +121,7 @@ def _run(
             held_out=(valid, test),
             context=TuningContext(callback=display, fixed=fixed, started=started),
         )
-    show_found(result, out)
+    show_found(result, out, training.init)
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from lorelm.cli.terminal import duration
 from lorelm.cli.training_display import show_result
 from lorelm.training.callbacks import EpochReport
 from lorelm.training.recipe import Recipe
+from lorelm.training.start import NONE
 from lorelm.training.tuning.best_model import MODEL
 from lorelm.training.tuning.callbacks import TuningCallback, TuningStart
 from lorelm.training.tuning.options import TuningOptions
@@ -174,9 +175,13 @@ def finalists_table(found: Sequence[Candidate], start: TuningStart) -> Table:
     return table
 
 
-def show_found(result: TuningResult, out: Path) -> None:
-    """Show the metrics of the best model, and the next commands for the folder as typed."""
+def show_found(result: TuningResult, out: Path, init: str | None) -> None:
+    """Show the metrics of the best model, and the next commands for the folder as typed.
+
+    Args:
+        init: the model that trials started from.
+    """
     if result.bundle is not None:
         show_result(result.bundle, out / MODEL)
-    recipe = quoted(out / BEST_RECIPE)
-    _console.print(f"  lorelm train PATH --recipe {recipe} --out DIR", markup=False, soft_wrap=True)
+    given = f"--recipe {quoted(out / BEST_RECIPE)} --init {quoted(init or NONE)}"
+    _console.print(f"  lorelm train PATH {given} --out DIR", markup=False, soft_wrap=True)

@@ -1,6 +1,8 @@
 """Pieces of words, learned from the words of a text: :func:`learn_pieces`."""
 
+import re
 from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
 from typing import Final
 
 from lorelm.corpus.tokenizer import SubwordTokenizer
@@ -13,6 +15,22 @@ _MAX_READ: Final = 2_000_000
 
 _TOKENS_PER_PIECE: Final = 20
 _MIN_PIECES, _MAX_PIECES = 2_000, 8_000
+
+# Thai, Lao, Tibetan, Burmese, Khmer, Japanese and Chinese. Korean has spaces.
+_WITHOUT_SPACES: Final = re.compile(
+    "[\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]"
+)
+
+
+def is_without_spaces(text: str) -> bool:
+    """Return whether most letters of a text are of scripts without spaces between words."""
+    num_letters = sum(letter.isalpha() for letter in text)
+    return len(_WITHOUT_SPACES.findall(text)) > num_letters / 2
+
+
+def has_tokenizers() -> bool:
+    """Return whether the package that learns pieces is installed."""
+    return find_spec("tokenizers") is not None
 
 
 def num_pieces(num_words: int) -> int:

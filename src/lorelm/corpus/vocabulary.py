@@ -43,7 +43,8 @@ class VocabularyRules:
         max_words: the most frequent ones are kept, if there are more; None: all.
         excluded: words that are left out, however frequent they are and whatever their case.
         known: words of the model to start from, the most frequent first; they are kept even if the
-            training part has none of them.
+            training part has none of them. A word that differs from one of them only in case or
+            in its apostrophes counts as known, for it takes the vector of that one.
     """
 
     min_frequency: int = 1
@@ -53,10 +54,10 @@ class VocabularyRules:
 
     def apply(self, counts: Mapping[str, int]) -> dict[str, int]:
         """Return the words that are kept with their counts, the most frequent first."""
-        known = dict.fromkeys(self.known, 0)
-        kept = {w: n for w, n in counts.items() if n >= self.min_frequency or w in known}
+        known = set(map(letters, self.known))
+        kept = {w: n for w, n in counts.items() if n >= self.min_frequency or letters(w) in known}
         ordered = dict(sorted(kept.items(), key=_frequent_first))
-        ordered |= {word: 0 for word in known if word not in ordered}
+        ordered |= {word: 0 for word in self.known if word not in ordered}
         excluded = {word.casefold() for word in self.excluded}
         allowed = [(w, n) for w, n in ordered.items() if w.casefold() not in excluded]
         return dict(allowed[: self.max_words])

@@ -1,8 +1,7 @@
 """The model that training starts with: random weights, or those of a trained model."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -10,20 +9,16 @@ import torch
 
 from lorelm.bundle import Bundle
 from lorelm.corpus.preparation import Corpus
-from lorelm.corpus.special_tokens import speaker_name
-from lorelm.corpus.tokenizer import SubwordTokenizer, Tokenizer, make_tokenizer
+from lorelm.corpus.tokenizer import Tokenizer
 from lorelm.corpus.vocabulary import EOS_ID, UNK_ID, Vocabulary, letters, straight
-from lorelm.errors import BundleError, Problem, RecipeError
+from lorelm.errors import RecipeError
 from lorelm.model.config import ModelConfig
 from lorelm.model.lstm import LSTMLanguageModel
 from lorelm.runtime.step_graph import Weights
 from lorelm.training.corpus_size import sized_to
 from lorelm.training.recipe import Recipe
+from lorelm.training.start import ARCHITECTURE_FIELDS
 from lorelm.typing import Floats32
-
-ARCHITECTURE_FIELDS: Final = ("embedding_size", "hidden_size", "num_layers", "tied")
-"""The settings of a recipe that the initial checkpoint determines."""
-
 
 _COUNTED_TOKENS: Final = 1_000_000
 """Of the training part, which may be larger than memory."""
@@ -94,24 +89,6 @@ def numpy_weights(model: LSTMLanguageModel) -> Weights:
     }
 
 
-def load_initial_checkpoint(path: str | Path) -> Bundle:
-    """Load the bundle to start training from.
-
-    Raises:
-        BundleError: it is missing or damaged, has no weights, or some are NaN or infinite.
-        MissingExtraError: the package ``safetensors`` is not installed.
-    """
-    bundle = Bundle.load(path)
-    for name, array in bundle.weights().items():  # checked before the corpus is read
-        if not np.isfinite(array).all():
-            raise BundleError(
-                f"{path} cannot be trained on: {name} in its weights holds values that are no "
-                "numbers (NaN or infinite)",
-                code="bundle.weights_not_finite",
-            )
-    return bundle
-
-
 def sized_for(recipe: Recipe, num_tokens: int, initial: Bundle | None) -> Recipe:
     """Return the recipe fitted to a training part, with the sizes of the initial checkpoint."""
     sized = sized_to(recipe, num_tokens, is_fine_tuning=initial is not None)
@@ -119,49 +96,6 @@ def sized_for(recipe: Recipe, num_tokens: int, initial: Bundle | None) -> Recipe
         return sized
     model = initial.manifest.model
     return replace(sized, **{name: getattr(model, name) for name in ARCHITECTURE_FIELDS})
-
-
-def check_initial_checkpoint(path: str | Path, given: Collection[str]) -> None:
-    """Refuse an initial checkpoint that cannot be trained, and architecture settings beside it.
-
-    Args:
-        given: names of the settings that a user gives.
-
-    Raises:
-        BundleError: see :func:`load_initial_checkpoint`.
-        RecipeError: architecture settings are given; it names them all.
-    """
-    load_initial_checkpoint(path)
-    problems = [
-        Problem(
-            name,
-            f"leave it out (--{name.replace('_', '-')}), since init (--init) starts from a model "
-            "whose size is fixed",
-        )
-        for name in ARCHITECTURE_FIELDS
-        if name in given
-    ]
-    if problems:
-        raise RecipeError.of(problems, code="recipe.fixed_by_init")
-
-
-def known_words(bundle: Bundle | None, style: str) -> list[str]:
-    """Return the words of a trained model as tokens of a style, the most frequent first.
-
-    Speakers are left out; so is what the style cuts in pieces, or loses. Without a model there are
-    none.
-    """
-    if bundle is None:
-        return []
-    words = [word for word in bundle.vocabulary.words[2:] if speaker_name(word) is None]
-    if style == bundle.tokenizer.style:
-        return words
-    if style == SubwordTokenizer.style:
-        return []  # which pieces a text has is learned from it
-    tokenizer = make_tokenizer(style)
-    spellings = (straight(bundle.tokenizer.piece(word, None)) for word in words)
-    found = [tokens for tokens in map(tokenizer.tokenize, spellings) if len(tokens) == 1]
-    return list(dict.fromkeys(token for (token,) in found))
 
 
 def initial_weights(bundle: Bundle, vocabulary: Vocabulary, tokenizer: Tokenizer) -> Weights:

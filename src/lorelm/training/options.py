@@ -24,9 +24,9 @@ class TrainingOptions:
     init: Annotated[
         str | None,
         Parameter(
-            "Start from the weights, and the sizes, of a trained model; shakespeare is the "
-            "embedded one, unless a folder of that name holds a model.",
-            metavar="BUNDLE|shakespeare",
+            "Start from the weights, and the sizes, of a trained model, or from none. By default: "
+            "from english, which LoreLM comes with, if that knows most words of the text.",
+            metavar="BUNDLE|none",
         ),
     ] = None
     time_budget_seconds: Annotated[

@@ -14,11 +14,11 @@ from lorelm.bundle import Bundle
 from lorelm.training.callbacks import TrainingCallback
 from lorelm.training.checkpoint import Checkpoint
 from lorelm.training.device import resolve_device
-from lorelm.training.initial_checkpoint import load_initial_checkpoint
 from lorelm.training.options import TrainingOptions
 from lorelm.training.processes import SINGLE_PROCESS, Processes
 from lorelm.training.progress import RunProgress
 from lorelm.training.speed import Machine
+from lorelm.training.start import load_initial_checkpoint
 from lorelm.training.threads import ThreadTuner, make_tuner
 from lorelm.training.time_budget import TimeBudget
 from lorelm.training.trackers import Tracker, make_trackers

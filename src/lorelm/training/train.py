@@ -23,12 +23,7 @@ from lorelm.training.callbacks import CallbackList, TrainedModel, TrainingCallba
 from lorelm.training.checkpoint import Checkpoint
 from lorelm.training.device import resolve_precision
 from lorelm.training.export import bundle_contents
-from lorelm.training.initial_checkpoint import (
-    ARCHITECTURE_FIELDS,
-    initial_model,
-    known_words,
-    sized_for,
-)
+from lorelm.training.initial_checkpoint import initial_model, sized_for
 from lorelm.training.loop import CheckpointSettings, fit
 from lorelm.training.options import TrainingOptions
 from lorelm.training.pacing import Pacer, ReplannedError
@@ -39,6 +34,7 @@ from lorelm.training.run_context import Run, RunContext, begin_run
 from lorelm.training.run_dir import locked_run_dir
 from lorelm.training.schedule import TrainingHorizon
 from lorelm.training.speed import fastest
+from lorelm.training.start import ARCHITECTURE_FIELDS, known_words
 from lorelm.training.threads import thread_count_kept
 from lorelm.training.trainer import Trainer
 

@@ -219,10 +219,12 @@ def test_without_scripts_the_speaker_is_a_field(browser: Browser, scene_url: str
         page.get_by_role("button", name="Generate").click()
         sample = page.locator(".sample")
         expect(sample).to_contain_text("HARE: ")
+        page.wait_for_load_state()  # without its style, the page shows line breaks as spaces
         assert re.match(rf"{re.escape(QUESTION)}\nHARE: \S", sample.inner_text())
         text = sample.inner_text()
         assert page.get_by_role("button", name="Write the line myself").count() == 0
         page.locator("article select").select_option("OWL")
         page.get_by_role("button", name="Continue from here").click()
         expect(sample).not_to_have_text(text)
+        page.wait_for_load_state()
         assert re.match(rf"{re.escape(text)}\s*OWL: \S", sample.inner_text())

@@ -26,15 +26,11 @@ from lorelm.errors import (
 )
 from lorelm.training.base_words import without_base_words
 from lorelm.training.device import resolve_device
-from lorelm.training.initial_checkpoint import (
-    ARCHITECTURE_FIELDS,
-    known_words,
-    load_initial_checkpoint,
-    sized_for,
-)
+from lorelm.training.initial_checkpoint import sized_for
 from lorelm.training.options import TrainingOptions
 from lorelm.training.recipe import Recipe
 from lorelm.training.speed import Machine
+from lorelm.training.start import ARCHITECTURE_FIELDS, known_words, load_initial_checkpoint
 from lorelm.training.threads import ThreadTuner, make_tuner, thread_count_kept
 from lorelm.training.time_budget import TimeBudget
 from lorelm.training.tuning.best_model import save_best_model
