@@ -93,7 +93,7 @@ def test_all_wrong_settings_are_reported_and_nothing_is_written(
 
 def test_architecture_settings_beside_init_are_refused(texts: list[str], tmp_path: Path) -> None:
     with pytest.raises(lorelm.errors.RecipeError) as caught:
-        lorelm.train(texts, out=tmp_path, init="shakespeare", hidden_size=9, num_layers=2)
+        lorelm.train(texts, out=tmp_path, init="english", hidden_size=9, num_layers=2)
     assert caught.value.code == "recipe.fixed_by_init"
     assert len(caught.value.problems) == 2
 

@@ -160,7 +160,7 @@ def test_without_a_checkpoint_it_serves_the_embedded_model_and_says_so(
     new_folder: NewFolder, start_app: StartApp
 ) -> None:
     app = start_app(new_folder(), "--port", "0")
-    assert ask(app.url)["model"] == "shakespeare"
+    assert ask(app.url)["model"] == "english"
     for said in (page(app.url), app.stop()):
         assert "This is not your model but the one that LoreLM comes with" in said
         assert all(name in said for name in NAMES)

@@ -1,5 +1,6 @@
 """The corpus of the base model: books and plays in three parts."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
@@ -7,7 +8,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 import make_corpus
-from lorelm.corpus.documents import ReadingOptions
+from lorelm.bundle import EMBEDDED_PATH, Bundle
+from lorelm.corpus.documents import CorpusParts, ReadingOptions
 from lorelm.corpus.readers import read_documents
 
 BOOKS = [
@@ -86,6 +88,19 @@ def test_lorelm_reads_the_parts(corpus: Path) -> None:
     )
     documents = read_documents(corpus / "train.parquet", options)
     assert any("HAMLET: " in text or "Hamlet: " in text for text in documents.texts)
+
+
+@pytest.mark.slow
+def test_the_embedded_model_was_trained_on_this_corpus(
+    corpus_file: Callable[[str], Path], tmp_path: Path
+) -> None:
+    assert run(corpus_file("books/books.parquet"), "--out", tmp_path).exit_code == 0
+    manifest = Bundle.load(EMBEDDED_PATH).manifest
+    assert manifest.corpus is not None
+    options = manifest.corpus.files[0].options
+    parts = [read_documents(tmp_path / f"{part}.parquet", options) for part in make_corpus.PARTS]
+    read = CorpusParts(documents=parts[0], valid=parts[1], test=parts[2])
+    assert read.fingerprint == manifest.corpus.fingerprint
 
 
 def test_a_wrong_file_is_refused_and_nothing_written(tmp_path: Path) -> None:

@@ -253,21 +253,21 @@ def test_the_error_for_an_unfinished_run_says_how_to_resume(tmp_path: Path) -> N
     assert str(caught.value).endswith(f" lorelm train --finish {tmp_path}")
 
 
-def test_shakespeare_names_the_embedded_model_unless_a_folder_holds_one(
+def test_english_names_the_embedded_model_unless_a_folder_holds_one(
     copy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(copy.parent)
-    assert Bundle.load("shakespeare").path == EMBEDDED_PATH
-    (copy.parent / "shakespeare").mkdir()
-    assert Bundle.load("shakespeare").path == EMBEDDED_PATH
+    assert Bundle.load("english").path == EMBEDDED_PATH
+    (copy.parent / "english").mkdir()
+    assert Bundle.load("english").path == EMBEDDED_PATH
     with raises_code(BundleError, "bundle.missing_file"):
-        Bundle.load("./shakespeare")
-    (copy.parent / "shakespeare" / CHECKPOINT).write_text("")
+        Bundle.load("./english")
+    (copy.parent / "english" / CHECKPOINT).write_text("")
     with raises_code(BundleError, "bundle.unfinished_run"):
-        Bundle.load("shakespeare")
-    shutil.rmtree(copy.parent / "shakespeare")
-    copy.rename(copy.parent / "shakespeare")
-    assert Bundle.load(Path("shakespeare")).path == copy.parent / "shakespeare"
+        Bundle.load("english")
+    shutil.rmtree(copy.parent / "english")
+    copy.rename(copy.parent / "english")
+    assert Bundle.load(Path("english")).path == copy.parent / "english"
 
 
 def test_the_embedded_bundle_is_never_replaced(tmp_path: Path) -> None:

@@ -351,8 +351,8 @@ def test_a_bundle_without_weights_is_not_begun_with(
     ("arguments", "message"),
     [
         (["--init", "nowhere"], "bundle nowhere does not exist"),
-        (["--init", "shakespeare", "--hidden-size", "64"], "leave it out (--hidden-size)"),
-        (["--init", "shakespeare", "--recipe", "my.toml"], "leave it out (--num-layers)"),
+        (["--init", "english", "--hidden-size", "64"], "leave it out (--hidden-size)"),
+        (["--init", "english", "--recipe", "my.toml"], "leave it out (--num-layers)"),
     ],
 )
 def test_a_wrong_init_is_refused_before_the_corpus_is_read(

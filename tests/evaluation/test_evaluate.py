@@ -144,7 +144,7 @@ def test_an_ngram_model_that_cannot_be_added_is_explained(
     with raises_code(CorpusError, "evaluation.too_large"):
         evaluate_bundle(bundle, ADDING, documents=tales)
     with raises_code(BundleError, "bundle.embedded"):
-        add_ngram(Bundle.load("shakespeare"), Bundle.load(tiny_bundle).ngram()[0], {})
+        add_ngram(Bundle.load("english"), Bundle.load(tiny_bundle).ngram()[0], {})
     assert Bundle.load(bundle.path).manifest == bundle.manifest
 
 

@@ -145,7 +145,7 @@ def evaluate(
     """Evaluate a bundle: perplexity, bits per character, n-gram baseline, copies.
 
     Args:
-        bundle: or its path, or "shakespeare".
+        bundle: or its path, or "english".
         corpus: texts, a data frame or a path, as for :func:`train`. Its test part is the text if
             the bundle was trained on it. None looks for the file that the bundle was trained on, in
             the current folder, beside the bundle and above it.
@@ -157,7 +157,7 @@ def evaluate(
         CorpusError: the text cannot be read, or is a single document.
 
     Example:
-        >>> lorelm.evaluate("shakespeare", ["To be, or not to be.", "Good night."]).perplexity
+        >>> lorelm.evaluate("english", ["The door was open.", "Good night."]).perplexity
     """
     given = dict[str, Any](settings)
     reading_settings = take(given, ReadingOptions)

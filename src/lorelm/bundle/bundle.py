@@ -50,7 +50,7 @@ class Bundle:
     def load(cls, path: str | Path) -> Self:
         """Read a bundle and check the hash of every file but the record of its training.
 
-        The name ``shakespeare`` is the embedded model.
+        The name ``english`` is the embedded model.
 
         Raises:
             BundleError: it is missing or damaged, of a newer format, or its vocabulary does not

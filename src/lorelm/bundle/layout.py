@@ -55,9 +55,9 @@ OWNED_FILES: Final = (
 """Names and patterns of files that saving a bundle replaces; other files in the directory stay."""
 
 EMBEDDED_PATH: Final = Path(__file__).parent / "embedded"
-"""The bundle that the package ships, trained on Shakespeare's plays."""
+"""The bundle that the package ships: a model of novels, stories and plays in English."""
 
-EMBEDDED_NAME: Final = "shakespeare"
+EMBEDDED_NAME: Final = "english"
 """Name of the embedded model wherever the path of a bundle is expected."""
 
 

@@ -33,7 +33,7 @@ def compare(
 ) -> None:
     """Print models side by side on the same text, and whether their differences may be chance.
 
-    The models may be of different corpora, vocabularies and tokenizers. BUNDLE may be shakespeare,
+    The models may be of different corpora, vocabularies and tokenizers. BUNDLE may be english,
     the embedded model, unless a folder of that name holds a model, or a run that lorelm runs lists.
     Without --text it is the test part of the corpus that all were trained on. Differences are to
     the first model, in bits per character.

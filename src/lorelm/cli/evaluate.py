@@ -42,7 +42,7 @@ def evaluate(
 ) -> None:
     """Measure the model in BUNDLE on FILE, against an n-gram model and for copies.
 
-    BUNDLE may be shakespeare, the embedded model, unless a folder of that name holds a model.
+    BUNDLE may be english, the embedded model, unless a folder of that name holds a model.
 
     Without FILE, and where FILE is the corpus of the model, the text is the test part of that
     corpus; a bundle without metrics stores them. Tokens include the end of every document.

@@ -49,7 +49,7 @@ def generate(
 ) -> None:
     """Continue PROMPT with the model in the folder BUNDLE.
 
-    BUNDLE may be shakespeare, the embedded model, unless a folder of that name holds a model.
+    BUNDLE may be english, the embedded model, unless a folder of that name holds a model.
     Without a prompt, it begins a new document. The text goes to stdout, everything else to stderr.
     """
     loading = {name: flags.pop(name) for name in ("precision", "mixture", "cache")}

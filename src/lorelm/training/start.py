@@ -27,8 +27,9 @@ NONE: Final = "none"
 BASE_VARIABLE: Final = "LORELM_BASE"
 """Environment variable: what training starts from where nothing else is said."""
 
-MIN_KNOWN_SHARE: Final = 0.7
-"""Of the words of a corpus, for a model to be of its language."""
+MIN_KNOWN_SHARE: Final = 0.6
+"""Of the words of a corpus, for a model to be of its language. English knows 86 % of the films,
+78 % of Python source, and 33 % of Spanish, the nearest of ten other languages (decision 34)."""
 
 ARCHITECTURE_FIELDS: Final = ("embedding_size", "hidden_size", "num_layers", "tied")
 """The settings of a recipe that the initial checkpoint determines."""

@@ -14,6 +14,7 @@ from typing import Final
 from lorelm.corpus.documents import ReadingOptions
 from lorelm.corpus.formats.archives import Archive
 from lorelm.corpus.formats.recognise import KNOWN_SUFFIXES, is_archive, read_content
+from lorelm.corpus.shakespeare import SHAKESPEARE
 from lorelm.corpus.structure import Content
 from lorelm.errors import CorpusError
 
@@ -45,7 +46,7 @@ def read_sources(paths: Sequence[str], options: ReadingOptions) -> Content:
 
 def is_there(path: Path) -> bool:
     """Return whether a path stands for something; a folder called shakespeare is not the corpus."""
-    if path.name == "shakespeare":
+    if path.name == SHAKESPEARE:
         return path.is_file()
     return path.exists() or bool(_matches(str(path)))
 
