@@ -168,7 +168,7 @@ def test_words_that_were_not_seen_come_last_in_the_order_in_which_they_are_known
 
 def test_excluded_words_are_left_out_whatever_their_case_also_known_ones():
     rules = VocabularyRules(excluded=("Ring", "HORSE"), known=KNOWN)
-    vocabulary = Vocabulary.from_counts({"ring": 9, "the": 1}, rules)
+    vocabulary = Vocabulary.from_counts({"ring": 9, "the": 1, "Ring’s": 3, "horse's": 3}, rules)
     assert vocabulary.words == (UNK, EOS, "the", "Nazgul")
 
 

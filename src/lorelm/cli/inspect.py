@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
@@ -14,7 +15,7 @@ from rich.text import Text
 from lorelm.cli.options import parameter_options, reading_options, take_reading_options
 from lorelm.cli.terminal import echo_notes, process_started, time_range, waiting
 from lorelm.corpus import text_files
-from lorelm.corpus.documents import CorpusParts, Documents
+from lorelm.corpus.documents import CorpusParts, Documents, ReadingOptions
 from lorelm.corpus.preparation import prepare_corpus
 from lorelm.corpus.readers import read_documents
 from lorelm.corpus.statistics import CorpusStatistics, corpus_statistics, verdict
@@ -66,15 +67,10 @@ def inspect(
     start_settings.check()
     options = take_reading_options(flags)
     with waiting("reading the text"):
-        parts = CorpusParts(
-            **{
-                name: _head_of_large(read_documents(files, options))
-                for name, files in (("documents", paths), ("valid", valid), ("test", test))
-                if files is not None
-            }
-        )
-        start = start_settings.choose(parts.documents)
-        parts = replace(parts, documents=start.documents)
+        read = [_read(files, options) if files else None for files in (paths, valid, test)]
+        assert read[0] is not None
+        start = start_settings.choose(read[0])
+        parts = CorpusParts(documents=start.documents, valid=read[1], test=read[2])
     reading_seconds = time.perf_counter() - process_started()
     if not as_json:
         echo_notes(note for each in parts.all for note in (*each.notes, *describe(each)))
@@ -128,8 +124,9 @@ def _to_json(
     }
 
 
-def _head_of_large(documents: Documents) -> Documents:
+def _read(paths: Sequence[str] | str, options: ReadingOptions) -> Documents:
     """Return the documents or, of a file larger than memory, the first ones."""
+    documents = read_documents(paths, options)
     if not isinstance(documents.texts, TextFile):
         return documents
     head = documents.texts.head(text_files.LARGE_FILE_BYTES)

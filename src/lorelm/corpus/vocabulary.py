@@ -41,7 +41,8 @@ class VocabularyRules:
         min_frequency: words that the training part has less often are left out, unless they are
             known.
         max_words: the most frequent ones are kept, if there are more; None: all.
-        excluded: words that are left out, however frequent they are and whatever their case.
+        excluded: words that are left out, with their possessives, however frequent they are and
+            whatever their case.
         known: words of the model to start from, the most frequent first; they are kept even if the
             training part has none of them. A word that differs from one of them only in case or
             in its apostrophes counts as known, for it takes the vector of that one.
@@ -58,8 +59,10 @@ class VocabularyRules:
         kept = {w: n for w, n in counts.items() if n >= self.min_frequency or letters(w) in known}
         ordered = dict(sorted(kept.items(), key=_frequent_first))
         ordered |= {word: 0 for word in self.known if word not in ordered}
-        excluded = {word.casefold() for word in self.excluded}
-        allowed = [(w, n) for w, n in ordered.items() if w.casefold() not in excluded]
+        excluded = set(map(letters, self.excluded))
+        allowed = [
+            (w, n) for w, n in ordered.items() if letters(w).removesuffix("'s") not in excluded
+        ]
         return dict(allowed[: self.max_words])
 
 
