@@ -119,4 +119,4 @@ def test_a_bias_that_is_none_is_explained(lorelm: Lorelm, tiny_bundle: Path) -> 
 def test_english_is_the_embedded_model(lorelm: Lorelm) -> None:
     ended = lorelm("generate", "english", "My friend", "--seed", "1", "--max-len", "5")
     expected = lorelm_package.load("english").generate("My friend", seed=1, max_len=5)
-    assert ended.stdout == f"My lord{expected.text}\n"
+    assert ended.stdout == f"My friend{expected.text}\n"

@@ -131,7 +131,7 @@ def test_the_train_and_generate_commands_run(
 def test_the_generate_command_of_the_readme_runs(tmp_path: Path) -> None:
     [command] = (line for line in commands(ROOT / "README.md") if "generate english" in line)
     output = run([sys.executable, "-m", *shlex.split(command)], tmp_path)
-    assert output.startswith("ROMEO: Good morrow, ")
+    assert output.startswith('"Where have you been?" she ')
 
 
 @pytest.mark.parametrize("page", [ROOT / "README.md", SERVING], ids=name_of)

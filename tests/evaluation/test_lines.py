@@ -100,3 +100,18 @@ def test_paragraphs_are_lines_without_speakers(tiny_bundle: Path) -> None:
     assert found is not None
     assert (found.lines, found.speakers, found.unnamed_perplexity) == (4, None, None)
     assert bundle.vocabulary.encode(["<eos>"])[0] == EOS_ID
+
+
+def test_speakers_that_the_model_has_none_of_are_not_measured(tiny_bundle: Path) -> None:
+    bundle = Bundle.load(tiny_bundle)
+    tokenizer = bundle.tokenizer.with_speakers(["OWL"])
+    text = HeldOutText(
+        name="a test part of its own",
+        tokenizer=tokenizer,
+        vocabulary=bundle.vocabulary,
+        documents=[tokenizer.tokenize("OWL: The fox sat.\nOWL: Who goes there?")] * 3,
+    )
+    found = line_metrics(bundle.runtime(), text, None, None)
+    assert found is not None
+    assert found.lines == 3
+    assert found.unnamed_perplexity is None

@@ -69,8 +69,9 @@ def line_metrics(
         **price(_logs(runtime, states, lines, cues)),
         **price(_logs(runtime, [start] * len(lines), lines, cues), "alone_"),
     }
-    if any(cues):
-        others = [[text.vocabulary.speakers[SOMEONE]] if cue else [] for cue in cues]
+    someone = text.vocabulary.speakers.get(SOMEONE)
+    if any(cues) and someone is not None:  # None: only this text has speakers
+        others = [[someone] if cue else [] for cue in cues]
         found |= price(_logs(runtime, states, lines, others), "unnamed_")
         found |= _speaker_metrics(runtime, text, lines, states, ngram)
     return LineMetrics(**found)
