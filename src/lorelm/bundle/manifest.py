@@ -210,6 +210,8 @@ class TrainingMetadata(_Section):
         test_perplexity: of the same weights on the test part. :class:`Metrics` has that of the
             int8 graph, which serves.
         ended: what ended training: its schedule, early stopping, or the user (``--finish``).
+        base_share: the weights are a mean of the best epoch's and, with this share, those of the
+            model that training started from. `valid_perplexity` is of the epoch's.
     """
 
     best_epoch: int
@@ -219,6 +221,7 @@ class TrainingMetadata(_Section):
     valid_perplexity: float | None = None
     test_perplexity: float | None = None
     ended: TrainingEnd = "schedule"
+    base_share: float = 0.0
 
     @property
     def best_epoch_of_all(self) -> str:

@@ -124,11 +124,16 @@ def best_epoch(epochs: Sequence[EpochReport]) -> EpochReport:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainedModel:
-    """The model of the best epoch, the reports of all epochs, and what ended training."""
+    """The model of the best epoch, the reports of all epochs, and what ended training.
+
+    Attributes:
+        base_share: of the weights that training began with in the model's.
+    """
 
     model: LSTMLanguageModel
     epochs: Sequence[EpochReport]
     ended: TrainingEnd
+    base_share: float = 0.0
 
     @property
     def best(self) -> EpochReport:

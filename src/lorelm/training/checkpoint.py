@@ -70,12 +70,6 @@ class Checkpoint:
     run: dict[str, Any]
     snapshot: Snapshot
 
-    @property
-    def lacks_base_words(self) -> bool:
-        """Whether words of the model that the run started from are added at its end."""
-        num_trained = len(self.snapshot.tensors["model.embedding.weight"])
-        return num_trained < len(self.run["vocabulary"])
-
     def ways_on(self, out: Path) -> str:
         """Return what to call next, for messages; texts and data frames cannot be read again."""
         resume, finish = (

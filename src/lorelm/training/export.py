@@ -161,6 +161,7 @@ def _training_metadata(trained: TrainedModel, corpus: Corpus) -> TrainingMetadat
         valid_perplexity=trained.best.valid_perplexity,
         test_perplexity=perplexity(validation_loss(trained.model, corpus.test.stream)),
         ended=trained.ended,
+        base_share=trained.base_share,
     )
 
 

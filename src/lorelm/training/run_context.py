@@ -90,7 +90,7 @@ def begin_run(out: Path, options: TrainingOptions, context: RunContext) -> Run:
         user = context.callback
         trackers = make_trackers(options, run_id=run_id, name=out.absolute().name, user=user)
     progress, initial, budget = RunProgress(user, started=started), None, None
-    if options.init is not None and (resume is None or resume.lacks_base_words):
+    if options.init is not None:
         initial = load_initial_checkpoint(options.init)
     is_planned = resume is not None and "training_seconds" in resume.run
     if options.time_budget_seconds is not None and not is_planned:

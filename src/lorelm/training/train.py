@@ -25,6 +25,7 @@ from lorelm.training.device import resolve_precision
 from lorelm.training.export import bundle_contents
 from lorelm.training.initial_checkpoint import initial_model, sized_for
 from lorelm.training.loop import CheckpointSettings, fit
+from lorelm.training.nearer_to_base import nearer_to_base
 from lorelm.training.options import TrainingOptions
 from lorelm.training.pacing import Pacer, ReplannedError
 from lorelm.training.plan import Plan, plan_extension, plan_run
@@ -211,6 +212,7 @@ def _fit_by(
         stop=stop,
         after_step=pacer.after_step,
     )
+    trained = nearer_to_base(trained, trained_on, weights)
     return recipe, corpus, with_base_words(trained, corpus, run.initial)
 
 

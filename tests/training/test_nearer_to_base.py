@@ -1,0 +1,58 @@
+"""The mean of a trained model and the one it started from: never worse in validation."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+
+from lorelm.bundle import Bundle
+from lorelm.corpus.preparation import Corpus
+from lorelm.runtime.step_graph import Weights
+from lorelm.training.callbacks import TrainedModel
+from lorelm.training.initial_checkpoint import initial_model, numpy_weights
+from lorelm.training.losses import validation_loss
+from lorelm.training.nearer_to_base import nearer_to_base
+from lorelm.training.recipe import Recipe
+
+
+@pytest.fixture
+def trained(corpus: Corpus, tiny_recipe: Recipe) -> TrainedModel:
+    model = initial_model(corpus, tiny_recipe, torch.device("cpu"))
+    return TrainedModel(model=model, epochs=(), ended="schedule")
+
+
+@pytest.fixture
+def good(tiny_bundle: str, corpus: Corpus) -> Weights:
+    bundle = Bundle.load(tiny_bundle)
+    assert bundle.vocabulary == corpus.vocabulary
+    return bundle.weights()
+
+
+def loss(found: TrainedModel, corpus: Corpus) -> float:
+    return validation_loss(found.model, corpus.valid.stream)
+
+
+def test_what_predicts_best_is_taken(trained: TrainedModel, corpus: Corpus, good: Weights) -> None:
+    begun = copy.deepcopy(numpy_weights(trained.model))
+    untrained = loss(trained, corpus)
+    nearer = nearer_to_base(trained, corpus, good)
+    assert nearer.base_share == 0.5
+    assert loss(nearer, corpus) < untrained
+    for name, array in numpy_weights(nearer.model).items():
+        np.testing.assert_allclose(array, (begun[name] + good[name]) / 2, atol=1e-6)
+
+
+def test_a_useless_base_changes_little(
+    trained: TrainedModel, corpus: Corpus, good: Weights
+) -> None:
+    bad = {name: -array for name, array in good.items()}
+    trained.model.load_state_dict({name: torch.from_numpy(a) for name, a in good.items()})
+    before = loss(trained, corpus)
+    nearer = nearer_to_base(trained, corpus, bad)
+    assert nearer.base_share < 0.5
+    assert loss(nearer, corpus) <= before
+
+
+def test_a_model_from_scratch_has_no_base(trained: TrainedModel, corpus: Corpus) -> None:
+    assert nearer_to_base(trained, corpus, None) is trained
