@@ -30,9 +30,9 @@ class _Size(NamedTuple):
 # decision 7. The last rows are an estimate; the embedded model has its own recipe.
 _BY_CORPUS_SIZE: Final = (
     _Size(60_000, 300, 0.65, 0.5, 16, True, 14, 8),
-    _Size(500_000, 400, 0.3, 0.3, 64, False, 5, 7),
-    _Size(2_000_000, 500, 0.25, 0.2, 64, False, 4, 5),
-    _Size(10_000_000, 500, 0.2, 0.1, 64, False, 3, 3),
+    _Size(500_000, 400, 0.3, 0.3, 64, False, 5, 4),
+    _Size(2_000_000, 500, 0.25, 0.2, 64, False, 4, 3),
+    _Size(10_000_000, 500, 0.2, 0.1, 64, False, 3, 2),
     _Size(float("inf"), 500, 0.1, 0.0, 64, False, 1, 1),
 )
 

@@ -21,7 +21,7 @@ def nearer_to_base(trained: TrainedModel, corpus: Corpus, begun: Weights | None)
 
     Of some means, the one that predicts the validation part best. A small corpus unlearns grammar
     that it has no examples of, and the mean has both (Wortsman et al. 2022,
-    https://arxiv.org/abs/2109.01903): the test perplexity of the films is 59.6 instead of 61.0.
+    https://arxiv.org/abs/2109.01903): the test perplexity of a novel falls from 54.7 to 53.1.
 
     Args:
         corpus: as it was trained on.
