@@ -206,12 +206,9 @@ class TrainingMetadata(_Section):
 
     Attributes:
         best_epoch: the epoch whose weights are in the bundle.
-        valid_perplexity: of the best epoch's float32 weights on the validation part.
-        test_perplexity: of the same weights on the test part. :class:`Metrics` has that of the
-            int8 graph, which serves.
+        valid_perplexity, test_perplexity: in float32; :class:`Metrics` is of the int8 graph.
         ended: what ended training: its schedule, early stopping, or the user (``--finish``).
-        base_share: the weights are a mean of the best epoch's and, with this share, those of the
-            model that training started from. `valid_perplexity` is of the epoch's.
+        base_share: of the weights that training began with, in the mean with the best epoch's.
     """
 
     best_epoch: int
@@ -225,7 +222,7 @@ class TrainingMetadata(_Section):
 
     @property
     def best_epoch_of_all(self) -> str:
-        """Return the number of the best epoch, how many there were, and why there are no more."""
+        """The number of the best epoch, how many there were, and why there are no more."""
         return f"{self.best_epoch} of {self.epochs}{_ENDED[self.ended]}"
 
 
