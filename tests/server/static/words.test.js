@@ -28,6 +28,7 @@ test("a word matches as a whole, punctuation anywhere", () => {
   assert.equal(found("é", "é éa aé"), 1);
   assert.equal(found("a.b", "a.b axb"), 1);
   assert.equal(found("?!", "who?!?!"), 2);
+  assert.equal(found("two-way", "a two-way two"), 1);
   assert.equal(found("owl", "OWL"), 0);
   assert.equal(found("owl", "OWL", "giu"), 1);
 });

@@ -109,7 +109,7 @@ export function cueAfter(text, speaker) {
 /** Return a pattern for the names that begin lines, with their colons. @param {string[]} names */
 export function cuePattern(names) {
   const longestFirst = [...names].sort((one, other) => other.length - one.length);
-  const known = longestFirst.map((name) => name.replace(/[.*+?^${}()|[\]\\/-]/g, "\\$&"));
+  const known = longestFirst.map((name) => name.replace(/[.*+?^${}()|[\]\\/]/g, "\\$&"));
   const source = [...known, UNKNOWN_NAME].join("|");
   return new RegExp(`(?<=^[^\\S\\n]*)(?:${source}):(?=\\s|$)`, "gmu");
 }

@@ -95,7 +95,7 @@ export class UnknownWords {
  * @param {string} word @param {string} flags
  */
 export function wordPattern(word, flags) {
-  const escaped = word.replace(/[.*+?^${}()|[\]\\/-]/g, "\\$&");
+  const escaped = word.replace(/[.*+?^${}()|[\]\\/]/g, "\\$&");
   const hasLetters = /[\p{L}\p{N}]/u.test(word);
   const source = hasLetters ? `(?<![\\p{L}\\p{N}])${escaped}(?![\\p{L}\\p{N}])` : escaped;
   return new RegExp(source, flags);
