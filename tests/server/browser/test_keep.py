@@ -95,6 +95,8 @@ def test_opening_a_text_of_the_history_keeps_the_present_text_in_undo(driver: Pa
         driver.page.get_by_role("link", name="your history").click()
         driver.page.get_by_role(role, name=act).last.click()  # type: ignore[arg-type]
         expect(driver.surface).to_contain_text("The wren")
+        if role == "button":
+            driver.wait()
         driver.page.keyboard.type("!")
         changed = driver.text
         driver.page.reload()
