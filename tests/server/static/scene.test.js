@@ -17,7 +17,9 @@ test("a speaker's line begins where the last line has ended", () => {
 });
 
 test("names begin lines: those of the model, and others with a capital letter", () => {
-  const find = (text) => [...text.matchAll(cuePattern(["MOLE", "OLD MOLE", "1. Guest", "owl", "half-owl"]))];
+  const find = (text) => [
+    ...text.matchAll(cuePattern(["MOLE", "OLD MOLE", "1. Guest", "owl", "half-owl"])),
+  ];
   const cues = (text) => find(text).map(([cue]) => cue);
   const script = "MOLE: a\nOLD MOLE: b: c\n  owl: d\n1. Guest:\nÉva:\nhalf-owl: e";
   assert.deepEqual(cues(script), ["MOLE:", "OLD MOLE:", "owl:", "1. Guest:", "Éva:", "half-owl:"]);
