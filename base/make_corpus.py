@@ -28,6 +28,9 @@ _PLAIN_PERCENT: Final = range(80, 100)
 """Chapters that the training part has a second time, in plain words."""
 
 
+_TOKENIZER: Final = WordsTokenizer()
+
+
 def percent_of(scene: str) -> int:
     """Return the place of a chapter or scene among 100, by the hash of its name."""
     digest = hashlib.sha256(scene.encode()).digest()
@@ -41,7 +44,7 @@ def part_of(scene: str) -> str:
 
 def in_plain_words(text: str) -> str:
     """Return the words of a text in lower case, without punctuation and line breaks."""
-    return " ".join(filter(is_word, WordsTokenizer().tokenize(text))).lower()
+    return " ".join(filter(is_word, _TOKENIZER.tokenize(text))).lower()
 
 
 def plain_rows(rows: pl.DataFrame) -> pl.DataFrame:

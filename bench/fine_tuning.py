@@ -10,19 +10,17 @@ differ. The seconds are of training alone.
 """
 
 import argparse
+import json
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
-from typing import Final
 
 from lorelm.bundle.manifest import Metrics
 from lorelm.training.options import TrainingOptions
 from lorelm.training.recipe import Recipe
 from lorelm.training.train import train
 from quality import CORPORA, BenchCorpus
-
-_VALUES: Final = {"true": True, "false": False}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,10 +63,10 @@ def parsed(changes: str) -> dict[str, object]:
     settings: dict[str, object] = {}
     for change in changes.split():
         name, value = change.split("=", 1)
-        number = value.replace(".", "", 1).replace("e-", "", 1)
-        settings[name] = _VALUES.get(value, value)
-        if number.isdigit():
-            settings[name] = int(value) if value.isdigit() else float(value)
+        try:
+            settings[name] = json.loads(value)  # a number, true or false
+        except ValueError:
+            settings[name] = value
     return settings
 
 

@@ -33,12 +33,15 @@ def nearer_to_base(trained: TrainedModel, corpus: Corpus, begun: Weights | None)
     ends = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
     begins = {name: torch.from_numpy(begun[name]).to(tensor) for name, tensor in ends.items()}
 
-    def loss_with(share: float) -> float:
+    def mix(share: float) -> None:
         model.load_state_dict(
             {name: torch.lerp(end, begins[name], share) for name, end in ends.items()}
         )
+
+    def loss_with(share: float) -> float:
+        mix(share)
         return validation_loss(model, stream)
 
     best = min(_BASE_SHARES, key=loss_with)
-    loss_with(best)
+    mix(best)
     return replace(trained, base_share=best)

@@ -78,8 +78,8 @@ class StartSettings:
             BundleError: there is no such model, or it cannot be trained.
         """
         self.check_recipe()
-        if self._model is not None and self._reason_for_scratch is None:
-            check_initial_checkpoint(self._model, self._given)
+        if (path := self._allowed_model) is not None:
+            check_initial_checkpoint(path, self._given)
 
     def check_recipe(self) -> Recipe:
         """Return the recipe if training starts from the model that is named, or may be.
@@ -87,7 +87,7 @@ class StartSettings:
         Raises:
             RecipeError: see :meth:`check`.
         """
-        return self._recipe(self._model is not None and self._reason_for_scratch is None)
+        return self._recipe(self._allowed_model is not None)
 
     def choose(self, documents: Documents) -> Start:
         """Choose for a corpus.
@@ -122,6 +122,11 @@ class StartSettings:
     def _model(self) -> str | None:
         named = self.init or os.environ.get(BASE_VARIABLE) or EMBEDDED_NAME
         return None if named == NONE else named
+
+    @property
+    def _allowed_model(self) -> str | None:
+        """The model, unless the settings rule it out; the text may do so yet."""
+        return None if self._reason_for_scratch else self._model
 
     @property
     def _given(self) -> set[str]:
