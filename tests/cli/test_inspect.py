@@ -1,5 +1,8 @@
 import json
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -166,3 +169,27 @@ def test_a_locked_file_in_a_folder_is_one_line(lorelm: Lorelm, tmp_path: Path) -
     ended = lorelm("inspect", "books", code=2)
     assert ended.stderr.startswith("lorelm: books/a.pdf is damaged")
     assert len(ended.stderr.splitlines()) == 1
+
+
+def test_a_serving_install_inspects_too(tmp_path: Path) -> None:
+    """Without PyTorch and safetensors, which read the weights of the model to start from."""
+    lines = [f"The old man was at the {place}." for place in ("door", "river", "house", "mill")]
+    (tmp_path / "text.txt").write_text("\n".join(lines))
+    code = (
+        "import sys\n"
+        "sys.modules |= dict.fromkeys(('torch', 'safetensors'))\n"
+        "from lorelm.cli.main import lorelm\n"
+        "lorelm(['inspect', 'text.txt', '--document', 'line'])\n"
+    )
+    environment = os.environ | {"LORELM_BASE": "english"}
+    ended = subprocess.run(
+        [sys.executable, "-c", code],
+        check=False,
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert "Training starts from the model english, which knows 100% of the words" in ended.stderr
+    assert "Training: no estimate, for PyTorch is not installed" in ended.stdout
