@@ -7,10 +7,15 @@ import pytest
 from tests.errors import raises_code
 
 import lorelm
-from lorelm.errors import ClientDisconnectedError, DeadlineError, FailedRequestError
+from lorelm.errors import (
+    ClientDisconnectedError,
+    DeadlineError,
+    FailedRequestError,
+    ShuttingDownError,
+)
 from lorelm.generation.engine.engine import Engine
 from lorelm.generation.engine.thread import EngineThread
-from lorelm.generation.handle import RequestHandle
+from lorelm.generation.handle import RequestHandle, StreamUpdate
 from lorelm.generation.sequence import GenerationRequest
 from lorelm.generation.settings import GenerationSettings
 
@@ -121,6 +126,35 @@ def test_a_deadline_before_there_is_anything_to_show_is_an_error(
         request = model.request(prompt, GenerationSettings(), deadline=time.monotonic())
     with raises_code(DeadlineError, "engine.deadline"):
         submit([request]).wait()
+
+
+def test_a_sample_that_fails_while_tokens_are_gathered_does_not_look_finished(
+    model: lorelm.LanguageModel,
+) -> None:
+    request = request_of(model, num_samples=2)
+    first, second = request.sequences
+    looks = iter([0, 1])
+
+    def fail_at_the_second_look() -> bool:
+        if next(looks, 0):
+            first.finish("error", ShuttingDownError("the server shut down before the text ended"))
+        return False
+
+    handle = RequestHandle(
+        [request],
+        cancel=lambda _: None,
+        is_streamed=True,
+        is_disconnected=fail_at_the_second_look,
+    )
+    for sequence in (first, second):
+        sequence.append(int(model.vocabulary.encode(["fox"])[0]))
+        handle.notify(sequence)
+    updates: list[StreamUpdate] = []
+    with raises_code(ShuttingDownError, "engine.shutting_down"):
+        for some in handle.stream():
+            updates += some
+            handle.notify(first)  # as the engine does a moment later
+    assert None not in [update.token for update in updates]
 
 
 def test_a_fault_of_ours_is_logged_but_not_shown(

@@ -86,8 +86,8 @@ class RequestHandle:
         try:
             unfinished = set(self.sequences)
             while unfinished:
-                sequence = self._next_changed()
-                if sequence.is_finished:
+                sequence, is_finished = self._next_changed()
+                if is_finished:
                     unfinished.discard(sequence)
         finally:
             self.close()
@@ -106,11 +106,10 @@ class RequestHandle:
                 while not self._changed.empty():
                     changed.append(self._next_changed())
                 updates: list[StreamUpdate] = []
-                for sequence in changed:
+                for sequence, is_finished in changed:
                     if sequence not in num_sent:
                         continue
                     index = index_of[sequence]
-                    is_finished = sequence.is_finished  # before the chunks: then these are all
                     num_chunks = sequence.detokenize()
                     updates += (
                         StreamUpdate(index, token_at(sequence, place))
@@ -132,20 +131,22 @@ class RequestHandle:
             self._is_closed = True
             self._on_close(self)
 
-    def _next_changed(self) -> Sequence:
-        """Wait for a sequence that has a new token or is finished."""
+    def _next_changed(self) -> tuple[Sequence, bool]:
+        """Wait for a sequence that has a new token or is finished; return whether it is, too."""
         while True:
             try:
                 sequence = self._changed.get(timeout=_SECONDS_BETWEEN_CHECKS)
                 break
             except queue.Empty:
                 self._check_connection()
+        # Before the error, which is set first: what is finished without one then ended well.
+        is_finished = sequence.is_finished
         if sequence.status == "timeout":
             self._check_timeout()
         self._check_connection()  # If a stop text holds back all chunks, no write would fail.
         if sequence.error is not None:
             raise _public_error(sequence.error) from sequence.error
-        return sequence
+        return sequence, is_finished
 
     def _check_connection(self) -> None:
         if self._is_disconnected():
