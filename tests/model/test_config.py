@@ -48,6 +48,13 @@ def test_the_shapes_of_a_small_model_are_those_worked_by_hand():
     }
 
 
+def test_a_tied_model_of_two_sizes_has_a_projection_between_them():
+    shapes = ModelConfig(**SIZES, tied=True).tensor_shapes()
+    added = {"projection.weight": (2, 3), "projection.bias": (2,)}
+    assert shapes == ModelConfig(**SIZES).tensor_shapes() | {"fc.weight": (5, 2)} | added
+    assert "projection.weight" not in ModelConfig(**SIZES | {"hidden_size": 2}).tensor_shapes()
+
+
 @settings(max_examples=25)
 @given(
     st.builds(
@@ -56,6 +63,7 @@ def test_the_shapes_of_a_small_model_are_those_worked_by_hand():
         embedding_size=st.integers(1, 9),
         hidden_size=st.integers(1, 9),
         num_layers=st.integers(1, 4),
+        tied=st.booleans(),
     )
 )
 def test_the_shapes_are_those_of_the_real_module(config):

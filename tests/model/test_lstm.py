@@ -12,12 +12,14 @@ from lorelm.model.lstm import LSTMLanguageModel
 VOCABULARY_SIZE = 7
 
 
-def small_model(*, num_layers: int = 2, tied: bool = False, seed: int = 0) -> LSTMLanguageModel:
+def small_model(
+    *, num_layers: int = 2, tied: bool = False, hidden_size: int = 4, seed: int = 0
+) -> LSTMLanguageModel:
     torch.manual_seed(seed)
     config = ModelConfig(
         vocabulary_size=VOCABULARY_SIZE,
         embedding_size=4 if tied else 3,
-        hidden_size=4,
+        hidden_size=hidden_size,
         num_layers=num_layers,
         tied=tied,
     )
@@ -82,9 +84,9 @@ def test_a_later_id_does_not_change_an_earlier_prediction():
     assert not torch.equal(after[4:], before[4:])
 
 
-@pytest.mark.parametrize("tied", [False, True])
-def test_a_gradient_reaches_every_parameter(tied):
-    model = small_model(num_layers=2, tied=tied)
+@pytest.mark.parametrize(("tied", "hidden_size"), [(False, 4), (True, 4), (True, 6)])
+def test_a_gradient_reaches_every_parameter(tied, hidden_size):
+    model = small_model(num_layers=2, tied=tied, hidden_size=hidden_size)
     ids_TB = torch.arange(VOCABULARY_SIZE).repeat(3, 1)
     logits_TBV, _ = model(ids_TB, model.initial_state(VOCABULARY_SIZE))
     loss = torch.nn.functional.cross_entropy(logits_TBV.flatten(0, 1), ids_TB.flatten())
@@ -136,6 +138,26 @@ def test_a_tied_model_has_one_matrix_for_both():
     model = small_model(tied=True)
     assert model.fc.weight is model.embedding.weight
     assert set(model.state_dict()) == set(model.config.tensor_shapes())
+
+
+def test_a_tied_model_of_two_sizes_projects_the_outputs_by_hand():
+    model = small_model(tied=True, hidden_size=2, num_layers=1)
+    weights = model.state_dict()
+    ids_TB = some_ids(1, 1)
+    _, (h_LBH, _) = model(ids_TB, model.initial_state(1))
+    h = h_LBH.flatten().tolist()
+    inputs = [
+        math.tanh(sum(w * x for w, x in zip(row, h, strict=True)) + bias)
+        for row, bias in zip(
+            weights["projection.weight"].tolist(), weights["projection.bias"].tolist(), strict=True
+        )
+    ]
+    logits = [
+        sum(w * x for w, x in zip(row, inputs, strict=True))
+        for row in weights["embedding.weight"].tolist()
+    ]
+    logits_TBV, _ = model(ids_TB, model.initial_state(1))
+    torch.testing.assert_close(logits_TBV.flatten(), torch.tensor(logits))
 
 
 @pytest.mark.parametrize("num_layers", [1, 2])

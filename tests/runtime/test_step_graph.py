@@ -19,6 +19,7 @@ from lorelm.runtime.torch_runtime import TorchRuntime
 CONFIGS = [
     ModelConfig(vocabulary_size=23, embedding_size=7, hidden_size=12, num_layers=1),
     ModelConfig(vocabulary_size=40, embedding_size=24, hidden_size=16, num_layers=3),
+    ModelConfig(vocabulary_size=40, embedding_size=24, hidden_size=16, num_layers=2, tied=True),
 ]
 
 
@@ -85,7 +86,8 @@ def test_one_unit_worked_by_hand() -> None:
 
 
 INT8_RUNTIMES = [
-    OnnxRuntime(graph_of(random_model(CONFIGS[1]), "int8", tabulated=tabulated), CONFIGS[1])
+    OnnxRuntime(graph_of(random_model(config), "int8", tabulated=tabulated), config)
+    for config in CONFIGS[1:]
     for tabulated in (False, True)
 ]
 

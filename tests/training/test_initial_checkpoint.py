@@ -86,7 +86,17 @@ def tied_bundle(
     return path
 
 
-@pytest.mark.parametrize("fixture", ["tiny_bundle", "tied_bundle"])
+@pytest.fixture(scope="module")
+def projected_bundle(
+    tales: Documents, tiny_recipe: Recipe, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    path = tmp_path_factory.mktemp("projected") / "tales"
+    recipe = dataclasses.replace(tiny_recipe, tied=True, embedding_size=12, epochs=1)
+    train(tales, recipe, out=path, options=TrainingOptions(device="cpu"))
+    return path
+
+
+@pytest.mark.parametrize("fixture", ["tiny_bundle", "tied_bundle", "projected_bundle"])
 def test_rows_go_with_their_words(fixture: str, request: pytest.FixtureRequest) -> None:
     bundle = Bundle.load(request.getfixturevalue(fixture))
     known = list(bundle.vocabulary.words)
@@ -116,13 +126,19 @@ def test_a_new_word_is_the_mean_of_the_words_that_both_know(tiny_bundle: Path) -
     np.testing.assert_allclose(vectors[4], vectors[:4].mean(axis=0), atol=1e-6)
 
 
+@pytest.mark.parametrize("fixture", ["tied_bundle", "projected_bundle"])
 def test_training_begins_with_the_weights_of_a_bundle(
-    tales: Documents, tiny_recipe: Recipe, tied_bundle: Path, tmp_path: Path
+    tales: Documents,
+    tiny_recipe: Recipe,
+    fixture: str,
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
 ) -> None:
+    bundle = request.getfixturevalue(fixture)
     recipe = dataclasses.replace(tiny_recipe, epochs=1, learning_rate=1e-9)
-    options = TrainingOptions(device="cpu", init=str(tied_bundle))
+    options = TrainingOptions(device="cpu", init=str(bundle))
     train(tales, recipe, out=tmp_path / "m", options=options)
-    begun, known = Bundle.load(tmp_path / "m"), Bundle.load(tied_bundle)
+    begun, known = Bundle.load(tmp_path / "m"), Bundle.load(bundle)
     assert begun.manifest.model == known.manifest.model
     for name, weight in known.weights().items():
         np.testing.assert_allclose(begun.weights()[name], weight, atol=1e-6)

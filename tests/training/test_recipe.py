@@ -180,3 +180,18 @@ def test_recipes_of_earlier_versions_are_read_as_they_were_trained() -> None:
     settings = Recipe.load("classic").to_dict()
     earlier = {name: settings[name] for name in settings.keys() - EARLIER.keys()}
     assert Recipe.from_dict(earlier) == Recipe.load("classic")
+
+
+@pytest.mark.parametrize(
+    ("sizes", "expected"),
+    [
+        ({"tied": True, "embedding_size": 300, "hidden_size": 300}, (150, 150)),
+        ({"tied": True, "embedding_size": 100, "hidden_size": 300}, (50, 150)),
+        ({"tied": False, "embedding_size": 100, "hidden_size": 300}, (100, 150)),
+    ],
+)
+def test_a_tied_embedding_keeps_its_share_of_the_width(
+    sizes: dict[str, object], expected: tuple[int, int]
+) -> None:
+    recipe = Recipe.load("default", **sizes).at_width(150)
+    assert (recipe.embedding_size, recipe.hidden_size) == expected

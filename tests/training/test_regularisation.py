@@ -21,10 +21,10 @@ class Output(NamedTuple):
     penalty: Tensor
 
 
-def small_model(*, num_layers: int = 2) -> LSTMLanguageModel:
+def small_model(*, num_layers: int = 2, tied: bool = False) -> LSTMLanguageModel:
     torch.manual_seed(0)
     sizes = {"vocabulary_size": 9, "embedding_size": 50, "hidden_size": 40}
-    return LSTMLanguageModel(ModelConfig(**sizes, num_layers=num_layers)).train()
+    return LSTMLanguageModel(ModelConfig(**sizes, num_layers=num_layers, tied=tied)).train()
 
 
 def run(model: LSTMLanguageModel, *, columns: slice = slice(None), **settings: object) -> Output:
@@ -42,9 +42,9 @@ def some_ids() -> Tensor:
     return torch.randint(9, (12, 4), generator=torch.Generator().manual_seed(2))
 
 
-@pytest.mark.parametrize("num_layers", [1, 2])
-def test_without_settings_it_is_the_model(num_layers: int) -> None:
-    model = small_model(num_layers=num_layers)
+@pytest.mark.parametrize(("num_layers", "tied"), [(1, False), (2, False), (1, True)])
+def test_without_settings_it_is_the_model(num_layers: int, tied: bool) -> None:
+    model = small_model(num_layers=num_layers, tied=tied)
     passed = run(model)
     logits_TBV, state = model(some_ids(), model.initial_state(4))
     torch.testing.assert_close(model.fc(passed.outputs_TBH), logits_TBV)

@@ -10,11 +10,11 @@ class ModelConfig:
     """The sizes of a model, which determine the shape of each tensor.
 
     Attributes:
-        tied: whether one matrix is both the embedding and the output layer.
+        tied: whether one matrix is both the embedding and the output layer. If the hidden state is
+            of another size, a layer projects it to the size of the embedding.
 
     Raises:
-        InputError: a size is below 1, the vocabulary has no word, or the two sizes of a tied model
-            differ.
+        InputError: a size is below 1, or the vocabulary has no word.
     """
 
     vocabulary_size: int
@@ -29,11 +29,11 @@ class ModelConfig:
             min_value = 3 if name == "vocabulary_size" else 1
             if type(value) is not int or value < min_value:
                 raise InputError(f"{name} is a whole number of at least {min_value}, not {value!r}")
-        if self.tied and self.embedding_size != self.hidden_size:
-            raise InputError(
-                f"a tied model has one size for embedding and hidden state, not "
-                f"{self.embedding_size} and {self.hidden_size}"
-            )
+
+    @property
+    def is_projected(self) -> bool:
+        """Whether a layer projects the hidden state to the size of the embedding."""
+        return self.tied and self.embedding_size != self.hidden_size
 
     def tensor_shapes(self) -> dict[str, tuple[int, ...]]:
         """Return the shape of each weight by its name, gates in PyTorch's order (i, f, g, o).
@@ -43,9 +43,17 @@ class ModelConfig:
         gates = 4 * self.hidden_size
         shapes: dict[str, tuple[int, ...]] = {
             "embedding.weight": (self.vocabulary_size, self.embedding_size),
-            "fc.weight": (self.vocabulary_size, self.hidden_size),
+            "fc.weight": (
+                self.vocabulary_size,
+                self.embedding_size if self.tied else self.hidden_size,
+            ),
             "fc.bias": (self.vocabulary_size,),
         }
+        if self.is_projected:
+            shapes |= {
+                "projection.weight": (self.embedding_size, self.hidden_size),
+                "projection.bias": (self.embedding_size,),
+            }
         for layer in range(self.num_layers):
             input_size = self.embedding_size if layer == 0 else self.hidden_size
             shapes |= {

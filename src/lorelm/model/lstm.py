@@ -28,7 +28,12 @@ class LSTMLanguageModel(nn.Module):
         self.config = config
         self.embedding = nn.Embedding(config.vocabulary_size, config.embedding_size)
         self.lstm = nn.LSTM(config.embedding_size, config.hidden_size, config.num_layers)
-        self.fc = nn.Linear(config.hidden_size, config.vocabulary_size)
+        self.projection = (
+            nn.Linear(config.hidden_size, config.embedding_size) if config.is_projected else None
+        )
+        self.fc = nn.Linear(
+            config.embedding_size if config.tied else config.hidden_size, config.vocabulary_size
+        )
         if config.tied:
             nn.init.uniform_(self.embedding.weight, -_TIED_EMBEDDING_RANGE, _TIED_EMBEDDING_RANGE)
             nn.init.zeros_(self.fc.bias)
@@ -42,7 +47,14 @@ class LSTMLanguageModel(nn.Module):
     def forward(self, ids_TB: Tensor, state: LSTMState) -> tuple[Tensor, LSTMState]:
         """Run T steps of B texts; return `logits_TBV` and the state after the last step."""
         outputs_TBH, state = self.lstm(self.embedding(ids_TB), state)
-        return self.fc(outputs_TBH), state
+        return self.fc(self.project(outputs_TBH)), state
+
+    def project(self, outputs_TBH: Tensor) -> Tensor:
+        """Return the input of the output layer, from the outputs of the last LSTM layer.
+
+        Numbers in (-1, 1), as those of the hidden state: int8 needs a fixed scale.
+        """
+        return outputs_TBH if self.projection is None else self.projection(outputs_TBH).tanh()
 
     def lstm_weights(self, layer: int) -> list[Tensor]:
         """Return the tensors of one layer: input and recurrent weights, and their biases."""

@@ -85,6 +85,9 @@ def build_step_graph(
             )
         next_h = _cell(graph, gates, layer, config.hidden_size)
         inputs, inputs_scale = products.operand(next_h), np.float32(1)
+    if config.is_projected:
+        sums = products.linear(inputs, weights["projection.weight"].T, weights["projection.bias"])
+        inputs = products.operand(graph.node("Tanh", [sums]))
     logits = products.logits(inputs, weights["fc.weight"], weights["fc.bias"])
     graph.node("Identity", [logits], output="logits_BV")
     return graph.serialize(config)

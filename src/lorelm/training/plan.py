@@ -279,8 +279,7 @@ def _choose_width(
     """
     fitting: list[tuple[Recipe, TrainingSpeed]] = []
     for width in widths:
-        embedding_size = width if recipe.tied else recipe.embedding_size
-        sized = dataclasses.replace(recipe, hidden_size=width, embedding_size=embedding_size)
+        sized = recipe.at_width(width)
         speed = speed_of(sized)
         # Validation is left out: it may be on a sample.
         share = seconds / (recipe.epochs * speed.epoch_seconds(0))

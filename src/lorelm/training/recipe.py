@@ -96,7 +96,10 @@ class Recipe:
     num_layers: Annotated[int, _count("Number of LSTM layers.", most=100)]
     tied: Annotated[
         bool,
-        Parameter("Share one matrix between embedding and output; the two sizes are then equal."),
+        Parameter(
+            "Share one matrix between embedding and output. If the two sizes differ, a layer after "
+            "the LSTM projects one to the other."
+        ),
     ]
     dropout: Annotated[
         float,
@@ -180,12 +183,6 @@ class Recipe:
         for name in self.by_corpus_size:
             if name not in _FITTED:
                 raise RecipeError(f"by_corpus_size may name {', '.join(_FITTED)}, and not {name!r}")
-        if self.tied and self.embedding_size != self.hidden_size:
-            raise RecipeError(
-                f"a tied model has one size for both: embedding_size is {self.embedding_size} and "
-                f"hidden_size {self.hidden_size}; make them the same, or set tied to false "
-                "(--no-tied)"
-            )
 
     @classmethod
     def load(cls, name_or_path: str, **overrides: Any) -> Self:
@@ -217,6 +214,13 @@ class Recipe:
             excluded=self.excluded_words.split(),
             known=known if self.vocabulary == "base" else (),
         )
+
+    def at_width(self, hidden_size: int) -> Self:
+        """Return the recipe with this hidden size; a tied embedding keeps its share of it."""
+        embedding_size = self.embedding_size
+        if self.tied:
+            embedding_size = max(1, round(embedding_size * hidden_size / self.hidden_size))
+        return dataclasses.replace(self, hidden_size=hidden_size, embedding_size=embedding_size)
 
     def to_dict(self) -> dict[str, Any]:
         """The settings, fit for JSON; those that are still to be fitted, or were, are named."""

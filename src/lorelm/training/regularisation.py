@@ -57,9 +57,9 @@ class RegularisedModel:
                 [weight_ih, weight_hh, *biases],
             )
             states.append(layer_state)
-        dropped_TBH = self._dropout(outputs_TBH)
+        dropped_TBN = self._dropout(model.project(outputs_TBH))
         h_LBH, c_LBH = (torch.cat(tensors) for tensors in zip(*states, strict=True))
-        return dropped_TBH, (h_LBH, c_LBH), self._penalty(outputs_TBH, dropped_TBH)
+        return dropped_TBN, (h_LBH, c_LBH), self._penalty(outputs_TBH, dropped_TBN)
 
     def _embed(self, ids_TB: Tensor) -> Tensor:
         vectors_TBE: Tensor = self._model.embedding(ids_TB)
@@ -78,11 +78,11 @@ class RegularisedModel:
         mask_TBN = _mask(values_TBN, (mask_steps, self._recipe.batch_size, width), share)
         return values_TBN * mask_TBN[:, self._columns]
 
-    def _penalty(self, outputs_TBH: Tensor, dropped_TBH: Tensor) -> Tensor:
+    def _penalty(self, outputs_TBH: Tensor, dropped_TBN: Tensor) -> Tensor:
         penalty = outputs_TBH.new_zeros((), dtype=torch.float32)
         if self._recipe.activation_penalty:
             penalty = (
-                penalty + self._recipe.activation_penalty * dropped_TBH.float().square().mean()
+                penalty + self._recipe.activation_penalty * dropped_TBN.float().square().mean()
             )
         if self._recipe.temporal_penalty and len(outputs_TBH) > 1:
             changes_TBH = outputs_TBH[1:].float() - outputs_TBH[:-1].float()

@@ -53,7 +53,7 @@ def test_what_has_no_effect_or_is_off_is_not_tuned() -> None:
 def test_what_is_given_stays() -> None:
     recipe = Recipe.load("default")
     assert "epochs" not in search_space(recipe, fixed=["epochs"])
-    for name in ("embedding_size", "hidden_size"):  # one size for both
+    for name in ("embedding_size", "hidden_size"):  # the hidden size stands for both
         assert not {"embedding_size", "hidden_size"} & search_space(recipe, fixed=[name]).keys()
 
 

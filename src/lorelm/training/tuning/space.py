@@ -86,7 +86,7 @@ def search_space(recipe: Recipe, *, fixed: Collection[str] = ()) -> dict[str, Ra
     without = set(fixed)
     if recipe.schedule != "plateau":
         without.add("learning_rate_decay")
-    if recipe.tied:  # one size for both
+    if recipe.tied:  # the hidden size stands for both
         without.add("embedding_size")
         if "embedding_size" in fixed:
             without.add("hidden_size")
@@ -126,9 +126,10 @@ def changed_recipe(recipe: Recipe, parameters: Mapping[str, Any]) -> Recipe:
         name: value if value == getattr(recipe, name) else _rounded(value)
         for name, value in parameters.items()
     }
+    sized = recipe
     if recipe.tied and "hidden_size" in changes:
-        changes["embedding_size"] = changes["hidden_size"]
-    changed = dataclasses.replace(recipe, **changes)
+        sized = recipe.at_width(changes.pop("hidden_size"))
+    changed = dataclasses.replace(sized, **changes)
     same = (name for name in recipe.fitted if getattr(changed, name) == getattr(recipe, name))
     return dataclasses.replace(changed, fitted=tuple(same))
 
