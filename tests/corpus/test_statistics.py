@@ -16,6 +16,7 @@ from lorelm.corpus.statistics import (
     verdict,
 )
 from lorelm.corpus.tokenizer import make_tokenizer
+from lorelm.corpus.vocabulary import VocabularyRules
 
 DOCUMENTS = st.lists(st.lists(st.sampled_from("abcdefgh"), max_size=9), max_size=12)
 
@@ -29,6 +30,15 @@ def test_cut_offs_worked_by_hand() -> None:
     assert statistics.num_distinct_words == 11
     sizes = {c.min_frequency: c.vocabulary_size for c in statistics.cut_offs}
     assert sizes == {1: 2 + 1 + 8, 2: 3, 3: 3, 5: 3}
+    assert [c.unknown_rate for c in statistics.cut_offs] == [0.2] * len(CUT_OFFS)
+
+
+def test_words_of_the_model_to_start_from_are_known_at_every_cut_off() -> None:
+    documents = Documents(texts=[f"a a a a x{i}" for i in range(10)], source="hand")
+    rules = VocabularyRules(known=["b", *(f"X{i}" for i in range(10))])
+    statistics = corpus_statistics(documents, make_tokenizer("words"), split_seed=1, rules=rules)
+    # The model's eleven words, "a", and the eight of the training part, as they are written there.
+    assert [c.vocabulary_size for c in statistics.cut_offs] == [2 + 11 + 1 + 8] * len(CUT_OFFS)
     assert [c.unknown_rate for c in statistics.cut_offs] == [0.2] * len(CUT_OFFS)
 
 
@@ -56,6 +66,7 @@ def test_the_verdict_is_plain(texts: list[str], words: str) -> None:
     documents = Documents(texts=texts, source="x")
     statistics = corpus_statistics(documents, make_tokenizer("words"), split_seed=1)
     assert words in verdict(statistics)
+    assert "large enough. The model english knows" in verdict(statistics, "english")
 
 
 def test_exact_duplicates_are_counted_beyond_the_first() -> None:

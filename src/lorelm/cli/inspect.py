@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from lorelm.bundle import Bundle
 from lorelm.cli.options import parameter_options, reading_options, take_reading_options
 from lorelm.cli.terminal import echo_notes, process_started, time_range, waiting
 from lorelm.corpus import text_files
@@ -76,21 +77,33 @@ def inspect(
         echo_notes(note for each in parts.all for note in (*each.notes, *describe(each)))
         echo_notes(parts.notes)
     with waiting("counting words") as say:
-        # Pieces of words are learned by training; statistics are of words.
-        is_cut = start.recipe.tokenizer == SubwordTokenizer.style
-        counted = replace(start.recipe, tokenizer=WordsTokenizer.style) if is_cut else start.recipe
-        cut = make_tokenizer(counted.tokenizer)
-        statistics = corpus_statistics(parts, cut, split_seed=counted.split_seed)
+        statistics, counted = _count(parts, start)
         say("measuring how long training takes")
         training = _training_time(parts, start, reading_seconds)
     if as_json:
-        click.echo(json.dumps(_to_json(parts, statistics, counted, training), indent=2))
+        found = _to_json(parts, statistics, counted, training, start.init)
+        click.echo(json.dumps(found, indent=2))
         return
     console = Console(highlight=False)
     console.print(_table(parts.documents.source, statistics, counted))
     console.print(_cut_off_table(statistics, counted.min_frequency))
     click.echo(f"Training: {training[0]}.")
-    click.echo(verdict(statistics))
+    click.echo(verdict(statistics, start.init))
+
+
+def _count(parts: CorpusParts, start: Start) -> tuple[CorpusStatistics, Recipe]:
+    """Return the statistics, and the recipe whose words were counted."""
+    recipe = start.recipe
+    if recipe.tokenizer == SubwordTokenizer.style:  # training learns the pieces
+        recipe = replace(recipe, tokenizer=WordsTokenizer.style)
+    known = known_words(Bundle.load(start.init) if start.init else None, recipe.tokenizer)
+    statistics = corpus_statistics(
+        parts,
+        make_tokenizer(recipe.tokenizer),
+        split_seed=recipe.split_seed,
+        rules=recipe.vocabulary_rules(known),
+    )
+    return statistics, recipe
 
 
 def _to_json(
@@ -98,6 +111,7 @@ def _to_json(
     statistics: CorpusStatistics,
     recipe: Recipe,
     training: tuple[str, "TimeRange | None"],
+    init: str | None,
 ) -> dict[str, object]:
     """Return what the text output says, and the figures of its tables."""
     documents = parts.documents
@@ -120,7 +134,7 @@ def _to_json(
         "warnings": [warning for each in parts.all for warning in warnings_of(each)],
         "training": training[0],
         "training_seconds": training[1] and [training[1].low, training[1].high],
-        "verdict": verdict(statistics),
+        "verdict": verdict(statistics, init),
     }
 
 

@@ -4,14 +4,15 @@ import math
 import statistics
 from collections import Counter, defaultdict, deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from itertools import chain
+from dataclasses import dataclass, replace
+from itertools import chain, compress
 from typing import Final
 
 from lorelm.corpus.documents import CorpusParts, Documents
 from lorelm.corpus.preparation import split_parts, tokenize_documents
 from lorelm.corpus.special_tokens import UNK
 from lorelm.corpus.tokenizer import Tokenizer
+from lorelm.corpus.vocabulary import UNK_ID, Vocabulary, VocabularyRules
 
 CUT_OFFS: Final = (1, 2, 3, 5)
 NEAR_SIMILARITY: Final = 0.8
@@ -22,6 +23,8 @@ _SHARED: Final = 2 * NEAR_SIMILARITY / (1 + NEAR_SIMILARITY)
 # With fewer, the default recipe lost to Kneser-Ney on one corpus of three: see decision 7.
 MIN_TRAIN_TOKENS: Final = 1_000
 MAX_UNKNOWN_RATE: Final = 0.5
+
+_ALL_WORDS: Final = VocabularyRules()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,9 +58,16 @@ class CorpusStatistics:
 
 
 def corpus_statistics(
-    documents: Documents | CorpusParts, tokenizer: Tokenizer, *, split_seed: int
+    documents: Documents | CorpusParts,
+    tokenizer: Tokenizer,
+    *,
+    split_seed: int,
+    rules: VocabularyRules = _ALL_WORDS,
 ) -> CorpusStatistics:
     """Measure a corpus, split as training would split it (:func:`prepare_corpus`).
+
+    Args:
+        rules: of the vocabulary, whatever their cut-off.
 
     Raises:
         CorpusError: there are fewer than three different documents, or a part has no word for the
@@ -79,26 +89,37 @@ def corpus_statistics(
         median_document=statistics.median(lengths),
         num_exact_duplicates=count_exact_duplicates(tokens),
         num_near_duplicates=count_near_duplicates(tokens),
-        cut_offs=[_cut_off(train_counts, held_out, cut_off) for cut_off in CUT_OFFS],
+        cut_offs=[
+            _cut_off(train_counts, held_out, replace(rules, min_frequency=cut_off))
+            for cut_off in CUT_OFFS
+        ],
         speakers=CorpusParts.of(documents).documents.speakers,
     )
 
 
-def _cut_off(train: Counter[str], held_out: Counter[str], min_frequency: int) -> CutOff:
-    kept = {word for word, count in train.items() if count >= min_frequency} - {UNK}
-    unknown = sum(count for word, count in held_out.items() if word not in kept)
+def _cut_off(train: Counter[str], held_out: Counter[str], rules: VocabularyRules) -> CutOff:
+    vocabulary = Vocabulary.from_counts(train, rules)
+    is_unknown = vocabulary.encode(held_out) == UNK_ID
     return CutOff(
-        min_frequency=min_frequency,
-        vocabulary_size=len(kept) + 2,
-        unknown_rate=unknown / held_out.total(),
+        min_frequency=rules.min_frequency,
+        vocabulary_size=len(vocabulary),
+        unknown_rate=sum(compress(held_out.values(), is_unknown)) / held_out.total(),
     )
 
 
-def verdict(statistics: CorpusStatistics) -> str:
+def verdict(statistics: CorpusStatistics, init: str | None = None) -> str:
     """Say whether there is enough text for a network to predict better than an n-gram model.
 
     This holds for the default recipe and its cut-off; decision 7 has the measurements.
+
+    Args:
+        init: the model that training starts from.
     """
+    if init is not None:
+        return (
+            f"Verdict: large enough. The model {init} knows the language already, so the network "
+            "predicts text better than an n-gram model, which only counts."
+        )
     unknown_rate = next(c.unknown_rate for c in statistics.cut_offs if c.min_frequency == 3)
     if statistics.num_train_tokens < MIN_TRAIN_TOKENS or unknown_rate > MAX_UNKNOWN_RATE:
         return (
