@@ -1,10 +1,13 @@
-"""Quality of n-gram models, recipes and mixtures on three corpora, with the same ids.
+"""Quality of n-gram models, recipes, mixtures and the base model on several corpora.
 
     python bench/quality.py [--data ../shared/data] [--out docs/results.md] [--corpora lotr ...]
+        [--novel FILE]
 
 For each corpus one tokenizer and one vocabulary (words seen three times or more in the training
-part) serve the n-gram model and both recipes. Each recipe's mixture is with that n-gram model. The
-networks are evaluated as they serve, in int8. PyTorch uses the threads that OMP_NUM_THREADS allows.
+part) serve the n-gram model, the recipes, and training from `english`. Each recipe's mixture is
+with that n-gram model. The last row is what `lorelm train` does by itself: it has the words of the
+base model too, so its perplexity is of another task, and bits per character compare. The networks
+are evaluated as they serve, in int8. PyTorch uses the threads that OMP_NUM_THREADS allows.
 """
 
 import argparse
@@ -24,12 +27,39 @@ from lorelm.corpus.documents import CorpusParts, Documents, ReadingOptions
 from lorelm.corpus.preparation import prepare_corpus, split_parts
 from lorelm.corpus.readers import read_documents
 from lorelm.evaluation.baseline import fit_orders
+from lorelm.training.options import TrainingOptions
 from lorelm.training.recipe import Recipe
 from lorelm.training.train import train
 
 import torch
 
-RECIPES: Final = ("classic", "default")
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """One way to train.
+
+    Attributes:
+        name: in the results.
+        has_same_words: as the other rows; else those of the recipe.
+    """
+
+    name: str
+    recipe: str
+    init: str | None = None
+    has_same_words: bool = True
+
+
+TRAININGS: Final = (
+    Training(name="recipe `classic`", recipe="classic"),
+    Training(name="recipe `default`", recipe="default"),
+    Training(name="from `english`", recipe="fine-tune", init="english"),
+    Training(
+        name="from `english`, as `lorelm train` does",
+        recipe="fine-tune",
+        init="english",
+        has_same_words=False,
+    ),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +107,20 @@ def tiny_shakespeare(data: Path) -> BenchCorpus:
     )
 
 
+def novel(path: Path) -> BenchCorpus:
+    """A novel as a text file, split as ``lorelm train`` splits."""
+    read = read_documents(path)
+    train_part, valid, test = split_parts(read, split_seed=42)
+    return BenchCorpus(
+        title=f"`{path.name}`",
+        description="passages, split by position as `lorelm train` does",
+        tokenizer="words",
+        train=train_part,
+        valid=valid,
+        test=test,
+    )
+
+
 def wikitext(data: Path) -> BenchCorpus:
     """Trained on the validation file, whose last tenth validates; tested on the test file."""
     lines = ReadingOptions(document="line")
@@ -117,37 +161,42 @@ class Row:
             self.model,
             f"{perplexity:.1f}",
             f"{low:.1f} – {high:.1f}",
-            f"{bits:.2f}",
+            f"{bits:.3f}",
+            f"{self.metrics.unknown_rate:.1%}",
             f"{self.seconds:,.1f}",
         ]
 
 
 def rows(corpus: BenchCorpus) -> Iterator[Row]:
-    """The n-gram model, then each recipe alone and in the mixture."""
-    for recipe_name in RECIPES:
-        metrics, ngram_seconds, seconds = _trained(corpus, recipe_name)
-        if recipe_name == RECIPES[0]:
+    """The n-gram model, then each training alone and in the mixture."""
+    for training in TRAININGS:
+        metrics, ngram_seconds, seconds = _trained(corpus, training)
+        if training == TRAININGS[0]:
             yield Row(
                 model=f"n-gram model, order {metrics.ngram_order}",
                 prefix="ngram_",
                 metrics=metrics,
                 seconds=ngram_seconds,
             )
-        yield Row(model=f"recipe `{recipe_name}`", prefix="", metrics=metrics, seconds=seconds)
+        yield Row(model=training.name, prefix="", metrics=metrics, seconds=seconds)
         yield Row(
-            model=f"mixture, {metrics.mixture_weight:.0%} `{recipe_name}`",
+            model=f"the same, mixed with {1 - metrics.mixture_weight:.0%} of the n-gram model",
             prefix="mixture_",
             metrics=metrics,
             seconds=seconds + ngram_seconds,
         )
 
 
-def _trained(corpus: BenchCorpus, recipe_name: str) -> tuple[Metrics, float, float]:
+def _trained(corpus: BenchCorpus, training: Training) -> tuple[Metrics, float, float]:
     """The metrics on the test part, and the seconds for the n-gram model and for the network."""
-    recipe = Recipe.load(recipe_name, tokenizer=corpus.tokenizer, min_frequency=3)
+    same_words = {"tokenizer": corpus.tokenizer, "min_frequency": 3, "vocabulary": "own"}
+    recipe = Recipe.load(training.recipe, **(same_words if training.has_same_words else {}))
+    options = TrainingOptions(init=training.init)
     held_out = {"valid": corpus.valid, "test": corpus.test}
     with tempfile.TemporaryDirectory() as folder:
-        bundle = train(corpus.train, recipe, out=Path(folder) / "model", **held_out)
+        bundle = train(
+            corpus.train, recipe, out=Path(folder) / "model", options=options, **held_out
+        )
     assert bundle is not None
     manifest = bundle.manifest
     assert manifest.metrics is not None
@@ -169,18 +218,19 @@ def _documents(texts: list[str], source: str) -> Documents:
 
 def section(corpus: BenchCorpus) -> str:
     """The part of the results page about one corpus."""
-    table = [["", "perplexity", "95 %", "bits per character", "training seconds"]]
+    table = [["", "perplexity", "95 %", "bits per character", "unknown", "training seconds"]]
     table.append(["---"] * len(table[0]))
+    found = []
     for row in rows(corpus):
+        found.append(row)
         table.append(row.cells())
         print(" | ".join(row.cells()), flush=True)
-        metrics = row.metrics
+    metrics = found[0].metrics
     lines = "\n".join("| " + " | ".join(cells) + " |" for cells in table)
     return (
         f"## {corpus.title}\n\n"
         f"{corpus.description[0].upper()}{corpus.description[1:]}. Tokenizer `{corpus.tokenizer}`; "
-        f"{metrics.documents:,} test documents, {metrics.tokens:,} tokens, "
-        f"{metrics.unknown_rate:.1%} of the words unknown.\n\n{lines}\n"
+        f"{metrics.documents:,} test documents, {metrics.tokens:,} tokens.\n\n{lines}\n"
     )
 
 
@@ -189,8 +239,9 @@ def page(sections: list[str], command: str) -> str:
     return (
         "# Results\n\n"
         f"Made by `{command}` on {_processor()}, PyTorch with {torch.get_num_threads()} "
-        "thread(s). Within a corpus all rows have the same ids and target tokens: every token and "
-        "the end of every document. Intervals are 95 %, from a bootstrap over test documents. Bits "
+        "thread(s). Within a corpus all rows but the last two have the same ids and target tokens: "
+        "every token and the end of every document; the last two have the words of the base model "
+        "too. Intervals are 95 %, from a bootstrap over test documents. Bits "
         "per character charge unknown words for their spelling. The machine is shared, so seconds "
         "give an order of magnitude only.\n\n" + "\n".join(sections)
     )
@@ -210,16 +261,19 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--out", type=Path, default=Path("docs/results.md"))
     parser.add_argument("--corpora", nargs="+", choices=CORPORA, default=list(CORPORA))
+    parser.add_argument("--novel", type=Path, help="a text file that is not among the books")
     flags = parser.parse_args()
     sections = []
-    for name in flags.corpora:
-        corpus = CORPORA[name](flags.data)
+    corpora = [CORPORA[name](flags.data) for name in flags.corpora]
+    for corpus in [*corpora, *([novel(flags.novel)] if flags.novel else [])]:
         print(corpus.title, flush=True)
         sections.append(section(corpus))
     threads = os.environ.get("OMP_NUM_THREADS")
     command = (f"OMP_NUM_THREADS={threads} " if threads else "") + "python bench/quality.py"
     if flags.corpora != list(CORPORA):
         command += f" --corpora {' '.join(flags.corpora)}"
+    if flags.novel:
+        command += f" --novel {flags.novel.name}"
     flags.out.write_text(page(sections, command), encoding="utf-8")
 
 
