@@ -164,6 +164,13 @@ def test_a_malformed_table_is_refused(refusal, write, name, content):
     assert "cannot be read as a table" in refusal(write(name, content), text_column="line")
 
 
+@pytest.mark.parametrize("line", ["not json", '{"line": "one', '["one"]', '{"a": 1} {"a": 2}'])
+def test_the_first_bad_line_of_a_jsonl_file_is_named(refusal, write, line):
+    content = f'{{"line": "one"}}\n\n{line}\nnot json\n'
+    message = refusal(write("a.jsonl", content), text_column="line")
+    assert f"line 3 is no JSON object, and each line must be one: {line!r}" in message
+
+
 def test_a_parquet_file_cut_short_is_refused(refusal, tmp_path):
     path = tmp_path / "a.parquet"
     pl.DataFrame({"line": ["one", "two"]}).write_parquet(path)

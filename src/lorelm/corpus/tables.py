@@ -3,6 +3,7 @@
 import contextlib
 import importlib
 import io
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -39,6 +40,9 @@ _CHANGING_SHARE = 0.3
 _TURNING_SHARE = 0.7
 _SCENE_ROWS = 4
 
+_POLARS_ERRORS = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
+_SHOWN_CHARACTERS = 60
+
 
 def table_content(path: Path, frame: pl.DataFrame, options: ReadingOptions) -> Content:
     """Return the turns of a table that was read from a file.
@@ -70,8 +74,31 @@ def read_parquet(path: Path, content: bytes, options: ReadingOptions) -> Content
 def read_json_lines(path: Path, text: str, options: ReadingOptions) -> Content:
     """Read the turns of a JSONL file; the errors are those of ``readers.read_documents``."""
     with parse_errors(path, "each line must be a JSON object"):
-        frame = pl.read_ndjson(io.StringIO(text), infer_schema_length=None)
+        try:
+            frame = pl.read_ndjson(io.StringIO(text), infer_schema_length=None)
+        except _POLARS_ERRORS:
+            _check_json_lines(path, text)
+            raise
     return table_content(path, frame, options)
+
+
+def _check_json_lines(path: Path, text: str) -> None:
+    """Name the first line that is no JSON object, which Polars does not.
+
+    Raises:
+        CorpusError: there is one.
+    """
+    for number, line in enumerate(text.split("\n"), start=1):
+        try:
+            is_object = not line.strip() or isinstance(json.loads(line), dict)
+        except (ValueError, RecursionError):
+            is_object = False
+        if not is_object:
+            raise CorpusError(
+                f"{path} cannot be read as a table: line {number} is no JSON object, and each line "
+                f"must be one: {line[:_SHOWN_CHARACTERS]!r}",
+                code="corpus.damaged_table",
+            )
 
 
 def read_frame(frame: Any, options: ReadingOptions, *, source: str) -> Content:
@@ -124,7 +151,7 @@ def parse_errors(source: str | Path, advice: str) -> Iterator[None]:
     """Raise one line for any error of Polars, panics of its Rust code included."""
     try:
         yield
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+    except _POLARS_ERRORS as error:
         reason = (str(error).strip() or "it is damaged").splitlines()[0].rstrip(".")
         raise CorpusError(
             f"{source} cannot be read as a table ({reason}): {advice}", code="corpus.damaged_table"
