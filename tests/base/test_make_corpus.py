@@ -17,6 +17,7 @@ BOOKS = [
     ("the-mill", 1, "NOTE: nothing came of it."),
     ("a-play", 1, "LORD O’OWL: Who goes there?"),
     ("a-play", 1, "FOX: (Bowing.) I do."),
+    ("a-play", 1, "Said Mr. Fox: “No: I do.”"),
     *(("the-long-mill", number, f"Chapter {number} had one line.") for number in range(1000)),
 ]
 
@@ -40,11 +41,12 @@ def rows(corpus: Path, part: str) -> list[tuple[str, str, str]]:
 
 
 def test_speeches_have_their_speakers_and_quotation_marks_are_straight(corpus: Path) -> None:
-    assert rows(corpus, "train")[:4] == [
+    assert rows(corpus, "train")[:5] == [
         ("the-mill 1", "", '"Don\'t go," said the owl.'),
         ("the-mill 1", "NOTE", "nothing came of it."),
         ("a-play 1", "LORD O'OWL", "Who goes there?"),
         ("a-play 1", "FOX", "(Bowing.) I do."),
+        ("a-play 1", "", 'Said Mr. Fox, "No: I do."'),
     ]
 
 
@@ -66,11 +68,13 @@ def test_a_chapter_is_in_one_part_and_one_in_a_hundred_in_each_held_out_one(corp
 
 def test_a_fifth_of_the_chapters_to_train_on_is_there_in_plain_words_too(corpus: Path) -> None:
     table = rows(corpus, "train")
-    plain = [row for row in table if row[0].endswith(" in plain words")]
-    chapters = {scene for scene, _, _ in table} - {scene for scene, _, _ in plain}
-    assert 0.15 * len(chapters) < len({scene for scene, _, _ in plain}) < 0.25 * len(chapters)
+    plain = [row for row in table if " in plain words " in row[0]]
+    written_plain = {scene.split(" in plain words ")[0] for scene, _, _ in plain}
+    chapters = {s for s, _, _ in table if "in plain words" not in s and not s.startswith("chat ")}
+    assert written_plain < chapters
+    assert 0.15 * len(chapters) < len(written_plain) < 0.25 * len(chapters)
     assert {speaker for _, speaker, _ in plain} == {""}
-    texts = {f"chapter {number} had one line" for number in range(1000)}
+    texts = {f"<unk> Chapter {number} had one line" for number in range(1000)}
     of_the_mill = [text for scene, _, text in plain if scene.startswith("the-long-mill ")]
     assert of_the_mill
     assert set(of_the_mill) <= texts
@@ -78,8 +82,24 @@ def test_a_fifth_of_the_chapters_to_train_on_is_there_in_plain_words_too(corpus:
         assert not any("in plain words" in scene for scene, _, _ in rows(corpus, part))
 
 
-def test_plain_words_keep_their_apostrophes() -> None:
-    assert make_corpus.in_plain_words("“Don't!” he\nsaid—3 times.") == "don't he said 3 times"
+def test_plain_words_keep_their_apostrophes_and_the_capitals_of_names() -> None:
+    plain = make_corpus.in_plain_words(
+        "“Don't!” I\nsaid—3 TIMES to Mr. Bell.", frozenset({"don't", "said", "times", "to"})
+    )
+    assert plain == "don't I said 3 times to Mr Bell"
+
+
+def test_ordinary_words_stand_mostly_in_lower_case() -> None:
+    texts = pl.Series(["The bell, the Bell and the END. Rose rose.", "I saw Mr. Bell’s rose"])
+    ordinary = make_corpus.ordinary_words(texts)
+    assert ordinary == {"the", "bell", "and", "rose", "saw"}
+
+
+def test_each_part_has_chats_that_begin_with_unk(corpus: Path) -> None:
+    for part in make_corpus.PARTS:
+        chats = [text for scene, _, text in rows(corpus, part) if scene.startswith("chat ")]
+        assert all(text.startswith("<unk> ") for text in chats)
+        assert sum("\n" in text for text in chats) > 0.9 * len(chats) > 0
 
 
 def test_lorelm_reads_the_parts(corpus: Path) -> None:
@@ -115,3 +135,10 @@ def test_a_wrong_file_is_refused_and_nothing_written(tmp_path: Path) -> None:
         assert result.exit_code == 2
         assert reason in result.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_passages_are_of_about_250_words_and_keep_their_lines() -> None:
+    lines = [f"{number} {'word ' * 99}".strip() for number in range(7)]
+    found = [*make_corpus.passages(lines)]
+    assert "\n".join(found).split("\n") == lines
+    assert [text.count("\n") + 1 for text in found] == [3, 3, 1]
