@@ -19,6 +19,16 @@ def test_text_goes_to_stdout_and_the_rest_to_stderr(lorelm: Lorelm, tiny_bundle:
     assert "seed 5" in ended.stderr
 
 
+def test_copied_spans_are_told_in_one_note(lorelm: Lorelm, tiny_bundle: Path) -> None:
+    asked = {"seed": 5, "max_len": 60, "temperature": 0.1}
+    flags = [f"--{name.replace('_', '-')}={value}" for name, value in asked.items()]
+    ended = lorelm("generate", tiny_bundle, "The fox", *flags)
+    sample = lorelm_package.load(tiny_bundle).generate("The fox", **asked).samples[0]
+    assert sample.copied_spans
+    lengths = ", ".join(str(span.num_tokens) for span in sample.copied_spans)
+    assert f"copied spans, with the words of the prompt: {lengths} tokens]" in ended.stderr
+
+
 def test_all_settings_reach_the_model(lorelm: Lorelm, tiny_bundle: Path) -> None:
     flags = {
         "max_len": 15,

@@ -73,6 +73,6 @@ def _note(sample: Sample) -> str:
         f"{sample.num_tokens} tokens",
         f"seed {sample.seed}",
     ]
-    for span in sample.copied_spans or ():
-        notes.append(f"{span.num_tokens} tokens in a row, with those of the prompt, are copied")
+    if lengths := [str(span.num_tokens) for span in sample.copied_spans or ()]:
+        notes.append(f"copied spans, with the words of the prompt: {', '.join(lengths)} tokens")
     return f"[{'; '.join(notes)}]"
