@@ -77,23 +77,27 @@ def test_words_with_capitals_come_from_a_classic_vocabulary() -> None:
 
 
 @pytest.fixture(scope="module")
-def tied_bundle(
+def train_tied(
     tales: Documents, tiny_recipe: Recipe, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
-    path = tmp_path_factory.mktemp("tied") / "tales"
-    recipe = dataclasses.replace(tiny_recipe, tied=True, embedding_size=32, epochs=1)
-    train(tales, recipe, out=path, options=TrainingOptions(device="cpu"))
-    return path
+) -> Callable[[int], Path]:
+    def train_tied(embedding_size: int) -> Path:
+        path = tmp_path_factory.mktemp("tied") / "tales"
+        sizes = {"tied": True, "embedding_size": embedding_size}
+        recipe = dataclasses.replace(tiny_recipe, **sizes, epochs=1)
+        train(tales, recipe, out=path, options=TrainingOptions(device="cpu"))
+        return path
+
+    return train_tied
 
 
 @pytest.fixture(scope="module")
-def projected_bundle(
-    tales: Documents, tiny_recipe: Recipe, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
-    path = tmp_path_factory.mktemp("projected") / "tales"
-    recipe = dataclasses.replace(tiny_recipe, tied=True, embedding_size=12, epochs=1)
-    train(tales, recipe, out=path, options=TrainingOptions(device="cpu"))
-    return path
+def tied_bundle(train_tied: Callable[[int], Path]) -> Path:
+    return train_tied(32)
+
+
+@pytest.fixture(scope="module")
+def projected_bundle(train_tied: Callable[[int], Path]) -> Path:
+    return train_tied(12)
 
 
 @pytest.mark.parametrize("fixture", ["tiny_bundle", "tied_bundle", "projected_bundle"])

@@ -31,9 +31,14 @@ class ModelConfig:
                 raise InputError(f"{name} is a whole number of at least {min_value}, not {value!r}")
 
     @property
+    def output_size(self) -> int:
+        """The width of the output layer's input."""
+        return self.embedding_size if self.tied else self.hidden_size
+
+    @property
     def is_projected(self) -> bool:
-        """Whether a layer projects the hidden state to the size of the embedding."""
-        return self.tied and self.embedding_size != self.hidden_size
+        """Whether a layer projects the hidden state to the size of the output layer's input."""
+        return self.output_size != self.hidden_size
 
     def tensor_shapes(self) -> dict[str, tuple[int, ...]]:
         """Return the shape of each weight by its name, gates in PyTorch's order (i, f, g, o).
@@ -43,16 +48,13 @@ class ModelConfig:
         gates = 4 * self.hidden_size
         shapes: dict[str, tuple[int, ...]] = {
             "embedding.weight": (self.vocabulary_size, self.embedding_size),
-            "fc.weight": (
-                self.vocabulary_size,
-                self.embedding_size if self.tied else self.hidden_size,
-            ),
+            "fc.weight": (self.vocabulary_size, self.output_size),
             "fc.bias": (self.vocabulary_size,),
         }
         if self.is_projected:
             shapes |= {
-                "projection.weight": (self.embedding_size, self.hidden_size),
-                "projection.bias": (self.embedding_size,),
+                "projection.weight": (self.output_size, self.hidden_size),
+                "projection.bias": (self.output_size,),
             }
         for layer in range(self.num_layers):
             input_size = self.embedding_size if layer == 0 else self.hidden_size

@@ -29,11 +29,9 @@ class LSTMLanguageModel(nn.Module):
         self.embedding = nn.Embedding(config.vocabulary_size, config.embedding_size)
         self.lstm = nn.LSTM(config.embedding_size, config.hidden_size, config.num_layers)
         self.projection = (
-            nn.Linear(config.hidden_size, config.embedding_size) if config.is_projected else None
+            nn.Linear(config.hidden_size, config.output_size) if config.is_projected else None
         )
-        self.fc = nn.Linear(
-            config.embedding_size if config.tied else config.hidden_size, config.vocabulary_size
-        )
+        self.fc = nn.Linear(config.output_size, config.vocabulary_size)
         if config.tied:
             nn.init.uniform_(self.embedding.weight, -_TIED_EMBEDDING_RANGE, _TIED_EMBEDDING_RANGE)
             nn.init.zeros_(self.fc.bias)
