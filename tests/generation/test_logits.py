@@ -1,4 +1,5 @@
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -6,7 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from lorelm.generation.logits import ban_special_tokens, score_tokens
+from lorelm.corpus.tokenizer import make_tokenizer
+from lorelm.corpus.vocabulary import Vocabulary
+from lorelm.generation.logits import SpeakerRules, ban_special_tokens, score_tokens
 
 logits = hnp.arrays(np.float32, (3, 7), elements=st.floats(-30, 30, width=16))
 
@@ -66,3 +69,22 @@ def test_an_early_eos_is_banned_if_only_the_last_word_is_too() -> None:
     logits_BV = np.array([[1, 2, 3, -np.inf]], dtype=np.float32)
     ban_special_tokens(logits_BV, [0])
     assert logits_BV.tolist() == [[-np.inf, -np.inf, 3, -np.inf]]
+
+
+def test_what_may_follow_a_speaker_is_what_the_tokenizer_makes_of_texts() -> None:
+    text = 'OWL: "No," he (the fox) said.\nFOX: Well-known! (A pause.)'
+    tokenizer = make_tokenizer("words").with_speakers(["OWL", "FOX"])
+    words = [*dict.fromkeys(tokenizer.tokenize(text))]
+    vocabulary = Vocabulary(["<unk>", "<eos>", *words])
+    rules = SpeakerRules(vocabulary)
+    logits_V = np.zeros(len(vocabulary), dtype=np.float32)
+
+    def allowed_after(word: str) -> set[str]:
+        ids = vocabulary.encode(["<eos>", word]).tolist()
+        sequence = SimpleNamespace(token_ids=ids)
+        return {vocabulary.words[id_] for id_ in np.flatnonzero(rules(logits_V, sequence) == 0)}
+
+    after = allowed_after("<speaker OWL>")
+    assert {'"￭', "(￭", "No", "Well"} <= after
+    assert after.isdisjoint({"￭,", '￭"', "￭)", "￭-￭", "￭!", "\n", "<eos>", "<speaker FOX>"})
+    assert allowed_after("No") == set(vocabulary.words)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from lorelm.corpus.special_tokens import NEWLINE
+from lorelm.corpus.tokenizer import WordsTokenizer
 from lorelm.corpus.vocabulary import EOS_ID, UNK_ID, Vocabulary
 from lorelm.ngrams.kneser_ney import KneserNey
 from lorelm.runtime.mixture import log_softmax, mix_logs
@@ -96,13 +97,19 @@ class Penalties:
 
 
 class SpeakerRules:
-    """A speaker's token is followed by a word, not by the end of the line or another speaker."""
+    """A speaker's token is followed by a word or an opening mark, not by the end of the line,
+    another speaker, or a mark that touches the word before it.
+
+    The tokenizer never cuts a text like that, but a model that has few lines of a speaker does not
+    know it: `english` gave such marks a quarter after "JULIET:".
+    """
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         speakers = [*vocabulary.speakers.values()]
         self._speakers = frozenset(speakers)
+        touching = [word for word in vocabulary.words if word.startswith(WordsTokenizer.MARK)]
         self._bias_V = np.zeros(len(vocabulary), np.float32)
-        self._bias_V[[EOS_ID, *speakers]] = -np.inf
+        self._bias_V[[EOS_ID, *speakers, *vocabulary.encode(touching)]] = -np.inf
         if NEWLINE in vocabulary:
             self._bias_V[vocabulary.encode([NEWLINE])] = -np.inf
 
