@@ -65,6 +65,7 @@ class TrainingKeywords(TypedDict, total=False):
     split_seed: int
     dropout_ramp: float
     sampled_words: int
+    unfreezing: float
     init: str | PathLike[str] | None
     time_budget_seconds: float | None
     early_stopping: int
@@ -130,6 +131,7 @@ class TuningKeywords(TypedDict, total=False):
     split_seed: int
     dropout_ramp: float
     sampled_words: int
+    unfreezing: float
     time_budget_seconds: float | None
     trials: int | None
     storage: str | None

@@ -49,6 +49,7 @@ def test_the_classic_recipe_is_the_classic_one() -> None:
         "split_seed": 42,
         "dropout_ramp": 0.0,
         "sampled_words": 0,
+        "unfreezing": 0.0,
     }
 
 

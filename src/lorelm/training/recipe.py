@@ -28,6 +28,7 @@ EARLIER: Final[Mapping[str, Any]] = {
     "max_vocabulary": 0,
     "vocabulary": "own",
     "excluded_words": "",
+    "unfreezing": 0.0,
 }
 """Settings that recipes of version 0.1 do not name, as these had them."""
 
@@ -173,6 +174,13 @@ class Recipe:
             "a sample of the rest; 0 computes all.",
             min=0,
             max=1_000_000,
+        ),
+    ]
+    unfreezing: Annotated[
+        float,
+        _share(
+            "Share of the run after which all layers train. The words train from the start, and "
+            "the layers begin one after the other, the last one first; 0 trains all at once."
         ),
     ]
     by_corpus_size: tuple[str, ...] = ()

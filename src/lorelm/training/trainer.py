@@ -27,6 +27,7 @@ from lorelm.training.recipe import Recipe
 from lorelm.training.regularisation import RegularisedModel, WeightAverage
 from lorelm.training.schedule import BEGINNING, LearningRate, TrainingHorizon
 from lorelm.training.threads import ThreadTuner
+from lorelm.training.unfreezing import zero_frozen_gradients
 from lorelm.typing import Ids
 
 _STEPS_BETWEEN_LOSS_CHECKS: Final = 20
@@ -81,7 +82,7 @@ class Trainer:
         self._threads: Final = threads
         self.horizon = horizon or TrainingHorizon(epochs=recipe.epochs)
         self._columns: Final = processes.columns(recipe.batch_size)
-        self._precision: Final = resolve_precision(recipe.precision, self.device)
+        self._is_half: Final = resolve_precision(recipe.precision, self.device) == "bfloat16"
         self._regularised: Final = RegularisedModel(model, recipe, columns=self._columns)
         self._average: Final = WeightAverage(model, decay=recipe.weight_average)
         self._optimizer: Final = _adam(model, recipe)
@@ -186,8 +187,7 @@ class Trainer:
         self._set_learning_rate()
         model.train()
         # Products in bfloat16, weights and sums in float32; or all in float32.
-        is_half = self._precision == "bfloat16"
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=is_half):
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self._is_half):
             outputs_TBH, state, penalty = self._regularised(
                 inputs_TB, self._state, progress=self.progress
             )
@@ -197,6 +197,7 @@ class Trainer:
         share = inputs_TB.shape[1] / recipe.batch_size  # losses are means over all columns
         torch.autograd.backward((loss + penalty) * share)
         loss = self.processes.sum_gradients(model.parameters(), loss.detach() * share)
+        zero_frozen_gradients(model, progress=self.progress, share=recipe.unfreezing)
         torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.max_gradient_norm)
         self._optimizer.step()
         self.num_updates += 1
