@@ -1,13 +1,14 @@
 """Quality of n-gram models, recipes, mixtures and the base model on several corpora.
 
     python bench/quality.py [--data ../shared/data] [--out docs/results.md] [--corpora lotr ...]
-        [--novel FILE]
+        [--novel FILE] [--trainings default english ...] [--seeds 0 1 2]
 
 For each corpus one tokenizer and one vocabulary (words seen three times or more in the training
 part) serve the n-gram model, the recipes, and training from `english`. Each recipe's mixture is
 with that n-gram model. The last row is what `lorelm train` does by itself: it has the words of the
 base model too, so its perplexity is of another task, and bits per character compare. The networks
-are evaluated as they serve, in int8. PyTorch uses the threads that OMP_NUM_THREADS allows.
+are evaluated as they serve, in int8. Figures are means of the seeds; intervals, of the documents,
+are those of the first seed. PyTorch uses the threads that OMP_NUM_THREADS allows.
 """
 
 import argparse
@@ -15,11 +16,14 @@ import csv
 import os
 import platform
 import random
+import shlex
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import mean
 from typing import Final
 
 from lorelm.bundle.manifest import Metrics
@@ -49,22 +53,26 @@ class Training:
     has_same_words: bool = True
 
 
-TRAININGS: Final = (
-    Training(name="recipe `classic`", recipe="classic"),
-    Training(name="recipe `default`", recipe="default"),
-    Training(name="from `english`", recipe="fine-tune", init="english"),
-    Training(
+TRAININGS: Final = {
+    "classic": Training(name="recipe `classic`", recipe="classic"),
+    "default": Training(name="recipe `default`", recipe="default"),
+    "english": Training(name="from `english`", recipe="fine-tune", init="english"),
+    "command": Training(
         name="from `english`, as `lorelm train` does",
         recipe="fine-tune",
         init="english",
         has_same_words=False,
     ),
-)
+}
 
 
 @dataclass(frozen=True, kw_only=True)
 class BenchCorpus:
-    """The three parts of a corpus, and what is said of it in the results."""
+    """The three parts of a corpus, and what is said of it in the results.
+
+    Attributes:
+        is_read_by_base: training from the base model would start with its test part.
+    """
 
     title: str
     description: str
@@ -72,6 +80,7 @@ class BenchCorpus:
     train: Documents
     valid: Documents
     test: Documents
+    is_read_by_base: bool = False
 
 
 def films(data: Path) -> BenchCorpus:
@@ -99,11 +108,12 @@ def tiny_shakespeare(data: Path) -> BenchCorpus:
     train_part, valid, test = split_parts(read, split_seed=42)
     return BenchCorpus(
         title="tiny Shakespeare",
-        description="speeches, split 80/10/10 as `lorelm train` does",
+        description="speeches, split 80/10/10 as `lorelm train` does; `english` has read it",
         tokenizer="words",
         train=train_part,
         valid=valid,
         test=test,
+        is_read_by_base=True,
     )
 
 
@@ -145,52 +155,75 @@ CORPORA: Final[dict[str, Callable[[Path], BenchCorpus]]] = {
 
 
 @dataclass(frozen=True, kw_only=True)
+class Trained:
+    """The figures of one training on the test part, and what it took."""
+
+    metrics: Metrics
+    ngram_seconds: float
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Row:
-    """One model on one corpus; `prefix` says which of the figures are its own."""
+    """One model on one corpus, of several seeds; `prefix` says which of the figures are its own."""
 
     model: str
     prefix: str
-    metrics: Metrics
+    trained: list[Trained]
     seconds: float
 
     def cells(self) -> list[str]:
-        perplexity = getattr(self.metrics, f"{self.prefix}perplexity")
-        low, high = getattr(self.metrics, f"{self.prefix}perplexity_interval")
-        bits = getattr(self.metrics, f"{self.prefix}bits_per_character")
+        first = self.trained[0].metrics
+        low, high = getattr(first, f"{self.prefix}perplexity_interval")
         return [
             self.model,
-            f"{perplexity:.1f}",
+            _mean_and_range(self._figures("perplexity"), 1),
             f"{low:.1f} – {high:.1f}",
-            f"{bits:.3f}",
-            f"{self.metrics.unknown_rate:.1%}",
+            _mean_and_range(self._figures("bits_per_character"), 3),
+            f"{first.unknown_rate:.1%}",
             f"{self.seconds:,.1f}",
         ]
 
+    def _figures(self, name: str) -> list[float]:
+        return [getattr(each.metrics, f"{self.prefix}{name}") for each in self.trained]
 
-def rows(corpus: BenchCorpus) -> Iterator[Row]:
+
+def _mean_and_range(values: list[float], digits: int) -> str:
+    text = f"{mean(values):.{digits}f}"
+    if max(values) == min(values):
+        return text
+    return f"{text} ({min(values):.{digits}f} – {max(values):.{digits}f})"
+
+
+def rows(corpus: BenchCorpus, trainings: list[Training], seeds: list[int]) -> Iterator[Row]:
     """The n-gram model, then each training alone and in the mixture."""
-    for training in TRAININGS:
-        metrics, ngram_seconds, seconds = _trained(corpus, training)
-        if training == TRAININGS[0]:
+    if corpus.is_read_by_base:
+        trainings = [training for training in trainings if training.init is None]
+    for training in trainings:
+        trained = [_trained(corpus, training, seed) for seed in seeds]
+        metrics = trained[0].metrics
+        ngram_seconds = mean(each.ngram_seconds for each in trained)
+        seconds = mean(each.seconds for each in trained)
+        if training == trainings[0]:
             yield Row(
                 model=f"n-gram model, order {metrics.ngram_order}",
                 prefix="ngram_",
-                metrics=metrics,
+                trained=trained[:1],
                 seconds=ngram_seconds,
             )
-        yield Row(model=training.name, prefix="", metrics=metrics, seconds=seconds)
+        yield Row(model=training.name, prefix="", trained=trained, seconds=seconds)
         yield Row(
             model=f"the same, mixed with {1 - metrics.mixture_weight:.0%} of the n-gram model",
             prefix="mixture_",
-            metrics=metrics,
+            trained=trained,
             seconds=seconds + ngram_seconds,
         )
 
 
-def _trained(corpus: BenchCorpus, training: Training) -> tuple[Metrics, float, float]:
-    """The metrics on the test part, and the seconds for the n-gram model and for the network."""
+def _trained(corpus: BenchCorpus, training: Training, seed: int) -> Trained:
     same_words = {"tokenizer": corpus.tokenizer, "min_frequency": 3, "vocabulary": "own"}
-    recipe = Recipe.load(training.recipe, **(same_words if training.has_same_words else {}))
+    changes = same_words if training.has_same_words else {}
+    recipe = Recipe.load(training.recipe, seed=seed, **changes)
     options = TrainingOptions(init=training.init)
     held_out = {"valid": corpus.valid, "test": corpus.test}
     with tempfile.TemporaryDirectory() as folder:
@@ -209,23 +242,26 @@ def _trained(corpus: BenchCorpus, training: Training) -> tuple[Metrics, float, f
     )
     started = time.perf_counter()
     fit_orders(prepared)
-    return manifest.metrics, time.perf_counter() - started, manifest.training.seconds
+    ngram_seconds = time.perf_counter() - started
+    return Trained(
+        metrics=manifest.metrics, ngram_seconds=ngram_seconds, seconds=manifest.training.seconds
+    )
 
 
 def _documents(texts: list[str], source: str) -> Documents:
     return Documents(texts=texts, source=source)
 
 
-def section(corpus: BenchCorpus) -> str:
+def section(corpus: BenchCorpus, trainings: list[Training], seeds: list[int]) -> str:
     """The part of the results page about one corpus."""
     table = [["", "perplexity", "95 %", "bits per character", "unknown", "training seconds"]]
     table.append(["---"] * len(table[0]))
     found = []
-    for row in rows(corpus):
+    for row in rows(corpus, trainings, seeds):
         found.append(row)
         table.append(row.cells())
         print(" | ".join(row.cells()), flush=True)
-    metrics = found[0].metrics
+    metrics = found[0].trained[0].metrics
     lines = "\n".join("| " + " | ".join(cells) + " |" for cells in table)
     return (
         f"## {corpus.title}\n\n"
@@ -239,10 +275,11 @@ def page(sections: list[str], command: str) -> str:
     return (
         "# Results\n\n"
         f"Made by `{command}` on {_processor()}, PyTorch with {torch.get_num_threads()} "
-        "thread(s). Within a corpus all rows but the last two have the same ids and target tokens: "
-        "every token and the end of every document; the last two have the words of the base model "
-        "too. Intervals are 95 %, from a bootstrap over test documents. Bits "
-        "per character charge unknown words for their spelling. The machine is shared, so seconds "
+        "thread(s). Within a corpus, all rows but those of `lorelm train` have the same ids and "
+        "target tokens: every token and the end of every document; those have the words of the "
+        "base model too. Figures are means of the seeds, with the lowest and the highest; "
+        "intervals are 95 %, from a bootstrap over the test documents of the first seed. Bits per "
+        "character charge unknown words for their spelling. The machine is shared, so seconds "
         "give an order of magnitude only.\n\n" + "\n".join(sections)
     )
 
@@ -262,18 +299,18 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("docs/results.md"))
     parser.add_argument("--corpora", nargs="+", choices=CORPORA, default=list(CORPORA))
     parser.add_argument("--novel", type=Path, help="a text file that is not among the books")
+    parser.add_argument("--trainings", nargs="+", choices=TRAININGS, default=list(TRAININGS))
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     flags = parser.parse_args()
+    trainings = [TRAININGS[name] for name in flags.trainings]
     sections = []
     corpora = [CORPORA[name](flags.data) for name in flags.corpora]
     for corpus in [*corpora, *([novel(flags.novel)] if flags.novel else [])]:
         print(corpus.title, flush=True)
-        sections.append(section(corpus))
+        sections.append(section(corpus, trainings, flags.seeds))
     threads = os.environ.get("OMP_NUM_THREADS")
-    command = (f"OMP_NUM_THREADS={threads} " if threads else "") + "python bench/quality.py"
-    if flags.corpora != list(CORPORA):
-        command += f" --corpora {' '.join(flags.corpora)}"
-    if flags.novel:
-        command += f" --novel {flags.novel.name}"
+    command = shlex.join(["python", "bench/quality.py", *sys.argv[1:]])
+    command = f"OMP_NUM_THREADS={threads} {command}" if threads else command
     flags.out.write_text(page(sections, command), encoding="utf-8")
 
 
