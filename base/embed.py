@@ -16,7 +16,7 @@ from lorelm.corpus import preparation
 from lorelm.errors import LoreLMError
 from lorelm.evaluation.evaluate import evaluate_bundle
 
-_SOURCE: Final = "150 books, Shakespeare's plays and chats"
+_SOURCE: Final = "150 books, plays and chats"
 """What the page says that the model was trained on."""
 
 _MAX_COUNTED_TOKENS: Final = 40_000_000
