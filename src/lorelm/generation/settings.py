@@ -58,7 +58,7 @@ class GenerationSettings(SamplingSettings):
             group="main",
             openai="temperature",
         ),
-    ] = 0.8
+    ] = 1.0
     num_samples: Annotated[
         int,
         Parameter(
@@ -99,7 +99,7 @@ class GenerationSettings(SamplingSettings):
             label="Min p",
             openai="min_p",
         ),
-    ] = 0.0
+    ] = 0.04
     repetition_penalty: Annotated[
         float,
         Parameter(

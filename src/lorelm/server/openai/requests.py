@@ -30,7 +30,6 @@ def openai_parameters(**changes: dict[str, Any]) -> dict[str, Parameter]:
         changes: to the parameters of one API, by our names.
     """
     theirs: dict[str, dict[str, Any]] = {
-        "temperature": {"default": 1.0},
         "seed": {"min": None, "max": None},
         "logit_bias": {"help": "Numbers that are added to the logits of tokens, by id."},
         **changes,

@@ -25,7 +25,7 @@ SECOND_TEMPERATURE: Final = replace(
     name="temperature_b",
     label="Second temperature",
     help="all else is the same, the seed too",
-    default=1.2,
+    default=1.5,
 )
 
 NUM_ALTERNATIVES: Final = 5
