@@ -18,7 +18,6 @@ from typing import Final
 
 import click
 import numpy as np
-import torch
 
 from lorelm.bundle import Bundle, BundleContents, save_bundle
 from lorelm.bundle.layout import METRICS
@@ -28,8 +27,8 @@ from lorelm.corpus.vocabulary import EOS_ID
 from lorelm.errors import CorpusError, LoreLMError
 from lorelm.evaluation.perplexity import perplexity
 from lorelm.evaluation.trained_corpus import find_trained_corpus
-from lorelm.model.lstm import LSTMLanguageModel
 from lorelm.runtime.step_graph import Weights, build_step_graph
+from lorelm.training.device import resolve_device
 from lorelm.training.initial_checkpoint import initial_model, numpy_weights
 from lorelm.training.loop import fit
 from lorelm.training.losses import validation_loss
@@ -100,7 +99,7 @@ def read_once_more(bundle: Bundle, corpus: Corpus) -> BundleContents:
     begun = {name: np.asarray(array, np.float32) for name, array in bundle.weights().items()}
     plays = plays_and_others(corpus)
     click.echo(f"{len(plays.train.stream):,} tokens to read")
-    model = initial_model(plays, recipe, torch.device("cpu"), begun)
+    model = initial_model(plays, recipe, resolve_device("cpu"), begun)
     read = numpy_weights(fit(Trainer(model, plays, recipe)).model)
     weights = {
         name: _SHARE_BEFORE * begun[name] + (1 - _SHARE_BEFORE) * array
@@ -108,7 +107,7 @@ def read_once_more(bundle: Bundle, corpus: Corpus) -> BundleContents:
     }
     graphs = {each: build_step_graph(weights, manifest.model, each) for each in bundle.precisions}
     return BundleContents(
-        manifest=with_perplexities(manifest, weights, corpus),
+        manifest=with_perplexities(manifest, recipe, weights, corpus),
         vocabulary=bundle.vocabulary,
         graphs=graphs,
         weights=weights,
@@ -117,17 +116,18 @@ def read_once_more(bundle: Bundle, corpus: Corpus) -> BundleContents:
     )
 
 
-def with_perplexities(manifest: Manifest, weights: Weights, corpus: Corpus) -> Manifest:
-    """Return the manifest with the perplexities that these weights have."""
+def with_perplexities(
+    manifest: Manifest, recipe: Recipe, weights: Weights, corpus: Corpus
+) -> Manifest:
+    """Return the manifest with the perplexities of these weights; `embed.py` adds the metrics."""
     assert manifest.training is not None
-    model = LSTMLanguageModel(manifest.model).eval()
-    model.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()})
+    model = initial_model(corpus, recipe, resolve_device("cpu"), weights)
     figures = {
         "valid_perplexity": perplexity(validation_loss(model, corpus.valid.stream)),
         "test_perplexity": perplexity(validation_loss(model, corpus.test.stream)),
     }
     training = manifest.training.model_copy(update=figures)
-    return manifest.model_copy(update={"training": training})
+    return manifest.model_copy(update={"training": training, "metrics": None})
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})

@@ -197,13 +197,12 @@ def _mean_and_range(values: list[float], digits: int) -> str:
 
 def rows(corpus: BenchCorpus, trainings: list[Training], seeds: list[int]) -> Iterator[Row]:
     """The n-gram model, then each training alone and in the mixture."""
-    if corpus.is_read_by_base:
-        trainings = [training for training in trainings if training.init is None]
     for training in trainings:
         trained = [_trained(corpus, training, seed) for seed in seeds]
         metrics = trained[0].metrics
         ngram_seconds = mean(each.ngram_seconds for each in trained)
         seconds = mean(each.seconds for each in trained)
+        ngram_share = 1 - mean(each.metrics.mixture_weight or 0 for each in trained)
         if training == trainings[0]:
             yield Row(
                 model=f"n-gram model, order {metrics.ngram_order}",
@@ -213,7 +212,7 @@ def rows(corpus: BenchCorpus, trainings: list[Training], seeds: list[int]) -> It
             )
         yield Row(model=training.name, prefix="", trained=trained, seconds=seconds)
         yield Row(
-            model=f"the same, mixed with {1 - metrics.mixture_weight:.0%} of the n-gram model",
+            model=f"the same, mixed with {ngram_share:.0%} of the n-gram model",
             prefix="mixture_",
             trained=trained,
             seconds=seconds + ngram_seconds,
@@ -307,9 +306,12 @@ def main() -> None:
     corpora = [CORPORA[name](flags.data) for name in flags.corpora]
     for corpus in [*corpora, *([novel(flags.novel)] if flags.novel else [])]:
         print(corpus.title, flush=True)
-        sections.append(section(corpus, trainings, flags.seeds))
+        fair = [each for each in trainings if each.init is None or not corpus.is_read_by_base]
+        if fair:
+            sections.append(section(corpus, fair, flags.seeds))
     threads = os.environ.get("OMP_NUM_THREADS")
-    command = shlex.join(["python", "bench/quality.py", *sys.argv[1:]])
+    names = (Path(each).name if Path(each).is_absolute() else each for each in sys.argv[1:])
+    command = shlex.join(["python", "bench/quality.py", *names])
     command = f"OMP_NUM_THREADS={threads} {command}" if threads else command
     flags.out.write_text(page(sections, command), encoding="utf-8")
 

@@ -13,7 +13,7 @@ from lorelm.generation.settings import GenerationSettings
 from lorelm.sampling import sample, weights
 
 LAST_UNIFORM = float(np.nextafter(1, 0))
-PLAIN = GenerationSettings(temperature=1.0)
+PLAIN = GenerationSettings(temperature=1.0, min_p=0)
 
 uniforms = st.floats(0, 1, exclude_max=True)
 # Half precision, so that logits that differ have probabilities that differ.
@@ -137,7 +137,7 @@ def test_a_row_of_a_real_vocabulary_does_not_depend_on_its_place(vocabulary_size
             GenerationSettings(top_k=40),
             GenerationSettings(min_p=0.05),
         ),
-        GenerationSettings(),
+        GenerationSettings(min_p=0),
     ]
     settings = [rows[row % len(rows)] for row in range(33)]
     together_BV = weights_of(logits_BV, settings)
@@ -222,7 +222,7 @@ def test_min_p_keeps_ids_with_that_share_of_the_likeliest(min_p, expected):
 def test_the_penalty_divides_positive_and_multiplies_negative_logits_of_seen_ids(penalty, logits):
     penalized = probabilities_of_logits(
         [2.0, -1.0, 0.5, -0.5],
-        GenerationSettings(temperature=1, repetition_penalty=penalty),
+        GenerationSettings(temperature=1, min_p=0, repetition_penalty=penalty),
         seen=[0, 1],
     )
     exponentials = np.exp(logits)

@@ -41,7 +41,7 @@ class SamplingSettings:
     presence_penalty: float
 
     @cached_property
-    def has_order(self) -> bool:
+    def needs_ranking(self) -> bool:
         """Whether the order of the ids by probability decides which are left out."""
         return self.temperature == 0 or self.top_k > 0 or self.top_p < 1
 
@@ -75,7 +75,7 @@ def weights(logits_BV: Floats32, settings: Sequence[SamplingSettings]) -> Floats
     weights_BV -= np.maximum.reduce(weights_BV, axis=1, keepdims=True)
     np.exp(weights_BV, out=weights_BV)
     for place, row in enumerate(settings):
-        if row.has_order:
+        if row.needs_ranking:
             _select(weights_BV[place], row)
     shares = [row.min_p for row in settings]
     if any(shares):

@@ -134,6 +134,7 @@ REGULARISED = {
     **{"tied": True, "embedding_size": 32, "locked_dropout": True, "word_dropout": 0.1},
     **{"recurrent_dropout": 0.2, "schedule": "cosine", "warm_up": 0.1, "weight_average": 0.9},
     **{"shuffle": True, "activation_penalty": 1.0, "temporal_penalty": 1.0},
+    "unfreezing": 0.5,
 }
 
 

@@ -5,11 +5,16 @@ import torch
 
 from lorelm.corpus.preparation import Corpus
 from lorelm.training.recipe import Recipe
+from lorelm.training.trainer import Trainer
 
 from .fitting import new_trainer
 
 
-def changed(before: dict[str, torch.Tensor], after: dict[str, torch.Tensor]) -> set[str]:
+def changed_by_step(trainer: Trainer) -> set[str]:
+    """Make a step, and return the names of the weights that it changes."""
+    before = {name: value.clone() for name, value in trainer.model.state_dict().items()}
+    trainer.step()
+    after = trainer.model.state_dict()
     return {name for name in before if not torch.equal(before[name], after[name])}
 
 
@@ -22,23 +27,35 @@ def layer(number: int) -> set[str]:
     return {f"lstm.{name}_l{number}" for name in names}
 
 
+EVERYTHING = WORDS | PROJECTION | layer(0) | layer(1)
+SIZES = {"tied": True, "embedding_size": 8, "hidden_size": 12, "num_layers": 2, "epochs": 4}
+
+
 @pytest.mark.parametrize("share", [0.0, 0.6])
 def test_words_train_first_then_the_projection_and_the_layers_from_the_last_to_the_first(
     corpus: Corpus, tiny_recipe: Recipe, share: float
 ) -> None:
-    recipe = dataclasses.replace(
-        tiny_recipe,
-        **{"tied": True, "embedding_size": 8, "hidden_size": 12, "num_layers": 2, "epochs": 4},
-        unfreezing=share,
-        weight_average=0.0,
-    )
+    recipe = dataclasses.replace(tiny_recipe, **SIZES, unfreezing=share)
     trainer = new_trainer(corpus, recipe)
     trainer.start_clock()
     begins = {0.0: WORDS, 0.2: PROJECTION, 0.4: layer(1), 0.6: layer(0)}
     while not trainer.is_over:
         progress = trainer.progress
-        before = {name: value.clone() for name, value in trainer.model.state_dict().items()}
-        trainer.step()
         expected = {name for begin, names in begins.items() if progress >= begin for name in names}
-        everything = set().union(*begins.values())
-        assert changed(before, trainer.model.state_dict()) == (expected if share else everything)
+        assert changed_by_step(trainer) == (expected if share else EVERYTHING)
+
+
+def test_a_run_that_is_extended_trains_all_that_it_has_trained_before(
+    corpus: Corpus, tiny_recipe: Recipe
+) -> None:
+    recipe = dataclasses.replace(tiny_recipe, **SIZES, unfreezing=0.9)
+    trainer = new_trainer(corpus, recipe)
+    trainer.start_clock()
+    while not trainer.is_over:
+        trainer.step()
+    snapshot = trainer.snapshot()
+    begun = {"num_epochs": 4, "num_updates": trainer.num_updates, "seconds": trainer.seconds}
+    longer = new_trainer(corpus, dataclasses.replace(recipe, epochs=40))
+    longer.restore(dataclasses.replace(snapshot, metadata=snapshot.metadata | {"begun": begun}))
+    assert longer.progress < 0.2
+    assert changed_by_step(longer) == EVERYTHING

@@ -147,8 +147,7 @@ class Metrics(_Section):
         human_copied_share: the same for the text itself, which people wrote. `human_distinct_share`
             is of a first part of it, as long as the samples.
         copied_excess_interval: of `copied_share` less `human_copied_share`.
-        structure: what the lines before a line, and its speaker, are worth; null for documents of
-            one line.
+        structure: what the lines before a line, and its speaker, are worth; null for single lines.
     """
 
     text: str
@@ -189,6 +188,7 @@ class Metrics(_Section):
     samples: int = 0
     sample_tokens: int = 0
     sample_temperature: float | None = None
+    sample_min_p: float | None = None
     copied_share: dict[int, float] | None = None
     longest_copy: int | None = None
     copied_lines_share: float | None = None

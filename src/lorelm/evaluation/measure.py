@@ -214,6 +214,7 @@ def _copy_metrics(copied: CopiedTexts, text: HeldOutText, index: CopyIndex) -> d
         "samples": len(copied.texts),
         "sample_tokens": num_tokens,
         "sample_temperature": GenerationSettings().temperature,
+        "sample_min_p": GenerationSettings().min_p,
         "copied_share": copied.copied_share,
         "longest_copy": copied.longest_copy,
         "copied_lines_share": copied.copied_lines_share,

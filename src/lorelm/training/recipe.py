@@ -179,8 +179,9 @@ class Recipe:
     unfreezing: Annotated[
         float,
         _share(
-            "Share of the run after which all layers train. The words train from the start, and "
-            "the layers begin one after the other, the last one first; 0 trains all at once."
+            "With --init: share of the run after which all layers train. The words train from the "
+            "start, then the projection and the layers of the LSTM, the last one first; 0 trains "
+            "all at once."
         ),
     ]
     by_corpus_size: tuple[str, ...] = ()

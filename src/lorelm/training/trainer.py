@@ -27,7 +27,7 @@ from lorelm.training.recipe import Recipe
 from lorelm.training.regularisation import RegularisedModel, WeightAverage
 from lorelm.training.schedule import BEGINNING, LearningRate, TrainingHorizon
 from lorelm.training.threads import ThreadTuner
-from lorelm.training.unfreezing import zero_frozen_gradients
+from lorelm.training.unfreezing import drop_frozen_gradients
 from lorelm.typing import Ids
 
 _STEPS_BETWEEN_LOSS_CHECKS: Final = 20
@@ -181,9 +181,7 @@ class Trainer:
         """
         began = time.perf_counter() if self._threads else 0.0
         recipe, model = self.recipe, self.model
-        inputs_TB, targets_TB = (
-            torch.from_numpy(ids).to(self.device) for ids in next(self._windows)
-        )
+        inputs_TB, targets_TB = (torch.from_numpy(x).to(self.device) for x in next(self._windows))
         self._set_learning_rate()
         model.train()
         # Products in bfloat16, weights and sums in float32; or all in float32.
@@ -197,7 +195,8 @@ class Trainer:
         share = inputs_TB.shape[1] / recipe.batch_size  # losses are means over all columns
         torch.autograd.backward((loss + penalty) * share)
         loss = self.processes.sum_gradients(model.parameters(), loss.detach() * share)
-        zero_frozen_gradients(model, progress=self.progress, share=recipe.unfreezing)
+        if not self._begun["num_updates"]:  # a run that is extended has trained all layers
+            drop_frozen_gradients(model, progress=self.progress, share=recipe.unfreezing)
         torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.max_gradient_norm)
         self._optimizer.step()
         self.num_updates += 1
@@ -304,10 +303,10 @@ class Trainer:
         if self.epochs:
             self._keep_weights()
         self._optimizer.state.clear()
-        if any(name.startswith("adam.") for name in tensors):
-            for parameter in self.model.parameters():
-                parameter.grad = torch.zeros_like(parameter)
-            self._optimizer.step()  # allocates its state in its first step
+        for name, parameter in self.model.named_parameters():
+            has_state = f"adam.{name}.step" in tensors  # not before its layer trains
+            parameter.grad = torch.zeros_like(parameter) if has_state else None
+        self._optimizer.step()  # allocates the states
 
     def _check_loss(self) -> None:
         self._monitor.check_steps(self._epoch_nats.item(), self.epoch_tokens)

@@ -9,12 +9,12 @@ from torch import Tensor
 from lorelm.model.lstm import LSTMLanguageModel
 
 
-def zero_frozen_gradients(model: LSTMLanguageModel, *, progress: float, share: float) -> None:
-    """Set the gradients of the layers that do not train yet to zero.
+def drop_frozen_gradients(model: LSTMLanguageModel, *, progress: float, share: float) -> None:
+    """Drop the gradients of the layers that do not train yet, so that Adam passes over them.
 
     The embedding and the output layer train from the start, since a corpus has new words. Then come
     the projection, if there is one, and the layers of the LSTM from the last to the first, at even
-    distances. Adam makes no step by a gradient of zero, and has the same state to save at any time.
+    distances.
 
     Args:
         progress: the share of the run that is over.
@@ -27,5 +27,4 @@ def zero_frozen_gradients(model: LSTMLanguageModel, *, progress: float, share: f
     for place, parameters in enumerate(stages, start=1):
         if progress < share * place / len(stages):
             for parameter in parameters:
-                assert parameter.grad is not None
-                parameter.grad.zero_()
+                parameter.grad = None

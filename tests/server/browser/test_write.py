@@ -227,7 +227,7 @@ def test_settings_and_text_are_remembered(new_driver: NewDriver) -> None:
     assert other.text == ""
     other.page.get_by_text("More settings").click()
     other.press("Default settings")
-    expect(other.page.get_by_label("Temperature", exact=True)).to_have_value("1.0")
+    expect(other.page.get_by_label("Temperature", exact=True)).to_have_value("1")
     expect(other.page.get_by_label("Novel only")).not_to_be_checked()
 
 
