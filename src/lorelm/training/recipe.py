@@ -179,9 +179,9 @@ class Recipe:
     unfreezing: Annotated[
         float,
         _share(
-            "With --init: share of the run after which all layers train. The words train from the "
-            "start, then the projection and the layers of the LSTM, the last one first; 0 trains "
-            "all at once."
+            "Starting from a model (init, --init): share of the run after which all layers train. "
+            "The words train from the start, then the projection and the layers of the LSTM, the "
+            "last one first; 0 trains all at once."
         ),
     ]
     by_corpus_size: tuple[str, ...] = ()
