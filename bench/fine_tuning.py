@@ -20,7 +20,7 @@ from lorelm.bundle.manifest import Metrics
 from lorelm.training.options import TrainingOptions
 from lorelm.training.recipe import Recipe
 from lorelm.training.train import train
-from quality import CORPORA, BenchCorpus
+from quality import CORPORA, BenchCorpus, mean_and_range
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,14 +70,6 @@ def parsed(changes: str) -> dict[str, object]:
     return settings
 
 
-def shown(values: list[float], digits: int) -> str:
-    """Return the mean of figures and their range."""
-    text = f"{mean(values):.{digits}f}"
-    if len(values) > 1:
-        text += f" ({min(values):.{digits}f} – {max(values):.{digits}f})"
-    return text
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("changes", nargs="*", default=[""])
@@ -96,10 +88,10 @@ def main() -> None:
             cells = (
                 f"{corpus.title}",
                 changes or "none",
-                shown(bits, 3),
-                shown([each.metrics.perplexity for each in results], 1),
+                mean_and_range(bits, 3),
+                mean_and_range([each.metrics.perplexity for each in results], 1),
                 f"{mean(each.metrics.unknown_rate for each in results):.1%}",
-                shown([each.seconds for each in results], 0),
+                mean_and_range([each.seconds for each in results], 0),
             )
             print("| " + " | ".join(cells) + " |", flush=True)
 

@@ -177,9 +177,9 @@ class Row:
         low, high = getattr(first, f"{self.prefix}perplexity_interval")
         return [
             self.model,
-            _mean_and_range(self._figures("perplexity"), 1),
+            mean_and_range(self._figures("perplexity"), 1),
             f"{low:.1f} – {high:.1f}",
-            _mean_and_range(self._figures("bits_per_character"), 3),
+            mean_and_range(self._figures("bits_per_character"), 3),
             f"{first.unknown_rate:.1%}",
             f"{self.seconds:,.1f}",
         ]
@@ -188,7 +188,8 @@ class Row:
         return [getattr(each.metrics, f"{self.prefix}{name}") for each in self.trained]
 
 
-def _mean_and_range(values: list[float], digits: int) -> str:
+def mean_and_range(values: list[float], digits: int) -> str:
+    """Return the mean of figures and their range, if they differ."""
     text = f"{mean(values):.{digits}f}"
     if max(values) == min(values):
         return text
