@@ -18,13 +18,14 @@ PLAIN = GenerationSettings(temperature=1.0, min_p=0)
 uniforms = st.floats(0, 1, exclude_max=True)
 # Half precision, so that logits that differ have probabilities that differ.
 logits_of_a_row = hnp.arrays(np.float32, st.integers(1, 12), elements=st.floats(-50, 50, width=16))
+temperatures = st.just(0) | st.floats(0.01, 100)
 settings_of_a_row = st.builds(
     GenerationSettings,
-    temperature=st.just(0) | st.floats(0.01, 100),
+    temperature=temperatures,
     top_k=st.integers(0, 12),
     top_p=st.floats(1e-9, 1),
     min_p=st.floats(0, 1),
-)
+) | st.builds(GenerationSettings, temperature=temperatures, min_p=st.floats(0, 1))
 
 
 @st.composite
@@ -100,7 +101,7 @@ def test_what_is_picked_has_a_weight(batch, data):
 
 @given(batches(), st.data())
 def test_what_is_picked_is_where_the_cumulative_weight_passes(batch, data):
-    """The two stages of blocks against one exact sum."""
+    """Both ways to pick, among all ids in blocks and among few, against one exact sum."""
     logits_BV, settings = batch
     uniforms_B = np.array([data.draw(uniforms) for _ in settings])
     picked_B = sample(logits_BV.copy(), settings, uniforms_B=uniforms_B)
@@ -136,8 +137,9 @@ def test_a_row_of_a_real_vocabulary_does_not_depend_on_its_place(vocabulary_size
             GenerationSettings(top_p=0.9),
             GenerationSettings(top_k=40),
             GenerationSettings(min_p=0.05),
+            GenerationSettings(min_p=0),
         ),
-        GenerationSettings(min_p=0),
+        GenerationSettings(temperature=0),
     ]
     settings = [rows[row % len(rows)] for row in range(33)]
     together_BV = weights_of(logits_BV, settings)

