@@ -5,7 +5,7 @@
 
 CORPUS is the folder of `base/make_corpus.py`. Each model has the vocabulary of `english` and reads
 evenly spaced documents once, by the recipe `base` with the changes of `--set`. Perplexities are of
-the validation and the test part of `english`. Seconds are of training alone; PyTorch uses the
+the validation part of `english`. Seconds are of training alone; PyTorch uses the
 threads that OMP_NUM_THREADS allows. `--save` keeps the models whose sizes are those of `english`,
 to train on from them: `bench/fine_tuning.py --init FOLDER/NAME`.
 """
@@ -24,22 +24,20 @@ from lorelm.evaluation.perplexity import perplexity
 from lorelm.evaluation.trained_corpus import find_trained_corpus
 from lorelm.model.lstm import LSTMLanguageModel
 from lorelm.runtime.step_graph import build_step_graph
+from lorelm.training.callbacks import TrainedModel
 from lorelm.training.device import resolve_device
 from lorelm.training.initial_checkpoint import initial_model, numpy_weights
 from lorelm.training.loop import fit
-from lorelm.training.losses import validation_loss
 from lorelm.training.recipe import Recipe
 from lorelm.training.trainer import Trainer
 
 _SIZES_OF_BASE: Final = "320/768"
 
 
-def train(corpus: Corpus, recipe: Recipe) -> tuple[LSTMLanguageModel, float]:
-    """Train for an epoch, and return the model and the seconds of training."""
+def train(corpus: Corpus, recipe: Recipe) -> TrainedModel:
+    """Train for an epoch."""
     trainer = Trainer(initial_model(corpus, recipe, resolve_device("cpu")), corpus, recipe)
-    model = fit(trainer).model
-    [epoch] = trainer.epochs
-    return model, len(corpus.train.stream) / epoch.tokens_per_second
+    return fit(trainer)
 
 
 def save(model: LSTMLanguageModel, base: Bundle, path: Path) -> None:
@@ -71,24 +69,24 @@ def main() -> None:
     base = Bundle.load(EMBEDDED_PATH)
     with contextlib.chdir(flags.corpus):
         whole = find_trained_corpus(base)
-    print("| million tokens | sizes | changes | validation | test | seconds |")
-    print("|---|---|---|---|---|---|")
+    print("| million tokens | sizes | changes | validation | seconds |")
+    print("|---|---|---|---|---|")
     for num_tokens, sizes in itertools.product(flags.tokens, flags.sizes):
         corpus = replace(whole, train=whole.train.sample(int(num_tokens)))
         embedding_size, hidden_size = map(int, sizes.split("/"))
         changes = {"epochs": 1, "embedding_size": embedding_size, "hidden_size": hidden_size}
-        model, seconds = train(corpus, Recipe.load("base", **changes | parsed(flags.set)))
+        trained = train(corpus, Recipe.load("base", **changes | parsed(flags.set)))
+        [epoch] = trained.epochs
         cells = (
             f"{len(corpus.train.stream) / 1e6:.1f}",
             sizes,
             flags.set or "none",
-            f"{perplexity(validation_loss(model, corpus.valid.stream)):.1f}",
-            f"{perplexity(validation_loss(model, corpus.test.stream)):.1f}",
-            f"{seconds:.0f}",
+            f"{perplexity(epoch.valid_loss):.1f}",
+            f"{len(corpus.train.stream) / epoch.tokens_per_second:.0f}",
         )
         print("| " + " | ".join(cells) + " |", flush=True)
         if flags.save is not None and sizes == _SIZES_OF_BASE:
-            save(model, base, flags.save / f"{num_tokens:.0e}")
+            save(trained.model, base, flags.save / f"{num_tokens:.0e}")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,12 @@
 import dataclasses
+from pathlib import Path
 
 import pytest
 import torch
 
+from lorelm.bundle import Bundle
 from lorelm.corpus.preparation import Corpus
+from lorelm.training.initial_checkpoint import sized_for
 from lorelm.training.recipe import Recipe
 from lorelm.training.trainer import Trainer
 
@@ -59,3 +62,9 @@ def test_a_run_that_is_extended_trains_all_that_it_has_trained_before(
     longer.restore(dataclasses.replace(snapshot, metadata=snapshot.metadata | {"begun": begun}))
     assert longer.progress < 0.2
     assert changed_by_step(longer) == EVERYTHING
+
+
+def test_no_layer_of_random_weights_waits(tiny_bundle: Path, tiny_recipe: Recipe) -> None:
+    recipe = dataclasses.replace(tiny_recipe, unfreezing=0.5)
+    assert sized_for(recipe, 1000, None).unfreezing == 0
+    assert sized_for(recipe, 1000, Bundle.load(tiny_bundle)).unfreezing == 0.5

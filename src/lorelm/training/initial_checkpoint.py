@@ -90,10 +90,13 @@ def numpy_weights(model: LSTMLanguageModel) -> Weights:
 
 
 def sized_for(recipe: Recipe, num_tokens: int, initial: Bundle | None) -> Recipe:
-    """Return the recipe fitted to a training part, with the sizes of the initial checkpoint."""
+    """Return the recipe fitted to a training part, with the sizes of the initial checkpoint.
+
+    Without one, no layer waits for others: what it knows is random.
+    """
     sized = sized_to(recipe, num_tokens, is_fine_tuning=initial is not None)
     if initial is None:
-        return sized
+        return replace(sized, unfreezing=0.0)
     model = initial.manifest.model
     return replace(sized, **{name: getattr(model, name) for name in ARCHITECTURE_FIELDS})
 
