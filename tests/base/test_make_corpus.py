@@ -12,6 +12,8 @@ from lorelm.bundle import EMBEDDED_PATH, Bundle
 from lorelm.corpus.documents import CorpusParts, ReadingOptions
 from lorelm.corpus.readers import read_documents
 
+pytestmark = pytest.mark.system
+
 BOOKS = [
     ("the-mill", 1, "“Don’t go,” said the owl."),
     ("the-mill", 1, "NOTE: nothing came of it."),

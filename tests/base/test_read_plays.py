@@ -21,6 +21,8 @@ from lorelm.training.options import TrainingOptions
 from lorelm.training.recipe import Recipe
 from lorelm.training.train import train
 
+pytestmark = pytest.mark.system
+
 READING = ReadingOptions(
     document="text", text_column="text", speaker_column="speaker", scene_column="scene"
 )

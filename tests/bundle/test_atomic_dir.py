@@ -51,6 +51,7 @@ def put_others(path: Path) -> None:
         (path / name).write_bytes(content)
 
 
+@pytest.mark.system
 def test_a_killed_save_leaves_the_old_directory_or_the_new_one_intact(tmp_path: Path) -> None:
     outcomes = []
     for fatal_call in range(1, 60):

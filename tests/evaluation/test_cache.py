@@ -27,6 +27,7 @@ def stream(bundle: Bundle, tales: Documents) -> np.ndarray:
     return encode_stream(repeating, bundle.vocabulary)
 
 
+@pytest.mark.system
 def test_the_tuned_cache_is_the_best_of_those_tried(
     bundle: Bundle, stream: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -28,6 +28,8 @@ from lorelm.training.run_context import RunContext
 from lorelm.training.start import known_words
 from lorelm.training.train import train
 
+pytestmark = pytest.mark.system
+
 
 def texts(*lines: str) -> Documents:
     return Documents(texts=[f"The {line} by the mill." for line in lines], source="lines")

@@ -130,6 +130,7 @@ def test_a_new_word_is_the_mean_of_the_words_that_both_know(tiny_bundle: Path) -
     np.testing.assert_allclose(vectors[4], vectors[:4].mean(axis=0), atol=1e-6)
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("fixture", ["tied_bundle", "projected_bundle"])
 def test_training_begins_with_the_weights_of_a_bundle(
     tales: Documents,
@@ -148,6 +149,7 @@ def test_training_begins_with_the_weights_of_a_bundle(
         np.testing.assert_allclose(begun.weights()[name], weight, atol=1e-6)
 
 
+@pytest.mark.system
 def test_a_bundle_without_weights_is_refused(
     tales: Documents, tiny_recipe: Recipe, tmp_path: Path
 ) -> None:

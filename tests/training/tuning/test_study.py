@@ -58,6 +58,7 @@ def test_a_study_begins_with_the_given_settings_and_goes_on(tmp_path: Path) -> N
     assert len(proposals(place, 2)) == 5
 
 
+@pytest.mark.system
 def test_a_tuning_by_one_process_can_be_repeated(tmp_path: Path) -> None:
     """Also one that is stopped and goes on; and the search finds the valley."""
     for name in ("one", "two"):
