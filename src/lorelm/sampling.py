@@ -12,6 +12,7 @@ way, and 1.7 ms with the weights of all.
 An id whose logit is minus infinity is never picked, as long as there is another.
 """
 
+import math
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Final
@@ -20,11 +21,12 @@ import numpy as np
 
 from lorelm.typing import Floats, Floats32, Ids
 
-_LEAVES_FEW: Final = 1e-3
-"""A min-p from which on some hundreds of 24,687 ids remain at temperature 1."""
+_NEAR: Final = 7.0
+"""Nats below the highest logit. Of 24,687 ids of `english`, 390 on average are not further away: 64
+rows take 1.3 ms with these and 1.9 ms with all ids. Of those within 10 nats, they would take 20."""
 
 _SLACK: Final = 0.99
-"""Logits this much too low are looked at more closely, since rounding may have lowered them."""
+"""Times the share of min-p, for a first choice: rounding may lower a logit a little."""
 
 _LARGEST_SHARE: Final = float(np.nextafter(1, 0))
 
@@ -53,7 +55,10 @@ class SamplingSettings:
     @cached_property
     def leaves_few(self) -> bool:
         """Whether a logit tells if its id stays, and few do."""
-        return self.temperature == 0 or (self.min_p >= _LEAVES_FEW and not self.needs_ranking)
+        if self.temperature == 0:
+            return True
+        is_near = self.min_p > 0 and -self.temperature * math.log(self.min_p) <= _NEAR
+        return is_near and not self.needs_ranking
 
     @cached_property
     def needs_ranking(self) -> bool:
@@ -95,17 +100,16 @@ def _sample_few(
     num_rows, vocabulary_size = logits_BV.shape
     is_greedy_B = np.array([row.temperature == 0 for row in settings])
     temperatures_B = np.array([row.temperature or 1 for row in settings], dtype=np.float32)
-    shares_B = np.array([row.min_p for row in settings], dtype=np.float32)
-    shares_B[is_greedy_B] = 1
+    shares_B = np.where(is_greedy_B, 1, [row.min_p for row in settings])
     highest_B = np.maximum.reduce(logits_BV, axis=1)
-    lowest_B = highest_B + temperatures_B * np.log(shares_B * _SLACK)
+    lowest_B = (highest_B + temperatures_B * np.log(shares_B * _SLACK)).astype(np.float32)
     kept_N = np.flatnonzero(~(logits_BV < lowest_B[:, None]))  # also what is no number
     rows_N, ids_N = np.divmod(kept_N, vocabulary_size)
     first_B = rows_N.searchsorted(np.arange(num_rows))
     places_N = np.arange(len(kept_N)) - first_B[rows_N]
     highest_B /= temperatures_B
     weights_N = np.exp(logits_BV.ravel()[kept_N] / temperatures_B[rows_N] - highest_B[rows_N])
-    weights_N *= weights_N >= shares_B[rows_N]
+    weights_N *= weights_N >= shares_B.astype(np.float32)[rows_N]
     weights_BK = np.zeros((num_rows, places_N.max() + 1), dtype=np.float32)
     weights_BK[rows_N, places_N] = weights_N
     # Of equally likely ids, the first is the likeliest.

@@ -71,6 +71,13 @@ def test_an_early_eos_is_banned_if_only_the_last_word_is_too() -> None:
     assert logits_BV.tolist() == [[-np.inf, -np.inf, 3, -np.inf]]
 
 
+def sequence_of(
+    token_ids: list[int], others: list[str], *, names_known: bool = True
+) -> SimpleNamespace:
+    prompt = SimpleNamespace(other_speakers=others, names_known_speaker=names_known)
+    return SimpleNamespace(token_ids=token_ids, request=SimpleNamespace(prompt=prompt))
+
+
 def test_what_may_follow_a_speaker_is_what_the_tokenizer_makes_of_texts() -> None:
     text = 'OWL: "No," he (the fox) said.\nFOX: Well-known! (A pause.)'
     tokenizer = make_tokenizer("words").with_speakers(["OWL", "FOX"])
@@ -81,10 +88,54 @@ def test_what_may_follow_a_speaker_is_what_the_tokenizer_makes_of_texts() -> Non
 
     def allowed_after(word: str) -> set[str]:
         ids = vocabulary.encode(["<eos>", word]).tolist()
-        sequence = SimpleNamespace(token_ids=ids)
+        sequence = sequence_of(ids, others=["<speaker HARE>", "<speaker MOLE>"])
         return {vocabulary.words[id_] for id_ in np.flatnonzero(rules(logits_V, sequence) == 0)}
 
     after = allowed_after("<speaker OWL>")
     assert {'"￭', "(￭", "No", "Well"} <= after
     assert after.isdisjoint({"￭,", '￭"', "￭)", "￭-￭", "￭!", "\n", "<eos>", "<speaker FOX>"})
     assert allowed_after("No") == set(vocabulary.words)
+
+
+SCENE = Vocabulary(
+    ["<unk>", "<eos>", "mill", "<other speaker>", "<speaker OWL>", "<speaker FOX>", "\n"]
+)
+OTHER, OWL, FOX = 3, 4, 5
+
+
+@pytest.mark.parametrize(
+    ("others", "said", "is_allowed"),
+    [
+        ([], [], False),
+        (["<speaker HARE>"], [], True),
+        (["<speaker HARE>"], [OTHER, 2, 6], False),  # who would answer their own line
+        (["<speaker HARE>"], [OTHER, 2, 6, OWL, 2, 6], True),
+        (["<speaker HARE>", "<speaker MOLE>"], [OTHER, 2, 6], True),
+    ],
+)
+def test_the_other_speaker_is_one_of_the_prompt_or_those_with_a_name(
+    others: list[str], said: list[int], *, is_allowed: bool
+) -> None:
+    logits_V = np.log(np.array([0.05, 0.05, 0.1, 0.6, 0.05, 0.1, 0.05], dtype=np.float32))
+    sequence = sequence_of([1, 2, *said], others)
+    if not said and others:
+        sequence.token_ids += [OWL, 2]
+    shares = np.exp(SpeakerRules(SCENE)(logits_V, sequence))
+    expected = np.exp(logits_V)
+    if not is_allowed:  # 0.75 of all speakers, of whom FOX has twice as much as OWL
+        expected[[OTHER, OWL, FOX]] = [0, 0.25, 0.5]
+    np.testing.assert_allclose(shares, expected, rtol=1e-5)
+
+
+def test_where_no_speaker_has_a_name_the_other_one_is_banned() -> None:
+    vocabulary = Vocabulary(["<unk>", "<eos>", "mill", "<other speaker>"])
+    banned_V = SpeakerRules(vocabulary)(np.zeros(4, dtype=np.float32), sequence_of([1], []))
+    assert banned_V.tolist() == [0, 0, 0, -np.inf]
+
+
+def test_speakers_that_the_model_does_not_know_keep_to_themselves() -> None:
+    logits_V = np.log(np.array([0.05, 0.05, 0.1, 0.6, 0.05, 0.1, 0.05], dtype=np.float32))
+    two = ["<speaker HARE>", "<speaker MOLE>"]
+    sequence = sequence_of([1, OTHER, 2, 6], two, names_known=False)
+    shares = np.exp(SpeakerRules(SCENE)(logits_V, sequence))
+    np.testing.assert_allclose(shares, [0.05, 0.05, 0.1, 0.75, 0, 0, 0.05], rtol=1e-5)

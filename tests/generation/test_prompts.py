@@ -1,5 +1,6 @@
 """Scenes as prompts, and lines that end where the next speaker begins."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -132,6 +133,45 @@ def test_no_line_is_empty_and_the_other_speaker_never_speaks(model: lorelm.Langu
         assert "SOMEONE" not in text
         lines = text.split("\n")[:-1]
         assert all(line.partition(":")[2].strip() for line in lines if ":" in line)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "others"),
+    [
+        ("OWL: The mill.\n", []),
+        ("JOAN: The mill.\nBOB: Who?\n", ["JOAN", "BOB"]),
+        ("JOAN: The mill.\nBOB: Who?\nOWL: No.\nJOAN: The mill.\n", ["BOB", "JOAN"]),
+        ("SOMEONE: The mill.\n", ["SOMEONE"]),
+    ],
+)
+def test_other_speakers_are_in_the_order_of_their_last_line(
+    model: lorelm.LanguageModel, prompt: str, others: list[str]
+) -> None:
+    assert [*map(speaker_name, model.prompts.read(prompt).other_speakers)] == others
+
+
+def test_speakers_that_the_model_does_not_know_speak_again_in_turn(
+    model: lorelm.LanguageModel,
+) -> None:
+    turns = [("JOAN", "Who is at the mill?"), ("BOB", "The owl.")]
+    prompt = model.prompts.read_scene("", turns=turns)
+    spoken = []
+    for seed in range(40):
+        text = model.generate("", turns=turns, seed=seed, max_len=100).text
+        assert text == model.generate(prompt.text, seed=seed, max_len=100).text
+        names = re.findall(r"^([A-Z ]+):", text, re.MULTILINE)
+        assert names == (["JOAN", "BOB"] * len(names))[: len(names)]
+        spoken += names
+    assert len(spoken) > 40
+
+
+def test_the_line_of_an_unknown_speaker_ends_where_another_one_begins(
+    model: lorelm.LanguageModel,
+) -> None:
+    turns = [("JOAN", "Who is at the mill?"), ("BOB", "The owl.")]
+    for seed in range(30):
+        reply = model.generate("", speaker="JOAN", turns=turns, seed=seed, max_len=60)
+        assert "\n" not in reply.text
 
 
 def test_a_model_without_speakers_reads_and_writes_lines(tiny_bundle: Path) -> None:

@@ -1,5 +1,6 @@
 """Words of the model to start from that the corpus does not have."""
 
+import dataclasses
 import shutil
 from contextlib import nullcontext
 from pathlib import Path
@@ -114,8 +115,12 @@ def test_trained_words_stay_and_the_others_come_back_as_they_were(
 def test_the_offset_predicts_the_validation_part_best(
     base: Bundle, small_corpus: Corpus, trained: TrainedModel
 ) -> None:
-    model = with_base_words(trained, small_corpus, base).model
-    stream, num_seen = small_corpus.valid.stream, small_corpus.num_seen_words
+    # So long that the half word that is counted beside it does not show.
+    stream = np.tile(small_corpus.valid.stream, 50)
+    long_part = dataclasses.replace(small_corpus.valid, stream=stream)
+    long_corpus = dataclasses.replace(small_corpus, valid=long_part)
+    model = with_base_words(trained, long_corpus, base).model
+    num_seen = small_corpus.num_seen_words
     assert best_offset(model, stream, num_seen) == pytest.approx(0, abs=0.051)
     best = validation_loss(model, stream)
     for change in (-1.0, -0.2, 0.2, 1.0):
@@ -198,3 +203,17 @@ def test_an_extended_run_keeps_the_words_of_its_base(fine_tuned: Bundle, tmp_pat
     with pytest.raises(TrainingStoppedError):
         go_on(parts, {"epochs": 6}, callback=callback, stop=nullcontext(callback.stop))
     assert_same_weights(extended, go_on(parts, {"epochs": 6}))
+
+
+@pytest.mark.parametrize("num_tokens", [100, 1000])
+def test_words_that_the_validation_part_lacks_keep_half_an_event(
+    base: Bundle, small_corpus: Corpus, trained: TrainedModel, num_tokens: int
+) -> None:
+    model = with_base_words(trained, small_corpus, base).model
+    num_seen = small_corpus.num_seen_words
+    stream = np.full(num_tokens, 2, dtype=np.int64)
+    with torch.no_grad():
+        model.fc.bias[num_seen:] += best_offset(model, stream, num_seen)
+        logits_T1V, _ = model(torch.from_numpy(stream[:, None]), model.initial_state(1))
+    num_expected = logits_T1V.softmax(2)[..., num_seen:].sum().item()
+    assert num_expected == pytest.approx(0.5, rel=0.2)

@@ -14,6 +14,7 @@ from tests.errors import raises_code
 from lorelm.bundle import Bundle
 from lorelm.corpus.documents import Documents
 from lorelm.corpus.preparation import Corpus
+from lorelm.corpus.special_tokens import OTHER_SPEAKER
 from lorelm.corpus.tokenizer import Tokenizer, make_tokenizer
 from lorelm.corpus.vocabulary import EOS_ID, UNK_ID, Vocabulary
 from lorelm.errors import BundleError, RecipeError
@@ -128,6 +129,26 @@ def test_a_new_word_is_the_mean_of_the_words_that_both_know(tiny_bundle: Path) -
     weights = initial_weights(bundle, vocabulary("fox", "owl", "wombat"), bundle.tokenizer)
     vectors = weights["embedding.weight"]
     np.testing.assert_allclose(vectors[4], vectors[:4].mean(axis=0), atol=1e-6)
+
+
+def test_words_with_the_vector_of_one_word_share_its_probability(tiny_bundle: Path) -> None:
+    bundle = Bundle.load(tiny_bundle)
+    new = vocabulary("fox", "Fox", "owl", "wombat")
+    counts_V = np.array([0, 4, 5, 2, 1, 7])
+    weights = initial_weights(bundle, new, bundle.tokenizer, counts_V=counts_V)
+    alone = initial_weights(bundle, new, bundle.tokenizer)
+    change_V = weights["fc.bias"] - alone["fc.bias"]
+    np.testing.assert_allclose(change_V, np.log([1, 1, 6 / 9, 3 / 9, 1, 1]), atol=1e-5)
+    np.testing.assert_array_equal(weights["embedding.weight"], alone["embedding.weight"])
+
+
+def test_a_new_speaker_begins_as_the_other_speaker(scene_bundle: Path) -> None:
+    bundle = Bundle.load(scene_bundle)
+    new = vocabulary("mill", "<speaker OWL>", "<speaker JOAN>", OTHER_SPEAKER)
+    weights = initial_weights(bundle, new, bundle.tokenizer)
+    known = bundle.vocabulary.encode(["<speaker OWL>", OTHER_SPEAKER])
+    vectors = bundle.weights()["embedding.weight"][known]
+    np.testing.assert_array_equal(weights["embedding.weight"][3:], vectors[[0, 1, 1]])
 
 
 @pytest.mark.system

@@ -1,6 +1,7 @@
 """The mean of a trained model and the one it started from: never worse in validation."""
 
 import copy
+import dataclasses
 
 import numpy as np
 import pytest
@@ -56,3 +57,25 @@ def test_a_useless_base_changes_little(
 
 def test_a_model_from_scratch_has_no_base(trained: TrainedModel, corpus: Corpus) -> None:
     assert nearer_to_base(trained, corpus, None) is trained
+
+
+def test_the_best_of_several_shares_is_taken(
+    trained: TrainedModel, corpus: Corpus, good: Weights
+) -> None:
+    """Good weights lie between: a fifth of the way from the trained ones to those of the start."""
+    random = np.random.default_rng(0)
+    noise = {name: random.normal(0, 0.3, array.shape) for name, array in good.items()}
+    begun = {name: np.float32(array - 4 * noise[name]) for name, array in good.items()}
+    trained.model.load_state_dict(
+        {name: torch.from_numpy(np.float32(array + noise[name])) for name, array in good.items()}
+    )
+    nearer = nearer_to_base(trained, corpus, begun)
+    assert nearer.base_share == 0.2
+    for name, array in numpy_weights(nearer.model).items():
+        np.testing.assert_allclose(array, good[name], atol=1e-5)
+
+
+def test_the_validation_part_decides(trained: TrainedModel, corpus: Corpus, good: Weights) -> None:
+    empty = dataclasses.replace(corpus.train, stream=corpus.train.stream[:0])
+    blind = dataclasses.replace(corpus, train=empty)
+    assert nearer_to_base(trained, blind, good).base_share == 0.5

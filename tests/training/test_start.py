@@ -48,9 +48,32 @@ def test_another_language_starts_from_scratch(base: str) -> None:
     assert start.init is None
     assert start.recipe == Recipe.load("default", epochs=3)
     assert note(start) == (
-        f"Training starts from scratch: the model {base} knows 0% of the words only, so the text "
-        "is in another language."
+        f"Training starts from scratch: the model {base} knows only 0% of the words."
     )
+
+
+@pytest.mark.parametrize(("known", "starts_from_base"), [(59, False), (61, True)])
+def test_three_words_of_five_are_enough(
+    base: str, tiny_bundle: Path, known: int, *, starts_from_base: bool
+) -> None:
+    word = Bundle.load(tiny_bundle).vocabulary.words[5]
+    text = " ".join([word] * known + ["xyzzy"] * (100 - known))
+    assert StartSettings().choose(documents(text)).init == (base if starts_from_base else None)
+
+
+@pytest.mark.parametrize("changes", [{"vocabulary": "base"}, {"unfreezing": 0.5}])
+def test_what_needs_a_model_is_refused_without_one(
+    base: str, changes: dict[str, object], tales: Documents
+) -> None:
+    with raises_code(RecipeError, "recipe.needs_init"):
+        StartSettings(init=NONE, changes=changes).check()
+    StartSettings(changes=changes).check()
+    StartSettings(init=NONE, changes={"vocabulary": "own", "unfreezing": 0.0}).check()
+
+
+def test_an_empty_name_is_no_model(base: str) -> None:
+    with pytest.raises(BundleError):
+        StartSettings(init="").check()
 
 
 @pytest.mark.parametrize("init", [NONE, "a model"])

@@ -93,12 +93,15 @@ def _echo_what_is_missing(
             "text of an imported model is not known.",
             err=True,
         )
-    elif result.metrics.ngram_perplexity is None and settings.interpolate is None:
-        click.echo(
-            "No comparison with an n-gram model: the bundle carries none, and its corpus was not "
-            "found, or is too large.",
-            err=True,
-        )
+        return
+    lacks_ngram = result.metrics.ngram_perplexity is None and settings.interpolate is None
+    lacks_copies = result.metrics.copied_share is None and settings.num_samples > 0
+    for is_missing, what in (
+        (lacks_ngram, "No comparison with an n-gram model: the bundle carries none"),
+        (lacks_copies, "No copies: the bundle carries no index of its training text"),
+    ):
+        if is_missing:
+            click.echo(f"{what}, and its corpus was not found, or is too large.", err=True)
 
 
 def _check_outputs(report: Path | None, plots: Path | None) -> None:

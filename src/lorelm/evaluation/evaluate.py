@@ -9,7 +9,7 @@ from lorelm.bundle.quoting import quoted
 from lorelm.bundle.writer import add_ngram
 from lorelm.corpus.documents import Documents
 from lorelm.corpus.preparation import Corpus, tokenize_documents
-from lorelm.errors import BundleError, CorpusError, InputError, MissingExtraError
+from lorelm.errors import CorpusError, InputError, MissingExtraError
 from lorelm.evaluation.baseline import NgramBaseline
 from lorelm.evaluation.measure import (
     EvaluatedModel,
@@ -93,9 +93,9 @@ def evaluate_bundle(
         CorpusError: the text has no known word, or is a single document; or the corpus is not
             where it was, and the text or the n-gram baseline was to come from it.
         BundleError: the bundle lacks this precision or the cache, or a file of it is damaged; or
-            samples are wanted and there is no index of the training text; or the model was
-            imported and the text has tokens that it has never seen, or an n-gram model is to be
-            added to it, to the embedded model, or to a bundle that cannot be written.
+            the model was imported and the text has tokens that it has never seen, or an n-gram
+            model is to be added to it, to the embedded model, or to a bundle that cannot be
+            written.
     """
     if settings.add_ngram and bundle.manifest.imported is not None:
         bundle.ngram()  # says why there is none
@@ -115,7 +115,7 @@ def evaluate_bundle(
         is_mixed=bundle.manifest.mixture,
         spelling=SpellingModel.of_bundle(bundle),
         baseline=None if settings.interpolate is False else baseline,
-        index=_index(bundle, corpus, settings),
+        index=_index(bundle, corpus),
         cached_network=bundle.runtime(precision, cache=True) if settings.cache else None,
     )
     on_stage(Stage.SAMPLES)
@@ -183,15 +183,8 @@ def _with_ngram(bundle: Bundle, corpus: Corpus, baseline: NgramBaseline) -> Bund
     return add_ngram(bundle, baseline.model, changes)
 
 
-def _index(bundle: Bundle, corpus: Corpus | None, settings: EvaluationSettings) -> CopyIndex | None:
-    if corpus is not None:
-        is_countable = corpus.is_countable
-        return TrainingText(corpus.train.documents, corpus.tokenizer) if is_countable else None
-    copies = bundle.copies()
-    if copies is None and settings.num_samples and bundle.manifest.imported is None:
-        raise BundleError(
-            f"bundle {bundle.path} has no index of its training text: train it again, or set "
-            "num_samples (--samples) to 0 to look for no copies",
-            code="bundle.no_copies",
-        )
-    return copies
+def _index(bundle: Bundle, corpus: Corpus | None) -> CopyIndex | None:
+    if corpus is None:
+        return bundle.copies()
+    is_countable = corpus.is_countable
+    return TrainingText(corpus.train.documents, corpus.tokenizer) if is_countable else None

@@ -1,7 +1,9 @@
 """Ids to text, token by token: :class:`Detokenizer`."""
 
+from collections import deque
 from collections.abc import Iterable, Sequence
 
+from lorelm.corpus.special_tokens import OTHER_SPEAKER
 from lorelm.corpus.tokenizer import Tokenizer
 
 
@@ -16,6 +18,7 @@ class Detokenizer:
         words: of the vocabulary, by id.
         prompt: the text that the sample continues.
         last_token: of the prompt; None if it has none.
+        other_speakers: take turns where the model writes `<other speaker>`.
         stop: texts at which the sample ends; the first one to come up counts.
 
     Attributes:
@@ -31,6 +34,7 @@ class Detokenizer:
         *,
         prompt: str = "",
         last_token: str | None = None,
+        other_speakers: Iterable[str] = (),
         stop: Sequence[str] = (),
     ) -> None:
         self.chunks: list[str] = []
@@ -39,6 +43,7 @@ class Detokenizer:
         self.tokenizer = tokenizer
         self.words = words
         self._previous = last_token
+        self._other_speakers = deque(other_speakers)
         self._skips_space = prompt[-1:].isspace()
         self._matchers = [_StopMatcher(text) for text in stop]
 
@@ -46,6 +51,9 @@ class Detokenizer:
         """Append the chunks of further tokens."""
         for id_ in ids:
             token = self.words[id_]
+            if token == OTHER_SPEAKER and self._other_speakers:
+                token = self._other_speakers[0]
+                self._other_speakers.rotate(-1)
             chunk = self.tokenizer.piece(token, self._previous)
             if self._skips_space:  # The prompt already ends in white space.
                 chunk = chunk.lstrip()

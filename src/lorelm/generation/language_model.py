@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Final, Self, Unpack
 
 from lorelm.bundle import Bundle
-from lorelm.corpus.special_tokens import OTHER_SPEAKER
 from lorelm.corpus.tokenizer import Tokenizer
 from lorelm.corpus.vocabulary import EOS_ID, Vocabulary
 from lorelm.errors import SamplingError
@@ -62,8 +61,6 @@ class LanguageModel:
         self._stand_ins: Final = StandIns(tokenizer, vocabulary)
         self.prompts: Final = PromptReader(tokenizer, vocabulary)
         self._reads_eos_first = reads_eos_first
-        if vocabulary.speakers:
-            never_written = (*never_written, OTHER_SPEAKER)
         self._never_written = LogitBias.ban(never_written, vocabulary) if never_written else None
         self._speaker_rules = SpeakerRules(vocabulary) if vocabulary.speakers else None
 
@@ -230,7 +227,7 @@ class LanguageModel:
         """
         if self.has_stand_ins and prompt.unknown_words:
             prompt = self._stand_ins.fill(prompt, self.runtime)
-        line_ends = turn_ends(self.vocabulary) if settings.single_turn else ()
+        line_ends = turn_ends(self.vocabulary, prompt) if settings.single_turn else ()
         request = GenerationRequest(
             prompt=prompt,
             settings=settings,
@@ -303,6 +300,7 @@ class LanguageModel:
                 words,
                 prompt=prompt.text,
                 last_token=prompt.last_token,
+                other_speakers=prompt.other_speakers,
                 stop=request.stop,
             ),
             mixture=self._mixture,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from lorelm.corpus.special_tokens import NEWLINE
+from lorelm.corpus.special_tokens import NEWLINE, OTHER_SPEAKER
 from lorelm.corpus.tokenizer import WordsTokenizer
 from lorelm.corpus.vocabulary import EOS_ID, UNK_ID, Vocabulary
 from lorelm.ngrams.kneser_ney import KneserNey
@@ -97,16 +97,24 @@ class Penalties:
 
 
 class SpeakerRules:
-    """A speaker's token is followed by a word or an opening mark, not by the end of the line,
-    another speaker, or a mark that touches the word before it.
+    """What may follow a speaker's token, and who `<other speaker>` is.
 
-    The tokenizer never cuts a text like that, but a model that has few lines of a speaker does not
-    know it: `english` gave such marks a quarter after "JULIET:".
+    - It is followed by a word or an opening mark, not by the end of the line, another speaker, or a
+      mark that touches the word before it. The tokenizer never cuts a text like that, but a model
+      that has few lines of a speaker does not know it: `english` gave such marks a quarter after
+      "JULIET:".
+    - `<other speaker>` is one of those in the prompt whom the model does not know. Where there is
+      none, or the only one has just spoken, its probability goes to the speakers with a name. It
+      may be most of what they have together: a model of 1,500 words of a script gave it 57 % at the
+      beginning of a scene, all others 1 %, and began with prose when it was only banned.
+    - Where the prompt has two speakers or more, and the model knows none, they keep to themselves.
     """
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         speakers = [*vocabulary.speakers.values()]
         self._speakers = frozenset(speakers)
+        self._other = int(vocabulary.encode([OTHER_SPEAKER])[0])
+        self._named = np.array([id_ for id_ in speakers if id_ != self._other], dtype=np.int64)
         touching = [word for word in vocabulary.words if word.startswith(WordsTokenizer.MARK)]
         self._bias_V = np.zeros(len(vocabulary), np.float32)
         self._bias_V[[EOS_ID, *speakers, *vocabulary.encode(touching)]] = -np.inf
@@ -114,7 +122,30 @@ class SpeakerRules:
             self._bias_V[vocabulary.encode([NEWLINE])] = -np.inf
 
     def __call__(self, logits_V: Floats32, sequence: "Sequence") -> Floats32:
-        return logits_V + self._bias_V if sequence.token_ids[-1] in self._speakers else logits_V
+        if sequence.token_ids[-1] in self._speakers:
+            return logits_V + self._bias_V
+        prompt, other = sequence.request.prompt, [self._other]
+        if len(prompt.other_speakers) > 1:
+            return logits_V if prompt.names_known_speaker else _moved(logits_V, self._named, other)
+        if prompt.other_speakers and self._last_speaker(sequence) != self._other:
+            return logits_V
+        return _moved(logits_V, other, self._named)
+
+    def _last_speaker(self, sequence: "Sequence") -> int:
+        return next(id_ for id_ in reversed(sequence.token_ids) if id_ in self._speakers)
+
+
+def _moved(
+    logits_V: Floats32, source: abc.Sequence[int] | Ids, target: abc.Sequence[int] | Ids
+) -> Floats32:
+    """Give the probability of some ids to others, in proportion to what these have."""
+    changed_V = logits_V.copy()
+    changed_V[source] = -np.inf
+    of_target = np.logaddexp.reduce(logits_V[target])
+    if np.isfinite(of_target):
+        of_both = np.logaddexp(of_target, np.logaddexp.reduce(logits_V[source]))
+        changed_V[target] += of_both - of_target
+    return changed_V
 
 
 def ban_special_tokens(logits_BV: Floats32, early_rows: abc.Sequence[int]) -> None:

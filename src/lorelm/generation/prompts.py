@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import zip_longest
-from typing import Final
+from itertools import compress, zip_longest
+from typing import Any, Final
 
 import numpy as np
 
@@ -28,9 +28,10 @@ TurnGiven = Turn | Sequence[str] | Mapping[str, str]
 _MEANING: Final = "must be pairs of a speaker and a text"
 
 
-def turn_ends(vocabulary: Vocabulary) -> list[str]:
+def turn_ends(vocabulary: Vocabulary, prompt: Prompt) -> list[str]:
     """Return the texts at which a speaker's line has ended: another one's name, or any line."""
-    return [f"\n{name}:" for name in vocabulary.speakers] or ["\n"]
+    others = filter(None, map(speaker_name, prompt.other_speakers))
+    return [f"\n{name}:" for name in dict.fromkeys([*vocabulary.speakers, *others])] or ["\n"]
 
 
 def speaker_in(vocabulary: Vocabulary, name: str) -> str | None:
@@ -67,6 +68,7 @@ class PromptReader:
             tokens=tokens,
             ids=self.vocabulary.encode(tokens),
             unknown_words=list(dict.fromkeys(self.tokenizer.piece(word, None) for word in unknown)),
+            **self._speakers(tokens),
         )
 
     def of_ids(self, ids: Sequence[int], *, field: str = "prompt") -> Prompt:
@@ -91,6 +93,7 @@ class PromptReader:
             unknown_words=(),
             is_in_ids=True,
             has_eos=has_eos,
+            **self._speakers(tokens),
         )
 
     def documents_to_ids(self, text: str) -> list[int]:
@@ -166,6 +169,17 @@ class PromptReader:
         words = " ".join(cue_name(name).split()[:MAX_NAME_WORDS])
         shown = words[:1].upper() + words[1:]
         return shown if is_unknown_name(shown) else SOMEONE
+
+    def _speakers(self, tokens: Sequence[str]) -> dict[str, Any]:
+        """Return what a prompt says of its speakers."""
+        other = self.vocabulary.speakers.get(SOMEONE)
+        named = [token for token in tokens if speaker_name(token) is not None]
+        is_other = (self.vocabulary.encode(named) == other).tolist()
+        others = list(compress(named, is_other))
+        return {
+            "other_speakers": [*dict.fromkeys(reversed(others))][::-1],
+            "names_known_speaker": not all(is_other),
+        }
 
     def _line(self, turn: Turn) -> str:
         if not turn.speaker or not self.vocabulary.speakers:

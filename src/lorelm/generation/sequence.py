@@ -38,6 +38,9 @@ class Prompt:
         is_in_ids: whether it was given as ids; the text is then made from them.
         has_eos: whether it was given with the `<eos>` that usually precedes a prompt.
         stand_ins: unknown tokens by the ids that they are read as (see `stand_ins.py`).
+        other_speakers: tokens that are read as `<other speaker>`, the one who has been silent the
+            longest first.
+        names_known_speaker: whether one of the speakers in it has a token of their own.
     """
 
     text: str
@@ -47,6 +50,8 @@ class Prompt:
     is_in_ids: bool = False
     has_eos: bool = False
     stand_ins: abc.Mapping[int, str] = field(default_factory=dict)
+    other_speakers: abc.Sequence[str] = ()
+    names_known_speaker: bool = False
 
     @property
     def last_token(self) -> str | None:

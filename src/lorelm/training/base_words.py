@@ -17,7 +17,7 @@ from lorelm.corpus.windows import TokenBatcher
 from lorelm.model.lstm import LSTMLanguageModel
 from lorelm.runtime.step_graph import Weights
 from lorelm.training.callbacks import TrainedModel
-from lorelm.training.initial_checkpoint import initial_weights, numpy_weights
+from lorelm.training.initial_checkpoint import initial_weights, numpy_weights, word_counts
 from lorelm.typing import Ids
 
 _WINDOW: Final = 200
@@ -55,7 +55,9 @@ def without_base_words(corpus: Corpus, initial: Bundle | None) -> tuple[Corpus, 
     if initial is None:
         return corpus, None
     seen = corpus.with_seen_words()
-    return seen, initial_weights(initial, seen.vocabulary, seen.tokenizer)
+    return seen, initial_weights(
+        initial, seen.vocabulary, seen.tokenizer, counts_V=word_counts(seen)
+    )
 
 
 def with_base_words(trained: TrainedModel, corpus: Corpus, initial: Bundle | None) -> TrainedModel:
@@ -84,7 +86,11 @@ def with_base_words(trained: TrainedModel, corpus: Corpus, initial: Bundle | Non
 
 @torch.inference_mode()
 def best_offset(model: LSTMLanguageModel, stream: Ids, num_seen: int) -> float:
-    """Return what to add to the logits of the words from `num_seen` on, in nats."""
+    """Return what to add to the logits of the words from `num_seen` on, in nats.
+
+    Half such a word more is counted than the stream has, in a typical place: where it has none,
+    they would else lose all probability.
+    """
     state = model.initial_state(1)
     log_odds, is_unseen = [], []
     for inputs_T1, targets_T1 in TokenBatcher(stream, batch_size=1).windows(bptt=_WINDOW):
@@ -93,9 +99,11 @@ def best_offset(model: LSTMLanguageModel, stream: Ids, num_seen: int) -> float:
         log_odds.append((unseen_TV.logsumexp(1) - seen_TV.logsumexp(1)).numpy())
         is_unseen.append(targets_T1[:, 0] >= num_seen)
     odds_N, is_unseen_N = np.concatenate(log_odds), np.concatenate(is_unseen)
+    typical = np.median(odds_N)
     # Of the loss, only this depends on the offset: the probability of all unseen words together.
     losses = [
         np.logaddexp(0, np.where(is_unseen_N, -1, 1) * (odds_N + offset)).sum()
+        + np.logaddexp(0, -typical - offset) / 2
         for offset in _OFFSETS
     ]
     return float(_OFFSETS[int(np.argmin(losses))])

@@ -9,6 +9,7 @@ import torch
 
 from lorelm.bundle import Bundle
 from lorelm.corpus.preparation import Corpus
+from lorelm.corpus.special_tokens import OTHER_SPEAKER, speaker_name
 from lorelm.corpus.tokenizer import Tokenizer
 from lorelm.corpus.vocabulary import EOS_ID, UNK_ID, Vocabulary, letters, straight
 from lorelm.errors import RecipeError
@@ -18,7 +19,7 @@ from lorelm.runtime.step_graph import Weights
 from lorelm.training.corpus_size import sized_to
 from lorelm.training.recipe import Recipe
 from lorelm.training.start import ARCHITECTURE_FIELDS
-from lorelm.typing import Floats32
+from lorelm.typing import Floats32, Ints
 
 _COUNTED_TOKENS: Final = 1_000_000
 """Of the training part, which may be larger than memory."""
@@ -69,9 +70,14 @@ def initial_model(
     return model
 
 
+def word_counts(corpus: Corpus) -> Ints:
+    """Return how often the training part has each word, or its first million tokens."""
+    return np.bincount(corpus.train.stream[:_COUNTED_TOKENS], minlength=len(corpus.vocabulary))
+
+
 def _log_frequencies(corpus: Corpus) -> torch.Tensor:
     """Return the logarithm of each word's share of the training part, add-half smoothed."""
-    counts_V = np.bincount(corpus.train.stream[:_COUNTED_TOKENS], minlength=len(corpus.vocabulary))
+    counts_V = word_counts(corpus)
     shares_V = (counts_V + 0.5) / (counts_V + 0.5).sum()
     return torch.from_numpy(np.log(shares_V).astype(np.float32))
 
@@ -101,12 +107,19 @@ def sized_for(recipe: Recipe, num_tokens: int, initial: Bundle | None) -> Recipe
     return replace(sized, **{name: getattr(model, name) for name in ARCHITECTURE_FIELDS})
 
 
-def initial_weights(bundle: Bundle, vocabulary: Vocabulary, tokenizer: Tokenizer) -> Weights:
+def initial_weights(
+    bundle: Bundle, vocabulary: Vocabulary, tokenizer: Tokenizer, *, counts_V: Ints | None = None
+) -> Weights:
     """Return the weights of a trained model for another vocabulary.
 
     A word of the model keeps its vector and its bias; a word that the model has in lower or upper
-    case, or with other quotation marks, takes those; a new word takes the mean of the known words.
-    An imported model may never have seen `<unk>` or `<eos>`, which are then new words.
+    case, or with other quotation marks, takes those; a new speaker takes those of
+    `<other speaker>`; another new word takes the mean of the known words. An imported model may
+    never have seen `<unk>` or `<eos>`, which are then new words.
+
+    Args:
+        counts_V: how often the new text has each word. Words that take the vector of one word share
+            its probability by them.
 
     Raises:
         BundleError: the bundle has no weights, or damaged ones.
@@ -119,7 +132,21 @@ def initial_weights(bundle: Bundle, vocabulary: Vocabulary, tokenizer: Tokenizer
         sources[vocabulary.words.index(token)] = -1
     for name in ("embedding.weight", "fc.weight", "fc.bias"):
         weights[name] = _mapped(weights[name], sources)
+    if counts_V is not None:
+        weights["fc.bias"] += _log_shares(np.array(sources), counts_V)
     return weights
+
+
+def _log_shares(sources_V: Ints, counts_V: Ints) -> Floats32:
+    """Return the logarithm of each word's share of the words that have its source, add-one
+    smoothed; zero for words that have a source alone.
+    """
+    has_source_V = sources_V >= 0
+    sums = np.bincount(sources_V[has_source_V], weights=counts_V[has_source_V] + 1)
+    shares_V = np.ones(len(sources_V))
+    shares_V[has_source_V] = (counts_V[has_source_V] + 1) / sums[sources_V[has_source_V]]
+    log_shares: Floats32 = np.log(shares_V).astype(np.float32)
+    return log_shares
 
 
 def word_sources(
@@ -141,6 +168,8 @@ def word_sources(
     for id_, word in enumerate(vocabulary.words):
         spelling = tokenizer.piece(word, None)
         source = exact.get(word, exact.get(straight(word), -1))
+        if source < 0 and speaker_name(word) is not None and OTHER_SPEAKER in known:
+            source = int(known.encode([OTHER_SPEAKER])[0])
         if source < 0:
             source = by_spelling.get(spelling, by_letters.get(letters(spelling), -1))
         sources.append(id_ if id_ in (UNK_ID, EOS_ID) else source)

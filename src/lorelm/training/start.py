@@ -78,6 +78,7 @@ class StartSettings:
             BundleError: there is no such model, or it cannot be trained.
         """
         self.check_recipe()
+        self._check_without_model()
         if (path := self._allowed_model) is not None:
             check_initial_checkpoint(path, self._given)
 
@@ -99,13 +100,12 @@ class StartSettings:
         notes = []
         if path is not None and why_not is None and self.init is None:
             share = known_share(documents, Bundle.load(path))
-            knows = f"knows {share:.0%} of the words"
             if share < MIN_KNOWN_SHARE:
-                why_not = f"the model {path} {knows} only, so the text is in another language"
+                why_not = f"the model {path} knows only {share:.0%} of the words"
             else:
                 notes.append(
-                    f"Training starts from the model {path}, which {knows}; --init none (init) "
-                    "starts from scratch."
+                    f"Training starts from the model {path}, which knows {share:.0%} of the words; "
+                    "--init none (init) starts from scratch."
                 )
         if self.init is None and path is not None and why_not is not None:
             notes.append(f"Training starts from scratch: {why_not}.")
@@ -118,9 +118,23 @@ class StartSettings:
             documents=replace(documents, notes=[*documents.notes, *notes]),
         )
 
+    def _check_without_model(self) -> None:
+        """Refuse settings that say how to start from a model beside ``init="none"``."""
+        needing = {"vocabulary": self.changes.get("vocabulary") == "base"}
+        needing["unfreezing"] = bool(self.changes.get("unfreezing"))
+        problems = [
+            Problem(name, f"leave it out (--{name}), since init (--init) is {NONE}")
+            for name, needs_model in needing.items()
+            if needs_model and self.init == NONE
+        ]
+        if problems:
+            raise RecipeError.of(problems, code="recipe.needs_init")
+
     @property
     def _model(self) -> str | None:
-        named = self.init or os.environ.get(BASE_VARIABLE) or EMBEDDED_NAME
+        named = self.init
+        if named is None:
+            named = os.environ.get(BASE_VARIABLE) or EMBEDDED_NAME
         return None if named == NONE else named
 
     @property
