@@ -14,7 +14,6 @@ from tests.errors import raises_code
 from lorelm.bundle import Bundle
 from lorelm.corpus.documents import Documents
 from lorelm.corpus.preparation import Corpus
-from lorelm.corpus.special_tokens import OTHER_SPEAKER
 from lorelm.corpus.tokenizer import Tokenizer, make_tokenizer
 from lorelm.corpus.vocabulary import EOS_ID, UNK_ID, Vocabulary
 from lorelm.errors import BundleError, RecipeError
@@ -142,15 +141,6 @@ def test_words_with_the_vector_of_one_word_share_its_probability(tiny_bundle: Pa
     np.testing.assert_array_equal(weights["embedding.weight"], alone["embedding.weight"])
 
 
-def test_a_new_speaker_begins_as_the_other_speaker(scene_bundle: Path) -> None:
-    bundle = Bundle.load(scene_bundle)
-    new = vocabulary("mill", "<speaker OWL>", "<speaker JOAN>", OTHER_SPEAKER)
-    weights = initial_weights(bundle, new, bundle.tokenizer)
-    known = bundle.vocabulary.encode(["<speaker OWL>", OTHER_SPEAKER])
-    vectors = bundle.weights()["embedding.weight"][known]
-    np.testing.assert_array_equal(weights["embedding.weight"][3:], vectors[[0, 1, 1]])
-
-
 @pytest.mark.system
 @pytest.mark.parametrize("fixture", ["tied_bundle", "projected_bundle"])
 def test_training_begins_with_the_weights_of_a_bundle(
@@ -168,6 +158,18 @@ def test_training_begins_with_the_weights_of_a_bundle(
     assert begun.manifest.model == known.manifest.model
     for name, weight in known.weights().items():
         np.testing.assert_allclose(begun.weights()[name], weight, atol=1e-6)
+
+
+@pytest.mark.system
+def test_a_training_that_does_harm_ends_nearer_to_the_base(
+    tales: Documents, tiny_recipe: Recipe, tiny_bundle: Path, tmp_path: Path
+) -> None:
+    recipe = dataclasses.replace(tiny_recipe, epochs=1, learning_rate=0.05, weight_average=0.0)
+    options = TrainingOptions(device="cpu", init=str(tiny_bundle))
+    bundle = train(tales, recipe, out=tmp_path / "m", options=options)
+    assert bundle is not None
+    assert bundle.manifest.training is not None
+    assert bundle.manifest.training.base_share == 0.5
 
 
 @pytest.mark.system

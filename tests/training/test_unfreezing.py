@@ -65,6 +65,7 @@ def test_a_run_that_is_extended_trains_all_that_it_has_trained_before(
 
 
 def test_no_layer_of_random_weights_waits(tiny_bundle: Path, tiny_recipe: Recipe) -> None:
-    recipe = dataclasses.replace(tiny_recipe, unfreezing=0.5)
+    recipe = dataclasses.replace(tiny_recipe, unfreezing=0.5, vocabulary="base")
     assert sized_for(recipe, 1000, None).unfreezing == 0
+    assert sized_for(recipe, 1000, None).vocabulary == "own"
     assert sized_for(recipe, 1000, Bundle.load(tiny_bundle)).unfreezing == 0.5

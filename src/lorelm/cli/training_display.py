@@ -111,20 +111,23 @@ class TrainingDisplay(TrainingCallback):
 
     def on_start(self, corpus: Corpus, recipe: Recipe) -> None:
         self._slow.end()
-        for note in (*corpus.notes, *self._facts(corpus)):
+        notes = (*corpus.notes, *self._facts(corpus, recipe))
+        for note in notes:
             if note not in self._notes:  # where training begins again
                 _console.print(note, markup=False, soft_wrap=True)
-        self._notes |= {*corpus.notes, *self._facts(corpus)}
+        self._notes |= {*notes}
         self._epochs, self._best = recipe.epochs, ""
         self._num_epochs = 0
         self._epoch = self._next_epoch
 
-    def _facts(self, corpus: Corpus) -> tuple[str, str]:
+    def _facts(self, corpus: Corpus, recipe: Recipe) -> tuple[str, str]:
         """Return what is trained on, and what is kept."""
+        others = ", and at the end the other words of the model to start from"
         return (
             f"{corpus.train.num_documents:,} documents to train on, "
             f"{corpus.valid.num_documents:,} to validate, {corpus.test.num_documents:,} to test; "
-            f"{len(corpus.train.stream):,} tokens, a vocabulary of {len(corpus.vocabulary):,}.",
+            f"{len(corpus.train.stream):,} tokens, a vocabulary of {len(corpus.vocabulary):,}"
+            f"{others if recipe.vocabulary == 'base' else ''}.",
             self._note,
         )
 
@@ -178,8 +181,13 @@ def show_result(bundle: Bundle, out: Path) -> None:
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     table.add_row("best epoch", training.best_epoch_of_all)
     table.add_row("training time", f"{duration(training.seconds)} on {training.device}")
-    table.add_row("valid perplexity", f"{training.valid_perplexity:.1f}")
-    table.add_row("test perplexity", f"{training.test_perplexity:.1f} (float32)")
+    num_words = manifest.model.vocabulary_size
+    num_seen = manifest.corpus.seen_words if manifest.corpus is not None else None
+    # Without the words of the model to start from there are more unknown ones, which are easier.
+    valid_words = f" (of {num_seen:,} words)" if (num_seen or num_words) < num_words else ""
+    test_words = f"of {num_words:,} words, " if valid_words else ""
+    table.add_row("valid perplexity", f"{training.valid_perplexity:.1f}{valid_words}")
+    table.add_row("test perplexity", f"{training.test_perplexity:.1f} ({test_words}float32)")
     _console.print(table)
     _console.print()
     if manifest.metrics is not None:

@@ -9,7 +9,6 @@ import torch
 
 from lorelm.bundle import Bundle
 from lorelm.corpus.preparation import Corpus
-from lorelm.corpus.special_tokens import OTHER_SPEAKER, speaker_name
 from lorelm.corpus.tokenizer import Tokenizer
 from lorelm.corpus.vocabulary import EOS_ID, UNK_ID, Vocabulary, letters, straight
 from lorelm.errors import RecipeError
@@ -98,11 +97,11 @@ def numpy_weights(model: LSTMLanguageModel) -> Weights:
 def sized_for(recipe: Recipe, num_tokens: int, initial: Bundle | None) -> Recipe:
     """Return the recipe fitted to a training part, with the sizes of the initial checkpoint.
 
-    Without one, no layer waits for others: what it knows is random.
+    Without one, there are no words of its own, and no layer waits for others.
     """
     sized = sized_to(recipe, num_tokens, is_fine_tuning=initial is not None)
     if initial is None:
-        return replace(sized, unfreezing=0.0)
+        return replace(sized, vocabulary="own", unfreezing=0.0)
     model = initial.manifest.model
     return replace(sized, **{name: getattr(model, name) for name in ARCHITECTURE_FIELDS})
 
@@ -113,9 +112,8 @@ def initial_weights(
     """Return the weights of a trained model for another vocabulary.
 
     A word of the model keeps its vector and its bias; a word that the model has in lower or upper
-    case, or with other quotation marks, takes those; a new speaker takes those of
-    `<other speaker>`; another new word takes the mean of the known words. An imported model may
-    never have seen `<unk>` or `<eos>`, which are then new words.
+    case, or with other quotation marks, takes those; a new word takes the mean of the known words.
+    An imported model may never have seen `<unk>` or `<eos>`, which are then new words.
 
     Args:
         counts_V: how often the new text has each word. Words that take the vector of one word share
@@ -168,8 +166,6 @@ def word_sources(
     for id_, word in enumerate(vocabulary.words):
         spelling = tokenizer.piece(word, None)
         source = exact.get(word, exact.get(straight(word), -1))
-        if source < 0 and speaker_name(word) is not None and OTHER_SPEAKER in known:
-            source = int(known.encode([OTHER_SPEAKER])[0])
         if source < 0:
             source = by_spelling.get(spelling, by_letters.get(letters(spelling), -1))
         sources.append(id_ if id_ in (UNK_ID, EOS_ID) else source)

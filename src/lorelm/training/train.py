@@ -18,6 +18,7 @@ from lorelm.corpus.tokenizer import make_tokenizer
 from lorelm.corpus.vocabulary import Vocabulary, VocabularyRules
 from lorelm.errors import CheckpointError, CorpusError
 from lorelm.runs.registry import registered
+from lorelm.training.base_interpolation import interpolate_with_base
 from lorelm.training.base_words import with_base_words, without_base_words
 from lorelm.training.callbacks import CallbackList, TrainedModel, TrainingCallback
 from lorelm.training.checkpoint import Checkpoint
@@ -25,7 +26,6 @@ from lorelm.training.device import resolve_precision
 from lorelm.training.export import bundle_contents
 from lorelm.training.initial_checkpoint import initial_model, sized_for
 from lorelm.training.loop import CheckpointSettings, fit
-from lorelm.training.nearer_to_base import nearer_to_base
 from lorelm.training.options import TrainingOptions
 from lorelm.training.pacing import Pacer, ReplannedError
 from lorelm.training.plan import Plan, plan_extension, plan_run
@@ -212,7 +212,7 @@ def _fit_by(
         stop=stop,
         after_step=pacer.after_step,
     )
-    trained = nearer_to_base(trained, trained_on, weights)
+    trained = interpolate_with_base(trained, trained_on, weights)
     return recipe, corpus, with_base_words(trained, corpus, run.initial)
 
 

@@ -9,11 +9,11 @@ from lorelm.bundle import Bundle, save_bundle
 from lorelm.bundle.layout import find_manifest
 from lorelm.bundle.writer import lock_output_dir
 from lorelm.corpus.preparation import Corpus
+from lorelm.training.base_interpolation import interpolate_with_base
 from lorelm.training.base_words import with_base_words, without_base_words
 from lorelm.training.callbacks import TrainedModel, TrainingCallback
 from lorelm.training.device import resolve_precision
 from lorelm.training.export import bundle_contents
-from lorelm.training.nearer_to_base import nearer_to_base
 from lorelm.training.options import TrainingOptions
 from lorelm.training.recipe import Recipe
 from lorelm.training.tuning.callbacks import TuningCallback
@@ -55,7 +55,7 @@ def save_best_model(
         if not _is_saved(path, corpus, recipe, trained):
             runner.callback.on_evaluation(run)
             observer = _ProblemObserver(runner.callback)
-            trained = nearer_to_base(trained, *without_base_words(corpus, initial))
+            trained = interpolate_with_base(trained, *without_base_words(corpus, initial))
             trained = with_base_words(trained, corpus, initial)
             save_bundle(path, bundle_contents(trained, corpus, recipe, options, observer))
     return run, Bundle.load(path)

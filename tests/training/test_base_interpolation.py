@@ -10,10 +10,10 @@ import torch
 from lorelm.bundle import Bundle
 from lorelm.corpus.preparation import Corpus
 from lorelm.runtime.step_graph import Weights
+from lorelm.training.base_interpolation import interpolate_with_base
 from lorelm.training.callbacks import TrainedModel
 from lorelm.training.initial_checkpoint import initial_model, numpy_weights
 from lorelm.training.losses import validation_loss
-from lorelm.training.nearer_to_base import nearer_to_base
 from lorelm.training.recipe import Recipe
 
 
@@ -37,10 +37,10 @@ def loss(found: TrainedModel, corpus: Corpus) -> float:
 def test_what_predicts_best_is_taken(trained: TrainedModel, corpus: Corpus, good: Weights) -> None:
     begun = copy.deepcopy(numpy_weights(trained.model))
     untrained = loss(trained, corpus)
-    nearer = nearer_to_base(trained, corpus, good)
-    assert nearer.base_share == 0.5
-    assert loss(nearer, corpus) < untrained
-    for name, array in numpy_weights(nearer.model).items():
+    found = interpolate_with_base(trained, corpus, good)
+    assert found.base_share == 0.5
+    assert loss(found, corpus) < untrained
+    for name, array in numpy_weights(found.model).items():
         np.testing.assert_allclose(array, (begun[name] + good[name]) / 2, atol=1e-6)
 
 
@@ -50,13 +50,13 @@ def test_a_useless_base_changes_little(
     bad = {name: -array for name, array in good.items()}
     trained.model.load_state_dict({name: torch.from_numpy(a) for name, a in good.items()})
     before = loss(trained, corpus)
-    nearer = nearer_to_base(trained, corpus, bad)
-    assert nearer.base_share < 0.5
-    assert loss(nearer, corpus) <= before
+    found = interpolate_with_base(trained, corpus, bad)
+    assert found.base_share < 0.5
+    assert loss(found, corpus) <= before
 
 
 def test_a_model_from_scratch_has_no_base(trained: TrainedModel, corpus: Corpus) -> None:
-    assert nearer_to_base(trained, corpus, None) is trained
+    assert interpolate_with_base(trained, corpus, None) is trained
 
 
 def test_the_best_of_several_shares_is_taken(
@@ -69,13 +69,13 @@ def test_the_best_of_several_shares_is_taken(
     trained.model.load_state_dict(
         {name: torch.from_numpy(np.float32(array + noise[name])) for name, array in good.items()}
     )
-    nearer = nearer_to_base(trained, corpus, begun)
-    assert nearer.base_share == 0.2
-    for name, array in numpy_weights(nearer.model).items():
+    found = interpolate_with_base(trained, corpus, begun)
+    assert found.base_share == 0.2
+    for name, array in numpy_weights(found.model).items():
         np.testing.assert_allclose(array, good[name], atol=1e-5)
 
 
 def test_the_validation_part_decides(trained: TrainedModel, corpus: Corpus, good: Weights) -> None:
     empty = dataclasses.replace(corpus.train, stream=corpus.train.stream[:0])
     blind = dataclasses.replace(corpus, train=empty)
-    assert nearer_to_base(trained, blind, good).base_share == 0.5
+    assert interpolate_with_base(trained, blind, good).base_share == 0.5

@@ -1,4 +1,4 @@
-"""Weights between those of the model to start from and the trained ones: :func:`nearer_to_base`."""
+"""Weights between trained ones and those of the base: :func:`interpolate_with_base`."""
 
 from dataclasses import replace
 from typing import Final
@@ -16,7 +16,9 @@ _MAX_TOKENS: Final = 20_000
 """Of the validation part: a second for each share, and one number is chosen by it."""
 
 
-def nearer_to_base(trained: TrainedModel, corpus: Corpus, begun: Weights | None) -> TrainedModel:
+def interpolate_with_base(
+    trained: TrainedModel, corpus: Corpus, begun: Weights | None
+) -> TrainedModel:
     """Return a model with the mean of its weights and those that training began with.
 
     Of some means, the one that predicts the validation part best. A small corpus unlearns grammar
