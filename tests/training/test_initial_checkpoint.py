@@ -14,6 +14,7 @@ from tests.errors import raises_code
 from lorelm.bundle import Bundle
 from lorelm.corpus.documents import Documents
 from lorelm.corpus.preparation import Corpus
+from lorelm.corpus.special_tokens import OTHER_SPEAKER
 from lorelm.corpus.tokenizer import Tokenizer, make_tokenizer
 from lorelm.corpus.vocabulary import EOS_ID, UNK_ID, Vocabulary
 from lorelm.errors import BundleError, RecipeError
@@ -139,6 +140,22 @@ def test_words_with_the_vector_of_one_word_share_its_probability(tiny_bundle: Pa
     change_V = weights["fc.bias"] - alone["fc.bias"]
     np.testing.assert_allclose(change_V, np.log([1, 1, 6 / 9, 3 / 9, 1, 1]), atol=1e-5)
     np.testing.assert_array_equal(weights["embedding.weight"], alone["embedding.weight"])
+
+
+def test_a_new_speaker_with_few_turns_begins_near_the_other_speaker(scene_bundle: Path) -> None:
+    bundle = Bundle.load(scene_bundle)
+    new = vocabulary("mill", "<speaker OWL>", "<speaker JOAN>", "<speaker BOB>", OTHER_SPEAKER)
+    counts_V = np.array([0, 9, 40, 30, 10, 90, 3])
+    weights = initial_weights(bundle, new, bundle.tokenizer, counts_V=counts_V)
+    alone = initial_weights(bundle, new, bundle.tokenizer)
+    joan, bob, other = 4, 5, 6
+    for name in ("embedding.weight", "fc.weight"):
+        for id_, nearness in ((joan, 0.75), (bob, 0.25)):
+            expected = (1 - nearness) * alone[name][id_] + nearness * alone[name][other]
+            np.testing.assert_allclose(weights[name][id_], expected, atol=1e-5)
+        np.testing.assert_array_equal(weights[name][[2, 3, other]], alone[name][[2, 3, other]])
+    expected = 0.25 * alone["fc.bias"][joan] + 0.75 * (alone["fc.bias"][other] + np.log(11 / 101))
+    assert weights["fc.bias"][joan] == pytest.approx(expected, abs=1e-5)
 
 
 @pytest.mark.system

@@ -17,14 +17,12 @@ from lorelm.corpus.windows import TokenBatcher
 from lorelm.model.lstm import LSTMLanguageModel
 from lorelm.runtime.step_graph import Weights
 from lorelm.training.callbacks import TrainedModel
-from lorelm.training.initial_checkpoint import initial_weights, numpy_weights, word_counts
+from lorelm.training.initial_checkpoint import BY_WORD, initial_weights, numpy_weights, word_counts
 from lorelm.typing import Ids
 
 _WINDOW: Final = 200
 _OFFSETS: Final = np.arange(-10.0, 6.0, 0.1)
 """Nats. One validation token that is such a word decides little, so a fine grid is enough."""
-
-_BY_WORD: Final = ("embedding.weight", "fc.weight", "fc.bias")
 
 
 def has_base_words(bundle: Bundle) -> bool:
@@ -36,7 +34,7 @@ def weights_of_seen_words(bundle: Bundle) -> Weights:
     """Return the weights of a bundle without the words that its training part does not have."""
     num_seen = _num_seen(bundle)
     return {
-        name: array[:num_seen] if name in _BY_WORD else array
+        name: array[:num_seen] if name in BY_WORD else array
         for name, array in bundle.weights().items()
     }
 
@@ -72,7 +70,7 @@ def with_base_words(trained: TrainedModel, corpus: Corpus, initial: Bundle | Non
         return trained
     weights = dict(initial_weights(initial, corpus.vocabulary, corpus.tokenizer))
     for name, array in numpy_weights(trained.model).items():
-        if name in _BY_WORD:
+        if name in BY_WORD:
             weights[name][:num_seen] = array
         else:
             weights[name] = array

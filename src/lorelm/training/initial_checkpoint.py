@@ -9,6 +9,7 @@ import torch
 
 from lorelm.bundle import Bundle
 from lorelm.corpus.preparation import Corpus
+from lorelm.corpus.special_tokens import SOMEONE
 from lorelm.corpus.tokenizer import Tokenizer
 from lorelm.corpus.vocabulary import EOS_ID, UNK_ID, Vocabulary, letters, straight
 from lorelm.errors import RecipeError
@@ -22,6 +23,11 @@ from lorelm.typing import Floats32, Ints
 
 _COUNTED_TOKENS: Final = 1_000_000
 """Of the training part, which may be larger than memory."""
+
+BY_WORD: Final = ("embedding.weight", "fc.weight", "fc.bias")
+
+_PRIOR_TURNS: Final = 30
+"""With as many turns, a new speaker begins halfway between a new word and `<other speaker>`."""
 
 _NO_MEMORY: Final = ("allocate memory", "not enough memory", "out of memory", "size calculation")
 """PyTorch's words on Linux, Windows and CUDA, and for sizes beyond 64 bits: it has no exception of
@@ -117,22 +123,45 @@ def initial_weights(
 
     Args:
         counts_V: how often the new text has each word. Words that take the vector of one word share
-            its probability by them.
+            its probability by them, and new speakers with few turns begin near `<other speaker>`.
 
     Raises:
         BundleError: the bundle has no weights, or damaged ones.
         MissingExtraError: the package ``safetensors`` is not installed.
     """
-    weights = dict(bundle.weights())
+    known = bundle.weights()
     sources = word_sources(vocabulary, tokenizer, bundle.vocabulary, bundle.tokenizer)
     imported = bundle.manifest.imported
     for token in () if imported is None else imported.never_seen:
         sources[vocabulary.words.index(token)] = -1
-    for name in ("embedding.weight", "fc.weight", "fc.bias"):
-        weights[name] = _mapped(weights[name], sources)
+    weights = dict(known)
+    for name in BY_WORD:
+        weights[name] = _mapped(known[name], sources)
     if counts_V is not None:
         weights["fc.bias"] += _log_shares(np.array(sources), counts_V)
+        new = [id_ for id_ in vocabulary.speakers.values() if sources[id_] < 0]
+        other = bundle.vocabulary.speakers.get(SOMEONE)
+        if new and other is not None:
+            of_other = {name: known[name][other] for name in BY_WORD}
+            _begin_near_other_speaker(weights, of_other, np.array(new), counts_V[new])
     return weights
+
+
+def _begin_near_other_speaker(
+    weights: dict[str, Floats32], of_other: Weights, new_S: Ints, turns_S: Ints
+) -> None:
+    """Move new speakers towards `<other speaker>`, most those with few turns, in place.
+
+    The mean of all words says nothing of where speakers stand: a model of 1,500 words does not
+    learn it, and writes prose. Speakers of the films who begin as `<other speaker>` altogether are
+    told apart less well: 19 % rightly instead of 28.
+    """
+    nearness_S = _PRIOR_TURNS / (_PRIOR_TURNS + turns_S)
+    log_shares_S = np.log((turns_S + 1) / (turns_S.sum() + 1))
+    bias_S = of_other["fc.bias"] + log_shares_S
+    weights["fc.bias"][new_S] += nearness_S * (bias_S - weights["fc.bias"][new_S])
+    for name in ("embedding.weight", "fc.weight"):
+        weights[name][new_S] += nearness_S[:, None] * (of_other[name] - weights[name][new_S])
 
 
 def _log_shares(sources_V: Ints, counts_V: Ints) -> Floats32:
