@@ -51,6 +51,19 @@ def test_one_writes_for_a_speaker_and_another_answers(scene: PageDriver) -> None
     assert scene.page.evaluate(CUES) == ["OWL:", "HARE:", "OWL:", "OLD MOLE:"]
 
 
+def test_speakers_of_one_s_own_answer_each_other(scene: PageDriver) -> None:
+    scene.page.keyboard.type("JOAN: Who is at the mill?\nBOB: The owl.")
+    names = choice(scene.page).locator("option").all_inner_texts()
+    assert names[1:4] == ["JOAN", "BOB", "OWL"]
+    choice(scene.page).select_option("JOAN")
+    scene.generate()
+    assert re.match(r"JOAN: \w", lines(scene)[2])
+    scene.surface.press("Control+A")
+    scene.page.keyboard.type("OWL: The mill.")
+    assert choice(scene.page).locator("option").all_inner_texts()[1] == "OWL"
+    assert choice(scene.page).input_value() == ""
+
+
 def test_the_scene_runs_on_and_shows_who_speaks(scene: PageDriver) -> None:
     scene.page.keyboard.type(QUESTION)
     scene.lengthen(60)

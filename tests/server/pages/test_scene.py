@@ -54,6 +54,14 @@ def test_the_page_offers_the_speakers_of_the_model(scenes: FlaskClient) -> None:
     assert json.loads(data[1])["speakers"] == {"model": SPEAKERS}
 
 
+def test_speakers_of_the_text_are_offered_before_those_of_the_model(scenes: FlaskClient) -> None:
+    form = {"prompt": "Joan: Who?\nOWL: I.\nBOB: No.\nJoan: Oh.", "next_speaker": "BOB"}
+    page = scenes.post("/", data=form).get_data(as_text=True)
+    assert choices(page)[0] == ["Joan", "BOB", *SPEAKERS]
+    assert "<option selected>BOB</option>" in page
+    assert '<b class="cue">BOB:</b>' in page
+
+
 def test_a_page_without_speakers_has_no_scenes(client: FlaskClient) -> None:
     form = {"prompt": "OWL: Who is at the mill?", "next_speaker": "OWL", "seed": "3"}
     for page in (client.get("/"), client.post("/", data=form)):

@@ -8,6 +8,7 @@ import {
   cuePattern,
   explainUnknown,
   isCue,
+  speakersIn,
 } from "../../../src/lorelm/server/static/scene.js";
 
 const examples = JSON.parse(readFileSync(new URL("../pages/cues.json", import.meta.url), "utf8"));
@@ -27,6 +28,12 @@ test("names begin lines: those of the model, and others with a capital letter", 
   assert.deepEqual(cues("the MOLE: a\nat 12:30\nhare: b\nMOLE:b\nOne of the many others: c"), []);
 });
 
+test("those who speak in a text are found, whoever they are", () => {
+  const text = "OWL: Who?\nMartha: I.\nat 12:30\nOWL: Oh: you!\nhalf-owl: No.";
+  const names = speakersIn(text, cuePattern(["half-owl"]));
+  assert.deepEqual(names, ["OWL", "Martha", "OWL", "half-owl"]);
+});
+
 test("a token is a cue if it is a name with a colon", () => {
   assert.deepEqual(["OWL:", "OLD MOLE:", "É:", ":", "::", "OWL", ""].map(isCue), [
     ...[true, true, true, false, false, false, false],
@@ -35,8 +42,8 @@ test("a token is a cue if it is a name with a colon", () => {
 
 test("unknown words and unknown speakers are explained each", () => {
   assert.match(explainUnknown(["Zorp"]), /may come back as you wrote it\.$/);
-  assert.match(explainUnknown(["ZORP:"]), /^Lines of a speaker/);
-  assert.match(explainUnknown(["ZORP:", "Zorp"]), /wrote it\. Lines of a speaker/);
+  assert.match(explainUnknown(["ZORP:"]), /^A speaker that the model/);
+  assert.match(explainUnknown(["ZORP:", "Zorp"]), /wrote it\. A speaker/);
   assert.equal(explainUnknown([]), "");
 });
 

@@ -27,6 +27,13 @@ def speakers_of(served: ServedModel) -> list[str]:
     return [name for name in served.model.vocabulary.speakers if name != SOMEONE]
 
 
+def speakers_in(text: str, served: ServedModel) -> list[str]:
+    """Return who speaks in a text and is unknown to the model, and then its speakers."""
+    known, cues = speakers_of(served), served.model.tokenizer.find_cues(text)
+    others = dict.fromkeys(text[begin : end - 1] for begin, end in cues)
+    return [*(name for name in others if name not in known), *known]
+
+
 def speakers_by_model(models: Iterable[ServedModel]) -> dict[str, list[str]]:
     """Return the speakers of the models that have any, by the names of the models."""
     speakers = {served.name: speakers_of(served) for served in models}

@@ -18,8 +18,9 @@ export class Scene {
   /** @type {HTMLSelectElement | null} */
   #select = this.#part?.querySelector("select") ?? null;
   #button = this.#part?.querySelector("button") ?? null;
-  /** @type {RegExp | null} */
-  #pattern = null;
+  // Of the only model; of several, useModel() says which.
+  #names = Object.values(this.#speakers)[0] ?? [];
+  #pattern = cuePattern(this.#names);
 
   /** @param {Surface} surface */
   constructor(surface) {
@@ -51,18 +52,16 @@ export class Scene {
   /** Offer the speakers of a model. @param {string | undefined} model */
   useModel(model) {
     if (!this.#part || !this.#select || model === undefined) return;
-    const names = this.#speakers[model] ?? [];
-    const { value, options } = this.#select;
-    const choices = names.map((name) => make("option", { value: name }, name));
-    this.#select.replaceChildren(options[0], ...choices);
-    this.#select.value = names.includes(value) ? value : "";
-    this.#part.hidden = names.length === 0;
-    this.#pattern = null;
+    this.#names = this.#speakers[model] ?? [];
+    this.#pattern = cuePattern(this.#names);
+    this.#part.hidden = this.#names.length === 0;
+    this.#offer();
   }
 
   /** Show what the text and the choice are now. @param {{isBusy: boolean}} options */
   update({ isBusy }) {
     if (!this.#part) return;
+    this.#offer();
     if (this.#button) this.#button.disabled = isBusy || this.#speaker === "";
     const cues = this.hasSpeakers ? this.#findCues() : [];
     // Without CSS highlights in the browser, the names are plain text like all that is typed.
@@ -74,9 +73,20 @@ export class Scene {
     return this.hasSpeakers ? explainUnknown(words) : "";
   }
 
+  /** Offer those who speak in the text and whom the model does not know, and then its speakers. */
+  #offer() {
+    if (!this.#select || !this.hasSpeakers) return;
+    const known = new Set(this.#names);
+    const others = speakersIn(this.#surface.text, this.#pattern).filter((name) => !known.has(name));
+    const names = [...new Set(others), ...this.#names];
+    const { value, options } = this.#select;
+    if (String(names) === String([...options].slice(1).map((option) => option.value))) return;
+    const choices = names.map((name) => make("option", { value: name }, name));
+    this.#select.replaceChildren(options[0], ...choices);
+    this.#select.value = names.includes(value) ? value : "";
+  }
+
   #findCues() {
-    const names = [...(this.#select?.options ?? [])].map((option) => option.value).filter(Boolean);
-    this.#pattern ??= cuePattern(names);
     return this.#surface
       .findTyped(this.#pattern)
       .filter(({ startContainer: node, startOffset }) => startOffset > 0 || beginsLine(node));
@@ -114,6 +124,11 @@ export function cuePattern(names) {
   return new RegExp(`(?<=^[^\\S\\n]*)(?:${source}):(?=\\s|$)`, "gmu");
 }
 
+/** Return the names that begin lines of a text. @param {string} text @param {RegExp} pattern */
+export function speakersIn(text, pattern) {
+  return [...text.matchAll(pattern)].map(([cue]) => cue.slice(0, -1));
+}
+
 /** Return whether a token is the name before a line. @param {string} text */
 export function isCue(text) {
   return /[\p{L}\p{N}].*:$/u.test(text);
@@ -122,7 +137,7 @@ export function isCue(text) {
 /** Say what a model makes of unknown words and speakers. @param {string[]} words */
 export function explainUnknown(words) {
   const ofSpeakers =
-    "Lines of a speaker that the model does not know are read, but it writes none.";
+    "A speaker that the model does not know is read as any other, and may speak again.";
   const ofWords =
     "A name or word that the model does not know is read as another one of its kind, and may " +
     "come back as you wrote it.";
