@@ -165,6 +165,17 @@ def test_speakers_that_the_model_does_not_know_speak_again_in_turn(
     assert len(spoken) > 40
 
 
+def test_a_speaker_of_the_prompt_is_named_among_the_alternatives() -> None:
+    turns = [("MARTHA", "Who is at the mill?"), ("TOM", "The owl.")]
+    reply = lorelm.load("english").generate("", turns=turns, seed=1, num_alternatives=5)
+    cues = [token for token in reply.samples[0].tokens or () if token.text.endswith("TOM:")]
+    assert cues
+    for token in cues:
+        texts = [alternative.text for alternative in token.alternatives]
+        assert token.text in texts
+        assert not any("SOMEONE" in text for text in texts)
+
+
 def test_the_line_of_an_unknown_speaker_ends_where_another_one_begins(
     model: lorelm.LanguageModel,
 ) -> None:

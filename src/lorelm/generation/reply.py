@@ -1,9 +1,10 @@
 """What a model answers to a prompt: :class:`Reply`, made from finished sequences."""
 
 from collections import abc
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 
+from lorelm.corpus.special_tokens import OTHER_SPEAKER
 from lorelm.corpus.vocabulary import EOS_ID
 from lorelm.generation.detokenizer import Detokenizer
 from lorelm.generation.logits import TokenScore
@@ -108,10 +109,20 @@ def token_at(sequence: Sequence, place: int) -> Token:
     chunk = detokenizer.chunks[place]
     if not sequence.scores:
         return Token(text=chunk)
-    previous = sequence.request.prompt.last_token
+    ids, previous = sequence.ids, sequence.request.prompt.last_token
     if place:
-        previous = detokenizer.words[sequence.token_ids[sequence.num_prompt_ids + place - 1]]
-    return _scored_token(chunk, sequence.scores[place], previous, detokenizer)
+        previous = detokenizer.words[ids[place - 1]]
+    token = _scored_token(chunk, sequence.scores[place], previous, detokenizer)
+    if detokenizer.words[ids[place]] != OTHER_SPEAKER:
+        return token
+    # Shown by the name of the speaker, as the token itself is.
+    shown = [
+        replace(each, text=chunk) if id_ == ids[place] else each
+        for each, (id_, _) in zip(
+            token.alternatives, sequence.scores[place].alternatives, strict=True
+        )
+    ]
+    return replace(token, alternatives=shown)
 
 
 def prompt_tokens(sequence: Sequence) -> list[Token]:
