@@ -133,6 +133,12 @@ def test_where_no_speaker_has_a_name_the_other_one_is_banned() -> None:
     assert banned_V.tolist() == [0, 0, 0, -np.inf]
 
 
+def test_where_all_speakers_are_banned_they_stay_so() -> None:
+    logits_V = np.zeros(len(SCENE), dtype=np.float32)
+    logits_V[[OTHER, OWL, FOX]] = -np.inf
+    assert SpeakerRules(SCENE)(logits_V, sequence_of([1, 2], [])).tolist() == logits_V.tolist()
+
+
 def test_speakers_that_the_model_does_not_know_keep_to_themselves() -> None:
     logits_V = np.log(np.array([0.05, 0.05, 0.1, 0.6, 0.05, 0.1, 0.05], dtype=np.float32))
     two = ["<speaker HARE>", "<speaker MOLE>"]

