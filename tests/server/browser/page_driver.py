@@ -27,7 +27,9 @@ class PageDriver:
 
     @property
     def surface(self) -> Locator:
-        return self.page.get_by_role("textbox", name="Your text")
+        # Not the field that it takes the place of once the script runs.
+        field = self.page.get_by_role("textbox", name="Your text")
+        return field.and_(self.page.locator("#surface"))
 
     @property
     def words(self) -> Locator:
