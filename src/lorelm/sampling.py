@@ -7,7 +7,7 @@ it. Penalties come before: :class:`lorelm.generation.logits.Penalties`.
 
 By default min-p alone leaves ids out, all but some dozens, and whether an id stays can be told from
 its logit: such rows compute the weights of these ids alone. 64 rows of 24,687 ids take 0.4 ms that
-way, and 1.7 ms with the weights of all.
+way, and 1.6 ms with the weights of all.
 
 An id whose logit is minus infinity is never picked, as long as there is another.
 """

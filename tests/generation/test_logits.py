@@ -75,7 +75,8 @@ def sequence_of(
     token_ids: list[int], others: list[str], *, names_known: bool = True
 ) -> SimpleNamespace:
     prompt = SimpleNamespace(other_speakers=others, names_known_speaker=names_known)
-    return SimpleNamespace(token_ids=token_ids, request=SimpleNamespace(prompt=prompt))
+    request = SimpleNamespace(prompt=prompt)
+    return SimpleNamespace(token_ids=token_ids, request=request, last_speaker=(0, None))
 
 
 def test_what_may_follow_a_speaker_is_what_the_tokenizer_makes_of_texts() -> None:
@@ -131,6 +132,31 @@ def test_where_no_speaker_has_a_name_the_other_one_is_banned() -> None:
     vocabulary = Vocabulary(["<unk>", "<eos>", "mill", "<other speaker>"])
     banned_V = SpeakerRules(vocabulary)(np.zeros(4, dtype=np.float32), sequence_of([1], []))
     assert banned_V.tolist() == [0, 0, 0, -np.inf]
+
+
+def test_a_model_without_lines_of_the_other_speaker_lets_its_own_speak() -> None:
+    logits_V = np.log(np.array([0.05, 0.05, 0.1, 0.01, 0.3, 0.4, 0.09], dtype=np.float32))
+    two = ["<speaker HARE>", "<speaker MOLE>"]
+    sequence = sequence_of([1, OTHER, 2, 6], two, names_known=False)
+    assert SpeakerRules(SCENE)(logits_V, sequence).tolist() == logits_V.tolist()
+
+
+def test_the_last_speaker_is_found_in_what_was_added() -> None:
+    logits_V = np.zeros(len(SCENE), dtype=np.float32)
+    sequence, rules = sequence_of([1, OTHER, 2], ["<speaker HARE>"]), SpeakerRules(SCENE)
+    can_speak = []
+    for id_ in (6, OWL, 2, 6, OTHER, 2):
+        can_speak.append(bool(np.isfinite(rules(logits_V, sequence)[OTHER])))
+        sequence.token_ids.append(id_)
+    # Not in HARE's line and after it, not after the token of OWL, but in OWL's line and after it.
+    assert can_speak == [False, False, False, True, True, False]
+
+
+def test_a_ban_of_all_named_speakers_stays_one() -> None:
+    logits_V = np.zeros(len(SCENE), dtype=np.float32)
+    logits_V[[OWL, FOX]] = -1000
+    changed_V = SpeakerRules(SCENE)(logits_V, sequence_of([1, 2], []))
+    assert np.isfinite(changed_V[[OWL, FOX]]).all()
 
 
 def test_where_all_speakers_are_banned_they_stay_so() -> None:

@@ -154,7 +154,7 @@ def test_a_new_speaker_with_few_turns_begins_near_the_other_speaker(scene_bundle
             expected = (1 - nearness) * alone[name][id_] + nearness * alone[name][other]
             np.testing.assert_allclose(weights[name][id_], expected, atol=1e-5)
         np.testing.assert_array_equal(weights[name][[2, 3, other]], alone[name][[2, 3, other]])
-    expected = 0.25 * alone["fc.bias"][joan] + 0.75 * (alone["fc.bias"][other] + np.log(11 / 101))
+    expected = 0.25 * alone["fc.bias"][joan] + 0.75 * (alone["fc.bias"][other] + np.log(11 / 102))
     assert weights["fc.bias"][joan] == pytest.approx(expected, abs=1e-5)
 
 

@@ -67,6 +67,8 @@ def test_what_needs_a_model_is_refused_without_one(
 ) -> None:
     with raises_code(RecipeError, "recipe.needs_init"):
         StartSettings(init=NONE, changes=changes).check()
+    with raises_code(RecipeError, "recipe.needs_init"):
+        StartSettings(recipe="classic", changes=changes).check()
     StartSettings(changes=changes).check()
     StartSettings(init=NONE, changes={"vocabulary": "own", "unfreezing": 0.0}).check()
 

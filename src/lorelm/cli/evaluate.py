@@ -98,7 +98,7 @@ def _echo_what_is_missing(
     lacks_copies = result.metrics.copied_share is None and settings.num_samples > 0
     for is_missing, what in (
         (lacks_ngram, "No comparison with an n-gram model: the bundle carries none"),
-        (lacks_copies, "No copies: the bundle carries no index of its training text"),
+        (lacks_copies, "Copies were not counted: the bundle carries no index of its training text"),
     ):
         if is_missing:
             click.echo(f"{what}, and its corpus was not found, or is too large.", err=True)

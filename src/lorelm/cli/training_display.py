@@ -122,7 +122,7 @@ class TrainingDisplay(TrainingCallback):
 
     def _facts(self, corpus: Corpus, recipe: Recipe) -> tuple[str, str]:
         """Return what is trained on, and what is kept."""
-        others = ", and at the end the other words of the model to start from"
+        others = ", to which the other words of the model to start from are added after training"
         return (
             f"{corpus.train.num_documents:,} documents to train on, "
             f"{corpus.valid.num_documents:,} to validate, {corpus.test.num_documents:,} to test; "

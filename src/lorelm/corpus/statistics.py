@@ -117,9 +117,8 @@ def verdict(statistics: CorpusStatistics, init: str | None = None) -> str:
     """
     if init is not None and statistics.num_train_tokens < MIN_TRAIN_TOKENS:
         return (
-            f"Verdict: small. The model {init} knows the language, but of fewer than about 1,000 "
-            "training tokens it learns little more than the names and the form: the rest is as in "
-            "what it has read before. Look for more text."
+            f"Verdict: small. The model {init} knows the language, but from fewer than about 1,000 "
+            "training tokens it learns little more than names and form. Look for more text."
         )
     if init is not None:
         return (

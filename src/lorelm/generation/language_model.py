@@ -317,6 +317,8 @@ class LanguageModel:
     def _processors(self, prompt: Prompt, settings: GenerationSettings) -> list[LogitsProcessor]:
         """Return the processors that all sequences of a request share, in their order."""
         processors: list[LogitsProcessor] = []
+        if self._speaker_rules is not None:  # before biases of the user, which have the last word
+            processors.append(self._speaker_rules)
         if settings.novel_span:
             if self._index is None:
                 raise SamplingError(
@@ -334,8 +336,6 @@ class LanguageModel:
             )
         if self._never_written is not None:
             processors.append(self._never_written)
-        if self._speaker_rules is not None:
-            processors.append(self._speaker_rules)
         return processors
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import compress, zip_longest
+from itertools import zip_longest
 from typing import Any, Final
 
 import numpy as np
@@ -171,14 +171,17 @@ class PromptReader:
         return shown if is_unknown_name(shown) else SOMEONE
 
     def _speakers(self, tokens: Sequence[str]) -> dict[str, Any]:
-        """Return what a prompt says of its speakers."""
+        """Return what a prompt says of its speakers, who may be named in another case."""
         other = self.vocabulary.speakers.get(SOMEONE)
         named = [token for token in tokens if speaker_name(token) is not None]
         is_other = (self.vocabulary.encode(named) == other).tolist()
-        others = list(compress(named, is_other))
+        others = [token for token, is_one in zip(named, is_other, strict=True) if is_one]
+        last = {token.casefold(): token for token in others}
+        in_turn = dict.fromkeys(token.casefold() for token in reversed(others))
+        known = (speaker_in(self.vocabulary, speaker_name(token) or "") for token in named)
         return {
-            "other_speakers": [*dict.fromkeys(reversed(others))][::-1],
-            "names_known_speaker": not all(is_other),
+            "other_speakers": [last[name] for name in in_turn][::-1],
+            "names_known_speaker": any(name not in (None, SOMEONE) for name in known),
         }
 
     def _line(self, turn: Turn) -> str:

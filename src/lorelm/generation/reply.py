@@ -1,7 +1,7 @@
 """What a model answers to a prompt: :class:`Reply`, made from finished sequences."""
 
 from collections import abc
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import accumulate
 
 from lorelm.corpus.special_tokens import OTHER_SPEAKER
@@ -112,17 +112,7 @@ def token_at(sequence: Sequence, place: int) -> Token:
     ids, previous = sequence.ids, sequence.request.prompt.last_token
     if place:
         previous = detokenizer.words[ids[place - 1]]
-    token = _scored_token(chunk, sequence.scores[place], previous, detokenizer)
-    if detokenizer.words[ids[place]] != OTHER_SPEAKER:
-        return token
-    # Shown by the name of the speaker, as the token itself is.
-    shown = [
-        replace(each, text=chunk) if id_ == ids[place] else each
-        for each, (id_, _) in zip(
-            token.alternatives, sequence.scores[place].alternatives, strict=True
-        )
-    ]
-    return replace(token, alternatives=shown)
+    return _scored_token(chunk, sequence.scores[place], previous, detokenizer, ids[place])
 
 
 def prompt_tokens(sequence: Sequence) -> list[Token]:
@@ -135,25 +125,31 @@ def prompt_tokens(sequence: Sequence) -> list[Token]:
     num_unscored = len(tokens) - len(sequence.prompt_scores)
     scores = [*[None] * num_unscored, *sequence.prompt_scores]
     shown, previous = [], None
-    for token, score in zip(tokens, scores, strict=True):
+    ids = sequence.request.prompt.ids.tolist()
+    for token, id_, score in zip(tokens, ids, scores, strict=True):
         text = detokenizer.tokenizer.piece(token, previous)
         shown.append(
-            _scored_token(text, score, previous, detokenizer) if score else Token(text=text)
+            _scored_token(text, score, previous, detokenizer, id_) if score else Token(text=text)
         )
         previous = token
     return shown
 
 
 def _scored_token(
-    text: str, score: TokenScore, previous: str | None, detokenizer: Detokenizer
+    text: str, score: TokenScore, previous: str | None, detokenizer: Detokenizer, own_id: int
 ) -> Token:
+    """Return a token with its alternatives; `<other speaker>` has a name where it was picked."""
     words, tokenizer = detokenizer.words, detokenizer.tokenizer
+
+    def shown(id_: int) -> str:
+        if words[id_] == OTHER_SPEAKER:
+            return text
+        return "" if id_ == EOS_ID else tokenizer.piece(words[id_], previous)
+
     alternatives = [
-        Alternative(
-            text="" if id_ == EOS_ID else tokenizer.piece(words[id_], previous),
-            log_probability=log_probability,
-        )
+        Alternative(text=shown(id_), log_probability=log_probability)
         for id_, log_probability in score.alternatives
+        if words[id_] != OTHER_SPEAKER or id_ == own_id
     ]
     return Token(text=text, log_probability=score.log_probability, alternatives=alternatives)
 

@@ -101,6 +101,8 @@ class Sequence:
             document; "stop", a stop text came up; "length", neither did within the maximum length;
             "timeout", nor before the deadline; "cancelled" by the client; "error".
         error: what went wrong, if the status is "error".
+        last_speaker: how many ids were looked through for the last speaker's, and that one; None
+            before the first.
         wants_tokens: whether the handle is notified of each token: of the first one, to take its
             time, and of all if they are streamed.
         has_stop: whether there are stop texts; they are matched as tokens are appended.
@@ -130,6 +132,7 @@ class Sequence:
         self.num_prompt_ids = len(self.token_ids)
         self.num_read = 0
         self.status: Status = "waiting"
+        self.last_speaker: tuple[int, int | None] = (0, None)
         self.wants_tokens = True
         self.has_stop = bool(request.stop)
         self.error: Exception | None = None

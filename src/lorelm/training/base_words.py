@@ -86,8 +86,8 @@ def with_base_words(trained: TrainedModel, corpus: Corpus, initial: Bundle | Non
 def best_offset(model: LSTMLanguageModel, stream: Ids, num_seen: int) -> float:
     """Return what to add to the logits of the words from `num_seen` on, in nats.
 
-    Half such a word more is counted than the stream has, in a typical place: where it has none,
-    they would else lose all probability.
+    One half is added to how often the stream has such a word. Otherwise they would lose all
+    probability where it has none.
     """
     state = model.initial_state(1)
     log_odds, is_unseen = [], []

@@ -24,6 +24,8 @@ from lorelm.typing import Floats32, Ints
 _COUNTED_TOKENS: Final = 1_000_000
 """Of the training part, which may be larger than memory."""
 
+_COUNTED_PIECE: Final = 10_000
+
 BY_WORD: Final = ("embedding.weight", "fc.weight", "fc.bias")
 
 _PRIOR_TURNS: Final = 30
@@ -76,8 +78,13 @@ def initial_model(
 
 
 def word_counts(corpus: Corpus) -> Ints:
-    """Return how often the training part has each word, or its first million tokens."""
-    return np.bincount(corpus.train.stream[:_COUNTED_TOKENS], minlength=len(corpus.vocabulary))
+    """Return how often the training part has each word; of a long one, evenly spaced pieces."""
+    stream, num_words = corpus.train.stream, len(corpus.vocabulary)
+    step = max(_COUNTED_PIECE, len(stream) * _COUNTED_PIECE // _COUNTED_TOKENS)
+    counts_V = np.zeros(num_words, dtype=np.int64)
+    for start in range(0, len(stream), step):
+        counts_V += np.bincount(stream[start : start + _COUNTED_PIECE], minlength=num_words)
+    return counts_V
 
 
 def _log_frequencies(corpus: Corpus) -> torch.Tensor:
@@ -153,11 +160,10 @@ def _begin_near_other_speaker(
     """Move new speakers towards `<other speaker>`, most those with few turns, in place.
 
     The mean of all words says nothing of where speakers stand: a model of 1,500 words does not
-    learn it, and writes prose. Speakers of the films who begin as `<other speaker>` altogether are
-    told apart less well: 19 % rightly instead of 28.
+    learn it, and writes prose. With many turns they do, and are told apart better: decision 12.
     """
     nearness_S = _PRIOR_TURNS / (_PRIOR_TURNS + turns_S)
-    log_shares_S = np.log((turns_S + 1) / (turns_S.sum() + 1))
+    log_shares_S = np.log((turns_S + 1) / (turns_S + 1).sum())
     bias_S = of_other["fc.bias"] + log_shares_S
     weights["fc.bias"][new_S] += nearness_S * (bias_S - weights["fc.bias"][new_S])
     for name in ("embedding.weight", "fc.weight"):

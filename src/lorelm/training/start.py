@@ -119,13 +119,15 @@ class StartSettings:
         )
 
     def _check_without_model(self) -> None:
-        """Refuse settings that say how to start from a model beside ``init="none"``."""
+        """Refuse settings that say how to start from a model where training starts from none."""
+        if self._allowed_model is not None:
+            return
         needing = {"vocabulary": self.changes.get("vocabulary") == "base"}
         needing["unfreezing"] = bool(self.changes.get("unfreezing"))
         problems = [
-            Problem(name, f"leave it out (--{name}), since init (--init) is {NONE}")
+            Problem(name, f"leave it out (--{name}), since training starts from no model")
             for name, needs_model in needing.items()
-            if needs_model and self.init == NONE
+            if needs_model
         ]
         if problems:
             raise RecipeError.of(problems, code="recipe.needs_init")

@@ -58,6 +58,8 @@ def test_speakers_of_one_s_own_answer_each_other(scene: PageDriver) -> None:
     choice(scene.page).select_option("JOAN")
     scene.generate()
     assert re.match(r"JOAN: \w", lines(scene)[2])
+    scene.page.reload()
+    expect(choice(scene.page)).to_have_value("JOAN")
     scene.surface.press("Control+A")
     scene.page.keyboard.type("OWL: The mill.")
     assert choice(scene.page).locator("option").all_inner_texts()[1] == "OWL"

@@ -4,6 +4,7 @@ import { test } from "node:test";
 
 import { requestsOf } from "../../../src/lorelm/server/static/settings.js";
 import {
+  choicesOf,
   cueAfter,
   cuePattern,
   explainUnknown,
@@ -32,6 +33,11 @@ test("those who speak in a text are found, whoever they are", () => {
   const text = "OWL: Who?\nMartha: I.\nat 12:30\nOWL: Oh: you!\nhalf-owl: No.";
   const names = speakersIn(text, cuePattern(["half-owl"]));
   assert.deepEqual(names, ["OWL", "Martha", "OWL", "half-owl"]);
+});
+
+test("names of the text come first, each once, whatever their case", () => {
+  const named = ["Joan", "Owl", "JOAN", "Bob"];
+  assert.deepEqual(choicesOf(named, ["OWL", "HARE"]), ["Joan", "Bob", "OWL", "HARE"]);
 });
 
 test("a token is a cue if it is a name with a colon", () => {

@@ -28,10 +28,12 @@ def speakers_of(served: ServedModel) -> list[str]:
 
 
 def speakers_in(text: str, served: ServedModel) -> list[str]:
-    """Return who speaks in a text and is unknown to the model, and then its speakers."""
+    """Return who speaks in a text and is unknown to the model in any case, and its speakers."""
     known, cues = speakers_of(served), served.model.tokenizer.find_cues(text)
-    others = dict.fromkeys(text[begin : end - 1] for begin, end in cues)
-    return [*(name for name in others if name not in known), *known]
+    names = {name.casefold(): name for name in known}
+    for begin, end in cues:
+        names.setdefault(text[begin : end - 1].casefold(), text[begin : end - 1])
+    return [*list(names.values())[len(known) :], *known]
 
 
 def speakers_by_model(models: Iterable[ServedModel]) -> dict[str, list[str]]:

@@ -76,9 +76,7 @@ export class Scene {
   /** Offer those who speak in the text and whom the model does not know, and then its speakers. */
   #offer() {
     if (!this.#select || !this.hasSpeakers) return;
-    const known = new Set(this.#names);
-    const others = speakersIn(this.#surface.text, this.#pattern).filter((name) => !known.has(name));
-    const names = [...new Set(others), ...this.#names];
+    const names = choicesOf(speakersIn(this.#surface.text, this.#pattern), this.#names);
     const { value, options } = this.#select;
     if (String(names) === String([...options].slice(1).map((option) => option.value))) return;
     const choices = names.map((name) => make("option", { value: name }, name));
@@ -129,6 +127,17 @@ export function speakersIn(text, pattern) {
   return [...text.matchAll(pattern)].map(([cue]) => cue.slice(0, -1));
 }
 
+/**
+ * Return the names of a text that the model does not know in any case, each once, and then those of
+ * the model.
+ * @param {string[]} named @param {string[]} known
+ */
+export function choicesOf(named, known) {
+  const seen = new Set(known.map((name) => name.toLowerCase()));
+  const isNew = (/** @type {string} */ name) => seen.size < seen.add(name.toLowerCase()).size;
+  return [...named.filter(isNew), ...known];
+}
+
 /** Return whether a token is the name before a line. @param {string} text */
 export function isCue(text) {
   return /[\p{L}\p{N}].*:$/u.test(text);
@@ -137,7 +146,7 @@ export function isCue(text) {
 /** Say what a model makes of unknown words and speakers. @param {string[]} words */
 export function explainUnknown(words) {
   const ofSpeakers =
-    "A speaker that the model does not know is read as any other, and may speak again.";
+    "A speaker that the model does not know is read as a minor one, and may speak again.";
   const ofWords =
     "A name or word that the model does not know is read as another one of its kind, and may " +
     "come back as you wrote it.";

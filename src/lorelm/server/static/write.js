@@ -336,8 +336,8 @@ function start() {
   const saved = savedContent();
   if (given) showGiven(given, saved);
   else {
-    settings.restore();
     if (saved && !surface.text) surface.restore(saved);
+    settings.restore(); // after the text, whose speakers can be chosen
   }
   surface.changed();
   surface.moveCaretToEnd();
