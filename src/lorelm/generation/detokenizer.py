@@ -1,7 +1,7 @@
 """Ids to text, token by token: :class:`Detokenizer`."""
 
-from collections import deque
 from collections.abc import Iterable, Sequence
+from itertools import cycle
 
 from lorelm.corpus.special_tokens import OTHER_SPEAKER
 from lorelm.corpus.tokenizer import Tokenizer
@@ -43,7 +43,7 @@ class Detokenizer:
         self.tokenizer = tokenizer
         self.words = words
         self._previous = last_token
-        self._other_speakers = deque(other_speakers)
+        self._other_speakers = cycle(other_speakers)
         self._skips_space = prompt[-1:].isspace()
         self._matchers = [_StopMatcher(text) for text in stop]
 
@@ -51,9 +51,8 @@ class Detokenizer:
         """Append the chunks of further tokens."""
         for id_ in ids:
             token = self.words[id_]
-            if token == OTHER_SPEAKER and self._other_speakers:
-                token = self._other_speakers[0]
-                self._other_speakers.rotate(-1)
+            if token == OTHER_SPEAKER:
+                token = next(self._other_speakers, token)
             chunk = self.tokenizer.piece(token, self._previous)
             if self._skips_space:  # The prompt already ends in white space.
                 chunk = chunk.lstrip()

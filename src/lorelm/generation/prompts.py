@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import zip_longest
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
@@ -63,13 +63,13 @@ class PromptReader:
         if NEWLINE not in self.vocabulary:
             tokens = _without_line_breaks(tokens)
         unknown = (token for token in tokens if token not in self.vocabulary)
-        return Prompt(
+        prompt = Prompt(
             text=text,
             tokens=tokens,
             ids=self.vocabulary.encode(tokens),
             unknown_words=list(dict.fromkeys(self.tokenizer.piece(word, None) for word in unknown)),
-            **self._speakers(tokens),
         )
+        return self._with_speakers(prompt)
 
     def of_ids(self, ids: Sequence[int], *, field: str = "prompt") -> Prompt:
         """Make a prompt from ids.
@@ -86,15 +86,15 @@ class PromptReader:
         has_eos = list(ids[:1]) == [EOS_ID]
         ids = ids[has_eos:]
         tokens = self.vocabulary.decode(ids)
-        return Prompt(
+        prompt = Prompt(
             text=self.tokenizer.detokenize(tokens),
             tokens=tokens,
             ids=np.array(ids, dtype=np.int64),
             unknown_words=(),
             is_in_ids=True,
             has_eos=has_eos,
-            **self._speakers(tokens),
         )
+        return self._with_speakers(prompt)
 
     def documents_to_ids(self, text: str) -> list[int]:
         """Return the ids of a text in which a written `<eos>` ends a document."""
@@ -170,19 +170,23 @@ class PromptReader:
         shown = words[:1].upper() + words[1:]
         return shown if is_unknown_name(shown) else SOMEONE
 
-    def _speakers(self, tokens: Sequence[str]) -> dict[str, Any]:
-        """Return what a prompt says of its speakers, who may be named in another case."""
+    def _with_speakers(self, prompt: Prompt) -> Prompt:
+        """Return a prompt with what is known of its speakers, who may be named in another case."""
         other = self.vocabulary.speakers.get(SOMEONE)
-        named = [token for token in tokens if speaker_name(token) is not None]
-        is_other = (self.vocabulary.encode(named) == other).tolist()
-        others = [token for token, is_one in zip(named, is_other, strict=True) if is_one]
-        last = {token.casefold(): token for token in others}
-        in_turn = dict.fromkeys(token.casefold() for token in reversed(others))
-        known = (speaker_in(self.vocabulary, speaker_name(token) or "") for token in named)
-        return {
-            "other_speakers": [last[name] for name in in_turn][::-1],
-            "names_known_speaker": any(name not in (None, SOMEONE) for name in known),
-        }
+        names, in_turn = set(), dict[str, str]()
+        for token, id_ in zip(prompt.tokens, prompt.ids.tolist(), strict=True):
+            if (name := speaker_name(token)) is None:
+                continue
+            names.add(name)
+            if id_ == other:
+                in_turn.pop(token.casefold(), None)
+                in_turn[token.casefold()] = token
+        known = (speaker_in(self.vocabulary, name) for name in names)
+        return replace(
+            prompt,
+            other_speakers=[*in_turn.values()],
+            names_known_speaker=any(name not in (None, SOMEONE) for name in known),
+        )
 
     def _line(self, turn: Turn) -> str:
         if not turn.speaker or not self.vocabulary.speakers:

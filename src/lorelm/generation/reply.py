@@ -109,10 +109,9 @@ def token_at(sequence: Sequence, place: int) -> Token:
     chunk = detokenizer.chunks[place]
     if not sequence.scores:
         return Token(text=chunk)
-    ids, previous = sequence.ids, sequence.request.prompt.last_token
-    if place:
-        previous = detokenizer.words[ids[place - 1]]
-    return _scored_token(chunk, sequence.scores[place], previous, detokenizer, ids[place])
+    ids, at = sequence.token_ids, sequence.num_prompt_ids + place
+    previous = detokenizer.words[ids[at - 1]] if place else sequence.request.prompt.last_token
+    return _scored_token(chunk, sequence.scores[place], previous, detokenizer, ids[at])
 
 
 def prompt_tokens(sequence: Sequence) -> list[Token]:

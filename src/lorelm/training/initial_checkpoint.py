@@ -159,8 +159,9 @@ def _begin_near_other_speaker(
 ) -> None:
     """Move new speakers towards `<other speaker>`, most those with few turns, in place.
 
-    The mean of all words says nothing of where speakers stand: a model of 1,500 words does not
-    learn it, and writes prose. With many turns they do, and are told apart better: decision 12.
+    New speakers begin as the mean of all words. From few turns, the model does not learn that lines
+    begin with them, and writes prose. `<other speaker>` has that already. With many turns the mean
+    is the better start, since the model then tells the speakers apart better (decision 12).
     """
     nearness_S = _PRIOR_TURNS / (_PRIOR_TURNS + turns_S)
     log_shares_S = np.log((turns_S + 1) / (turns_S + 1).sum())

@@ -122,8 +122,10 @@ class StartSettings:
         """Refuse settings that say how to start from a model where training starts from none."""
         if self._allowed_model is not None:
             return
-        needing = {"vocabulary": self.changes.get("vocabulary") == "base"}
-        needing["unfreezing"] = bool(self.changes.get("unfreezing"))
+        needing = {
+            "vocabulary": self.changes.get("vocabulary") == "base",
+            "unfreezing": bool(self.changes.get("unfreezing")),
+        }
         problems = [
             Problem(name, f"leave it out (--{name}), since training starts from no model")
             for name, needs_model in needing.items()

@@ -27,13 +27,15 @@ def speakers_of(served: ServedModel) -> list[str]:
     return [name for name in served.model.vocabulary.speakers if name != SOMEONE]
 
 
-def speakers_in(text: str, served: ServedModel) -> list[str]:
-    """Return who speaks in a text and is unknown to the model in any case, and its speakers."""
-    known, cues = speakers_of(served), served.model.tokenizer.find_cues(text)
-    names = {name.casefold(): name for name in known}
-    for begin, end in cues:
-        names.setdefault(text[begin : end - 1].casefold(), text[begin : end - 1])
-    return [*list(names.values())[len(known) :], *known]
+def speaker_choices(text: str, served: ServedModel) -> list[str]:
+    """Return the speakers of a text that the model does not know, then those of the model."""
+    known, others = speakers_of(served), dict[str, str]()
+    for begin, end in served.model.tokenizer.find_cues(text):
+        name = text[begin : end - 1]
+        others.setdefault(name.casefold(), name)
+    for name in known:
+        others.pop(name.casefold(), None)
+    return [*others.values(), *known]
 
 
 def speakers_by_model(models: Iterable[ServedModel]) -> dict[str, list[str]]:

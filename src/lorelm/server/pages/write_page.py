@@ -20,7 +20,13 @@ from lorelm.server.pages.form import (
     controls,
     explained,
 )
-from lorelm.server.pages.scene import Part, next_speaker, parts_of, speakers_by_model, speakers_in
+from lorelm.server.pages.scene import (
+    Part,
+    next_speaker,
+    parts_of,
+    speaker_choices,
+    speakers_by_model,
+)
 from lorelm.server.pages.shown_words import LEVEL_BOUNDS, shown_words
 from lorelm.server.request_model import MAX_TEXT_CHARACTERS
 from lorelm.server.served_model import ServedModel
@@ -81,7 +87,7 @@ def render_write_page(
         models=state.models,
         chosen=chosen,
         speakers=speakers,
-        choices=speakers_in(form.get("prompt", ""), chosen),
+        choices=speaker_choices(form.get("prompt", ""), chosen),
         notices=[*state.settings.notices, *state.notices],
         controls=form_controls,
         can_forbid_copies=any(served.model.can_forbid_copies for served in state.models),

@@ -73,7 +73,7 @@ export class Scene {
     return this.hasSpeakers ? explainUnknown(words) : "";
   }
 
-  /** Offer those who speak in the text and whom the model does not know, and then its speakers. */
+  /** Offer the speakers of the text that the model does not know, then those of the model. */
   #offer() {
     if (!this.#select || !this.hasSpeakers) return;
     const names = choicesOf(speakersIn(this.#surface.text, this.#pattern), this.#names);
