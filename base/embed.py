@@ -50,11 +50,11 @@ def small(bundle: Bundle) -> BundleContents:
     return BundleContents(
         manifest=bundle.manifest.model_copy(update=named),
         vocabulary=bundle.vocabulary,
-        graphs={"int8": (bundle.path / graph_name("int8")).read_bytes()},
+        graphs={"int8": bundle.files.read(graph_name("int8"))},
         weights=bundle.weights(),
         weight_type="float16",
         spelling=bundle.spelling(),
-        metrics=(bundle.path / METRICS).read_bytes(),
+        metrics=bundle.files.read(METRICS),
     )
 
 

@@ -112,7 +112,7 @@ def read_once_more(bundle: Bundle, corpus: Corpus) -> BundleContents:
         graphs=graphs,
         weights=weights,
         spelling=bundle.spelling(),
-        metrics=(bundle.path / METRICS).read_bytes(),
+        metrics=bundle.files.read(METRICS),
     )
 
 

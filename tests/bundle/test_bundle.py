@@ -231,7 +231,7 @@ def test_a_graph_that_does_not_fit_is_refused(copy: Path, tiny_bundle: Path) -> 
     ("kind", "code"),
     [
         ("absent", "bundle.not_found"),
-        ("file", "bundle.not_found"),
+        ("file", "bundle.not_a_pack"),
         ("empty directory", "bundle.missing_file"),
     ],
 )

@@ -10,7 +10,8 @@ from typing import Any, Final, Self, TypeVar
 import numpy as np
 
 from lorelm.bundle import layout
-from lorelm.bundle.atomic_dir import replace_file, wrap_write_errors
+from lorelm.bundle.atomic_dir import wrap_write_errors
+from lorelm.bundle.files import BundleFiles, find_bundle, open_files
 from lorelm.bundle.manifest import Manifest, Metrics
 from lorelm.bundle.quoting import quoted
 from lorelm.corpus.tokenizer import Tokenizer, make_tokenizer
@@ -39,9 +40,12 @@ class Bundle:
     """A bundle that was read, with the hashes of its files checked.
 
     Every method that reads one more file raises a BundleError if it is damaged.
+
+    Attributes:
+        files: of its directory or pack.
     """
 
-    path: Path
+    files: BundleFiles
     manifest: Manifest
     vocabulary: Vocabulary
     tokenizer: Tokenizer
@@ -56,30 +60,50 @@ class Bundle:
             BundleError: it is missing or damaged, of a newer format, or its vocabulary does not
                 fit its model. The message names the file.
         """
-        given, path = path, layout.find_bundle(path)
-        _check_dir(path, given)
-        manifest_file = path / layout.MANIFEST
-        manifest = Manifest.from_json(layout.read_file(manifest_file), where=str(manifest_file))
+        found = find_bundle(path)
+        _check_path(found, path)
+        files = open_files(found)
+        place = files.place(layout.MANIFEST)
+        manifest = Manifest.from_json(files.read(layout.MANIFEST), where=place)
         for name, digest in manifest.files.items():
-            if hashlib.sha256(layout.read_file(path / name)).hexdigest() != digest:
+            if name not in layout.BUNDLE_FILES:
                 raise BundleError(
-                    f"{path / name} is not the file that was saved (its SHA-256 differs): restore "
-                    "the bundle or train it again",
+                    f"{place} lists {name[:80]!r}, which is no file of a model: restore the bundle "
+                    "or train it again",
+                    code="bundle.damaged_manifest",
+                )
+            if hashlib.sha256(files.read(name)).hexdigest() != digest:
+                raise BundleError(
+                    f"{files.place(name)} is not the file that was saved (its SHA-256 differs): "
+                    "restore the bundle or train it again",
                     code="bundle.hash_mismatch",
                 )
         for name in (layout.VOCABULARY, layout.graph_name("int8")):
             if name not in manifest.files:
                 raise BundleError(
-                    f"{manifest_file} lists no {name}, and no bundle is without it",
+                    f"{place} lists no {name}, and no bundle is without it",
                     code="bundle.missing_file",
                 )
-        vocabulary = _vocabulary(path / layout.VOCABULARY, manifest.model)
+        vocabulary = _vocabulary(files, manifest.model)
         return cls(
-            path=path,
+            files=files,
             manifest=manifest,
             vocabulary=vocabulary,
-            tokenizer=_tokenizer(manifest_file, manifest.tokenizer, vocabulary),
+            tokenizer=_tokenizer(place, manifest.tokenizer, vocabulary),
         )
+
+    @property
+    def path(self) -> Path:
+        """Of its directory or pack."""
+        return self.files.path
+
+    @property
+    def name(self) -> str:
+        """What users call it: the name of its directory, or of its pack without the ending."""
+        path = self.path.resolve()
+        if path == layout.EMBEDDED_PATH.resolve():
+            return layout.EMBEDDED_NAME
+        return path.name.removesuffix(layout.PACK_ENDING)
 
     @property
     def fingerprint(self) -> str:
@@ -113,16 +137,14 @@ class Bundle:
                 no cache was tuned.
         """
         precision = precision or self.manifest.precision
-        path = self.path / layout.graph_name(precision)
+        name = layout.graph_name(precision)
         if precision not in self.precisions:
             raise BundleError(
-                f"bundle {self.path} has no {path.name}: it has {', '.join(self.precisions)} only",
+                f"bundle {self.path} has no {name}: it has {', '.join(self.precisions)} only",
                 code="bundle.no_graph",
             )
-        config = self.manifest.model
-        network = OnnxRuntime(
-            layout.read_file(path), config, name=str(path), num_threads=num_threads
-        )
+        config, place = self.manifest.model, self.files.place(name)
+        network = OnnxRuntime(self.files.read(name), config, name=place, num_threads=num_threads)
         if not cache:
             return network
         tuned = self.manifest.cache
@@ -164,8 +186,8 @@ class Bundle:
             )
         if model.vocabulary_size != len(self.vocabulary):
             raise BundleError(
-                f"{self.path / layout.NGRAM} is of another vocabulary: restore the bundle or train "
-                "it again",
+                f"{self.files.place(layout.NGRAM)} is of another vocabulary: restore the bundle or "
+                "train it again",
                 code="bundle.mismatch",
             )
         tuned = self.manifest.cache
@@ -175,14 +197,13 @@ class Bundle:
 
     def training_metrics(self) -> list[dict[str, Any]]:
         """Return the training metrics, one object per epoch; empty where none were recorded."""
-        path = self.path / layout.METRICS
-        return _parse(path, _epochs) if path.exists() else []
+        return _parse(self.files, layout.METRICS, _epochs) if layout.METRICS in self.files else []
 
     def record_metrics(self, metrics: Metrics) -> None:
         """Write evaluation results into the manifest."""
         manifest = self.manifest.model_copy(update={"metrics": metrics})
-        with wrap_write_errors(self.path / layout.MANIFEST):
-            replace_file(self.path / layout.MANIFEST, manifest.to_json())
+        with wrap_write_errors(self.path):
+            self.files.replace({layout.MANIFEST: manifest.to_json()})
 
     def weights(self) -> dict[str, Floats32]:
         """Return the tensors of :meth:`ModelConfig.tensor_shapes`, in float32.
@@ -191,7 +212,6 @@ class Bundle:
             BundleError: there are none, or they do not fit the vocabulary and the model.
             MissingExtraError: the package ``safetensors`` is not installed.
         """
-        path = self.path / layout.WEIGHTS
         if layout.WEIGHTS not in self.manifest.files:
             raise BundleError(
                 f"bundle {self.path} has no {layout.WEIGHTS}: it is a serving bundle",
@@ -202,15 +222,15 @@ class Bundle:
             from safetensors.numpy import load
         except ImportError as error:
             raise MissingExtraError("reading a model's weights", "train") from error
-        stored = _parse(path, load, SafetensorError)
+        stored = _parse(self.files, layout.WEIGHTS, load, SafetensorError)
         weights: dict[str, Floats32] = {n: w.astype(np.float32) for n, w in stored.items()}
         if self.manifest.model.tied and "embedding.weight" in weights:
             weights["fc.weight"] = weights["embedding.weight"]
-        _check_shapes(path, weights, self.manifest.model)
+        _check_shapes(self.files.place(layout.WEIGHTS), weights, self.manifest.model)
         return weights
 
     def _parsed(self, name: str, parse: Callable[[bytes], _T]) -> _T | None:
-        return _parse(self.path / name, parse) if name in self.manifest.files else None
+        return _parse(self.files, name, parse) if name in self.manifest.files else None
 
     def _lacks(self, what: str, remedy: str = ": train it again", *, code: str) -> BundleError:
         """Return the error for a part that comes from the training text."""
@@ -219,11 +239,11 @@ class Bundle:
         return BundleError(f"bundle {self.path} {what}{remedy}", code=code)
 
 
-def _check_dir(path: Path, given: str | Path) -> None:
-    if not path.is_dir():
-        what = "is a file" if path.exists() else "does not exist"
+def _check_path(path: Path, given: str | Path) -> None:
+    if not path.exists():
         raise BundleError(
-            f"bundle {given} {what}: name a folder that a training run wrote (out, --out)",
+            f"bundle {given} does not exist: name a folder that a training run wrote (out, "
+            "--out), or a file that lorelm pack made",
             code="bundle.not_found",
         )
     if (path / layout.CHECKPOINT).is_file() and not (path / layout.MANIFEST).exists():
@@ -235,34 +255,36 @@ def _check_dir(path: Path, given: str | Path) -> None:
         )
 
 
-def _check_shapes(path: Path, weights: dict[str, Floats32], model: ModelConfig) -> None:
+def _check_shapes(place: str, weights: dict[str, Floats32], model: ModelConfig) -> None:
     shapes = {name: tensor.shape for name, tensor in weights.items()}
     expected = model.tensor_shapes()
     for name in sorted(shapes.keys() | expected.keys()):
         if shapes.get(name) != expected.get(name):
             raise BundleError(
-                f"{path} does not fit {layout.MANIFEST} and {layout.VOCABULARY}: tensor {name} is "
+                f"{place} does not fit {layout.MANIFEST} and {layout.VOCABULARY}: tensor {name} is "
                 f"{shapes.get(name, 'missing')}, not {expected.get(name, 'expected')}",
                 code="bundle.mismatch",
             )
 
 
-def _vocabulary(path: Path, model: ModelConfig) -> Vocabulary:
-    vocabulary = _parse(path, lambda content: Vocabulary.from_json(content.decode()))
+def _vocabulary(files: BundleFiles, model: ModelConfig) -> Vocabulary:
+    name = layout.VOCABULARY
+    vocabulary = _parse(files, name, lambda content: Vocabulary.from_json(content.decode()))
     if len(vocabulary) != model.vocabulary_size:
         raise BundleError(
-            f"{path} has {len(vocabulary)} words and the weights are of {model.vocabulary_size}: "
-            "these files are of two models; restore the bundle or train it again",
+            f"{files.place(name)} has {len(vocabulary)} words and the weights are of "
+            f"{model.vocabulary_size}: these files are of two models; restore the bundle or train "
+            "it again",
             code="bundle.mismatch",
         )
     return vocabulary
 
 
-def _tokenizer(path: Path, style: str, vocabulary: Vocabulary) -> Tokenizer:
+def _tokenizer(place: str, style: str, vocabulary: Vocabulary) -> Tokenizer:
     try:
         return make_tokenizer(style, vocabulary.speakers, words=vocabulary.words)
     except CorpusError as error:
-        raise BundleError(f"{path}: {error}", code="bundle.unknown_tokenizer") from error
+        raise BundleError(f"{place}: {error}", code="bundle.unknown_tokenizer") from error
 
 
 def _epochs(content: bytes) -> list[dict[str, Any]]:
@@ -273,9 +295,16 @@ def _epochs(content: bytes) -> list[dict[str, Any]]:
     return epochs
 
 
-def _parse(path: Path, parse: Callable[[bytes], _T], failure: type[Exception] = ValueError) -> _T:
-    content = layout.read_file(path)
+def _parse(
+    files: BundleFiles,
+    name: str,
+    parse: Callable[[bytes], _T],
+    failure: type[Exception] = ValueError,
+) -> _T:
+    content = files.read(name)
     try:
         return parse(content)
-    except failure as error:
-        raise BundleError(f"{path} is damaged: {error}", code="bundle.damaged_file") from error
+    except (failure, RecursionError) as error:
+        raise BundleError(
+            f"{files.place(name)} is damaged: {error}", code="bundle.damaged_file"
+        ) from error

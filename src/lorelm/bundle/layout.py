@@ -1,4 +1,4 @@
-"""On-disk layout of a bundle: the directory of a trained model, the only form models are kept in.
+"""Files of a bundle: a directory or a pack with a trained model, the only form models are kept in.
 
 ::
 
@@ -17,10 +17,8 @@
 from pathlib import Path
 from typing import Final
 
-from lorelm.bundle.atomic_dir import resolve_dir, temporary_name
-from lorelm.bundle.manifest import Manifest
+from lorelm.bundle.atomic_dir import temporary_name
 from lorelm.corpus.id_store import STORE_PATTERNS
-from lorelm.errors import BundleError
 from lorelm.runtime.step_graph import PRECISIONS, Precision
 
 MANIFEST: Final = "manifest.json"
@@ -39,6 +37,14 @@ def graph_name(precision: Precision) -> str:
     return f"step.{precision}.onnx"
 
 
+BUNDLE_FILES: Final = (
+    *(MANIFEST, VOCABULARY, *map(graph_name, PRECISIONS), WEIGHTS),
+    *(SPELLING, COPIES, NGRAM, METRICS, CURVES),
+)
+"""All files of a bundle, in the order of a pack."""
+
+PACK_ENDING: Final = ".lorelm"
+
 TRAINING_FILES: Final = (
     *(METRICS_SO_FAR, CHECKPOINT),
     *map(temporary_name, (METRICS_SO_FAR, CHECKPOINT)),
@@ -47,10 +53,9 @@ TRAINING_FILES: Final = (
 """Names and patterns of files that exist during training; saving the bundle removes them."""
 
 OWNED_FILES: Final = (
-    *(MANIFEST, VOCABULARY, WEIGHTS, SPELLING, COPIES, NGRAM, CURVES),
+    *(name for name in BUNDLE_FILES if name != METRICS),
     *map(temporary_name, (MANIFEST, NGRAM)),
     *TRAINING_FILES,
-    *map(graph_name, PRECISIONS),
 )
 """Names and patterns of files that saving a bundle replaces; other files in the directory stay."""
 
@@ -59,37 +64,3 @@ EMBEDDED_PATH: Final = Path(__file__).parent / "embedded"
 
 EMBEDDED_NAME: Final = "english"
 """Name of the embedded model wherever the path of a bundle is expected."""
-
-
-def find_bundle(path: str | Path) -> Path:
-    """Return the directory to read a bundle from.
-
-    :data:`EMBEDDED_NAME` is the embedded model, unless a directory of that name holds a bundle or
-    an unfinished training run.
-    """
-    folder = resolve_dir(Path(path))
-    if str(path) == EMBEDDED_NAME and not any(
-        (folder / name).is_file() for name in (MANIFEST, CHECKPOINT)
-    ):
-        return EMBEDDED_PATH
-    return folder
-
-
-def find_manifest(path: Path) -> Manifest | None:
-    """Return the manifest of the bundle in a directory, None where there is no bundle."""
-    try:
-        return Manifest.from_json(read_file(path / MANIFEST), where=MANIFEST)
-    except BundleError:
-        return None
-
-
-def read_file(path: Path) -> bytes:
-    """Return the content of a file of a bundle."""
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise BundleError(
-            f"{path} is missing or cannot be read ({error.strerror or error}): name a folder that "
-            "a training run wrote (out, --out), or restore the file",
-            code="bundle.missing_file",
-        ) from error

@@ -9,7 +9,9 @@ from typing import Literal
 
 from lorelm.bundle import atomic_dir, layout
 from lorelm.bundle.bundle import Bundle
+from lorelm.bundle.files import find_manifest, is_pack
 from lorelm.bundle.manifest import Manifest
+from lorelm.bundle.quoting import quoted
 from lorelm.corpus.vocabulary import Vocabulary
 from lorelm.errors import BundleError, MissingExtraError
 from lorelm.ngrams.fingerprints import FingerprintIndex
@@ -91,16 +93,15 @@ def add_ngram(bundle: Bundle, model: KneserNey, changes: Mapping[str, object]) -
     path, content = bundle.path, model.to_bytes()
     _refuse_embedded(path, "copy the folder and add the n-gram model to the copy")
     with atomic_dir.lock_dir(path), atomic_dir.wrap_write_errors(path, len(content)):
-        if layout.find_manifest(path) != bundle.manifest:
+        if find_manifest(path) != bundle.manifest:
             raise BundleError(
                 f"bundle {path} was replaced meanwhile: add the n-gram model again",
                 code="bundle.replaced",
             )
-        # The model first: as long as the manifest does not list it, the bundle is the old one.
-        atomic_dir.replace_file(path / layout.NGRAM, content)
         files = bundle.manifest.files | {layout.NGRAM: hashlib.sha256(content).hexdigest()}
         manifest = bundle.manifest.model_copy(update={**changes, "files": files})
-        atomic_dir.replace_file(path / layout.MANIFEST, manifest.to_json())
+        # The model first: as long as the manifest does not list it, the bundle is the old one.
+        bundle.files.replace({layout.NGRAM: content, layout.MANIFEST: manifest.to_json()})
     return Bundle.load(path)
 
 
@@ -124,12 +125,18 @@ def lock_output_dir(path: str | Path) -> Iterator[None]:
     """
     path = Path(path)
     _refuse_embedded(path, "choose a new folder (out, --out)")
+    if is_pack(path):
+        raise BundleError(
+            f"{path} is a packed model, which cannot be written into: unpack it (lorelm unpack "
+            f"{quoted(path)}), or choose a new folder (out, --out)",
+            code="bundle.packed",
+        )
     atomic_dir.check_output_path(path)
     with atomic_dir.lock_dir(path):
         atomic_dir.check_replaceable(
             path,
             is_ours=lambda path: (
-                (path / layout.CHECKPOINT).is_file() or layout.find_manifest(path) is not None
+                (path / layout.CHECKPOINT).is_file() or find_manifest(path) is not None
             ),
             early=(layout.METRICS, *layout.TRAINING_FILES),
             owned=layout.OWNED_FILES,

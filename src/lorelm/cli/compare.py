@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from lorelm.bundle import Bundle
-from lorelm.bundle.layout import CHECKPOINT, MANIFEST, find_bundle
+from lorelm.bundle.files import find_bundle, holds_model
 from lorelm.cli.options import (
     precision_option,
     reading_options,
@@ -66,5 +66,4 @@ def compare(
 
 def _load(name: str) -> Bundle:
     """Load the bundle at a path, or of the listed run of that name."""
-    is_there = any((find_bundle(name) / file).is_file() for file in (MANIFEST, CHECKPOINT))
-    return Bundle.load(name if is_there else find_run(name).path)
+    return Bundle.load(name if holds_model(find_bundle(name)) else find_run(name).path)

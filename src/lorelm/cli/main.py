@@ -14,7 +14,7 @@ from lorelm.version import VERSION
 
 _COMMANDS: Final = (
     *("serve", "generate", "train", "tune", "import", "inspect"),
-    *("evaluate", "score", "runs", "history"),
+    *("evaluate", "score", "runs", "pack", "unpack", "history"),
 )
 
 

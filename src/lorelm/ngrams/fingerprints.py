@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lorelm.ngrams.matches import Matches
+from lorelm.ngrams.npz import load_arrays
 from lorelm.ngrams.suffix_array import SuffixArray, sorted_suffixes
 from lorelm.typing import Bools, Ints
 
@@ -195,10 +196,9 @@ def _fingerprints(first: UInt64s, second: UInt64s, third: UInt64s) -> Ints:
 
 def _read_arrays(content: bytes) -> dict[str, npt.NDArray[Any]]:
     try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as file:
-            # NumPy returns bytes for a zip member that is no array.
-            arrays = {name: np.asarray(file[name]) for name in ARRAYS}
-    except Exception as error:  # zipfile and NumPy raise nearly anything for damaged bytes
+        loaded = load_arrays(content)
+        arrays = {name: loaded[name] for name in ARRAYS}
+    except (ValueError, KeyError) as error:
         raise ValueError(f"{NOT_AN_INDEX}: {error}") from error
     for name, (dtype, ndim) in ARRAYS.items():
         array = arrays[name]

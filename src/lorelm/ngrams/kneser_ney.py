@@ -21,6 +21,7 @@ from typing import Final, Self
 import numpy as np
 import numpy.typing as npt
 
+from lorelm.ngrams.npz import load_arrays
 from lorelm.typing import Floats, Ints
 
 MAX_ORDER: Final = 5
@@ -147,10 +148,8 @@ class KneserNey:
             ValueError: it is something else.
         """
         try:
-            with np.load(io.BytesIO(content), allow_pickle=False) as file:
-                arrays = {name: file[name] for name in file.files}
-            return cls._from_arrays(arrays)
-        except Exception as error:  # zipfile and NumPy raise nearly anything for damaged bytes
+            return cls._from_arrays(load_arrays(content))
+        except Exception as error:  # the arrays may be of any shape
             raise ValueError(f"this is no n-gram model: {error}") from error
 
     @classmethod

@@ -11,6 +11,7 @@ from lorelm.bundle.atomic_dir import (
     temporary_name,
     wrap_write_errors,
 )
+from lorelm.bundle.files import is_pack
 from lorelm.bundle.layout import EMBEDDED_PATH, METRICS, OWNED_FILES
 from lorelm.errors import BundleError
 from lorelm.runs.registry import forget
@@ -20,9 +21,9 @@ _OURS = (*OWNED_FILES, METRICS)
 
 
 def owned_files(folder: Path) -> list[Path]:
-    """Return the files of a run's folder that LoreLM wrote."""
+    """Return the files of a run's folder that LoreLM wrote; of a packed model, its file."""
     if not folder.is_dir():
-        return []
+        return [folder] if is_pack(folder) else []
     return [
         entry
         for entry in sorted(folder.iterdir())

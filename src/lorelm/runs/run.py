@@ -8,13 +8,8 @@ from pathlib import Path, PurePath
 from typing import Any, Final, Literal
 
 from lorelm.bundle.atomic_dir import is_locked, resolve_dir
-from lorelm.bundle.layout import (
-    CHECKPOINT,
-    MANIFEST,
-    METRICS,
-    METRICS_SO_FAR,
-    find_manifest,
-)
+from lorelm.bundle.files import find_manifest, open_files
+from lorelm.bundle.layout import CHECKPOINT, MANIFEST, METRICS, METRICS_SO_FAR
 from lorelm.bundle.manifest import Manifest
 from lorelm.errors import BundleError
 from lorelm.runs.registry import Entry, entries, find_entry
@@ -30,7 +25,7 @@ class Run:
     """A training run.
 
     Attributes:
-        path: its folder, absolute.
+        path: its folder, absolute; of a model that was packed, its file.
         state: `running` and `evaluating` while a process holds the lock of the folder; `finished`
             with a model; `failed` if an error ended it, also before its first checkpoint; `stopped`
             where a checkpoint waits to be resumed; `gone` if the folder is no longer there.
@@ -120,8 +115,8 @@ class Run:
         """When it began or was last resumed; for an unregistered run, when it was last written."""
         if self.entry is not None:
             return datetime.fromisoformat(self.entry.began_at)
-        for name in (MANIFEST, CHECKPOINT):
-            if (file := self.path / name).is_file():
+        for file in (self.path, self.path / MANIFEST, self.path / CHECKPOINT):
+            if file.is_file():
                 return datetime.fromtimestamp(file.stat().st_mtime, UTC)
         return None
 
@@ -166,7 +161,7 @@ def read_run(folder: Path, entry: Entry | None = None) -> Run:
         state=_state(path, checkpoint, manifest, entry),
         manifest=manifest,
         checkpoint=checkpoint,
-        epochs=_rows(there / (METRICS if manifest else METRICS_SO_FAR)),
+        epochs=_rows(there, METRICS if manifest else METRICS_SO_FAR),
         entry=entry,
     )
 
@@ -232,8 +227,8 @@ def _checkpoint_header(path: Path) -> Mapping[str, Any]:
         return {}
 
 
-def _rows(path: Path) -> list[dict[str, Any]]:
+def _rows(path: Path, name: str) -> list[dict[str, Any]]:
     try:
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    except (OSError, ValueError):
+        return [json.loads(line) for line in open_files(path).read(name).splitlines()]
+    except (BundleError, ValueError):
         return []

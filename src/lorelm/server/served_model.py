@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass
 from typing import Self
 
-from lorelm.bundle import EMBEDDED_NAME, EMBEDDED_PATH, Bundle
+from lorelm.bundle import Bundle
 from lorelm.bundle.manifest import Manifest
 from lorelm.generation.engine.engine import Engine
 from lorelm.generation.engine.thread import EngineThread
@@ -45,11 +45,9 @@ class ServedModel:
             prefix_cache_bytes=int(settings.state_cache_megabytes * 1e6),
             on_step=metrics.record_step,
         )
-        path = bundle.path.resolve()
-        name = EMBEDDED_NAME if path == EMBEDDED_PATH.resolve() else path.name
-        metrics.watch_engine(name, engine)
+        metrics.watch_engine(bundle.name, engine)
         return cls(
-            name=name,
+            name=bundle.name,
             fingerprint=bundle.fingerprint,
             manifest=bundle.manifest,
             model=model,

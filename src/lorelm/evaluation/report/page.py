@@ -60,7 +60,7 @@ def render_report(bundle: Bundle, result: EvaluationResult) -> str:
         lstrip_blocks=True,
     )
     return environment.get_template("report.html").render(
-        bundle_name=bundle.path.name,
+        bundle_name=bundle.name,
         manifest=bundle.manifest,
         metrics=metrics,
         text=describe_text(metrics),

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from lorelm.bundle import Bundle, save_bundle
-from lorelm.bundle.layout import find_manifest
+from lorelm.bundle.files import find_manifest
 from lorelm.bundle.writer import lock_output_dir
 from lorelm.corpus.preparation import Corpus
 from lorelm.training.base_interpolation import interpolate_with_base

@@ -1,0 +1,54 @@
+"""``lorelm pack``: a model as one file."""
+
+from pathlib import Path
+
+import click
+
+from lorelm.bundle import Bundle, packing
+from lorelm.bundle.layout import COPIES, NGRAM, PACK_ENDING
+from lorelm.bundle.quoting import quoted
+
+
+@click.command()
+@click.argument("bundle")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Where to write it.  [default: the name of BUNDLE, with .lorelm, in this folder]",
+)
+@click.option(
+    "--no-fingerprints",
+    is_flag=True,
+    help="Leave out the fingerprints of the training text: the model then marks no copies, and "
+    "nobody can test by it whether a sentence was in the text.",
+)
+@click.option(
+    "--serving-only", is_flag=True, help="Leave out the weights, which only training needs."
+)
+def pack(*, bundle: str, out: Path | None, no_fingerprints: bool, serving_only: bool) -> None:
+    """Make one file of the model BUNDLE, to keep or to give to others.
+
+    Every command takes the file in place of the folder, and lorelm unpack makes a folder of it. It
+    holds no code, and no path of this machine.
+    """
+    model = Bundle.load(bundle)
+    out = out or Path(model.name + PACK_ENDING)
+    packing.pack(model, out, fingerprints=not no_fingerprints, weights=not serving_only)
+    click.echo(f"{out} holds the model ({out.stat().st_size / 1e6:.1f} MB). Next:")
+    click.echo(f"  lorelm serve {quoted(out)}")
+    click.echo(_revealed(Bundle.load(out)), err=True)
+
+
+def _revealed(packed: Bundle) -> str:
+    """Say what others can learn of the training text from the file."""
+    more = []
+    if NGRAM in packed.manifest.files:
+        more.append("how often words follow each other in it")
+    if COPIES in packed.manifest.files:
+        more.append("whether a sentence is in it (--no-fingerprints leaves this out)")
+    return (
+        "The words of the training text can be read from the file"
+        + "".join(f", and {each}" for each in more)
+        + "; and what the model learned by heart, it writes."
+    )
