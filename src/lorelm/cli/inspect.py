@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from lorelm.training.callbacks import TimeRange
 
 _SHOWN_SPEAKERS: Final = 5
+_SHOWN_DOCUMENTS: Final = 10
+_SHOWN_CHARACTERS: Final = 2_000
 
 
 @click.command()
@@ -47,7 +49,12 @@ _SHOWN_SPEAKERS: Final = 5
 @click.option("--tokenizer", help="Style of the tokenizer, in place of the recipe's.")
 @click.option("--valid", metavar="FILE", help="Validation part; without it, split off PATH.")
 @click.option("--test", metavar="FILE", help="Test part; without it, split off PATH.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option(
+    "--estimate/--no-estimate",
+    default=True,
+    help="Measure how long training takes, which takes some seconds.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, with the first documents.")
 @reading_options
 def inspect(
     *,
@@ -66,6 +73,7 @@ def inspect(
     """
     start_settings = StartSettings(init=init, recipe=recipe, changes={"tokenizer": tokenizer})
     start_settings.check_recipe()  # a serving install cannot read the weights
+    estimate: bool = flags.pop("estimate")
     options = take_reading_options(flags)
     with waiting("reading the text"):
         read = [_read(files, options) if files else None for files in (paths, valid, test)]
@@ -78,8 +86,10 @@ def inspect(
         echo_notes(parts.notes)
     with waiting("counting words") as say:
         statistics, counted = _count(parts, start)
-        say("measuring how long training takes")
-        training = _training_time(parts, start, reading_seconds)
+        training: tuple[str, TimeRange | None] = ("not measured", None)
+        if estimate:
+            say("measuring how long training takes")
+            training = _training_time(parts, start, reading_seconds)
     if as_json:
         found = _to_json(parts, statistics, counted, training, start.init)
         click.echo(json.dumps(found, indent=2))
@@ -119,6 +129,10 @@ def _to_json(
         "source": documents.source,
         "kind": documents.kind,
         "unit": documents.unit,
+        "columns": list(documents.columns),
+        "first_documents": [
+            text[:_SHOWN_CHARACTERS] for text in documents.texts[:_SHOWN_DOCUMENTS]
+        ],
         "documents": statistics.num_documents,
         "tokenizer": recipe.tokenizer,
         "tokens": statistics.num_tokens,

@@ -13,7 +13,7 @@ from lorelm.errors import InputError, LoreLMError, TrainingStoppedError, WorkerL
 from lorelm.version import VERSION
 
 _COMMANDS: Final = (
-    *("serve", "generate", "train", "tune", "import", "inspect"),
+    *("studio", "serve", "generate", "train", "tune", "import", "inspect"),
     *("evaluate", "score", "runs", "pack", "unpack", "history"),
 )
 

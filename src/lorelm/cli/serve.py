@@ -16,7 +16,7 @@ from lorelm.cli.terminal import printable
 from lorelm.errors import HistoryError
 from lorelm.history.database import default_url
 from lorelm.server.app import create_app
-from lorelm.server.serving import open_port, serve_until_stopped, url_of
+from lorelm.server.serving import Load, open_port, serve_until_stopped, url_of
 from lorelm.server.settings import ServerSettings
 from lorelm.server.state import server_state
 
@@ -103,7 +103,11 @@ def serve_bundles(
         ]
     )
     serve_until_stopped(
-        app, listening, settings=settings, on_ready=lambda: click.echo(ready, err=True)
+        app,
+        listening,
+        state=server_state(app),
+        load=Load.of(settings),
+        on_ready=lambda: click.echo(ready, err=True),
     )
     click.echo("lorelm: stopped", err=True)
 

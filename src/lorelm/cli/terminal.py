@@ -29,10 +29,10 @@ def echo_notes(notes: Iterable[str]) -> None:
         click.echo(note, err=True)
 
 
-def show_address(url: str) -> None:
+def show_address(url: str, what: str = "Watch it at", *, opens: bool = True) -> None:
     """Print the address of a page, and open it where a browser would appear before the user."""
-    click.echo(f"Watch it at {url}", err=True)
-    if _has_display():
+    click.echo(f"{what} {url}", err=True)
+    if opens and _has_display():
         import webbrowser
 
         webbrowser.open(url)

@@ -4,7 +4,7 @@ import signal
 import threading
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     from lorelm.training.callbacks import TrainingCallback
     from lorelm.training.checkpoint import Checkpoint
     from lorelm.training.processes import Processes
+
+_ALWAYS_GIVEN: Final = ("paths", "valid", "test", "watch", "events")
+"""What may be given anew when a run goes on."""
 
 _FINISHING: Final = "The run ends here: the model of its best epoch is evaluated and saved."
 
@@ -75,6 +78,12 @@ _FINISHING: Final = "The run ends here: the model of its best epoch is evaluated
 @click.option(
     "--watch", is_flag=True, help="Show the run on a page of its own, on this machine only."
 )
+@click.option(
+    "--events",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Append what that page shows to a file, a line of JSON for each change.",
+)
 @parameter_options(TrainingOptions)
 @parameter_options(Recipe)
 @reading_options
@@ -110,10 +119,10 @@ def train(
     """
     if find_spec("torch") is None:
         raise MissingExtraError("training a model", "train")
-    watch: bool = flags.pop("watch")
+    show = _Show(is_watched=flags.pop("watch"), events=flags.pop("events"))
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C, also before the steps
     if resume is not None or finish is not None:
-        _go_on(resume, finish, (paths, valid, test), is_watched=watch)
+        _go_on(resume, finish, (paths, valid, test), show)
         return
     if not paths or out is None:
         missing = "the option --out" if paths else "the argument PATH"
@@ -130,12 +139,10 @@ def train(
         held_out = [read_documents(part, reading) if part else None for part in (valid, test)]
         start = settings.choose(documents)
     options = replace(options, init=start.init)
-    _run([start.documents, *held_out], start.recipe, out, options, is_watched=watch)
+    _run([start.documents, *held_out], start.recipe, out, options, show=show)
 
 
-def _go_on(
-    resume: Path | None, finish: Path | None, given: Sequence[Any], *, is_watched: bool
-) -> None:
+def _go_on(resume: Path | None, finish: Path | None, given: Sequence[Any], show: "_Show") -> None:
     """Continue, extend or finish the run in a folder.
 
     Args:
@@ -157,7 +164,7 @@ def _go_on(
     run = checkpoint.run
     options = TrainingOptions.of_run(run)
     recipe, is_finished = Recipe.from_dict(run["recipe"]), finish is not None
-    _run(parts, recipe, out, options, checkpoint, finish=is_finished, is_watched=is_watched)
+    _run(parts, recipe, out, options, checkpoint, finish=is_finished, show=show)
 
 
 def _changes(flag: str, allowed: Collection[str]) -> dict[str, Any]:
@@ -171,7 +178,7 @@ def _changes(flag: str, allowed: Collection[str]) -> dict[str, Any]:
     for parameter in context.command.params:
         name = parameter.name or ""
         is_given = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
-        if not is_given or name in (flag.strip("-"), "paths", "valid", "test", "watch"):
+        if not is_given or name in (flag.strip("-"), *_ALWAYS_GIVEN):
             continue
         if name not in allowed:
             raise click.UsageError(
@@ -189,7 +196,7 @@ def _run(
     resume: "Checkpoint | None" = None,
     *,
     finish: bool = False,
-    is_watched: bool,
+    show: "_Show",
 ) -> None:
     """Train on a corpus, or on it and its held-out parts; evaluate; show what to do next."""
     with waiting("importing PyTorch"):
@@ -203,7 +210,7 @@ def _run(
     note = _FINISHING if finish else _checkpoint_note(out, options)
     with join_processes(options.device) as processes, ExitStack() as stack:
         is_main = processes.is_main_process
-        observer = _observed(documents, out, note, is_watched=is_watched and is_main)
+        observer = _observed(documents, out, note, show if is_main else _Show())
         resume = resume if finish else _latest(resume, out, processes)
         if is_main:
             _show_start([part for part in parts if part], out, resume)
@@ -239,22 +246,32 @@ def _latest(begun: "Checkpoint | None", out: Path, processes: "Processes") -> "C
     return found if is_extended and found.run["options"] == begun.run["options"] else begun
 
 
+@dataclass(frozen=True)
+class _Show:
+    """Where a run is shown besides the terminal."""
+
+    is_watched: bool = False
+    events: Path | None = None
+
+
 @contextmanager
 def _observed(
-    documents: Documents, out: Path, note: str, *, is_watched: bool
+    documents: Documents, out: Path, note: str, show: _Show
 ) -> Iterator["TrainingCallback"]:
-    """Yield what shows the run on the terminal and, if it is watched, on a page."""
+    """Yield what shows the run on the terminal and, if that is wanted, on a page and in a file."""
     from lorelm.cli.training_display import TrainingDisplay
     from lorelm.training.callbacks import CallbackList
 
-    with TrainingDisplay(note) as display:
-        if not is_watched:
-            yield display
-            return
-        from lorelm.cli.watch import WatchPage
+    with ExitStack() as stack:
+        callbacks: list[TrainingCallback] = [stack.enter_context(TrainingDisplay(note))]
+        if show.is_watched or show.events:
+            from lorelm.cli.watch import event_file, watch_page
 
-        with WatchPage(out, documents.source) as page:
-            yield CallbackList([display, page])
+            if show.is_watched:
+                callbacks.append(stack.enter_context(watch_page(out, documents.source)))
+            if show.events:
+                callbacks.append(stack.enter_context(event_file(show.events, out)))
+        yield CallbackList(callbacks)
 
 
 def _show_start(parts: Sequence[Documents], out: Path, resume: "Checkpoint | None") -> None:

@@ -1,9 +1,10 @@
-"""The page of ``lorelm train --watch``: a callback that fills it in, :class:`WatchPage`."""
+"""What ``lorelm train`` reports of a run: to a page, --watch, or to a file, --events."""
 
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -12,10 +13,11 @@ import psutil
 from lorelm.bundle import Bundle
 from lorelm.cli.terminal import show_address
 from lorelm.corpus.preparation import Corpus
-from lorelm.errors import LoreLMError, TrainingStoppedError
+from lorelm.errors import InputError, LoreLMError, TrainingStoppedError
 from lorelm.model.lstm import LSTMLanguageModel
 from lorelm.runs.run import read_run
 from lorelm.server.watch import parts
+from lorelm.server.watch.event_file import EventFile, RunSink
 from lorelm.server.watch.page import WatchServer
 from lorelm.server.watch.watched_run import WatchedRun
 from lorelm.training.callbacks import EpochReport, Progress, TrainingCallback
@@ -30,22 +32,50 @@ _MAX_USAGE_ROWS: Final = 600
 """Twice as many are thinned out to this number, so that a long run stays a short message."""
 
 
-class WatchPage(TrainingCallback):
-    """Shows a run on a page of its own, as long as the context is open.
-
-    The training thread counts tokens and hands over what an epoch brings. A thread looks at speed,
-    memory and processor once a second, whether a page is open or not.
+@contextmanager
+def watch_page(out: Path, source: str) -> Iterator["RunReporter"]:
+    """Yield a callback that shows a run on a page of its own, as long as the context is open.
 
     Args:
         out: the folder of the run.
         source: the name of the corpus.
     """
+    run = WatchedRun(parts.about(source, out, is_live=True))
+    # The server ends last: it sends the end of the run to the pages that are open.
+    with WatchServer(run) as server, RunReporter(run, out) as reporter:
+        show_address(server.url)
+        yield reporter
+
+
+@contextmanager
+def event_file(path: Path, out: Path) -> Iterator["RunReporter"]:
+    """Yield a callback that writes the same to a file.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    try:
+        events = EventFile(path)
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be written ({error.strerror or error}): name another file (--events)",
+            code="train.unwritable_events",
+        ) from error
+    with closing(events), RunReporter(events, out) as reporter:
+        yield reporter
+
+
+class RunReporter(TrainingCallback):
+    """Reports a run to a sink, as long as the context is open.
+
+    The training thread counts tokens and hands over what an epoch brings. A thread looks at speed,
+    memory and processor once a second, whether a page is open or not.
+    """
 
     wants_samples = True
 
-    def __init__(self, out: Path, source: str) -> None:
-        self._run: Final = WatchedRun(parts.about(source, out, is_live=True))
-        self._server: Final = WatchServer(self._run)
+    def __init__(self, run: RunSink, out: Path) -> None:
+        self._run: Final = run
         self._out: Final = out
         self._began: Final = time.monotonic()
         self._usage: Final = _Usage()
@@ -58,15 +88,16 @@ class WatchPage(TrainingCallback):
         self._num_cores: Final = available_cores()
         self._num_threads = num_threads()
         self._share = 0.0
+        self._loss: float | None = None
         self._seconds_left: float | None = None
         self._end: dict[str, object] = {}
         self._epochs = self._num_tokens = 0
 
     def __enter__(self) -> Self:
+        self._run.replace("usage", [])  # of an earlier process of the run
+        self._run.put(end=None)
         self._put_progress()
-        self._server.__enter__()
         self._looking.start()
-        show_address(self._server.url)
         return self
 
     def __exit__(
@@ -83,7 +114,6 @@ class WatchPage(TrainingCallback):
             self._end = {"message": message}
         # In one event: the page closes its stream when it has the end.
         self._run.put(end=self._end, progress=self._progress)
-        self._server.__exit__()
 
     def on_start(self, corpus: Corpus, recipe: Recipe) -> None:
         self._epochs = recipe.epochs
@@ -104,7 +134,7 @@ class WatchPage(TrainingCallback):
         self._put_progress()
 
     def on_progress(self, progress: Progress) -> None:
-        self._share, left = progress.share, progress.left
+        self._share, left, self._loss = progress.share, progress.left, progress.loss
         self._seconds_left = None if left is None else left.middle
 
     def on_step(self, *, num_tokens: int) -> None:
@@ -155,12 +185,13 @@ class WatchPage(TrainingCallback):
         }
 
     def _look_until_over(self) -> None:
-        rows: list[tuple[float, float, float, float]] = []
+        rows: list[tuple[float | None, ...]] = []
         while not self._is_over.wait(_SECONDS_BETWEEN_LOOKS):
             now = time.monotonic()
             self._looks.append((now, self._num_tokens))
             self._put_progress()
-            row = (now - self._began, self._speed(_NUM_LOOKS_FOR_CHART) or 0.0, *self._usage.look())
+            speed = self._speed(_NUM_LOOKS_FOR_CHART) or 0.0
+            row = (now - self._began, speed, *self._usage.look(), self._loss)
             rows.append(row)
             if len(rows) < 2 * _MAX_USAGE_ROWS:
                 self._run.append("usage", row)

@@ -7,9 +7,10 @@ from typing import Final
 import click
 
 from lorelm.cli.terminal import show_address
-from lorelm.runs.run import Run, find_run, read_run
+from lorelm.runs.run import find_run, read_run
 from lorelm.server.watch import parts
 from lorelm.server.watch.page import WatchServer
+from lorelm.server.watch.run_files import put_run
 from lorelm.server.watch.watched_run import WatchedRun
 from lorelm.training.recipe import describe_recipe
 
@@ -28,38 +29,9 @@ def watch(*, folder: str) -> None:
     watched = WatchedRun(parts.about(run.source, run.path, is_live=False))
     with WatchServer(watched) as server, suppress(KeyboardInterrupt):
         show_address(server.url)
-        _put(watched, run)
+        put_run(watched, run, describe_recipe)
         while True:
             time.sleep(_SECONDS_BETWEEN_LOOKS)
             before, run = run, read_run(run.path)
             if run != before:
-                _put(watched, run)
-
-
-_STAGES: Final = {"running": "training", "gone": "failed"}
-"""Names of states on the page, where they differ."""
-
-
-def _put(watched: WatchedRun, run: Run) -> None:
-    num_epochs, seconds = run.num_epochs or 0, run.seconds or 0.0
-    is_training = run.state == "running" and run.epochs
-    seconds_left = (
-        seconds / len(run.epochs) * (num_epochs - len(run.epochs)) if is_training else None
-    )
-    watched.put(
-        progress={
-            "stage": _STAGES.get(run.state, run.state),
-            "share": len(run.epochs) / max(num_epochs, 1),
-            "epochs": num_epochs,
-            "seconds": seconds,
-            "secondsLeft": seconds_left,
-            "tokensPerSecond": run.epochs[-1]["tokens_per_second"] if run.epochs else None,
-        }
-    )
-    watched.replace("epochs", [parts.epoch_row(row) for row in run.epochs])
-    if run.recipe:
-        watched.put(settings=parts.settings(run.recipe, describe_recipe(run.recipe)))
-    if run.state == "finished":
-        watched.put(end=parts.result(run, run.path))
-    elif run.error is not None:
-        watched.put(end={"message": run.error})
+                put_run(watched, run, describe_recipe)

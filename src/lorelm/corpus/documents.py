@@ -118,6 +118,7 @@ class Documents:
         unit: what one document is.
         notes: what the reader decided or left out, in sentences for the user.
         file: the file they were read from, if they were read from one.
+        columns: of a table, the names of all of them.
     """
 
     texts: Sequence[str]
@@ -128,6 +129,7 @@ class Documents:
     unit: DocumentUnit | None = None
     notes: Sequence[str] = ()
     file: CorpusFile | None = None
+    columns: Sequence[str] = ()
 
     def __len__(self) -> int:
         return len(self.texts)

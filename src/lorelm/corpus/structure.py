@@ -89,6 +89,7 @@ class Content:
         source: a name to show.
         notes: what the reader decided or left out, in sentences for the user.
         unit: what a document is unless the user says otherwise; by the kind if None.
+        columns: of a table, the names of all of them.
     """
 
     kind: TextKind
@@ -96,6 +97,7 @@ class Content:
     source: str
     notes: Sequence[str] = ()
     unit: DocumentUnit | None = None
+    columns: Sequence[str] = ()
 
     @property
     def turns(self) -> list[Turn]:
@@ -137,6 +139,7 @@ def to_documents(content: Content, unit: DocumentUnit | None = None) -> Document
         notes=content.notes,
         kind=content.kind,
         unit=unit,
+        columns=content.columns,
     )
 
 

@@ -193,6 +193,7 @@ class _Table:
             source=self.name,
             notes=notes,
             unit="scene" if is_continuous else "line",
+            columns=self.frame.columns,
         )
 
     def _works(

@@ -88,6 +88,15 @@ def register(entry: Entry) -> None:
         ) from error
 
 
+def move_entry(folder: Path, new: Path) -> None:
+    """Let the list name a run by its new folder, if it names it at all."""
+    entry = find_entry(folder)
+    if entry is not None:
+        forget(folder)
+        with suppress(InputError):
+            register(replace(entry, path=Entry.of(new, "").path))
+
+
 def forget(folder: Path) -> None:
     """Take a run from the list; its folder stays."""
     with suppress(OSError):

@@ -11,6 +11,7 @@ from werkzeug.http import HTTP_STATUS_CODES
 from werkzeug.wrappers import Response
 
 from lorelm.errors import (
+    BundleError,
     ClientDisconnectedError,
     DeadlineError,
     HistoryError,
@@ -38,6 +39,8 @@ _STATUSES: Final[tuple[tuple[type[LoreLMError], int], ...]] = (
     (UnavailableError, 503),
     (HistoryError, 503),
     (ClientDisconnectedError, _CLIENT_CLOSED_REQUEST),
+    (BundleError, 409),
+    (InputError, 422),
     (LoreLMError, 500),
 )
 

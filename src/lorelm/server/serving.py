@@ -10,8 +10,9 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from types import FrameType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol, Self
 
 import waitress
 from flask import Flask
@@ -19,7 +20,6 @@ from werkzeug.wsgi import ClosingIterator
 
 from lorelm.errors import ServerError
 from lorelm.server.settings import ServerSettings
-from lorelm.server.state import server_state
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -68,8 +68,50 @@ def open_port(host: str, port: int) -> socket.socket:
         ) from error
 
 
+class Stoppable(Protocol):
+    """What an application works with, for the end of the server."""
+
+    def stop(self, grace_seconds: float) -> None:
+        """Accept no more work; return when the running one has ended or time is up."""
+
+    def abort(self) -> None:
+        """End a :meth:`stop` at once."""
+
+    def close(self) -> None:
+        """Write what is not written yet."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Load:
+    """What a server is made for.
+
+    Attributes:
+        max_requests: how many can run or wait at the same time.
+    """
+
+    max_requests: int
+    max_body_bytes: int
+    grace_seconds: float
+    proxy_hops: int = 0
+
+    @classmethod
+    def of(cls, settings: ServerSettings) -> Self:
+        """Return the load that the settings of a server allow."""
+        return cls(
+            max_requests=len(settings.bundles) * (settings.num_slots + settings.max_waiting),
+            max_body_bytes=settings.max_body_bytes,
+            grace_seconds=settings.grace_seconds,
+            proxy_hops=settings.proxy_hops,
+        )
+
+
 def serve_until_stopped(
-    app: Flask, listening: socket.socket, *, settings: ServerSettings, on_ready: Callable[[], None]
+    app: Flask,
+    listening: socket.socket,
+    *,
+    state: Stoppable,
+    load: Load,
+    on_ready: Callable[[], None],
 ) -> None:
     """Serve until Ctrl-C, SIGTERM or the end of the terminal, then finish running requests.
 
@@ -83,21 +125,20 @@ def serve_until_stopped(
         app,
         sockets=[listening],
         # A request keeps a thread until it is answered, also while it waits for a slot.
-        threads=_max_requests(settings) + _SPARE_THREADS,
-        connection_limit=_connection_limit(settings),
+        threads=load.max_requests + _SPARE_THREADS,
+        connection_limit=_connection_limit(load.max_requests),
         # select(), the default, fails with file descriptors above 1,023.
         asyncore_use_poll=hasattr(select, "poll"),
         channel_request_lookahead=1,  # notices disconnected clients
         # Requests that are a little too long reach the application, which explains the limit.
-        max_request_body_size=2 * settings.max_body_bytes,
+        max_request_body_size=2 * load.max_body_bytes,
         ident=None,
         # With proxies in front, ProxyFix decides how many X-Forwarded entries to trust.
-        clear_untrusted_proxy_headers=settings.proxy_hops == 0,
+        clear_untrusted_proxy_headers=load.proxy_hops == 0,
     )
-    state = server_state(app)
 
     def finish() -> None:
-        state.stop(settings.grace_seconds)
+        state.stop(load.grace_seconds)
         in_flight.wait_for_none(timeout_seconds=_SECONDS_TO_SEND)
         _thread.interrupt_main()
         server.pull_trigger()  # wakes the main thread, which waits for the network
@@ -106,8 +147,7 @@ def serve_until_stopped(
     with contextlib.suppress(KeyboardInterrupt):
         on_ready()
         server.run()
-    if state.history is not None:
-        state.history.close()
+    state.close()
 
 
 class InFlight:
@@ -140,14 +180,9 @@ class InFlight:
             self._changed.notify_all()
 
 
-def _max_requests(settings: ServerSettings) -> int:
-    """Return how many requests can run or wait for a slot at the same time."""
-    return len(settings.bundles) * (settings.num_slots + settings.max_waiting)
-
-
-def _connection_limit(settings: ServerSettings) -> int:
+def _connection_limit(max_requests: int) -> int:
     """Return how many connections may be open, within the process's limit of open files."""
-    wanted = _max_requests(settings) + _SPARE_CONNECTIONS
+    wanted = max_requests + _SPARE_CONNECTIONS
     if not hasattr(select, "poll"):
         return min(wanted, _SELECT_CONNECTIONS)
     import resource  # not available on Windows

@@ -52,11 +52,13 @@ class Progress:
         stage: what is being done, such as "training" or "counting n-grams".
         share: of the run's time that is over; it never falls, and stays below 1 until the end.
         left: seconds until the bundle is saved; None as long as nothing is known.
+        loss: of training since the last notification, in nats per token; None outside training.
     """
 
     stage: str
     share: float
     left: TimeRange | None
+    loss: float | None = None
 
     def after(self, seconds: float) -> Self:
         """Return the progress some seconds later, if nothing else becomes known."""

@@ -39,6 +39,7 @@ class RunProgress(TrainingCallback):
         self._expected: dict[str, TimeRange] = {}
         self._stage = ""
         self._share = self._earlier = 0.0
+        self._seen: tuple[float, int] = 0.0, 0
 
     def begin(self, stage: str) -> None:
         """Go to the next stage, before or after training."""
@@ -84,7 +85,21 @@ class RunProgress(TrainingCallback):
         if left is not None:
             elapsed = self._earlier + time.perf_counter() - self._started
             self._share = max(self._share, elapsed / (elapsed + left.middle))
-        self._user.on_progress(Progress(stage=self._stage, share=self._share, left=left))
+        self._user.on_progress(
+            Progress(stage=self._stage, share=self._share, left=left, loss=self._recent_loss())
+        )
+
+    def _recent_loss(self) -> float | None:
+        """Return the loss of the updates since the last call, as far as they are of one epoch."""
+        if self._stage != TRAINING or self._trainer is None:
+            return None
+        nats, num_tokens = self._trainer.epoch_nats.item(), self._trainer.epoch_tokens
+        before, self._seen = self._seen, (nats, num_tokens)
+        if num_tokens == 0:  # an epoch has just ended
+            return self._trainer.epochs[-1].train_loss if self._trainer.epochs else None
+        if num_tokens <= before[1]:
+            before = 0.0, 0
+        return (nats - before[0]) / (num_tokens - before[1])
 
     def _left(self) -> TimeRange | None:
         budget_left = None if self._budget is None else max(self._budget.left_here, 0.5)

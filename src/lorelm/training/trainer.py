@@ -138,7 +138,7 @@ class Trainer:
         self._windows: Iterator[tuple[Ids, Ids]] = batcher.windows(bptt=recipe.bptt, first=window)
         self._window = window
         self._state = self.model.initial_state(self._columns.stop - self._columns.start)
-        self._epoch_nats = torch.zeros((), device=self.device)
+        self.epoch_nats = torch.zeros((), device=self.device)
         self.epoch_tokens = 0
         self._monitor.begin_epoch(0.0, 0)
         self._epoch_began = 0.0
@@ -203,7 +203,7 @@ class Trainer:
         self._average.update(self.num_updates)
         self._state = (state[0].detach(), state[1].detach())
         self.step_tokens = num_tokens = len(inputs_TB) * recipe.batch_size
-        self._epoch_nats += loss * num_tokens
+        self.epoch_nats += loss * num_tokens
         self.epoch_tokens += num_tokens
         self._window += 1
         if self._threads is not None:
@@ -261,7 +261,7 @@ class Trainer:
         with torch.no_grad():
             for name, tensor in self._tensors().items():
                 tensor.copy_(tensors[name])
-        self._monitor.begin_epoch(self._epoch_nats.item(), self.epoch_tokens)
+        self._monitor.begin_epoch(self.epoch_nats.item(), self.epoch_tokens)
         set_random_states(tensors, self.device)
 
     @property
@@ -291,7 +291,7 @@ class Trainer:
             **prefixed("average", dict(self._average.model.named_parameters())),
             **prefixed("best", self._best_weights),
             **dict(zip(_STATE, self._state, strict=True)),
-            "epoch_nats": self._epoch_nats,
+            "epoch_nats": self.epoch_nats,
         }
         for name, parameter in self.model.named_parameters():
             named |= prefixed(f"adam.{name}", self._optimizer.state.get(parameter, {}))
@@ -309,7 +309,7 @@ class Trainer:
         self._optimizer.step()  # allocates the states
 
     def _check_loss(self) -> None:
-        self._monitor.check_steps(self._epoch_nats.item(), self.epoch_tokens)
+        self._monitor.check_steps(self.epoch_nats.item(), self.epoch_tokens)
 
     def _end_epoch(self) -> EpochReport:
         """Validate, and keep the weights if they are the best so far."""
@@ -318,7 +318,7 @@ class Trainer:
         valid_loss = self.processes.number_from_main(
             validation_loss(self._average.model, self.corpus.valid.stream)
         )
-        train_loss = self._epoch_nats.item() / self.epoch_tokens
+        train_loss = self.epoch_nats.item() / self.epoch_tokens
         self._monitor.check_epoch(train_loss, valid_loss)
         self.learning_rate.on_validation(valid_loss)
         report = EpochReport(

@@ -14,23 +14,25 @@ export function mergeEvent(run, event) {
   return Object.keys(event);
 }
 
+/** @type {Record<string, string>} */
+const STAGES = {
+  waiting: "Waiting for its turn …",
+  preparing: "Reading the text and getting ready …",
+  evaluating: "Evaluating the best epoch on the test part …",
+  finished: "Finished. The model is saved.",
+};
+
 /** Say in a sentence what the run is doing. @param {RunState} run */
 export function stageOf({ progress, epochs }) {
   if (!progress) return "";
   const done = epochs?.length ?? 0;
   switch (progress.stage) {
-    case "preparing":
-      return "Reading the text and getting ready …";
     case "training":
       return trainingText(done, progress.epochs);
-    case "evaluating":
-      return "Evaluating the best epoch on the test part …";
-    case "finished":
-      return "Finished. The model is saved.";
     case "stopped":
       return `Stopped after ${done}${done < progress.epochs ? ` of ${progress.epochs}` : ""} epochs.`;
     default:
-      return "Failed.";
+      return STAGES[progress.stage] ?? "Failed.";
   }
 }
 

@@ -62,8 +62,8 @@ type EpochRow = {
   isBest: boolean;
 };
 
-/** Seconds since the start, tokens a second, megabytes, busy cores. */
-type UsageRow = [number, number, number, number];
+/** Seconds since the start, tokens a second, megabytes, busy cores, training loss. */
+type UsageRow = [number, number, number, number, number | null];
 
 /** What is known of a training run, see cli/watch.py; a part is absent until its first event. */
 type RunState = {

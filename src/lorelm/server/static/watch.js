@@ -13,7 +13,7 @@ const EARLIER_SAMPLES = 50;
 const table = byId("table", HTMLDetailsElement);
 table.addEventListener("toggle", drawTable);
 
-const { source, resume } = byId("run").dataset;
+const { source, resume, events: address } = byId("run").dataset;
 
 const charts = {
   loss: new Chart(byId("loss"), {
@@ -24,6 +24,12 @@ const charts = {
       { name: "validation", key: "valid" },
       { name: "training", key: "train" },
     ],
+  }),
+  learning: new Chart(byId("learning"), {
+    ...{ label: "Training loss by time", x: "seconds", empty: "It begins with the training." },
+    showX: (seconds) => duration(seconds),
+    showY: (loss) => loss.toFixed(2),
+    lines: [{ name: "training", key: "loss" }],
   }),
   rate: new Chart(byId("rate"), {
     ...{
@@ -62,7 +68,7 @@ const drawers = {
   end: drawEnd,
 };
 
-const events = new EventSource(new URL("../events", import.meta.url));
+const events = new EventSource(/** @type {string} */ (address));
 events.addEventListener("message", ({ data }) => {
   const changed = mergeEvent(run, JSON.parse(data));
   for (const part of changed) drawers[part]?.();
@@ -120,12 +126,11 @@ function epochRow(row) {
 }
 
 function drawUsage() {
-  const points = (run.usage ?? []).map(([seconds, speed, memory, cores]) => ({
-    seconds,
-    speed,
-    memory,
-    cores,
+  const points = (run.usage ?? []).map(([seconds, speed, memory, cores, loss]) => ({
+    ...{ seconds, speed, memory, cores },
+    loss: loss ?? null,
   }));
+  charts.learning.draw(points.filter(({ loss }) => typeof loss === "number"));
   charts.pace.draw(points);
   charts.resident.draw(points);
   const last = points.at(-1);

@@ -20,6 +20,14 @@ class _Series:
     version: int = 0
 
 
+@dataclass
+class Seen:
+    """What one reader of a run has seen of it."""
+
+    values: dict[str, int] = field(default_factory=dict)
+    series: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+
 class WatchedRun:
     """Named values and series of rows, fit for JSON, that one thread writes and others stream.
 
@@ -46,6 +54,11 @@ class WatchedRun:
                 self._versions[name] = self._versions.get(name, 0) + 1
             self._changed.notify_all()
 
+    def value(self, name: str) -> Any:
+        """Return a value; None if there is none."""
+        with self._changed:
+            return self._values.get(name)
+
     def append(self, name: str, *rows: Any) -> None:
         """Add rows to a series."""
         with self._changed:
@@ -65,6 +78,11 @@ class WatchedRun:
         self.put(**values)
         with self._changed:
             self._changed.wait_for(lambda: self._num_streams == 0, timeout_seconds)
+
+    def new(self, seen: "Seen") -> dict[str, Any]:
+        """Return what changed since the last call with this `seen`, as :meth:`events` does."""
+        with self._changed:
+            return self._changes(seen.values, seen.series)
 
     def events(self) -> Iterator[dict[str, Any]]:
         """Yield what changed, at first everything: values by name, and the new rows of series.

@@ -1,0 +1,127 @@
+"""Training runs as processes that outlive the one that starts them: :func:`start_process`."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from lorelm.errors import InputError
+
+_ENVIRONMENT: Final = os.environ | {"PYTHONUTF8": "1", "COLUMNS": "100", "NO_COLOR": "1"}
+
+_SECONDS_APART: Final = 2.0
+"""Clocks of the system and of its table of processes may differ by that much."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProcessId:
+    """A process, told from a later one with the same number by when it started.
+
+    Attributes:
+        started: seconds since 1970.
+    """
+
+    number: int
+    started: float
+
+
+def start_process(arguments: Sequence[str], *, log: Path) -> "subprocess.Popen[bytes]":
+    """Start ``lorelm`` with these arguments; what it prints goes to a file.
+
+    It is no part of this terminal: Ctrl-C and the end of the terminal do not reach it.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    detached: dict[str, Any] = {"start_new_session": True}
+    if sys.platform == "win32":
+        detached = {
+            "creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW
+        }
+    with log.open("ab") as file:
+        return subprocess.Popen(  # noqa: S603 - no shell; file names stand after "--"
+            [sys.executable, "-m", "lorelm", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            env=_ENVIRONMENT,
+            **detached,
+        )
+
+
+def run_command(arguments: Sequence[str], *, timeout_seconds: float) -> str:
+    """Run ``lorelm`` with these arguments; return what it prints to stdout.
+
+    Raises:
+        InputError: the command failed; it has the sentences that the command printed.
+    """
+    command = [sys.executable, "-m", "lorelm", *arguments]
+    try:
+        ended = subprocess.run(  # noqa: S603 - no shell
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=timeout_seconds,
+            env=_ENVIRONMENT,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise InputError(
+            f"it took longer than {timeout_seconds / 60:.0f} minutes and was ended",
+            code="runs.command_timeout",
+        ) from error
+    if ended.returncode:
+        raise InputError(error_in(ended.stderr), code="runs.command_failed")
+    return ended.stdout
+
+
+def error_in(log: str) -> str:
+    """Return the sentences in which a command said what was wrong, in what it printed."""
+    found = [line.removeprefix("lorelm: ") for line in log.splitlines() if "lorelm: " in line[:8]]
+    if found:
+        return "; ".join(found)
+    lines = [line for line in log.splitlines() if line.strip()]
+    return lines[-1] if lines else "it ended without a word; is there enough memory?"
+
+
+def id_of(process: "subprocess.Popen[bytes]") -> ProcessId:
+    """Return the identity of a process that was just started."""
+    import psutil
+
+    try:
+        started = psutil.Process(process.pid).create_time()
+    except psutil.Error:  # it has ended already
+        started = 0.0
+    return ProcessId(number=process.pid, started=started)
+
+
+def is_alive(process: ProcessId) -> bool:
+    """Return whether a process still runs."""
+    return _find(process) is not None
+
+
+def ask_to_stop(process: ProcessId) -> None:
+    """Let a process save its work and end; on Windows it ends at once, with its last checkpoint."""
+    import psutil
+
+    found = _find(process)
+    if found is not None:
+        try:
+            found.terminate()
+        except psutil.Error:  # it has ended meanwhile
+            return
+
+
+def _find(process: ProcessId) -> Any:
+    import psutil
+
+    try:
+        found = psutil.Process(process.number)
+        if abs(found.create_time() - process.started) > _SECONDS_APART:
+            return None
+        return None if found.status() == psutil.STATUS_ZOMBIE else found
+    except psutil.Error:
+        return None

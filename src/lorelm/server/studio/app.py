@@ -1,0 +1,98 @@
+"""The application factory of the studio: :func:`create_studio`."""
+
+from flask import Blueprint, Flask, redirect, render_template, request
+from werkzeug.wrappers import Response
+
+from lorelm.bundle.files import find_manifest
+from lorelm.bundle.layout import EMBEDDED_NAME
+from lorelm.runs.queue import RunQueue
+from lorelm.server.base_app import base_app
+from lorelm.server.studio.access import Guard, Links, signing_key
+from lorelm.server.studio.errands import Errands
+from lorelm.server.studio.library import Library
+from lorelm.server.studio.models import models
+from lorelm.server.studio.names import quoted_name
+from lorelm.server.studio.settings import StudioSettings
+from lorelm.server.studio.state import StudioState, studio_state
+from lorelm.server.studio.texts import texts
+from lorelm.server.studio.training import training
+from lorelm.server.studio.writing import Mount, WritingPages
+
+KEY_FILE = "studio.key"
+
+studio = Blueprint("studio", __name__)
+
+
+@studio.get("/")
+def home() -> Response:
+    return redirect("texts", code=303)
+
+
+@studio.get("/write")
+def write() -> str:
+    """Show the models to write with."""
+    library = studio_state().library
+    names = [n for n in library.names("models") if find_manifest(library.root / "models" / n)]
+    return render_template("studio/write.html", place="write", names=[*names, EMBEDDED_NAME])
+
+
+@studio.post("/deleted/<stamp>")
+def bring_back(stamp: str) -> Response:
+    """Undo a deletion."""
+    each = studio_state().library.bring_back(stamp)
+    return redirect(f"../{each.kind}", code=303)
+
+
+@studio.after_app_request
+def forbid_caching(response: Response) -> Response:
+    """Keep what users may change or delete out of caches."""
+    if request.endpoint != "static":
+        response.headers.setdefault("Cache-Control", "no-store")
+    return response
+
+
+def create_studio(settings: StudioSettings) -> tuple[Flask, StudioState, Links]:
+    """Create the application of the studio, what it works with, and the links that open it.
+
+    The queue and the errands are to be opened and closed by the caller.
+
+    Raises:
+        InputError: the folder cannot be written.
+    """
+    library = Library(settings.folder)
+    library.open()
+    state = StudioState(
+        settings=settings,
+        library=library,
+        queue=RunQueue(library.runs_dir),
+        errands=Errands(library),
+        writing=WritingPages(library, history=settings.history),
+    )
+    app = base_app()
+    app.config["MAX_CONTENT_LENGTH"] = settings.max_upload_bytes
+    app.config["MAX_FORM_PARTS"] = 2_000
+    app.extensions["lorelm.studio"] = state
+    for blueprint in (studio, texts, training, models):
+        app.register_blueprint(blueprint)
+    app.jinja_env.filters |= {
+        "name": quoted_name,
+        "capitalize_first": lambda text: text[:1].upper() + text[1:],
+        "training_time": lambda text: text.partition(" for ")[0],
+    }
+    key = signing_key(settings.folder / KEY_FILE)
+    links = Links(key)
+
+    def explain(message: str, asks_password: bool) -> str:
+        with app.test_request_context():
+            return render_template(
+                "studio/closed.html", message=message, asks_password=asks_password
+            )
+
+    app.wsgi_app = Guard(  # type: ignore[method-assign]
+        Mount(app, app.wsgi_app, state.writing),
+        links=links,
+        key=key,
+        password=settings.password,
+        explain=explain,
+    )
+    return app, state, links

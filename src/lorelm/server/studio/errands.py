@@ -1,0 +1,125 @@
+"""What the studio finds out in the background, one thing at a time: :class:`Errands`."""
+
+import json
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Final
+
+from werkzeug.exceptions import NotFound
+
+from lorelm.bundle.atomic_dir import replace_file
+from lorelm.corpus.documents import ReadingOptions
+from lorelm.errors import InputError
+from lorelm.runs.process import run_command
+from lorelm.server.studio.library import Library, Text
+
+_INSPECTION_SECONDS: Final = 1200.0
+_SAMPLE_SECONDS: Final = 120.0
+_SAMPLE_TOKENS: Final = 60
+
+SAMPLE: Final = ".sample.txt"
+
+
+class Errands:
+    """Runs commands in the background: a hostile file can harm no more than their process.
+
+    Asking twice for the same thing, while it waits, does it once.
+    """
+
+    def __init__(self, library: Library) -> None:
+        self._library: Final = library
+        self._waiting: OrderedDict[tuple[str, str], Callable[[], None]] = OrderedDict()
+        self._changed: Final = threading.Condition()
+        self._is_closed = False
+        self._thread: Final = threading.Thread(
+            target=self._work, name="lorelm-errands", daemon=True
+        )
+
+    def open(self) -> None:
+        self._thread.start()
+
+    def close(self) -> None:
+        """Begin nothing more. What is on its way ends with the process."""
+        with self._changed:
+            self._is_closed = True
+            self._changed.notify()
+
+    def inspect(self, name: str) -> None:
+        """Find out what a text is: first how it is read, then how long training takes."""
+        self._add(("inspect", name), lambda: self._inspect(name))
+
+    def write_sample(self, name: str) -> None:
+        """Let a model write what its card shows."""
+        self._add(("sample", name), lambda: self._write_sample(name))
+
+    def _add(self, key: tuple[str, str], errand: Callable[[], None]) -> None:
+        with self._changed:
+            self._waiting.setdefault(key, errand)
+            self._changed.notify()
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._waiting or self._is_closed)
+                if self._is_closed:
+                    return
+                key, errand = next(iter(self._waiting.items()))
+            with suppress(OSError, NotFound):  # it was deleted or renamed meanwhile
+                errand()
+            with self._changed:
+                self._waiting.pop(key, None)
+
+    def _inspect(self, name: str) -> None:
+        text = self._library.text(name)
+        for is_whole in (False, True):
+            try:
+                report = json.loads(
+                    run_command(_inspection(text, is_whole), timeout_seconds=_INSPECTION_SECONDS)
+                )
+            except InputError as error:
+                # Users know the file, not the folder that the studio keeps it in.
+                message = str(error).replace(f"{text.folder / 'files'}/", "")
+                self._library.set_report(text, None, message)
+                return
+            self._library.set_report(text, report | {"is_whole": is_whole})
+
+    def _write_sample(self, name: str) -> None:
+        path = self._library.path("models", name)
+        arguments = ["generate", str(path), "--seed", "1", "--max-len", str(_SAMPLE_TOKENS)]
+        try:
+            sample = run_command(arguments, timeout_seconds=_SAMPLE_SECONDS).strip()
+        except InputError as error:
+            sample = f"({error})"
+        replace_file(path / SAMPLE, sample.encode("utf-8", "replace"))
+
+
+def reading_flags(options: ReadingOptions) -> list[str]:
+    """Return the flags of ``lorelm`` that stand for reading options."""
+    flags = []
+    for name, value in asdict(options).items():
+        flag = f"--{name.replace('_', '-')}"
+        if value is True:
+            flags.append(flag)
+        elif value not in (None, False):
+            flags.append(f"{flag}={value}")
+    return flags
+
+
+def _inspection(text: Text, is_whole: bool) -> Sequence[str]:
+    estimate = "--estimate" if is_whole else "--no-estimate"
+    return ["inspect", "--json", estimate, *reading_flags(text.options), *map(str, text.files)]
+
+
+def sample_of(path: Path) -> str | None:
+    """Return the sample of the model in a folder; None if it was not written yet, or is older."""
+    sample, manifest = path / SAMPLE, path / "manifest.json"
+    try:
+        if sample.stat().st_mtime >= manifest.stat().st_mtime:
+            return sample.read_text(encoding="utf-8")
+    except OSError:
+        pass
+    return None

@@ -1,0 +1,292 @@
+"""The texts and models of the studio, in folders that carry their names: :class:`Library`.
+
+::
+
+    texts/NAME/files/        the files as they were uploaded
+    texts/NAME/text.json     how to read them
+    texts/NAME/report.json   what lorelm inspect says of them
+    models/NAME/             a model, or an unfinished run: what lorelm train --out writes
+    runs/NAME/               its job, log and events (lorelm.runs.queue)
+    deleted/STAMP/           what was deleted, until it is brought back or some days have passed
+
+What can be read from these folders is written nowhere else, so that a folder that somebody has
+copied, renamed or removed by hand is what it looks like.
+"""
+
+import json
+import shutil
+import time
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any, Final, Literal
+
+from werkzeug.exceptions import NotFound
+
+from lorelm.bundle.atomic_dir import replace_file
+from lorelm.corpus.documents import ReadingOptions
+from lorelm.errors import InputError
+from lorelm.runs.registry import forget, move_entry
+from lorelm.server.studio.names import file_name, folder_name, free_name
+
+Kind = Literal["texts", "models"]
+
+_DAYS_TO_BRING_BACK: Final = 7
+_MAX_FILES: Final = 1_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Text:
+    """A text that was uploaded: one corpus, of one file or several.
+
+    Attributes:
+        report: what ``lorelm inspect --json`` says; None while it is read.
+        error: why it cannot be read; empty if it can.
+    """
+
+    name: str
+    folder: Path
+    options: ReadingOptions
+    report: Mapping[str, Any] | None
+    error: str = ""
+
+    @property
+    def files(self) -> list[Path]:
+        return sorted((self.folder / "files").iterdir())
+
+    @property
+    def num_bytes(self) -> int:
+        return sum(path.stat().st_size for path in self.files)
+
+    @property
+    def changed_at(self) -> datetime:
+        return datetime.fromtimestamp((self.folder / "text.json").stat().st_mtime, UTC)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deleted:
+    """A text or model that can be brought back."""
+
+    stamp: str
+    kind: Kind
+    name: str
+
+    @property
+    def deleted_at(self) -> float:
+        return int(self.stamp.partition("-")[0]) / 1000
+
+
+class Library:
+    """The folders of the studio.
+
+    Attributes:
+        root: their common folder.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root: Final = root
+        self.runs_dir: Final = root / "runs"
+
+    def open(self) -> None:
+        """Make the folders, and delete for good what was deleted some days ago.
+
+        Raises:
+            InputError: they cannot be written.
+        """
+        try:
+            for name in ("texts", "models", "runs", "deleted"):
+                (self.root / name).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(
+                f"the studio's folder {self.root} cannot be written ({error.strerror or error}): "
+                "choose another one (--folder)",
+                code="studio.unwritable",
+            ) from error
+        for each in self.deleted():
+            if time.time() - each.deleted_at > _DAYS_TO_BRING_BACK * 86_400:
+                forget(self.root / "deleted" / each.stamp / each.name)
+                shutil.rmtree(self.root / "deleted" / each.stamp, ignore_errors=True)
+
+    def path(self, kind: Kind, name: str) -> Path:
+        """Return the folder of a text or model.
+
+        Raises:
+            NotFound: there is none of this name.
+        """
+        path = self.root / kind / name
+        # The name comes from an address: it must not lead anywhere else.
+        if not name or name != folder_name(name, "") or not path.is_dir():
+            noun = "text" if kind == "texts" else "model"
+            raise NotFound(f"there is no {noun} called {name[:80]!r} in the studio")
+        return path
+
+    def names(self, kind: Kind) -> list[str]:
+        """Return the names of all texts or models, the newest first."""
+        folders = [path for path in (self.root / kind).iterdir() if _is_shown(path)]
+        return [path.name for path in sorted(folders, key=_age)]
+
+    def free_name(self, kind: Kind, title: str) -> str:
+        """Return a name for a new text or model that is like a title."""
+        default = "Text" if kind == "texts" else "Model"
+        # Letters of another case are the same name on Windows and macOS.
+        taken = {path.name.casefold() for path in (self.root / kind).iterdir()}
+        if kind == "models":
+            taken |= {path.name.casefold() for path in self.runs_dir.iterdir()}
+        return free_name(folder_name(title, default), lambda name: name.casefold() in taken)
+
+    def add_text(self, title: str, files: Iterable[tuple[str, IO[bytes]]]) -> str:
+        """Keep uploaded files as a text; return its name.
+
+        Args:
+            files: the names that the browser sent, which may be anything, and the contents.
+
+        Raises:
+            InputError: there is no file, or too many, or the disk is full.
+        """
+        name = self.free_name("texts", title)
+        folder = self.root / "texts" / name
+        new = self.root / "texts" / f".{name}.new"  # so that no half of it is ever shown
+        try:
+            (new / "files").mkdir(parents=True)
+            for number, (given, content) in enumerate(files):
+                if number >= _MAX_FILES:
+                    raise InputError(
+                        f"a text has at most {_MAX_FILES:,} files: put them into a zip archive",
+                        code="studio.too_many_files",
+                    )
+                own = free_name(file_name(given), lambda each: (new / "files" / each).exists())
+                with (new / "files" / own).open("wb") as file:
+                    shutil.copyfileobj(content, file)
+            if not any((new / "files").iterdir()):
+                raise InputError("no file arrived: choose one or more", code="studio.no_file")
+            _write_json(new / "text.json", asdict(ReadingOptions()))
+            new.rename(folder)
+        except OSError as error:
+            raise InputError(
+                f"the text cannot be kept ({error.strerror or error})", code="studio.unwritable"
+            ) from error
+        finally:
+            shutil.rmtree(new, ignore_errors=True)
+        return name
+
+    def text(self, name: str) -> Text:
+        """Return a text.
+
+        Raises:
+            NotFound: there is none of this name.
+        """
+        folder = self.path("texts", name)
+        options, report = _read_json(folder / "text.json"), _read_json(folder / "report.json")
+        is_current = report.get("options") == options
+        return Text(
+            name=name,
+            folder=folder,
+            options=ReadingOptions(**options),
+            report=report.get("report") if is_current else None,
+            error=report.get("error", "") if is_current else "",
+        )
+
+    def set_options(self, name: str, options: ReadingOptions) -> None:
+        """Change how a text is read."""
+        _write_json(self.path("texts", name) / "text.json", asdict(options))
+
+    def set_report(self, text: Text, report: Mapping[str, Any] | None, error: str = "") -> None:
+        """Keep what was found out about a text as it was read then."""
+        found = {"options": asdict(text.options), "report": report, "error": error}
+        with suppress(OSError):  # it was deleted meanwhile
+            _write_json(text.folder / "report.json", found)
+
+    def rename(self, kind: Kind, name: str, title: str) -> str:
+        """Give a text or model another name; return it."""
+        path = self.path(kind, name)
+        wanted = folder_name(title, name)
+        if wanted == name:
+            return name
+        new = self.free_name(kind, title)
+        path.rename(path.with_name(new))
+        if kind == "models":
+            if (self.runs_dir / name).is_dir():
+                (self.runs_dir / name).rename(self.runs_dir / new)
+            move_entry(path, path.with_name(new))
+        return new
+
+    def duplicate_model(self, name: str) -> str:
+        """Copy a model; return the name of the copy."""
+        path = self.path("models", name)
+        new = self.free_name("models", name)
+        shutil.copytree(path, path.with_name(new))
+        return new
+
+    def delete(self, kind: Kind, name: str) -> Deleted:
+        """Put a text or model aside, from where :meth:`bring_back` fetches it."""
+        path = self.path(kind, name)
+        number = time.time_ns() // 1_000_000
+        while (self.root / "deleted" / f"{number}-{kind}").exists():
+            number += 1
+        aside = self.root / "deleted" / f"{number}-{kind}"
+        aside.mkdir()
+        path.rename(aside / name)
+        if kind == "models":
+            if (self.runs_dir / name).is_dir():
+                (self.runs_dir / name).rename(aside / ".run")
+            move_entry(path, aside / name)
+        return Deleted(stamp=aside.name, kind=kind, name=name)
+
+    def forget_run(self, name: str) -> None:
+        """Remove the job, log and events of a run; a checkpoint of it is put aside."""
+        if (self.root / "models" / name).is_dir():
+            self.delete("models", name)
+        else:
+            shutil.rmtree(self.runs_dir / name, ignore_errors=True)
+
+    def deleted(self) -> list[Deleted]:
+        """Return what can be brought back, the last one first."""
+        found: list[Deleted] = []
+        for aside in (self.root / "deleted").glob("*-*"):
+            number, _, kind = aside.name.partition("-")
+            names = [path.name for path in aside.iterdir() if _is_shown(path)]
+            if number.isdigit() and names:
+                of_kind: Kind = "texts" if kind == "texts" else "models"
+                found.append(Deleted(stamp=aside.name, kind=of_kind, name=names[0]))
+        return sorted(found, key=lambda each: each.deleted_at, reverse=True)
+
+    def bring_back(self, stamp: str) -> Deleted:
+        """Undo a :meth:`delete`; the name has a number if it was given anew meanwhile.
+
+        Raises:
+            NotFound: it is gone for good, or was brought back before.
+        """
+        each = next((each for each in self.deleted() if each.stamp == stamp), None)
+        if each is None:
+            raise NotFound("this was brought back already, or deleted for good")
+        aside = self.root / "deleted" / stamp
+        name = self.free_name(each.kind, each.name)
+        (aside / each.name).rename(self.root / each.kind / name)
+        if each.kind == "models":
+            if (aside / ".run").is_dir():
+                (aside / ".run").rename(self.runs_dir / name)
+            move_entry(aside / each.name, self.root / "models" / name)
+        shutil.rmtree(aside, ignore_errors=True)
+        return Deleted(stamp=stamp, kind=each.kind, name=name)
+
+
+def _is_shown(path: Path) -> bool:
+    return path.is_dir() and not path.name.startswith(".")
+
+
+def _age(path: Path) -> float:
+    return -path.stat().st_mtime
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+    replace_file(path, json.dumps(content, ensure_ascii=False).encode("utf-8", "surrogatepass"))

@@ -1,0 +1,229 @@
+"""The place *Models*: a card for each, with what to do with it."""
+
+import io
+import shutil
+import tempfile
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Final
+
+from flask import Blueprint, redirect, render_template, request, send_file
+from werkzeug.wrappers import Response
+
+from lorelm.bundle import Bundle, packing
+from lorelm.bundle.files import find_manifest
+from lorelm.bundle.layout import MANIFEST, PACK_ENDING
+from lorelm.bundle.manifest import Manifest
+from lorelm.errors import InputError, LoreLMError
+from lorelm.runs.process import run_command
+from lorelm.runs.run import Run, read_run
+from lorelm.server.studio.errands import sample_of
+from lorelm.server.studio.names import quoted_name
+from lorelm.server.studio.state import StudioState, studio_state
+
+models = Blueprint("models", __name__, url_prefix="/models")
+
+_COMMAND_SECONDS: Final = 600.0
+_COPIED_SPAN: Final = 6
+"""Spans of at least so many tokens are counted as copies, as in the evaluation's summary."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """A model as its card shows it.
+
+    Attributes:
+        sample: None while it is written.
+        is_busy: a run works on it.
+    """
+
+    name: str
+    run: Run
+    manifest: Manifest
+    num_bytes: int
+    made_at: datetime
+    sample: str | None
+    is_busy: bool
+
+    @property
+    def copied_share(self) -> float | None:
+        """Of the tokens of samples, those in spans that are copied from the training text."""
+        metrics = self.manifest.metrics
+        shares = metrics.copied_share if metrics else None
+        return shares.get(_COPIED_SPAN) if shares else None
+
+    @property
+    def can_be_extended(self) -> bool:
+        return self.manifest.imported is None and "weights.safetensors" in self.manifest.files
+
+
+@models.get("")
+def list_models() -> str:
+    """Show the cards of all models."""
+    return _list_page()
+
+
+@models.post("")
+def add_model() -> Response | tuple[str, int] | tuple[dict[str, str], int]:
+    """Take a model that lorelm pack has made, or the studio's Download."""
+    wants_json = request.accept_mimetypes.best == "application/json"
+    upload = request.files.get("file")
+    try:
+        if upload is None or not upload.filename:
+            raise InputError("no file arrived: choose one", code="studio.no_file")
+        name = _add_pack(upload.filename, upload.stream)
+    except LoreLMError as error:
+        if wants_json:
+            return {"error": f"{error}."}, 422
+        return _list_page(error=str(error)), 422
+    studio_state().errands.write_sample(name)
+    if wants_json:
+        return {"url": f"models#{quoted_name(name)}"}, 201
+    return redirect("models", code=303)
+
+
+@models.post("/<name>/rename")
+def rename_model(name: str) -> Response:
+    state = studio_state()
+    _refuse_busy(state, name)
+    state.library.rename("models", name, request.form.get("title", ""))
+    return redirect("../../models", code=303)
+
+
+@models.post("/<name>/duplicate")
+def duplicate_model(name: str) -> Response:
+    studio_state().library.duplicate_model(name)
+    return redirect("../../models", code=303)
+
+
+@models.post("/<name>/delete")
+def delete_model(name: str) -> Response:
+    state = studio_state()
+    _refuse_busy(state, name)
+    state.library.delete("models", name)
+    return redirect("../../models", code=303)
+
+
+@models.get("/<name>/download")
+def download_model(name: str) -> Response:
+    """Send a model as one file."""
+    bundle = Bundle.load(studio_state().library.path("models", name))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"{name}{PACK_ENDING}"
+        packing.pack(
+            bundle,
+            path,
+            fingerprints="no_fingerprints" not in request.args,
+            weights="serving_only" not in request.args,
+        )
+        content = io.BytesIO(path.read_bytes())
+    return send_file(
+        content,
+        mimetype="application/octet-stream",
+        as_attachment=True,
+        download_name=f"{name}{PACK_ENDING}",
+    )
+
+
+@models.get("/<name>/sample")
+def show_sample(name: str) -> dict[str, str | None]:
+    """Return what a model has written for its card; null while it writes."""
+    return {"sample": sample_of(studio_state().library.path("models", name))}
+
+
+@models.get("/<name>/report")
+def show_report(name: str) -> Response:
+    """Send the report of an evaluation, with plots of everything that was measured."""
+    path = studio_state().library.path("models", name)
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder) / "report.html"
+        run_command(
+            ["evaluate", str(path), "--report", str(report)], timeout_seconds=_COMMAND_SECONDS
+        )
+        content = io.BytesIO(report.read_bytes())
+    return send_file(content, as_attachment=True, download_name=f"{name} - report.html")
+
+
+@models.get("/compare")
+def compare_models() -> str:
+    """Show two models side by side, on the test part of the corpus that both were trained on."""
+    state = studio_state()
+    names = [name for name in request.args.getlist("model") if name][:2]
+    table = error = ""
+    if len(names) == 2:
+        paths = [str(state.library.path("models", name)) for name in names]
+        try:
+            table = run_command(["runs", "compare", *paths], timeout_seconds=_COMMAND_SECONDS)
+            table = table.replace(f"{state.library.root / 'models'}/", "")
+        except InputError as problem:
+            error = str(problem)
+    return render_template(
+        "studio/compare.html",
+        place="models",
+        cards=_cards(state),
+        names=names,
+        table=table,
+        error=error,
+    )
+
+
+def _list_page(error: str = "") -> str:
+    state = studio_state()
+    return render_template(
+        "studio/models.html",
+        place="models",
+        cards=_cards(state),
+        deleted=[each for each in state.library.deleted() if each.kind == "models"],
+        error=error,
+    )
+
+
+def _cards(state: StudioState) -> list[Card]:
+    busy = {job.name for job in state.queue.jobs() if job.waits or job.then or job.is_running}
+    cards = []
+    for name in state.library.names("models"):
+        path = state.library.root / "models" / name
+        run = read_run(path)
+        manifest = run.manifest or find_manifest(path)
+        if manifest is None:  # an unfinished run, which Train lists
+            continue
+        sample = sample_of(path)
+        if sample is None:
+            state.errands.write_sample(name)
+        made_at = datetime.fromtimestamp((path / MANIFEST).stat().st_mtime, UTC)
+        num_bytes = sum(file.stat().st_size for file in path.iterdir() if file.is_file())
+        cards.append(
+            Card(
+                name=name,
+                run=run,
+                manifest=manifest,
+                num_bytes=num_bytes,
+                made_at=made_at,
+                sample=sample,
+                is_busy=name in busy,
+            )
+        )
+    return sorted(cards, key=lambda card: card.made_at, reverse=True)
+
+
+def _add_pack(given: str, content: IO[bytes]) -> str:
+    library = studio_state().library
+    with tempfile.TemporaryDirectory(dir=library.root) as folder:
+        path = Path(folder) / f"model{PACK_ENDING}"
+        with path.open("wb") as file:
+            shutil.copyfileobj(content, file)
+        title = given.replace("\\", "/").rpartition("/")[2]
+        try:
+            bundle = Bundle.load(path)
+        except LoreLMError as error:
+            raise InputError(str(error).replace(str(path), title), code=error.code) from error
+        name = library.free_name("models", title.removesuffix(PACK_ENDING))
+        packing.unpack(bundle, library.root / "models" / name)
+    return name
+
+
+def _refuse_busy(state: StudioState, name: str) -> None:
+    job = state.queue.find(name)
+    if job is not None and (job.waits or job.then or job.is_running):
+        raise InputError(f"a run works on {name}: pause it first", code="studio.running")

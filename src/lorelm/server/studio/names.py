@@ -1,0 +1,59 @@
+"""Names of texts, models and uploaded files as names of folders and files: :func:`folder_name`."""
+
+import re
+import unicodedata
+from collections.abc import Callable
+from itertools import count
+from pathlib import PurePosixPath, PureWindowsPath
+from typing import Final
+from urllib.parse import quote
+
+_MAX_LENGTH: Final = 80
+_FORBIDDEN: Final = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|]+')
+"""In names on Windows, which also forbids a dot or a space at the end."""
+
+_RESERVED: Final = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
+"""Names of devices on Windows."""
+
+
+def folder_name(title: str, default: str) -> str:
+    """Return a title as the name of a folder on any system, as like it as possible.
+
+    Args:
+        default: if nothing is left of the title.
+    """
+    text = _FORBIDDEN.sub(" ", unicodedata.normalize("NFC", title))
+    text = "".join(each for each in text if each.isprintable())
+    name = " ".join(text.split()).lstrip(".")[:_MAX_LENGTH].rstrip(". ")
+    name = name.encode("utf-8", "ignore").decode()  # lone surrogates
+    if not name:
+        return default
+    return f"{name}_" if _RESERVED.fullmatch(name) else name
+
+
+def file_name(given: str) -> str:
+    """Return the name under which an uploaded file is kept, without any folder.
+
+    The ending stays, also if the name is cut: it may say what the file is.
+    """
+    last = PureWindowsPath(PurePosixPath(given).name).name
+    ending = re.search(r"\.\w{1,10}$", last)
+    suffix = ending.group() if ending else ""
+    return folder_name(last.removesuffix(suffix), "file") + suffix
+
+
+def free_name(name: str, is_taken: Callable[[str], bool]) -> str:
+    """Return the name, or with the first number behind it that is free: tales, tales 2."""
+    if not is_taken(name):
+        return name
+    stem, dot, ending = name.rpartition(".") if re.search(r"\.\w{1,10}$", name) else (name, "", "")
+    return next(
+        candidate
+        for number in count(2)
+        if not is_taken(candidate := f"{stem} {number}{dot}{ending}")
+    )
+
+
+def quoted_name(name: str) -> str:
+    """Return a name as a part of an address."""
+    return quote(name, safe="")

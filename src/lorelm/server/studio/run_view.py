@@ -1,0 +1,142 @@
+"""How a run of the studio is doing, by its files, its job and its process: :class:`RunView`."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from lorelm.runs.process import error_in
+from lorelm.runs.queue import Job
+from lorelm.runs.run import Run, read_run
+from lorelm.server.studio.state import StudioState
+from lorelm.server.watch.event_file import Follower
+from lorelm.server.watch.run_files import put_run
+from lorelm.server.watch.watched_run import Seen, WatchedRun
+
+RunState = Literal["waiting", "running", "stopping", "paused", "finished", "failed"]
+
+_SECONDS_BETWEEN_LOOKS: Final = 0.5
+_SECONDS_BETWEEN_SIGNS: Final = 5.0
+"""An event is sent at least as often, so that a client that is gone is noticed."""
+
+
+_NOTHING_YET: Final = {"share": 0.0, "epochs": 0, "seconds": 0.0, "tokensPerSecond": None}
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunView:
+    """A run as it is now.
+
+    Attributes:
+        state: `paused` where a checkpoint waits, whether it was stopped or cut off.
+        is_cut_off: it was not stopped by the user; so a crash or a power cut ended it.
+        error: why it failed.
+        has_checkpoint: whether there is something to go on with.
+    """
+
+    name: str
+    state: RunState
+    run: Run
+    job: Job | None
+    error: str = ""
+
+    @property
+    def is_cut_off(self) -> bool:
+        return self.state == "paused" and self.job is not None and not self.job.is_stopping
+
+    @property
+    def has_checkpoint(self) -> bool:
+        return bool(self.run.checkpoint)
+
+    @property
+    def is_active(self) -> bool:
+        return self.state in ("waiting", "running", "stopping")
+
+    @property
+    def has_events(self) -> bool:
+        """Whether its process tells what happens in it; else its files alone do."""
+        return self.job is not None and "--events" in self.job.arguments
+
+    @property
+    def is_tuning(self) -> bool:
+        return self.job is not None and self.job.begun_with[:1] == ("tune",)
+
+
+def view_of(state: StudioState, name: str) -> RunView:
+    """Return how a run is doing."""
+    path = state.library.root / "models" / name
+    return _view(state, name, path, state.queue.find(name))
+
+
+def run_views(state: StudioState) -> list[RunView]:
+    """Return all runs that are not finished, those in the queue first and in its order."""
+    names = [job.name for job in state.queue.jobs()]
+    views = [view_of(state, name) for name in names]
+    return sorted(
+        (view for view in views if view.state != "finished"), key=lambda view: not view.is_active
+    )
+
+
+def _view(state: StudioState, name: str, path: Path, job: Job | None) -> RunView:
+    run = read_run(path)
+    if job is not None and job.is_running:
+        return RunView(
+            name=name, state="stopping" if job.is_stopping else "running", run=run, job=job
+        )
+    if job is not None and (job.waits or job.then):
+        return RunView(name=name, state="waiting", run=run, job=job)
+    if run.state == "finished":
+        return RunView(name=name, state="finished", run=run, job=job)
+    if run.state in ("running", "evaluating"):  # from a terminal
+        return RunView(name=name, state="running", run=run, job=job)
+    if run.checkpoint and run.state != "failed":
+        return RunView(name=name, state="paused", run=run, job=job)
+    error = run.error or error_in(state.queue.log(name))
+    if job is not None and job.is_stopping:
+        error = "It was stopped before its first checkpoint, so nothing of it was kept."
+    elif job is not None and job.process is None:
+        error = "It was taken from the queue."
+    return RunView(name=name, state="failed", run=run, job=job, error=error)
+
+
+def run_events(state: StudioState, name: str, shown: str) -> Iterator[dict[str, Any]]:
+    """Yield what changes in a run, at first everything, until it ends or another state begins.
+
+    Args:
+        shown: the state that the page shows.
+    """
+    watched, seen = WatchedRun({}), Seen()
+    follower = Follower(state.queue.events(name), watched)
+    before: Run | None = None
+    signed = 0.0
+    while True:
+        view = view_of(state, name)  # before the events: its end comes after them
+        follower.read()
+        if not view.has_events and view.run != before:
+            put_run(watched, view.run, state.settings.describe_recipe)
+        before = view.run
+        is_over = not view.is_active or view.state != shown
+        if is_over or view.state == "waiting":
+            _put_state(watched, view)
+        changes = watched.new(seen)
+        if changes or time.monotonic() > signed + _SECONDS_BETWEEN_SIGNS:
+            signed = time.monotonic()
+            yield changes
+        if is_over:
+            return
+        time.sleep(_SECONDS_BETWEEN_LOOKS)
+
+
+def _put_state(watched: WatchedRun, view: RunView) -> None:
+    """Let the state have the last word: a process that was killed did not write its end."""
+    stages = {"paused": "stopped", "running": "training", "stopping": "training"}
+    stage = stages.get(view.state, view.state)
+    before = watched.value("progress")
+    progress = {**(before or _NOTHING_YET), "stage": stage, "secondsLeft": None}
+    if progress != before:
+        watched.put(progress=progress)
+    if not view.is_active:
+        message = {"paused": "The run is paused.", "failed": view.error}.get(view.state, "")
+        if message:
+            watched.put(end={"message": message})

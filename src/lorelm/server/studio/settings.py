@@ -1,0 +1,33 @@
+"""Settings of the studio: :class:`StudioSettings`."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from lorelm.parameters import Parameter
+
+MAX_UPLOAD_BYTES: Final = 1 << 30
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudioSettings:
+    """Settings of the studio.
+
+    Attributes:
+        folder: of its texts and models.
+        history: URL of the database for texts that models write; None keeps none.
+        password: of a studio that other machines can reach; None for this machine only.
+        max_upload_bytes: size of the largest upload.
+        training_parameters: all settings of a training, by their names.
+        describe_recipe: says a recipe in words.
+        can_train: whether PyTorch is installed.
+    """
+
+    folder: Path
+    history: str | None = None
+    password: str | None = None
+    max_upload_bytes: int = MAX_UPLOAD_BYTES
+    training_parameters: Mapping[str, Parameter] = field(default_factory=dict)
+    describe_recipe: Callable[[Mapping[str, Any]], str] = str
+    can_train: bool = True

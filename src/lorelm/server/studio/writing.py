@@ -1,0 +1,121 @@
+"""The writing pages of the models, each an application of its own: :class:`WritingPages`."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
+
+from flask import Flask
+from werkzeug.exceptions import HTTPException
+from werkzeug.utils import redirect
+
+from lorelm.bundle.layout import EMBEDDED_NAME, EMBEDDED_PATH
+from lorelm.errors import LoreLMError
+from lorelm.server.app import create_app
+from lorelm.server.errors import error_response
+from lorelm.server.settings import ServerSettings
+from lorelm.server.state import server_state
+from lorelm.server.studio.library import Library
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+PREFIX: Final = "/write/"
+
+_MAX_OPEN: Final = 3
+"""Models in memory at a time: 40 MB each for one of a film's size, 200 for a large one."""
+
+_GRACE_SECONDS: Final = 10.0
+
+
+class WritingPages:
+    """Opens the page of a model when it is asked for, and closes the one that waited longest.
+
+    A model that was trained anew is opened anew.
+    """
+
+    def __init__(self, library: Library, *, history: str | None) -> None:
+        self._library: Final = library
+        self._history: Final = history
+        self._open: OrderedDict[tuple[Path, int], Flask] = OrderedDict()
+        self._lock: Final = threading.Lock()
+
+    def find(self, name: str) -> Flask:
+        """Return the application that serves a model.
+
+        Raises:
+            NotFound: there is none of this name.
+            BundleError: it is damaged, or not finished.
+            HistoryError: the history cannot be opened.
+        """
+        path = EMBEDDED_PATH if name == EMBEDDED_NAME else self._library.path("models", name)
+        manifest = path / "manifest.json"
+        key = path, manifest.stat().st_mtime_ns if manifest.exists() else 0
+        with self._lock:
+            if key not in self._open:
+                settings = ServerSettings(bundles=[path], title=name, history=self._history)
+                self._open[key] = create_app(settings)
+            self._open.move_to_end(key)
+            app = self._open[key]
+            outdated = [each for each in self._open if each[0] == path and each != key]
+            oldest = [*self._open][: max(0, len(self._open) - len(outdated) - _MAX_OPEN)]
+            for each in {*outdated, *oldest}:
+                closing = self._open.pop(each)
+                threading.Thread(target=_close, args=(closing,), daemon=True).start()
+        return app
+
+    def stop(self, grace_seconds: float) -> None:
+        """Let the running generations end."""
+        with self._lock:
+            apps = [*self._open.values()]
+        for app in apps:
+            server_state(app).stop(grace_seconds)
+
+    def abort(self) -> None:
+        """End a :meth:`stop` at once."""
+        for app in [*self._open.values()]:
+            server_state(app).abort()
+
+    def close(self) -> None:
+        """Write the rest of the histories."""
+        with self._lock:
+            while self._open:
+                server_state(self._open.popitem()[1]).close()
+
+
+def _close(app: Flask) -> None:
+    server_state(app).stop(_GRACE_SECONDS)
+    server_state(app).close()
+
+
+class Mount:
+    """WSGI application with the studio's own pages, and those of its models at ``/write/NAME/``.
+
+    The pages' links are relative, so that they need not know where they are; the cookie of the
+    history is one for all of them.
+    """
+
+    def __init__(self, studio: Flask, own: "WSGIApplication", writing: WritingPages) -> None:
+        self._studio: Final = studio
+        self._own: Final = own
+        self._writing: Final = writing
+
+    def __call__(
+        self, environ: "WSGIEnvironment", start_response: "StartResponse"
+    ) -> Iterable[bytes]:
+        path = environ["PATH_INFO"].encode("latin-1").decode("utf-8", "replace")
+        name, slash, rest = path.removeprefix(PREFIX).partition("/")
+        if not path.startswith(PREFIX) or not name:
+            return self._own(environ, start_response)
+        if not slash:
+            return redirect(f"{quote(name)}/", code=308)(environ, start_response)
+        try:
+            app = self._writing.find(name)
+        except (HTTPException, LoreLMError) as error:
+            with self._studio.request_context(environ):
+                response = self._studio.process_response(error_response(error))  # type: ignore[arg-type]
+            return response(environ, start_response)
+        inner = environ | {"PATH_INFO": f"/{rest}".encode().decode("latin-1")}
+        return app.wsgi_app(inner, start_response)

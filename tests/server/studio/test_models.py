@@ -1,0 +1,150 @@
+import io
+import shutil
+import zipfile
+from pathlib import Path
+
+import pytest
+from tests.server.studio.conftest import Studio
+
+from lorelm.bundle import Bundle
+from lorelm.bundle.layout import COPIES, WEIGHTS
+from lorelm.bundle.packing import pack
+from lorelm.server.studio.errands import sample_of
+from lorelm.server.studio.writing import _MAX_OPEN
+
+
+@pytest.fixture
+def fox(studio: Studio, tiny_bundle: Path) -> Path:
+    path = studio.state.library.root / "models" / "Fox"
+    shutil.copytree(tiny_bundle, path)
+    return path
+
+
+def test_a_card_says_what_a_model_is(studio: Studio, fox: Path) -> None:
+    manifest = Bundle.load(fox).manifest
+    assert manifest.metrics is not None
+    page = studio.client.get("/models").text
+    assert manifest.source in page
+    assert f"{manifest.metrics.perplexity:.1f}" in page
+    assert "It writes a sample" in page
+
+
+def test_a_model_writes_its_sample_once(studio: Studio, fox: Path) -> None:
+    studio.state.errands._write_sample("Fox")
+    sample = sample_of(fox)
+    assert sample
+    assert sample.split()[0] in studio.client.get("/models").text
+
+
+def test_a_model_is_written_with(studio: Studio, fox: Path) -> None:
+    assert studio.client.get("/write/Fox").headers["Location"] == "Fox/"
+    assert "Fox" in studio.client.get("/write/Fox/").text
+    body = {"prompt": "The", "seed": 1, "max_len": 5}
+    first = studio.client.post("/write/Fox/api/generate", json=body)
+    assert first.status_code == 200
+    assert first.json is not None
+    again = studio.client.post("/write/Fox/api/generate", json=body)
+    assert again.json is not None
+    assert first.json["samples"] == again.json["samples"]
+
+
+def test_only_some_models_stay_in_memory(studio: Studio, fox: Path) -> None:
+    for number in range(_MAX_OPEN + 2):
+        shutil.copytree(fox, fox.with_name(f"Fox {number}"))
+        assert studio.client.get(f"/write/Fox%20{number}/").status_code == 200
+    assert len(studio.state.writing._open) == _MAX_OPEN
+    assert studio.client.get("/write/Fox%200/").status_code == 200
+
+
+def test_a_model_that_was_trained_anew_is_opened_anew(
+    studio: Studio, fox: Path, scene_bundle: Path
+) -> None:
+    before = studio.state.writing.find("Fox")
+    assert studio.state.writing.find("Fox") is before
+    shutil.rmtree(fox)
+    shutil.copytree(scene_bundle, fox)
+    (fox / "manifest.json").touch()
+    assert studio.state.writing.find("Fox") is not before
+
+
+def test_what_is_no_model_is_not_written_with(studio: Studio, fox: Path) -> None:
+    assert studio.client.get("/write/Hare/").status_code == 404
+    (fox / "manifest.json").unlink()
+    response = studio.client.get("/write/Fox/")
+    assert response.status_code == 409
+    assert "Content-Security-Policy" in response.headers
+
+
+@pytest.mark.parametrize(
+    ("query", "is_whole"), [("", True), ("?serving_only=1&no_fingerprints=1", False)]
+)
+def test_a_model_is_downloaded_and_added_again(
+    studio: Studio, fox: Path, query: str, is_whole: bool
+) -> None:
+    response = studio.client.get(f"/models/Fox/download{query}")
+    assert "filename=Fox.lorelm" in response.headers["Content-Disposition"]
+    names = zipfile.ZipFile(io.BytesIO(response.data)).namelist()
+    assert ({COPIES, WEIGHTS} <= set(names)) == is_whole
+    added = studio.client.post("/models", data={"file": (io.BytesIO(response.data), "Fox.lorelm")})
+    assert added.status_code == 303
+    other = Bundle.load(studio.state.library.path("models", "Fox 2"))
+    assert other.vocabulary.words == Bundle.load(fox).vocabulary.words
+
+
+@pytest.mark.parametrize("content", [b"", b"The fox ran.", b"PK\x03\x04 nothing"])
+def test_a_file_that_is_no_model_is_refused_by_its_name(studio: Studio, content: bytes) -> None:
+    data = {"file": (io.BytesIO(content), "C:\\my\\tales.lorelm")}
+    response = studio.client.post("/models", data=data)
+    assert response.status_code == 422
+    assert "tales.lorelm is" in response.text
+    assert str(studio.state.library.root) not in response.text
+    assert studio.state.library.names("models") == []
+    assert not [p for p in studio.state.library.root.iterdir() if p.name.startswith("tmp")]
+
+
+def test_a_hostile_pack_is_refused(studio: Studio, tiny_bundle: Path, tmp_path: Path) -> None:
+    path = tmp_path / "evil.lorelm"
+    pack(Bundle.load(tiny_bundle), path)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("../../escaped", b"x")
+    with path.open("rb") as file:
+        response = studio.client.post("/models", data={"file": (file, "evil.lorelm")})
+    assert response.status_code == 422
+    assert "no file of a model" in response.text
+    assert studio.state.library.names("models") == []
+
+
+def test_a_model_is_renamed_copied_deleted_and_brought_back(studio: Studio, fox: Path) -> None:
+    client, library = studio.client, studio.state.library
+    assert client.post("/models/Fox/duplicate").status_code == 303
+    assert client.post("/models/Fox/rename", data={"title": "Hare"}).status_code == 303
+    assert sorted(library.names("models")) == ["Fox 2", "Hare"]
+    assert client.post("/models/Hare/delete").status_code == 303
+    assert library.names("models") == ["Fox 2"]
+    client.post(f"/deleted/{library.deleted()[0].stamp}")
+    assert sorted(library.names("models")) == ["Fox 2", "Hare"]
+
+
+def test_a_model_that_a_run_works_on_stays(studio: Studio, fox: Path) -> None:
+    studio.state.queue.add("Fox", ["train", "--resume", str(fox), "--epochs", "9"])
+    for action in ("delete", "rename"):
+        response = studio.client.post(f"/models/Fox/{action}", data={"title": "Hare"})
+        assert response.status_code == 422
+        assert "pause it first" in response.text
+    assert fox.exists()
+    assert "A run works on it" in studio.client.get("/models").text
+
+
+def test_two_models_are_compared(studio: Studio, fox: Path) -> None:
+    shutil.copytree(fox, fox.with_name("Hare"))
+    page = studio.client.get("/models/compare?model=Fox&model=Hare")
+    assert page.status_code == 200
+    # Their corpus was never a file, so there is no text to compare on.
+    assert 'role="alert"' in page.text
+
+
+def test_a_card_without_metrics(studio: Studio, imported_bundle: Path) -> None:
+    shutil.copytree(imported_bundle, studio.state.library.root / "models" / "Old")
+    page = studio.client.get("/models")
+    assert page.status_code == 200
+    assert "Perplexity" not in page.text

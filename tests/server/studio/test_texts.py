@@ -1,0 +1,142 @@
+import io
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from tests.server.studio.conftest import Studio
+from werkzeug.test import TestResponse
+
+TALES = "\n".join(f"The {who} {did} in the {place}." for who in ("fox", "owl", "hen")
+                  for did in ("ran", "sat", "slept") for place in ("wood", "barn"))  # fmt: skip
+TABLE = "who,said,note\n" + "\n".join(
+    f"{who},Where did the {other} go tonight my friend number {i}?,x{i}"
+    for i in range(20)
+    for who, other in (("FOX", "owl"), ("OWL", "fox"))
+)
+
+
+def upload(studio: Studio, *files: tuple[str, bytes], **fields: str) -> TestResponse:
+    data: Mapping[str, Any] = {
+        "files": [(io.BytesIO(content), name) for name, content in files],
+        **fields,
+    }
+    return studio.client.post("/texts", data=data, content_type="multipart/form-data")
+
+
+def inspected(studio: Studio, name: str) -> dict[str, Any]:
+    studio.state.errands._inspect(name)
+    text = studio.state.library.text(name)
+    assert text.report is not None, text.error
+    return dict(text.report)
+
+
+def test_a_dropped_file_becomes_a_text(studio: Studio) -> None:
+    response = upload(studio, ("my tales.txt", TALES.encode()))
+    assert response.headers["Location"] == "texts/my%20tales"
+    report = inspected(studio, "my tales")
+    assert report["tokens"] > 100
+    page = studio.client.get("/texts/my%20tales").text
+    assert "The fox ran in the wood." in page
+    assert f"{report['tokens']:,}" in page
+    assert "my tales" in studio.client.get("/texts").text
+
+
+def test_a_script_gets_an_answer_in_json(studio: Studio) -> None:
+    data = {"files": [(io.BytesIO(TALES.encode()), "a/b.txt")]}
+    response = studio.client.post("/texts", data=data, headers={"Accept": "application/json"})
+    assert response.json == {"url": "texts/b"}
+    response = studio.client.post("/texts", data={}, headers={"Accept": "application/json"})
+    assert response.status_code == 422
+    assert response.json == {"error": "no file arrived: choose one or more."}
+
+
+def test_a_pasted_text_is_named_by_its_first_words(studio: Studio) -> None:
+    response = studio.client.post("/texts", data={"pasted": TALES})
+    assert response.headers["Location"] == "texts/The%20fox%20ran%20in%20the%20wood"
+
+
+def test_the_columns_of_a_table_can_be_chosen(studio: Studio) -> None:
+    upload(studio, ("talk.csv", TABLE.encode()))
+    assert inspected(studio, "talk")["speakers"] == {"FOX": 20, "OWL": 20}
+    page = studio.client.get("/texts/talk").text
+    assert "<option>note</option>" in page
+    assert '<b class="cue">FOX:</b>' in page
+    form = {"text_column": "said", "speaker_column": "-"}
+    assert studio.client.post("/texts/talk/options", data=form).status_code == 303
+    assert inspected(studio, "talk")["speakers"] == {}
+    assert "<option selected>said</option>" in studio.client.get("/texts/talk").text
+
+
+def test_options_that_are_not_allowed_are_refused(studio: Studio) -> None:
+    upload(studio, ("talk.csv", TABLE.encode()))
+    response = studio.client.post("/texts/talk/options", data={"document": "chapter"})
+    assert response.status_code == 422
+    assert "document: must be one of" in response.text
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "expected"),
+    [
+        ("empty.txt", b"", "empty.txt is empty"),
+        ("a.pdf", b"%PDF-1.7 nothing", "a.pdf"),
+        ("a.csv", b"a,b\n1,2\n3,4\n", "in a.csv no column is prose"),
+    ],
+)
+def test_a_wrong_file_gets_the_sentence_of_its_reader(
+    studio: Studio, name: str, content: bytes, expected: str
+) -> None:
+    upload(studio, (name, content))
+    title = name.rpartition(".")[0]
+    studio.state.errands._inspect(title)
+    error = studio.state.library.text(title).error
+    assert error.startswith(expected)
+    assert str(studio.state.library.root) not in error
+    page = studio.client.get(f"/texts/{title}")
+    assert 'role="alert"' in page.text
+    assert studio.client.get(f"/texts/{title}/report").json == {"is_read": True, "is_whole": False}
+
+
+def test_an_upload_that_is_too_large_is_refused(studio: Studio) -> None:
+    kind = "multipart/form-data; boundary=x"
+    response = studio.client.post("/texts", data=b"x" * 1_100_000, content_type=kind)
+    assert response.status_code == 413
+    assert "1,000,000 bytes" in response.text
+    assert studio.state.library.names("texts") == []
+
+
+def test_names_are_no_markup(studio: Studio) -> None:
+    upload(
+        studio, ("<img src=x onerror=alert(1)>.txt", TALES.replace("The", "<b>The</b>").encode())
+    )
+    [name] = studio.state.library.names("texts")
+    inspected(studio, name)
+    for path in ("/texts", f"/texts/{name}", "/train"):
+        page = studio.client.get(path).text
+        assert "<img" not in page
+        assert "<b>The" not in page
+
+
+def test_a_text_is_renamed_deleted_and_brought_back(studio: Studio) -> None:
+    upload(studio, ("a.txt", TALES.encode()))
+    assert studio.client.post("/texts/a/rename", data={"title": "b"}).status_code == 303
+    assert studio.client.post("/texts/b/delete").status_code == 303
+    assert studio.client.get("/texts/b").status_code == 404
+    [deleted] = studio.state.library.deleted()
+    assert "Bring back b" in studio.client.get("/texts").text
+    assert studio.client.post(f"/deleted/{deleted.stamp}").headers["Location"] == "../texts"
+    assert studio.client.get("/texts/b").status_code == 200
+    assert studio.client.post(f"/deleted/{deleted.stamp}").status_code == 404
+
+
+def test_a_text_that_is_not_read_yet_says_so(studio: Studio) -> None:
+    upload(studio, ("a.txt", TALES.encode()))
+    assert "Reading the text" in studio.client.get("/texts/a").text
+    assert studio.client.get("/texts/a/report").json == {"is_read": False, "is_whole": False}
+
+
+def test_what_inspect_says_fits_json(studio: Studio) -> None:
+    upload(studio, ("a.txt", TALES.encode()))
+    report = inspected(studio, "a")
+    assert report["is_whole"]
+    assert json.loads(json.dumps(report)) == report

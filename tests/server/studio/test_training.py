@@ -1,0 +1,175 @@
+import io
+import shutil
+from pathlib import Path
+
+import pytest
+from tests.errors import raises_code
+from tests.server.studio.conftest import Studio
+from tests.server.studio.test_texts import TALES
+
+from lorelm.errors import InputError
+from lorelm.parameters import parameters_of
+from lorelm.runs.queue import Job
+from lorelm.server.studio.run_view import run_events, view_of
+from lorelm.server.studio.training_form import (
+    minutes_of,
+    training_arguments,
+    tuning_arguments,
+)
+from lorelm.training.recipe import Recipe
+
+
+@pytest.fixture
+def text(studio: Studio) -> str:
+    return studio.state.library.add_text("Tales", [("a.txt", io.BytesIO(TALES.encode()))])
+
+
+def job_of(studio: Studio, name: str = "Tales") -> Job:
+    job = studio.state.queue.find(name)
+    assert job is not None
+    return job
+
+
+def start(studio: Studio, **form: str) -> Job:
+    response = studio.client.post("/train", data={"text": "Tales", "length": "quick", **form})
+    assert response.status_code == 303, response.text
+    return job_of(studio, form.get("title", "Tales"))
+
+
+def test_the_form_becomes_a_command(studio: Studio, text: str) -> None:
+    job = start(studio, title="Fox", length="own", minutes="1.5", setting_epochs="3",
+                setting_shuffle="no", setting_init="none")  # fmt: skip
+    library = studio.state.library
+    file = library.root / "texts" / "Tales" / "files" / "a.txt"
+    events = library.root / "runs" / "Fox" / "events.jsonl"
+    assert job.waits
+    assert job.arguments == (
+        "train",
+        str(file),
+        *("--out", str(library.root / "models" / "Fox")),
+        *("--checkpoint-seconds", "10"),
+        *("--time-budget=90s", "--no-shuffle", "--epochs=3", "--init=none"),
+        *("--events", str(events)),
+    )
+
+
+def test_every_setting_of_the_form_is_an_option_of_the_command(studio: Studio, text: str) -> None:
+    """With its default for a value; a flag that is misspelt would end the run at once."""
+    from lorelm.cli.train import train
+
+    found = studio.state.library.text("Tales")
+    recipe = Recipe.load("default").to_dict()
+    form = {}
+    for name, parameter in parameters_of(Recipe).items():
+        value = recipe[name]
+        form[f"setting_{name}"] = ("no", "yes")[value] if parameter.kind is bool else str(value)
+    arguments = training_arguments(found, Path("out"), form, parameters_of(Recipe))
+    context = train.make_context("train", arguments[1:])
+    for name in parameters_of(Recipe):
+        assert context.params[name] in (recipe[name], None), name
+
+
+@pytest.mark.parametrize(
+    ("form", "message"),
+    [
+        ({"length": "own", "minutes": "soon"}, "minutes: must be a number above 0"),
+        ({"length": "own", "minutes": "-1"}, "minutes: must be a number above 0"),
+        ({"length": "own", "minutes": "nan"}, "minutes: must be a number above 0"),
+        ({"setting_epochs": "many"}, "epochs: must be a whole number"),
+        ({"setting_dropout": "2", "setting_bptt": "0"}, "dropout: must be"),
+        ({"setting_schedule": "$(reboot)"}, "schedule: must be one of"),
+        ({"length": "recipe", "tune": "yes"}, "length: is missing"),
+    ],
+)
+def test_a_form_that_is_wrong_is_shown_again(
+    studio: Studio, text: str, form: dict[str, str], message: str
+) -> None:
+    response = studio.client.post("/train", data={"text": "Tales", **form})
+    assert response.status_code == 422
+    assert message in response.text
+    assert studio.state.queue.jobs() == []
+
+
+def test_a_search_is_a_command_of_its_own(studio: Studio, text: str) -> None:
+    job = start(studio, tune="yes", length="good")
+    assert job.arguments[0] == "tune"
+    assert "--time-budget=900s" in job.arguments
+    assert view_of(studio.state, "Tales").is_tuning
+    found = studio.state.library.text("Tales")
+    with raises_code(InputError, "studio.training_form"):
+        tuning_arguments(found, Path("out"), {"length": "recipe"}, {})
+
+
+def test_times_of_the_form() -> None:
+    assert minutes_of({"length": "quick"}) == 2
+    assert minutes_of({"length": "own", "minutes": "0,5"}) == 0.5
+    assert minutes_of({}) is None
+
+
+def test_a_run_that_waits_is_shown_and_taken_from_the_queue(studio: Studio, text: str) -> None:
+    start(studio)
+    assert "waits for its turn" in studio.client.get("/train").text
+    assert "Take it from the queue" in studio.client.get("/train/Tales").text
+    events = run_events(studio.state, "Tales", "waiting")
+    assert next(events)["progress"]["stage"] == "waiting"
+    studio.client.post("/train/Tales/pause")
+    assert next(events)["end"]["message"] == "It was taken from the queue."
+    assert "taken from the queue" in studio.client.get("/train/Tales").text
+    assert studio.client.post("/train/Tales/again").status_code == 303
+    assert job_of(studio).waits
+    assert studio.client.post("/train/Tales/forget").status_code == 422  # it waits
+
+
+def test_a_run_that_was_cut_off_offers_to_go_on(
+    studio: Studio, text: str, tiny_bundle: Path
+) -> None:
+    """As after a power cut: a checkpoint, and a process that is no longer there."""
+    start(studio)
+    models = studio.state.library.root / "models"
+    (models / "Tales").mkdir()
+    header = b'{"__metadata__": {"lorelm": "{\\"run\\": {\\"recipe\\": {\\"epochs\\": 9}}}"}}'
+    checkpoint = len(header).to_bytes(8, "little") + header
+    (models / "Tales" / "checkpoint.safetensors").write_bytes(checkpoint)
+    job = job_of(studio)
+    studio.state.queue._write(
+        Job.from_json(job.to_json().replace(b'"waits": true', b'"waits": false'))
+    )
+    view = view_of(studio.state, "Tales")
+    assert (view.state, view.is_cut_off) == ("paused", True)
+    assert "was cut off" in studio.client.get("/train").text
+    studio.client.post("/train/Tales/go-on")
+    assert job_of(studio).arguments[:2] == ("train", "--resume")
+    assert job_of(studio).begun_with == job.begun_with
+    studio.client.post("/train/Tales/pause")
+    studio.client.post("/train/Tales/finish")
+    assert job_of(studio).arguments[:2] == ("train", "--finish")
+
+
+def test_a_finished_model_is_trained_further(studio: Studio, text: str, tiny_bundle: Path) -> None:
+    shutil.copytree(tiny_bundle, studio.state.library.root / "models" / "Fox")
+    assert "Train it further" in studio.client.get("/train/Fox").text
+    studio.client.post("/train/Fox/extend", data={"minutes": "2"})
+    assert job_of(studio, "Fox").arguments[-1] == "--time-budget=120s"
+    studio.client.post("/train/Fox/extend", data={"epochs": "40", "minutes": "2"})
+    assert job_of(studio, "Fox").arguments[-2:] == ("--epochs", "40")
+    response = studio.client.post("/train/Fox/extend", data={"epochs": "more"})
+    assert response.status_code == 422
+
+
+def test_the_best_model_of_a_search_becomes_a_model(
+    studio: Studio, text: str, tiny_bundle: Path
+) -> None:
+    start(studio, tune="yes")
+    studio.client.post("/train/Tales/pause")
+    assert studio.client.post("/train/Tales/take").status_code == 422
+    tuning = studio.state.library.runs_dir / "Tales" / "tuning"
+    shutil.copytree(tiny_bundle, tuning / "model")
+    assert studio.client.post("/train/Tales/take").status_code == 303
+    assert studio.state.library.names("models") == ["Tales"]
+
+
+@pytest.mark.parametrize("name", ["nowhere", "..", "%2e%2e"])
+def test_a_run_that_is_not_there(studio: Studio, name: str) -> None:
+    for path in ("", "/events", "/pause"):
+        method = studio.client.post if path == "/pause" else studio.client.get
+        assert method(f"/train/{name}{path}").status_code in (404, 308)
