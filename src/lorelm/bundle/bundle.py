@@ -12,6 +12,7 @@ import numpy as np
 from lorelm.bundle import layout
 from lorelm.bundle.atomic_dir import wrap_write_errors
 from lorelm.bundle.files import BundleFiles, find_bundle, open_files
+from lorelm.bundle.hub import is_hub_address
 from lorelm.bundle.manifest import Manifest, Metrics
 from lorelm.bundle.quoting import quoted
 from lorelm.corpus.tokenizer import Tokenizer, make_tokenizer
@@ -42,9 +43,12 @@ class Bundle:
     Every method that reads one more file raises a BundleError if it is damaged.
 
     Attributes:
+        name: what users call it: the name of its directory, of its pack without the ending, or of
+            the model on the Hub.
         files: of its directory or pack.
     """
 
+    name: str
     files: BundleFiles
     manifest: Manifest
     vocabulary: Vocabulary
@@ -62,7 +66,7 @@ class Bundle:
         """
         found = find_bundle(path)
         _check_path(found, path)
-        files = open_files(found)
+        files = open_files(found, is_read_only=is_hub_address(path))
         place = files.place(layout.MANIFEST)
         manifest = Manifest.from_json(files.read(layout.MANIFEST), where=place)
         for name, digest in manifest.files.items():
@@ -86,6 +90,7 @@ class Bundle:
                 )
         vocabulary = _vocabulary(files, manifest.model)
         return cls(
+            name=_name_of(found, path),
             files=files,
             manifest=manifest,
             vocabulary=vocabulary,
@@ -96,14 +101,6 @@ class Bundle:
     def path(self) -> Path:
         """Of its directory or pack."""
         return self.files.path
-
-    @property
-    def name(self) -> str:
-        """What users call it: the name of its directory, or of its pack without the ending."""
-        path = self.path.resolve()
-        if path == layout.EMBEDDED_PATH.resolve():
-            return layout.EMBEDDED_NAME
-        return path.name.removesuffix(layout.PACK_ENDING)
 
     @property
     def fingerprint(self) -> str:
@@ -237,6 +234,15 @@ class Bundle:
         if self.manifest.imported is not None:
             remedy = ", because it was imported, and that is learned from the training text"
         return BundleError(f"bundle {self.path} {what}{remedy}", code=code)
+
+
+def _name_of(path: Path, given: str | Path) -> str:
+    if is_hub_address(given):
+        return str(given).rpartition("/")[2].partition("@")[0]
+    path = path.resolve()
+    if path == layout.EMBEDDED_PATH.resolve():
+        return layout.EMBEDDED_NAME
+    return path.name.removesuffix(layout.PACK_ENDING)
 
 
 def _check_path(path: Path, given: str | Path) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from lorelm.bundle.atomic_dir import replace_file, resolve_dir
+from lorelm.bundle.hub import fetch, is_hub_address
 from lorelm.bundle.layout import (
     BUNDLE_FILES,
     CHECKPOINT,
@@ -33,10 +34,12 @@ class BundleFiles(ABC):
 
     Attributes:
         path: of the directory or the pack.
+        is_read_only: it is a copy of what is elsewhere, and must stay as that is.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, is_read_only: bool = False) -> None:
         self.path: Final = path
+        self.is_read_only: Final = is_read_only
 
     @abstractmethod
     def __contains__(self, name: str) -> bool: ...
@@ -83,6 +86,8 @@ class DirectoryFiles(BundleFiles):
             ) from error
 
     def replace(self, files: Mapping[str, bytes]) -> None:
+        if self.is_read_only:
+            raise PermissionError("it is a copy of a model on the Hub")
         for name, content in files.items():
             replace_file(self.path / name, content)
 
@@ -161,21 +166,25 @@ def is_pack(path: Path) -> bool:
         return False
 
 
-def open_files(path: Path) -> BundleFiles:
+def open_files(path: Path, *, is_read_only: bool = False) -> BundleFiles:
     """Return the files of the bundle in a directory or a pack.
 
     Raises:
         BundleError: `path` is a file, but no pack.
     """
-    return PackedFiles(path) if path.is_file() else DirectoryFiles(path)
+    if path.is_file():
+        return PackedFiles(path)
+    return DirectoryFiles(path, is_read_only=is_read_only)
 
 
 def find_bundle(path: str | Path) -> Path:
     """Return the directory or the pack to read a bundle from.
 
     :data:`EMBEDDED_NAME` is the embedded model, unless a directory of that name holds a bundle or
-    an unfinished training run.
+    an unfinished training run. A model on the Hub is fetched (:mod:`lorelm.bundle.hub`).
     """
+    if is_hub_address(path):
+        return fetch(path)
     folder = resolve_dir(Path(path))
     if str(path) == EMBEDDED_NAME and not holds_model(folder):
         return EMBEDDED_PATH

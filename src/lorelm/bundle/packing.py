@@ -1,6 +1,5 @@
 """Make one file of a bundle, and a directory of that file: :func:`pack` and :func:`unpack`."""
 
-from collections.abc import Collection
 from pathlib import Path
 
 from lorelm.bundle import layout
@@ -24,12 +23,7 @@ def pack(bundle: Bundle, out: Path, *, fingerprints: bool = True, weights: bool 
         BundleError: `out` is a directory or a file that is no pack, or cannot be written.
     """
     _check_replaceable(out, bundle)
-    left_out = set() if fingerprints else {layout.COPIES}
-    if not weights:
-        left_out.add(layout.WEIGHTS)
-        if bundle.manifest.precision == "int8":
-            left_out.add(layout.graph_name("float32"))
-    content = pack_bytes(_files_of(bundle, left_out))
+    content = pack_bytes(packed_files(bundle, fingerprints=fingerprints, weights=weights))
     with wrap_write_errors(out, len(content)):
         replace_file(out, content)
 
@@ -40,7 +34,7 @@ def unpack(bundle: Bundle, out: Path) -> None:
     Raises:
         BundleError: the directory holds other things, or cannot be written.
     """
-    files = _files_of(bundle, ())
+    files = packed_files(bundle)
     with lock_output_dir(out), wrap_write_errors(out, sum(map(len, files.values()))):
         replace_dir(out, files, owned=layout.OWNED_FILES)
 
@@ -59,7 +53,15 @@ def _check_replaceable(out: Path, bundle: Bundle) -> None:
         )
 
 
-def _files_of(bundle: Bundle, left_out: Collection[str]) -> dict[str, bytes]:
+def packed_files(
+    bundle: Bundle, *, fingerprints: bool = True, weights: bool = True
+) -> dict[str, bytes]:
+    """Return the files of a bundle by their names; see :func:`pack` for the arguments."""
+    left_out = set() if fingerprints else {layout.COPIES}
+    if not weights:
+        left_out.add(layout.WEIGHTS)
+        if bundle.manifest.precision == "int8":
+            left_out.add(layout.graph_name("float32"))
     kept = {n: digest for n, digest in bundle.manifest.files.items() if n not in left_out}
     manifest = bundle.manifest.model_copy(update={"files": kept})
     unhashed = [name for name in (layout.METRICS, layout.CURVES) if name in bundle.files]

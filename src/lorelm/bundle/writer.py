@@ -10,6 +10,7 @@ from typing import Literal
 from lorelm.bundle import atomic_dir, layout
 from lorelm.bundle.bundle import Bundle
 from lorelm.bundle.files import find_manifest, is_pack
+from lorelm.bundle.hub import is_hub_address
 from lorelm.bundle.manifest import Manifest
 from lorelm.bundle.quoting import quoted
 from lorelm.corpus.vocabulary import Vocabulary
@@ -125,6 +126,12 @@ def lock_output_dir(path: str | Path) -> Iterator[None]:
     """
     path = Path(path)
     _refuse_embedded(path, "choose a new folder (out, --out)")
+    if is_hub_address(path):
+        raise BundleError(
+            f"{path} is on the Hugging Face Hub: choose a folder (out, --out), and publish it with "
+            "lorelm push",
+            code="bundle.on_the_hub",
+        )
     if is_pack(path):
         raise BundleError(
             f"{path} is a packed model, which cannot be written into: unpack it (lorelm unpack "

@@ -69,7 +69,8 @@ def evaluate(
         _echo_what_was_added(loaded)
     _echo_what_is_missing(loaded, settings, result)
     is_default = replace(settings, add_ngram=False) == DEFAULTS
-    if file is None and loaded.manifest.metrics is None and is_default:
+    is_ours = not loaded.files.is_read_only
+    if file is None and loaded.manifest.metrics is None and is_default and is_ours:
         loaded.record_metrics(result.metrics)
     _write_outputs(report, plots, loaded, result)
 

@@ -1,5 +1,6 @@
 """``lorelm pack``: a model as one file."""
 
+from collections.abc import Container
 from pathlib import Path
 
 import click
@@ -7,6 +8,21 @@ import click
 from lorelm.bundle import Bundle, packing
 from lorelm.bundle.layout import COPIES, NGRAM, PACK_ENDING
 from lorelm.bundle.quoting import quoted
+from lorelm.cli.options import Command
+
+
+def packing_options(command: Command) -> Command:
+    """Add the options that say which files of a model are left out."""
+    add_serving_only = click.option(
+        "--serving-only", is_flag=True, help="Leave out the weights, which only training needs."
+    )
+    add_no_fingerprints = click.option(
+        "--no-fingerprints",
+        is_flag=True,
+        help="Leave out the fingerprints of the training text: the model then marks no copies, "
+        "and nobody can test by it whether a sentence was in the text.",
+    )
+    return add_no_fingerprints(add_serving_only(command))
 
 
 @click.command()
@@ -17,15 +33,7 @@ from lorelm.bundle.quoting import quoted
     metavar="FILE",
     help="Where to write it.  [default: the name of BUNDLE, with .lorelm, in this folder]",
 )
-@click.option(
-    "--no-fingerprints",
-    is_flag=True,
-    help="Leave out the fingerprints of the training text: the model then marks no copies, and "
-    "nobody can test by it whether a sentence was in the text.",
-)
-@click.option(
-    "--serving-only", is_flag=True, help="Leave out the weights, which only training needs."
-)
+@packing_options
 def pack(*, bundle: str, out: Path | None, no_fingerprints: bool, serving_only: bool) -> None:
     """Make one file of the model BUNDLE, to keep or to give to others.
 
@@ -37,18 +45,18 @@ def pack(*, bundle: str, out: Path | None, no_fingerprints: bool, serving_only: 
     packing.pack(model, out, fingerprints=not no_fingerprints, weights=not serving_only)
     click.echo(f"{out} holds the model ({out.stat().st_size / 1e6:.1f} MB). Next:")
     click.echo(f"  lorelm serve {quoted(out)}")
-    click.echo(_revealed(Bundle.load(out)), err=True)
+    click.echo(revealed(Bundle.load(out).manifest.files), err=True)
 
 
-def _revealed(packed: Bundle) -> str:
-    """Say what others can learn of the training text from the file."""
+def revealed(files: Container[str]) -> str:
+    """Say what others can learn of the training text from the files of a model."""
     more = []
-    if NGRAM in packed.manifest.files:
+    if NGRAM in files:
         more.append("how often words follow each other in it")
-    if COPIES in packed.manifest.files:
+    if COPIES in files:
         more.append("whether a sentence is in it (--no-fingerprints leaves this out)")
     return (
-        "The words of the training text can be read from the file"
+        "The words of the training text can be read from it"
         + "".join(f", and {each}" for each in more)
         + "; and what the model learned by heart, it writes."
     )

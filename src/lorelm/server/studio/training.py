@@ -42,6 +42,10 @@ def add_run() -> Response | tuple[str, int]:
     out = state.library.root / "models" / name
     parameters = state.settings.training_parameters
     try:
+        if not state.settings.can_train:
+            raise InputError(
+                "training needs PyTorch: pip install 'lorelm[train]'", code="studio.no_torch"
+            )
         if request.form.get("tune"):
             tuning = state.library.runs_dir / name / "tuning"
             arguments = tuning_arguments(text, tuning, request.form, parameters)
