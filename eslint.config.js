@@ -2,7 +2,7 @@ import js from "@eslint/js";
 
 const GLOBALS = {
   browser: [
-    ...["document", "history", "localStorage", "sessionStorage", "addEventListener"],
+    ...["document", "window", "history", "addEventListener"],
     ...["Element", "Highlight", "HTMLButtonElement", "HTMLElement", "HTMLFormElement"],
     ...["HTMLInputElement", "HTMLSelectElement", "HTMLTextAreaElement", "InputEvent", "Node"],
     ...[

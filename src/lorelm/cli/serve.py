@@ -99,7 +99,10 @@ def serve_bundles(
     ready = "\n".join(
         [
             f"LoreLM serves {url_of(listening)} (Ctrl-C ends it)",
-            *(f"lorelm: {printable(notice)}" for notice in (*notices, *server_state(app).notices)),
+            *(
+                f"lorelm: {printable(notice)}"
+                for notice in (*notices, *server_state(app).notices, *settings.openings)
+            ),
         ]
     )
     serve_until_stopped(

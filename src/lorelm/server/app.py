@@ -14,6 +14,10 @@ from lorelm.server.history.views import history_pages
 from lorelm.server.openai.views import openai, tokenizing
 from lorelm.server.operations.access import limit_rate, reject_other_sites, require_api_key
 from lorelm.server.operations.access_log import AccessLog
+from lorelm.server.operations.cross_origin import (
+    add_cross_origin_headers,
+    receive_cross_origin,
+)
 from lorelm.server.operations.metrics import Metrics
 from lorelm.server.operations.views import operations, record_response, start_timer
 from lorelm.server.pages.views import pages
@@ -37,6 +41,9 @@ def create_app(settings: ServerSettings) -> Flask:
     app.after_request(record_response)
     if settings.rate_limit is not None:
         limit_rate(app, settings)  # before the key is checked: wrong keys count
+    if settings.allow_origin:
+        app.before_request(receive_cross_origin)  # before the key, which a preflight does not have
+        app.after_request(add_cross_origin_headers)
     if settings.api_key is not None:
         app.before_request(require_api_key)
     app.before_request(reject_other_sites)

@@ -1,18 +1,20 @@
 """What the applications of this package share: templates, static files, security headers."""
 
+from collections.abc import Iterable
 from typing import Final
 
-from flask import Flask, Response
+from flask import Flask, Response, g
 from werkzeug.exceptions import HTTPException
 
 from lorelm.errors import LoreLMError
 from lorelm.server.errors import error_response
 
+_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; "
+    "img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'self'"
+)
+
 _SECURITY_HEADERS: Final = {
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; "
-        "img-src 'self'; form-action 'self'; frame-ancestors 'self'; base-uri 'none'"
-    ),
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
     "X-Content-Type-Options": "nosniff",
@@ -30,6 +32,13 @@ def base_app() -> Flask:
     return app
 
 
+def allow_frames_of(origins: Iterable[str]) -> None:
+    """Let pages of these origins show the response to the current request in a frame."""
+    g.frame_ancestors = origins
+
+
 def _add_security_headers(response: Response) -> Response:
     response.headers.update(_SECURITY_HEADERS)
+    policy = " ".join([_POLICY, *g.get("frame_ancestors", ())])
+    response.headers["Content-Security-Policy"] = policy
     return response

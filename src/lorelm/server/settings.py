@@ -10,6 +10,7 @@ from lorelm.errors import InputError
 from lorelm.generation.engine.engine import MAX_WAITING, NUM_SLOTS, PREFIX_CACHE_BYTES
 from lorelm.generation.settings import MAX_LEN_LIMIT, NUM_SAMPLES_LIMIT
 from lorelm.parameters import Parameter, parameters_of, problems_of
+from lorelm.server.origins import parse_origin
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +30,7 @@ class ServerSettings:
         history: URL of the database for generated texts; None: they are not kept.
 
     Raises:
-        InputError: values are out of range, or a key is empty.
+        InputError: values are out of range or no origins, or a key is empty.
     """
 
     bundles: Sequence[Path] = (EMBEDDED_PATH,)
@@ -97,6 +98,14 @@ class ServerSettings:
         float,
         Parameter("Size of the cache of model states after prompts; 0 keeps none.", min=0),
     ] = PREFIX_CACHE_BYTES / 1e6
+    allow_origin: Annotated[
+        Sequence[str],
+        Parameter(
+            "Origin of web pages, such as https://example.org, that may use the API and show "
+            "/embed in a frame.",
+            metavar="URL",
+        ),
+    ] = ()
     access_log: Annotated[
         str | None,
         Parameter("File for one line of JSON per request; - is stderr.", metavar="FILE"),
@@ -107,10 +116,19 @@ class ServerSettings:
         """The highest values of generation parameters in a request, by their names."""
         return {"max_len": self.max_tokens_limit, "num_samples": self.num_samples_limit}
 
+    @property
+    def openings(self) -> list[str]:
+        """Sentences about what this server opens that is closed by default."""
+        return [
+            f"pages of {origin} may use the API and show /embed in a frame"
+            for origin in self.allow_origin
+        ]
+
     def __post_init__(self) -> None:
         values = {name: getattr(self, name) for name in parameters_of(ServerSettings)}
         if problems := problems_of(ServerSettings, values):
             raise InputError.of(problems, code="server.setting_out_of_range")
+        object.__setattr__(self, "allow_origin", tuple(map(parse_origin, self.allow_origin)))
         for name, key in (("API key", self.api_key), ("admin key", self.admin_key)):
             if key == "":
                 raise InputError(

@@ -23,7 +23,7 @@ def test_the_document_names_every_address_for_programs(client: FlaskClient) -> N
         for path, operations in client.get("/openapi.json").get_json()["paths"].items()
         for method in operations
     }
-    pages = {"/", "/model", "/docs", "/openapi.json", "/static/{name}"}
+    pages = {"/", "/embed", "/model", "/docs", "/openapi.json", "/static/{name}"}
     served = {
         (method, rule.rule.replace("<path:", "{").replace(">", "}").replace("filename", "name"))
         for rule in client.application.url_map.iter_rules()

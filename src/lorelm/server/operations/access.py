@@ -9,6 +9,7 @@ from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import Forbidden, Unauthorized
 
 from lorelm.errors import InputError, MissingExtraError
+from lorelm.server.operations.cross_origin import is_from_allowed_origin
 from lorelm.server.settings import ServerSettings
 from lorelm.server.state import server_state
 
@@ -55,11 +56,13 @@ def reject_other_sites() -> None:
     A page of the same site, on another port, counts as another: the cookie is sent to all ports.
 
     Raises:
-        Forbidden: the browser names another site in Sec-Fetch-Site.
+        Forbidden: the browser names another site in Sec-Fetch-Site, and the server does not allow
+            its origin.
     """
     # No comparison of Origin and Host: behind a proxy they can differ.
     is_foreign = request.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site")
-    if is_foreign and request.method not in ("GET", "HEAD", "OPTIONS"):
+    is_change = request.method not in ("GET", "HEAD", "OPTIONS")
+    if is_foreign and is_change and not is_from_allowed_origin():
         raise Forbidden("this request came from a page of another site")
 
 

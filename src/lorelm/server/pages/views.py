@@ -3,6 +3,7 @@
 from contextlib import ExitStack
 
 from flask import Blueprint, Response, render_template, request
+from werkzeug.exceptions import NotFound
 
 from lorelm.errors import SamplingError, UnavailableError
 from lorelm.evaluation.summary import (
@@ -12,6 +13,7 @@ from lorelm.evaluation.summary import (
     prediction_table,
     structure_tables,
 )
+from lorelm.server.base_app import allow_frames_of
 from lorelm.server.errors import status_of
 from lorelm.server.generate import page_client, set_client_cookie, start_generation
 from lorelm.server.pages.form import WriteForm
@@ -45,13 +47,21 @@ def write_page() -> str:
 @pages.post("/")
 def write() -> str | tuple[str, int]:
     """Generate without a script: by the form, or with `again` by a record of this browser."""
-    try:
-        if "again" in request.form:
-            return render_regenerated(find_record(request.form["again"]))
-        results = _generate(WriteForm.from_form(request.form))
-    except (SamplingError, UnavailableError) as error:
-        return render_write_page(form=request.form, error=error), status_of(error)
-    return render_write_page(form=request.form, results=results)
+    return _write()
+
+
+@pages.get("/embed")
+def embedded_page() -> str:
+    """Show the editor for a frame in a page of an allowed origin."""
+    _allow_embedding()
+    return render_write_page(form={}, is_embedded=True)
+
+
+@pages.post("/embed")
+def write_embedded() -> str | tuple[str, int]:
+    """Generate without a script in the frame."""
+    _allow_embedding()
+    return _write(is_embedded=True)
 
 
 @pages.get("/model")
@@ -84,6 +94,34 @@ def forbid_caching(response: Response) -> Response:
     if request.method == "POST" or "from" in request.args:
         response.headers["Cache-Control"] = "no-store"
     return response
+
+
+def _allow_embedding() -> None:
+    """Let pages of the allowed origins show this page in a frame.
+
+    Raises:
+        NotFound: there are none.
+    """
+    origins = server_state().settings.allow_origin
+    if not origins:
+        raise NotFound(
+            "this page is for other sites to embed, and the server allows none: it was started "
+            "without --allow-origin"
+        )
+    allow_frames_of(origins)
+
+
+def _write(*, is_embedded: bool = False) -> str | tuple[str, int]:
+    """Generate what the form asks for and render the page with it."""
+    form = request.form
+    try:
+        if "again" in form and not is_embedded:
+            return render_regenerated(find_record(form["again"]))
+        results = _generate(WriteForm.from_form(form))
+    except (SamplingError, UnavailableError) as error:
+        page = render_write_page(form=form, error=error, is_embedded=is_embedded)
+        return page, status_of(error)
+    return render_write_page(form=form, results=results, is_embedded=is_embedded)
 
 
 def _generate(form: WriteForm) -> list[Result]:

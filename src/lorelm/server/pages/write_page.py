@@ -62,6 +62,7 @@ def render_write_page(
     given: Mapping[str, Any] | None = None,
     note: str = "",
     error: LoreLMError | None = None,
+    is_embedded: bool = False,
 ) -> str:
     """Render the page.
 
@@ -71,9 +72,10 @@ def render_write_page(
         given: the text that the script shows in the editor; by default a single result.
         note: the status line.
         error: shown in place of a result.
+        is_embedded: for a frame in a page of another site, which gets no cookie.
     """
     state = server_state()
-    if state.history is not None and request.method == "GET":
+    if state.history is not None and request.method == "GET" and not is_embedded:
         state.history.browser_ids.ensure_id()  # so that the first text already has an owner
     form_controls = controls(state.settings.limits)
     labels = {each.name: each.label for each in (*form_controls, SECOND_TEMPERATURE)}
@@ -82,7 +84,8 @@ def render_write_page(
     chosen = by_name.get(form.get("model", ""), state.models[0])
     speakers = speakers_by_model(state.models)
     return render_template(
-        "write.html",
+        "embed.html" if is_embedded else "write.html",
+        action="embed" if is_embedded else ".",
         title=state.settings.title,
         models=state.models,
         chosen=chosen,

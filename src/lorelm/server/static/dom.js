@@ -40,23 +40,38 @@ export function button(text, onClick) {
 }
 
 /**
+ * @typedef {"localStorage" | "sessionStorage"} StorageName A name, as a frame in a page of another
+ *   site may not even touch the object.
+ */
+
+/**
  * Store a value; return false where the browser keeps nothing or its 5 MB are used up.
- * @param {Storage} storage @param {string} key @param {unknown} value
+ * @param {StorageName} storage @param {string} key @param {unknown} value
  */
 export function save(storage, key, value) {
   try {
-    storage.setItem(key, JSON.stringify(value));
+    globalThis[storage].setItem(key, JSON.stringify(value));
     return true;
   } catch {
     return false;
   }
 }
 
-/** Return a stored value, or null. @param {Storage} storage @param {string} key */
+/** Return a stored value, or null. @param {StorageName} storage @param {string} key */
 export function load(storage, key) {
   try {
-    return JSON.parse(storage.getItem(key) ?? "null");
+    return JSON.parse(globalThis[storage].getItem(key) ?? "null");
   } catch {
     return null;
   }
+}
+
+/**
+ * Change the address of the page for the next reload; links and forms keep their targets.
+ * @param {URL} address
+ */
+export function replaceAddress(address) {
+  for (const link of document.links) link.setAttribute("href", link.href);
+  for (const each of document.forms) each.setAttribute("action", each.action);
+  history.replaceState(null, "", address);
 }

@@ -37,12 +37,12 @@ export class Settings {
     const values = this.fields
       .filter((field) => field.validity.valid)
       .map((field) => [field.name, isCheckbox(field) ? field.checked : field.value]);
-    save(localStorage, KEY, { ...load(localStorage, KEY), ...Object.fromEntries(values) });
+    save("localStorage", KEY, { ...load("localStorage", KEY), ...Object.fromEntries(values) });
     this.#showModel();
   }
 
   restore() {
-    const values = load(localStorage, KEY) ?? {};
+    const values = load("localStorage", KEY) ?? {};
     const fields = this.fields;
     const model = fields.find((field) => field.name === "model");
     if (model) fill(model, values);

@@ -178,8 +178,8 @@ export class Surface {
   /** Keep the text in the tab, for when the page is loaded again. */
   save() {
     clearTimeout(this.#saveTimer);
-    const isSaved = save(sessionStorage, KEY, this.content());
-    if (!isSaved) save(sessionStorage, KEY, [this.text]); // smaller: no alternatives
+    const isSaved = save("sessionStorage", KEY, this.content());
+    if (!isSaved) save("sessionStorage", KEY, [this.text]); // smaller: no alternatives
   }
 
   saveSoon() {
@@ -287,7 +287,7 @@ export class Surface {
 
 /** Return the text that the tab has kept. @returns {Content | null} */
 export function savedContent() {
-  return load(sessionStorage, KEY);
+  return load("sessionStorage", KEY);
 }
 
 /** Return the selection of the page, which has one. */

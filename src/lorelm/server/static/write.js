@@ -2,7 +2,7 @@
 // Without this script the page is a plain form.
 
 import { generate, promptOf, RequestError, ROOT } from "./api.js";
-import { byId, pageData } from "./dom.js";
+import { byId, pageData, replaceAddress } from "./dom.js";
 import { describeEnd, Generation } from "./generation.js";
 import { SamplePanel, Samples } from "./samples.js";
 import { Scene } from "./scene.js";
@@ -218,16 +218,6 @@ function showGiven(given, before) {
   replaceAddress(ROOT);
 }
 
-/**
- * Change the address of the page for the next reload; links and forms keep their targets.
- * @param {URL} address
- */
-function replaceAddress(address) {
-  for (const link of document.links) link.setAttribute("href", link.href);
-  for (const each of document.forms) each.setAttribute("action", each.action);
-  history.replaceState(null, "", address);
-}
-
 function onChange() {
   card.leaveRemovedWord(surface.element);
   const isBusy = !generation.isIdle;
@@ -296,8 +286,10 @@ function listen() {
     if (isModel) surface.changed(); // each model has its own vocabulary
   });
   const unfold = (/** @type {Event} */ { target }) => {
-    const details = target instanceof Element ? target.closest("details") : null;
-    if (details) details.open = true; // the browser points to an invalid field
+    let details = target instanceof Element ? target.closest("details") : null;
+    for (; details; details = details.parentElement?.closest("details") ?? null) {
+      details.open = true; // the browser points to an invalid field
+    }
   };
   form.addEventListener("invalid", unfold, { capture: true });
   form.addEventListener("click", ({ target }) => {
@@ -340,7 +332,8 @@ function start() {
     settings.restore(); // after the text, whose speakers can be chosen
   }
   surface.changed();
-  surface.moveCaretToEnd();
+  // A frame must not take the focus, and with it the scroll position, of the page around it.
+  if (window === window.top) surface.moveCaretToEnd();
   listen();
 }
 
