@@ -9,6 +9,7 @@ const GLOBALS = {
       "NodeFilter",
       "Text",
       "requestAnimationFrame",
+      "navigator",
       "EventSource",
       "FormData",
       "XMLHttpRequest",
@@ -20,9 +21,9 @@ const GLOBALS = {
   ],
   both: [
     ...["AbortController", "TextDecoderStream", "URL", "clearTimeout", "crypto", "fetch"],
-    ...["performance", "setTimeout"],
+    ...["performance", "setTimeout", "Blob", "Event", "TextEncoder", "URLSearchParams"],
   ],
-  node: ["Response", "TextEncoder", "ReadableStream"],
+  node: ["Response", "ReadableStream"],
 };
 
 const globalsOf = (...kinds) =>

@@ -9,6 +9,9 @@ The tree::
     │   ├── SamplingError        a generation setting; `.field` names it
     │   │   └── UnknownModelError    a request is for a model that is not served
     │   ├── BundleError          a trained model's folder
+    │   ├── DraftError           a draft of a browser, or a link to a text
+    │   │   ├── DraftConflictError   another tab or device has saved it meanwhile
+    │   │   └── UnknownDraftError    this browser has no such draft
     │   └── CheckpointError      the folder of an unfinished training run
     ├── TrainingStoppedError     Ctrl-C; a checkpoint is saved
     ├── WorkerLostError          another process of the same training run ended
@@ -136,6 +139,24 @@ class BundleError(InputError):
     """A bundle is missing, damaged, or does not fit this version of LoreLM."""
 
     code = "bundle"
+
+
+class DraftError(InputError):
+    """A draft of a browser, or a link to a text, cannot be kept."""
+
+    code = "draft"
+
+
+class DraftConflictError(DraftError):
+    """A draft was saved in another tab or device since the version that is to be replaced."""
+
+    code = "draft.conflict"
+
+
+class UnknownDraftError(DraftError):
+    """A browser has no such draft or link."""
+
+    code = "draft.unknown"
 
 
 class CheckpointError(InputError):

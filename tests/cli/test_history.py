@@ -1,5 +1,6 @@
 import csv
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from lorelm.history.links import LinkStore
 from lorelm.history.record import Record
 from lorelm.history.store import HistoryStore
 
@@ -181,3 +183,20 @@ def test_the_commands_work_on_postgresql(lorelm: Lorelm, postgres_url: str) -> N
     with HistoryStore(postgres_url) as store:
         store.add([record(0)])
     assert "mill 0" in lorelm("history", "list", "--history", postgres_url).stdout
+
+
+def test_links_of_all_writers_are_listed_and_revoked(lorelm: Lorelm, url: str) -> None:
+    assert "there are no links" in lorelm("history", "links").stderr
+    with HistoryStore(url) as store:
+        _, secret = LinkStore(store).add("b1", name="Mill\x1b[31m", content=["The fox"])
+        LinkStore(store).add("b2", name="River", content=["The owl"])
+    listed = lorelm("history", "links").stdout
+    assert "The fox" in listed
+    assert "The owl" in listed
+    assert "\x1b" not in listed
+    assert secret not in listed
+    [link_id] = re.findall(r"([0-9a-f]{32}) +Mill", listed)
+    lorelm("history", "links", "--revoke", link_id)
+    assert "The fox" not in lorelm("history", "links").stdout
+    refused = lorelm("history", "links", "--revoke", link_id, code=2)
+    assert "there is no such link" in refused.stderr

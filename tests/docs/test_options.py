@@ -14,7 +14,7 @@ COMMANDS = (
     *("pack", "unpack", "push"),
     *("runs", "runs show", "runs watch", "runs compare"),
     *("runs curves", "runs remove", "runs add"),
-    *("history list", "history export", "history stats", "history prune"),
+    *("history list", "history export", "history stats", "history prune", "history links"),
 )
 
 

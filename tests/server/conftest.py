@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
@@ -27,6 +28,23 @@ def scene_client(scene_bundle: Path) -> Iterator[FlaskClient]:
     app = create_app(ServerSettings(bundles=[scene_bundle]))
     yield app.test_client()
     server_state(app).close()
+
+
+@pytest.fixture
+def new_app(tiny_bundle: Path, tmp_path: Path) -> Iterator[Callable[..., Any]]:
+    """Create applications that share a history in SQLite."""
+    apps = []
+
+    def make(**settings: Any) -> Any:
+        url = f"sqlite:///{tmp_path / 'history.db'}"
+        usual: dict[str, Any] = {"bundles": [tiny_bundle], "history": url}
+        app = create_app(ServerSettings(**(usual | settings)))
+        apps.append(app)
+        return app
+
+    yield make
+    for app in apps:
+        server_state(app).close()
 
 
 NGINX_CONF = """

@@ -223,6 +223,37 @@ def test_the_history_keeps_regenerates_and_deletes(page: Page, proxied: Proxied)
     expect(page).to_have_url(proxied.url + "history")
 
 
+def test_drafts_and_links_work_behind_a_proxy(browser: Browser, start: StartProxied) -> None:
+    for proxy in (NGINX, JUPYTER):
+        proxied = start(proxy, "--num-slots", "1", "--share-links")
+        with closing(browser.new_context()) as context:
+            let_in(context, proxied)
+            page = context.new_page()
+            page.goto(proxied.url)
+            page.locator("#surface").click()
+            page.keyboard.type("The fox")
+            name = page.get_by_label("Name of the draft")
+            name.fill("The mill")
+            page.keyboard.press("Enter")
+            expect(page.locator(".draft small")).to_have_text("Saved.")
+            with page.expect_response(lambda reply: reply.request.method == "PATCH") as renamed:
+                name.fill("The river")
+                page.keyboard.press("Tab")
+            with page.expect_response(lambda reply: reply.request.method == "PUT") as saved:
+                page.locator("#surface").click()
+                page.keyboard.type(" sat")
+            page.get_by_role("button", name="Share…").click()
+            page.get_by_role("button", name="Make a link").click()
+            address = page.get_by_label("Link to The river").input_value()
+            assert address.startswith(f"{proxied.url}shared/")
+            assert "sat" in context.request.get(address).text()
+            page.keyboard.press("Escape")
+            page.get_by_role("button", name="Drafts…").click()
+            with page.expect_response(lambda reply: reply.request.method == "DELETE") as deleted:
+                page.get_by_role("button", name="Delete The river").click()
+            assert all(event.value.ok for event in (renamed, saved, deleted))
+
+
 def test_an_error_page_loads_its_files(browser: Browser, proxied: Proxied) -> None:
     statuses: dict[str, int] = {}
     with closing(browser.new_context()) as context:

@@ -1,4 +1,4 @@
-"""``lorelm history``: list, export, summarize and prune the generated texts."""
+"""``lorelm history``: the generated texts, and the links by which writers share texts."""
 
 import json
 import sys
@@ -31,7 +31,7 @@ def _count(at_least: int) -> click.IntRange:
 
 @click.group()
 def history() -> None:
-    """List, export, summarize and prune the generated texts.
+    """List, export, summarize and prune the generated texts; list and revoke links.
 
     lorelm serve keeps each prompt and its continuations, for its client and for the operator.
     """
@@ -128,6 +128,30 @@ def prune(*, history: str | None, older_than: float | None, keep: int | None, ye
         click.echo(f"deleted {num_deleted:,} records", err=True)
         if num_deleted:
             store.shrink()
+
+
+@history.command()
+@history_option
+@click.option("--revoke", "link_id", metavar="ID", help="Revoke the link with this id.")
+def links(*, history: str | None, link_id: str | None) -> None:
+    """Print the links by which writers share texts, the newest first, or revoke one."""
+    from lorelm.history.links import LinkStore
+
+    with _existing(history) as store:
+        if link_id is not None:
+            LinkStore(store).revoke(None, link_id)
+            click.echo("the link is revoked: it leads nowhere now", err=True)
+            return
+        found = LinkStore(store).find(None)
+        if not found:
+            click.echo(f"there are no links in {store.place}", err=True)
+            return
+    table = Table("made at", "id", "name", "text", box=None, pad_edge=False)
+    for column in table.columns[:2]:
+        column.no_wrap = True
+    for link in found:
+        table.add_row(_minute(link.created_at), link.id, _shown(link.name), _shown(link.excerpt))
+    Console(highlight=False).print(table)
 
 
 def _existing(url: str | None) -> "HistoryStore":

@@ -94,7 +94,7 @@ def serve_bundles(
         history=None if no_history else history or default_url(),
         **flags,
     )
-    app = _create_app(settings, needs_history=history is not None)
+    app = _create_app(settings, needs_history=history is not None or settings.share_links)
     listening = open_port(host, port)
     ready = "\n".join(
         [

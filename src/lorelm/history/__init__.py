@@ -1,4 +1,4 @@
-"""The log of prompts and generations, in SQLite or PostgreSQL.
+"""The log of prompts and generations, and what people keep, in SQLite or PostgreSQL.
 
 ::
 
@@ -7,6 +7,9 @@
     tables.py      the tables, and records as their rows; migrations/ create and change them
     store.py       HistoryStore: add, find, delete, prune, count
     statistics.py  HistoryStats: counts of records
+    drafts.py      DraftStore: texts that browsers keep
+    links.py       LinkStore: texts that anybody with the link can read
+    content.py     texts of drafts and links as rows
     writer.py      HistoryWriter: a background thread that writes batches
     export.py      records as JSON and CSV
 """

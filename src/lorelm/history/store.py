@@ -72,7 +72,7 @@ class HistoryStore:
         if not rows:
             return
         try:
-            with self._writing() as connection:
+            with self.writing() as connection:
                 connection.execute(self._insert_new(RECORDS), rows)
         except OverflowError as error:  # from SQLite's driver, for a number beyond 64 bits
             raise UnwritableRecordError(f"a record cannot be written: {error}") from error
@@ -112,14 +112,14 @@ class HistoryStore:
                 _row_order < tuple_(literal(created_at), literal(encode_text(before)))
             )
         query = select(*_COLUMNS).order_by(*_newest_first).limit(limit)
-        with self._reading() as connection:
+        with self.reading() as connection:
             rows = connection.execute(query.where(*conditions)).all()
         return [record_of(row._asdict()) for row in rows]
 
     def get(self, record_id: str, browser: str | None = None) -> Record | None:
         """Return a record by its id; None if there is none, or if it is of another browser."""
         conditions = [RECORDS.c.id == encode_text(record_id), *self._conditions(browser=browser)]
-        with self._reading() as connection:
+        with self.reading() as connection:
             row = connection.execute(select(*_COLUMNS).where(*conditions)).one_or_none()
         return None if row is None else record_of(row._asdict())
 
@@ -161,7 +161,7 @@ class HistoryStore:
         """Return how many records :meth:`prune` would delete now."""
         count = select(func.count()).select_from(RECORDS)
         condition = _prune_condition(older_than, keep)
-        with self._reading() as connection:
+        with self.reading() as connection:
             return connection.execute(count.where(condition)).scalar_one()
 
     def shrink(self) -> None:
@@ -172,21 +172,21 @@ class HistoryStore:
         """
         if self._reader.dialect.name == "sqlite":
             self._execute_raw("VACUUM", f"the history in {self.place} cannot be made smaller")
-            self._truncate_log()
+            self.truncate_log()
 
     def stats(self) -> HistoryStats:
         """Count the records."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             return read_stats(connection)
 
     def signing_key(self) -> bytes:
         """Return the secret that signs cookies; all servers of a history have the same."""
         new = {"name": "cookies", "value": secrets.token_bytes(32)}
         query = select(KEYS.c.value).where(KEYS.c.name == new["name"])
-        with self._reading() as connection:
+        with self.reading() as connection:
             key = connection.execute(query).scalar()
         if key is None:
-            with self._writing() as connection:
+            with self.writing() as connection:
                 # Changes nothing if another server was faster.
                 connection.execute(self._insert_new(KEYS), [new])
                 key = connection.execute(query).scalar_one()
@@ -194,24 +194,32 @@ class HistoryStore:
         return key
 
     @contextmanager
-    def _reading(self) -> Iterator[Connection]:
+    def reading(self) -> Iterator[Connection]:
+        """Open a transaction that reads."""
         failure = f"the history in {self.place} cannot be read"
         with wrap_database_errors(failure), self._reader.begin() as connection:
             yield connection
 
     @contextmanager
-    def _writing(self) -> Iterator[Connection]:
+    def writing(self) -> Iterator[Connection]:
+        """Open a transaction that may write; in SQLite, others wait for its end."""
         failure = f"the history in {self.place} cannot be written"
         with wrap_database_errors(failure), self._writer.begin() as connection:
             yield connection
 
     def _delete(self, *conditions: ColumnElement[bool]) -> int:
-        with self._writing() as connection:
+        with self.writing() as connection:
             num_deleted = connection.execute(delete(RECORDS).where(*conditions)).rowcount
-        self._truncate_log()
+        self.truncate_log()
         return num_deleted
 
-    def _truncate_log(self) -> None:
+    def contains(self, searched: ColumnElement[str], search: str) -> ColumnElement[bool]:
+        """Return the condition that a column of :func:`search_text` contains a text."""
+        # Unlike LIKE, these need no escaping and fold no case.
+        position = func.instr if self._reader.dialect.name == "sqlite" else func.strpos
+        return position(searched, search_text(search)) > 0
+
+    def truncate_log(self) -> None:
         """Empty SQLite's write-ahead log, which still contains deleted texts.
 
         While another connection reads, a part stays until the next deletion or the end.
@@ -245,9 +253,7 @@ class HistoryStore:
         if model is not None:
             conditions.append(RECORDS.c.model == encode_text(model))
         if search:
-            # Unlike LIKE, these need no escaping and fold no case.
-            position = func.instr if self._reader.dialect.name == "sqlite" else func.strpos
-            conditions.append(position(RECORDS.c.searched, search_text(search)) > 0)
+            conditions.append(self.contains(RECORDS.c.searched, search))
         return conditions
 
 

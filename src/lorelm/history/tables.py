@@ -62,9 +62,42 @@ KEYS: Final = Table(
     Column("value", LargeBinary, nullable=False),
 )
 
+DRAFTS: Final = Table(
+    "history_drafts",
+    METADATA,
+    Column("id", String(64), primary_key=True),
+    Column("browser", String(64), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("changed_at", BigInteger, nullable=False),
+    Column("is_starred", Boolean, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("excerpt", Text, nullable=False),
+    # Last: SQLite reads the columns of a list without the long ones behind them.
+    Column("content", Text, nullable=False),
+    Column("searched", Text, nullable=False),
+    Index("history_drafts_by_browser", "browser", "is_starred", "changed_at", "id"),
+)
+
+LINKS: Final = Table(
+    "history_links",
+    METADATA,
+    Column("id", String(64), primary_key=True),
+    # Of the secret in the address: the database alone opens no link.
+    Column("secret_hash", String(64), nullable=False, unique=True),
+    Column("browser", String(64), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("excerpt", Text, nullable=False),
+    Column("content", Text, nullable=False),
+    Index("history_links_by_browser", "browser", "created_at", "id"),
+)
+
 VERSION_TABLE: Final = "history_version"
 
-REVISIONS: Final = ("0001",)
+REVISIONS: Final = ("0001", "0002")
 """The migrations in their order; the last one makes the tables above."""
 
 _ESCAPE: Final = "\x1a"

@@ -56,8 +56,20 @@ def create_app(settings: ServerSettings) -> Flask:
     for blueprint in (pages, api, openai, tokenizing, operations, docs):
         app.register_blueprint(blueprint)
     if state.history is not None:
-        app.register_blueprint(history_pages)
+        _register_history(app, settings)
     return app
+
+
+def _register_history(app: Flask, settings: ServerSettings) -> None:
+    """Register what needs a history: its pages, drafts and links."""
+    from lorelm.server.drafts.links import links, shared  # with SQLAlchemy, which takes 0.15 s
+    from lorelm.server.drafts.views import drafts
+
+    app.register_blueprint(history_pages)
+    app.register_blueprint(drafts)
+    if settings.share_links:
+        app.register_blueprint(links)
+        app.register_blueprint(shared)
 
 
 def _load_state(settings: ServerSettings) -> ServerState:

@@ -14,6 +14,8 @@ from lorelm.errors import (
     BundleError,
     ClientDisconnectedError,
     DeadlineError,
+    DraftConflictError,
+    DraftError,
     HistoryError,
     InputError,
     LoreLMError,
@@ -21,6 +23,7 @@ from lorelm.errors import (
     Problem,
     SamplingError,
     UnavailableError,
+    UnknownDraftError,
     UnknownModelError,
 )
 
@@ -34,6 +37,9 @@ _CLIENT_CLOSED_REQUEST: Final = 499
 _STATUSES: Final[tuple[tuple[type[LoreLMError], int], ...]] = (
     (UnknownModelError, 404),
     (SamplingError, 422),
+    (DraftConflictError, 409),
+    (UnknownDraftError, 404),
+    (DraftError, 422),
     (OverloadedError, 429),
     (DeadlineError, 408),
     (UnavailableError, 503),

@@ -108,7 +108,7 @@ def check_turns(texts: Sequence[str]) -> None:
         PydanticCustomError: there are too many, or they are too long.
     """
     if len(texts) > MAX_TURNS or sum(map(len, texts)) > MAX_TEXT_CHARACTERS:
-        raise _problem(
+        raise problem(
             f"must be at most {MAX_TURNS} with at most {MAX_TEXT_CHARACTERS:,} characters in all: "
             "leave out the first ones"
         )
@@ -165,15 +165,16 @@ def schema_of(parameter: Parameter) -> dict[str, Any]:
 def _validator(parameter: Parameter) -> Callable[[Any, ValidationInfo], Any]:
     def validate(value: Any, info: ValidationInfo) -> Any:
         value = [value] if parameter.kind is list and isinstance(value, str) else value
-        problem = limited(parameter, info.context or {}).problem_with(value)
-        if problem is not None:
-            raise _problem(problem)
+        wrong = limited(parameter, info.context or {}).problem_with(value)
+        if wrong is not None:
+            raise problem(wrong)
         return value
 
     return validate
 
 
-def _problem(text: str) -> PydanticCustomError:
+def problem(text: str) -> PydanticCustomError:
+    """Return the error for a validator to raise, which says what a field must be."""
     return PydanticCustomError("parameter", "{problem}", {"problem": text})
 
 

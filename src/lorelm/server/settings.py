@@ -106,6 +106,12 @@ class ServerSettings:
             metavar="URL",
         ),
     ] = ()
+    share_links: Annotated[
+        bool,
+        Parameter(
+            "Let writers make links: anybody who has one can read that text, without the API key."
+        ),
+    ] = False
     access_log: Annotated[
         str | None,
         Parameter("File for one line of JSON per request; - is stderr.", metavar="FILE"),
@@ -122,13 +128,19 @@ class ServerSettings:
         return [
             f"pages of {origin} may use the API and show /embed in a frame"
             for origin in self.allow_origin
-        ]
+        ] + ["writers can share texts by links, which need no key"] * self.share_links
 
     def __post_init__(self) -> None:
         values = {name: getattr(self, name) for name in parameters_of(ServerSettings)}
         if problems := problems_of(ServerSettings, values):
             raise InputError.of(problems, code="server.setting_out_of_range")
         object.__setattr__(self, "allow_origin", tuple(map(parse_origin, self.allow_origin)))
+        if self.share_links and self.history is None:
+            raise InputError(
+                "share_links: links need a history, where their texts are kept: leave out "
+                "--no-history",
+                code="server.links_without_history",
+            )
         for name, key in (("API key", self.api_key), ("admin key", self.admin_key)):
             if key == "":
                 raise InputError(

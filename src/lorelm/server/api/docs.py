@@ -11,6 +11,13 @@ from pydantic import TypeAdapter
 
 from lorelm.generation.reply import Sample, Token
 from lorelm.server.api.requests import CheckRequest, GenerateRequest, ScoreRequest
+from lorelm.server.drafts.requests import (
+    CONTENT_SCHEMA,
+    ChangeDraftRequest,
+    NewDraftRequest,
+    NewLinkRequest,
+    SaveDraftRequest,
+)
 from lorelm.server.openai.chat_requests import ChatRequest
 from lorelm.server.openai.requests import CompletionRequest, DetokenizeRequest, TokenizeRequest
 from lorelm.server.request_model import RequestModel, limited, schema_of
@@ -47,6 +54,9 @@ _CHAT_CHOICE: Final = {
 _ANSWER: Final = {"id": str, "object": str, "created": int, "model": str, "system_fingerprint": str}
 _USAGE: Final = {"prompt_tokens": int, "completion_tokens": int, "total_tokens": int}
 
+_LINK: Final = {"id": str, "name": str, "created_at": str, "model": str, "excerpt": str}
+_DRAFT: Final = {**_LINK, "changed_at": str, "starred": bool, "version": int}
+
 # Types as _schema reads them; a text is the name of another schema.
 _ANSWERS: Final[dict[str, Any]] = {
     "GenerateReply": {"prompt": str, "unknown_words": [str], "samples": ["Sample"], **_MODEL},
@@ -79,6 +89,12 @@ _ANSWERS: Final[dict[str, Any]] = {
         "eos_token": str,
         "unk_token": str,
     },
+    "Draft": {**_DRAFT, "content": ("Content", None)},
+    "Drafts": {"drafts": ["Draft"], "next": (str, None)},
+    "Link": _LINK,
+    "NewLink": {**_LINK, "path": str},
+    "Links": {"links": ["Link"]},
+    "RevokedLink": {"id": str},
     "Status": {"status": str},
     "Error": {
         "error": {
@@ -94,8 +110,8 @@ _ANSWERS: Final[dict[str, Any]] = {
 }
 
 
-# By the name of a view: the name of the answer's schema (None for plain text), and the body of a
-# POST request.
+# By the name of a view: the name of the answer's schema (None for plain text), and the body of the
+# request. Those for drafts and links are there only where the server keeps them.
 _ENDPOINTS: Final[dict[str, tuple[str | None, type[RequestModel] | None]]] = {
     "api.generate": ("GenerateReply", GenerateRequest),
     "api.score": ("ScoreReply", ScoreRequest),
@@ -108,13 +124,26 @@ _ENDPOINTS: Final[dict[str, tuple[str | None, type[RequestModel] | None]]] = {
     "tokenizing.tokenize": ("Ids", TokenizeRequest),
     "tokenizing.detokenize": ("Text", DetokenizeRequest),
     "tokenizing.tokenizer_info": ("TokenizerInfo", None),
+    "drafts.list_drafts": ("Drafts", None),
+    "drafts.add_draft": ("Draft", NewDraftRequest),
+    "drafts.open_draft": ("Draft", None),
+    "drafts.save_draft": ("Draft", SaveDraftRequest),
+    "drafts.change_draft": ("Draft", ChangeDraftRequest),
+    "drafts.delete_draft": ("Draft", None),
+    "links.list_links": ("Links", None),
+    "links.add_link": ("NewLink", NewLinkRequest),
+    "links.revoke_link": ("RevokedLink", None),
     "operations.healthz": ("Status", None),
     "operations.readyz": ("Status", None),
     "operations.metrics": (None, None),
 }
 
-_PATHS_WITH_MODEL: Final = ("/api/model", "/tokenizer_info")
-"""Their query may name a model."""
+_QUERIES: Final = {
+    "api.model": ("model",),
+    "tokenizing.tokenizer_info": ("model",),
+    "drafts.list_drafts": ("q", "after"),
+}
+"""The parameters that the query of a view may have."""
 
 
 @docs.get("/openapi.json")
@@ -133,16 +162,22 @@ def docs_page() -> str:
 def openapi_document() -> Json:
     """Return the OpenAPI document, version 3.1, with the limits of this server."""
     limits = server_state().settings.limits
-    bodies = [body for _, body in _ENDPOINTS.values() if body]
+    rules = {rule.endpoint: rule for rule in current_app.url_map.iter_rules()}
+    views = [view for view in _ENDPOINTS if view in rules]
+    bodies = [body for view in views if (body := _ENDPOINTS[view][1])]
     schemas = {name: _schema(answer) for name, answer in _ANSWERS.items()}
+    schemas["Content"] = CONTENT_SCHEMA
     schemas |= _described(Sample, Token, *bodies)
     for body in bodies:
         for name, parameter in body.parameters.items():
             if parameter.name in limits:
                 properties = schemas[body.__name__]["properties"]
                 properties[name] |= schema_of(limited(parameter, limits))
-    rules = {rule.endpoint: rule.rule for rule in current_app.url_map.iter_rules()}
-    paths = {re.sub("<.*?(\\w+)>", r"{\1}", rules[view]): view for view in _ENDPOINTS}
+    paths: dict[str, Json] = {}
+    for view in views:
+        path = re.sub("<.*?(\\w+)>", r"{\1}", rules[view].rule)
+        [method] = (rules[view].methods or set()) - {"HEAD", "OPTIONS"}
+        paths.setdefault(path, {})[method.lower()] = _operation(path, method.lower(), view)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -152,7 +187,7 @@ def openapi_document() -> Json:
         },
         # Relative to this document, so any path prefix works; tools default to the root.
         "servers": [{"url": "."}],
-        "paths": {path: _operations(path, view) for path, view in paths.items()},
+        "paths": paths,
         "components": {
             "schemas": schemas,
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
@@ -189,10 +224,9 @@ def _described(*kinds: type) -> Json:
     return found
 
 
-def _operations(path: str, view: str) -> Json:
-    """Return the one operation of a path by its method; the view's docstring is its summary."""
+def _operation(path: str, method: str, view: str) -> Json:
+    """Return the operation of a view, whose docstring is its summary."""
     answer, body = _ENDPOINTS[view]
-    method = "post" if body else "get"
     media_type = "application/json" if answer else "text/plain"
     content = {media_type: {"schema": _schema(answer or str)}}
     if body and "stream" in body.model_fields:
@@ -211,11 +245,11 @@ def _operations(path: str, view: str) -> Json:
     if body is not None:
         body_content = {"application/json": {"schema": _schema(body.__name__)}}
         operation["requestBody"] = {"required": True, "content": body_content}
-    if "{name}" in path:
-        operation["parameters"] = [_parameter("name", "path")]
-    elif path in _PATHS_WITH_MODEL:
-        operation["parameters"] = [_parameter("model", "query")]
-    return {method: operation}
+    places = dict.fromkeys(re.findall(r"{(\w+)}", path), "path")
+    places |= dict.fromkeys(_QUERIES.get(view, ()), "query")
+    if places:
+        operation["parameters"] = [_parameter(name, place) for name, place in places.items()]
+    return operation
 
 
 def _parameter(name: str, place: str) -> Json:

@@ -32,9 +32,14 @@ class HistoryLog:
 
     def __init__(self, url: str) -> None:
         """Open a history, or create it; errors are those of a :class:`HistoryStore`."""
-        from lorelm.history.store import HistoryStore  # importing SQLAlchemy takes 0.15 s
+        # Importing SQLAlchemy takes 0.15 s.
+        from lorelm.history.drafts import DraftStore
+        from lorelm.history.links import LinkStore
+        from lorelm.history.store import HistoryStore
 
         self.store = HistoryStore(url)
+        self.drafts = DraftStore(self.store)
+        self.links = LinkStore(self.store)
         self.writer = HistoryWriter(self.store)
         self.browser_ids = BrowserIds(self.store.signing_key())
         self.is_file = url.startswith("sqlite")

@@ -13,7 +13,10 @@ from lorelm.server.operations.cross_origin import is_from_allowed_origin
 from lorelm.server.settings import ServerSettings
 from lorelm.server.state import server_state
 
-OPEN_ENDPOINTS: Final = ("operations.healthz", "operations.readyz", "static")
+OPEN_ENDPOINTS: Final = (
+    *("operations.healthz", "operations.readyz", "static"),
+    "shared.read_shared",  # the secret in its address is a key
+)
 """These need no key and do not count towards the rate limit."""
 
 _UNCOUNTED_ENDPOINTS: Final = (

@@ -44,7 +44,9 @@ def record_response(response: Response) -> Response:
     endpoint = request.url_rule.rule if request.url_rule else "other"
     started = g.get("started", time.perf_counter())
     state.metrics.request_seconds.labels(endpoint).observe(time.perf_counter() - started)
-    entry = {"client": request.remote_addr, "method": request.method, "path": request.path}
+    # The address of a shared text is a secret, which a log must not hold.
+    path = endpoint if request.blueprint == "shared" else request.path
+    entry = {"client": request.remote_addr, "method": request.method, "path": path}
 
     def record_end() -> None:
         failure, num_bytes = None, response.content_length

@@ -45,13 +45,18 @@ def shown_words(sample: Sample) -> list[ShownWord]:
             ShownWord(
                 space=token.text[: len(token.text) - len(text)],
                 text=text,
-                level=sum(probability < bound for bound in LEVEL_BOUNDS),
+                level=level_of(probability),
                 title=_title(token, probability, is_copied=is_copied),
                 is_copied=is_copied,
                 is_cue=is_cue(text),
             )
         )
     return words
+
+
+def level_of(probability: float) -> int:
+    """Return the tint of a word with this probability."""
+    return sum(probability < bound for bound in LEVEL_BOUNDS)
 
 
 def _title(token: Token, probability: float, *, is_copied: bool) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from flask import render_template, request
 from werkzeug.exceptions import NotFound
@@ -32,6 +32,13 @@ from lorelm.server.request_model import MAX_TEXT_CHARACTERS
 from lorelm.server.served_model import ServedModel
 from lorelm.server.state import server_state
 from lorelm.version import VERSION
+
+_MODULES: Final = (
+    *("api", "dialog", "docx", "dom", "draft_keeper", "draft_list", "drafts", "generation"),
+    *("kept_content", "local_drafts", "messages", "samples", "scene", "server_drafts", "settings"),
+    *("surface", "text_files", "tools", "unknown_words", "words", "zip"),
+)
+"""What static/write.js imports: the browser fetches all of it at once."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,15 +107,24 @@ def render_write_page(
         history=state.history,
         form=form,
         results=results,
-        page_data=_page_data(given or _single_text(results), speakers),
+        page_data=_page_data(given or _single_text(results), speakers, is_embedded=is_embedded),
+        modules=_MODULES,
         note=note,
         error=explained(error, labels) if error else "",
     )
 
 
-def _page_data(given: Mapping[str, Any] | None, speakers: Mapping[str, Any]) -> dict[str, Any]:
+def _page_data(
+    given: Mapping[str, Any] | None, speakers: Mapping[str, Any], *, is_embedded: bool
+) -> dict[str, Any]:
     """Return what the script needs: PageData in static/types.d.ts."""
+    state = server_state()
+    has_history = state.history is not None
     return {
+        "drafts": "nowhere" if is_embedded else "server" if has_history else "browser",
+        "can_share": state.settings.share_links and not is_embedded,
+        "max_body_bytes": state.settings.max_body_bytes,
+        "titles": {served.name: served.title for served in state.models},
         "num_alternatives": NUM_ALTERNATIVES,
         "max_prompt_length": MAX_TEXT_CHARACTERS,
         "level_bounds": LEVEL_BOUNDS,

@@ -5,10 +5,14 @@ export const ROOT = new URL("..", import.meta.url);
 
 /** A request that failed, with a sentence for the user. */
 export class RequestError extends Error {
-  /** @param {string} message @param {FieldProblem[]} [fields] The fields that were wrong. */
-  constructor(message, fields = []) {
+  /**
+   * @param {string} message @param {FieldProblem[]} [fields] The fields that were wrong.
+   * @param {string} [code] What went wrong, for the script.
+   */
+  constructor(message, fields = [], code = "") {
     super(message);
     this.fields = fields;
+    this.code = code;
   }
 }
 
@@ -19,7 +23,8 @@ export class RequestError extends Error {
 export async function* generate(body, signal) {
   // Some proxies stream a response only when the request asks for events.
   const accept = "text/event-stream";
-  const response = await post("api/generate", { ...body, stream: true }, signal, accept);
+  const options = { body: { ...body, stream: true }, signal, accept };
+  const response = await send("POST", "api/generate", options);
   if (!response.body) throw new RequestError("The server sent an empty response.");
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
@@ -44,27 +49,38 @@ export async function* generate(body, signal) {
  * @returns {Promise<UnknownWordList>}
  */
 export async function checkWords(text, model, signal) {
-  const response = await post("api/check", { text, model }, signal);
+  const response = await send("POST", "api/check", { body: { text, model }, signal });
   return response.json();
 }
 
-/** @param {string} path @param {RequestBody} body @param {AbortSignal} signal */
-async function post(path, body, signal, accept = "application/json") {
+/**
+ * Send a request to the API; return a successful response.
+ * @param {string} method @param {string} path
+ * @param {object} [options]
+ * @param {RequestBody} [options.body] @param {AbortSignal} [options.signal]
+ * @param {string} [options.accept]
+ * @param {boolean} [options.keepalive] Whether it outlives the page; the body has at most 64 kB.
+ */
+export async function send(method, path, options = {}) {
+  const { body, signal, accept = "application/json", keepalive } = options;
   const response = await fetch(new URL(path, ROOT), {
-    method: "POST",
+    method,
     headers: { "Content-Type": "application/json", "Lorelm-Page": "1", Accept: accept },
-    body: JSON.stringify(body),
+    body: body && JSON.stringify(body),
     signal,
+    keepalive,
   }).catch((error) => rethrow(error, signal));
   if (response.ok) return response;
   const answer = await response.json().catch(() => ({}));
-  const { message, fields } = answer.error ?? { message: `The server answers ${response.status}` };
-  throw new RequestError(`${message}.`, fields);
+  const { message, fields, code } = answer.error ?? {
+    message: `The server answers ${response.status}`,
+  };
+  throw new RequestError(`${message}.`, fields, code);
 }
 
-/** @param {unknown} error @param {AbortSignal} signal @returns {never} */
+/** @param {unknown} error @param {AbortSignal} [signal] @returns {never} */
 function rethrow(error, signal) {
-  if (signal.aborted) throw error;
+  if (signal?.aborted) throw error;
   throw new RequestError("The server does not answer. Is it still running?");
 }
 

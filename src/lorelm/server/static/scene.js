@@ -39,6 +39,11 @@ export class Scene {
     return this.hasSpeakers ? (this.#select?.value ?? "") : "";
   }
 
+  /** What finds the names before the lines of the text; null without speakers. */
+  get cuePattern() {
+    return this.hasSpeakers ? this.#pattern : null;
+  }
+
   /** What begins the next line, to be appended to the text. */
   get cue() {
     return this.#speaker && cueAfter(this.#surface.text, this.#speaker);

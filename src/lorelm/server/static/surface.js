@@ -175,6 +175,13 @@ export class Surface {
     this.changed();
   }
 
+  /** Show another text, to which undo leads no further back. @param {Content} content */
+  replace(content) {
+    this.#undo = [];
+    this.#redo = [];
+    this.restore(content);
+  }
+
   /** Keep the text in the tab, for when the page is loaded again. */
   save() {
     clearTimeout(this.#saveTimer);

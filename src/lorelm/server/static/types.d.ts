@@ -34,6 +34,13 @@ type PageData = {
   /** Lower bounds of the probabilities of the tints 0 to 3. */
   level_bounds: number[];
   given: Given | null;
+  /** Where drafts are kept. */
+  drafts: "server" | "browser" | "nowhere";
+  /** The longest request that the server reads. */
+  max_body_bytes: number;
+  can_share: boolean;
+  /** What people read of each model, by its name. */
+  titles: Record<string, string>;
   /** The speakers of the models that have any, the most frequent first. */
   speakers?: Record<string, string[]>;
 };
@@ -46,6 +53,57 @@ type Result = { seed: number; samples: SampleEnd[] };
 
 /** The text as strings and tokens, in their order. */
 type Content = (string | Token)[];
+
+/** A token without its alternatives: text, log-probability, length of the copied span if any. */
+type KeptToken = [string, number] | [string, number, number];
+
+/** The text of a draft: what somebody typed, and tokens. */
+type KeptContent = (string | KeptToken)[];
+
+/** Times are ISO 8601 in UTC; `content` is null in lists. */
+type Draft = {
+  id: string;
+  name: string;
+  starred: boolean;
+  version: number;
+  created_at: string;
+  changed_at: string;
+  model: string;
+  excerpt: string;
+  content: KeptContent | null;
+};
+
+type NewDraft = { name: string; content: KeptContent; model: string; starred?: boolean };
+
+/** `version` is the one that it replaces. */
+type DraftSave = { version: number; content: KeptContent; model: string };
+
+/** Where drafts are kept; ids are of this place. Failures are RequestErrors. */
+interface DraftStore {
+  /** Says to people where it is. */
+  place: string;
+  list(query: { search?: string; after?: string | null }): Promise<DraftList>;
+  open(id: string): Promise<Draft>;
+  add(draft: NewDraft): Promise<Draft>;
+  /** Fails with code "draft.conflict" if another version is kept. */
+  save(id: string, save: DraftSave, options?: { keepalive?: boolean }): Promise<Draft>;
+  change(id: string, change: { name?: string; starred?: boolean }): Promise<Draft>;
+  /** Return what was removed, with its content. */
+  remove(id: string): Promise<Draft>;
+}
+
+/** A page of drafts, and where the next one begins. */
+type DraftList = { drafts: Draft[]; next: string | null };
+
+/** A link to a text; only the reply that made it has its path. */
+type SharedLink = {
+  id: string;
+  name: string;
+  created_at: string;
+  model: string;
+  excerpt: string;
+  path?: string;
+};
 
 /** What a request needs of a form field. */
 type Field = { name: string; type: string; value: string; checked?: boolean };

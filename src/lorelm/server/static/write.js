@@ -3,11 +3,14 @@
 
 import { generate, promptOf, RequestError, ROOT } from "./api.js";
 import { byId, pageData, replaceAddress } from "./dom.js";
+import { draftStore } from "./drafts.js";
 import { describeEnd, Generation } from "./generation.js";
+import { showError, showStatus } from "./messages.js";
 import { SamplePanel, Samples } from "./samples.js";
 import { Scene } from "./scene.js";
 import { requestsOf, Settings } from "./settings.js";
 import { savedContent, Surface } from "./surface.js";
+import { Tools } from "./tools.js";
 import { UnknownWords } from "./unknown_words.js";
 import { SampleView, tokenOf, WordCard, wordAt } from "./words.js";
 
@@ -31,6 +34,17 @@ const unknownWords = new UnknownWords(
   () => ({ text: prompt(), model: settings.model }),
   (words) => scene.explain(words),
 );
+const tools = new Tools(byId("tools"), surface, {
+  store: draftStore(page),
+  canShare: page.can_share,
+  model: () => page.titles[settings.model ?? ""] ?? Object.values(page.titles)[0],
+  cuePattern: () => scene.cuePattern,
+  tell: showStatus,
+  onReplaced: () => {
+    lastContent = null;
+    samples.close();
+  },
+});
 const buttonIds = ["generate", "stop", "again", "undo", "redo", "clear"];
 const buttons = Object.fromEntries(buttonIds.map((id) => [id, byId(id, HTMLButtonElement)]));
 
@@ -187,20 +201,6 @@ function cutNote() {
   return surface.text.length > limit ? ` The model has read the last ${limit} characters.` : "";
 }
 
-/** @param {string} text */
-function showStatus(text) {
-  byId("status").textContent = text;
-}
-
-/** @param {RequestError} error */
-function showError({ message, fields }) {
-  const names = new Map([...form.querySelectorAll("label")].map((e) => [e.htmlFor, e.textContent]));
-  const parts = fields.map((each) => `${names.get(each.field) ?? each.field}: ${each.message}.`);
-  showStatus("");
-  byId("error").textContent = parts.join(" ") || message;
-  byId("error").hidden = false;
-}
-
 /**
  * Show a text from the server; Undo returns to the one before.
  * @param {Given} given @param {Content | null} before
@@ -226,6 +226,7 @@ function onChange() {
   buttons.clear.disabled = isBusy || surface.text === "";
   buttons.again.disabled = isBusy || !lastContent;
   scene.update({ isBusy });
+  tools.update({ isBusy });
   if (isBusy) return;
   surface.saveSoon();
   unknownWords.checkSoon();
@@ -296,7 +297,7 @@ function listen() {
     // It may have put the caret at the border of the word, where it is not in the word.
     if (wordAt(target)) handledCaret = caret();
   });
-  for (const id of ["actions", "unknown", "samples"]) {
+  for (const id of ["actions", "tools", "unknown", "samples"]) {
     // A click on a button leaves the caret in the text, so that the user can type on.
     byId(id).addEventListener("mousedown", (event) => {
       const isButton = event.target instanceof Element && event.target.closest("button");
@@ -326,9 +327,12 @@ function start() {
     element.removeAttribute("hidden");
   const { given } = page;
   const saved = savedContent();
-  if (given) showGiven(given, saved);
-  else {
+  if (given) {
+    showGiven(given, saved);
+    tools.forget();
+  } else {
     if (saved && !surface.text) surface.restore(saved);
+    tools.resume();
     settings.restore(); // after the text, whose speakers can be chosen
   }
   surface.changed();

@@ -1,0 +1,59 @@
+// A dialog over the page, with a list and a line that says what happened.
+
+import { button, make } from "./dom.js";
+
+/** A modal dialog: the browser keeps the focus in it, and Escape closes it. */
+export class Dialog {
+  element;
+  #status = make("p", { className: "note" });
+
+  /**
+   * @param {string} id @param {string} title @param {(Node | string)[]} content
+   */
+  constructor(id, title, ...content) {
+    const heading = make("h2", { id: `${id}_title` }, title);
+    const close = button("Close", () => this.element.close());
+    close.className = "quiet";
+    this.#status.setAttribute("role", "status");
+    const head = make("div", { className: "head" }, heading, close);
+    this.element = make("dialog", { id }, head, ...content, this.#status);
+    this.element.setAttribute("aria-labelledby", heading.id);
+    this.element.addEventListener("click", (event) => {
+      if (event.target === this.element) this.element.close(); // beside its content
+    });
+    document.body.append(this.element);
+  }
+
+  /** @param {HTMLElement} first Gets the focus. */
+  show(first) {
+    this.say("");
+    this.element.showModal();
+    first.focus();
+  }
+
+  close() {
+    this.element.close();
+  }
+
+  /** Say what happened. @param {string} text @param {Node[]} more Such as a button. */
+  say(text, ...more) {
+    this.#status.replaceChildren(text, ...more);
+  }
+
+  /** Run an action; say why it failed. @param {() => Promise<void>} action */
+  async attempt(action) {
+    try {
+      await action();
+    } catch (error) {
+      this.say(/** @type {Error} */ (error).message);
+    }
+  }
+}
+
+/** Return a time as people of this browser write it, such as "3 May 2026, 14:05". */
+export function shownTime(/** @type {string} */ iso) {
+  const time = make("time", { dateTime: iso });
+  const options = /** @type {const} */ ({ dateStyle: "medium", timeStyle: "short" });
+  time.textContent = new Date(iso).toLocaleString(undefined, options);
+  return time;
+}
