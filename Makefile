@@ -11,15 +11,15 @@ export OMP_NUM_THREADS ?= 1
 serve: .venv/serving  ## Serve the embedded model at http://127.0.0.1:5000/
 	$(BIN)/lorelm serve
 
-test: .venv/development  ## Run the tests but for the slow ones, a process a core, each file in one
-	node --test tests/server/static/*.test.js
+test: .venv/development node_modules/.installed  ## Run the tests but for the slow ones, a process a core, each file in one
+	npm test --silent
 	$(PYTEST) -m "not slow"
 
 test-fast: .venv/development  ## Run the tests that start no other program: under a minute
 	$(PYTEST) -m "not slow and not system"
 
-test-all: .venv/development  ## Run every test, before an issue is resolved
-	node --test tests/server/static/*.test.js
+test-all: .venv/development node_modules/.installed  ## Run every test, before an issue is resolved
+	npm test --silent
 	$(PYTEST)
 
 coverage: .venv/development  ## Measure how much of src/ the default tests run; fail below the floor

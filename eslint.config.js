@@ -23,7 +23,11 @@ const GLOBALS = {
     ...["AbortController", "TextDecoderStream", "URL", "clearTimeout", "crypto", "fetch"],
     ...["performance", "setTimeout", "Blob", "Event", "TextEncoder", "URLSearchParams"],
   ],
-  node: ["Response", "ReadableStream"],
+  model: [
+    ...["DecompressionStream", "MessageChannel", "Response", "TextDecoder"],
+    ...["WebAssembly", "Worker", "caches", "console", "navigator", "postMessage"],
+  ],
+  node: ["Response", "ReadableStream", "WebAssembly", "process"],
 };
 
 const globalsOf = (...kinds) =>
@@ -47,7 +51,11 @@ export default [
     languageOptions: { globals: globalsOf("browser", "both") },
   },
   {
-    files: ["tests/server/static/*.js"],
+    files: ["src/lorelm/export/static/*.js"],
+    languageOptions: { globals: globalsOf("browser", "both", "model") },
+  },
+  {
+    files: ["tests/server/static/*.js", "tests/export/**/*.js"],
     languageOptions: { globals: globalsOf("both", "node") },
   },
 ];

@@ -33,20 +33,27 @@ def wrap_write_errors(path: Path, num_bytes: int = 0) -> Iterator[None]:
         ) from error
 
 
-def check_output_path(path: Path) -> None:
-    """Refuse a path where no directory can be replaced as a whole, such as a file or a link."""
+_OPTION: Final = "out, --out"
+
+
+def check_output_path(path: Path, *, option: str = _OPTION) -> None:
+    """Refuse a path where no directory can be replaced as a whole, such as a file or a link.
+
+    Args:
+        option: names, in an error, where the user gave the path.
+    """
     path = path.absolute()
     with wrap_write_errors(path):
         is_fixed = path in (Path.cwd(), Path(path.anchor)) or path.is_symlink() or path.is_mount()
         is_file = path.exists() and not path.is_dir()
     if is_fixed:
         raise BundleError(
-            f"{path} cannot be replaced as a whole: choose a new folder (out, --out)",
+            f"{path} cannot be replaced as a whole: choose a new folder ({option})",
             code="bundle.fixed_path",
         )
     if is_file:
         raise BundleError(
-            f"{path} is a file: choose a folder to write the bundle to (out, --out)",
+            f"{path} is a file: choose a folder to write to ({option})",
             code="bundle.path_is_file",
         )
 
@@ -57,6 +64,7 @@ def check_replaceable(
     is_ours: Callable[[Path], bool],
     early: Collection[str],
     owned: Collection[str] = (),
+    option: str = _OPTION,
 ) -> None:
     """Refuse to replace a foreign or read-only directory, before hours of training are lost.
 
@@ -64,6 +72,7 @@ def check_replaceable(
         is_ours: whether LoreLM wrote a directory; it may hold other files, which stay.
         early: names, or patterns of names, of the files that a directory of ours may hold before
             `is_ours` recognises it.
+        option: see :func:`check_output_path`.
     """
     path = path.absolute()
     with wrap_write_errors(path):
@@ -78,7 +87,7 @@ def check_replaceable(
                 if entry.is_dir() or not _matches(entry.name, early):
                     raise BundleError(
                         f"{path} is a folder that holds other things (such as {entry.name}): "
-                        "choose a new folder (out, --out)",
+                        f"choose a new folder ({option})",
                         code="bundle.foreign_dir",
                     )
             path.rename(_old(path))

@@ -6,8 +6,9 @@ from pathlib import Path
 import click
 
 from lorelm.bundle import Bundle, packing
-from lorelm.bundle.layout import COPIES, NGRAM, PACK_ENDING
+from lorelm.bundle.layout import PACK_ENDING
 from lorelm.bundle.quoting import quoted
+from lorelm.bundle.revealed import revealed
 from lorelm.cli.options import Command
 
 
@@ -45,18 +46,11 @@ def pack(*, bundle: str, out: Path | None, no_fingerprints: bool, serving_only: 
     packing.pack(model, out, fingerprints=not no_fingerprints, weights=not serving_only)
     click.echo(f"{out} holds the model ({out.stat().st_size / 1e6:.1f} MB). Next:")
     click.echo(f"  lorelm serve {quoted(out)}")
-    click.echo(revealed(Bundle.load(out).manifest.files), err=True)
+    echo_revealed(model, Bundle.load(out).manifest.files)
 
 
-def revealed(files: Container[str]) -> str:
-    """Say what others can learn of the training text from the files of a model."""
-    more = []
-    if NGRAM in files:
-        more.append("how often words follow each other in it")
-    if COPIES in files:
-        more.append("whether a sentence is in it (--no-fingerprints leaves this out)")
-    return (
-        "The words of the training text can be read from it"
-        + "".join(f", and {each}" for each in more)
-        + "; and what the model learned by heart, it writes."
-    )
+def echo_revealed(bundle: Bundle, files: Container[str]) -> None:
+    """Say what others can learn of the training text from files that are given away."""
+    click.echo("Whoever has it can read what it is made of:", err=True)
+    for each in revealed(bundle, files):
+        click.echo(f"  - {each}", err=True)

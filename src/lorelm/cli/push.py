@@ -4,7 +4,7 @@ import click
 
 from lorelm.bundle import Bundle, packing
 from lorelm.bundle.hub import PREFIX
-from lorelm.cli.pack import packing_options, revealed
+from lorelm.cli.pack import echo_revealed, packing_options
 from lorelm.export.hub import push as push_files
 
 
@@ -26,4 +26,4 @@ def push(
     commit = push_files(model, repo, files, is_private=not public)
     click.echo(f"{PREFIX}{repo}@{commit} is the model as it is now. Next:")
     click.echo(f"  lorelm serve {PREFIX}{repo}")
-    click.echo(revealed(files), err=True)
+    echo_revealed(model, files)

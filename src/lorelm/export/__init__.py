@@ -1,0 +1,1 @@
+"""A trained model for other places: a static web site."""

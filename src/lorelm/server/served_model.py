@@ -6,6 +6,7 @@ from typing import Self
 
 from lorelm.bundle import Bundle
 from lorelm.bundle.manifest import Manifest
+from lorelm.generation.controls import shown_perplexity
 from lorelm.generation.engine.engine import Engine
 from lorelm.generation.engine.thread import EngineThread
 from lorelm.generation.language_model import LanguageModel
@@ -68,10 +69,7 @@ class ServedModel:
     @property
     def perplexity(self) -> float | None:
         """Of the test part, by the network or by the mixture that is served."""
-        metrics, training = self.manifest.metrics, self.manifest.training
-        if self.model.is_mixed:
-            return None if metrics is None else metrics.mixture_perplexity
-        return None if training is None else training.test_perplexity
+        return shown_perplexity(self.manifest, is_mixed=self.model.is_mixed)
 
     def deadline(self, timeout_seconds: float | None) -> float:
         """Return when a request with this timeout ends, on the clock of `time.monotonic`."""

@@ -2,12 +2,11 @@
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Final, Self
 
 from lorelm.errors import SamplingError
-from lorelm.generation.settings import GenerationSettings
-from lorelm.parameters import Parameter, parameters_of
+from lorelm.generation.controls import CONTROLS, NUM_ALTERNATIVES, SECOND_TEMPERATURE
+from lorelm.parameters import Parameter
 from lorelm.server.api.requests import GenerateRequest
 from lorelm.server.pages.scene import speakers_of, turn_fields
 from lorelm.server.request_model import (
@@ -18,23 +17,10 @@ from lorelm.server.request_model import (
 )
 from lorelm.server.state import server_state
 
-_PARAMETERS: Final = parameters_of(GenerationSettings)
-
-SECOND_TEMPERATURE: Final = replace(
-    _PARAMETERS["temperature"],
-    name="temperature_b",
-    label="Second temperature",
-    help="all else is the same, the seed too",
-    default=1.5,
-)
-
-NUM_ALTERNATIVES: Final = 5
-"""Number of other words shown for each one that was generated."""
-
 FORM_FIELDS: Final = (
     "prompt",
     "model",
-    *(each.name for each in _PARAMETERS.values() if each.label),
+    *(each.name for each in CONTROLS),
 )
 """The fields of the form for one text."""
 
@@ -82,7 +68,7 @@ class WriteForm(GenerateRequest):
 
 def controls(limits: Limits) -> list[Parameter]:
     """Return the parameters that have a control on the page, within what this server allows."""
-    return [limited(each, limits) for each in _PARAMETERS.values() if each.label]
+    return [limited(each, limits) for each in CONTROLS]
 
 
 def explained(error: Exception, labels: Mapping[str, str]) -> str:

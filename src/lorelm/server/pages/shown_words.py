@@ -2,13 +2,10 @@
 
 import math
 from dataclasses import dataclass
-from typing import Final
 
+from lorelm.generation.controls import LEVEL_BOUNDS
 from lorelm.generation.reply import Sample, Token
 from lorelm.server.pages.scene import is_cue
-
-LEVEL_BOUNDS: Final = (0.5, 0.2, 0.05, 0.01)
-"""Lower bounds of a word's probability for levels 0 to 3; below the last one, it has level 4."""
 
 
 @dataclass(frozen=True, kw_only=True)

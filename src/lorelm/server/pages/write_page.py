@@ -8,18 +8,13 @@ from flask import render_template, request
 from werkzeug.exceptions import NotFound
 
 from lorelm.errors import LoreLMError, SamplingError
+from lorelm.generation.controls import LEVEL_BOUNDS, NUM_ALTERNATIVES, SECOND_TEMPERATURE
 from lorelm.generation.reply import Reply
 from lorelm.generation.sequence import GenerationRequest
 from lorelm.history.record import Record
 from lorelm.server.generate import page_client, start_generation
 from lorelm.server.history.log import is_served_by, request_again
-from lorelm.server.pages.form import (
-    FORM_FIELDS,
-    NUM_ALTERNATIVES,
-    SECOND_TEMPERATURE,
-    controls,
-    explained,
-)
+from lorelm.server.pages.form import FORM_FIELDS, controls, explained
 from lorelm.server.pages.scene import (
     Part,
     next_speaker,
@@ -27,7 +22,7 @@ from lorelm.server.pages.scene import (
     speaker_choices,
     speakers_by_model,
 )
-from lorelm.server.pages.shown_words import LEVEL_BOUNDS, shown_words
+from lorelm.server.pages.shown_words import shown_words
 from lorelm.server.request_model import MAX_TEXT_CHARACTERS
 from lorelm.server.served_model import ServedModel
 from lorelm.server.state import server_state
@@ -35,7 +30,16 @@ from lorelm.version import VERSION
 
 _MODULES: Final = (
     *("api", "dialog", "docx", "dom", "draft_keeper", "draft_list", "drafts", "generation"),
-    *("kept_content", "local_drafts", "messages", "samples", "scene", "server_drafts", "settings"),
+    *(
+        "kept_content",
+        "local_drafts",
+        "messages",
+        "requests",
+        "samples",
+        "scene",
+        "server_drafts",
+        "settings",
+    ),
     *("surface", "text_files", "tools", "unknown_words", "words", "zip"),
 )
 """What static/write.js imports: the browser fetches all of it at once."""

@@ -1,20 +1,12 @@
-// Client of the JSON API. Addresses are relative to this file, so any path prefix works.
+// Client of the JSON API. Addresses are relative to this file, so any path prefix works. In an
+// exported site, export/static/api.js takes its place.
+
+import { RequestError } from "./requests.js";
+
+export { promptOf, RequestError } from "./requests.js";
 
 /** The address of the page. */
 export const ROOT = new URL("..", import.meta.url);
-
-/** A request that failed, with a sentence for the user. */
-export class RequestError extends Error {
-  /**
-   * @param {string} message @param {FieldProblem[]} [fields] The fields that were wrong.
-   * @param {string} [code] What went wrong, for the script.
-   */
-  constructor(message, fields = [], code = "") {
-    super(message);
-    this.fields = fields;
-    this.code = code;
-  }
-}
 
 /**
  * Yield the events of a generation as they arrive.
@@ -95,13 +87,4 @@ export function parseEvent(text) {
     if (line.startsWith("data: ")) event.data = JSON.parse(line.slice(6));
   }
   return event;
-}
-
-/**
- * Return the end of a text, as long as the server reads, without half characters.
- * @param {string} text @param {number} maxLength
- */
-export function promptOf(text, maxLength) {
-  const end = text.slice(-maxLength).replace(/^[\uDC00-\uDFFF]/, "");
-  return end.replace(/\p{Surrogate}/gu, "\uFFFD");
 }

@@ -43,6 +43,8 @@ type PageData = {
   titles: Record<string, string>;
   /** The speakers of the models that have any, the most frequent first. */
   speakers?: Record<string, string[]>;
+  /** Of an exported page, see export/static/site.d.ts. */
+  site?: SiteData;
 };
 
 /** Takes the tokens of one sample. */

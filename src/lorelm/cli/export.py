@@ -1,0 +1,64 @@
+"""``lorelm export``: write a model as a static web site."""
+
+from html import escape
+from pathlib import Path
+
+import click
+
+from lorelm.bundle import Bundle
+from lorelm.bundle.quoting import quoted
+from lorelm.cli.options import mixture_option
+from lorelm.cli.terminal import echo_notes, printable
+from lorelm.export.site import ExportedSite, SiteOptions, export_site
+
+
+@click.command()
+@click.argument("bundle", type=click.Path())
+@click.option(
+    "--web",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="FOLDER",
+    help="Folder for the web site; an earlier export in it is replaced, other files stay.",
+)
+@click.option("--title", metavar="TEXT", help="Title of the page.  [default: the model's source]")
+@click.option(
+    "--fingerprints/--no-fingerprints",
+    default=True,
+    help="Ship the fingerprints of the training text, by which the page marks copies.",
+)
+@mixture_option
+def export(
+    *, bundle: str, web: Path, title: str | None, fingerprints: bool, mixture: bool | None
+) -> None:
+    """Write the model in the folder BUNDLE as a web site that needs no server.
+
+    BUNDLE may be english, the embedded model, unless a folder of that name holds a model.
+    The page runs the model in the browser of the visitor. Any host of static files will do, under
+    any path.
+    """
+    options = SiteOptions(title=title, mixture=mixture, fingerprints=fingerprints)
+    site = export_site(Bundle.load(bundle), web, options)
+    for line in _summary(site, title or Path(bundle).name):
+        click.echo(printable(line))
+    echo_notes(site.notes)
+    click.echo(
+        f"\nLook at it:\n  python -m http.server --bind 127.0.0.1 --directory {quoted(web)} 8000\n"
+        "and open http://localhost:8000/"
+    )
+
+
+def _summary(site: ExportedSite, title: str) -> list[str]:
+    data = {name: size for name, size in site.sizes.items() if name.endswith(".bin")}
+    page = sum(site.sizes.values()) - sum(data.values())
+    parts = [f"the page {page / 1e3:.0f} kB"]
+    parts += [f"{name.partition('-')[0]} {size / 1e6:.1f} MB" for name, size in data.items()]
+    return [
+        f"The web site is in {site.path}: {len(site.sizes)} files, "
+        f"{sum(site.sizes.values()) / 1e6:.1f} MB ({', '.join(parts)}).",
+        "Once it is on a host, everyone can read what it is made of:",
+        *(f"  - {each}" for each in site.reveals),
+        "To show it in another page:",
+        f'  <iframe src="https://YOUR.HOST/PATH/" title="{escape(title)}" '
+        'width="100%" height="800"></iframe>',
+    ]

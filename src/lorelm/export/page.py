@@ -1,0 +1,90 @@
+"""The page of an exported site, from the template of the server's writing page."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from jinja2 import Environment, FileSystemLoader, select_autoescape
+
+from lorelm.bundle import Bundle
+from lorelm.generation.controls import (
+    CONTROLS,
+    LEVEL_BOUNDS,
+    NUM_ALTERNATIVES,
+    SECOND_TEMPERATURE,
+    shown_perplexity,
+)
+from lorelm.version import VERSION
+
+# The folder of files, not the package: what exports needs no server.
+SERVER_DIR: Final = Path(__file__).parents[1] / "server"
+
+_MAX_PROMPT_CHARACTERS: Final = 4_000
+"""What the model reads of a long text: some 900 tokens, a second on a slow phone."""
+
+_LIMITS: Final = {"max_len": 1_000, "num_samples": 16}
+
+
+@dataclass(frozen=True, kw_only=True)
+class PageFiles:
+    """What the page loads.
+
+    Attributes:
+        modules: the scripts that are loaded at once.
+        model, copies: the names of the data files; without `copies`, copies are not marked.
+        num_bytes: of the model.
+    """
+
+    modules: Sequence[str]
+    model: str
+    copies: str | None
+    num_bytes: int
+
+
+def render_page(bundle: Bundle, *, title: str | None, is_mixed: bool, files: PageFiles) -> str:
+    """Return the HTML of the page."""
+    names = bundle.vocabulary.speaker_names
+    name = "model"
+    model = {
+        "name": name,
+        "title": title or bundle.manifest.source,
+        "manifest": bundle.manifest,
+        "model": {"is_mixed": is_mixed},
+        "perplexity": shown_perplexity(bundle.manifest, is_mixed=is_mixed),
+    }
+    environment = Environment(
+        loader=FileSystemLoader([Path(__file__).parent / "templates", SERVER_DIR / "templates"]),
+        autoescape=select_autoescape(),
+        trim_blocks=True,
+    )
+    return environment.get_template("site.html").render(
+        title=title,
+        action=".",
+        site={"modules": files.modules, "version": VERSION},
+        models=[model],
+        chosen={"name": name},
+        speakers={name: names} if names else {},
+        choices=names,
+        notices=(),
+        controls=[replace(each, max=_LIMITS.get(each.name, each.max)) for each in CONTROLS],
+        can_forbid_copies=files.copies is not None,
+        second_temperature=SECOND_TEMPERATURE,
+        prompt_limit=_MAX_PROMPT_CHARACTERS,
+        form={},
+        results=(),
+        error="",
+        note="",
+        page_data={
+            "drafts": "browser",
+            "can_share": False,
+            "max_body_bytes": 0,
+            "titles": {name: model["title"]},
+            "num_alternatives": NUM_ALTERNATIVES,
+            "max_prompt_length": _MAX_PROMPT_CHARACTERS,
+            "level_bounds": LEVEL_BOUNDS,
+            "given": None,
+            "speakers": {name: names},
+            "site": {"model": files.model, "copies": files.copies, "num_bytes": files.num_bytes},
+        },
+    )
