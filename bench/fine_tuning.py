@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
 
-from lorelm.bundle.manifest import Metrics
+from lorelm.bundle.metrics import Metrics
 from lorelm.training.options import TrainingOptions
 from lorelm.training.recipe import Recipe
 from lorelm.training.train import train

@@ -26,7 +26,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Final
 
-from lorelm.bundle.manifest import Metrics
+from lorelm.bundle.metrics import Metrics
 from lorelm.corpus.documents import CorpusParts, Documents, ReadingOptions
 from lorelm.corpus.preparation import prepare_corpus, split_parts
 from lorelm.corpus.readers import read_documents

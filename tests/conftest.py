@@ -124,6 +124,18 @@ def tiny_bundle(
 
 
 @pytest.fixture(scope="session")
+def wolves_bundle(
+    tales: Documents, tiny_recipe: Recipe, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A bundle of tales with wolves in the place of foxes, to blend with those with foxes."""
+    path = tmp_path_factory.mktemp("models") / "wolves"
+    texts = [text.replace("fox", "wolf") for text in tales.texts]
+    wolves = Documents(texts=texts, source="wolves.txt")
+    train(wolves, tiny_recipe, out=path, options=TrainingOptions(device="cpu", with_ngram=True))
+    return path
+
+
+@pytest.fixture(scope="session")
 def beaten_bundle(
     tales: Documents, tiny_recipe: Recipe, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:

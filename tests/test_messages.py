@@ -12,6 +12,8 @@ PACKAGES = ("bundle", "corpus", "evaluation", "generation", "ngrams", "runtime",
 # Where the name of the setting is not that of the flag.
 NAMES = {
     "ngram": "with_ngram",
+    "no-fingerprints": "fingerprints",
+    "no-mixture": "mixture",
     "no-tied": "tied",
     "samples": "num_samples",
     "text": "text",  # of `lorelm runs compare`, which Python does not have

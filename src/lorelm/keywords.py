@@ -24,7 +24,10 @@ class GenerationKeywords(TypedDict, total=False):
     presence_penalty: float
     logit_bias: Mapping[str | int, float]
     banned_words: Sequence[str]
+    must_contain: Sequence[str]
+    blend: Mapping[str | int, float]
     seed: int | None
+    memory: str | None
     stop: Sequence[str]
     single_turn: bool
     novel_span: int
@@ -154,6 +157,7 @@ class EvaluationKeywords(TypedDict, total=False):
     interpolate: bool | None
     num_samples: int
     cache: bool
+    blend: str | None
     add_ngram: bool
     precision: Literal["float32", "int8"] | None
     text_column: str | None

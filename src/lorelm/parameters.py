@@ -47,7 +47,8 @@ class Parameter:
         also: one value outside the range that is allowed too, usually 0 for "off".
         choices: the texts that are allowed; empty if any is.
         max_items: length of a list of texts.
-        max_characters: length of each text in a list.
+        max_characters: length of a text, or of each one in a list.
+        key: what a mapping has numbers for, in a word.
         flag: name on the command line, without its dashes; None leaves it out.
         metavar: what stands for the value in the command line's help.
         label: name on the page; empty if the page has no control for it.
@@ -69,6 +70,7 @@ class Parameter:
     choices: Sequence[str] = ()
     max_items: int | None = None
     max_characters: int | None = None
+    key: str = "word"
     flag: str | None = ""
     metavar: str | None = None
     label: str = ""
@@ -101,8 +103,8 @@ class Parameter:
             return f"one of {', '.join(self.choices)}"
         noun = _NOUNS[self.kind]
         if self.kind is dict:
-            return f"a number {self.range} for each word"
-        comma = "," if self.kind is list else ""
+            return f"a number {self.range} for each {self.key}"
+        comma = "," if self.kind is list else " of" if self.kind is str else ""
         return f"{noun}{comma} {self.range}" if self.range else noun
 
     @property
@@ -110,6 +112,8 @@ class Parameter:
         """The allowed range in words; empty if there is none."""
         if self.max_items is not None:
             return f"at most {self.max_items} of at most {self.max_characters} characters"
+        if self.max_characters is not None:
+            return f"at most {_shown(self.max_characters)} characters"
         text = f"above {_shown(self.above)} and " if self.above is not None else ""
         if self.min is not None:
             text = f"from {_shown(self.min)} " + ("up" if self.max == self.below else "to ")
@@ -127,6 +131,15 @@ class Parameter:
         notes = [self.range, f"default {_shown(self.default)}" if has_default else ""]
         text = "; ".join(note for note in notes if note)
         return f"{self.help}  [{text}]" if text else self.help
+
+    @property
+    def control(self) -> Literal["checkbox", "number", "text", "textarea"]:
+        """The kind of its control on the page."""
+        if self.checked_value is not None:
+            return "checkbox"
+        if self.kind is list:
+            return "text"
+        return "textarea" if self.kind is str else "number"
 
     @property
     def is_whole(self) -> bool:
@@ -150,6 +163,8 @@ class Parameter:
                 and (self.max_items is None or len(value) <= self.max_items)
                 and all(len(text) <= (self.max_characters or math.inf) for text in value)
             )
+        if self.kind is str and len(str(value)) > (self.max_characters or math.inf):
+            return False
         return type(value) is self.kind and (not self.choices or value in self.choices)
 
     def _is_number(self, value: object) -> bool:

@@ -11,7 +11,7 @@ from tests.errors import raises_code
 
 from lorelm.bundle import EMBEDDED_PATH, Bundle, BundleContents, save_bundle
 from lorelm.bundle.layout import CHECKPOINT
-from lorelm.bundle.manifest import Metrics
+from lorelm.bundle.metrics import Metrics
 from lorelm.bundle.writer import lock_output_dir
 from lorelm.corpus.documents import Documents
 from lorelm.corpus.preparation import Corpus, prepare_corpus

@@ -275,3 +275,15 @@ def test_models_are_compared_on_their_common_test_part(
     refused = lorelm("runs", "compare", "model", "other", code=2)
     assert "different corpora or splits" in refused.stderr
     assert "Name two bundles" in lorelm("runs", "compare", "model", code=2).stderr
+
+
+def test_a_blend_is_measured_and_its_share_found(
+    lorelm: Lorelm, trained: str, wolves_bundle: Path
+) -> None:
+    found = lorelm("evaluate", "model", "--blend", wolves_bundle, "--samples", "0").stdout
+    assert f"% {wolves_bundle}" in found
+    assert f"Blending with {wolves_bundle}" in found
+    as_json = lorelm("evaluate", "model", "--blend", f"{wolves_bundle}=0.25", "--json").stdout
+    metrics = json.loads(as_json)
+    assert metrics["blend_share"] == 0.25
+    assert metrics["blend_perplexity"] > 1

@@ -130,3 +130,16 @@ def test_english_is_the_embedded_model(lorelm: Lorelm) -> None:
     ended = lorelm("generate", "english", "My friend", "--seed", "1", "--max-len", "5")
     expected = lorelm_package.load("english").generate("My friend", seed=1, max_len=5)
     assert ended.stdout == f"My friend{expected.text}\n"
+
+
+def test_words_a_memory_and_a_blend(lorelm: Lorelm, tiny_bundle: Path, wolves_bundle: Path) -> None:
+    flags = ("--must-contain", "mill", "--must-contain", "owl", "--memory", "A barn", "--seed", "2")
+    ended = lorelm("generate", tiny_bundle, "The", "--blend", f"{wolves_bundle}=0.4", *flags)
+    asked = {"must_contain": ["mill", "owl"], "memory": "A barn", "seed": 2}
+    asked["blend"] = {str(wolves_bundle): 0.4}
+    assert ended.stdout == f"The{lorelm_package.load(tiny_bundle).generate('The', **asked).text}\n"
+    assert "no place" not in ended.stderr
+    lacking = lorelm("generate", tiny_bundle, "The", *flags, "--banned-word", "owl")
+    assert "no place was found for owl" in lacking.stderr
+    wrong = lorelm("generate", tiny_bundle, "The", "--must-contain", "mil", code=2)
+    assert wrong.stderr == ("lorelm: must_contain: the model does not know 'mil'; is it 'mill'?\n")

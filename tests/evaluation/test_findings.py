@@ -1,6 +1,6 @@
 import pytest
 
-from lorelm.bundle.manifest import LineMetrics, Metrics
+from lorelm.bundle.metrics import LineMetrics, Metrics
 from lorelm.evaluation.summary import (
     copies_table,
     describe_orders,
@@ -42,6 +42,17 @@ def counted(ratio_interval: tuple[float, float]) -> Metrics:
     )
 
 
+def blended(perplexity: float, ratio: tuple[float, float], **others: object) -> Metrics:
+    return metrics(
+        blend_model="plays",
+        blend_share=0.3,
+        blend_perplexity=perplexity,
+        blend_perplexity_interval=(1.0, 99.0),
+        blend_ratio_interval=ratio,
+        **others,
+    )
+
+
 def copied(ours: float, human: float, excess: tuple[float, float]) -> Metrics:
     shares = {4: 0.3, 6: ours, 8: 0.0, 12: 0.0}
     distinct = {1: 0.3, 2: 0.6, 3: 0.9}
@@ -74,6 +85,16 @@ def copied(ours: float, human: float, excess: tuple[float, float]) -> Metrics:
         (copied(0.3, 0.01, (0.1, 0.4)), "It copies more than people do: 30.0% of its tokens"),
         (copied(0.02, 0.01, (-0.01, 0.03)), "It copies about as much as people do: 2.0% of its"),
         (copied(0.0, 0.01, (-0.02, -0.01)), "It copies less than people do: 0.0% of its tokens"),
+        (
+            blended(72.0, (0.85, 0.95)),
+            "Blending with plays helps: the perplexity is 10.0% lower (between 5.0% and 15.0%).",
+        ),
+        (blended(88.0, (1.05, 1.2)), "Blending with plays does not help: the perplexity is 10.0%"),
+        (blended(80.0, (0.95, 1.02)), "Blending with plays makes no difference that cannot be"),
+        (
+            blended(40.0, (0.4, 0.6), blend_seen_share=0.5),
+            "plays was trained on this text: 50% of its tokens are in documents of that",
+        ),
         (metrics(seen_share=0.4), "The model was trained on this text: 40% of its tokens"),
     ],
 )
@@ -95,6 +116,10 @@ def test_the_tables_hold_the_metrics() -> None:
         "n-gram model (order 3)",
         "mixture (70% network)",
     ]
+    assert prediction_table(blended(72.0, (0.8, 0.9))).rows[1][:2] == (
+        "blend with 30% plays",
+        "72.0 (1.0 – 99.0)",
+    )
     table = copies_table(copied(0.3, 0.01, (0.1, 0.4)))
     assert table is not None
     rows = {name: (ours, human) for name, ours, human in table.rows}

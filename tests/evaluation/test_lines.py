@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from lorelm.bundle import Bundle
-from lorelm.bundle.manifest import LineMetrics
+from lorelm.bundle.metrics import LineMetrics
 from lorelm.corpus.vocabulary import EOS_ID
 from lorelm.evaluation.lines import line_metrics
 from lorelm.evaluation.perplexity import predict

@@ -134,6 +134,7 @@ def _compare(
         assert written["unknown_words"] == list(expected["unknown_words"])
         for sample, other in zip(written["samples"], expected["samples"], strict=True):
             tokens, expected_tokens = sample.pop("tokens"), other.pop("tokens")
+            assert other.pop("missing_words") is None  # it requires none
             assert sample == other, body
             for token, same in zip(tokens, expected_tokens, strict=True):
                 _compare_tokens([token, *token["alternatives"]], [same, *same["alternatives"]])

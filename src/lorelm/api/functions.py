@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from lorelm.api.settings import Corpus, checked_settings, made, read_parts, refuse_unknown, take
 from lorelm.bundle import Bundle
-from lorelm.bundle.manifest import Metrics
+from lorelm.bundle.metrics import Metrics
 from lorelm.corpus.documents import Documents, ReadingOptions
 from lorelm.errors import InputError, MissingExtraError, Problem, RecipeError
 from lorelm.evaluation.evaluate import EvaluationSettings, evaluate_bundle

@@ -13,7 +13,8 @@ from lorelm.bundle import layout
 from lorelm.bundle.atomic_dir import wrap_write_errors
 from lorelm.bundle.files import BundleFiles, find_bundle, open_files
 from lorelm.bundle.hub import is_hub_address
-from lorelm.bundle.manifest import Manifest, Metrics
+from lorelm.bundle.manifest import Manifest
+from lorelm.bundle.metrics import Metrics
 from lorelm.bundle.quoting import quoted
 from lorelm.corpus.tokenizer import Tokenizer, make_tokenizer
 from lorelm.corpus.vocabulary import Vocabulary

@@ -3,8 +3,9 @@
 import json
 from typing import Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
+from lorelm.bundle.metrics import Metrics, Section
 from lorelm.corpus.documents import CorpusFile
 from lorelm.errors import BundleError
 from lorelm.model.config import ModelConfig
@@ -22,11 +23,7 @@ _ENDED: Final[dict[TrainingEnd, str]] = {
 }
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class CorpusMetadata(_Section):
+class CorpusMetadata(Section):
     """What a model was trained on.
 
     Attributes:
@@ -52,7 +49,7 @@ class CorpusMetadata(_Section):
     files: tuple[CorpusFile | None, ...] = ()
 
 
-class NGramMetadata(_Section):
+class NGramMetadata(Section):
     """The n-gram baseline: a model of the same training part.
 
     Attributes:
@@ -64,7 +61,7 @@ class NGramMetadata(_Section):
     mixture_weight: float = Field(ge=0, le=1)
 
 
-class CacheMetadata(_Section):
+class CacheMetadata(Section):
     """The neural cache that is the best on the validation part.
 
     Attributes:
@@ -81,127 +78,7 @@ class CacheMetadata(_Section):
     mixture_weight: float | None = Field(default=None, ge=0, le=1)
 
 
-Interval = tuple[float, float]
-
-
-class LineMetrics(_Section):
-    """What the lines before a line, and its speaker, are worth; of lines with others before them.
-
-    Ends of documents, line breaks and the tokens of speakers are not counted.
-
-    Attributes:
-        lines: number of lines that were measured.
-        perplexity: of their words and punctuation. `alone_` is without the lines before, `unnamed_`
-            with `<other speaker>` in place of the speaker.
-        speakers: number of speakers with a token, all others being one.
-        speaker_lines: number of those lines that have a speaker.
-        speaker_accuracy: share of lines whose speaker the model finds likeliest, the lines before
-            and the line itself given, with its 95 % interval. `ngram_` is of the n-gram baseline.
-        speaker_majority: share of the speaker with most lines.
-    """
-
-    lines: int
-    perplexity: float
-    bits_per_character: float | None = None
-    alone_perplexity: float
-    alone_bits_per_character: float | None = None
-    unnamed_perplexity: float | None = None
-    unnamed_bits_per_character: float | None = None
-    speakers: int | None = None
-    speaker_lines: int | None = None
-    speaker_accuracy: float | None = None
-    speaker_accuracy_interval: Interval | None = None
-    speaker_majority: float | None = None
-    ngram_speaker_accuracy: float | None = None
-
-
-class Metrics(_Section):
-    """What an evaluation measured on a text; ``lorelm evaluate --json`` prints it.
-
-    A metric that could not be measured is null. Intervals are 95 % bootstrap intervals over the
-    documents.
-
-    Attributes:
-        tokens: target tokens: all tokens, and an `<eos>` per document.
-        perplexity: of the network, over its vocabulary.
-        unknown_rate: share of the words that became `<unk>`.
-        bits_per_character: of the network; an unknown word costs its spelling too.
-        calibration_error: expected calibration error of the network's top prediction, in ten bins.
-        ngram_perplexity: of the n-gram baseline on the same target tokens. `mixture_` is the
-            mixture of network and baseline.
-        ngram_perplexities: of the n-gram models of order 1, 2, and so on.
-        is_mixed: whether the mixture is what the model generates and scores with by default.
-        ngram_ratio_interval: of the network's perplexity over the baseline's; if it contains 1,
-            the difference is not significant.
-        cache_perplexity: of the network with the neural cache. `cache_mixture_` is the mixture of
-            that with the baseline.
-        seen_documents: number of documents that are in the training text; null without an index.
-        seen_share: share of the tokens in those documents. Above a few per cent, all metrics are
-            too good.
-        samples: number of texts that were generated to look for copies.
-        copied_share: for each span length, the share of their tokens in spans of at least that
-            length that are in the training text.
-        longest_copy: length of the longest such span in tokens.
-        copied_lines_share: share of their whole lines that are a line of the training text.
-        distinct_share: distinct n-grams over all n-grams, for each n.
-        human_copied_share: the same for the text itself, which people wrote. `human_distinct_share`
-            is of a first part of it, as long as the samples.
-        copied_excess_interval: of `copied_share` less `human_copied_share`.
-        structure: what the lines before a line, and its speaker, are worth; null for single lines.
-    """
-
-    text: str
-    documents: int
-    tokens: int
-    characters: int
-    precision: str
-    perplexity: float
-    perplexity_interval: Interval
-    unknown_rate: float
-    unknown_rate_interval: Interval
-    bits_per_character: float | None = None
-    bits_per_character_interval: Interval | None = None
-    calibration_error: float
-    ngram_order: int | None = None
-    ngram_perplexity: float | None = None
-    ngram_perplexity_interval: Interval | None = None
-    ngram_bits_per_character: float | None = None
-    ngram_bits_per_character_interval: Interval | None = None
-    ngram_perplexities: tuple[float, ...] = ()
-    ngram_ratio_interval: Interval | None = None
-    is_mixed: bool = False
-    mixture_weight: float | None = None
-    mixture_perplexity: float | None = None
-    mixture_perplexity_interval: Interval | None = None
-    mixture_bits_per_character: float | None = None
-    mixture_bits_per_character_interval: Interval | None = None
-    cache_perplexity: float | None = None
-    cache_perplexity_interval: Interval | None = None
-    cache_bits_per_character: float | None = None
-    cache_bits_per_character_interval: Interval | None = None
-    cache_mixture_perplexity: float | None = None
-    cache_mixture_perplexity_interval: Interval | None = None
-    cache_mixture_bits_per_character: float | None = None
-    cache_mixture_bits_per_character_interval: Interval | None = None
-    seen_documents: int | None = None
-    seen_share: float | None = None
-    samples: int = 0
-    sample_tokens: int = 0
-    sample_temperature: float | None = None
-    sample_min_p: float | None = None
-    copied_share: dict[int, float] | None = None
-    longest_copy: int | None = None
-    copied_lines_share: float | None = None
-    distinct_share: dict[int, float] | None = None
-    human_copied_share: dict[int, float] | None = None
-    human_longest_copy: int | None = None
-    human_copied_lines_share: float | None = None
-    human_distinct_share: dict[int, float] | None = None
-    copied_excess_interval: dict[int, Interval] | None = None
-    structure: LineMetrics | None = None
-
-
-class TrainingMetadata(_Section):
+class TrainingMetadata(Section):
     """How a model was trained.
 
     Attributes:
@@ -226,7 +103,7 @@ class TrainingMetadata(_Section):
         return f"{self.best_epoch} of {self.epochs}{_ENDED[self.ended]}"
 
 
-class ImportedMetadata(_Section):
+class ImportedMetadata(Section):
     """Origin of a model that was imported.
 
     Attributes:
@@ -242,7 +119,7 @@ class ImportedMetadata(_Section):
     notices: tuple[str, ...] = ()
 
 
-class Manifest(_Section):
+class Manifest(Section):
     """Everything about a bundle but its tensors and words.
 
     Attributes:

@@ -73,6 +73,8 @@ def _note(sample: Sample) -> str:
         f"{sample.num_tokens} tokens",
         f"seed {sample.seed}",
     ]
+    if sample.missing_words:
+        notes.append(f"no place was found for {', '.join(sample.missing_words)}")
     if lengths := [str(span.num_tokens) for span in sample.copied_spans or ()]:
         notes.append(f"copied spans, with the words of the prompt: {', '.join(lengths)} tokens")
     return f"[{'; '.join(notes)}]"

@@ -80,14 +80,7 @@ def serve_bundles(
         LoreLMError: the server cannot start, or cannot open the models or the history.
         click.UsageError: two options exclude each other.
     """
-    for variable in _KEY_VARIABLES:
-        if os.environ.get(variable) == "":  # click takes it for unset, but a secret was lost
-            raise click.UsageError(f"{variable} is empty: set it to the key, or unset it.")
-    is_history_given = (
-        click.get_current_context().get_parameter_source("history") is ParameterSource.COMMANDLINE
-    )
-    if is_history_given and no_history:
-        raise click.UsageError("--history and --no-history exclude each other.")
+    _check_options(no_history=no_history)
     settings = ServerSettings(
         bundles=bundles,
         notices=notices,
@@ -113,6 +106,18 @@ def serve_bundles(
         on_ready=lambda: click.echo(ready, err=True),
     )
     click.echo("lorelm: stopped", err=True)
+
+
+def _check_options(*, no_history: bool) -> None:
+    """Refuse options that exclude each other, and variables that lost their secret."""
+    for variable in _KEY_VARIABLES:
+        if os.environ.get(variable) == "":  # click takes it for unset, but a secret was lost
+            raise click.UsageError(f"{variable} is empty: set it to the key, or unset it.")
+    is_history_given = (
+        click.get_current_context().get_parameter_source("history") is ParameterSource.COMMANDLINE
+    )
+    if is_history_given and no_history:
+        raise click.UsageError("--history and --no-history exclude each other.")
 
 
 def _create_app(settings: ServerSettings, *, needs_history: bool) -> Flask:

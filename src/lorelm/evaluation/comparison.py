@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from lorelm.bundle import Bundle
-from lorelm.bundle.manifest import Interval
+from lorelm.bundle.metrics import Interval
 from lorelm.corpus.vocabulary import unknown_rate
 from lorelm.errors import BundleError, CorpusError
 from lorelm.evaluation.baseline import NgramBaseline

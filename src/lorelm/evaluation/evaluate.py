@@ -11,6 +11,7 @@ from lorelm.corpus.documents import Documents
 from lorelm.corpus.preparation import Corpus, tokenize_documents
 from lorelm.errors import CorpusError, InputError, MissingExtraError
 from lorelm.evaluation.baseline import NgramBaseline
+from lorelm.evaluation.blend import blend_of
 from lorelm.evaluation.measure import (
     EvaluatedModel,
     EvaluationResult,
@@ -50,6 +51,14 @@ class EvaluationSettings:
     cache: Annotated[
         bool, Parameter("Use the neural cache: words that occurred recently become likelier.")
     ] = False
+    blend: Annotated[
+        str | None,
+        Parameter(
+            "Blend with the model in this folder, MODEL=SHARE; without a share, with the one that "
+            "predicts the validation part best.",
+            metavar="MODEL[=SHARE]",
+        ),
+    ] = None
     add_ngram: Annotated[
         bool,
         Parameter(
@@ -96,6 +105,7 @@ def evaluate_bundle(
             the model was imported and the text has tokens that it has never seen, or an n-gram
             model is to be added to it, to the embedded model, or to a bundle that cannot be
             written.
+        InputError: the model to blend with has other words, or its share is none.
     """
     if settings.add_ngram and bundle.manifest.imported is not None:
         bundle.ngram()  # says why there is none
@@ -109,6 +119,10 @@ def evaluate_bundle(
         assert corpus is not None
         bundle = _with_ngram(bundle, corpus, baseline)
     precision = settings.precision or bundle.manifest.precision
+    blend = None
+    if settings.blend is not None:
+        on_stage(Stage.BLEND)
+        blend = blend_of(bundle, settings.blend, corpus=corpus, precision=settings.precision)
     model = EvaluatedModel(
         network=bundle.runtime(precision),
         precision=precision,
@@ -117,6 +131,7 @@ def evaluate_bundle(
         baseline=None if settings.interpolate is False else baseline,
         index=_index(bundle, corpus),
         cached_network=bundle.runtime(precision, cache=True) if settings.cache else None,
+        blend=blend,
     )
     on_stage(Stage.SAMPLES)
     samples = generate_samples(model, text, settings.num_samples)

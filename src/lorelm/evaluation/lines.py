@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from lorelm.bundle.manifest import LineMetrics
+from lorelm.bundle.metrics import LineMetrics
 from lorelm.corpus.special_tokens import NEWLINE, SOMEONE, speaker_name
 from lorelm.corpus.vocabulary import EOS_ID
 from lorelm.evaluation.perplexity import perplexity

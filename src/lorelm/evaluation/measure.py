@@ -5,10 +5,11 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-from lorelm.bundle.manifest import Metrics
+from lorelm.bundle.metrics import Metrics
 from lorelm.corpus.preparation import Corpus
 from lorelm.corpus.vocabulary import EOS_ID, UNK_ID
 from lorelm.evaluation.baseline import NgramBaseline, ngram_log_probabilities
+from lorelm.evaluation.blend import BlendedNetwork
 from lorelm.evaluation.lines import line_metrics
 from lorelm.evaluation.memorisation import (
     SPAN_LENGTHS,
@@ -49,6 +50,7 @@ class Stage(StrEnum):
 
     GRAPHS = "building the step graphs"
     VALIDATION = "predicting the validation part"
+    BLEND = "blending with the other model"
     NGRAMS = "counting n-grams"
     CACHE = "tuning the cache"
     SAMPLES = "generating samples"
@@ -67,6 +69,7 @@ class EvaluatedModel:
         baseline: the n-gram baseline to compare with; None leaves out the comparison.
         index: the training text; None leaves out seen documents and copies.
         cached_network: the network with its neural cache; None leaves it out.
+        blend: the network blended with that of another model; None leaves it out.
     """
 
     network: Runtime
@@ -76,6 +79,7 @@ class EvaluatedModel:
     baseline: NgramBaseline | None = None
     index: CopyIndex | None = None
     cached_network: Runtime | None = None
+    blend: BlendedNetwork | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,6 +180,8 @@ def _prediction_metrics(
     logs = {"": network}
     if model.cached_network is not None:
         logs["cache_"] = predict(model.cached_network, stream).log_probabilities
+    if model.blend is not None:
+        logs["blend_"] = model.blend.mixed(network, stream)
     if baseline is not None:
         logs["ngram_"] = ngram_log_probabilities(baseline.model, stream)
         logs["mixture_"] = baseline.mixed(network, stream)
@@ -186,6 +192,13 @@ def _prediction_metrics(
         for prefix, of in logs.items()
         for name, value in asdict(score(text, of, model.spelling)).items()
     }
+    if model.blend is not None:
+        metrics |= {
+            "blend_model": model.blend.name,
+            "blend_share": model.blend.share,
+            "blend_ratio_interval": perplexity_ratio_interval(text, logs["blend_"], network),
+            "blend_seen_share": _seen_share(text, model.blend.index),
+        }
     if baseline is None:
         return metrics
     by_order = [ngram_log_probabilities(each, stream) for each in baseline.by_order]
@@ -196,6 +209,10 @@ def _prediction_metrics(
         "is_mixed": model.is_mixed,
         "mixture_weight": baseline.mixture_weight,
     }
+
+
+def _seen_share(text: HeldOutText, index: CopyIndex | None) -> float | None:
+    return _seen_metrics(text, index)["seen_share"] if index else None
 
 
 def _seen_metrics(text: HeldOutText, index: CopyIndex) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from lorelm.corpus.vocabulary import EOS_ID
-from lorelm.runtime.base import Runtime, State
+from lorelm.runtime.base import Runtime
 from lorelm.runtime.mixture import log_normaliser
 from lorelm.runtime.neural_cache import CachedRuntime
 from lorelm.typing import Bools, Floats, Floats32, Ids
@@ -60,7 +60,7 @@ def predict(runtime: Runtime, stream: Ids, *, num_states: int = 0) -> Prediction
     top_ids = np.empty(len(stream), np.int64)
     h_NH = np.empty((min(num_states, len(stream)), runtime.config.hidden_size), np.float32)
     rows = _rows_of(stream, most=1 if isinstance(runtime, CachedRuntime) else MAX_ROWS)
-    state = State.zeros(runtime.config, rows.inputs_TB.shape[1])
+    state = runtime.initial_state(rows.inputs_TB.shape[1])
     for step, (inputs_B, places_B) in enumerate(zip(rows.inputs_TB, rows.places_TB, strict=True)):
         logits_BV, state = runtime.step(inputs_B, state)
         if step + 1 == rows.warm_up:
@@ -74,7 +74,8 @@ def predict(runtime: Runtime, stream: Ids, *, num_states: int = 0) -> Prediction
         confidence[places_N] = np.exp(logits_NV[numbers_N, tops_N] - normaliser_N)
         top_ids[places_N] = tops_N
         is_kept_N = places_N < len(h_NH)
-        h_NH[places_N[is_kept_N]] = state.hidden[-1][counted_N[is_kept_N]]
+        if is_kept_N.any():
+            h_NH[places_N[is_kept_N]] = state.hidden[-1][counted_N[is_kept_N]]
     return Predictions(
         log_probabilities=logs,
         confidence=confidence,

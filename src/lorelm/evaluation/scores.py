@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from lorelm.bundle.manifest import Interval
+from lorelm.bundle.metrics import Interval
 from lorelm.evaluation.perplexity import Predictions, perplexity
 from lorelm.evaluation.spelling import SpellingModel
 from lorelm.evaluation.text import HeldOutText

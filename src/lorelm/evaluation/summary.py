@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from lorelm.bundle.manifest import Interval, LineMetrics, Metrics
+from lorelm.bundle.metrics import Interval, LineMetrics, Metrics
 from lorelm.evaluation.scores import Score
 from lorelm.ngrams.matches import MIN_COPY_LENGTH
 
@@ -74,6 +74,8 @@ def prediction_table(metrics: Metrics) -> MetricsTable:
         names["cache_"] = "network with cache"
     if metrics.cache_mixture_perplexity is not None:
         names["cache_mixture_"] = "mixture with cache"
+    if metrics.blend_share is not None:
+        names["blend_"] = f"blend with {metrics.blend_share:.0%} {metrics.blend_model}"
     if metrics.is_mixed and "mixture_" in names:
         first = f"{names.pop('mixture_')}, the default"
         names = {"mixture_": first, "": f"{names.pop('')} alone"} | names
@@ -182,6 +184,8 @@ def findings(metrics: Metrics) -> list[str]:
             "On the validation part counting was better than the network, so the mixture of both "
             "is the default."
         )
+    if metrics.blend_ratio_interval is not None and metrics.blend_perplexity is not None:
+        sentences.append(_blend_finding(metrics, metrics.blend_perplexity))
     if metrics.structure is not None and metrics.structure.lines >= _MIN_LINES:
         sentences.append(_structure_finding(metrics.structure))
     if metrics.unknown_rate > _MAX_UNKNOWN_RATE and metrics.bits_per_character is not None:
@@ -217,6 +221,26 @@ def _baseline_finding(metrics: Metrics, ngram_perplexity: float) -> str:
         f"As good as the n-gram model: the perplexity is {ratio:.2f} times as high, between "
         f"{low:.2f} and {high:.2f}, so the difference may be chance."
     )
+
+
+def _blend_finding(metrics: Metrics, blend_perplexity: float) -> str:
+    name = metrics.blend_model
+    if (metrics.blend_seen_share or 0) > _MAX_SEEN_SHARE:
+        return (
+            f"{name} was trained on this text: {metrics.blend_seen_share:.0%} of its tokens are in "
+            "documents of that training text. The metrics of the blend are too good."
+        )
+    ratio = blend_perplexity / metrics.perplexity
+    assert metrics.blend_ratio_interval is not None
+    low, high = metrics.blend_ratio_interval
+    if high < 1:
+        return (
+            f"Blending with {name} helps: the perplexity is {1 - ratio:.1%} lower "
+            f"(between {1 - high:.1%} and {1 - low:.1%})."
+        )
+    if low > 1:
+        return f"Blending with {name} does not help: the perplexity is {ratio - 1:.1%} higher."
+    return f"Blending with {name} makes no difference that cannot be chance."
 
 
 def _structure_finding(structure: LineMetrics) -> str:

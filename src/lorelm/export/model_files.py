@@ -17,8 +17,8 @@ from lorelm.ngrams.npz import load_arrays
 FORMAT: Final = 1
 """Of the files; a page of another version cannot read them."""
 
-_LEFT_OUT: Final = ("logit_bias", "banned_words")
-"""Generation settings that the page in the browser has no control for."""
+LEFT_OUT: Final = ("logit_bias", "banned_words", "must_contain", "blend", "memory")
+"""Generation settings that the model in the browser does not know."""
 
 
 def model_file(bundle: Bundle, *, mixture: bool) -> bytes:
@@ -65,7 +65,7 @@ def has_copies(bundle: Bundle) -> bool:
 def default_settings() -> dict[str, Any]:
     """Return the settings of a request to the page, and their defaults."""
     defaults = GenerationSettings()
-    names = [each.name for each in fields(defaults) if each.name not in _LEFT_OUT]
+    names = [each.name for each in fields(defaults) if each.name not in LEFT_OUT]
     return {"prompt": "", **{name: getattr(defaults, name) for name in names}}
 
 

@@ -1,6 +1,6 @@
 """The page of an exported site, from the template of the server's writing page."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -8,6 +8,7 @@ from typing import Final
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 
 from lorelm.bundle import Bundle
+from lorelm.export.model_files import LEFT_OUT
 from lorelm.generation.controls import (
     CONTROLS,
     LEVEL_BOUNDS,
@@ -67,7 +68,11 @@ def render_page(bundle: Bundle, *, title: str | None, is_mixed: bool, files: Pag
         speakers={name: names} if names else {},
         choices=names,
         notices=(),
-        controls=[replace(each, max=_LIMITS.get(each.name, each.max)) for each in CONTROLS],
+        controls=[
+            replace(each, max=_LIMITS.get(each.name, each.max))
+            for each in CONTROLS
+            if each.name not in LEFT_OUT
+        ],
         can_forbid_copies=files.copies is not None,
         second_temperature=SECOND_TEMPERATURE,
         prompt_limit=_MAX_PROMPT_CHARACTERS,
@@ -75,16 +80,24 @@ def render_page(bundle: Bundle, *, title: str | None, is_mixed: bool, files: Pag
         results=(),
         error="",
         note="",
-        page_data={
-            "drafts": "browser",
-            "can_share": False,
-            "max_body_bytes": 0,
-            "titles": {name: model["title"]},
-            "num_alternatives": NUM_ALTERNATIVES,
-            "max_prompt_length": _MAX_PROMPT_CHARACTERS,
-            "level_bounds": LEVEL_BOUNDS,
-            "given": None,
-            "speakers": {name: names},
-            "site": {"model": files.model, "copies": files.copies, "num_bytes": files.num_bytes},
-        },
+        page_data=_page_data(names, model, files),
     )
+
+
+def _page_data(
+    speakers: Sequence[str], model: Mapping[str, object], files: PageFiles
+) -> dict[str, object]:
+    """Return what the script needs: PageData in static/types.d.ts of the server."""
+    name = str(model["name"])
+    return {
+        "drafts": "browser",
+        "can_share": False,
+        "max_body_bytes": 0,
+        "titles": {name: model["title"]},
+        "num_alternatives": NUM_ALTERNATIVES,
+        "max_prompt_length": _MAX_PROMPT_CHARACTERS,
+        "level_bounds": LEVEL_BOUNDS,
+        "given": None,
+        "speakers": {name: speakers},
+        "site": {"model": files.model, "copies": files.copies, "num_bytes": files.num_bytes},
+    }

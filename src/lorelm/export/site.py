@@ -105,7 +105,9 @@ def export_site(bundle: Bundle, out: Path, options: SiteOptions) -> ExportedSite
         path=out,
         sizes=sizes,
         reveals=revealed(
-            bundle, _given_away(bundle, options), ngram_hint=" (--no-mixture leaves it out)"
+            bundle,
+            _given_away(bundle, options),
+            ngram_hint=" (mixture, --no-mixture, leaves it out)",
         ),
         notes=_notes(bundle, sizes),
     )

@@ -8,7 +8,7 @@ from typing import Final
 
 from lorelm.bundle.manifest import Manifest
 from lorelm.generation.settings import GenerationSettings
-from lorelm.parameters import parameters_of
+from lorelm.parameters import Parameter, parameters_of
 
 _PARAMETERS: Final = parameters_of(GenerationSettings)
 
@@ -21,6 +21,15 @@ SECOND_TEMPERATURE: Final = replace(
     label="Second temperature",
     help="all else is the same, the seed too",
     default=1.5,
+)
+
+BLEND_SHARE: Final = Parameter(
+    "Share of the second model; at 0, the first one writes alone.",
+    min=0,
+    max=1,
+    label="Blend of both models",
+    name="blend_share",
+    default=0.0,
 )
 
 NUM_ALTERNATIVES: Final = 5

@@ -9,7 +9,7 @@ import numpy as np
 
 from lorelm.generation.logits import ban_special_tokens, score_tokens
 from lorelm.generation.sequence import Sequence
-from lorelm.runtime.base import Runtime, State
+from lorelm.runtime.base import Runtime
 from lorelm.sampling import sample
 from lorelm.typing import Floats32
 
@@ -24,7 +24,7 @@ def stream(runtime: Runtime, sequence: Sequence) -> Iterator[str]:
     """Do the same, and yield the text in chunks as it is written."""
     num_sent = 0
     sequence.status = "running"
-    state = State.zeros(runtime.config, 1)
+    state = runtime.initial_state(1)
     while not sequence.is_finished:
         input_id = sequence.token_ids[sequence.num_read]
         logits_1V, state = runtime.step(np.array([input_id]), state)

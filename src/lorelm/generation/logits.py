@@ -45,10 +45,17 @@ class Mixture:
         self._context_len = ngram.order - 1
 
     def __call__(self, logits_V: Floats32, sequence: "Sequence") -> Floats32:
+        return self.mixed(logits_V, self.context(sequence))
+
+    def context(self, sequence: "Sequence") -> Ids:
+        """Return the last ids that a sequence has read."""
         # The next token follows what the model has read, also while it reads the prompt.
         num_known = sequence.num_read + 1
         first = max(0, num_known - self._context_len)
-        context = np.array(sequence.token_ids[first:num_known], dtype=np.int64)
+        return np.array(sequence.token_ids[first:num_known], dtype=np.int64)
+
+    def mixed(self, logits_V: Floats32, context: Ids) -> Floats32:
+        """Return the logits of the mixture after these ids."""
         ngram_V = np.log(self._ngram.distribution(context))
         return mix_logs(log_softmax(logits_V), ngram_V, self.weight).astype(np.float32)
 

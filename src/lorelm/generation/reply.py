@@ -69,6 +69,7 @@ class Sample:
         tokens: those of the text with their log-probabilities; None if they were not requested.
         copied_spans: what it copies word for word from the training text; None if the model has no
             index of that text.
+        missing_words: the words of `must_contain` that it does not have; None if there were none.
     """
 
     text: str
@@ -77,6 +78,7 @@ class Sample:
     num_tokens: int
     tokens: abc.Sequence[Token] | None
     copied_spans: abc.Sequence[CopiedSpan] | None
+    missing_words: abc.Sequence[str] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -58,6 +58,19 @@ class Prompt:
         return self.tokens[-1] if self.tokens else None
 
 
+@dataclass(frozen=True, kw_only=True)
+class RequiredWord:
+    """A word that a sample is to contain.
+
+    Attributes:
+        text: as it was asked for.
+        ids: of its forms; any of them will do.
+    """
+
+    text: str
+    ids: abc.Sequence[int]
+
+
 @dataclass(kw_only=True, eq=False)
 class GenerationRequest:
     """A prompt, how to continue it, and the sequences that do, one per sample.
@@ -65,6 +78,7 @@ class GenerationRequest:
     Attributes:
         only_reads: nothing is generated; the prompt is read and its tokens are scored.
         stop: texts at which a sample ends, those of the settings among them.
+        required_words: what the next sentence of each sample is to contain.
         score_prompt: score the tokens of the prompt too.
         deadline: on the clock `time.monotonic`; the sequences end there.
         sequences: the first one reads the prompt for all: the others wait until its state is known.
@@ -74,6 +88,7 @@ class GenerationRequest:
     prompt: Prompt
     settings: GenerationSettings
     stop: abc.Sequence[str] = ()
+    required_words: abc.Sequence[RequiredWord] = ()
     only_reads: bool = False
     score_prompt: bool = False
     deadline: float = math.inf
@@ -228,6 +243,19 @@ class Sequence:
             first = self.num_prompt_ids + len(self.detokenizer.chunks)
             self.detokenizer.extend(self.token_ids[first:])
         return self.detokenizer.num_certain
+
+    @property
+    def missing_words(self) -> list[str]:
+        """The required words that the text, up to the first stop text, does not have."""
+        self.detokenize()
+        tokenizer, words = self.detokenizer.tokenizer, self.detokenizer.words
+        written = {
+            id_
+            for id_, chunk in zip(self.ids, self.detokenizer.chunks, strict=False)
+            if chunk.strip() == tokenizer.piece(words[id_], None)  # else a stop text cuts it
+        }
+        required = self.request.required_words
+        return [word.text for word in required if not written.intersection(word.ids)]
 
     def text(self, num_tokens: int | None = None) -> str:
         """Return the text of the first tokens, up to the first stop text; of all by default."""

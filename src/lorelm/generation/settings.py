@@ -17,6 +17,8 @@ from lorelm.sampling import SamplingSettings
 
 MAX_LEN_LIMIT: Final = 10_000
 NUM_SAMPLES_LIMIT: Final = 64
+MAX_REQUIRED_WORDS: Final = 4
+MAX_MEMORY_CHARACTERS: Final = 2_000
 SEED_LIMIT: Final = 2**53  # a JSON number in a browser is exact up to here
 
 
@@ -146,6 +148,30 @@ class GenerationSettings(SamplingSettings):
             metavar="WORD",
         ),
     ] = ()
+    # Not "contains": as the name of a control it would hide that method of the page's form.
+    must_contain: Annotated[
+        Sequence[str],
+        Parameter(
+            "A word or words that the next sentence is to contain; a sample says which it lacks.",
+            max_items=MAX_REQUIRED_WORDS,
+            max_characters=100,
+            metavar="WORD",
+            label="The next sentence contains",
+            group="main",
+            openai="must_contain",
+        ),
+    ] = ()
+    blend: Annotated[
+        Mapping[str | int, float],
+        Parameter(
+            "A model to blend with this one, and its share; or both models with their weights.",
+            min=0,
+            max=1,
+            key="model",
+            metavar="MODEL=SHARE",
+            openai="blend",
+        ),
+    ] = field(default_factory=dict)
     seed: Annotated[
         int | None,
         Parameter(
@@ -154,6 +180,16 @@ class GenerationSettings(SamplingSettings):
             max=SEED_LIMIT - 1,
             label="Seed",
             openai="seed",
+        ),
+    ] = None
+    memory: Annotated[
+        str | None,
+        Parameter(
+            "A few lines about the story, whose names and rarer words stay likelier.",
+            max_characters=MAX_MEMORY_CHARACTERS,
+            metavar="TEXT",
+            label="Keep in mind",
+            openai="memory",
         ),
     ] = None
     stop: Annotated[

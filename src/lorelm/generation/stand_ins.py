@@ -10,6 +10,7 @@ words that follow are predicted as well with a stand-in as with `<unk>` (3.79 na
 """
 
 import re
+from collections import abc
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
@@ -43,17 +44,22 @@ class StandIns:
         self._tokenizer = tokenizer
         self._vocabulary = vocabulary
 
-    def fill(self, prompt: Prompt, runtime: Runtime) -> Prompt:
+    def fill(self, prompt: Prompt, runtime: Runtime, *, memory: abc.Sequence[str] = ()) -> Prompt:
         """Give the unknown words of a prompt the ids of stand-ins.
 
         A word of a kind that the vocabulary does not hold, such as an unknown sign, stays unknown.
+
+        Args:
+            memory: tokens that are not read; their unknown words have stand-ins as well, chosen
+                after the tokens before them.
         """
-        ids = prompt.ids.copy()
+        all_tokens = [*memory, *prompt.tokens]
+        ids = np.concatenate((self._vocabulary.encode(memory), prompt.ids))
         stand_ins: dict[int, str] = {}
         places = np.flatnonzero(ids == UNK_ID).tolist()
-        tokens = dict.fromkeys(prompt.tokens[place] for place in places)
+        tokens = dict.fromkeys(all_tokens[place] for place in places)
         for token in list(tokens)[:MAX_STAND_INS]:
-            of_token = [place for place in places if prompt.tokens[place] == token]
+            of_token = [place for place in places if all_tokens[place] == token]
             candidates = self._candidates(self._tokenizer.piece(token, None))
             candidates = candidates[~np.isin(candidates, ids)]
             if len(candidates):
@@ -62,7 +68,7 @@ class StandIns:
                 chosen = int(candidates[logits_V[candidates].argmax()])
                 ids[of_token] = chosen
                 stand_ins[chosen] = token
-        return replace(prompt, ids=ids, stand_ins=stand_ins)
+        return replace(prompt, ids=ids[len(memory) :], stand_ins=stand_ins)
 
     def _candidates(self, word: str) -> Ints:
         """Return the ids of the words of its kind: by case, and by ending if it is no name."""

@@ -52,6 +52,31 @@ class WordIndex:
             bias_V[self._banned_ids(word)] = -np.inf
         return LogitBias(bias_V)
 
+    def required_ids(self, word: str) -> list[int]:
+        """Return the ids of a word that a text is to contain; "ring" is also written "Ring".
+
+        Raises:
+            SamplingError: the model does not know it, or cuts it in several tokens.
+        """
+        ids = [*self._ids.get(word, ())]
+        capitalised = word[:1].upper() + word[1:]
+        if capitalised != word:
+            ids += self._ids.get(capitalised, ())
+        if ids:
+            return ids
+        if len(self._tokenizer.tokenize(word)) > 1:
+            raise SamplingError(
+                "must_contain",
+                f"must be single words, and the model cuts {word!r} in several parts",
+                code="setting.not_a_word",
+            )
+        near = " or ".join(map(repr, self.nearest(word)))
+        raise SamplingError(
+            "must_contain",
+            f"the model does not know {word!r}" + (f"; is it {near}?" if near else ""),
+            code="setting.unknown_word",
+        )
+
     def nearest(self, word: str, *, limit: int = 3) -> list[str]:
         """Return the nearest words, the nearest first; of equally near ones, the most frequent.
 

@@ -64,6 +64,10 @@ class Runtime(ABC):
 
     config: ModelConfig
 
+    def initial_state(self, num_texts: int) -> State:
+        """Return the state before the first id of texts."""
+        return State.zeros(self.config, num_texts)
+
     @abstractmethod
     def step(self, ids_B: Ids, state: State) -> tuple[Floats32, State]:
         """Read one id per row; return `logits_BV` of the next id, and the state after it."""
@@ -74,7 +78,7 @@ class Runtime(ABC):
         Args:
             state: before the first of them; None begins a text.
         """
-        state = State.zeros(self.config, 1) if state is None else state
+        state = self.initial_state(1) if state is None else state
         for id_ in ids:
             logits_BV, state = self.step(np.array([id_]), state)
         logits_V: Floats32 = logits_BV[0]
@@ -90,7 +94,7 @@ class Batch:
 
     def __init__(self, runtime: Runtime, num_texts: int) -> None:
         self._runtime = runtime
-        self._states = [array.copy() for array in State.zeros(runtime.config, num_texts).arrays]
+        self._states = [array.copy() for array in runtime.initial_state(num_texts).arrays]
         self._past: list[PastStates | None] = [None] * num_texts
 
     def step(self, ids_B: Ids) -> Floats32:

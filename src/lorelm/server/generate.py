@@ -3,7 +3,7 @@
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 from flask import Response, request
 
@@ -27,12 +27,18 @@ def start_generation(
 ) -> RequestHandle:
     """Submit requests to a model; when they end, count them and add them to the history.
 
+    Required words are placed first, by requests that are not counted.
+
     Raises:
+        ClientDisconnectedError: while words were placed.
+        DeadlineError: likewise.
         OverloadedError: too many requests are waiting.
         ShuttingDownError: the server is about to stop.
     """
     state = server_state()
     created_at, began = datetime.now(UTC), time.perf_counter()
+    for each in requests:
+        served.model.prepare(each, lambda further: _submit(served, further).wait())
 
     def on_close(handle: RequestHandle) -> None:
         state.metrics.record_generation(handle)
@@ -45,12 +51,17 @@ def start_generation(
             ):
                 state.history.writer.add(record)
 
+    return _submit(served, requests, is_streamed=is_streamed, on_close=on_close)
+
+
+def _submit(
+    served: ServedModel, requests: Sequence[GenerationRequest], **options: Any
+) -> RequestHandle:
     handle = RequestHandle(
         requests,
         cancel=served.engine.cancel,
-        is_streamed=is_streamed,
         is_disconnected=request.environ.get("waitress.client_disconnected", lambda: False),
-        on_close=on_close,
+        **options,
     )
     served.engine.submit(handle)
     return handle

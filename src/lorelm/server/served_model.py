@@ -1,7 +1,8 @@
 """A model of a server with its engine: :class:`ServedModel`."""
 
+import hashlib
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 from lorelm.bundle import Bundle
@@ -39,21 +40,28 @@ class ServedModel:
             BundleError: the bundle is damaged, or lacks the n-gram model or the neural cache.
         """
         model = LanguageModel.of_bundle(bundle, mixture=settings.mixture, cache=settings.cache)
-        engine = Engine(
-            model.runtime,
-            num_slots=settings.num_slots,
-            max_waiting=settings.max_waiting,
-            prefix_cache_bytes=int(settings.state_cache_megabytes * 1e6),
-            on_step=metrics.record_step,
-        )
-        metrics.watch_engine(bundle.name, engine)
         return cls(
             name=bundle.name,
             fingerprint=bundle.fingerprint,
             manifest=bundle.manifest,
             model=model,
-            engine=EngineThread(engine),
+            engine=_start_engine(model, bundle.name, settings, metrics),
             settings=settings,
+        )
+
+    def blended_with(self, other: "ServedModel", metrics: Metrics) -> "ServedModel":
+        """Return this model to be blended with another one, in an engine of its own.
+
+        Raises:
+            SamplingError: they cannot be blended.
+        """
+        model = self.model.blended_with(other.model, name=other.name)
+        both = f"{self.fingerprint} {other.fingerprint}".encode()
+        return replace(
+            self,
+            fingerprint=hashlib.sha256(both).hexdigest()[: len(self.fingerprint)],
+            model=model,
+            engine=_start_engine(model, f"{self.name}+{other.name}", self.settings, metrics),
         )
 
     @property
@@ -75,3 +83,17 @@ class ServedModel:
         """Return when a request with this timeout ends, on the clock of `time.monotonic`."""
         limit = self.settings.timeout_seconds
         return time.monotonic() + min(timeout_seconds or limit, limit)
+
+
+def _start_engine(
+    model: LanguageModel, name: str, settings: ServerSettings, metrics: Metrics
+) -> EngineThread:
+    engine = Engine(
+        model.runtime,
+        num_slots=settings.num_slots,
+        max_waiting=settings.max_waiting,
+        prefix_cache_bytes=int(settings.state_cache_megabytes * 1e6),
+        on_step=metrics.record_step,
+    )
+    metrics.watch_engine(name, engine)
+    return EngineThread(engine)

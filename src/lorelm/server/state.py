@@ -2,12 +2,14 @@
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
 from flask import Flask, current_app
 
 from lorelm.errors import InputError, UnknownModelError
+from lorelm.generation.blend import Blended, partner_of
+from lorelm.generation.engine.thread import EngineThread
 from lorelm.server.history.log import HistoryLog
 from lorelm.server.operations.access_log import AccessLog
 from lorelm.server.operations.metrics import Metrics
@@ -34,6 +36,9 @@ class ServerState:
     history: HistoryLog | None
     access_log: AccessLog | None
     started_at: int
+    _blends: dict[tuple[str, str], ServedModel] = field(default_factory=dict, init=False)
+    """Blends by the names of their models; each is made for the first request for it."""
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
 
     def __post_init__(self) -> None:
         names = [model.name for model in self.models]
@@ -44,6 +49,30 @@ class ServerState:
                     "rename a folder",
                     code="server.duplicate_name",
                 )
+
+    def served(self, name: str | None, blend: Blended | None = None) -> ServedModel:
+        """Return the model that a request is for: the one with this name, or its blend.
+
+        Args:
+            blend: weights of models by their names. Of two, the one with the greater weight, or
+                the first one, is the one whose words a text is made of, unless `name` says so.
+
+        Raises:
+            UnknownModelError: a model is not served.
+            SamplingError: the models cannot be blended.
+        """
+        if not blend:
+            return self.find_model(name)
+        if name is None and len(blend) > 1:
+            names = [model.name for model in self.models if model.name in blend]
+            name = max(names, key=lambda each: blend[each], default=None)
+        first = self.find_model(name)
+        second = self.find_model(partner_of(blend, first.name))
+        with self._lock:
+            pair = first.name, second.name
+            if pair not in self._blends:
+                self._blends[pair] = first.blended_with(second, self.metrics)
+            return self._blends[pair]
 
     def find_model(self, name: str | None) -> ServedModel:
         """Return the model with this name; None is the first one.
@@ -71,8 +100,7 @@ class ServerState:
     def stop(self, grace_seconds: float) -> None:
         """Accept no more requests; return when the running ones have ended or time is up."""
         stopping = [
-            threading.Thread(target=model.engine.stop, args=(grace_seconds,))
-            for model in self.models
+            threading.Thread(target=engine.stop, args=(grace_seconds,)) for engine in self._engines
         ]
         for thread in stopping:
             thread.start()
@@ -81,8 +109,13 @@ class ServerState:
 
     def abort(self) -> None:
         """End a :meth:`stop` at once."""
-        for model in self.models:
-            model.engine.abort()
+        for engine in self._engines:
+            engine.abort()
+
+    @property
+    def _engines(self) -> list[EngineThread]:
+        with self._lock:
+            return [each.engine for each in (*self.models, *self._blends.values())]
 
     def close(self) -> None:
         """Stop the engines at once, then write the rest of the history."""

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from typing import Final
 
 from lorelm.bundle import BundleContents
-from lorelm.bundle.manifest import CorpusMetadata, Manifest, Metrics, TrainingMetadata
+from lorelm.bundle.manifest import CorpusMetadata, Manifest, TrainingMetadata
+from lorelm.bundle.metrics import Metrics
 from lorelm.corpus.preparation import Corpus
 from lorelm.corpus.token_keys import document_keys
 from lorelm.errors import CorpusError, MissingExtraError

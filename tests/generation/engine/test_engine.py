@@ -3,6 +3,8 @@
 import gc
 import time
 import weakref
+from collections import abc
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -74,6 +76,8 @@ parameters = st.fixed_dictionaries(
         "banned_ids": st.lists(ids, max_size=3),
         "logit_bias": st.dictionaries(ids, st.floats(-3, 3), max_size=2),
         "novel_span": st.sampled_from([0, 0, 3, 5]),
+        "must_contain": st.sampled_from([[], [], ["fox"], ["mill, owl"]]),
+        "memory": st.none() | st.sampled_from(["The mole Aragast was singing at the barn."]),
         "mixture": st.booleans(),
         "num_alternatives": st.none() | st.integers(0, 3),
         "score_prompt": st.booleans(),
@@ -115,11 +119,16 @@ class Models:
             for reads_eos_first in (False, True)
         }
 
+    def model(self, asked: dict[str, Any]) -> LanguageModel:
+        return self._models[asked["mixture"], asked["reads_eos_first"]]
+
     def request(self, asked: dict[str, Any]) -> GenerationRequest:
         max_len = asked["max_len"]
         names = ("num_samples", "seed", "logit_bias", "novel_span", "num_alternatives")
+        if max_len:
+            names += ("must_contain", "memory")
         return request_of(
-            self._models[asked["mixture"], asked["reads_eos_first"]],
+            self.model(asked),
             asked["prompt"],
             max_len=max_len,
             min_len=min(asked["min_len"], max(max_len, 1)),
@@ -143,6 +152,16 @@ def submit(engine: Engine, *requests: GenerationRequest, **options: Any) -> Requ
     return handle
 
 
+def run_in(engine: Engine, requests: abc.Sequence[GenerationRequest]) -> None:
+    submit(engine, *requests)
+    finish(engine)
+
+
+def run_alone(runtime: Runtime, requests: abc.Sequence[GenerationRequest]) -> None:
+    for sequence in [sequence for request in requests for sequence in request.sequences]:
+        generate(runtime, sequence)
+
+
 def finish(engine: Engine) -> None:
     for _ in range(10_000):
         if engine.is_idle:
@@ -160,6 +179,8 @@ def test_texts_are_those_of_the_plain_generator(
     runtime = models[name].runtime
     engine = Engine(runtime, num_slots=num_slots, max_waiting=100)
     requests = [models[name].request(asked) for asked in wanted]
+    for asked, request in zip(wanted, requests, strict=True):
+        models[name].model(asked).prepare(request, partial(run_in, Engine(runtime, num_slots=5)))
     handles: dict[int, RequestHandle] = {}
     last = max(asked["joins_after"] + (asked["leaves_after"] or 0) for asked in wanted)
     for step in range(last + 1):
@@ -175,6 +196,7 @@ def test_texts_are_those_of_the_plain_generator(
     finish(engine)
     for asked, request in zip(wanted, requests, strict=True):
         expected_request = models[name].request(asked)
+        models[name].model(asked).prepare(expected_request, partial(run_alone, runtime))
         assert len(request.sequences) == asked["num_samples"]
         for sequence, expected in zip(request.sequences, expected_request.sequences, strict=True):
             generate(runtime, expected)
@@ -561,6 +583,7 @@ def test_the_engine_serves_on_after_a_step_that_failed(model: LanguageModel, whe
     """A lack of memory in any part of a step ends the sequences in it, and no text is wrong."""
     runtime: Any = SimpleNamespace(
         config=model.runtime.config,
+        initial_state=model.runtime.initial_state,
         batch=lambda num_texts: FailingBatch(model.runtime, num_texts, where),
     )
     engine = Engine(runtime, num_slots=2)

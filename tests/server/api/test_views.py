@@ -409,3 +409,42 @@ def test_a_stream_that_shutdown_cuts_off_ends_with_an_error(narrow: FlaskClient)
     assert name == "error"
     assert data["status"] == 503
     assert "shut down before the text ended" in data["message"]
+
+
+def test_a_sample_says_which_words_it_lacks(client: FlaskClient, tiny_bundle: Path) -> None:
+    asked = {"prompt": "The", "must_contain": "mill, owl", "memory": "A barn.", "seed": 3}
+    reply = client.post("/api/generate", json=asked).get_json()
+    expected = lorelm.load(tiny_bundle).generate(**asked | {"must_contain": ["mill", "owl"]})
+    assert reply["samples"][0]["text"] == expected.text
+    assert reply["samples"][0]["missing_words"] == []
+    banned = client.post("/api/generate", json=asked | {"banned_words": ["owl"]}).get_json()
+    assert banned["samples"][0]["missing_words"] == ["owl"]
+    events = client.post("/api/generate", json=asked | {"stream": True}).get_data(as_text=True)
+    [end] = [part for part in events.split("\n\n") if part.startswith("event: sample")]
+    sample = json.loads(end.split("data: ")[1])
+    assert (sample["text"], sample["missing_words"]) == (expected.text, [])
+    unknown = client.post("/api/generate", json=asked | {"must_contain": "mil"})
+    assert unknown.status_code == 422
+    assert unknown.get_json()["error"]["code"] == "setting.unknown_word"
+    assert "is it 'mill'?" in unknown.get_json()["error"]["message"]
+
+
+def test_words_are_placed_for_openai_clients_too(client: FlaskClient) -> None:
+    asked = {"model": "tales", "prompt": ["The", "No"], "must_contain": "owl", "n": 2, "seed": 1}
+    choices = client.post("/v1/completions", json=asked).get_json()["choices"]
+    assert len(choices) == 4
+    assert all("owl" in choice["text"] and choice["missing_words"] == [] for choice in choices)
+    assert (
+        "missing_words"
+        not in client.post("/v1/completions", json={"model": "tales", "prompt": "The"}).get_json()[
+            "choices"
+        ][0]
+    )
+
+
+def test_words_are_placed_within_the_deadline(tiny_bundle: Path) -> None:
+    app = create_app(ServerSettings(bundles=[tiny_bundle], timeout_seconds=0.001))
+    answer = app.test_client().post("/api/generate", json={"prompt": "The", "must_contain": "owl"})
+    server_state(app).close()
+    assert answer.status_code in (200, 408)
+    assert answer.status_code == 200 or "time was over" in answer.get_json()["error"]["message"]

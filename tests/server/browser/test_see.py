@@ -57,6 +57,7 @@ def test_a_resting_mouse_opens_no_card(driver: PageDriver) -> None:
     driver.page.keyboard.type("The fox")
     driver.lengthen(30)
     driver.set(Seed=1)
+    driver.page.evaluate("scrollTo(0, 0)")
     driver.generate()
     box = driver.words.nth(10).bounding_box()
     assert box

@@ -35,3 +35,31 @@ test("Again takes another seed, a comparison the given one", () => {
   const compared = request([seed, field("temperature", "1"), box("compare", "true", true)]);
   assert.deepEqual([compared[0].body.seed, compared[1].body.seed], [5, 5]);
 });
+
+test("a share of the second model is a blend, unless both are compared or the same", () => {
+  const models = (one, other) => [
+    field("model", one, "select-one"),
+    field("model_b", other, "select-one"),
+  ];
+  const share = field("blend_share", "0.3", "range");
+  const [{ body }] = request([...models("a", "b"), share]);
+  assert.deepEqual(body, { prompt: "p", num_samples: 1, model: "a", blend: { b: 0.3 } });
+  assert.equal(request([...models("a", "a"), share])[0].body.blend, undefined);
+  assert.equal(
+    request([...models("a", "b"), field("blend_share", "0", "range")])[0].body.blend,
+    undefined,
+  );
+  const compared = request([...models("a", "b"), share, box("compare", "true", true)]);
+  assert.deepEqual(
+    compared.map(({ body: each }) => each.blend),
+    [undefined, undefined],
+  );
+});
+
+test("a text is a text, also if it looks like something else", () => {
+  const [{ body }] = request([
+    field("must_contain", "true", "text"),
+    field("memory", "7", "textarea"),
+  ]);
+  assert.deepEqual([body.must_contain, body.memory], ["true", "7"]);
+});

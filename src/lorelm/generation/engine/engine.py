@@ -19,7 +19,7 @@ from lorelm.generation.engine.queue import RequestQueue
 from lorelm.generation.handle import RequestHandle
 from lorelm.generation.logits import LogitsProcessor, TokenScore, ban_special_tokens, score_tokens
 from lorelm.generation.sequence import Sequence, Status
-from lorelm.runtime.base import Runtime, State
+from lorelm.runtime.base import Runtime
 from lorelm.sampling import sample
 from lorelm.typing import Floats, Floats32, Ids
 
@@ -54,7 +54,8 @@ class Engine:
         on_step: Callable[[float, int], None] | None = None,
     ) -> None:
         self.num_slots = num_slots
-        self._initial_state = State.zeros(runtime.config, 1)
+        self._initial_state = runtime.initial_state(1)
+        self._vocabulary_size = runtime.config.vocabulary_size
         self._batch = runtime.batch(num_slots)
         self._running: list[Sequence] = []  # by slot; the finished ones until the next step
         self._uniforms_SN = np.zeros((num_slots, _NUM_UNIFORMS))  # by slot and step
@@ -151,6 +152,7 @@ class Engine:
                 scored.append(slot)
             if sequence.is_early:
                 early.append(slot)
+        logits_BV = logits_BV[:, : self._vocabulary_size]  # those of a blend were of two models
         model_logits_RV = logits_BV[scored]
         for slot in writing:
             if running[slot].processors:
@@ -239,7 +241,8 @@ class Engine:
         sequence = self._running[slot]
         try:
             for processor in processors:
-                logits_V[:] = processor(logits_V, sequence)
+                processed_V = processor(logits_V, sequence)
+                logits_V[: len(processed_V)] = processed_V
         except Exception as error:  # a processor of this sequence alone
             self._end(sequence, "error", error)
 

@@ -30,7 +30,7 @@ api.after_request(set_client_cookie)
 def generate() -> Response:
     """Continue a prompt."""
     body = GenerateRequest.from_request()
-    served = server_state().find_model(body.model)
+    served = server_state().served(body.model, body.given().get("blend"))
     generated = body.generation_request(served)
     handle = start_generation(served, [generated], api_client(), is_streamed=bool(body.stream))
     if body.stream:

@@ -40,9 +40,13 @@ class Choice(ABC):
         """Return the next tokens as a choice."""
 
     def ending(self, *, is_end: bool) -> Json:
-        """Return the fields that all choices have; `seed` is ours."""
-        reason = _FINISH_REASONS[self.sequence.finish_reason or "length"] if is_end else None
-        return {"finish_reason": reason, "seed": self.sequence.seed}
+        """Return the fields that all choices have; `seed` and `missing_words` are ours."""
+        sequence = self.sequence
+        reason = _FINISH_REASONS[sequence.finish_reason or "length"] if is_end else None
+        ending: Json = {"finish_reason": reason, "seed": sequence.seed}
+        if is_end and sequence.request.required_words:
+            ending["missing_words"] = sequence.missing_words
+        return ending
 
 
 class Answer(ABC, Generic[Asked]):

@@ -92,6 +92,7 @@ def _requests(asked: CompletionRequest, served: ServedModel) -> list[GenerationR
                 prompt,
                 num_alternatives=asked.logprobs or 0,
                 num_samples=asked.num_choices,
+                blend=settings.blend,
                 deadline=deadline,
             )
         requests.append(request)

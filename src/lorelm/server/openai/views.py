@@ -28,7 +28,7 @@ tokenizing = Blueprint("tokenizing", __name__)
 def completions() -> Response:
     """Continue prompts, as OpenAI's legacy completions API."""
     asked = CompletionRequest.from_request()
-    served = server_state().find_model(asked.model)
+    served = server_state().served(asked.model, asked.given().get("blend"))
     return _respond(Completion(asked, served), asked, served)
 
 
@@ -36,7 +36,7 @@ def completions() -> Response:
 def chat_completions() -> Response:
     """Write the next line of a scene, as OpenAI's chat completions API."""
     asked = ChatRequest.from_request()
-    served = server_state().find_model(asked.model)
+    served = server_state().served(asked.model, asked.given().get("blend"))
     return _respond(ChatCompletion(asked, served), asked, served)
 
 

@@ -5,7 +5,12 @@ from collections.abc import Mapping
 from typing import Final, Self
 
 from lorelm.errors import SamplingError
-from lorelm.generation.controls import CONTROLS, NUM_ALTERNATIVES, SECOND_TEMPERATURE
+from lorelm.generation.controls import (
+    BLEND_SHARE,
+    CONTROLS,
+    NUM_ALTERNATIVES,
+    SECOND_TEMPERATURE,
+)
 from lorelm.parameters import Parameter
 from lorelm.server.api.requests import GenerateRequest
 from lorelm.server.pages.scene import speakers_of, turn_fields
@@ -24,14 +29,24 @@ FORM_FIELDS: Final = (
 )
 """The fields of the form for one text."""
 
+_LABELS: Final = {
+    "prompt": "Your text",
+    **{each.name: each.label for each in (*CONTROLS, SECOND_TEMPERATURE, BLEND_SHARE)},
+}
 
-@with_parameters({SECOND_TEMPERATURE.name: SECOND_TEMPERATURE})
+
+@with_parameters({each.name: each for each in (SECOND_TEMPERATURE, BLEND_SHARE)})
 class WriteForm(GenerateRequest):
-    """What the form sends: the fields of the API, who speaks next, and what to compare with."""
+    """What the form sends: the fields of the API, who speaks next, and a second model.
+
+    The second model is to compare with or, if nothing is compared, to blend with.
+    """
 
     next_speaker: str | None = None
     compare: bool = False
     model_b: str | None = None
+
+    blend_share: float | None = None  # made by with_parameters; declared for the code below
 
     @classmethod
     def from_form(cls, form: Mapping[str, str]) -> Self:
@@ -43,7 +58,8 @@ class WriteForm(GenerateRequest):
             SamplingError: fields are unknown, no numbers, or out of range; it names them all.
         """
         if not form.get("compare"):
-            form = {name: form[name] for name in form if not name.endswith("_b")}
+            unused = [name for name in form if name.endswith("_b") and name != "model_b"]
+            form = {name: form[name] for name in form if name not in unused}
         fields = {
             name: value.replace("\r\n", "\n") for name, value in form.items() if value.strip()
         }
@@ -51,7 +67,7 @@ class WriteForm(GenerateRequest):
 
     def requests(self) -> list[GenerateRequest]:
         """Return one request, or two to compare, which have the same seed."""
-        own = {"next_speaker", "compare", "model_b", "temperature_b"}
+        own = {"next_speaker", "compare", "model_b", "temperature_b", "blend_share"}
         fields = self.model_dump(exclude=own, exclude_none=True)
         fields["num_alternatives"] = NUM_ALTERNATIVES
         if self.next_speaker and speakers_of(server_state().find_model(self.model)):
@@ -59,6 +75,8 @@ class WriteForm(GenerateRequest):
                 self.prompt, self.next_speaker, max_characters=MAX_TEXT_CHARACTERS
             )
         if not self.compare:
+            if self.blend_share and self.model_b not in (None, self.model):
+                fields["blend"] = {self.model_b: self.blend_share}
             return [GenerateRequest(**fields)]
         fields.setdefault("seed", secrets.randbelow(2**32))
         second = self.model_dump(include={"model_b", "temperature_b"}, exclude_none=True)
@@ -71,10 +89,10 @@ def controls(limits: Limits) -> list[Parameter]:
     return [limited(each, limits) for each in CONTROLS]
 
 
-def explained(error: Exception, labels: Mapping[str, str]) -> str:
+def explained(error: Exception) -> str:
     """Return an error message for the person who filled in the form."""
     if not isinstance(error, SamplingError):
         return f"{error}."
     return " ".join(
-        f"{labels.get(each.field, each.field)}: {each.message}." for each in error.problems
+        f"{_LABELS.get(each.field, each.field)}: {each.message}." for each in error.problems
     )

@@ -130,7 +130,7 @@ def _generate(form: WriteForm) -> list[Result]:
     with ExitStack() as running:
         parts = []
         for body in form.requests():
-            served = state.find_model(body.model)
+            served = state.served(body.model, body.given().get("blend"))
             generated = body.generation_request(served)
             handle = start_generation(served, [generated], client)
             running.callback(handle.close)

@@ -1,14 +1,21 @@
 """Render the page with the form, the editor and generated texts."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Self
 
 from flask import render_template, request
 from werkzeug.exceptions import NotFound
 
-from lorelm.errors import LoreLMError, SamplingError
-from lorelm.generation.controls import LEVEL_BOUNDS, NUM_ALTERNATIVES, SECOND_TEMPERATURE
+from lorelm.errors import LoreLMError, SamplingError, UnknownModelError
+from lorelm.generation.blend import partner_of, share_of
+from lorelm.generation.controls import (
+    BLEND_SHARE,
+    LEVEL_BOUNDS,
+    NUM_ALTERNATIVES,
+    SECOND_TEMPERATURE,
+)
 from lorelm.generation.reply import Reply
 from lorelm.generation.sequence import GenerationRequest
 from lorelm.history.record import Record
@@ -88,9 +95,6 @@ def render_write_page(
     state = server_state()
     if state.history is not None and request.method == "GET" and not is_embedded:
         state.history.browser_ids.ensure_id()  # so that the first text already has an owner
-    form_controls = controls(state.settings.limits)
-    labels = {each.name: each.label for each in (*form_controls, SECOND_TEMPERATURE)}
-    labels["prompt"] = "Your text"
     by_name = {model.name: model for model in state.models}
     chosen = by_name.get(form.get("model", ""), state.models[0])
     speakers = speakers_by_model(state.models)
@@ -103,9 +107,11 @@ def render_write_page(
         speakers=speakers,
         choices=speaker_choices(form.get("prompt", ""), chosen),
         notices=[*state.settings.notices, *state.notices],
-        controls=form_controls,
+        controls=controls(state.settings.limits),
         can_forbid_copies=any(served.model.can_forbid_copies for served in state.models),
         second_temperature=SECOND_TEMPERATURE,
+        blend_share=BLEND_SHARE,
+        cache=state.settings.cache,
         prompt_limit=MAX_TEXT_CHARACTERS,
         shown_words=shown_words,
         history=state.history,
@@ -114,7 +120,7 @@ def render_write_page(
         page_data=_page_data(given or _single_text(results), speakers, is_embedded=is_embedded),
         modules=_MODULES,
         note=note,
-        error=explained(error, labels) if error else "",
+        error=explained(error) if error else "",
     )
 
 
@@ -143,7 +149,7 @@ def render_regenerated(record: Record) -> str:
     Raises:
         SamplingError: the model that generated it is not served.
     """
-    served = next((each for each in server_state().models if is_served_by(record, each)), None)
+    served = _model_of(record)
     if served is None:
         raise SamplingError(
             "model",
@@ -164,6 +170,16 @@ def render_regenerated(record: Record) -> str:
     return render_write_page(form=form_of(record), results=[result], note=note)
 
 
+def _model_of(record: Record) -> ServedModel | None:
+    """Return the model, or the blend of models, that would write a record again."""
+    state, blend = server_state(), record.settings.get("blend")
+    candidates = list(state.models)
+    if blend:
+        with suppress(UnknownModelError, SamplingError):
+            candidates = [state.served(record.model, blend)]
+    return next((each for each in candidates if is_served_by(record, each)), None)
+
+
 def form_of(record: Record) -> dict[str, str]:
     """Return the fields of the form that would generate a record."""
     values = record.settings | {
@@ -172,7 +188,12 @@ def form_of(record: Record) -> dict[str, str]:
         "seed": record.seed,
         "novel_span": record.settings.get("novel_span") or "",
     }
+    values["must_contain"] = ", ".join(record.settings.get("must_contain") or ())
+    values["memory"] = record.settings.get("memory") or ""
     fields = {name: str(value) for name, value in values.items() if name in FORM_FIELDS}
+    if blend := record.settings.get("blend"):
+        second = partner_of(blend, record.model)
+        fields |= {"model_b": second, BLEND_SHARE.name: f"{share_of(blend, second):g}"}
     return fields | {"next_speaker": next_speaker(record)}
 
 

@@ -97,5 +97,7 @@ export function describeEnd(sample, numTokens, seed) {
   const count = `${numTokens} tokens, seed ${seed}.`;
   if (!sample) return numTokens ? `Stopped: ${count}` : "Stopped.";
   const note = sample.finish_reason === "timeout" ? " The time limit was reached." : "";
-  return (ENDS.get(sample.finish_reason) ?? "") + count + note;
+  const missing = sample.missing_words ?? [];
+  const lack = missing.length ? ` No place was found for: ${missing.join(", ")}.` : "";
+  return (ENDS.get(sample.finish_reason) ?? "") + count + note + lack;
 }

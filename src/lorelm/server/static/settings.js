@@ -6,6 +6,8 @@ const KEY = "lorelm.settings";
 const SPEAKER = "next_speaker"; // is in the prompt that `common` has
 const SECOND = "_b"; // ends the names of the fields of the second request of a comparison
 
+/** @typedef {HTMLInputElement | HTMLSelectElement | HTMLTextAreaElement} FormControl */
+
 /** The form's settings, kept in the browser for all tabs. */
 export class Settings {
   #form;
@@ -18,6 +20,7 @@ export class Settings {
   constructor(form, onModel) {
     this.#form = form;
     this.#onModel = onModel;
+    form.addEventListener("input", () => this.#showShare());
   }
 
   /** The chosen model; undefined where the server has only one. */
@@ -27,9 +30,7 @@ export class Settings {
 
   /** The fields of the form that have a name. */
   get fields() {
-    const elements = /** @type {(HTMLInputElement | HTMLSelectElement)[]} */ ([
-      ...this.#form.elements,
-    ]);
+    const elements = /** @type {FormControl[]} */ ([...this.#form.elements]);
     return elements.filter((element) => element.name);
   }
 
@@ -50,15 +51,24 @@ export class Settings {
     for (const field of fields) fill(field, values);
     const compare = byId("compare", HTMLInputElement);
     const details = compare.closest("details");
-    if (details && compare.checked) details.open = true;
+    const memory = this.fields.find((field) => field.name === "memory");
+    if (details && (compare.checked || memory?.value)) details.open = true;
+    this.#showShare();
   }
 
   reset() {
     for (const field of this.fields) {
       if (isCheckbox(field)) field.checked = false;
-      else if (field instanceof HTMLInputElement) field.value = field.dataset.default ?? "";
+      else if (!(field instanceof HTMLSelectElement)) field.value = field.dataset.default ?? "";
     }
+    this.#showShare();
     this.save();
+  }
+
+  /** Show the number that the slider of the blend stands at. */
+  #showShare() {
+    const slider = this.fields.find((field) => field.name === "blend_share");
+    if (slider) byId("shown_share").textContent = `${Math.round(Number(slider.value) * 100)} %`;
   }
 
   /** Show the facts and the speakers of the chosen model only. */
@@ -81,12 +91,20 @@ export class Settings {
 export function requestsOf(fields, common, { isAgain }) {
   const settings = fields.filter(({ name }) => name !== SPEAKER);
   const values = settings.map((field) => [field.name, valueOf(field)]);
-  const { compare, ...given } = Object.fromEntries(values.filter(([, value]) => value !== null));
+  const {
+    compare,
+    blend_share: share,
+    ...given
+  } = Object.fromEntries(values.filter(([, value]) => value !== null));
   const own = Object.entries(given).filter(([name]) => !name.endsWith(SECOND));
   /** @type {RequestBody & {num_samples: number}} */
   const body = { num_samples: 1, ...common, ...Object.fromEntries(own) };
   if (isAgain || (compare && body.seed === undefined)) body.seed = randomSeed();
-  if (!compare) return [{ title: "Sample", body }];
+  if (!compare) {
+    const second = /** @type {string} */ (given[`model${SECOND}`]);
+    if (share && second !== body.model) body.blend = { [second]: share };
+    return [{ title: "Sample", body }];
+  }
   const changes = Object.entries(given)
     .filter(([name]) => name.endsWith(SECOND))
     .map(([name, value]) => [name.slice(0, -SECOND.length), value]);
@@ -101,8 +119,8 @@ export function requestsOf(fields, common, { isAgain }) {
 function valueOf({ type, value, checked }) {
   const text = value.trim();
   if (text === "" || (type === "checkbox" && !checked)) return null;
-  if (text === "true") return true;
-  return type === "number" || type === "checkbox" ? Number(text) : text;
+  if (type === "checkbox" && text === "true") return true;
+  return ["number", "range", "checkbox"].includes(type) ? Number(text) : text;
 }
 
 function randomSeed() {
@@ -110,7 +128,7 @@ function randomSeed() {
 }
 
 /**
- * @param {HTMLInputElement | HTMLSelectElement} field
+ * @param {FormControl} field
  * @param {Record<string, any>} values By the names of fields.
  */
 function fill(field, values) {

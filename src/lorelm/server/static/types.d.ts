@@ -8,7 +8,11 @@ type Token = Alternative & { alternatives: Alternative[]; copied?: number };
 /** Offsets in code points. */
 type CopiedSpan = { start: number; end: number; num_tokens: number };
 
-type SampleEnd = { finish_reason: string; copied_spans?: CopiedSpan[] | null };
+type SampleEnd = {
+  finish_reason: string;
+  copied_spans?: CopiedSpan[] | null;
+  missing_words?: string[] | null;
+};
 
 type ApiEvent = { name: string; data: any };
 
