@@ -56,6 +56,11 @@ _OPTIONS_ON_PAGE: Final = ("init", "early_stopping", "threads", "with_ngram")
     help="Ask for this password in place of the link. Whoever knows it can train here, read all "
     "texts, and fill the disk.",
 )
+@click.option(
+    "--share-links",
+    is_flag=True,
+    help="Let writers make links: whoever has one, and reaches this computer, can read that text.",
+)
 @click.option("--no-browser", is_flag=True, help="Print the link and open no browser.")
 @history_option
 def studio(
@@ -64,6 +69,7 @@ def studio(
     host: str,
     port: int,
     password: str | None,
+    share_links: bool,
     no_browser: bool,
     history: str | None,
 ) -> None:
@@ -82,6 +88,7 @@ def studio(
         folder=folder,
         history=history or default_url(),
         password=password,
+        share_links=share_links,
         training_parameters={
             **{n: p for n, p in parameters_of(Recipe).items() if p.flag is not None},
             **{name: parameters_of(TrainingOptions)[name] for name in _OPTIONS_ON_PAGE},

@@ -28,6 +28,7 @@ class ServerSettings:
         api_key: every request must send it; None: no key is needed.
         admin_key: gives access to the whole history, and serves as API key; None: there is none.
         history: URL of the database for generated texts; None: they are not kept.
+        home: address of the page that leads to this one; None: nothing does.
 
     Raises:
         InputError: values are out of range or no origins, or a key is empty.
@@ -40,6 +41,7 @@ class ServerSettings:
     api_key: str | None = None
     admin_key: str | None = None
     history: str | None = None
+    home: str | None = None
 
     title: Annotated[
         str | None,

@@ -1,12 +1,14 @@
 """Who may use the studio, and the attacks that were tried."""
 
 import secrets
+import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
-from tests.server.studio.conftest import Studio
+from tests.server.studio.conftest import ORIGIN, Studio
 
 from lorelm.server.studio import access
 from lorelm.server.studio.access import Links, signing_key
@@ -165,3 +167,29 @@ def test_every_page_has_the_security_headers(studio: Studio) -> None:
         assert "script-src 'self'" in headers["Content-Security-Policy"]
         assert headers["X-Content-Type-Options"] == "nosniff"
         assert headers["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize("is_opened", [True, False])
+def test_a_shared_text_is_open_only_where_the_studio_says_so(
+    studio: Studio, tiny_bundle: Path, is_opened: bool
+) -> None:
+    shutil.copytree(tiny_bundle, studio.state.library.root / "models" / "Fox")
+    app, state, links = create_studio(replace(studio.state.settings, share_links=is_opened))
+    writer, reader = app.test_client(), app.test_client()
+    writer.get(f"/enter?token={links.new_token()}")
+    writer.get("/write/Fox/")
+    made = writer.post(
+        "/write/Fox/api/links",
+        json={"name": "A tale", "content": ["The fox ran."], "model": ""},
+        headers=ORIGIN,
+    )
+    assert made.status_code == (200 if is_opened else 404), made.text
+    path = made.get_json()["path"] if is_opened else "shared/" + "a" * 32
+    read = reader.get(f"/write/Fox/{path}")
+    assert read.status_code == (200 if is_opened else 401)
+    assert ("The fox ran." in read.text) == is_opened
+    for other in ("", "api/drafts", "history", "shared", "static/../history"):
+        assert reader.get(f"/write/Fox/{other}").status_code in (401, 404)
+    assert reader.post("/write/Fox/shared/x").status_code == 401
+    state.stop(0)
+    state.close()

@@ -4,11 +4,12 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from tests.server.studio.conftest import Studio
+from tests.server.studio.conftest import ORIGIN, Studio
 
 from lorelm.bundle import Bundle
 from lorelm.bundle.layout import COPIES, WEIGHTS
 from lorelm.bundle.packing import pack
+from lorelm.export.site import SiteOptions, site_files
 from lorelm.server.studio.errands import sample_of
 from lorelm.server.studio.writing import _MAX_OPEN
 
@@ -141,6 +142,30 @@ def test_two_models_are_compared(studio: Studio, fox: Path) -> None:
     assert page.status_code == 200
     # Their corpus was never a file, so there is no text to compare on.
     assert 'role="alert"' in page.text
+
+
+@pytest.mark.parametrize(("query", "has_copies"), [("", True), ("?no_fingerprints=1", False)])
+def test_a_web_site_is_downloaded(studio: Studio, fox: Path, query: str, has_copies: bool) -> None:
+    response = studio.client.get(f"/models/Fox/site{query}")
+    archive = zipfile.ZipFile(io.BytesIO(response.data))
+    expected = site_files(Bundle.load(fox), SiteOptions(title="Fox", fingerprints=has_copies))
+    assert {n.removeprefix("site/"): archive.read(n) for n in archive.namelist()} == expected
+    assert any(name.startswith("site/copies-") for name in archive.namelist()) == has_copies
+
+
+def test_the_writing_page_leads_back(studio: Studio, fox: Path) -> None:
+    assert '<a href="../../models">' in studio.client.get("/write/Fox/").text
+
+
+def test_drafts_are_those_of_all_models(studio: Studio, fox: Path) -> None:
+    shutil.copytree(fox, fox.with_name("Hare"))
+    studio.client.get("/write/Fox/")
+    body = {"name": "A tale", "content": ["The fox ran."], "model": ""}
+    saved = studio.client.post("/write/Fox/api/drafts", json=body, headers=ORIGIN)
+    assert saved.status_code == 200, saved.text
+    listed = studio.client.get("/write/Hare/api/drafts").json
+    assert listed is not None
+    assert [each["name"] for each in listed["drafts"]] == ["A tale"]
 
 
 def test_a_card_without_metrics(studio: Studio, imported_bundle: Path) -> None:

@@ -102,6 +102,7 @@ def render_write_page(
         "embed.html" if is_embedded else "write.html",
         action="embed" if is_embedded else ".",
         title=state.settings.title,
+        home=state.settings.home,
         models=state.models,
         chosen=chosen,
         speakers=speakers,

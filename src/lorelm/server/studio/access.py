@@ -80,6 +80,7 @@ class Guard:
         links: the tokens that open it.
         key: signs the cookies.
         password: None lets in who has a link, and requests to this machine only.
+        is_open: whether a path can be read by anybody who reaches the studio.
         explain: makes the page for who may not: its text, and whether to ask for the password.
     """
 
@@ -90,11 +91,13 @@ class Guard:
         links: Links,
         key: bytes,
         password: str | None,
+        is_open: "Callable[[str], bool]",
         explain: "Callable[[str, bool], str]",
     ) -> None:
         self._app: Final = app
         self._links: Final = links
         self._password: Final = password
+        self._is_open: Final = is_open
         self._explain: Final = explain
         salt = "session" + hashlib.sha256((password or "").encode()).hexdigest()
         self._sessions: Final = URLSafeTimedSerializer(key, salt=salt)
@@ -122,7 +125,8 @@ class Guard:
             return self._enter(request)
         if request.path == "/login" and request.method == "POST":
             return self._log_in(request)
-        if request.path.startswith("/static/") or self._has_session(request):
+        is_open = request.method in _SAFE_METHODS and self._is_open(request.path)
+        if request.path.startswith("/static/") or is_open or self._has_session(request):
             return None
         if self._password is not None:
             return self._refusal(401, "This studio asks for its password.")

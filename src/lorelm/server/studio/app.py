@@ -16,7 +16,7 @@ from lorelm.server.studio.settings import StudioSettings
 from lorelm.server.studio.state import StudioState, studio_state
 from lorelm.server.studio.texts import texts
 from lorelm.server.studio.training import training
-from lorelm.server.studio.writing import Mount, WritingPages
+from lorelm.server.studio.writing import Mount, WritingPages, is_shared_text
 
 KEY_FILE = "studio.key"
 
@@ -66,7 +66,7 @@ def create_studio(settings: StudioSettings) -> tuple[Flask, StudioState, Links]:
         library=library,
         queue=RunQueue(library.runs_dir),
         errands=Errands(library),
-        writing=WritingPages(library, history=settings.history),
+        writing=WritingPages(library, settings),
     )
     app = base_app()
     app.config["MAX_CONTENT_LENGTH"] = settings.max_upload_bytes
@@ -93,6 +93,7 @@ def create_studio(settings: StudioSettings) -> tuple[Flask, StudioState, Links]:
         links=links,
         key=key,
         password=settings.password,
+        is_open=is_shared_text if settings.share_links else lambda _: False,
         explain=explain,
     )
     return app, state, links

@@ -3,6 +3,7 @@
 import io
 import shutil
 import tempfile
+import zipfile
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,8 +17,9 @@ from lorelm.bundle.files import find_manifest
 from lorelm.bundle.layout import MANIFEST, PACK_ENDING
 from lorelm.bundle.manifest import Manifest
 from lorelm.errors import InputError, LoreLMError
+from lorelm.export.site import SiteOptions, site_files
 from lorelm.runs.process import run_command
-from lorelm.runs.run import Run, read_run
+from lorelm.runs.run import Run
 from lorelm.server.studio.errands import sample_of
 from lorelm.server.studio.names import quoted_name
 from lorelm.server.studio.state import StudioState, studio_state
@@ -126,6 +128,19 @@ def download_model(name: str) -> Response:
     )
 
 
+@models.get("/<name>/site")
+def download_site(name: str) -> Response:
+    """Send a model as a web site that needs no server, in a zip archive."""
+    bundle = Bundle.load(studio_state().library.path("models", name))
+    options = SiteOptions(title=name, fingerprints="no_fingerprints" not in request.args)
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_STORED) as archive:
+        for file, data in site_files(bundle, options).items():
+            archive.writestr(f"site/{file}", data)
+    content.seek(0)
+    return send_file(content, as_attachment=True, download_name=f"{name} - web site.zip")
+
+
 @models.get("/<name>/sample")
 def show_sample(name: str) -> dict[str, str | None]:
     """Return what a model has written for its card; null while it writes."""
@@ -184,8 +199,7 @@ def _cards(state: StudioState) -> list[Card]:
     cards = []
     for name in state.library.names("models"):
         path = state.library.root / "models" / name
-        run = read_run(path)
-        manifest = run.manifest or find_manifest(path)
+        manifest = find_manifest(path)
         if manifest is None:  # an unfinished run, which Train lists
             continue
         sample = sample_of(path)
@@ -196,7 +210,7 @@ def _cards(state: StudioState) -> list[Card]:
         cards.append(
             Card(
                 name=name,
-                run=run,
+                run=Run(path=path, state="finished", manifest=manifest),
                 manifest=manifest,
                 num_bytes=num_bytes,
                 made_at=made_at,

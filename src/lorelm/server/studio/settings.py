@@ -18,6 +18,7 @@ class StudioSettings:
         folder: of its texts and models.
         history: URL of the database for texts that models write; None keeps none.
         password: of a studio that other machines can reach; None for this machine only.
+        share_links: let writers make links that show one text to whoever has the link.
         max_upload_bytes: size of the largest upload.
         training_parameters: all settings of a training, by their names.
         describe_recipe: says a recipe in words.
@@ -27,6 +28,7 @@ class StudioSettings:
     folder: Path
     history: str | None = None
     password: str | None = None
+    share_links: bool = False
     max_upload_bytes: int = MAX_UPLOAD_BYTES
     training_parameters: Mapping[str, Parameter] = field(default_factory=dict)
     describe_recipe: Callable[[Mapping[str, Any]], str] = str

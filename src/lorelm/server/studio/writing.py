@@ -18,6 +18,7 @@ from lorelm.server.errors import error_response
 from lorelm.server.settings import ServerSettings
 from lorelm.server.state import server_state
 from lorelm.server.studio.library import Library
+from lorelm.server.studio.settings import StudioSettings
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -36,9 +37,9 @@ class WritingPages:
     A model that was trained anew is opened anew.
     """
 
-    def __init__(self, library: Library, *, history: str | None) -> None:
+    def __init__(self, library: Library, settings: StudioSettings) -> None:
         self._library: Final = library
-        self._history: Final = history
+        self._settings: Final = settings
         self._open: OrderedDict[tuple[Path, int], Flask] = OrderedDict()
         self._lock: Final = threading.Lock()
 
@@ -55,7 +56,13 @@ class WritingPages:
         key = path, manifest.stat().st_mtime_ns if manifest.exists() else 0
         with self._lock:
             if key not in self._open:
-                settings = ServerSettings(bundles=[path], title=name, history=self._history)
+                settings = ServerSettings(
+                    bundles=[path],
+                    title=name,
+                    history=self._settings.history,
+                    share_links=self._settings.share_links,
+                    home="../../models",
+                )
                 self._open[key] = create_app(settings)
             self._open.move_to_end(key)
             app = self._open[key]
@@ -83,6 +90,12 @@ class WritingPages:
         with self._lock:
             while self._open:
                 server_state(self._open.popitem()[1]).close()
+
+
+def is_shared_text(path: str) -> bool:
+    """Return whether a path is of a text that its writer has shared, or of that page's style."""
+    name, _, rest = path.removeprefix(PREFIX).partition("/")
+    return path.startswith(PREFIX) and bool(name) and rest.startswith(("shared/", "static/"))
 
 
 def _close(app: Flask) -> None:
