@@ -50,8 +50,13 @@ def start_process(arguments: Sequence[str], *, log: Path) -> "subprocess.Popen[b
         )
 
 
-def run_command(arguments: Sequence[str], *, timeout_seconds: float) -> str:
+def run_command(
+    arguments: Sequence[str], *, timeout_seconds: float, folder: Path | None = None
+) -> str:
     """Run ``lorelm`` with these arguments; return what it prints to stdout.
+
+    Args:
+        folder: where it runs, and looks for the corpus of a model.
 
     Raises:
         InputError: the command failed; it has the sentences that the command printed.
@@ -65,6 +70,7 @@ def run_command(arguments: Sequence[str], *, timeout_seconds: float) -> str:
             encoding="utf-8",
             errors="replace",
             timeout=timeout_seconds,
+            cwd=folder,
             env=_ENVIRONMENT,
             check=False,
         )

@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 from tests.server.studio.conftest import ORIGIN, Studio
+from tests.server.studio.test_texts import TALES
 
 from lorelm.bundle import Bundle
 from lorelm.bundle.layout import COPIES, WEIGHTS
 from lorelm.bundle.packing import pack
 from lorelm.export.site import SiteOptions, site_files
+from lorelm.runs.process import run_command
 from lorelm.server.studio.errands import sample_of
 from lorelm.server.studio.writing import _MAX_OPEN
 
@@ -136,12 +138,34 @@ def test_a_model_that_a_run_works_on_stays(studio: Studio, fox: Path) -> None:
     assert "A run works on it" in studio.client.get("/models").text
 
 
-def test_two_models_are_compared(studio: Studio, fox: Path) -> None:
-    shutil.copytree(fox, fox.with_name("Hare"))
-    page = studio.client.get("/models/compare?model=Fox&model=Hare")
-    assert page.status_code == 200
-    # Their corpus was never a file, so there is no text to compare on.
-    assert 'role="alert"' in page.text
+def train_on(studio: Studio, name: str, text: str) -> None:
+    """Train the smallest model there is on a text of the studio."""
+    library = studio.state.library
+    tiny = ("--min-frequency", "1", "--hidden-size", "8", "--epochs", "1", "--init", "none")
+    out = ("--out", str(library.root / "models" / name))
+    run_command(["train", *map(str, library.text(text).files), *out, *tiny], timeout_seconds=120)
+
+
+@pytest.mark.system
+def test_models_are_compared_and_reported_on_their_text(studio: Studio) -> None:
+    """Which the studio keeps where no command would look for it."""
+    studio.state.library.add_text("Tales", [("tales.txt", io.BytesIO(TALES.encode()))])
+    for name in ("Fox", "Hare"):
+        train_on(studio, name, "Tales")
+    page = studio.client.get("/models/compare?model=Fox&model=Hare").text
+    assert 'role="alert"' not in page
+    assert "the test part of tales.txt" in page
+    assert str(studio.state.library.root) not in page
+    report = studio.client.get("/models/Fox/report")
+    assert report.status_code == 200
+    assert b"<html" in report.data
+    studio.state.library.add_text("Other", [("other.txt", io.BytesIO(TALES.encode()))])
+    page = studio.client.get("/models/compare?model=Fox&model=Hare&text=Other").text
+    assert "other.txt" in page
+    studio.state.library.delete("texts", "Tales")
+    page = studio.client.get("/models/compare?model=Fox&model=Hare").text
+    assert "the corpus of bundle Fox (tales.txt) is neither" in page
+    assert str(studio.state.library.root) not in page
 
 
 @pytest.mark.parametrize(("query", "has_copies"), [("", True), ("?no_fingerprints=1", False)])

@@ -26,6 +26,7 @@ from typing import IO, Any, Final, Literal
 from werkzeug.exceptions import NotFound
 
 from lorelm.bundle.atomic_dir import replace_file
+from lorelm.bundle.manifest import Manifest
 from lorelm.corpus.documents import ReadingOptions
 from lorelm.errors import InputError
 from lorelm.runs.registry import forget, move_entry
@@ -187,6 +188,16 @@ class Library:
             report=report.get("report") if is_current else None,
             error=report.get("error", "") if is_current else "",
         )
+
+    def find_corpus(self, manifest: Manifest) -> Path | None:
+        """Return the folder with the files that a model was trained on; None if there is none."""
+        files = manifest.corpus.files if manifest.corpus else ()
+        wanted = {name for file in files if file for name in file.without_folder.paths}
+        for name in self.names("texts"):
+            folder = self.root / "texts" / name / "files"
+            if wanted and wanted <= {path.name for path in folder.iterdir()}:
+                return folder
+        return None
 
     def set_options(self, name: str, options: ReadingOptions) -> None:
         """Change how a text is read."""

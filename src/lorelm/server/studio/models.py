@@ -1,9 +1,11 @@
 """The place *Models*: a card for each, with what to do with it."""
 
 import io
+import os
 import shutil
 import tempfile
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +23,7 @@ from lorelm.export.site import SiteOptions, site_files
 from lorelm.runs.process import run_command
 from lorelm.runs.run import Run
 from lorelm.server.studio.errands import sample_of
+from lorelm.server.studio.library import Library
 from lorelm.server.studio.names import quoted_name
 from lorelm.server.studio.state import StudioState, studio_state
 
@@ -150,27 +153,23 @@ def show_sample(name: str) -> dict[str, str | None]:
 @models.get("/<name>/report")
 def show_report(name: str) -> Response:
     """Send the report of an evaluation, with plots of everything that was measured."""
-    path = studio_state().library.path("models", name)
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.html"
-        run_command(
-            ["evaluate", str(path), "--report", str(report)], timeout_seconds=_COMMAND_SECONDS
-        )
+        _run_on_corpus(["evaluate"], [name], ["--report", str(report)])
         content = io.BytesIO(report.read_bytes())
     return send_file(content, as_attachment=True, download_name=f"{name} - report.html")
 
 
 @models.get("/compare")
 def compare_models() -> str:
-    """Show two models side by side, on the test part of the corpus that both were trained on."""
+    """Show two models side by side, on a text or on the test part of the corpus of both."""
     state = studio_state()
     names = [name for name in request.args.getlist("model") if name][:2]
-    table = error = ""
+    text, table, error = request.args.get("text", ""), "", ""
     if len(names) == 2:
-        paths = [str(state.library.path("models", name)) for name in names]
         try:
-            table = run_command(["runs", "compare", *paths], timeout_seconds=_COMMAND_SECONDS)
-            table = table.replace(f"{state.library.root / 'models'}/", "")
+            chosen = _text_flags(text)
+            table = _run_on_corpus(["runs", "compare"], names, chosen)
         except InputError as problem:
             error = str(problem)
     return render_template(
@@ -178,9 +177,47 @@ def compare_models() -> str:
         place="models",
         cards=_cards(state),
         names=names,
+        texts=state.library.names("texts"),
+        text=text,
         table=table,
         error=error,
     )
+
+
+def _text_flags(text: str) -> list[str]:
+    """Return the flags that compare models on a text of the studio, if one is chosen."""
+    if not text:
+        return []
+    files = studio_state().library.text(text).files
+    if len(files) != 1:
+        raise InputError(
+            f"{text} has {len(files)} files, and models are compared on one: join them in one text",
+            code="studio.several_files",
+        )
+    return ["--text", str(files[0])]
+
+
+def _run_on_corpus(command: Sequence[str], names: Sequence[str], flags: Sequence[str]) -> str:
+    """Run a command on models where it finds the text that the first one was trained on.
+
+    Raises:
+        InputError: the command failed, in words that name no folder of the studio.
+    """
+    library = studio_state().library
+    paths = [library.path("models", name) for name in names]
+    manifest = find_manifest(paths[0])
+    folder = library.find_corpus(manifest) if manifest else None
+    arguments = [*command, *map(str, paths), *flags]
+    try:
+        said = run_command(arguments, timeout_seconds=_COMMAND_SECONDS, folder=folder)
+    except InputError as error:
+        sentence = str(error).partition(": bring it there")[0].partition(": name another text")[0]
+        raise InputError(_without_folders(library, sentence), code=error.code) from error
+    return _without_folders(library, said)
+
+
+def _without_folders(library: Library, text: str) -> str:
+    return text.replace(f"{library.root / 'models'}{os.sep}", "")
 
 
 def _list_page(error: str = "") -> str:
