@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.errors import raises_code
 
-from lorelm.bundle import Bundle, atomic_dir
+from lorelm.bundle import Bundle, files
 from lorelm.bundle.writer import add_ngram
 from lorelm.corpus import preparation
 from lorelm.corpus.documents import CorpusFile, Documents, ReadingOptions
@@ -98,14 +98,14 @@ def test_a_crash_while_an_ngram_model_is_added_leaves_the_old_bundle(
     tiny_bundle: Path, tales: Documents, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bundle = without_ngram(tiny_bundle, tmp_path / "copy")
-    replace_file = atomic_dir.replace_file
+    replace_file = files.replace_file
 
     def crash(path: Path, content: bytes) -> None:
         if path.name == "manifest.json":
             raise KeyboardInterrupt
         replace_file(path, content)
 
-    monkeypatch.setattr(atomic_dir, "replace_file", crash)
+    monkeypatch.setattr(files, "replace_file", crash)
     with pytest.raises(KeyboardInterrupt):
         evaluate_bundle(bundle, ADDING, documents=tales)
     assert Bundle.load(bundle.path).manifest == bundle.manifest

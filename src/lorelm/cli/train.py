@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 from click.core import ParameterSource
 
-from lorelm.bundle.files import find_manifest
+from lorelm.bundle.files import find_manifest, is_pack
 from lorelm.bundle.quoting import quoted
 from lorelm.cli.corpus_of_run import corpus_of_run
 from lorelm.cli.options import (
@@ -277,7 +277,7 @@ def _observed(
 def _show_start(parts: Sequence[Documents], out: Path, resume: "Checkpoint | None") -> None:
     if resume is not None:
         click.echo(f"Going on from {resume.snapshot.description}.", err=True)
-    replaced = find_manifest(out) if out.is_dir() else None
+    replaced = None if is_pack(out) else find_manifest(out)
     if replaced is not None:
         click.echo(
             f"{out} holds a model of {replaced.source}, which the new one will replace.",

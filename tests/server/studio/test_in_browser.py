@@ -76,7 +76,8 @@ def test_from_a_dropped_file_to_a_model_that_writes(
         expect(page.get_by_text("Paused.", exact=True)).to_be_visible()
         page.get_by_role("button", name="Go on").click()
         page.get_by_role("button", name="Stop and keep the best").click()
-        page.get_by_role("link", name="Write with it").click()
+        # Two processes in turn, each of which imports PyTorch.
+        page.get_by_role("link", name="Write with it").click(timeout=150_000)
         page.locator("#surface").click()
         page.keyboard.type("The fox")
         page.get_by_role("button", name="Generate").click()
