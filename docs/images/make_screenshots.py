@@ -1,8 +1,9 @@
-"""Take the screenshots of the page, of the embedded model."""
+"""Take the screenshots of the page, of the embedded model, and of the studio."""
 
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
@@ -10,6 +11,7 @@ from typing import Literal
 from playwright.sync_api import Page, expect, sync_playwright
 
 HERE = Path(__file__).parent
+DATA = HERE.parents[2] / "shared" / "data"
 SEEDS = (12, 5)
 
 Picture = tuple[str, Literal["light", "dark"], tuple[int, int], Callable[[Page], None]]
@@ -58,6 +60,39 @@ def answer(page: Page, *, seed: int) -> None:
     expect(page.get_by_role("button", name="Generate")).to_be_visible()
 
 
+def take_studio(text: Path) -> None:
+    """Take the picture of a run of the studio, half a minute after its training began."""
+    with tempfile.TemporaryDirectory() as folder:
+        studio = subprocess.Popen(
+            [sys.executable, "-m", "lorelm", "studio", "--no-browser", "--folder", folder],
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert studio.stderr
+        link = next(line.split()[1] for line in studio.stderr if line.startswith("Open "))
+        try:
+            with sync_playwright() as playwright:
+                browser = playwright.chromium.launch(
+                    executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"]
+                )
+                page = browser.new_page(viewport={"width": 900, "height": 760})
+                page.goto(link)
+                page.locator("#files").set_input_files(text)
+                page.get_by_role("link", name="Train a model of it").click(timeout=120_000)
+                page.get_by_label("Good").check()
+                page.get_by_role("button", name="Train", exact=True).click()
+                expect(page.locator("#learning svg polyline")).to_be_visible(timeout=120_000)
+                page.wait_for_timeout(30_000)
+                page.evaluate("document.getElementById('message-box').hidden = true")
+                page.screenshot(path=HERE / "studio.png")
+                page.get_by_role("button", name="Pause").click()
+                expect(page.get_by_role("button", name="Go on")).to_be_visible(timeout=60_000)
+                browser.close()
+        finally:
+            studio.terminate()
+            studio.wait()
+
+
 def take(*pictures: Picture) -> None:
     server = subprocess.Popen(
         [sys.executable, "-m", "lorelm", "serve", "--port", "0"],
@@ -94,6 +129,7 @@ def main() -> None:
         ("page-phone", "light", (360, 720), writing),
         ("page-scene", "light", (900, 680), speaking),
     )
+    take_studio(DATA / "tinyshakespeare.txt")
 
 
 if __name__ == "__main__":
