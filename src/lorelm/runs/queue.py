@@ -11,6 +11,7 @@ process ends; the next queue of the folder finds it by its number.
 """
 
 import json
+import logging
 import os
 import subprocess
 import threading
@@ -23,6 +24,8 @@ from typing import Final, Self
 
 from lorelm.bundle.atomic_dir import replace_file
 from lorelm.runs.process import ProcessId, ask_to_stop, id_of, is_alive, start_process
+
+_log: Final = logging.getLogger(__name__)
 
 JOB: Final = "job.json"
 LOG: Final = "log.txt"
@@ -179,6 +182,8 @@ class RunQueue:
 
     def _look_until_closed(self) -> None:
         while not self._is_closed.is_set():
-            with suppress(OSError):  # the disk is full, or a folder is being moved
+            try:
                 self.look()
+            except Exception:  # the disk is full, or a folder is being moved: look again
+                _log.exception("the queue could not start a run")
             self._is_closed.wait(_SECONDS_BETWEEN_LOOKS)

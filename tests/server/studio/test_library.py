@@ -136,3 +136,14 @@ def test_a_file_in_place_of_the_folder_is_named(tmp_path: Path) -> None:
     (tmp_path / "studio").write_text("")
     with raises_code(InputError, "studio.unwritable"):
         Library(tmp_path / "studio").open()
+
+
+def test_folders_that_people_made_are_texts_or_nothing(library: Library) -> None:
+    (library.root / "texts" / "empty").mkdir()
+    (library.root / "texts" / "mine" / "files").mkdir(parents=True)
+    (library.root / "texts" / "mine" / "files" / "a.txt").write_text("The fox ran.")
+    (library.root / "texts" / "mine" / "text.json").write_text('{"document": "chapter", "x": 1}')
+    assert library.names("texts") == ["mine"]
+    text = library.text("mine")
+    assert text.options == ReadingOptions()
+    assert text.changed_at

@@ -1,6 +1,7 @@
 """What the studio finds out in the background, one thing at a time: :class:`Errands`."""
 
 import json
+import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -16,6 +17,8 @@ from lorelm.corpus.documents import ReadingOptions
 from lorelm.errors import InputError
 from lorelm.runs.process import run_command
 from lorelm.server.studio.library import Library, Text
+
+_log: Final = logging.getLogger(__name__)
 
 _INSPECTION_SECONDS: Final = 1200.0
 _SAMPLE_SECONDS: Final = 120.0
@@ -68,8 +71,11 @@ class Errands:
                 if self._is_closed:
                     return
                 key, errand = next(iter(self._waiting.items()))
-            with suppress(OSError, NotFound):  # it was deleted or renamed meanwhile
-                errand()
+            try:
+                with suppress(OSError, NotFound):  # it was deleted or renamed meanwhile
+                    errand()
+            except Exception:  # the others are to be done all the same
+                _log.exception("%s of %s failed", *key)
             with self._changed:
                 self._waiting.pop(key, None)
 

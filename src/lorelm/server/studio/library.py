@@ -28,7 +28,7 @@ from werkzeug.exceptions import NotFound
 from lorelm.bundle.atomic_dir import replace_file
 from lorelm.bundle.manifest import Manifest
 from lorelm.corpus.documents import ReadingOptions
-from lorelm.errors import InputError
+from lorelm.errors import CorpusError, InputError
 from lorelm.runs.registry import forget, move_entry
 from lorelm.server.studio.names import file_name, folder_name, free_name
 
@@ -63,7 +63,7 @@ class Text:
 
     @property
     def changed_at(self) -> datetime:
-        return datetime.fromtimestamp((self.folder / "text.json").stat().st_mtime, UTC)
+        return datetime.fromtimestamp((self.folder / "files").stat().st_mtime, UTC)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,8 +117,9 @@ class Library:
             NotFound: there is none of this name.
         """
         path = self.root / kind / name
+        is_there = (path / "files" if kind == "texts" else path).is_dir()
         # The name comes from an address: it must not lead anywhere else.
-        if not name or name != folder_name(name, "") or not path.is_dir():
+        if not name or name != folder_name(name, "") or not is_there:
             noun = "text" if kind == "texts" else "model"
             raise NotFound(f"there is no {noun} called {name[:80]!r} in the studio")
         return path
@@ -126,6 +127,8 @@ class Library:
     def names(self, kind: Kind) -> list[str]:
         """Return the names of all texts or models, the newest first."""
         folders = [path for path in (self.root / kind).iterdir() if _is_shown(path)]
+        if kind == "texts":  # a folder that somebody has put there by hand
+            folders = [path for path in folders if (path / "files").is_dir()]
         return [path.name for path in sorted(folders, key=_age)]
 
     def free_name(self, kind: Kind, title: str) -> str:
@@ -178,13 +181,15 @@ class Library:
         Raises:
             NotFound: there is none of this name.
         """
-        folder = self.path("texts", name)
-        options, report = _read_json(folder / "text.json"), _read_json(folder / "report.json")
-        is_current = report.get("options") == options
+        folder, options = self.path("texts", name), ReadingOptions()
+        with suppress(TypeError, CorpusError):  # written by hand, or by another version
+            options = ReadingOptions(**_read_json(folder / "text.json"))
+        report = _read_json(folder / "report.json")
+        is_current = report.get("options") == asdict(options)
         return Text(
             name=name,
             folder=folder,
-            options=ReadingOptions(**options),
+            options=options,
             report=report.get("report") if is_current else None,
             error=report.get("error", "") if is_current else "",
         )
