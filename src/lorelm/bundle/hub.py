@@ -41,7 +41,7 @@ def fetch(address: str | Path) -> Path:
         )
     repo, revision = found["repo"], found["revision"]
     try:
-        from huggingface_hub import errors, hf_hub_download, snapshot_download
+        from huggingface_hub import hf_hub_download, snapshot_download
     except ImportError as error:
         raise MissingExtraError("models on the Hugging Face Hub", "hub") from error
     try:
@@ -51,10 +51,7 @@ def fetch(address: str | Path) -> Path:
         listed = Manifest.from_json(manifest.read_bytes(), where=f"{MANIFEST} of {address}").files
         wanted = [n for n in BUNDLE_FILES if n in listed or n in (MANIFEST, METRICS, CURVES)]
         return Path(snapshot_download(repo, revision=commit, allow_patterns=wanted))
-    except (
-        *(errors.HfHubHTTPError, errors.HFValidationError, errors.EntryNotFoundError),
-        OSError,
-    ) as error:
+    except hub_failures() as error:
         raise _explained(error, f"{PREFIX}{repo}", revision) from error
 
 
@@ -84,6 +81,15 @@ def _explained(error: Exception, name: str, revision: str | None) -> BundleError
             f"{name} is no model of LoreLM: it has no {MANIFEST}", code="hub.no_model"
         )
     return BundleError(f"{name} cannot be downloaded: {hub_message(error)}", code="hub.failed")
+
+
+def hub_failures() -> tuple[type[Exception], ...]:
+    """Return the exceptions of the Hub's library when the Hub refuses, or cannot be reached."""
+    from huggingface_hub import errors
+
+    # Of the library that it speaks HTTP with, which is another one in other versions.
+    network: type[Exception] = getattr(errors, "HTTPError", OSError)
+    return errors.HfHubHTTPError, errors.EntryNotFoundError, network, OSError, ValueError
 
 
 def hub_message(error: Exception) -> str:

@@ -38,8 +38,9 @@ def export(
     any path.
     """
     options = SiteOptions(title=title, mixture=mixture, fingerprints=fingerprints)
-    site = export_site(Bundle.load(bundle), web, options)
-    for line in _summary(site, title or Path(bundle).name):
+    model = Bundle.load(bundle)
+    site = export_site(model, web, options)
+    for line in _summary(site, title or model.name):
         click.echo(printable(line))
     echo_notes(site.notes)
     click.echo(

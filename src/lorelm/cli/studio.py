@@ -83,7 +83,7 @@ def studio(
         raise click.UsageError(f"--host {host} lets others in: give a --password, too.")
     if password == "":
         raise click.UsageError("the password is empty: give one that cannot be guessed.")
-    folder = folder or _default_folder()
+    folder = (folder or _default_folder()).absolute()  # commands run elsewhere
     settings = StudioSettings(
         folder=folder,
         history=history or default_url(),
@@ -110,7 +110,7 @@ def _serve(settings: StudioSettings, host: str, port: int, *, opens: bool) -> No
     listening = open_port(host, port)
     url = url_of(listening)
     address = settings.folder / _ADDRESS_FILE
-    address.write_text(url, encoding="utf-8")
+    address.write_text(f"{url}\n{settings.start}", encoding="utf-8")
     state.queue.open()
     state.errands.open()
 
@@ -135,9 +135,9 @@ def _serve(settings: StudioSettings, host: str, port: int, *, opens: bool) -> No
 
 def _open_running(folder: Path, *, opens: bool) -> None:
     """Open the studio that runs already, in one more browser."""
-    url = (folder / _ADDRESS_FILE).read_text(encoding="utf-8")
-    click.echo("The studio runs already.", err=True)
-    links = Links(signing_key(folder / KEY_FILE))
+    url, _, start = (folder / _ADDRESS_FILE).read_text(encoding="utf-8").partition("\n")
+    click.echo("The studio runs already, as it was started.", err=True)
+    links = Links(signing_key(folder / KEY_FILE), start)
     _show_link(url, links, has_password=False, opens=opens)
 
 

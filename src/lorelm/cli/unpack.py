@@ -26,6 +26,8 @@ def unpack(*, file: Path, out: Path | None) -> None:
         raise click.UsageError(f"{file} is a folder: it need not be unpacked.")
     model = Bundle.load(file)
     out = out or Path(model.name)
+    if out.exists() and out.samefile(file):
+        raise click.UsageError(f"{out} is the file itself: name a folder with --out.")
     packing.unpack(model, out)
     click.echo(f"{out} holds the model of {model.manifest.source}. Next:")
     click.echo(f"  lorelm serve {quoted(out)}")

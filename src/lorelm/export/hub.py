@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from lorelm.bundle import Bundle
-from lorelm.bundle.hub import PREFIX, hub_message
+from lorelm.bundle.hub import PREFIX, hub_failures, hub_message
 from lorelm.bundle.layout import BUNDLE_FILES
 from lorelm.errors import BundleError, MissingExtraError
 
@@ -25,7 +25,7 @@ def push(bundle: Bundle, repo: str, files: Mapping[str, bytes], *, is_private: b
         MissingExtraError: ``huggingface_hub`` is not installed.
     """
     try:
-        from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, errors
+        from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
     except ImportError as error:
         raise MissingExtraError("models on the Hugging Face Hub", "hub") from error
     api = HfApi(library_name="lorelm")
@@ -40,11 +40,11 @@ def push(bundle: Bundle, repo: str, files: Mapping[str, bytes], *, is_private: b
             *(CommitOperationAdd(name, content) for name, content in contents.items()),
         ]
         commit = api.create_commit(repo, [*operations], commit_message="A model of LoreLM")
-    except (errors.HfHubHTTPError, errors.HFValidationError, OSError, ValueError) as error:
+    except hub_failures() as error:
+        status = getattr(getattr(error, "response", None), "status_code", None)
+        hint = "; log in with hf auth login" if status in (401, 403) else ""
         raise BundleError(
-            f"{PREFIX}{repo} cannot be written: {hub_message(error)}; log in with hf auth login "
-            "if you have not",
-            code="hub.refused",
+            f"{PREFIX}{repo} cannot be written: {hub_message(error)}{hint}", code="hub.refused"
         ) from error
     return str(commit.oid)
 

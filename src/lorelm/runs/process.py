@@ -39,7 +39,7 @@ def start_process(arguments: Sequence[str], *, log: Path) -> "subprocess.Popen[b
         detached = {
             "creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW
         }
-    with log.open("ab") as file:
+    with log.open("wb") as file:  # what an earlier process said is over
         return subprocess.Popen(  # noqa: S603 - no shell; file names stand after "--"
             [sys.executable, "-m", "lorelm", *arguments],
             stdin=subprocess.DEVNULL,
@@ -86,11 +86,17 @@ def run_command(
 
 def error_in(log: str) -> str:
     """Return the sentences in which a command said what was wrong, in what it printed."""
-    found = [line.removeprefix("lorelm: ") for line in log.splitlines() if "lorelm: " in line[:8]]
+    found = sentences_in(log)
     if found:
-        return "; ".join(found)
+        return found
     lines = [line for line in log.splitlines() if line.strip()]
     return lines[-1] if lines else "it ended without a word; is there enough memory?"
+
+
+def sentences_in(log: str) -> str:
+    """Return what a command said under its name in a log; empty if that is nothing."""
+    lines = [line for line in log.splitlines() if line.startswith("lorelm: ")]
+    return "; ".join(line.removeprefix("lorelm: ") for line in lines)
 
 
 def id_of(process: "subprocess.Popen[bytes]") -> ProcessId:

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from lorelm.bundle.atomic_dir import replace_file
+from lorelm.errors import InputError
 from lorelm.runs.process import ProcessId, ask_to_stop, id_of, is_alive, start_process
 
 _log: Final = logging.getLogger(__name__)
@@ -116,9 +117,15 @@ class RunQueue:
             return None
 
     def add(self, name: str, arguments: Sequence[str]) -> None:
-        """Put a run, or what continues one, at the end of the queue."""
+        """Put a run, or what continues one, at the end of the queue.
+
+        Raises:
+            InputError: its process still runs.
+        """
         with self._lock:
             job, now = self.find(name), time.time()
+            if job is not None and job.is_running:
+                raise InputError(f"{name} runs already: pause it first", code="runs.running")
             begun_with = job.begun_with if job else tuple(arguments)
             self._write(
                 Job(name=name, begun_with=begun_with, arguments=tuple(arguments), queued_at=now)
@@ -140,6 +147,19 @@ class RunQueue:
                 self._write(replace(job, then=tuple(then), is_stopping=True))
             elif job.waits:
                 self._write(replace(job, waits=False))
+
+    def follow_rename(self, old: Path, new: Path) -> None:
+        """Let what is asked of runs name a folder by its new path."""
+        with self._lock:
+            for job in self.jobs():
+                changed = replace(
+                    job,
+                    begun_with=_renamed(job.begun_with, old, new),
+                    arguments=_renamed(job.arguments, old, new),
+                    then=_renamed(job.then, old, new),
+                )
+                if changed != job:
+                    self._write(changed)
 
     def log(self, name: str) -> str:
         """Return the end of what the process of a run has printed."""
@@ -187,3 +207,12 @@ class RunQueue:
             except Exception:  # the disk is full, or a folder is being moved: look again
                 _log.exception("the queue could not start a run")
             self._is_closed.wait(_SECONDS_BETWEEN_LOOKS)
+
+
+def _renamed(arguments: Sequence[str], old: Path, new: Path) -> tuple[str, ...]:
+    """Return arguments with the new path in place of the old one, and of paths in it."""
+    prefix = f"{old}{os.sep}"
+    return tuple(
+        str(new) if each == str(old) else each.replace(prefix, f"{new}{os.sep}")
+        for each in arguments
+    )

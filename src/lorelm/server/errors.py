@@ -86,7 +86,8 @@ def error_response(error: HTTPException | LoreLMError) -> Response:
     if status in (429, 503):
         response.headers.setdefault("Retry-After", "1")
     field = problems[0].field if problems else None
-    if request.path.startswith("/api/"):
+    is_script = request.accept_mimetypes.best == "application/json"
+    if request.path.startswith("/api/") or is_script:
         fields = [problem._asdict() for problem in problems]
         first = str(problems[0]) if problems else message
         body = {"error": {"message": first, "field": field, "fields": fields, "code": code}}

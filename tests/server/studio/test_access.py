@@ -21,7 +21,8 @@ def new_client(studio: Studio) -> FlaskClient:
 
 
 def new_token(studio: Studio) -> str:
-    return Links(signing_key(studio.state.settings.folder / KEY_FILE)).new_token()
+    settings = studio.state.settings
+    return Links(signing_key(settings.folder / KEY_FILE), settings.start).new_token()
 
 
 def test_a_link_opens_the_studio_once(studio: Studio) -> None:
@@ -39,7 +40,7 @@ def test_a_link_opens_the_studio_once(studio: Studio) -> None:
 
 def test_a_guessed_token_opens_nothing(studio: Studio) -> None:
     client = new_client(studio)
-    other = Links(b"another key").new_token()
+    other = Links(b"another key", studio.state.settings.start).new_token()
     real = new_token(studio)
     for token in (
         "",
@@ -193,3 +194,26 @@ def test_a_shared_text_is_open_only_where_the_studio_says_so(
     assert reader.post("/write/Fox/shared/x").status_code == 401
     state.stop(0)
     state.close()
+
+
+def test_links_of_an_earlier_start_open_nothing(studio: Studio) -> None:
+    token = new_token(studio)
+    app, state, _ = create_studio(replace(studio.state.settings, start="another"))
+    assert app.test_client().get(f"/enter?token={token}").status_code == 403
+    state.close()
+
+
+@pytest.mark.parametrize("content", [b"", b"short"])
+def test_a_key_that_was_cut_short_is_made_anew(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "studio.key").write_bytes(content)
+    key = signing_key(tmp_path / "studio.key")
+    assert len(key) == 64
+    assert signing_key(tmp_path / "studio.key") == key
+    assert (tmp_path / "studio.key").stat().st_mode & 0o077 == 0
+
+
+def test_wrong_passwords_of_others_keep_nobody_out(guarded: FlaskClient) -> None:
+    other = {"REMOTE_ADDR": "10.0.0.9"}
+    for _ in range(3):
+        guarded.post("/login", data={"password": "guess"}, environ_base=other)
+    assert guarded.post("/login", data={"password": "mellon"}).status_code == 303

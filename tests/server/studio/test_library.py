@@ -56,6 +56,22 @@ def test_an_upload_without_a_file_leaves_nothing(library: Library) -> None:
     assert [*(library.root / "texts").iterdir()] == []
 
 
+def test_only_the_case_of_a_name_can_change(library: Library) -> None:
+    add(library, "tales")
+    assert library.rename("texts", "tales", "Tales") == "Tales"
+
+
+def test_the_name_of_the_embedded_model_is_taken(library: Library) -> None:
+    assert library.free_name("models", "English") == "English 2"
+    assert library.free_name("texts", "English") == "English"
+
+
+def test_folders_of_odd_names_are_left_alone(library: Library) -> None:
+    for name in ("two  spaces", "dot.", "x" * 90):
+        (library.root / "texts" / name / "files").mkdir(parents=True)
+    assert library.names("texts") == []
+
+
 def test_a_report_is_of_the_options_that_it_was_made_with(library: Library) -> None:
     name = add(library)
     library.set_report(library.text(name), {"tokens": 3})

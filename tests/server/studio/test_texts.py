@@ -1,6 +1,7 @@
 import io
 import json
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -25,7 +26,8 @@ def upload(studio: Studio, *files: tuple[str, bytes], **fields: str) -> TestResp
 
 
 def inspected(studio: Studio, name: str) -> dict[str, Any]:
-    studio.state.errands._inspect(name)
+    for is_whole in (False, True):
+        studio.state.errands._inspect(name, is_whole=is_whole)
     text = studio.state.library.text(name)
     assert text.report is not None, text.error
     return dict(text.report)
@@ -88,7 +90,7 @@ def test_a_wrong_file_gets_the_sentence_of_its_reader(
 ) -> None:
     upload(studio, (name, content))
     title = name.rpartition(".")[0]
-    studio.state.errands._inspect(title)
+    studio.state.errands._inspect(title, is_whole=False)
     error = studio.state.library.text(title).error
     assert error.startswith(expected)
     assert str(studio.state.library.root) not in error
@@ -140,3 +142,43 @@ def test_what_inspect_says_fits_json(studio: Studio) -> None:
     report = inspected(studio, "a")
     assert report["is_whole"]
     assert json.loads(json.dumps(report)) == report
+
+
+def test_a_text_can_be_read_anew_while_it_is_measured(studio: Studio) -> None:
+    upload(studio, ("a.txt", TALES.encode()))
+    errands = studio.state.errands
+    errands._waiting.clear()
+    before = studio.state.library.text("a")
+    studio.client.post("/texts/a/options", data={"document": "line"})
+    assert ("reading", "a") in errands._waiting
+    # What was asked of the text as it was says nothing of it as it is.
+    studio.state.library.set_report(before, {"tokens": 1})
+    assert studio.state.library.text("a").report is None
+
+
+def test_another_text_of_the_same_name_has_a_report_of_its_own(studio: Studio) -> None:
+    upload(studio, ("a.txt", TALES.encode()))
+    before = studio.state.library.text("a")
+    studio.client.post("/texts/a/delete")
+    upload(studio, ("a.txt", b"Quite another text.\nWith two lines.\n"))
+    studio.state.library.set_report(before, {"tokens": 1})
+    assert studio.state.library.text("a").report is None
+
+
+def test_texts_that_arrive_together_are_all_kept(studio: Studio) -> None:
+    library = studio.state.library
+    with ThreadPoolExecutor(8) as pool:
+        names = [
+            *pool.map(
+                lambda n: library.add_text("Tales", [(f"{n}.txt", io.BytesIO(b"x"))]), range(8)
+            )
+        ]
+    assert len(set(names)) == 8
+    assert sorted(library.text(name).files[0].name for name in names) == [
+        f"{n}.txt" for n in range(8)
+    ]
+
+
+def test_a_long_text_can_be_pasted(studio: Studio) -> None:
+    response = studio.client.post("/texts", data={"pasted": "The fox ran far. " * 40_000})
+    assert response.status_code == 303

@@ -1,7 +1,10 @@
 import io
+import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 from tests.errors import raises_code
 from tests.server.studio.conftest import Studio
@@ -9,6 +12,7 @@ from tests.server.studio.test_texts import TALES
 
 from lorelm.errors import InputError
 from lorelm.parameters import parameters_of
+from lorelm.runs.process import ProcessId
 from lorelm.runs.queue import Job
 from lorelm.server.studio.run_view import run_events, view_of
 from lorelm.server.studio.training_form import (
@@ -138,11 +142,12 @@ def test_a_run_that_was_cut_off_offers_to_go_on(
     assert (view.state, view.is_cut_off) == ("paused", True)
     assert "was cut off" in studio.client.get("/train").text
     studio.client.post("/train/Tales/go-on")
-    assert job_of(studio).arguments[:2] == ("train", "--resume")
+    file = str(studio.state.library.text("Tales").files[0])
+    assert job_of(studio).arguments[:3] == ("train", file, "--resume")
     assert job_of(studio).begun_with == job.begun_with
     studio.client.post("/train/Tales/pause")
     studio.client.post("/train/Tales/finish")
-    assert job_of(studio).arguments[:2] == ("train", "--finish")
+    assert job_of(studio).arguments[:3] == ("train", file, "--finish")
 
 
 def test_a_finished_model_is_trained_further(studio: Studio, text: str, tiny_bundle: Path) -> None:
@@ -173,3 +178,49 @@ def test_a_run_that_is_not_there(studio: Studio, name: str) -> None:
     for path in ("", "/events", "/pause"):
         method = studio.client.post if path == "/pause" else studio.client.get
         assert method(f"/train/{name}{path}").status_code in (404, 308)
+
+
+def test_a_run_that_runs_is_not_started_twice(studio: Studio, text: str) -> None:
+    """As by a second tab that shows an old page."""
+    job = start(studio)
+    own = ProcessId(number=os.getpid(), started=psutil.Process().create_time())
+    studio.state.queue._write(replace(job, waits=False, process=own))
+    for action in ("go-on", "again", "extend"):
+        response = studio.client.post(f"/train/Tales/{action}", data={"epochs": "9"})
+        assert response.status_code == 422
+        assert "runs already" in response.text
+    assert job_of(studio).process == own
+
+
+def test_runs_follow_a_text_and_a_model_to_their_new_names(
+    studio: Studio, text: str, tiny_bundle: Path
+) -> None:
+    start(studio)
+    refused = studio.client.post("/texts/Tales/rename", data={"title": "Stories"})
+    assert refused.status_code == 422
+    assert "learns from this text" in refused.text
+    studio.client.post("/train/Tales/pause")
+    assert studio.client.post("/texts/Tales/rename", data={"title": "Stories"}).status_code == 303
+    shutil.copytree(tiny_bundle, studio.state.library.root / "models" / "Tales")
+    assert studio.client.post("/models/Tales/rename", data={"title": "Fox"}).status_code == 303
+    root = studio.state.library.root
+    arguments = job_of(studio, "Fox").begun_with
+    assert arguments[1] == str(root / "texts" / "Stories" / "files" / "a.txt")
+    assert arguments[3] == str(root / "models" / "Fox")
+    assert arguments[-1] == str(root / "runs" / "Fox" / "events.jsonl")
+
+
+def test_a_model_says_why_it_was_not_trained_further(
+    studio: Studio, text: str, tiny_bundle: Path
+) -> None:
+    shutil.copytree(tiny_bundle, studio.state.library.root / "models" / "Fox")
+    studio.client.post("/train/Fox/extend", data={"epochs": "40"})
+    studio.client.post("/train/Fox/pause")
+    (studio.state.library.runs_dir / "Fox" / "log.txt").write_text("lorelm: its corpus is gone\n")
+    page = studio.client.get("/train/Fox").text
+    assert "Finished." in page
+    assert "its corpus is gone" in page
+
+
+def test_minutes_that_are_typed_count_without_their_button() -> None:
+    assert minutes_of({"length": "good", "minutes": "3"}) == 3

@@ -45,14 +45,20 @@ function send() {
 
 /** @param {XMLHttpRequest} request */
 function finish(request) {
-  let answer = { url: "", error: "" };
+  /** @type {{url?: string, error?: string | {message: string}}} */
+  let answer = {};
   try {
     answer = JSON.parse(request.responseText);
   } catch {
     answer.error = `The studio answers ${request.status}.`;
   }
-  if (answer.url) location.assign(new URL(answer.url, new URL("..", import.meta.url)));
-  else fail(answer.error);
+  const { url, error } = answer;
+  if (url) {
+    const address = new URL(url, new URL("..", import.meta.url));
+    const isHere = address.pathname === location.pathname;
+    location.assign(address);
+    if (isHere) location.reload(); // with another part of it to be shown
+  } else fail(typeof error === "object" ? `${error.message}.` : (error ?? ""));
 }
 
 /** @param {string} message */

@@ -6,11 +6,13 @@ the password. Both get a signed cookie. Nothing but the style sheets is sent wit
 
 import hashlib
 import hmac
+import os
 import re
 import secrets
 import threading
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
@@ -19,13 +21,14 @@ from itsdangerous import BadSignature, URLSafeTimedSerializer
 from werkzeug.utils import redirect
 from werkzeug.wrappers import Request, Response
 
-from lorelm.bundle.atomic_dir import replace_file
+from lorelm.bundle.atomic_dir import temporary_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
+_KEY_BYTES: Final = 64
 _LINK_SECONDS: Final = 24 * 60 * 60
 _SESSION_SECONDS: Final = 30 * 24 * 60 * 60
 _SECONDS_BETWEEN_PASSWORDS: Final = 1.0
@@ -38,10 +41,11 @@ class Links:
 
     Args:
         key: the secret; see :func:`signing_key`.
+        start: tells this start of the studio from earlier ones, whose links are used up.
     """
 
-    def __init__(self, key: bytes) -> None:
-        self._tokens: Final = URLSafeTimedSerializer(key, salt="link")
+    def __init__(self, key: bytes, start: str) -> None:
+        self._tokens: Final = URLSafeTimedSerializer(key, salt=f"link {start}")
         self._used: set[str] = set()
         self._lock: Final = threading.Lock()
 
@@ -62,14 +66,18 @@ class Links:
 
 def signing_key(path: Path) -> bytes:
     """Return the secret in a file that only its owner can read; a new one if there is none."""
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        key = secrets.token_hex(32).encode()
-        path.touch(mode=0o600)
-        replace_file(path, key)
-        path.chmod(0o600)
-        return key
+    with suppress(FileNotFoundError):
+        key = path.read_bytes()
+        if len(key) == _KEY_BYTES:  # not cut short by a full disk
+            return key
+    key = secrets.token_hex(_KEY_BYTES // 2).encode()
+    new = path.with_name(temporary_name(path.name))
+    new.unlink(missing_ok=True)
+    with os.fdopen(os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
+        file.write(key)
+        os.fsync(file.fileno())
+    new.replace(path)
+    return key
 
 
 class Guard:
@@ -104,7 +112,7 @@ class Guard:
         # Cookies are shared by all ports of a host: each studio has a name of its own.
         self._cookie: Final = f"lorelm_studio_{hashlib.sha256(key).hexdigest()[:8]}"
         self._lock: Final = threading.Lock()
-        self._next_try = 0.0
+        self._next_tries: dict[str, float] = {}
 
     def __call__(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
@@ -157,15 +165,23 @@ class Guard:
         )
 
     def _log_in(self, request: Request) -> Response:
-        with self._lock:
-            is_too_soon = time.monotonic() < self._next_try
-            self._next_try = time.monotonic() + _SECONDS_BETWEEN_PASSWORDS
-        if is_too_soon:
+        if self._is_too_soon(request.remote_addr or ""):
             return self._refusal(429, "One try a second: wait a moment, and try again.")
         given = request.form.get("password", "").encode()
         if self._password is None or not hmac.compare_digest(given, self._password.encode()):
             return self._refusal(401, "This is not the password.")
         return self._begin_session(request)
+
+    def _is_too_soon(self, address: str) -> bool:
+        """Return whether an address tried a password less than a second ago."""
+        now = time.monotonic()
+        with self._lock:
+            waiting = {each: until for each, until in self._next_tries.items() if until > now}
+            self._next_tries = waiting
+            if address in waiting:
+                return True
+            waiting[address] = now + _SECONDS_BETWEEN_PASSWORDS
+            return False
 
     def _begin_session(self, request: Request) -> Response:
         response = redirect(".", code=303)

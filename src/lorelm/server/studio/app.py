@@ -1,5 +1,8 @@
 """The application factory of the studio: :func:`create_studio`."""
 
+import logging
+from typing import Final
+
 from flask import Blueprint, Flask, redirect, render_template, request
 from werkzeug.wrappers import Response
 
@@ -18,7 +21,9 @@ from lorelm.server.studio.texts import texts
 from lorelm.server.studio.training import training
 from lorelm.server.studio.writing import Mount, WritingPages, is_shared_text
 
-KEY_FILE = "studio.key"
+_log: Final = logging.getLogger(__name__)
+
+KEY_FILE: Final = "studio.key"
 
 studio = Blueprint("studio", __name__)
 
@@ -40,6 +45,8 @@ def write() -> str:
 def bring_back(stamp: str) -> Response:
     """Undo a deletion."""
     each = studio_state().library.bring_back(stamp)
+    if each.kind == "models" and studio_state().queue.find(each.name) is not None:
+        return redirect(f"../train/{quoted_name(each.name)}", code=303)
     return redirect(f"../{each.kind}", code=303)
 
 
@@ -49,6 +56,14 @@ def forbid_caching(response: Response) -> Response:
     if request.endpoint != "static":
         response.headers.setdefault("Cache-Control", "no-store")
     return response
+
+
+def _folder_error(error: OSError) -> tuple[str, int]:
+    """Explain that the disk is full, or that somebody has moved a folder meanwhile."""
+    _log.warning("%s", error)
+    message = f"the studio's folder could not be read or written ({error.strerror or error})."
+    page = render_template("error.html", name="Something is in the way", message=message)
+    return page, 409
 
 
 def create_studio(settings: StudioSettings) -> tuple[Flask, StudioState, Links]:
@@ -70,17 +85,20 @@ def create_studio(settings: StudioSettings) -> tuple[Flask, StudioState, Links]:
     )
     app = base_app()
     app.config["MAX_CONTENT_LENGTH"] = settings.max_upload_bytes
+    app.config["MAX_FORM_MEMORY_SIZE"] = settings.max_upload_bytes  # of a pasted text
     app.config["MAX_FORM_PARTS"] = 2_000
+    app.register_error_handler(OSError, _folder_error)
     app.extensions["lorelm.studio"] = state
     for blueprint in (studio, texts, training, models):
         app.register_blueprint(blueprint)
     app.jinja_env.filters |= {
         "name": quoted_name,
         "capitalize_first": lambda text: text[:1].upper() + text[1:],
+        "size": lambda n: f"{n / 1e6:.1f} MB" if n >= 1e6 else f"{n / 1e3:.0f} kB",
         "training_time": lambda text: text.partition(" for ")[0],
     }
     key = signing_key(settings.folder / KEY_FILE)
-    links = Links(key)
+    links = Links(key, settings.start)
 
     def explain(message: str, asks_password: bool) -> str:
         with app.test_request_context():

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -23,6 +24,10 @@ _log: Final = logging.getLogger(__name__)
 _INSPECTION_SECONDS: Final = 1200.0
 _SAMPLE_SECONDS: Final = 120.0
 _SAMPLE_TOKENS: Final = 60
+
+_READING: Final = "reading"
+_ESTIMATE: Final = "estimate"
+_SAMPLE: Final = "sample"
 
 SAMPLE: Final = ".sample.txt"
 
@@ -46,18 +51,18 @@ class Errands:
         self._thread.start()
 
     def close(self) -> None:
-        """Begin nothing more. What is on its way ends with the process."""
+        """Begin nothing more. The command that runs now ends by itself, and nobody reads it."""
         with self._changed:
             self._is_closed = True
             self._changed.notify()
 
     def inspect(self, name: str) -> None:
-        """Find out what a text is: first how it is read, then how long training takes."""
-        self._add(("inspect", name), lambda: self._inspect(name))
+        """Find out how a text is read, and then how long training takes."""
+        self._add((_READING, name), lambda: self._inspect(name, is_whole=False))
 
     def write_sample(self, name: str) -> None:
         """Let a model write what its card shows."""
-        self._add(("sample", name), lambda: self._write_sample(name))
+        self._add((_SAMPLE, name), lambda: self._write_sample(name))
 
     def _add(self, key: tuple[str, str], errand: Callable[[], None]) -> None:
         with self._changed:
@@ -70,28 +75,29 @@ class Errands:
                 self._changed.wait_for(lambda: self._waiting or self._is_closed)
                 if self._is_closed:
                     return
-                key, errand = next(iter(self._waiting.items()))
+                # A reading takes a second and somebody waits for it; an estimate takes several.
+                keys = sorted(self._waiting, key=lambda key: key[0] == _ESTIMATE)
+                key = keys[0]
+                # What is asked for from now on is done once more.
+                errand = self._waiting.pop(key)
             try:
                 with suppress(OSError, NotFound):  # it was deleted or renamed meanwhile
                     errand()
             except Exception:  # the others are to be done all the same
                 _log.exception("%s of %s failed", *key)
-            with self._changed:
-                self._waiting.pop(key, None)
 
-    def _inspect(self, name: str) -> None:
+    def _inspect(self, name: str, *, is_whole: bool) -> None:
         text = self._library.text(name)
-        for is_whole in (False, True):
-            try:
-                report = json.loads(
-                    run_command(_inspection(text, is_whole), timeout_seconds=_INSPECTION_SECONDS)
-                )
-            except InputError as error:
-                # Users know the file, not the folder that the studio keeps it in.
-                message = str(error).replace(f"{text.folder / 'files'}/", "")
-                self._library.set_report(text, None, message)
-                return
-            self._library.set_report(text, report | {"is_whole": is_whole})
+        try:
+            said = run_command(_inspection(text, is_whole), timeout_seconds=_INSPECTION_SECONDS)
+        except InputError as error:
+            # Users know the file, not the folder that the studio keeps it in.
+            message = str(error).replace(f"{text.folder / 'files'}{os.sep}", "")
+            self._library.set_report(text, None, message)
+            return
+        self._library.set_report(text, json.loads(said) | {"is_whole": is_whole})
+        if not is_whole:
+            self._add((_ESTIMATE, name), lambda: self._inspect(name, is_whole=True))
 
     def _write_sample(self, name: str) -> None:
         path = self._library.path("models", name)

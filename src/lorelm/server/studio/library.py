@@ -15,10 +15,12 @@ copied, renamed or removed by hand is what it looks like.
 
 import json
 import shutil
+import tempfile
+import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, Final, Literal
@@ -26,6 +28,8 @@ from typing import IO, Any, Final, Literal
 from werkzeug.exceptions import NotFound
 
 from lorelm.bundle.atomic_dir import replace_file
+from lorelm.bundle.files import find_manifest
+from lorelm.bundle.layout import EMBEDDED_NAME
 from lorelm.bundle.manifest import Manifest
 from lorelm.corpus.documents import ReadingOptions
 from lorelm.errors import CorpusError, InputError
@@ -43,6 +47,7 @@ class Text:
     """A text that was uploaded: one corpus, of one file or several.
 
     Attributes:
+        content: tells whether the files are still the same: name, size and time of each.
         report: what ``lorelm inspect --json`` says; None while it is read.
         error: why it cannot be read; empty if it can.
     """
@@ -50,12 +55,13 @@ class Text:
     name: str
     folder: Path
     options: ReadingOptions
-    report: Mapping[str, Any] | None
+    content: Sequence[object] = ()
+    report: Mapping[str, Any] | None = None
     error: str = ""
 
     @property
     def files(self) -> list[Path]:
-        return sorted((self.folder / "files").iterdir())
+        return sorted(p for p in (self.folder / "files").iterdir() if not p.name.startswith("."))
 
     @property
     def num_bytes(self) -> int:
@@ -84,10 +90,12 @@ class Library:
 
     Attributes:
         root: their common folder.
+        lock: held while a name is chosen and taken.
     """
 
     def __init__(self, root: Path) -> None:
         self.root: Final = root
+        self.lock: Final = threading.RLock()
         self.runs_dir: Final = root / "runs"
 
     def open(self) -> None:
@@ -105,6 +113,8 @@ class Library:
                 "choose another one (--folder)",
                 code="studio.unwritable",
             ) from error
+        for left in (self.root / "deleted").glob("upload-*"):  # by a studio that was killed
+            shutil.rmtree(left, ignore_errors=True)
         for each in self.deleted():
             if time.time() - each.deleted_at > _DAYS_TO_BRING_BACK * 86_400:
                 forget(self.root / "deleted" / each.stamp / each.name)
@@ -127,17 +137,24 @@ class Library:
     def names(self, kind: Kind) -> list[str]:
         """Return the names of all texts or models, the newest first."""
         folders = [path for path in (self.root / kind).iterdir() if _is_shown(path)]
+        folders = [path for path in folders if path.name == folder_name(path.name, "")]
         if kind == "texts":  # a folder that somebody has put there by hand
             folders = [path for path in folders if (path / "files").is_dir()]
         return [path.name for path in sorted(folders, key=_age)]
 
-    def free_name(self, kind: Kind, title: str) -> str:
-        """Return a name for a new text or model that is like a title."""
+    def free_name(self, kind: Kind, title: str, *, own: str = "") -> str:
+        """Return a name for a new text or model that is like a title.
+
+        Args:
+            own: a name that it has already, and may keep in another case.
+        """
         default = "Text" if kind == "texts" else "Model"
         # Letters of another case are the same name on Windows and macOS.
         taken = {path.name.casefold() for path in (self.root / kind).iterdir()}
         if kind == "models":
             taken |= {path.name.casefold() for path in self.runs_dir.iterdir()}
+            taken.add(EMBEDDED_NAME)
+        taken.discard(own.casefold())
         return free_name(folder_name(title, default), lambda name: name.casefold() in taken)
 
     def add_text(self, title: str, files: Iterable[tuple[str, IO[bytes]]]) -> str:
@@ -149,11 +166,9 @@ class Library:
         Raises:
             InputError: there is no file, or too many, or the disk is full.
         """
-        name = self.free_name("texts", title)
-        folder = self.root / "texts" / name
-        new = self.root / "texts" / f".{name}.new"  # so that no half of it is ever shown
+        new = Path(tempfile.mkdtemp(dir=self.root / "deleted", prefix="upload-"))
         try:
-            (new / "files").mkdir(parents=True)
+            (new / "files").mkdir()
             for number, (given, content) in enumerate(files):
                 if number >= _MAX_FILES:
                     raise InputError(
@@ -166,7 +181,9 @@ class Library:
             if not any((new / "files").iterdir()):
                 raise InputError("no file arrived: choose one or more", code="studio.no_file")
             _write_json(new / "text.json", asdict(ReadingOptions()))
-            new.rename(folder)
+            with self.lock:
+                name = self.free_name("texts", title)
+                new.rename(self.root / "texts" / name)
         except OSError as error:
             raise InputError(
                 f"the text cannot be kept ({error.strerror or error})", code="studio.unwritable"
@@ -184,15 +201,13 @@ class Library:
         folder, options = self.path("texts", name), ReadingOptions()
         with suppress(TypeError, CorpusError):  # written by hand, or by another version
             options = ReadingOptions(**_read_json(folder / "text.json"))
-        report = _read_json(folder / "report.json")
-        is_current = report.get("options") == asdict(options)
-        return Text(
-            name=name,
-            folder=folder,
-            options=options,
-            report=report.get("report") if is_current else None,
-            error=report.get("error", "") if is_current else "",
-        )
+        found = _read_json(folder / "report.json")
+        text = Text(name=name, folder=folder, options=options)
+        stats = [(path.name, path.stat()) for path in text.files]
+        text = replace(text, content=[[name, s.st_size, s.st_mtime_ns] for name, s in stats])
+        if found.get("options") != asdict(options) or found.get("content") != text.content:
+            return text
+        return replace(text, report=found.get("report"), error=found.get("error", ""))
 
     def find_corpus(self, manifest: Manifest) -> Path | None:
         """Return the folder with the files that a model was trained on; None if there is none."""
@@ -209,8 +224,9 @@ class Library:
         _write_json(self.path("texts", name) / "text.json", asdict(options))
 
     def set_report(self, text: Text, report: Mapping[str, Any] | None, error: str = "") -> None:
-        """Keep what was found out about a text as it was read then."""
-        found = {"options": asdict(text.options), "report": report, "error": error}
+        """Keep what was found out about a text, as long as it is what it was when it was loaded."""
+        found: dict[str, Any] = {"options": asdict(text.options), "content": text.content}
+        found |= {"report": report, "error": error}
         with suppress(OSError):  # it was deleted meanwhile
             _write_json(text.folder / "report.json", found)
 
@@ -220,7 +236,7 @@ class Library:
         wanted = folder_name(title, name)
         if wanted == name:
             return name
-        new = self.free_name(kind, title)
+        new = self.free_name(kind, title, own=name)
         path.rename(path.with_name(new))
         if kind == "models":
             if (self.runs_dir / name).is_dir():
@@ -231,8 +247,11 @@ class Library:
     def duplicate_model(self, name: str) -> str:
         """Copy a model; return the name of the copy."""
         path = self.path("models", name)
-        new = self.free_name("models", name)
-        shutil.copytree(path, path.with_name(new))
+        if find_manifest(path) is None:
+            raise InputError(f"{name} is not finished yet", code="studio.unfinished")
+        with self.lock:
+            new = self.free_name("models", name)
+            shutil.copytree(path, path.with_name(new))
         return new
 
     def delete(self, kind: Kind, name: str) -> Deleted:

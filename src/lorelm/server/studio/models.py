@@ -15,6 +15,7 @@ from flask import Blueprint, redirect, render_template, request, send_file
 from werkzeug.wrappers import Response
 
 from lorelm.bundle import Bundle, packing
+from lorelm.bundle.atomic_dir import is_locked
 from lorelm.bundle.files import find_manifest
 from lorelm.bundle.layout import MANIFEST, PACK_ENDING
 from lorelm.bundle.manifest import Manifest
@@ -92,7 +93,11 @@ def add_model() -> Response | tuple[str, int] | tuple[dict[str, str], int]:
 def rename_model(name: str) -> Response:
     state = studio_state()
     _refuse_busy(state, name)
-    state.library.rename("models", name, request.form.get("title", ""))
+    folders = (state.library.root / "models", state.library.runs_dir)
+    with state.library.lock:
+        new = state.library.rename("models", name, request.form.get("title", ""))
+        for folder in folders:
+            state.queue.follow_rename(folder / name, folder / new)
     return redirect("../../models", code=303)
 
 
@@ -269,12 +274,14 @@ def _add_pack(given: str, content: IO[bytes]) -> str:
             bundle = Bundle.load(path)
         except LoreLMError as error:
             raise InputError(str(error).replace(str(path), title), code=error.code) from error
-        name = library.free_name("models", title.removesuffix(PACK_ENDING))
-        packing.unpack(bundle, library.root / "models" / name)
+        with library.lock:
+            name = library.free_name("models", title.removesuffix(PACK_ENDING))
+            packing.unpack(bundle, library.root / "models" / name)
     return name
 
 
 def _refuse_busy(state: StudioState, name: str) -> None:
     job = state.queue.find(name)
-    if job is not None and (job.waits or job.then or job.is_running):
+    is_busy = job is not None and (job.waits or job.then or job.is_running)
+    if is_busy or is_locked(state.library.root / "models" / name):
         raise InputError(f"a run works on {name}: pause it first", code="studio.running")

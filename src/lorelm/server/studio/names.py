@@ -9,6 +9,9 @@ from typing import Final
 from urllib.parse import quote
 
 _MAX_LENGTH: Final = 80
+_MAX_BYTES: Final = 180
+"""File systems take names of 255 bytes; a temporary name and a number come in addition."""
+
 _FORBIDDEN: Final = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|]+')
 """In names on Windows, which also forbids a dot or a space at the end."""
 
@@ -24,8 +27,9 @@ def folder_name(title: str, default: str) -> str:
     """
     text = _FORBIDDEN.sub(" ", unicodedata.normalize("NFC", title))
     text = "".join(each for each in text if each.isprintable())
-    name = " ".join(text.split()).lstrip(".")[:_MAX_LENGTH].rstrip(". ")
-    name = name.encode("utf-8", "ignore").decode()  # lone surrogates
+    name = " ".join(text.split()).lstrip(".")[:_MAX_LENGTH]
+    # Lone surrogates go, and half a character at the end.
+    name = name.encode("utf-8", "ignore")[:_MAX_BYTES].decode("utf-8", "ignore").rstrip(". ")
     if not name:
         return default
     return f"{name}_" if _RESERVED.fullmatch(name) else name

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from lorelm.runs.process import error_in
+from lorelm.runs.process import error_in, sentences_in
 from lorelm.runs.queue import Job
 from lorelm.runs.registry import Entry, entries
 from lorelm.runs.run import Run, read_run
@@ -90,7 +90,9 @@ def _view(state: StudioState, name: str, run: Run, job: Job | None) -> RunView:
     if job is not None and (job.waits or job.then):
         return RunView(name=name, state="waiting", run=run, job=job)
     if run.state == "finished":
-        return RunView(name=name, state="finished", run=run, job=job)
+        # Training it further, or a second try, may have failed: the model is as it was.
+        error = sentences_in(state.queue.log(name)) if job and not job.is_stopping else ""
+        return RunView(name=name, state="finished", run=run, job=job, error=error)
     if run.state in ("running", "evaluating"):  # from a terminal
         return RunView(name=name, state="running", run=run, job=job)
     if run.checkpoint and run.state != "failed":

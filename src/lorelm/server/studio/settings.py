@@ -1,5 +1,6 @@
 """Settings of the studio: :class:`StudioSettings`."""
 
+import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,7 @@ class StudioSettings:
         training_parameters: all settings of a training, by their names.
         describe_recipe: says a recipe in words.
         can_train: whether PyTorch is installed.
+        start: a random text, another one at each start.
     """
 
     folder: Path
@@ -33,3 +35,4 @@ class StudioSettings:
     training_parameters: Mapping[str, Parameter] = field(default_factory=dict)
     describe_recipe: Callable[[Mapping[str, Any]], str] = str
     can_train: bool = True
+    start: str = field(default_factory=lambda: secrets.token_hex(8))

@@ -1,6 +1,7 @@
 """The place *Texts*: files that were dropped, how they are read, and what they are worth."""
 
 import io
+import os
 from dataclasses import fields
 from typing import Any, Final
 
@@ -12,7 +13,7 @@ from lorelm.errors import InputError, LoreLMError
 from lorelm.parameters import parameters_of
 from lorelm.server.studio.library import Text
 from lorelm.server.studio.names import quoted_name
-from lorelm.server.studio.state import studio_state
+from lorelm.server.studio.state import StudioState, studio_state
 from lorelm.server.studio.text_view import pictures_of
 
 texts = Blueprint("texts", __name__, url_prefix="/texts")
@@ -72,14 +73,32 @@ def set_options(name: str) -> Response | tuple[str, int]:
 
 @texts.post("/<name>/rename")
 def rename_text(name: str) -> Response:
-    new = studio_state().library.rename("texts", name, request.form.get("title", "")[:_MAX_TITLE])
+    state = studio_state()
+    folder = state.library.root / "texts"
+    _refuse_used(state, name)
+    with state.library.lock:
+        new = state.library.rename("texts", name, request.form.get("title", "")[:_MAX_TITLE])
+        state.queue.follow_rename(folder / name, folder / new)
     return redirect("../" + quoted_name(new), code=303)
 
 
 @texts.post("/<name>/delete")
 def delete_text(name: str) -> Response:
+    _refuse_used(studio_state(), name)
     studio_state().library.delete("texts", name)
     return redirect("../../texts", code=303)
+
+
+def _refuse_used(state: StudioState, name: str) -> None:
+    """Refuse to move a text that a run reads now, or is going to."""
+    folder = f"{state.library.root / 'texts' / name}{os.sep}"
+    for job in state.queue.jobs():
+        is_busy = job.waits or job.then or job.is_running
+        if is_busy and any(each.startswith(folder) for each in job.arguments):
+            raise InputError(
+                f"{job.name} learns from this text: pause it, or take it from the queue, first",
+                code="studio.text_in_use",
+            )
 
 
 def _list_page(error: str = "") -> str:

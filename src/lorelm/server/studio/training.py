@@ -1,6 +1,8 @@
 """The place *Train*: runs in a queue, how they are doing, and what to do with them."""
 
+import os
 from collections.abc import Callable, Mapping
+from itertools import takewhile
 from typing import Any, Final
 
 from flask import Blueprint, redirect, render_template, request
@@ -37,6 +39,11 @@ def show_queue() -> str:
 def add_run() -> Response | tuple[str, int]:
     """Put a run into the queue."""
     state = studio_state()
+    with state.library.lock:
+        return _add_run(state)
+
+
+def _add_run(state: StudioState) -> Response | tuple[str, int]:
     text = state.library.text(request.form.get("text", ""))
     name = state.library.free_name("models", request.form.get("title", "").strip() or text.name)
     out = state.library.root / "models" / name
@@ -177,13 +184,21 @@ def _find(state: StudioState, name: str) -> RunView:
 
 
 def _continuing(state: StudioState, view: RunView, flag: str) -> list[str]:
+    """Return the arguments that go on with a run, on the files that it was begun with."""
     path = state.library.root / "models" / view.name
-    return ["train", flag, str(path), "--events", str(state.queue.events(view.name))]
+    begun_with = view.job.begun_with if view.job else ()
+    files = list(takewhile(lambda each: not each.startswith("--"), begun_with[1:]))
+    if not files or not all(map(os.path.isfile, files)):
+        manifest = view.run.manifest
+        folder = state.library.find_corpus(manifest) if manifest else None
+        files = [str(each) for each in sorted(folder.iterdir())] if folder else []
+    events = str(state.queue.events(view.name))
+    return ["train", *files, flag, str(path), "--events", events]
 
 
 def _queue_page(form: Mapping[str, Any], error: str = "") -> str:
     state = studio_state()
-    texts = state.library.names("texts")
+    texts = [name for name in state.library.names("texts") if not state.library.text(name).error]
     chosen = form.get("text") if form.get("text") in texts else next(iter(texts), "")
     report = state.library.text(str(chosen)).report if chosen else None
     return render_template(
@@ -195,6 +210,7 @@ def _queue_page(form: Mapping[str, Any], error: str = "") -> str:
         report=report,
         lengths=LENGTHS,
         parameters=state.settings.training_parameters.values(),
+        deleted=[each for each in state.library.deleted() if each.kind == "models"],
         can_train=state.settings.can_train,
         form=form,
         error=error,

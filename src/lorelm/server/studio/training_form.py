@@ -80,7 +80,7 @@ def minutes_of(form: Mapping[str, str]) -> float | None:
         InputError: it is no time.
     """
     chosen = form.get("length", "recipe")
-    if chosen != OWN_TIME:
+    if chosen != OWN_TIME and not form.get("minutes", "").strip():
         return next((each.minutes for each in LENGTHS if each.value == chosen), None)
     try:
         minutes = float(form.get("minutes", "").strip().replace(",", "."))

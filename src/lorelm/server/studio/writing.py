@@ -95,7 +95,8 @@ class WritingPages:
 def is_shared_text(path: str) -> bool:
     """Return whether a path is of a text that its writer has shared, or of that page's style."""
     name, _, rest = path.removeprefix(PREFIX).partition("/")
-    return path.startswith(PREFIX) and bool(name) and rest.startswith(("shared/", "static/"))
+    is_style = name == EMBEDDED_NAME and rest.startswith("static/")
+    return path.startswith(PREFIX) and bool(name) and (is_style or rest.startswith("shared/"))
 
 
 def _close(app: Flask) -> None:
@@ -125,7 +126,8 @@ class Mount:
         if not slash:
             return redirect(f"{quote(name)}/", code=308)(environ, start_response)
         try:
-            app = self._writing.find(name)
+            # Shared texts stay where they are if their model is renamed, deleted or never there.
+            app = self._writing.find(EMBEDDED_NAME if rest.startswith("shared/") else name)
         except (HTTPException, LoreLMError) as error:
             with self._studio.request_context(environ):
                 response = self._studio.process_response(error_response(error))  # type: ignore[arg-type]
