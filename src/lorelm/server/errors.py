@@ -86,12 +86,13 @@ def error_response(error: HTTPException | LoreLMError) -> Response:
     if status in (429, 503):
         response.headers.setdefault("Retry-After", "1")
     field = problems[0].field if problems else None
-    is_script = request.accept_mimetypes.best == "application/json"
+    is_openai = request.path.startswith(_OPENAI_PATHS)
+    is_script = request.accept_mimetypes.best == "application/json" and not is_openai
     if request.path.startswith("/api/") or is_script:
         fields = [problem._asdict() for problem in problems]
         first = str(problems[0]) if problems else message
         body = {"error": {"message": first, "field": field, "fields": fields, "code": code}}
-    elif request.path.startswith(_OPENAI_PATHS):
+    elif is_openai:
         status = 400 if status == 422 else status  # as OpenAI's servers answer
         body = openai_error(message, status=status, param=field)
     else:

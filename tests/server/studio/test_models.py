@@ -13,6 +13,7 @@ from lorelm.bundle.packing import pack
 from lorelm.export.site import SiteOptions, site_files
 from lorelm.runs.process import run_command
 from lorelm.server.studio.errands import sample_of
+from lorelm.server.studio.models import _without_folders
 from lorelm.server.studio.writing import _MAX_OPEN
 
 
@@ -136,6 +137,13 @@ def test_a_model_that_a_run_works_on_stays(studio: Studio, fox: Path) -> None:
         assert "pause it first" in response.text
     assert fox.exists()
     assert "A run works on it" in studio.client.get("/models").text
+
+
+def test_columns_of_a_table_stay_in_line(studio: Studio) -> None:
+    path = f"{studio.state.library.root / 'models'}/Fox"
+    table = f"{' ' * len(path)}  perplexity\n{path}        12.3\n"
+    said = _without_folders(studio.state.library, table)
+    assert said == "     perplexity\nFox        12.3\n"
 
 
 def train_on(studio: Studio, name: str, text: str) -> None:

@@ -222,7 +222,12 @@ def _run_on_corpus(command: Sequence[str], names: Sequence[str], flags: Sequence
 
 
 def _without_folders(library: Library, text: str) -> str:
-    return text.replace(f"{library.root / 'models'}{os.sep}", "")
+    """Return what a command said with names of models for their paths, its columns in line."""
+    prefix = f"{library.root / 'models'}{os.sep}"
+    lines = text.split("\n")
+    # The first column of a table is as much narrower.
+    blank = " " * len(prefix)
+    return "\n".join(line.removeprefix(blank).replace(prefix, "") for line in lines)
 
 
 def _list_page(error: str = "") -> str:
