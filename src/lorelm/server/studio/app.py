@@ -1,6 +1,7 @@
 """The application factory of the studio: :func:`create_studio`."""
 
 import logging
+from collections.abc import Callable
 from typing import Final
 
 from flask import Blueprint, Flask, redirect, render_template, request
@@ -24,6 +25,13 @@ from lorelm.server.studio.writing import Mount, WritingPages, is_shared_text
 _log: Final = logging.getLogger(__name__)
 
 KEY_FILE: Final = "studio.key"
+
+_FILTERS: Final[dict[str, Callable[..., str]]] = {
+    "name": quoted_name,
+    "capitalize_first": lambda text: text[:1].upper() + text[1:],
+    "size": lambda n: f"{n / 1e6:.1f} MB" if n >= 1e6 else f"{n / 1e3:.0f} kB",
+    "training_time": lambda text: text.partition(" for ")[0],
+}
 
 studio = Blueprint("studio", __name__)
 
@@ -91,12 +99,7 @@ def create_studio(settings: StudioSettings) -> tuple[Flask, StudioState, Links]:
     app.extensions["lorelm.studio"] = state
     for blueprint in (studio, texts, training, models):
         app.register_blueprint(blueprint)
-    app.jinja_env.filters |= {
-        "name": quoted_name,
-        "capitalize_first": lambda text: text[:1].upper() + text[1:],
-        "size": lambda n: f"{n / 1e6:.1f} MB" if n >= 1e6 else f"{n / 1e3:.0f} kB",
-        "training_time": lambda text: text.partition(" for ")[0],
-    }
+    app.jinja_env.filters |= _FILTERS
     key = signing_key(settings.folder / KEY_FILE)
     links = Links(key, settings.start)
 
