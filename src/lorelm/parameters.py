@@ -142,6 +142,17 @@ class Parameter:
         return "textarea" if self.kind is str else "number"
 
     @property
+    def option(self) -> str:
+        """Its name on the command line, without dashes."""
+        return self.flag or self.name.replace("_", "-")
+
+    def flag_for(self, value: object) -> str:
+        """Return what gives it a value on the command line, as one argument."""
+        if self.kind is bool:
+            return f"--{self.option}" if value else f"--no-{self.option}"
+        return f"--{self.option}={value}"
+
+    @property
     def is_whole(self) -> bool:
         """Whether it is a whole number."""
         return self.kind is int

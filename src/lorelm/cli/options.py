@@ -61,7 +61,7 @@ def parameter_options(
 
 
 def _parameter_option(parameter: Parameter) -> Callable[[Command], Command]:
-    flag = parameter.flag or parameter.name.replace("_", "-")
+    flag = parameter.option
     is_repeated = parameter.kind in (list, dict)
     if is_repeated:
         parameter = replace(parameter, help=f"{parameter.help} May be repeated.")

@@ -51,6 +51,6 @@ def pack(*, bundle: str, out: Path | None, no_fingerprints: bool, serving_only: 
 
 def echo_revealed(bundle: Bundle, files: Container[str]) -> None:
     """Say what others can learn of the training text from files that are given away."""
-    click.echo("Whoever has it can read what it is made of:", err=True)
+    click.echo("Anyone who has it can read what it is made of:", err=True)
     for each in revealed(bundle, files):
         click.echo(f"  - {each}", err=True)

@@ -53,13 +53,13 @@ _OPTIONS_ON_PAGE: Final = ("init", "early_stopping", "threads", "with_ngram")
     envvar=_PASSWORD_VARIABLE,
     show_envvar=True,
     metavar="PASSWORD",
-    help="Ask for this password in place of the link. Whoever knows it can train here, read all "
+    help="Ask for this password in place of the link. Anyone who knows it can train here, read all "
     "texts, and fill the disk.",
 )
 @click.option(
     "--share-links",
     is_flag=True,
-    help="Let writers make links: whoever has one, and reaches this computer, can read that text.",
+    help="Let writers make links: anyone who has one and reaches this computer can read that text.",
 )
 @click.option("--no-browser", is_flag=True, help="Print the link and open no browser.")
 @history_option

@@ -64,6 +64,11 @@ class Job:
     def is_running(self) -> bool:
         return not self.waits and self.process is not None and is_alive(self.process)
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether it waits, runs, or goes on as soon as its process has ended."""
+        return self.waits or bool(self.then) or self.is_running
+
     def to_json(self) -> bytes:
         return json.dumps(asdict(self)).encode()
 
@@ -181,14 +186,10 @@ class RunQueue:
             jobs = self.jobs()
             if any(job.is_running for job in jobs):
                 return
-            followers = [job for job in jobs if job.then]
-            for job in followers:
-                self._start(replace(job, arguments=job.then, then=()))
-                return
-            for job in jobs:
-                if job.waits:
-                    self._start(job)
-                    return
+            if follower := next((job for job in jobs if job.then), None):
+                self._start(replace(follower, arguments=follower.then, then=()))
+            elif waiting := next((job for job in jobs if job.waits), None):
+                self._start(waiting)
 
     def _start(self, job: Job) -> None:
         child = start_process(job.arguments, log=self._folder / job.name / LOG)

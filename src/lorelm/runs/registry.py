@@ -58,17 +58,15 @@ def registry_dir() -> Path:
 
 def entries() -> list[Entry]:
     """Return the runs of this user, the newest first. Damaged files are passed over."""
-    found = []
-    for path in registry_dir().glob("*.json"):
-        with suppress(OSError, ValueError, TypeError):
-            found.append(Entry(**json.loads(path.read_text(encoding="utf-8"))))
+    found = filter(None, map(_read, registry_dir().glob("*.json")))
     return sorted(found, key=lambda entry: entry.began_at, reverse=True)
 
 
 def find_entry(folder: Path) -> Entry | None:
     """Return what is known of the run in a folder."""
     path = Entry.of(folder, "").path
-    return next((entry for entry in entries() if entry.path == path), None)
+    entry = _read(_file(path))
+    return entry if entry is not None and entry.path == path else None
 
 
 def register(entry: Entry) -> None:
@@ -129,6 +127,13 @@ def _try_to_register(entry: Entry, on_problem: Callable[[str], object]) -> None:
         register(entry)
     except InputError as error:
         on_problem(f"{error}; training goes on")
+
+
+def _read(path: Path) -> Entry | None:
+    try:
+        return Entry(**json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
 
 
 def _file(path: str) -> Path:

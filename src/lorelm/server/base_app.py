@@ -37,6 +37,12 @@ def allow_frames_of(origins: Iterable[str]) -> None:
     g.frame_ancestors = origins
 
 
+def forbid_caching(response: Response) -> Response:
+    """Keep texts that the user may delete out of caches; for `after_request` of a blueprint."""
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
 def _add_security_headers(response: Response) -> Response:
     response.headers.update(_SECURITY_HEADERS)
     policy = " ".join([_POLICY, *g.get("frame_ancestors", ())])

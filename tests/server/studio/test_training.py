@@ -4,6 +4,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import click
 import psutil
 import pytest
 from tests.errors import raises_code
@@ -59,6 +60,7 @@ def test_the_form_becomes_a_command(studio: Studio, text: str) -> None:
 
 def test_every_setting_of_the_form_is_an_option_of_the_command(studio: Studio, text: str) -> None:
     """With its default for a value; a flag that is misspelt would end the run at once."""
+    from lorelm.cli.main import lorelm
     from lorelm.cli.train import train
 
     found = studio.state.library.text("Tales")
@@ -68,7 +70,9 @@ def test_every_setting_of_the_form_is_an_option_of_the_command(studio: Studio, t
         value = recipe[name]
         form[f"setting_{name}"] = ("no", "yes")[value] if parameter.kind is bool else str(value)
     arguments = training_arguments(found, Path("out"), form, parameters_of(Recipe))
-    context = train.make_context("train", arguments[1:])
+    # As under lorelm itself: click keeps the first help option that it makes of a command.
+    parent = click.Context(lorelm, **lorelm.context_settings)
+    context = train.make_context("train", arguments[1:], parent=parent)
     for name in parameters_of(Recipe):
         assert context.params[name] in (recipe[name], None), name
 

@@ -6,9 +6,10 @@ from flask import Blueprint, Response, jsonify, make_response, render_template
 from werkzeug.exceptions import NotFound
 
 from lorelm.history.links import Link
+from lorelm.server.base_app import forbid_caching
 from lorelm.server.drafts.requests import NewLinkRequest
 from lorelm.server.drafts.shared_text import shown_parts
-from lorelm.server.drafts.views import browser_of_request, forbid_caching, iso_time, kept_history
+from lorelm.server.drafts.views import browser_of_request, iso_time, kept_history
 from lorelm.server.generate import set_client_cookie
 
 links = Blueprint("links", __name__, url_prefix="/api/links")

@@ -7,6 +7,7 @@ from flask import Blueprint, Response, jsonify, request
 from werkzeug.exceptions import Forbidden
 
 from lorelm.history.drafts import Draft, place_of
+from lorelm.server.base_app import forbid_caching
 from lorelm.server.drafts.requests import ChangeDraftRequest, NewDraftRequest, SaveDraftRequest
 from lorelm.server.generate import PAGE_HEADER, set_client_cookie
 from lorelm.server.history.log import HistoryLog
@@ -19,12 +20,7 @@ drafts = Blueprint("drafts", __name__, url_prefix="/api/drafts")
 
 drafts.after_request(set_client_cookie)
 
-
-@drafts.after_request
-def forbid_caching(response: Response) -> Response:
-    """Keep texts that the user may delete out of caches."""
-    response.headers["Cache-Control"] = "no-store"
-    return response
+drafts.after_request(forbid_caching)
 
 
 @drafts.get("")

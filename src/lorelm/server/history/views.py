@@ -13,6 +13,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from lorelm.errors import InputError
 from lorelm.history.export import FORMATS
 from lorelm.history.record import Record
+from lorelm.server.base_app import forbid_caching
 from lorelm.server.generate import set_client_cookie
 from lorelm.server.history.log import HistoryLog
 from lorelm.server.operations.access import require_admin_key
@@ -28,12 +29,7 @@ history_pages = Blueprint("history", __name__, url_prefix="/history")
 
 history_pages.after_request(set_client_cookie)
 
-
-@history_pages.after_request
-def forbid_caching(response: Response) -> Response:
-    """Keep texts that the user may delete out of caches."""
-    response.headers["Cache-Control"] = "no-store"
-    return response
+history_pages.after_request(forbid_caching)
 
 
 @history_pages.get("")

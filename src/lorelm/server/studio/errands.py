@@ -4,18 +4,18 @@ import json
 import logging
 import os
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
 from werkzeug.exceptions import NotFound
 
 from lorelm.bundle.atomic_dir import replace_file
+from lorelm.bundle.layout import MANIFEST
 from lorelm.corpus.documents import ReadingOptions
 from lorelm.errors import InputError
+from lorelm.parameters import parameters_of
 from lorelm.runs.process import run_command
 from lorelm.server.studio.library import Library, Text
 
@@ -40,7 +40,7 @@ class Errands:
 
     def __init__(self, library: Library) -> None:
         self._library: Final = library
-        self._waiting: OrderedDict[tuple[str, str], Callable[[], None]] = OrderedDict()
+        self._waiting: dict[tuple[str, str], Callable[[], None]] = {}
         self._changed: Final = threading.Condition()
         self._is_closed = False
         self._thread: Final = threading.Thread(
@@ -76,8 +76,7 @@ class Errands:
                 if self._is_closed:
                     return
                 # A reading takes a second and somebody waits for it; an estimate takes several.
-                keys = sorted(self._waiting, key=lambda key: key[0] == _ESTIMATE)
-                key = keys[0]
+                key = min(self._waiting, key=lambda key: key[0] == _ESTIMATE)
                 # What is asked for from now on is done once more.
                 errand = self._waiting.pop(key)
             try:
@@ -92,7 +91,7 @@ class Errands:
             said = run_command(_inspection(text, is_whole), timeout_seconds=_INSPECTION_SECONDS)
         except InputError as error:
             # Users know the file, not the folder that the studio keeps it in.
-            message = str(error).replace(f"{text.folder / 'files'}{os.sep}", "")
+            message = str(error).replace(f"{text.files_dir}{os.sep}", "")
             self._library.set_report(text, None, message)
             return
         self._library.set_report(text, json.loads(said) | {"is_whole": is_whole})
@@ -111,14 +110,11 @@ class Errands:
 
 def reading_flags(options: ReadingOptions) -> list[str]:
     """Return the flags of ``lorelm`` that stand for reading options."""
-    flags = []
-    for name, value in asdict(options).items():
-        flag = f"--{name.replace('_', '-')}"
-        if value is True:
-            flags.append(flag)
-        elif value not in (None, False):
-            flags.append(f"{flag}={value}")
-    return flags
+    return [
+        parameter.flag_for(getattr(options, name))
+        for name, parameter in parameters_of(ReadingOptions).items()
+        if getattr(options, name) not in (None, False)
+    ]
 
 
 def _inspection(text: Text, is_whole: bool) -> Sequence[str]:
@@ -128,7 +124,7 @@ def _inspection(text: Text, is_whole: bool) -> Sequence[str]:
 
 def sample_of(path: Path) -> str | None:
     """Return the sample of the model in a folder; None if it was not written yet, or is older."""
-    sample, manifest = path / SAMPLE, path / "manifest.json"
+    sample, manifest = path / SAMPLE, path / MANIFEST
     try:
         if sample.stat().st_mtime >= manifest.stat().st_mtime:
             return sample.read_text(encoding="utf-8")

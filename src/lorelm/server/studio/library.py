@@ -60,8 +60,12 @@ class Text:
     error: str = ""
 
     @property
+    def files_dir(self) -> Path:
+        return self.folder / "files"
+
+    @property
     def files(self) -> list[Path]:
-        return sorted(p for p in (self.folder / "files").iterdir() if not p.name.startswith("."))
+        return sorted(path for path in self.files_dir.iterdir() if not path.name.startswith("."))
 
     @property
     def num_bytes(self) -> int:
@@ -69,7 +73,7 @@ class Text:
 
     @property
     def changed_at(self) -> datetime:
-        return datetime.fromtimestamp((self.folder / "files").stat().st_mtime, UTC)
+        return datetime.fromtimestamp(self.files_dir.stat().st_mtime, UTC)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -209,15 +213,12 @@ class Library:
             return text
         return replace(text, report=found.get("report"), error=found.get("error", ""))
 
-    def find_corpus(self, manifest: Manifest) -> Path | None:
-        """Return the folder with the files that a model was trained on; None if there is none."""
+    def find_corpus(self, manifest: Manifest) -> Text | None:
+        """Return a text with the files that a model was trained on; None if there is none."""
         files = manifest.corpus.files if manifest.corpus else ()
         wanted = {name for file in files if file for name in file.without_folder.paths}
-        for name in self.names("texts"):
-            folder = self.root / "texts" / name / "files"
-            if wanted and wanted <= {path.name for path in folder.iterdir()}:
-                return folder
-        return None
+        texts = map(self.text, self.names("texts")) if wanted else ()
+        return next((t for t in texts if wanted <= {path.name for path in t.files}), None)
 
     def set_options(self, name: str, options: ReadingOptions) -> None:
         """Change how a text is read."""
@@ -237,11 +238,7 @@ class Library:
         if wanted == name:
             return name
         new = self.free_name(kind, title, own=name)
-        path.rename(path.with_name(new))
-        if kind == "models":
-            if (self.runs_dir / name).is_dir():
-                (self.runs_dir / name).rename(self.runs_dir / new)
-            move_entry(path, path.with_name(new))
+        self._move(kind, (path, self.runs_dir / name), (path.with_name(new), self.runs_dir / new))
         return new
 
     def duplicate_model(self, name: str) -> str:
@@ -262,11 +259,7 @@ class Library:
             number += 1
         aside = self.root / "deleted" / f"{number}-{kind}"
         aside.mkdir()
-        path.rename(aside / name)
-        if kind == "models":
-            if (self.runs_dir / name).is_dir():
-                (self.runs_dir / name).rename(aside / ".run")
-            move_entry(path, aside / name)
+        self._move(kind, (path, self.runs_dir / name), (aside / name, aside / ".run"))
         return Deleted(stamp=aside.name, kind=kind, name=name)
 
     def forget_run(self, name: str) -> None:
@@ -298,13 +291,18 @@ class Library:
             raise NotFound("this was brought back already, or deleted for good")
         aside = self.root / "deleted" / stamp
         name = self.free_name(each.kind, each.name)
-        (aside / each.name).rename(self.root / each.kind / name)
-        if each.kind == "models":
-            if (aside / ".run").is_dir():
-                (aside / ".run").rename(self.runs_dir / name)
-            move_entry(aside / each.name, self.root / "models" / name)
+        there = self.root / each.kind / name, self.runs_dir / name
+        self._move(each.kind, (aside / each.name, aside / ".run"), there)
         shutil.rmtree(aside, ignore_errors=True)
         return Deleted(stamp=stamp, kind=each.kind, name=name)
+
+    def _move(self, kind: Kind, old: tuple[Path, Path], new: tuple[Path, Path]) -> None:
+        """Move a folder and, of a model, that of its run, where there is one."""
+        old[0].rename(new[0])
+        if kind == "models":
+            if old[1].is_dir():
+                old[1].rename(new[1])
+            move_entry(old[0], new[0])
 
 
 def _is_shown(path: Path) -> bool:

@@ -16,8 +16,8 @@ from werkzeug.wrappers import Response
 
 from lorelm.bundle import Bundle, packing
 from lorelm.bundle.atomic_dir import is_locked
-from lorelm.bundle.files import find_manifest
-from lorelm.bundle.layout import MANIFEST, PACK_ENDING
+from lorelm.bundle.files import find_manifest, pack_bytes
+from lorelm.bundle.layout import MANIFEST, PACK_ENDING, WEIGHTS
 from lorelm.bundle.manifest import Manifest
 from lorelm.errors import InputError, LoreLMError
 from lorelm.export.site import SiteOptions, site_files
@@ -25,7 +25,7 @@ from lorelm.runs.process import run_command
 from lorelm.runs.run import Run
 from lorelm.server.studio.errands import sample_of
 from lorelm.server.studio.library import Library
-from lorelm.server.studio.names import quoted_name
+from lorelm.server.studio.names import base_name, quoted_name
 from lorelm.server.studio.state import StudioState, studio_state
 
 models = Blueprint("models", __name__, url_prefix="/models")
@@ -61,7 +61,7 @@ class Card:
 
     @property
     def can_be_extended(self) -> bool:
-        return self.manifest.imported is None and "weights.safetensors" in self.manifest.files
+        return self.manifest.imported is None and WEIGHTS in self.manifest.files
 
 
 @models.get("")
@@ -119,17 +119,13 @@ def delete_model(name: str) -> Response:
 def download_model(name: str) -> Response:
     """Send a model as one file."""
     bundle = Bundle.load(studio_state().library.path("models", name))
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / f"{name}{PACK_ENDING}"
-        packing.pack(
-            bundle,
-            path,
-            fingerprints="no_fingerprints" not in request.args,
-            weights="serving_only" not in request.args,
-        )
-        content = io.BytesIO(path.read_bytes())
+    files = packing.packed_files(
+        bundle,
+        fingerprints="no_fingerprints" not in request.args,
+        weights="serving_only" not in request.args,
+    )
     return send_file(
-        content,
+        io.BytesIO(pack_bytes(files)),
         mimetype="application/octet-stream",
         as_attachment=True,
         download_name=f"{name}{PACK_ENDING}",
@@ -211,7 +207,8 @@ def _run_on_corpus(command: Sequence[str], names: Sequence[str], flags: Sequence
     library = studio_state().library
     paths = [library.path("models", name) for name in names]
     manifest = find_manifest(paths[0])
-    folder = library.find_corpus(manifest) if manifest else None
+    corpus = library.find_corpus(manifest) if manifest else None
+    folder = corpus.files_dir if corpus else None
     arguments = [*command, *map(str, paths), *flags]
     try:
         said = run_command(arguments, timeout_seconds=_COMMAND_SECONDS, folder=folder)
@@ -242,7 +239,7 @@ def _list_page(error: str = "") -> str:
 
 
 def _cards(state: StudioState) -> list[Card]:
-    busy = {job.name for job in state.queue.jobs() if job.waits or job.then or job.is_running}
+    busy = {job.name for job in state.queue.jobs() if job.is_busy}
     cards = []
     for name in state.library.names("models"):
         path = state.library.root / "models" / name
@@ -274,7 +271,7 @@ def _add_pack(given: str, content: IO[bytes]) -> str:
         path = Path(folder) / f"model{PACK_ENDING}"
         with path.open("wb") as file:
             shutil.copyfileobj(content, file)
-        title = given.replace("\\", "/").rpartition("/")[2]
+        title = base_name(given)
         try:
             bundle = Bundle.load(path)
         except LoreLMError as error:
@@ -287,6 +284,5 @@ def _add_pack(given: str, content: IO[bytes]) -> str:
 
 def _refuse_busy(state: StudioState, name: str) -> None:
     job = state.queue.find(name)
-    is_busy = job is not None and (job.waits or job.then or job.is_running)
-    if is_busy or is_locked(state.library.root / "models" / name):
+    if (job is not None and job.is_busy) or is_locked(state.library.root / "models" / name):
         raise InputError(f"a run works on {name}: pause it first", code="studio.running")

@@ -35,12 +35,17 @@ def folder_name(title: str, default: str) -> str:
     return f"{name}_" if _RESERVED.fullmatch(name) else name
 
 
+def base_name(given: str) -> str:
+    """Return the last part of a path of any system, as browsers send it for a file."""
+    return PureWindowsPath(PurePosixPath(given).name).name
+
+
 def file_name(given: str) -> str:
     """Return the name under which an uploaded file is kept, without any folder.
 
     The ending stays, also if the name is cut: it may say what the file is.
     """
-    last = PureWindowsPath(PurePosixPath(given).name).name
+    last = base_name(given)
     ending = re.search(r"\.\w{1,10}$", last)
     suffix = ending.group() if ending else ""
     return folder_name(last.removesuffix(suffix), "file") + suffix

@@ -7,7 +7,6 @@ from typing import Any, Final, Literal
 
 from lorelm.runs.process import error_in, sentences_in
 from lorelm.runs.queue import Job
-from lorelm.runs.registry import Entry, entries
 from lorelm.runs.run import Run, read_run
 from lorelm.server.studio.state import StudioState
 from lorelm.server.watch.event_file import Follower
@@ -65,24 +64,19 @@ class RunView:
 
 def view_of(state: StudioState, name: str) -> RunView:
     """Return how a run is doing."""
-    path = state.library.root / "models" / name
-    return _view(state, name, read_run(path), state.queue.find(name))
+    return _view(state, name, state.queue.find(name))
 
 
 def run_views(state: StudioState) -> list[RunView]:
     """Return all runs that are not finished, those in the queue first and in its order."""
-    known = {entry.path: entry for entry in entries()}  # one look for all
-    views = []
-    for job in state.queue.jobs():
-        path = state.library.root / "models" / job.name
-        entry = known.get(str(path)) or Entry.of(path, job.name)
-        views.append(_view(state, job.name, read_run(path, entry), job))
+    views = [_view(state, job.name, job) for job in state.queue.jobs()]
     return sorted(
         (view for view in views if view.state != "finished"), key=lambda view: not view.is_active
     )
 
 
-def _view(state: StudioState, name: str, run: Run, job: Job | None) -> RunView:
+def _view(state: StudioState, name: str, job: Job | None) -> RunView:
+    run = read_run(state.library.root / "models" / name)
     if job is not None and job.is_running:
         return RunView(
             name=name, state="stopping" if job.is_stopping else "running", run=run, job=job

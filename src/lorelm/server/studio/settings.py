@@ -19,7 +19,7 @@ class StudioSettings:
         folder: of its texts and models.
         history: URL of the database for texts that models write; None keeps none.
         password: of a studio that other machines can reach; None for this machine only.
-        share_links: let writers make links that show one text to whoever has the link.
+        share_links: let writers make links that show one text to anyone who has the link.
         max_upload_bytes: size of the largest upload.
         training_parameters: all settings of a training, by their names.
         describe_recipe: says a recipe in words.

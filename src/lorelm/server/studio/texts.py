@@ -12,7 +12,7 @@ from lorelm.corpus.documents import ReadingOptions
 from lorelm.errors import InputError, LoreLMError
 from lorelm.parameters import parameters_of
 from lorelm.server.studio.library import Text
-from lorelm.server.studio.names import quoted_name
+from lorelm.server.studio.names import base_name, quoted_name
 from lorelm.server.studio.state import StudioState, studio_state
 from lorelm.server.studio.text_view import pictures_of
 
@@ -93,8 +93,7 @@ def _refuse_used(state: StudioState, name: str) -> None:
     """Refuse to move a text that a run reads now, or is going to."""
     folder = f"{state.library.root / 'texts' / name}{os.sep}"
     for job in state.queue.jobs():
-        is_busy = job.waits or job.then or job.is_running
-        if is_busy and any(each.startswith(folder) for each in job.arguments):
+        if job.is_busy and any(each.startswith(folder) for each in job.arguments):
             raise InputError(
                 f"{job.name} learns from this text: pause it, or take it from the queue, first",
                 code="studio.text_in_use",
@@ -139,7 +138,7 @@ def _add_from_form() -> str:
         title = title or first
     if not files:
         raise InputError("no file arrived: choose one or more", code="studio.no_file")
-    first_name = str(files[0][0]).replace("\\", "/").rpartition("/")[2]
+    first_name = base_name(str(files[0][0]))
     stem = first_name.rpartition(".")[0] or first_name
     state = studio_state()
     name = state.library.add_text(title or stem, files)

@@ -190,8 +190,8 @@ def _continuing(state: StudioState, view: RunView, flag: str) -> list[str]:
     files = list(takewhile(lambda each: not each.startswith("--"), begun_with[1:]))
     if not files or not all(map(os.path.isfile, files)):
         manifest = view.run.manifest
-        folder = state.library.find_corpus(manifest) if manifest else None
-        files = [str(each) for each in sorted(folder.iterdir())] if folder else []
+        corpus = state.library.find_corpus(manifest) if manifest else None
+        files = [str(each) for each in corpus.files] if corpus else []
     events = str(state.queue.events(view.name))
     return ["train", *files, flag, str(path), "--events", events]
 

@@ -107,7 +107,7 @@ def _common(
         if problem:
             problems.append(Problem(parameter.name, problem))
         else:
-            flags.append(_flag(parameter, value))
+            flags.append(parameter.flag_for(value))
     if problems:
         raise InputError.of(problems, code="studio.training_form")
     return [*budget, *reading_flags(text.options), *flags]
@@ -124,10 +124,3 @@ def _parsed(parameter: Parameter, given: str) -> object:
             return given
         return number
     return given
-
-
-def _flag(parameter: Parameter, value: object) -> str:
-    name = parameter.flag or parameter.name.replace("_", "-")
-    if parameter.kind is bool:
-        return f"--{name}" if value else f"--no-{name}"
-    return f"--{name}={value}"

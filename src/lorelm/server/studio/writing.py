@@ -11,7 +11,7 @@ from flask import Flask
 from werkzeug.exceptions import HTTPException
 from werkzeug.utils import redirect
 
-from lorelm.bundle.layout import EMBEDDED_NAME, EMBEDDED_PATH
+from lorelm.bundle.layout import EMBEDDED_NAME, EMBEDDED_PATH, MANIFEST
 from lorelm.errors import LoreLMError
 from lorelm.server.app import create_app
 from lorelm.server.errors import error_response
@@ -52,7 +52,7 @@ class WritingPages:
             HistoryError: the history cannot be opened.
         """
         path = EMBEDDED_PATH if name == EMBEDDED_NAME else self._library.path("models", name)
-        manifest = path / "manifest.json"
+        manifest = path / MANIFEST
         key = path, manifest.stat().st_mtime_ns if manifest.exists() else 0
         with self._lock:
             if key not in self._open:

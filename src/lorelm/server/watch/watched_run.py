@@ -79,58 +79,53 @@ class WatchedRun:
         with self._changed:
             self._changed.wait_for(lambda: self._num_streams == 0, timeout_seconds)
 
-    def new(self, seen: "Seen") -> dict[str, Any]:
+    def new(self, seen: Seen) -> dict[str, Any]:
         """Return what changed since the last call with this `seen`, as :meth:`events` does."""
         with self._changed:
-            return self._changes(seen.values, seen.series)
+            return self._changes(seen)
 
     def events(self) -> Iterator[dict[str, Any]]:
         """Yield what changed, at first everything: values by name, and the new rows of series.
 
         A series is ``{"from": n, "rows": [...]}``: the rows from the n-th on.
         """
-        seen_values: dict[str, int] = {}
-        seen_series: dict[str, tuple[int, int]] = {}
+        seen = Seen()
         with self._changed:
             self._num_streams += 1
         try:
             while True:
                 with self._changed:
                     is_over = self._is_over
-                    changes = self._changes(seen_values, seen_series)
+                    changes = self._changes(seen)
                 yield changes
                 if is_over:
                     return
                 with self._changed:
                     # Let more changes come together, unless it is the end.
                     self._changed.wait_for(lambda: self._is_over, _SECONDS_BETWEEN_EVENTS)
-                    if not self._is_over and not self._has_changes(seen_values, seen_series):
+                    if not self._is_over and not self._has_changes(seen):
                         self._changed.wait(_SECONDS_TO_WAIT)
         finally:
             with self._changed:
                 self._num_streams -= 1
                 self._changed.notify_all()
 
-    def _has_changes(
-        self, values: Mapping[str, int], series: Mapping[str, tuple[int, int]]
-    ) -> bool:
+    def _has_changes(self, seen: Seen) -> bool:
         there = {name: (each.version, len(each.rows)) for name, each in self._series.items()}
-        return self._versions != values or there != series
+        return self._versions != seen.values or there != seen.series
 
-    def _changes(
-        self, seen_values: dict[str, int], seen_series: dict[str, tuple[int, int]]
-    ) -> dict[str, Any]:
+    def _changes(self, seen: Seen) -> dict[str, Any]:
         """Return what is new to a stream, and record it as seen."""
         changes: dict[str, Any] = {
             name: value
             for name, value in self._values.items()
-            if self._versions[name] != seen_values.get(name)
+            if self._versions[name] != seen.values.get(name)
         }
-        seen_values |= self._versions
+        seen.values |= self._versions
         for name, each in self._series.items():
-            version, length = seen_series.get(name, (each.version, 0))
+            version, length = seen.series.get(name, (each.version, 0))
             first = length if version == each.version else 0
             if first < len(each.rows) or version != each.version:
                 changes[name] = {"from": first, "rows": each.rows[first:]}
-            seen_series[name] = each.version, len(each.rows)
+            seen.series[name] = each.version, len(each.rows)
         return changes
