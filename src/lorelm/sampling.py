@@ -73,55 +73,99 @@ class SamplingSettings:
 
 
 def sample(logits_BV: Floats32, settings: Sequence[SamplingSettings], *, uniforms_B: Floats) -> Ids:
-    """Sample the next id of each row.
+    """Sample the next id of each row, once; see :class:`Sampler`."""
+    return Sampler(settings)(logits_BV, uniforms_B)
+
+
+class Sampler:
+    """Sample the next id of each row by its settings.
+
+    What follows from the settings alone is computed once: 64 rows of 911 take 35 µs less that way.
 
     Args:
-        logits_BV: is overwritten (64 rows of 911 take 30 µs less that way).
         settings: one per row; its penalties are not applied here.
-        uniforms_B: one number per row, uniform in [0, 1); a row at temperature 0 does not use it.
     """
-    is_few = [row.leaves_few for row in settings]
-    if all(is_few):
-        return _sample_few(logits_BV, settings, uniforms_B)
-    if not any(is_few):
-        return _sample_all(logits_BV, settings, uniforms_B)
-    ids_B = np.empty(len(settings), dtype=np.int64)
-    for kind, sampler in ((True, _sample_few), (False, _sample_all)):
-        rows = [row for row, few in enumerate(is_few) if few == kind]
-        of_kind = [settings[row] for row in rows]
-        ids_B[rows] = sampler(logits_BV[rows], of_kind, uniforms_B[rows])
-    return ids_B
+
+    def __init__(self, settings: Sequence[SamplingSettings]) -> None:
+        few = [row for row, each in enumerate(settings) if each.leaves_few]
+        others = [row for row, each in enumerate(settings) if not each.leaves_few]
+        self._num_rows = len(settings)
+        self._few: Final = few, _FewSampler([settings[row] for row in few])
+        self._others: Final = others, _FullSampler([settings[row] for row in others])
+
+    def __call__(self, logits_BV: Floats32, uniforms_B: Floats) -> Ids:
+        """Return an id for each row.
+
+        Args:
+            logits_BV: is overwritten (64 rows of 911 take 30 µs less that way).
+            uniforms_B: one number per row, uniform in [0, 1); a row at temperature 0 does not use
+                it.
+        """
+        ids_B = np.empty(self._num_rows, dtype=np.int64)
+        for rows, sampler in (self._few, self._others):
+            if len(rows) == self._num_rows:
+                return sampler(logits_BV, uniforms_B)
+            if rows:
+                ids_B[rows] = sampler(logits_BV[rows], uniforms_B[rows])
+        return ids_B
 
 
-def _sample_few(
-    logits_BV: Floats32, settings: Sequence[SamplingSettings], uniforms_B: Floats
-) -> Ids:
+class _FewSampler:
     """Sample by the weights of the ids that temperature 0 or min-p leave, K at most in a row."""
-    num_rows, vocabulary_size = logits_BV.shape
-    is_greedy_B = np.array([row.temperature == 0 for row in settings])
-    temperatures_B = np.array([row.temperature or 1 for row in settings], dtype=np.float32)
-    shares_B = np.where(is_greedy_B, 1, [row.min_p for row in settings])
-    highest_B = np.maximum.reduce(logits_BV, axis=1)
-    lowest_B = (highest_B + temperatures_B * np.log(shares_B * _SLACK)).astype(np.float32)
-    kept_N = np.flatnonzero(~(logits_BV < lowest_B[:, None]))  # also what is no number
-    rows_N, ids_N = np.divmod(kept_N, vocabulary_size)
-    first_B = rows_N.searchsorted(np.arange(num_rows))
-    places_N = np.arange(len(kept_N)) - first_B[rows_N]
-    highest_B /= temperatures_B
-    weights_N = np.exp(logits_BV.ravel()[kept_N] / temperatures_B[rows_N] - highest_B[rows_N])
-    weights_N *= weights_N >= shares_B.astype(np.float32)[rows_N]
-    weights_BK = np.zeros((num_rows, places_N.max() + 1), dtype=np.float32)
-    weights_BK[rows_N, places_N] = weights_N
-    # Of equally likely ids, the first is the likeliest.
-    place_B, _ = _passing(weights_BK, np.where(is_greedy_B, 0, uniforms_B))
-    picked_B: Ids = ids_N[first_B + place_B]
-    return picked_B
+
+    def __init__(self, settings: Sequence[SamplingSettings]) -> None:
+        self._temperatures_B = np.array([row.temperature or 1 for row in settings], np.float32)
+        is_greedy_B = np.array([row.temperature == 0 for row in settings])
+        shares_B = np.where(is_greedy_B, 1, [row.min_p for row in settings])
+        # Of equally likely ids, the first is the likeliest.
+        self._factors_B = np.where(is_greedy_B, 0.0, 1.0)
+        self._margins_B = self._temperatures_B * np.log(shares_B * _SLACK)
+        self._shares_B = shares_B.astype(np.float32)
+
+    def __call__(self, logits_BV: Floats32, uniforms_B: Floats) -> Ids:
+        if len(logits_BV) == 1:
+            return self._sample_one(logits_BV[0], uniforms_B[0])
+        num_rows, vocabulary_size = logits_BV.shape
+        highest_B = np.maximum.reduce(logits_BV, axis=1)
+        lowest_B = (highest_B + self._margins_B).astype(np.float32)
+        kept_N = np.flatnonzero(~(logits_BV < lowest_B[:, None]))  # also what is no number
+        rows_N, ids_N = np.divmod(kept_N, vocabulary_size)
+        first_B = rows_N.searchsorted(np.arange(num_rows))
+        places_N = np.arange(len(kept_N)) - first_B[rows_N]
+        weights_N = logits_BV.ravel()[kept_N] / self._temperatures_B[rows_N]
+        weights_N -= (highest_B / self._temperatures_B)[rows_N]
+        np.exp(weights_N, out=weights_N)
+        weights_N *= weights_N >= self._shares_B[rows_N]
+        weights_BK = np.zeros((num_rows, places_N.max() + 1), dtype=np.float32)
+        weights_BK[rows_N, places_N] = weights_N
+        place_B, _ = _passing(weights_BK, self._factors_B * uniforms_B)
+        picked_B: Ids = ids_N[first_B + place_B]
+        return picked_B
+
+    def _sample_one(self, logits_V: Floats32, uniform: float) -> Ids:
+        """Do the same for a single row, in a third of the time: 10 µs for 24,687 ids."""
+        temperature = self._temperatures_B[0]
+        highest = np.maximum.reduce(logits_V)
+        ids_K = np.flatnonzero(~(logits_V < np.float32(highest + self._margins_B[0])))
+        weights_K = logits_V[ids_K] / temperature
+        weights_K -= highest / temperature
+        np.exp(weights_K, out=weights_K)
+        weights_K *= weights_K >= self._shares_B[0]
+        cumulative_K = np.add.accumulate(weights_K, dtype=np.float64)
+        target = self._factors_B[0] * uniform * cumulative_K[-1]
+        place = (cumulative_K > target).argmax()
+        picked_B: Ids = ids_K[place : place + 1]
+        return picked_B
 
 
-def _sample_all(
-    logits_BV: Floats32, settings: Sequence[SamplingSettings], uniforms_B: Floats
-) -> Ids:
-    return _pick(_blocks(weights(logits_BV, settings)), uniforms_B)
+class _FullSampler:
+    """Sample by the weights of all ids."""
+
+    def __init__(self, settings: Sequence[SamplingSettings]) -> None:
+        self._settings = settings
+
+    def __call__(self, logits_BV: Floats32, uniforms_B: Floats) -> Ids:
+        return _pick(_blocks(weights(logits_BV, self._settings)), uniforms_B)
 
 
 def weights(logits_BV: Floats32, settings: Sequence[SamplingSettings]) -> Floats32:

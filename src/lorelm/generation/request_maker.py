@@ -257,6 +257,7 @@ class RequestMaker:
                 stop=request.stop,
             ),
             mixture=self._blend(settings) if self._partner is not None else self._mixture,
+            speaker_rules=self._speaker_rules,
             processors=processors,
         )
 
@@ -275,8 +276,6 @@ class RequestMaker:
     def _processors(self, prompt: Prompt, settings: GenerationSettings) -> list[LogitsProcessor]:
         """Return the processors that all sequences of a request share, in their order."""
         processors: list[LogitsProcessor] = []
-        if self._speaker_rules is not None:  # before biases of the user, which have the last word
-            processors.append(self._speaker_rules)
         if settings.novel_span:
             if self._index is None:
                 raise SamplingError(

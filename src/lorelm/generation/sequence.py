@@ -14,7 +14,7 @@ import numpy as np
 
 from lorelm.corpus.vocabulary import EOS_ID, UNK_ID
 from lorelm.generation.detokenizer import Detokenizer
-from lorelm.generation.logits import LogitsProcessor, TokenScore, score_tokens
+from lorelm.generation.logits import LogitsProcessor, SpeakerRules, TokenScore, score_tokens
 from lorelm.generation.settings import GenerationSettings
 from lorelm.typing import Floats32, Ids
 
@@ -105,6 +105,7 @@ class Sequence:
     Args:
         input_ids: of the prompt, with the `<eos>` that it is read after.
         mixture: turns the network's logits into those of the model.
+        speaker_rules: what may follow a speaker; None where the model has none.
         processors: change the logits of the model, in this order.
 
     Attributes:
@@ -135,6 +136,7 @@ class Sequence:
         seed: int,
         detokenizer: Detokenizer,
         mixture: LogitsProcessor | None = None,
+        speaker_rules: SpeakerRules | None = None,
         processors: Iterable[LogitsProcessor] = (),
     ) -> None:
         self.request = request
@@ -142,6 +144,7 @@ class Sequence:
         self.seed = seed
         self.detokenizer = detokenizer
         self.mixture = mixture
+        self.speaker_rules = speaker_rules
         self.processors = list(processors)
         self.token_ids = list(input_ids)
         self.num_prompt_ids = len(self.token_ids)

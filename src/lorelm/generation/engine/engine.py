@@ -8,7 +8,7 @@ reference.
 """
 
 import time
-from collections import abc, deque
+from collections import abc, defaultdict, deque
 from collections.abc import Callable
 from typing import Final
 
@@ -17,10 +17,16 @@ import numpy as np
 from lorelm.generation.engine.prefix_cache import PrefixCache
 from lorelm.generation.engine.queue import RequestQueue
 from lorelm.generation.handle import RequestHandle
-from lorelm.generation.logits import LogitsProcessor, TokenScore, ban_special_tokens, score_tokens
+from lorelm.generation.logits import (
+    LogitsProcessor,
+    SpeakerRules,
+    TokenScore,
+    ban_special_tokens,
+    score_tokens,
+)
 from lorelm.generation.sequence import Sequence, Status
 from lorelm.runtime.base import Runtime
-from lorelm.sampling import sample
+from lorelm.sampling import Sampler
 from lorelm.typing import Floats, Floats32, Ids
 
 NUM_SLOTS: Final = 64
@@ -58,6 +64,7 @@ class Engine:
         self._vocabulary_size = runtime.config.vocabulary_size
         self._batch = runtime.batch(num_slots)
         self._running: list[Sequence] = []  # by slot; the finished ones until the next step
+        self._sampler: Sampler | None = None  # of the running ones, until one starts or leaves
         self._uniforms_SN = np.zeros((num_slots, _NUM_UNIFORMS))  # by slot and step
         self._column = 0  # of the next step
         self._queue = RequestQueue(max_waiting)
@@ -137,34 +144,49 @@ class Engine:
         """Append a sampled id to each sequence that has read its prompt; the others read on."""
         running = self._running
         uniforms_B = self._next_uniforms()
-        # In one pass: after the model has run, no sequence is in the processor's cache any more.
         writing: list[int] = []
-        early: list[int] = []
-        scored: list[int] = []
         for slot, sequence in enumerate(running):
             if sequence.is_reading:
                 self._read(slot, logits_BV[slot])
-                continue
-            writing.append(slot)
-            if sequence.mixture is not None:
-                self._process(slot, logits_BV[slot], [sequence.mixture])
-            if sequence.settings.num_alternatives is not None:
-                scored.append(slot)
-            if sequence.is_early:
-                early.append(slot)
-        logits_BV = logits_BV[:, : self._vocabulary_size]  # those of a blend were of two models
-        model_logits_RV = logits_BV[scored]
-        for slot in writing:
-            if running[slot].processors:
-                self._process(slot, logits_BV[slot], running[slot].processors)
-        ban_special_tokens(logits_BV, early)
+            else:
+                writing.append(slot)
+        scored = [slot for slot in writing if running[slot].settings.num_alternatives is not None]
+        model_logits_RV = self._process(logits_BV, writing, scored)
+        if self._sampler is None:
+            self._sampler = Sampler([each.settings for each in running])
         # A row that reads is sampled too, to no end: leaving it out would copy the logits.
-        settings = [each.settings for each in running]
-        ids_B = sample(logits_BV, settings, uniforms_B=uniforms_B)
+        ids_B = self._sampler(logits_BV[:, : self._vocabulary_size], uniforms_B)
         scores = self._score(scored, model_logits_RV, ids_B)
         ids = ids_B.tolist()
         for slot in writing:
             self._append(slot, ids[slot], scores.get(slot))
+
+    def _process(self, logits_BV: Floats32, writing: list[int], scored: list[int]) -> Floats32:
+        """Change the logits of the sequences that write to those that ids are sampled by, in place.
+
+        Returns:
+            The model's own logits `[R, V]` of the scored slots.
+        """
+        running = self._running
+        ruled: defaultdict[SpeakerRules, list[int]] = defaultdict(list)
+        early: list[int] = []
+        for slot in writing:
+            sequence = running[slot]
+            if sequence.mixture is not None:
+                self._apply([sequence.mixture], slot, logits_BV[slot])
+            if sequence.speaker_rules is not None:
+                ruled[sequence.speaker_rules].append(slot)
+            if sequence.is_early:
+                early.append(slot)
+        logits_BV = logits_BV[:, : self._vocabulary_size]  # those of a blend were of two models
+        model_logits_RV: Floats32 = logits_BV[scored]
+        for rules, slots in ruled.items():
+            rules(logits_BV, slots, [running[slot] for slot in slots])
+        for slot in writing:
+            if running[slot].processors:
+                self._apply(running[slot].processors, slot, logits_BV[slot])
+        ban_special_tokens(logits_BV, early)
+        return model_logits_RV
 
     def _finish_cancelled(self) -> None:
         while self._cancelled:
@@ -186,6 +208,7 @@ class Engine:
         """Give a sequence that waited a slot, either of a finished one or the next free one."""
         # The slot first, so that a failure below ends this sequence too.
         self._running[slot : slot + 1] = [sequence]
+        self._sampler = None
         sequence.status = "running"
         known = None
         if not sequence.request.score_prompt:
@@ -213,6 +236,7 @@ class Engine:
     def _free(self, slot: int) -> None:
         """Take a finished sequence out; the last running one moves into its slot."""
         last = self._running.pop()
+        self._sampler = None
         if slot < len(self._running):
             self._running[slot] = last
             self._uniforms_SN[slot] = self._uniforms_SN[len(self._running)]
@@ -234,8 +258,8 @@ class Engine:
             self._draw_uniforms(slot)
             self._queue.add_siblings(sequence.request)
 
-    def _process(
-        self, slot: int, logits_V: Floats32, processors: abc.Sequence[LogitsProcessor]
+    def _apply(
+        self, processors: abc.Sequence[LogitsProcessor], slot: int, logits_V: Floats32
     ) -> None:
         """Apply processors of a sequence to its logits, in place."""
         sequence = self._running[slot]
