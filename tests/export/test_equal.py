@@ -143,7 +143,8 @@ def _compare(
 def _compare_tokens(tokens: Sequence[dict[str, Any]], others: Sequence[dict[str, Any]]) -> None:
     assert [token["text"] for token in tokens] == [other["text"] for other in others]
     logs = [[each["log_probability"] for each in side] for side in (tokens, others)]
-    assert logs[0] == pytest.approx(logs[1], abs=1e-9)
+    # Python's exponentials are in float32.
+    assert logs[0] == pytest.approx(logs[1], abs=1e-6)
 
 
 @pytest.mark.parametrize("name", ["tiny_bundle", "scene_bundle", "imported_bundle"])

@@ -77,15 +77,31 @@ def test_a_stream_yields_the_tokens_of_the_samples(
     streamed: list[list[Any]] = [[] for _ in range(8)]
     ended: list[int] = []
     for updates in submit(requests, is_streamed=True).stream():
-        for sample, token in updates:
+        for sample, tokens in updates:
             assert sample not in ended
-            if token is None:
+            if not tokens:
                 ended.append(sample)
-            else:
-                streamed[sample].append(token)
+            streamed[sample] += tokens
     assert sorted(ended) == list(range(8))
     samples = [sample for request in requests for sample in model.reply(request).samples]
     assert streamed == [list(sample.tokens or ()) for sample in samples]
+
+
+def test_tokens_that_come_faster_than_the_interval_are_taken_together(
+    model: lorelm.LanguageModel, submit: Submit
+) -> None:
+    options = {"is_streamed": True, "stream_interval": 1000}
+    endless = request_of(model, max_len=10_000, min_len=10_000)
+    stream = submit([endless], **options).stream()
+    [first] = next(stream)
+    assert first.tokens
+    assert endless.sequences[0].status == "running"
+    stream.close()  # type: ignore[attr-defined]
+
+    request = request_of(model, max_len=200, min_len=200)
+    taken = [updates for updates in submit([request], **options).stream() if updates]
+    assert len(taken) <= 2
+    assert sum(len(update.tokens) for updates in taken for update in updates) == 200
 
 
 def test_a_disconnected_client_frees_its_slots(
@@ -154,7 +170,7 @@ def test_a_sample_that_fails_while_tokens_are_gathered_does_not_look_finished(
         for some in handle.stream():
             updates += some
             handle.notify(first)  # as the engine does a moment later
-    assert None not in [update.token for update in updates]
+    assert all(update.tokens for update in updates)
 
 
 def test_a_fault_of_ours_is_logged_but_not_shown(

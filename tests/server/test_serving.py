@@ -103,13 +103,13 @@ def server_process(tiny_bundle: Path, *options: str) -> Iterator[tuple[subproces
 
 
 def begin(address: str, body: dict[str, object]) -> http.client.HTTPResponse:
-    """Start a stream; return when it has begun."""
+    """Start a stream; return when its first tokens have come."""
     connection = http.client.HTTPConnection(address, timeout=60)
     headers = {"Content-Type": "application/json"}
     connection.request("POST", "/api/generate", json.dumps(body | {"stream": True}), headers)
     response = connection.getresponse()
     assert response.status == 200
-    for _ in range(8):
+    for _ in range(5):  # three lines of the start, two of the tokens
         response.readline()
     return response
 

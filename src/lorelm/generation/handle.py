@@ -18,15 +18,15 @@ _SECONDS_BETWEEN_CHECKS: Final = 0.1
 
 
 class StreamUpdate(NamedTuple):
-    """One more token of a sample, or its end.
+    """The next tokens of a sample, or its end.
 
     Attributes:
         sample: its number among those of all requests, from 0.
-        token: None: the sample is finished.
+        tokens: none: the sample is finished.
     """
 
     sample: int
-    token: Token | None
+    tokens: list[Token]
 
 
 class RequestHandle:
@@ -38,7 +38,9 @@ class RequestHandle:
     Args:
         requests: one per prompt; they count as one where clients take turns.
         cancel: of the engine; called with this handle.
-        is_streamed: the client takes the tokens one by one.
+        is_streamed: the client takes the tokens as they come.
+        stream_interval: seconds; the client of a stream is woken no sooner than this after the last
+            time, unless a sample ends. Tokens that come faster are taken together.
         is_disconnected: tells whether the client has disconnected; called while no token arrives.
         on_close: called once, when all is finished or given up.
 
@@ -52,6 +54,7 @@ class RequestHandle:
         *,
         cancel: Callable[["RequestHandle"], None],
         is_streamed: bool = False,
+        stream_interval: float = 0.0,
         is_disconnected: Callable[[], bool] = lambda: False,
         on_close: Callable[["RequestHandle"], None] = lambda handle: None,
     ) -> None:
@@ -59,6 +62,8 @@ class RequestHandle:
         self.sequences = [sequence for request in requests for sequence in request.sequences]
         self.seconds_to_first_token: float | None = None
         self._is_streamed = is_streamed
+        self._stream_interval = stream_interval
+        self._next_update = 0.0
         self._cancel = cancel
         self._is_disconnected = is_disconnected
         self._on_close = on_close
@@ -68,10 +73,12 @@ class RequestHandle:
 
     def notify(self, sequence: Sequence) -> None:
         """Tell the client that a sequence has one more token, or has finished."""
+        now = time.monotonic()
         if self.seconds_to_first_token is None and sequence.num_tokens:
-            self.seconds_to_first_token = time.monotonic() - self._created_at
+            self.seconds_to_first_token = now - self._created_at
         sequence.wants_tokens = self._is_streamed
-        if self._is_streamed or sequence.is_finished:
+        if sequence.is_finished or (self._is_streamed and now >= self._next_update):
+            self._next_update = now + self._stream_interval
             self._changed.put(sequence)
 
     def wait(self) -> None:
@@ -93,35 +100,38 @@ class RequestHandle:
             self.close()
 
     def stream(self) -> Iterator[list[StreamUpdate]]:
-        """Yield the tokens as they arrive and the end of each sample, as many as there are by then.
+        """Yield what is new in all samples whenever one of them has changed: tokens, and ends.
 
         Raises:
             LoreLMError: see :meth:`wait`.
         """
-        index_of = {sequence: index for index, sequence in enumerate(self.sequences)}
         num_sent = dict.fromkeys(self.sequences, 0)  # of those that are not finished
         try:
             while num_sent:
-                changed = [self._next_changed()]
-                while not self._changed.empty():
-                    changed.append(self._next_changed())
+                finished = self._next_finished()
                 updates: list[StreamUpdate] = []
-                for sequence, is_finished in changed:
+                for index, sequence in enumerate(self.sequences):
                     if sequence not in num_sent:
                         continue
-                    index = index_of[sequence]
                     num_chunks = sequence.detokenize()
-                    updates += (
-                        StreamUpdate(index, token_at(sequence, place))
-                        for place in range(num_sent[sequence], num_chunks)
-                    )
-                    num_sent[sequence] = num_chunks
-                    if is_finished:
+                    if num_chunks > num_sent[sequence]:
+                        places = range(num_sent[sequence], num_chunks)
+                        updates.append(StreamUpdate(index, [token_at(sequence, p) for p in places]))
+                        num_sent[sequence] = num_chunks
+                    if sequence in finished:
                         del num_sent[sequence]
-                        updates.append(StreamUpdate(index, None))
-                yield updates
+                        updates.append(StreamUpdate(index, []))
+                if updates:
+                    yield updates
         finally:
             self.close()
+
+    def _next_finished(self) -> set[Sequence]:
+        """Wait for changes, and return the sequences that are finished by them."""
+        changed = [self._next_changed()]
+        while not self._changed.empty():
+            changed.append(self._next_changed())
+        return {sequence for sequence, is_finished in changed if is_finished}
 
     def close(self) -> None:
         """Cancel what is not finished."""

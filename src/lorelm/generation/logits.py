@@ -17,7 +17,7 @@ from lorelm.corpus.special_tokens import NEWLINE, OTHER_SPEAKER
 from lorelm.corpus.tokenizer import WordsTokenizer
 from lorelm.corpus.vocabulary import EOS_ID, UNK_ID, Vocabulary
 from lorelm.ngrams.kneser_ney import KneserNey
-from lorelm.runtime.mixture import log_softmax, mix_logs
+from lorelm.runtime.mixture import log_normaliser, log_softmax, mix_logs
 from lorelm.sampling import SamplingSettings
 from lorelm.typing import Floats, Floats32, Ids
 
@@ -232,23 +232,35 @@ def score_tokens(
 ) -> list[TokenScore]:
     """Score one token per row.
 
-    All rows at once: 64 rows of 911 take 0.8 ms with three alternatives each, and one by one 3 ms.
+    All rows at once, three alternatives each: 64 rows of 911 take 0.1 ms, of 24,687 1.4 ms.
+    Exponentials in float64 and a partition took 0.6 and 10.7 ms.
     """
-    logs_BV = logits_BV.astype(np.float64)
-    logs_BV -= logs_BV.max(axis=1, keepdims=True)
-    logs_BV -= np.log(np.exp(logs_BV).sum(axis=1, keepdims=True))
-    log_B = logs_BV[np.arange(len(ids_B)), ids_B].tolist()
-    most = min(max(nums_alternatives), logs_BV.shape[1] - 1)
+    normaliser_B = log_normaliser(logits_BV)
+    logs_B = (logits_BV[np.arange(len(ids_B)), ids_B] - normaliser_B).tolist()
+    most = min(max(nums_alternatives), logits_BV.shape[1] - 1)
     if most == 0:
-        return [TokenScore(log, ()) for log in log_B]
-    logs_BV[:, UNK_ID] = -np.inf
-    ids_BN = np.argpartition(-logs_BV, most - 1, axis=1)[:, :most]
-    logs_BN = np.take_along_axis(logs_BV, ids_BN, axis=1)
-    order_BN = np.lexsort((ids_BN, -logs_BN), axis=1)
-    ids_BN = np.take_along_axis(ids_BN, order_BN, axis=1)
-    logs_BN = np.take_along_axis(logs_BN, order_BN, axis=1)
-    rows = zip(log_B, ids_BN.tolist(), logs_BN.tolist(), nums_alternatives, strict=True)
+        return [TokenScore(log, ()) for log in logs_B]
+    ids_BN, logits_BN = _likeliest(logits_BV, most)
+    logs_BN = (logits_BN - normaliser_B[:, None]).tolist()
+    rows = zip(logs_B, ids_BN.tolist(), logs_BN, nums_alternatives, strict=True)
     return [
         TokenScore(log, tuple(zip(ids[:num], logs[:num], strict=True)))
         for log, ids, logs, num in rows
     ]
+
+
+def _likeliest(logits_BV: Floats32, count: int) -> tuple[Ids, Floats32]:
+    """Return the ids `[B, count]` with the highest logits without `<unk>`, and these.
+
+    One search for each: up to 20 of them take less than a partition and a sort.
+    """
+    rest_BV = logits_BV.copy()
+    rest_BV[:, UNK_ID] = -np.inf
+    rows_B = np.arange(len(rest_BV))
+    ids_BN = np.empty((len(rest_BV), count), dtype=np.int64)
+    logits_BN = np.empty((len(rest_BV), count), dtype=np.float32)
+    for place in range(count):
+        ids_BN[:, place] = ids_B = rest_BV.argmax(axis=1)
+        logits_BN[:, place] = rest_BV[rows_B, ids_B]
+        rest_BV[rows_B, ids_B] = -np.inf
+    return ids_BN, logits_BN

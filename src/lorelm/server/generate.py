@@ -60,6 +60,7 @@ def _submit(
     handle = RequestHandle(
         requests,
         cancel=served.engine.cancel,
+        stream_interval=served.settings.stream_interval_ms / 1000,
         is_disconnected=request.environ.get("waitress.client_disconnected", lambda: False),
         **options,
     )

@@ -93,6 +93,16 @@ class ServerSettings:
             min=0.001,
         ),
     ] = 60.0
+    # Fast enough to read along: a person reads 4 to 5 words a second, in jumps of 200 ms or more.
+    stream_interval_ms: Annotated[
+        float,
+        Parameter(
+            "Tokens of a stream that come faster are sent together, at most this many milliseconds "
+            "apart; 0 sends each at once.",
+            min=0,
+            max=10_000,
+        ),
+    ] = 40.0
     grace_seconds: Annotated[
         float, Parameter("How long running requests may take when the server stops.", min=0)
     ] = 10.0

@@ -207,11 +207,11 @@ def events(response: Any) -> list[tuple[str, Any]]:
     found = []
     for block in response.get_data(as_text=True).split("\n\n")[:-1]:
         lines = dict(line.split(": ", 1) for line in block.split("\n"))
-        found.append((lines.get("event", "token"), json.loads(lines["data"])))
+        found.append((lines.get("event", "tokens"), json.loads(lines["data"])))
     return found
 
 
-def test_a_stream_is_the_reply_token_by_token(client: FlaskClient) -> None:
+def test_a_stream_is_the_reply_in_parts(client: FlaskClient) -> None:
     asked = {"prompt": "The dragon", "seed": 3, "num_samples": 3, "stop": ["mill", "er, w"]}
     asked |= {"temperature": 1.3, "num_alternatives": 2}
     whole = client.post("/api/generate", json=asked).get_json()
@@ -228,18 +228,17 @@ def test_a_stream_is_the_reply_token_by_token(client: FlaskClient) -> None:
         "fingerprint": whole["fingerprint"],
     }
     for place, sample in enumerate(whole["samples"]):
-        *tokens, (name, end) = [(n, data) for n, data in middle if data["sample"] == place]
-        assert {name for name, _ in tokens} == {"token"}
-        assert [data | {"sample": 0} for _, data in tokens] == [
-            token | {"sample": 0} for token in sample["tokens"]
-        ]
+        *parts, (name, end) = [(n, data) for n, data in middle if data["sample"] == place]
+        assert {name for name, _ in parts} == {"tokens"}
+        assert [token for _, data in parts for token in data["tokens"]] == sample["tokens"]
         assert name == "sample"
         assert end == sample | {"tokens": None, "sample": place}
 
 
 def test_a_streamed_token_has_its_probability_and_alternatives(client: FlaskClient) -> None:
     response = client.post("/api/generate", json={"prompt": "The", "seed": 1, "stream": True})
-    tokens = [data for name, data in events(response) if name == "token"]
+    found = [data for name, data in events(response) if name == "tokens"]
+    tokens = [token for data in found for token in data["tokens"]]
     assert len(tokens) > 3
     for token in tokens:
         assert token["log_probability"] <= 0

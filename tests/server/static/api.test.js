@@ -43,7 +43,7 @@ const run = () => collect(generate({ prompt: "a" }, new AbortController().signal
 
 test("an event has a name and JSON data; without a name it is a token", () => {
   assert.deepEqual(parseEvent('event: done\ndata: {"a": 1}'), { name: "done", data: { a: 1 } });
-  assert.equal(parseEvent("data: 1").name, "token");
+  assert.equal(parseEvent("data: 1").name, "tokens");
 });
 
 test("events that are cut anywhere by the network come whole", async () => {
@@ -54,7 +54,7 @@ test("events that are cut anywhere by the network come whole", async () => {
     const events = await run();
     assert.deepEqual(
       events.map(({ name }) => name),
-      ["start", "token", "done"],
+      ["start", "tokens", "done"],
     );
     assert.equal(events[1].data.text, "é");
     assert.equal(requests[0].url, new URL("api/generate", ROOT).href);

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { describeEnd, Generation } from "../../../src/lorelm/server/static/generation.js";
 
 const START = { name: "start", data: { seeds: [7] } };
-const token = (text, sample = 0) => ({ name: "token", data: { sample, text } });
+const token = (text, sample = 0) => ({ name: "tokens", data: { sample, tokens: [{ text }] } });
 const end = (sample = 0) => ({ name: "sample", data: { sample, finish_reason: "length" } });
 
 class Sink {

@@ -45,10 +45,11 @@ class Task {
     for (const [i, sequence] of this.#sequences.entries()) {
       if (sequence.isFinished || (i > 0 && first.isReading)) continue;
       this.#model.advance(sequence);
+      const tokens = [];
       while (this.#numSent[i] < sequence.detokenizer.numCertain) {
-        const token = this.#model.tokenAt(sequence, this.#numSent[i]++);
-        this.#events.push({ name: "token", data: { sample: i, ...token } });
+        tokens.push(this.#model.tokenAt(sequence, this.#numSent[i]++));
       }
+      if (tokens.length) this.#events.push({ name: "tokens", data: { sample: i, tokens } });
       if (sequence.isFinished) this.#ended.push(i);
     }
   }

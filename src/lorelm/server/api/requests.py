@@ -60,7 +60,7 @@ class GenerateRequest(RequestModel):
     model: ModelName = None
     stream: bool | None = Field(
         None,
-        description="Answer with server-sent events, one for each token, with "
+        description="Answer with server-sent events of the next tokens, each with "
         f"{_STREAMED_ALTERNATIVES} alternatives unless num_alternatives is given.",
     )
     timeout_seconds: _Seconds = Field(

@@ -146,9 +146,9 @@ def _events(
     for updates in handle.stream():
         yield "".join(
             _end_event(served, index, generated.sequences[index])
-            if token is None
-            else event({"sample": index} | _json(token))
-            for index, token in updates
+            if not tokens
+            else event({"sample": index, "tokens": [_json(token) for token in tokens]})
+            for index, tokens in updates
         )
     yield event({}, name="done")
 

@@ -91,14 +91,14 @@ class Answer(ABC, Generic[Asked]):
         return self._head | {"choices": numbered, "usage": self._usage()}
 
     def events(self, handle: RequestHandle) -> Iterator[str]:
-        """Yield the answer as events, one per token."""
+        """Yield the answer as events: the next tokens of a choice, or its end."""
         choices = [self.choice(sequence) for sequence in handle.sequences]
         head = self._head | {"object": self.kind_of_parts}
         no_usage = {"usage": None} if self.asked.shows_usage else {}
         for updates in handle.stream():
             parts = (
-                {"index": index} | choices[index].part([token] if token else [], is_end=not token)
-                for index, token in updates
+                {"index": index} | choices[index].part(tokens, is_end=not tokens)
+                for index, tokens in updates
             )
             yield "".join(event(head | {"choices": [part]} | no_usage) for part in parts)
         if self.asked.shows_usage:

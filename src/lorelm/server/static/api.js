@@ -77,11 +77,11 @@ function rethrow(error, signal) {
 }
 
 /**
- * Parse one server-sent event; one without a name is a token.
+ * Parse one server-sent event; one without a name has tokens.
  * @param {string} text @returns {ApiEvent}
  */
 export function parseEvent(text) {
-  const event = { name: "token", data: null };
+  const event = { name: "tokens", data: null };
   for (const line of text.split("\n")) {
     if (line.startsWith("event: ")) event.name = line.slice(7);
     if (line.startsWith("data: ")) event.data = JSON.parse(line.slice(6));

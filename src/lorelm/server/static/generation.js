@@ -64,12 +64,12 @@ export class Generation {
     try {
       for await (const { name, data } of this.#generate(request, signal)) {
         if (name === "start") result.seed = data.seeds[0];
-        if (name === "token") {
+        if (name === "tokens") {
           if (this.state === "waiting") {
             this.state = "streaming";
             onFirstToken();
           }
-          sinks[data.sample].add(data);
+          for (const token of data.tokens) sinks[data.sample].add(token);
         }
         if (name === "sample") {
           sinks[data.sample].end(data);
