@@ -1,21 +1,16 @@
-"""Debian's Firefox, headless, driven by WebDriver BiDi (https://w3c.github.io/webdriver-bidi/).
-
-Playwright drives only a Firefox of its own, which cannot be had everywhere.
-"""
+"""Debian's Firefox, headless, driven by WebDriver BiDi (https://w3c.github.io/webdriver-bidi/)."""
 
 import json
 import re
 import subprocess
-import time
 from pathlib import Path
 from typing import Any, Self
 
+from tests.webdriver import SECONDS, Browser
 from websocket import create_connection
 
-_SECONDS: float = 120
 
-
-class Firefox:
+class Firefox(Browser):
     """A browser with one page, while the context is open."""
 
     def __init__(self, program: str, folder: Path) -> None:
@@ -34,7 +29,7 @@ class Firefox:
                 address = found[1]
                 break
         self._socket = create_connection(
-            f"{address}/session", timeout=_SECONDS, suppress_origin=True
+            f"{address}/session", timeout=SECONDS, suppress_origin=True
         )
         self._last_id = 0
         self._ask("session.new", capabilities={})
@@ -51,11 +46,9 @@ class Firefox:
         self._process.stderr.close()
 
     def open(self, url: str) -> None:
-        """Load a page."""
         self._ask("browsingContext.navigate", context=self._context, url=url, wait="complete")
 
     def evaluate(self, expression: str) -> Any:
-        """Return the value of an expression of JavaScript: a text, a number or a boolean."""
         answer = self._ask(
             "script.evaluate",
             expression=expression,
@@ -66,27 +59,7 @@ class Firefox:
             raise AssertionError(answer["exceptionDetails"]["text"])
         return answer["result"].get("value")
 
-    def wait_for(self, expression: str) -> Any:
-        """Wait until an expression is true; a page that is being left has none."""
-        give_up = time.monotonic() + _SECONDS
-        while True:
-            try:
-                if value := self.evaluate(expression):
-                    return value
-            except (AssertionError, RuntimeError) as error:
-                if time.monotonic() > give_up:
-                    raise AssertionError(expression) from error
-            assert time.monotonic() < give_up, expression
-            time.sleep(0.1)
-
-    def click(self, selector: str) -> None:
-        """Click what is there, or will be."""
-        self.wait_for(f"!!document.querySelector({selector!r})")
-        self.evaluate(f"document.querySelector({selector!r}).click()")
-
-    def set_files(self, selector: str, path: Path) -> None:
-        """Choose a file as a person does."""
-        self.wait_for(f"!!document.querySelector({selector!r})")
+    def choose_file(self, selector: str, path: Path) -> None:
         nodes = self._ask(
             "browsingContext.locateNodes",
             context=self._context,
@@ -94,18 +67,6 @@ class Firefox:
         )["nodes"]
         element = {"sharedId": nodes[0]["sharedId"]}
         self._ask("input.setFiles", context=self._context, element=element, files=[str(path)])
-
-    def write(self, text: str) -> str:
-        """Let the writing page continue a text, always with the likeliest token."""
-        self.wait_for("!!document.querySelector('#surface')")
-        self.evaluate("document.querySelector('#temperature').value = '0'")
-        self.evaluate(
-            "document.querySelector('#surface').focus();"
-            f" document.execCommand('insertText', false, {json.dumps(text)})"
-        )
-        self.click("#generate")
-        self.wait_for("/seed/.test(document.querySelector('#status').textContent)")
-        return str(self.evaluate("document.querySelector('#surface').textContent"))
 
     def _ask(self, method: str, **params: Any) -> Any:
         self._last_id += 1
