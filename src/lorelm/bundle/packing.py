@@ -25,6 +25,7 @@ def pack(bundle: Bundle, out: Path, *, fingerprints: bool = True, weights: bool 
     _check_replaceable(out, bundle)
     content = pack_bytes(packed_files(bundle, fingerprints=fingerprints, weights=weights))
     with wrap_write_errors(out, len(content)):
+        out.parent.mkdir(parents=True, exist_ok=True)
         replace_file(out, content)
 
 

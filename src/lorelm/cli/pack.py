@@ -32,7 +32,8 @@ def packing_options(command: Command) -> Command:
     "--out",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Where to write it.  [default: the name of BUNDLE, with .lorelm, in this folder]",
+    help="Where to write it; a packed model that is there is replaced.  [default: the name of "
+    "BUNDLE, with .lorelm, in this folder]",
 )
 @packing_options
 def pack(*, bundle: str, out: Path | None, no_fingerprints: bool, serving_only: bool) -> None:
