@@ -159,6 +159,26 @@ def test_ranges_are_said_in_words(bounds: dict[str, float], words: str) -> None:
     assert Parameter("Some.", **bounds).range == words
 
 
+def test_a_wrong_value_is_shown_in_short() -> None:
+    texts = Parameter("Some.", kind=list, max_items=4, max_characters=100)
+    text = Parameter("Some.", kind=str, max_characters=2000)
+    words = Parameter("Some.", kind=dict, min=0, max=1)
+    for parameter, value in (
+        (texts, ["x" * 5000]),
+        (texts, ["x"] * 5000),
+        (text, "x" * 5000),
+        (text, ["x"] * 5000),
+        (words, {"x" * 5000: 7}),
+        (Parameter("Some.", choices=("a", "b"), kind=str), "x" * 5000),
+    ):
+        problem = parameter.problem_with(value) or ""
+        assert "must be " in problem
+        assert "x" in problem
+        assert problem.count("x") < 80
+        assert "…" in problem
+    assert (text.problem_with(7) or "").endswith("characters, not 7")
+
+
 def test_every_parameter_has_help_that_is_a_sentence() -> None:
     for settings in (GenerationSettings, Recipe, ReadingOptions, EvaluationSettings):
         for parameter in parameters_of(settings).values():

@@ -30,7 +30,7 @@ _NOUNS: Final = {
     dict: "a number for each word",
 }
 _KINDS: Final = {Sequence: list, Mapping: dict, Literal: str}
-_SHOWN_CHARACTERS: Final = 200
+_SHOWN_CHARACTERS: Final = 60
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,7 @@ class Parameter:
         key: what a mapping has numbers for, in a word.
         flag: name on the command line, without its dashes; None leaves it out.
         metavar: what stands for the value in the command line's help.
+        example: a value on the command line, for messages.
         label: name on the page; empty if the page has no control for it.
         group: where the page shows it: always, or under "More settings".
         checked_value: the page has a checkbox, which sends this value.
@@ -73,6 +74,7 @@ class Parameter:
     key: str = "word"
     flag: str | None = ""
     metavar: str | None = None
+    example: str = ""
     label: str = ""
     group: Literal["main", "more"] = "more"
     checked_value: int | None = None
@@ -86,15 +88,15 @@ class Parameter:
         """Say what is wrong with a value; None if it is allowed."""
         if value is None and self.is_optional:
             return None
-        shown = repr(value)
+        shown = short(value)
         if self.kind is dict and isinstance(value, Mapping):
             wrong = [(word, each) for word, each in value.items() if not self._is_number(each)]
             if not wrong:
                 return None
-            shown = f"{wrong[0][1]!r} for {wrong[0][0]!r}"
+            shown = f"{short(wrong[0][1])} for {short(wrong[0][0])}"
         elif self._allows(value):
             return None
-        return f"must be {self.requirement}, not {shown:.{_SHOWN_CHARACTERS}}"
+        return f"must be {self.requirement}, not {shown}"
 
     @property
     def requirement(self) -> str:
@@ -189,6 +191,12 @@ class Parameter:
             and (self.above is None or value > self.above)
             and (self.below is None or value < self.below)
         )
+
+
+def short(value: object) -> str:
+    """Return a value as messages show it: as in Python, and only the beginning of a long one."""
+    shown = repr(value)
+    return shown if len(shown) <= _SHOWN_CHARACTERS else f"{shown[:_SHOWN_CHARACTERS]}…"
 
 
 @cache

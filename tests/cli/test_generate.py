@@ -115,7 +115,7 @@ def test_a_model_that_counting_beats_is_mixed_unless_asked_otherwise(
 
 def test_a_bias_that_is_none_is_explained(lorelm: Lorelm, tiny_bundle: Path) -> None:
     for value, message in (
-        ("fox", "'fox' is not a word and a number, such as Frodo=2"),
+        ("fox", "'fox' is not WORD=NUMBER, such as Frodo=2"),
         ("dragon=1", "logit_bias: the model does not know 'dragon'"),
         (
             "fox=101",
@@ -124,6 +124,53 @@ def test_a_bias_that_is_none_is_explained(lorelm: Lorelm, tiny_bundle: Path) -> 
     ):
         ended = lorelm("generate", tiny_bundle, "The", "--logit-bias", value, code=2)
         assert message in ended.stderr
+
+
+def test_a_share_that_is_none_is_explained(lorelm: Lorelm, tiny_bundle: Path) -> None:
+    for value in ("english", "=0.3", "english=much"):
+        ended = lorelm("generate", tiny_bundle, "The", "--blend", value, code=2)
+        assert f"{value!r} is not MODEL=SHARE, such as english=0.3" in ended.stderr
+
+
+def test_a_memory_may_be_a_file(lorelm: Lorelm, tiny_bundle: Path, tmp_path: Path) -> None:
+    memory = "A barn\nby the mill.\n"
+    (tmp_path / "notes").write_text(memory, encoding="utf-8")
+    flags = (tiny_bundle, "The", "--seed", "2")
+    text = lorelm("generate", *flags, "--memory", memory)
+    assert "--memory-file" not in text.stderr
+    file = lorelm("generate", *flags, "--memory-file", "notes")
+    typed = lorelm("generate", *flags, "--memory-file", "-", typed=memory)
+    assert file.stdout == typed.stdout == text.stdout
+    long = lorelm("generate", *flags, "--memory-file", "-", typed="A barn. " * 500, code=2)
+    assert "memory: must be a text of at most 2,000 characters, not 'A barn. A" in long.stderr
+    both = lorelm("generate", *flags, "--memory-file", "notes", "--memory", "A barn", code=2)
+    assert "--memory and --memory-file" in both.stderr
+    for name in ("notes", "missing.txt"):
+        ended = lorelm("generate", *flags, "--memory", name)
+        assert f"--memory takes the text itself, which is now {name!r}" in ended.stderr
+        assert f"--memory-file {name}" in ended.stderr
+
+
+@pytest.mark.parametrize("option", ["--scene", "--memory-file"])
+def test_a_file_that_is_no_text_is_one_line(
+    lorelm: Lorelm, tiny_bundle: Path, tmp_path: Path, option: str
+) -> None:
+    (tmp_path / "notes").write_bytes("Zoë: où?".encode("cp1252"))
+    ended = lorelm("generate", tiny_bundle, "The", option, "notes", code=2)
+    assert f"'{option}': 'notes' is not UTF-8 text: save it as UTF-8" in ended.stderr
+    marked = "\ufeffA barn.\n".encode()  # as editors in Windows begin a file
+    (tmp_path / "notes").write_bytes(marked)
+    lorelm("generate", tiny_bundle, "The", option, "notes")
+
+
+def test_an_unknown_word_that_is_banned_is_noted(lorelm: Lorelm, tiny_bundle: Path) -> None:
+    flags = ("--banned-word", "mil", "--banned-word", "owl", "--banned-word", "dragon")
+    ended = lorelm("generate", tiny_bundle, "The", "--max-len", "5", *flags)
+    assert (
+        "the model never writes these words of --banned-word, for it does not know them: "
+        "'mil' (is it 'mill'?), 'dragon'\n"
+    ) in ended.stderr
+    assert "--banned-word" not in lorelm("generate", tiny_bundle, *flags[2:4]).stderr
 
 
 def test_english_is_the_embedded_model(lorelm: Lorelm) -> None:

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from tests.errors import raises_code
 
 import lorelm
-from lorelm.corpus.special_tokens import speaker_name
+from lorelm.corpus.special_tokens import OTHER_SPEAKER, speaker_name
 from lorelm.corpus.vocabulary import Vocabulary
 from lorelm.errors import SamplingError
 from lorelm.generation.generator import generate
@@ -133,6 +134,21 @@ def test_no_line_is_empty_and_the_other_speaker_never_speaks(model: lorelm.Langu
         assert "SOMEONE" not in text
         lines = text.split("\n")[:-1]
         assert all(line.partition(":")[2].strip() for line in lines if ":" in line)
+
+
+@pytest.mark.parametrize("banned", [["JOAN:"], ["JOAN:", "BOB:"]])
+def test_a_banned_speaker_of_the_prompt_never_speaks(
+    model: lorelm.LanguageModel, banned: list[str]
+) -> None:
+    prompt, other = "JOAN: The mill.\nBOB: Who?\n", model.vocabulary.speakers["SOMEONE"]
+    settings: Any = {"num_samples": 20, "max_len": 60, "logit_bias": {other: 20}}
+    free = model.generate(prompt, seed=1, **settings)
+    assert any("JOAN:" in sample.text for sample in free.samples)
+    reply = model.generate(prompt, seed=1, banned_words=banned, **settings)
+    for sample in reply.samples:
+        assert not any(word in sample.text for word in banned)
+        assert OTHER_SPEAKER not in sample.text
+    assert any("BOB:" in sample.text for sample in reply.samples) == (len(banned) == 1)
 
 
 @pytest.mark.parametrize(

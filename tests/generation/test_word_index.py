@@ -52,6 +52,19 @@ def test_unknown_words_and_phrases_are_refused(
         WORDS.logit_bias(biases, banned)
 
 
+def test_a_long_word_is_shown_in_short() -> None:
+    for biases, banned in (({"dragon" * 1000: 1.0}, []), ({}, ["dragon " * 1000])):
+        with pytest.raises(SamplingError) as refused:
+            WORDS.logit_bias(biases, banned)
+        assert "dragon" in str(refused.value)
+        assert len(str(refused.value)) < 250
+
+
+def test_a_banned_word_is_banned_where_another_stands_in_for_it() -> None:
+    bias = WORDS.logit_bias({}, ["dragon"], stand_ins={2: "dragon", 6: "Dragon"}).bias_V
+    assert np.flatnonzero(bias).tolist() == [2]
+
+
 def test_a_bias_is_added_and_changes_nothing_else() -> None:
     logits = np.zeros(8, dtype=np.float32)
     assert WORDS.logit_bias({"fox": 2.0}, [])(logits, SimpleNamespace()).tolist() == [

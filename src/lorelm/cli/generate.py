@@ -1,14 +1,26 @@
 """``lorelm generate``: continue a prompt."""
 
-from typing import Any, TextIO
+import os
+from collections.abc import Sequence
+from typing import Any
 
 import click
 
-from lorelm.cli.options import cache_option, mixture_option, parameter_options, precision_option
+from lorelm.bundle.quoting import quoted
+from lorelm.cli.options import (
+    TEXT_FILE,
+    cache_option,
+    mixture_option,
+    parameter_options,
+    precision_option,
+)
 from lorelm.generation.language_model import load
 from lorelm.generation.prompts import parse_turn
 from lorelm.generation.reply import Sample
 from lorelm.generation.settings import GenerationSettings
+from lorelm.generation.word_index import WordIndex
+
+_TEXT_ENDINGS = (".txt", ".md", ".docx")
 
 _ENDINGS = {
     "eos": "the model ended the document",
@@ -30,9 +42,15 @@ _ENDINGS = {
 )
 @click.option(
     "--scene",
-    type=click.File(encoding="utf-8"),
+    type=TEXT_FILE,
     metavar="FILE",
     help="Lines that were said before, NAME: TEXT each; - reads standard input.",
+)
+@click.option(
+    "--memory-file",
+    type=TEXT_FILE,
+    metavar="FILE",
+    help="A file with the text for --memory; - reads standard input.",
 )
 @parameter_options(GenerationSettings)
 @mixture_option
@@ -44,7 +62,8 @@ def generate(
     prompt: str,
     speaker: str | None,
     turns: tuple[str, ...],
-    scene: TextIO | None,
+    scene: str | None,
+    memory_file: str | None,
     **flags: Any,
 ) -> None:
     """Continue PROMPT with the model in the folder BUNDLE.
@@ -54,10 +73,13 @@ def generate(
     """
     loading = {name: flags.pop(name) for name in ("precision", "mixture", "cache")}
     flags["single_turn"] |= speaker is not None
+    flags["memory"] = _memory(flags["memory"], memory_file)
     GenerationSettings(**flags)  # reports mistakes before the model is loaded
-    lines = [*(scene or ()), *turns]
+    lines = [*(scene or "").split("\n"), *turns]
     said = [parse_turn(line) for line in lines if line.strip()]
-    reply = load(bundle, **loading).generate(prompt, speaker=speaker, turns=said, **flags)
+    model = load(bundle, **loading)
+    _note_unknown_bans(model.word_index, flags["banned_words"])
+    reply = model.generate(prompt, speaker=speaker, turns=said, **flags)
     if reply.unknown_words:
         click.echo(f"not in the vocabulary: {', '.join(reply.unknown_words)}", err=True)
     for number, sample in enumerate(reply.samples):
@@ -65,6 +87,45 @@ def generate(
             click.echo()
         click.echo(reply.prompt + sample.text)
         click.echo(_note(sample), err=True)
+
+
+def _memory(text: str | None, file: str | None) -> str | None:
+    """Return the memory, which is given as a text or as a file.
+
+    Raises:
+        click.UsageError: it is given as both.
+    """
+    if file is not None:
+        if text is not None:
+            raise click.UsageError(
+                "--memory and --memory-file give the same: leave one of them out."
+            )
+        return file
+    if text is not None and "\n" not in text and _is_file_name(text):
+        click.echo(
+            f"--memory takes the text itself, which is now {text!r}; "
+            f"--memory-file {quoted(text)} reads a file",
+            err=True,
+        )
+    return text
+
+
+def _is_file_name(text: str) -> bool:
+    return text.endswith(_TEXT_ENDINGS) or os.path.isfile(text)  # noqa: PTH113 - a long text is no error
+
+
+def _note_unknown_bans(index: WordIndex, banned: Sequence[str]) -> None:
+    """Say which banned words are none of the model's: they may be slips."""
+    notes = []
+    for word in index.unknown(banned):
+        near = " or ".join(map(repr, index.nearest(word)))
+        notes.append(f"{word!r}" + (f" (is it {near}?)" if near else ""))
+    if notes:
+        click.echo(
+            "the model never writes these words of --banned-word, for it does not know them: "
+            + ", ".join(notes),
+            err=True,
+        )
 
 
 def _note(sample: Sample) -> str:

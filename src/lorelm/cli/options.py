@@ -9,7 +9,7 @@ import click
 from click.core import ParameterSource
 
 from lorelm.corpus.documents import ReadingOptions
-from lorelm.parameters import Parameter, parameters_of
+from lorelm.parameters import Parameter, parameters_of, short
 from lorelm.runtime.step_graph import PRECISIONS
 
 Command = Callable[..., Any]
@@ -30,16 +30,39 @@ class _Number(click.ParamType[Any]):
 
 
 class _WordAndNumber(click.ParamType[tuple[str, float]]):
-    """A word and a number: Frodo=2."""
+    """A word and a number, as in the example of a parameter."""
 
     name = "word=number"
+
+    def __init__(self, parameter: Parameter) -> None:
+        self._parameter = parameter
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         word, _, number = str(value).rpartition("=")
         try:
-            return word, float(number)
+            if word:
+                return word, float(number)
         except ValueError:
-            self.fail(f"{value!r} is not a word and a number, such as Frodo=2")
+            pass
+        wanted = f"{self._parameter.metavar}, such as {self._parameter.example}"
+        return self.fail(f"{short(value)} is not {wanted}")
+
+
+class _TextFile(click.ParamType[str]):
+    """A file of UTF-8 text, or - for standard input; the value is the text."""
+
+    name = "filename"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        # Editors in Windows begin a file with a byte order mark, which utf-8-sig leaves out.
+        file = click.File(encoding="utf-8-sig").convert(value, param, ctx)
+        try:
+            return file.read()
+        except UnicodeDecodeError:
+            return self.fail(f"{str(value)!r} is not UTF-8 text: save it as UTF-8", param, ctx)
+
+
+TEXT_FILE = _TextFile()
 
 
 def parameter_options(
@@ -71,7 +94,7 @@ def _parameter_option(parameter: Parameter) -> Callable[[Command], Command]:
         "multiple": is_repeated,
     }
     if parameter.kind is dict:
-        more |= {"type": _WordAndNumber(), "callback": lambda _, __, pairs: dict(pairs)}
+        more |= {"type": _WordAndNumber(parameter), "callback": lambda _, __, pairs: dict(pairs)}
     elif parameter.choices:
         more["type"] = click.Choice(parameter.choices)
     elif parameter.kind in (int, float):

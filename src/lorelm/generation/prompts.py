@@ -20,6 +20,7 @@ from lorelm.corpus.tokenizer import Tokenizer
 from lorelm.corpus.vocabulary import EOS_ID, Vocabulary
 from lorelm.errors import SamplingError
 from lorelm.generation.sequence import Prompt
+from lorelm.parameters import short
 
 TurnGiven = Turn | Sequence[str] | Mapping[str, str]
 """A turn as it may be given: `Turn`, ``("FRODO", "I will take it!")``, or a mapping with the keys
@@ -135,9 +136,9 @@ class PromptReader:
         """
         begun = self.read(prompt)
         if speaker is not None and not isinstance(speaker, str):
-            raise SamplingError("speaker", f"must be a name, not {speaker!r:.200}")
+            raise SamplingError("speaker", f"must be a name, not {short(speaker)}")
         if isinstance(turns, str) or not isinstance(turns, Sequence):
-            raise SamplingError("turns", f"{_MEANING}, not {turns!r:.200}")
+            raise SamplingError("turns", f"{_MEANING}, not {short(turns)}")
         if not speaker and not turns:
             return begun
         has_speakers = bool(self.vocabulary.speakers)
@@ -214,7 +215,7 @@ def _turn(given: TurnGiven) -> Turn:
     match pair:
         case [str(speaker), str(text)]:
             return Turn(text.strip(), _one_line(speaker))
-    raise SamplingError("turns", f"{_MEANING}, not {given!r:.200}")
+    raise SamplingError("turns", f"{_MEANING}, not {short(given)}")
 
 
 def _one_line(name: str) -> str:

@@ -3,7 +3,7 @@
 import math
 from collections import abc
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Final, Self
 
@@ -167,6 +167,8 @@ class RequestMaker:
         memory = self.tokenizer.tokenize(settings.memory or "")
         if self.has_stand_ins and (prompt.unknown_words or memory):
             prompt = self._stand_ins.fill(prompt, self._network, memory=memory)
+        if settings.banned_words:
+            prompt = self._without_banned_speakers(prompt, settings.banned_words)
         line_ends = turn_ends(self.vocabulary, prompt) if settings.single_turn else ()
         request = GenerationRequest(
             prompt=prompt,
@@ -261,6 +263,12 @@ class RequestMaker:
             processors=processors,
         )
 
+    def _without_banned_speakers(self, prompt: Prompt, banned: abc.Sequence[str]) -> Prompt:
+        """Return a prompt whose unknown speakers are named again only if they are not banned."""
+        tokens = prompt.other_speakers
+        kept = [token for token in tokens if self.tokenizer.piece(token, None) not in banned]
+        return replace(prompt, other_speakers=kept)
+
     def _required_words(self, prompt: Prompt, settings: GenerationSettings) -> list[RequiredWord]:
         if not settings.must_contain:
             return []
@@ -292,7 +300,9 @@ class RequestMaker:
             processors.append(self._memory_words.bias(tokens, prompt))
         if settings.logit_bias or settings.banned_words:
             processors.append(
-                self.word_index.logit_bias(settings.logit_bias, settings.banned_words)
+                self.word_index.logit_bias(
+                    settings.logit_bias, settings.banned_words, stand_ins=prompt.stand_ins
+                )
             )
         if self._never_written is not None:
             processors.append(self._never_written)

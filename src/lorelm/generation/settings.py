@@ -137,13 +137,15 @@ class GenerationSettings(SamplingSettings):
             min=-100,
             max=100,
             metavar="WORD=NUMBER",
+            example="Frodo=2",
             openai="logit_bias",
         ),
     ] = field(default_factory=dict)
     banned_words: Annotated[
         Sequence[str],
         Parameter(
-            "A word or words that are never generated, in exactly this spelling.",
+            "A word or words that are never generated, in exactly this spelling; an unknown one "
+            "never is.",
             flag="banned-word",
             metavar="WORD",
         ),
@@ -169,6 +171,7 @@ class GenerationSettings(SamplingSettings):
             max=1,
             key="model",
             metavar="MODEL=SHARE",
+            example="english=0.3",
             openai="blend",
         ),
     ] = field(default_factory=dict)

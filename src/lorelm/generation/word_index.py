@@ -3,6 +3,7 @@
 from collections import abc, defaultdict
 from collections.abc import Mapping
 from functools import cached_property
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
@@ -14,6 +15,9 @@ from lorelm.corpus.tokenizer import Tokenizer
 from lorelm.corpus.vocabulary import EOS_ID, UNK_ID, Vocabulary
 from lorelm.errors import SamplingError
 from lorelm.generation.logits import LogitBias
+from lorelm.parameters import short
+
+_NO_STAND_INS: Final[Mapping[int, str]] = MappingProxyType({})
 
 _LONG: Final = 8
 """Letters of a word that may differ in two; shorter ones in one, and those of two letters in none.
@@ -38,9 +42,18 @@ class WordIndex:
                 self._ids[tokenizer.piece(token, None)].append(id_)
 
     def logit_bias(
-        self, biases: Mapping[str | int, float], banned_words: abc.Sequence[str]
+        self,
+        biases: Mapping[str | int, float],
+        banned_words: abc.Sequence[str],
+        *,
+        stand_ins: Mapping[int, str] = _NO_STAND_INS,
     ) -> LogitBias:
         """Return the bias of words or ids; banned words get minus infinity.
+
+        A banned word that is unknown is never written, unless another one stands in for it.
+
+        Args:
+            stand_ins: unknown tokens of the prompt, by the ids that they are read and written as.
 
         Raises:
             SamplingError: a word with a bias is unknown, or a banned word is not a single word.
@@ -50,6 +63,9 @@ class WordIndex:
             bias_V[self._biased_ids(word)] += bias
         for word in banned_words:
             bias_V[self._banned_ids(word)] = -np.inf
+        for id_, token in stand_ins.items():
+            if self._tokenizer.piece(token, None) in banned_words:
+                bias_V[id_] = -np.inf
         return LogitBias(bias_V)
 
     def required_ids(self, word: str) -> list[int]:
@@ -67,15 +83,19 @@ class WordIndex:
         if len(self._tokenizer.tokenize(word)) > 1:
             raise SamplingError(
                 "must_contain",
-                f"must be single words, and the model cuts {word!r} in several parts",
+                f"must be single words, and the model cuts {short(word)} in several parts",
                 code="setting.not_a_word",
             )
         near = " or ".join(map(repr, self.nearest(word)))
         raise SamplingError(
             "must_contain",
-            f"the model does not know {word!r}" + (f"; is it {near}?" if near else ""),
+            f"the model does not know {short(word)}" + (f"; is it {near}?" if near else ""),
             code="setting.unknown_word",
         )
+
+    def unknown(self, words: abc.Iterable[str]) -> list[str]:
+        """Return the words that the model does not know, each once."""
+        return [word for word in dict.fromkeys(words) if word not in self._ids]
 
     def nearest(self, word: str, *, limit: int = 3) -> list[str]:
         """Return the nearest words, the nearest first; of equally near ones, the most frequent.
@@ -111,7 +131,7 @@ class WordIndex:
             return [word]
         if word not in self._ids:
             raise SamplingError(
-                "logit_bias", f"the model does not know {word!r}", code="setting.unknown_word"
+                "logit_bias", f"the model does not know {short(word)}", code="setting.unknown_word"
             )
         return self._ids[str(word)]
 
@@ -119,7 +139,7 @@ class WordIndex:
         if len(self._tokenizer.tokenize(word)) > 1:
             raise SamplingError(
                 "banned_words",
-                f"must be single words, not {word!r}: give a phrase as a stop text",
+                f"must be single words, not {short(word)}: give a phrase as a stop text",
                 code="setting.not_a_word",
             )
         return self._ids.get(word, [])

@@ -9,7 +9,7 @@ from pydantic import Field, StrictInt, StrictStr
 
 from lorelm.errors import Problem, SamplingError
 from lorelm.generation.settings import NUM_SAMPLES_LIMIT, SEED_LIMIT, GenerationSettings
-from lorelm.parameters import Parameter, parameters_of
+from lorelm.parameters import Parameter, parameters_of, short
 from lorelm.server.request_model import (
     MAX_TEXT_CHARACTERS,
     ModelName,
@@ -102,7 +102,7 @@ class OpenAIRequest(RequestModel):
         """Yield what OpenAI's fields ask for that is not supported."""
         wrong = [each for each in self.logit_bias or () if not re.fullmatch("[0-9]{1,9}", each)]
         if wrong:
-            yield Problem("logit_bias", f"must have ids for keys, not {wrong[0]!r:.200}")
+            yield Problem("logit_bias", f"must have ids for keys, not {short(wrong[0])}")
 
 
 @with_parameters(openai_parameters(max_len={"min": 0, "default": 16}) | {"best_of": _BEST_OF})
