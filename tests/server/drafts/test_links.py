@@ -55,6 +55,33 @@ def test_anybody_with_the_link_reads_the_text_until_it_is_revoked(writer: FlaskC
     assert writer.get("/api/links").get_json()["links"] == []
 
 
+def test_names_that_somebody_typed_are_bold_too(
+    new_app: NewApp, scene_bundle: Path, tiny_bundle: Path
+) -> None:
+    bundles = [scene_bundle, tiny_bundle]
+    client = new_app(share_links=True, bundles=bundles).test_client()
+    client.get("/")
+    typed = "OWL: Who?\nBOB: I\n"
+    content = [typed, ["HARE:", -1], ["No", -1], " OWL: a\nOWL: b", ["\n", -1], "ZED: c"]
+    for model in ("script.txt", "model"):  # as the page calls it, and as requests do
+        text = shared_page(client, content=content, model=model)
+        for name in ("OWL:", "BOB:", "ZED:"):
+            assert f'<span class="cue">{name}</span>' in text
+        assert text.count(">OWL:<") == 2  # not the one in the middle of a line
+        assert "The tinted words" in text
+    alone = shared_page(client, content=[typed], model="")
+    assert alone.count('class="cue"') == 2
+    assert "The tinted words" not in alone
+    # A model without speakers reads no names.
+    assert 'class="cue"' not in shared_page(client, content=[typed], model="tales")
+
+
+def shared_page(client: FlaskClient, **others: Any) -> str:
+    page = client.get(f"/{share(client, **others)['path']}")
+    assert page.status_code == 200
+    return page.get_data(as_text=True)
+
+
 def test_its_page_is_private(writer: FlaskClient) -> None:
     made = share(writer)
     page = writer.get(f"/{made['path']}")

@@ -11,6 +11,7 @@ from lorelm.server.drafts.requests import NewLinkRequest
 from lorelm.server.drafts.shared_text import shown_parts
 from lorelm.server.drafts.views import browser_of_request, iso_time, kept_history
 from lorelm.server.generate import set_client_cookie
+from lorelm.server.state import server_state
 
 links = Blueprint("links", __name__, url_prefix="/api/links")
 """Registered with `share_links`. Each view raises a HistoryError if the database fails."""
@@ -59,8 +60,11 @@ def read_shared(secret: str) -> Response:
     link = kept_history().links.read(secret)
     if link is None:
         raise NotFound("there is no text here: the link is incomplete, or its writer revoked it")
-    page = render_template("shared.html", link=link, parts=[*shown_parts(link.content or ())])
-    return make_response(page)
+    # The label is what people call the model; it is empty if somebody typed the whole text.
+    models = server_state().models
+    writer = next((each for each in models if link.model in (each.title, each.name)), models[0])
+    parts = [*shown_parts(link.content or (), writer.model.tokenizer)]
+    return make_response(render_template("shared.html", link=link, parts=parts))
 
 
 @shared.after_request
