@@ -113,3 +113,21 @@ def test_other_models_are_refused(
     assert "blend: " in str(caught.value)
     odd = Path(shutil.copytree(wolves_bundle, tmp_path / "a=b"))  # the last sign counts
     assert blend(bundle, f"{odd}=0.1").name == str(odd)
+
+
+def test_models_without_ngram_models_are_blended_too(
+    bundle: Bundle, beaten_bundle: Path, older_bundle: Path, tales: Documents
+) -> None:
+    text = Documents(texts=tales.texts[:20], source="held-out.txt")
+    older = Bundle.load(older_bundle)
+    settings = EvaluationSettings(blend=f"{older_bundle}=0.3", num_samples=0)
+    metrics = evaluate_bundle(older, settings, documents=text).metrics
+    assert metrics.blend_perplexity == pytest.approx(metrics.perplexity)  # the same model twice
+    assert metrics.ngram_perplexity is None
+    assert metrics.blend_seen_share is None
+    assert not metrics.blend_lacks_mixture
+    # Where one model is mixed with counting by default, the blend of the networks says so.
+    settings = EvaluationSettings(blend=f"{beaten_bundle}=0.3", num_samples=0)
+    metrics = evaluate_bundle(bundle, settings, documents=text).metrics
+    assert metrics.blend_lacks_mixture
+    assert metrics.blend_seen_share is not None

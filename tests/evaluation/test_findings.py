@@ -43,14 +43,15 @@ def counted(ratio_interval: tuple[float, float]) -> Metrics:
 
 
 def blended(perplexity: float, ratio: tuple[float, float], **others: object) -> Metrics:
-    return metrics(
-        blend_model="plays",
-        blend_share=0.3,
-        blend_perplexity=perplexity,
-        blend_perplexity_interval=(1.0, 99.0),
-        blend_ratio_interval=ratio,
-        **others,
-    )
+    values: dict[str, object] = {
+        "blend_model": "plays",
+        "blend_share": 0.3,
+        "blend_perplexity": perplexity,
+        "blend_perplexity_interval": (1.0, 99.0),
+        "blend_ratio_interval": ratio,
+        "blend_seen_share": 0.0,
+    }
+    return metrics(**(values | others))
 
 
 def copied(ours: float, human: float, excess: tuple[float, float]) -> Metrics:
@@ -103,6 +104,17 @@ def test_each_question_has_a_plain_answer(of: Metrics, sentence: str) -> None:
     assert finding.startswith(sentence)
 
 
+def test_what_a_blend_leaves_out_is_said() -> None:
+    of = blended(72.0, (0.85, 0.95), blend_seen_share=None, blend_lacks_mixture=True)
+    first, unknown, alone = findings(of)
+    assert first.startswith("Blending with plays helps")
+    assert unknown == (
+        "Whether plays was trained on this text is not known: it carries no index of its training "
+        "text."
+    )
+    assert alone.startswith("This blend is of the networks alone")
+
+
 def test_metrics_that_are_missing_have_no_finding() -> None:
     assert findings(metrics()) == findings(metrics(unknown_rate=0.2)) == []
     assert copies_table(metrics()) is None
@@ -117,7 +129,7 @@ def test_the_tables_hold_the_metrics() -> None:
         "mixture (70% network)",
     ]
     assert prediction_table(blended(72.0, (0.8, 0.9))).rows[1][:2] == (
-        "blend with 30% plays",
+        "network blended with 30% plays",
         "72.0 (1.0 – 99.0)",
     )
     table = copies_table(copied(0.3, 0.01, (0.1, 0.4)))

@@ -65,6 +65,8 @@ class Metrics(Section):
         blend_perplexity: of the network blended with that of another model, `blend_model`, whose
             share is `blend_share`. `blend_ratio_interval` is of this perplexity over the network's.
         blend_seen_share: `seen_share` for the training text of that model.
+        blend_lacks_mixture: whether one of both models is mixed with its n-gram model by default,
+            which the blend of the networks leaves out.
         seen_documents: number of documents that are in the training text; null without an index.
         seen_share: share of the tokens in those documents. Above a few per cent, all metrics are
             too good.
@@ -121,6 +123,7 @@ class Metrics(Section):
     blend_bits_per_character_interval: Interval | None = None
     blend_ratio_interval: Interval | None = None
     blend_seen_share: float | None = None
+    blend_lacks_mixture: bool = False
     seen_documents: int | None = None
     seen_share: float | None = None
     samples: int = 0

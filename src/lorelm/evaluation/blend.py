@@ -22,12 +22,14 @@ class BlendedNetwork:
     Attributes:
         name: of the second model, as it was given.
         index: of the second model's training text, if it has one.
+        lacks_mixture: whether one of both models is mixed with its n-gram model by default.
     """
 
     name: str
     pair: PairRuntime
     share: float
     index: CopyIndex | None
+    lacks_mixture: bool = False
 
     def mixed(self, network: Floats, stream: Ids) -> Floats:
         """Return the log-probability of every target of a stream under the blend.
@@ -73,7 +75,13 @@ def blend_of(
         stream = corpus.valid.stream
         first = predict(pair.first, stream).log_probabilities
         share = 1 - best_weight(first, _of_second(pair, stream))
-    return BlendedNetwork(name=name, pair=pair, share=share, index=other.copies())
+    return BlendedNetwork(
+        name=name,
+        pair=pair,
+        share=share,
+        index=other.copies(),
+        lacks_mixture=bundle.manifest.mixture or other.manifest.mixture,
+    )
 
 
 def _of_second(pair: PairRuntime, stream: Ids) -> Floats:

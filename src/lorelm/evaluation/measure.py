@@ -197,6 +197,7 @@ def _prediction_metrics(
             "blend_model": model.blend.name,
             "blend_share": model.blend.share,
             "blend_ratio_interval": perplexity_ratio_interval(text, logs["blend_"], network),
+            "blend_lacks_mixture": model.blend.lacks_mixture,
             "blend_seen_share": _seen_share(text, model.blend.index),
         }
     if baseline is None:

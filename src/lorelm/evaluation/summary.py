@@ -75,7 +75,7 @@ def prediction_table(metrics: Metrics) -> MetricsTable:
     if metrics.cache_mixture_perplexity is not None:
         names["cache_mixture_"] = "mixture with cache"
     if metrics.blend_share is not None:
-        names["blend_"] = f"blend with {metrics.blend_share:.0%} {metrics.blend_model}"
+        names["blend_"] = f"network blended with {metrics.blend_share:.0%} {metrics.blend_model}"
     if metrics.is_mixed and "mixture_" in names:
         first = f"{names.pop('mixture_')}, the default"
         names = {"mixture_": first, "": f"{names.pop('')} alone"} | names
@@ -185,7 +185,7 @@ def findings(metrics: Metrics) -> list[str]:
             "is the default."
         )
     if metrics.blend_ratio_interval is not None and metrics.blend_perplexity is not None:
-        sentences.append(_blend_finding(metrics, metrics.blend_perplexity))
+        sentences += _blend_findings(metrics, metrics.blend_perplexity)
     if metrics.structure is not None and metrics.structure.lines >= _MIN_LINES:
         sentences.append(_structure_finding(metrics.structure))
     if metrics.unknown_rate > _MAX_UNKNOWN_RATE and metrics.bits_per_character is not None:
@@ -221,6 +221,21 @@ def _baseline_finding(metrics: Metrics, ngram_perplexity: float) -> str:
         f"As good as the n-gram model: the perplexity is {ratio:.2f} times as high, between "
         f"{low:.2f} and {high:.2f}, so the difference may be chance."
     )
+
+
+def _blend_findings(metrics: Metrics, blend_perplexity: float) -> list[str]:
+    sentences = [_blend_finding(metrics, blend_perplexity)]
+    if metrics.blend_seen_share is None:
+        sentences.append(
+            f"Whether {metrics.blend_model} was trained on this text is not known: it carries no "
+            "index of its training text."
+        )
+    if metrics.blend_lacks_mixture:
+        sentences.append(
+            "This blend is of the networks alone; generate and serve also mix in the n-gram model "
+            "of a model that counting beats."
+        )
+    return sentences
 
 
 def _blend_finding(metrics: Metrics, blend_perplexity: float) -> str:
