@@ -12,6 +12,7 @@ process ends; the next queue of the folder finds it by its number.
 
 import json
 import logging
+import math
 import os
 import subprocess
 import threading
@@ -153,10 +154,17 @@ class RunQueue:
             elif job.waits:
                 self._write(replace(job, waits=False))
 
-    def follow_rename(self, old: Path, new: Path) -> None:
-        """Let what is asked of runs name a folder by its new path."""
+    def follow_rename(self, old: Path, new: Path, *, queued_before: float = math.inf) -> None:
+        """Let what is asked of runs name a folder by its new path.
+
+        Args:
+            queued_before: seconds since 1970; what was asked later means another folder, which had
+                the old path since.
+        """
         with self._lock:
             for job in self.jobs():
+                if job.queued_at > queued_before:
+                    continue
                 changed = replace(
                     job,
                     begun_with=_renamed(job.begun_with, old, new),

@@ -13,6 +13,7 @@ from lorelm.bundle.packing import pack
 from lorelm.export.site import SiteOptions, site_files
 from lorelm.runs.process import run_command
 from lorelm.server.studio.errands import sample_of
+from lorelm.server.studio.library import Library
 from lorelm.server.studio.models import _without_folders
 from lorelm.server.studio.writing import _MAX_OPEN
 
@@ -104,6 +105,29 @@ def test_a_file_that_is_no_model_is_refused_by_its_name(studio: Studio, content:
     assert str(studio.state.library.root) not in response.text
     assert studio.state.library.names("models") == []
     assert not [p for p in studio.state.library.root.iterdir() if p.name.startswith("tmp")]
+
+
+def test_nothing_stays_of_an_upload_whose_studio_was_killed(
+    studio: Studio, fox: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library, killed = studio.state.library, Library(tmp_path / "killed")
+    load = Bundle.load
+
+    def load_and_keep_the_moment(path: Path) -> Bundle:
+        if not killed.root.exists():
+            shutil.copytree(library.root, killed.root)
+        return load(path)
+
+    pack = studio.client.get("/models/Fox/download").data
+    monkeypatch.setattr(Bundle, "load", load_and_keep_the_moment)
+    added = studio.client.post("/models", data={"file": (io.BytesIO(pack), "Fox.lorelm")})
+    assert added.status_code == 303
+    assert [*killed.root.rglob("*.lorelm")]
+    killed.open()
+    assert not [*killed.root.rglob("*.lorelm")]
+    folders = {path.name for path in killed.root.iterdir() if path.is_dir()}
+    assert folders == {"texts", "models", "runs", "deleted"}
+    assert not [*(killed.root / "deleted").iterdir()]
 
 
 def test_a_hostile_pack_is_refused(studio: Studio, tiny_bundle: Path, tmp_path: Path) -> None:

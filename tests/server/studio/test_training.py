@@ -214,6 +214,27 @@ def test_runs_follow_a_text_and_a_model_to_their_new_names(
     assert arguments[-1] == str(root / "runs" / "Fox" / "events.jsonl")
 
 
+def test_a_run_that_comes_back_under_another_name_is_asked_for_by_it(
+    studio: Studio, text: str, tiny_bundle: Path
+) -> None:
+    root = studio.state.library.root
+    for is_deleted in (True, False):
+        start(studio)
+        studio.client.post("/train/Tales/pause")
+        shutil.copytree(tiny_bundle, root / "models" / "Tales")
+        if is_deleted:
+            for kind in ("models", "texts"):
+                assert studio.client.post(f"/{kind}/Tales/delete").status_code == 303
+            studio.state.library.add_text("Tales", [("a.txt", io.BytesIO(TALES.encode()))])
+    for each in reversed(studio.state.library.deleted()):
+        studio.client.post(f"/deleted/{each.stamp}")
+    for name in ("Tales", "Tales 2"):
+        arguments = job_of(studio, name).begun_with
+        assert arguments[1] == str(root / "texts" / name / "files" / "a.txt")
+        assert arguments[3] == str(root / "models" / name)
+        assert arguments[-1] == str(root / "runs" / name / "events.jsonl")
+
+
 def test_a_model_says_why_it_was_not_trained_further(
     studio: Studio, text: str, tiny_bundle: Path
 ) -> None:

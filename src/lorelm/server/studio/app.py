@@ -52,8 +52,15 @@ def write() -> str:
 @studio.post("/deleted/<stamp>")
 def bring_back(stamp: str) -> Response:
     """Undo a deletion."""
-    each = studio_state().library.bring_back(stamp)
-    if each.kind == "models" and studio_state().queue.find(each.name) is not None:
+    state = studio_state()
+    with state.library.lock:
+        each = state.library.bring_back(stamp)
+        kinds = ("models", "runs") if each.kind == "models" else (each.kind,)
+        for folder in (state.library.root / kind for kind in kinds):
+            state.queue.follow_rename(
+                folder / each.deleted_name, folder / each.name, queued_before=each.deleted_at
+            )
+    if each.kind == "models" and state.queue.find(each.name) is not None:
         return redirect(f"../train/{quoted_name(each.name)}", code=303)
     return redirect(f"../{each.kind}", code=303)
 

@@ -15,14 +15,14 @@ copied, renamed or removed by hand is what it looks like.
 
 import json
 import shutil
-import tempfile
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import IO, Any, Final, Literal
 
 from werkzeug.exceptions import NotFound
@@ -40,6 +40,7 @@ Kind = Literal["texts", "models"]
 
 _DAYS_TO_BRING_BACK: Final = 7
 _MAX_FILES: Final = 1_000
+_UPLOAD_PREFIX: Final = "upload-"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,11 +79,17 @@ class Text:
 
 @dataclass(frozen=True, kw_only=True)
 class Deleted:
-    """A text or model that can be brought back."""
+    """A text or model that can be brought back.
+
+    Attributes:
+        name: under which it is brought back.
+        deleted_name: the one it had.
+    """
 
     stamp: str
     kind: Kind
     name: str
+    deleted_name: str
 
     @property
     def deleted_at(self) -> float:
@@ -117,7 +124,9 @@ class Library:
                 "choose another one (--folder)",
                 code="studio.unwritable",
             ) from error
-        for left in (self.root / "deleted").glob("upload-*"):  # by a studio that was killed
+        for left in (self.root / "deleted").glob(
+            f"{_UPLOAD_PREFIX}*"
+        ):  # by a studio that was killed
             shutil.rmtree(left, ignore_errors=True)
         for each in self.deleted():
             if time.time() - each.deleted_at > _DAYS_TO_BRING_BACK * 86_400:
@@ -170,31 +179,28 @@ class Library:
         Raises:
             InputError: there is no file, or too many, or the disk is full.
         """
-        new = Path(tempfile.mkdtemp(dir=self.root / "deleted", prefix="upload-"))
         try:
-            (new / "files").mkdir()
-            for number, (given, content) in enumerate(files):
-                if number >= _MAX_FILES:
-                    raise InputError(
-                        f"a text has at most {_MAX_FILES:,} files: put them into a zip archive",
-                        code="studio.too_many_files",
-                    )
-                own = free_name(file_name(given), lambda each: (new / "files" / each).exists())
-                with (new / "files" / own).open("wb") as file:
-                    shutil.copyfileobj(content, file)
-            if not any((new / "files").iterdir()):
-                raise InputError("no file arrived: choose one or more", code="studio.no_file")
-            _write_json(new / "text.json", asdict(ReadingOptions()))
-            with self.lock:
-                name = self.free_name("texts", title)
-                new.rename(self.root / "texts" / name)
+            with self.upload_dir() as folder:
+                new = folder / "text"
+                _write_files(new / "files", files)
+                _write_json(new / "text.json", asdict(ReadingOptions()))
+                with self.lock:
+                    name = self.free_name("texts", title)
+                    new.rename(self.root / "texts" / name)
         except OSError as error:
             raise InputError(
                 f"the text cannot be kept ({error.strerror or error})", code="studio.unwritable"
             ) from error
-        finally:
-            shutil.rmtree(new, ignore_errors=True)
         return name
+
+    @contextmanager
+    def upload_dir(self) -> Iterator[Path]:
+        """Make a folder for what is not whole yet; it goes at the end, or at the next start."""
+        parent = self.root / "deleted"
+        with TemporaryDirectory(
+            dir=parent, prefix=_UPLOAD_PREFIX, ignore_cleanup_errors=True
+        ) as folder:
+            yield Path(folder)
 
     def text(self, name: str) -> Text:
         """Return a text.
@@ -246,9 +252,11 @@ class Library:
         path = self.path("models", name)
         if find_manifest(path) is None:
             raise InputError(f"{name} is not finished yet", code="studio.unfinished")
-        with self.lock:
-            new = self.free_name("models", name)
-            shutil.copytree(path, path.with_name(new))
+        with self.upload_dir() as folder:
+            copy = shutil.copytree(path, folder / "model")
+            with self.lock:
+                new = self.free_name("models", name)
+                copy.rename(path.with_name(new))
         return new
 
     def delete(self, kind: Kind, name: str) -> Deleted:
@@ -260,7 +268,7 @@ class Library:
         aside = self.root / "deleted" / f"{number}-{kind}"
         aside.mkdir()
         self._move(kind, (path, self.runs_dir / name), (aside / name, aside / ".run"))
-        return Deleted(stamp=aside.name, kind=kind, name=name)
+        return _deleted(aside, kind, name)
 
     def forget_run(self, name: str) -> None:
         """Remove the job, log and events of a run; a checkpoint of it is put aside."""
@@ -272,12 +280,12 @@ class Library:
     def deleted(self) -> list[Deleted]:
         """Return what can be brought back, the last one first."""
         found: list[Deleted] = []
-        for aside in (self.root / "deleted").glob("*-*"):
+        for aside in (self.root / "deleted").glob("[0-9]*-*"):
             number, _, kind = aside.name.partition("-")
             names = [path.name for path in aside.iterdir() if _is_shown(path)]
             if number.isdigit() and names:
                 of_kind: Kind = "texts" if kind == "texts" else "models"
-                found.append(Deleted(stamp=aside.name, kind=of_kind, name=names[0]))
+                found.append(_deleted(aside, of_kind, names[0]))
         return sorted(found, key=lambda each: each.deleted_at, reverse=True)
 
     def bring_back(self, stamp: str) -> Deleted:
@@ -294,7 +302,7 @@ class Library:
         there = self.root / each.kind / name, self.runs_dir / name
         self._move(each.kind, (aside / each.name, aside / ".run"), there)
         shutil.rmtree(aside, ignore_errors=True)
-        return Deleted(stamp=stamp, kind=each.kind, name=name)
+        return replace(each, name=name)
 
     def _move(self, kind: Kind, old: tuple[Path, Path], new: tuple[Path, Path]) -> None:
         """Move a folder and, of a model, that of its run, where there is one."""
@@ -303,6 +311,25 @@ class Library:
             if old[1].is_dir():
                 old[1].rename(new[1])
             move_entry(old[0], new[0])
+
+
+def _write_files(folder: Path, files: Iterable[tuple[str, IO[bytes]]]) -> None:
+    folder.mkdir(parents=True)
+    for number, (given, content) in enumerate(files):
+        if number >= _MAX_FILES:
+            raise InputError(
+                f"a text has at most {_MAX_FILES:,} files: put them into a zip archive",
+                code="studio.too_many_files",
+            )
+        own = free_name(file_name(given), lambda each: (folder / each).exists())
+        with (folder / own).open("wb") as file:
+            shutil.copyfileobj(content, file)
+    if not any(folder.iterdir()):
+        raise InputError("no file arrived: choose one or more", code="studio.no_file")
+
+
+def _deleted(aside: Path, kind: Kind, name: str) -> Deleted:
+    return Deleted(stamp=aside.name, kind=kind, name=name, deleted_name=name)
 
 
 def _is_shown(path: Path) -> bool:

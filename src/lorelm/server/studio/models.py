@@ -267,8 +267,8 @@ def _cards(state: StudioState) -> list[Card]:
 
 def _add_pack(given: str, content: IO[bytes]) -> str:
     library = studio_state().library
-    with tempfile.TemporaryDirectory(dir=library.root) as folder:
-        path = Path(folder) / f"model{PACK_ENDING}"
+    with library.upload_dir() as folder:
+        path = folder / f"model{PACK_ENDING}"
         with path.open("wb") as file:
             shutil.copyfileobj(content, file)
         title = base_name(given)
