@@ -62,6 +62,11 @@ def status_of(error: LoreLMError) -> int:
     return next(status for kind, status in _STATUSES if isinstance(error, kind))
 
 
+def wants_json() -> bool:
+    """Return whether the current request comes from a script that asks for JSON, not for a page."""
+    return request.accept_mimetypes.best == "application/json"
+
+
 def openai_error(message: str, *, status: int, param: str | None) -> dict[str, Any]:
     """Return an error in the form of OpenAI's API; `param` names the wrong field."""
     default = ("server_error", None) if status >= 500 else ("invalid_request_error", None)
@@ -87,8 +92,7 @@ def error_response(error: HTTPException | LoreLMError) -> Response:
         response.headers.setdefault("Retry-After", "1")
     field = problems[0].field if problems else None
     is_openai = request.path.startswith(_OPENAI_PATHS)
-    is_script = request.accept_mimetypes.best == "application/json" and not is_openai
-    if request.path.startswith("/api/") or is_script:
+    if request.path.startswith("/api/") or (wants_json() and not is_openai):
         fields = [problem._asdict() for problem in problems]
         first = str(problems[0]) if problems else message
         body = {"error": {"message": first, "field": field, "fields": fields, "code": code}}

@@ -102,6 +102,12 @@ def test_a_file_that_is_no_model_is_refused_by_its_name(studio: Studio, content:
     response = studio.client.post("/models", data=data)
     assert response.status_code == 422
     assert "tales.lorelm is" in response.text
+    data = {"file": (io.BytesIO(content), "tales.lorelm")}
+    answer = studio.client.post("/models", data=data, headers={"Accept": "application/json"})
+    assert answer.status_code == 422
+    assert answer.json is not None
+    assert answer.json["error"]["message"].startswith("tales.lorelm is")
+    assert answer.json["error"]["code"].startswith("bundle.")
     assert str(studio.state.library.root) not in response.text
     assert studio.state.library.names("models") == []
     assert not [p for p in studio.state.library.root.iterdir() if p.name.startswith("tmp")]

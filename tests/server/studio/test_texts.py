@@ -50,7 +50,13 @@ def test_a_script_gets_an_answer_in_json(studio: Studio) -> None:
     assert response.json == {"url": "texts/b"}
     response = studio.client.post("/texts", data={}, headers={"Accept": "application/json"})
     assert response.status_code == 422
-    assert response.json == {"error": "no file arrived: choose one or more."}
+    assert response.json is not None
+    assert response.json["error"] == {
+        "message": "no file arrived: choose one or more",
+        "field": None,
+        "fields": [],
+        "code": "studio.no_file",
+    }
 
 
 def test_a_pasted_text_is_named_by_its_first_words(studio: Studio) -> None:

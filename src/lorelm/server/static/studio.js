@@ -45,12 +45,12 @@ function send() {
 
 /** @param {XMLHttpRequest} request */
 function finish(request) {
-  /** @type {{url?: string, error?: string | {message: string}}} */
-  let answer = {};
+  /** @type {{url?: string, error?: {message: string}}} */
+  let answer = { error: { message: `The studio answers ${request.status}` } };
   try {
     answer = JSON.parse(request.responseText);
   } catch {
-    answer.error = `The studio answers ${request.status}.`;
+    // A proxy has answered with a page of its own.
   }
   const { url, error } = answer;
   if (url) {
@@ -58,7 +58,7 @@ function finish(request) {
     const isHere = address.pathname === location.pathname;
     location.assign(address);
     if (isHere) location.reload(); // with another part of it to be shown
-  } else fail(typeof error === "object" ? `${error.message}.` : (error ?? ""));
+  } else if (error) fail(`${error.message}.`);
 }
 
 /** @param {string} message */

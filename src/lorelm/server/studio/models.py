@@ -23,6 +23,7 @@ from lorelm.errors import InputError, LoreLMError
 from lorelm.export.site import SiteOptions, site_files
 from lorelm.runs.process import run_command
 from lorelm.runs.run import Run
+from lorelm.server.errors import status_of, wants_json
 from lorelm.server.studio.errands import sample_of
 from lorelm.server.studio.library import Library
 from lorelm.server.studio.names import base_name, quoted_name
@@ -73,18 +74,17 @@ def list_models() -> str:
 @models.post("")
 def add_model() -> Response | tuple[str, int] | tuple[dict[str, str], int]:
     """Take a model that lorelm pack has made, or the studio's Download."""
-    wants_json = request.accept_mimetypes.best == "application/json"
     upload = request.files.get("file")
     try:
         if upload is None or not upload.filename:
             raise InputError("no file arrived: choose one", code="studio.no_file")
         name = _add_pack(upload.filename, upload.stream)
     except LoreLMError as error:
-        if wants_json:
-            return {"error": f"{error}."}, 422
-        return _list_page(error=str(error)), 422
+        if wants_json():
+            raise
+        return _list_page(error=str(error)), status_of(error)
     studio_state().errands.write_sample(name)
-    if wants_json:
+    if wants_json():
         return {"url": f"models#{quoted_name(name)}"}, 201
     return redirect("models", code=303)
 

@@ -11,6 +11,7 @@ from werkzeug.wrappers import Response
 from lorelm.corpus.documents import ReadingOptions
 from lorelm.errors import InputError, LoreLMError
 from lorelm.parameters import parameters_of
+from lorelm.server.errors import status_of, wants_json
 from lorelm.server.studio.library import Text
 from lorelm.server.studio.names import base_name, quoted_name
 from lorelm.server.studio.state import StudioState, studio_state
@@ -30,14 +31,13 @@ def list_texts() -> str:
 @texts.post("")
 def add_text() -> Response | tuple[str, int] | tuple[dict[str, str], int]:
     """Keep files that were dropped, or a text that was pasted."""
-    wants_json = request.accept_mimetypes.best == "application/json"
     try:
         name = _add_from_form()
     except LoreLMError as error:
-        if wants_json:
-            return {"error": f"{error}."}, 422
-        return _list_page(error=str(error)), 422
-    if wants_json:
+        if wants_json():
+            raise
+        return _list_page(error=str(error)), status_of(error)
+    if wants_json():
         return {"url": f"texts/{quoted_name(name)}"}, 201
     return redirect(f"texts/{quoted_name(name)}", code=303)
 
