@@ -12,7 +12,8 @@ The tree::
     │   ├── DraftError           a draft of a browser, or a link to a text
     │   │   ├── DraftConflictError   another tab or device has saved it meanwhile
     │   │   └── UnknownDraftError    this browser has no such draft
-    │   └── CheckpointError      the folder of an unfinished training run
+    │   ├── CheckpointError      the folder of an unfinished training run
+    │   └── CommandError         a command that was run in a process of its own has failed
     ├── TrainingStoppedError     Ctrl-C; a checkpoint is saved
     ├── WorkerLostError          another process of the same training run ended
     ├── StudyError               the trials of a tuning cannot be opened, read or written
@@ -87,9 +88,17 @@ class InputError(LoreLMError, ValueError):
 
 
 class CorpusError(InputError):
-    """A corpus cannot be read or is of no use as it is."""
+    """A corpus cannot be read or is of no use as it is.
+
+    Attributes:
+        columns: of a table, those that there are to choose from.
+    """
 
     code = "corpus"
+
+    def __init__(self, *args: object, code: str | None = None, columns: Sequence[str] = ()) -> None:
+        super().__init__(*args, code=code)
+        self.columns = columns
 
 
 class RecipeError(InputError):
@@ -163,6 +172,20 @@ class CheckpointError(InputError):
     """A checkpoint is missing, damaged, of another corpus, or cannot be written."""
 
     code = "checkpoint"
+
+
+class CommandError(InputError):
+    """A command that was run in a process of its own has failed.
+
+    Attributes:
+        stdout: what it had printed there.
+    """
+
+    code = "runs.command_failed"
+
+    def __init__(self, message: str, *, stdout: str) -> None:
+        super().__init__(message)
+        self.stdout = stdout
 
 
 class TrainingStoppedError(LoreLMError):

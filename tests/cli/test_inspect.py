@@ -135,6 +135,20 @@ def test_bad_files_are_one_line_and_exit_code_2(
     assert ended.stderr.splitlines()[-1].startswith("lorelm: ")
 
 
+def test_json_has_what_is_wrong_and_the_columns_to_choose_from(
+    lorelm: Lorelm, tmp_path: Path
+) -> None:
+    rows = [f"Where did owl {i} go to?,It went to barn {i}." for i in range(9)]
+    (tmp_path / "talk.csv").write_text("\n".join(["said,reply", *rows]))
+    ended = lorelm("inspect", "talk.csv", "--json", code=2)
+    found = json.loads(ended.stdout)
+    assert ended.stderr == f"lorelm: {found['error']}\n"
+    assert (found["code"], found["columns"]) == ("corpus.ambiguous_column", ["said", "reply"])
+    (tmp_path / "short.csv").write_text("said\nWhere did the owl go to?\n")
+    found = json.loads(lorelm("inspect", "short.csv", "--json", code=2).stdout)
+    assert (found["code"], found["columns"]) == ("corpus.too_few_documents", ["said"])
+
+
 def test_of_a_file_larger_than_memory_the_first_documents_are_looked_at(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

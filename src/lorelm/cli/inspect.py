@@ -2,7 +2,8 @@
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
@@ -75,7 +76,7 @@ def inspect(
     start_settings.check_recipe()  # a serving install cannot read the weights
     estimate: bool = flags.pop("estimate")
     options = take_reading_options(flags)
-    with waiting("reading the text"):
+    with waiting("reading the text"), _errors_in_json(as_json):
         read = [_read(files, options) if files else None for files in (paths, valid, test)]
         assert read[0] is not None
         start = start_settings.choose(read[0])
@@ -84,7 +85,7 @@ def inspect(
     if not as_json:
         echo_notes(note for each in parts.all for note in (*each.notes, *describe(each)))
         echo_notes(parts.notes)
-    with waiting("counting words") as say:
+    with waiting("counting words") as say, _errors_in_json(as_json, parts.documents.columns):
         statistics, counted = _count(parts, start)
         training: tuple[str, TimeRange | None] = ("not measured", None)
         if estimate:
@@ -99,6 +100,19 @@ def inspect(
     console.print(_cut_off_table(statistics, counted.min_frequency))
     click.echo(f"Training: {training[0]}.")
     click.echo(verdict(statistics, start.init))
+
+
+@contextmanager
+def _errors_in_json(as_json: bool, columns: Sequence[str] = ()) -> Iterator[None]:
+    """Print for programs why a corpus cannot be used, and the columns to choose from."""
+    try:
+        yield
+    except CorpusError as error:
+        if as_json:
+            choice = [*(error.columns or columns)]
+            found = {"error": str(error), "code": error.code, "columns": choice}
+            click.echo(json.dumps(found, indent=2))
+        raise
 
 
 def _count(parts: CorpusParts, start: Start) -> tuple[CorpusStatistics, Recipe]:

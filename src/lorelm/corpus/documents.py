@@ -37,7 +37,7 @@ class ReadingOptions:
     speaker_column: Annotated[
         str | None,
         Parameter(
-            "Column of a table that says who speaks; '' for none. By default it is guessed.",
+            "Column of a table that says who speaks; '' if nobody does. By default it is guessed.",
             metavar="NAME",
         ),
     ] = None

@@ -171,6 +171,7 @@ def _documents(content: Content, path: str | Path, options: ReadingOptions) -> D
         raise CorpusError(
             f"{path} holds no document with a word in it: is it the right file?",
             code="corpus.no_words",
+            columns=content.columns,
         )
     if options.anonymise:
         content = anonymised(content)

@@ -252,6 +252,7 @@ class _Table:
                 f"{self.name} has no column {name!r}: choose {option} from "
                 f"{_listed(self.frame.columns)}",
                 code="corpus.no_such_column",
+                columns=self.frame.columns,
             )
         series = self.frame.get_column(name)
         try:
@@ -262,6 +263,7 @@ class _Table:
             raise CorpusError(
                 f"column {name!r} of {self.name} holds no text: choose another {option}",
                 code="corpus.not_text",
+                columns=self.frame.columns,
             ) from error
         row = next((row for row, text in enumerate(texts, start=1) if "\0" in text), None)
         if row is not None:
@@ -269,6 +271,7 @@ class _Table:
                 f"column {name!r} of {self.name} holds a NUL character in row {row}: it is damaged "
                 "or not text; remove the character and try again",
                 code="corpus.nul",
+                columns=self.frame.columns,
             )
         return texts
 
@@ -283,6 +286,7 @@ class _Table:
                 f"in {self.name} {several if prose else 'no column is prose'}: name the one to "
                 f"read with {self.option.format('text')}, one of {_listed(columns)}",
                 code="corpus.ambiguous_column",
+                columns=columns,
             )
         return prose[0]
 

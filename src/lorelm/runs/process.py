@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from lorelm.errors import InputError
+from lorelm.errors import CommandError, InputError
 
 _ENVIRONMENT: Final = os.environ | {"PYTHONUTF8": "1", "COLUMNS": "100", "NO_COLOR": "1"}
 
@@ -59,7 +59,8 @@ def run_command(
         folder: where it runs, and looks for the corpus of a model.
 
     Raises:
-        InputError: the command failed; it has the sentences that the command printed.
+        CommandError: the command failed; it has the sentences that the command printed.
+        InputError: it took too long.
     """
     command = [sys.executable, "-m", "lorelm", *arguments]
     try:
@@ -80,7 +81,7 @@ def run_command(
             code="runs.command_timeout",
         ) from error
     if ended.returncode:
-        raise InputError(error_in(ended.stderr), code="runs.command_failed")
+        raise CommandError(error_in(ended.stderr), stdout=ended.stdout)
     return ended.stdout
 
 

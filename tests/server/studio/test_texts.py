@@ -1,3 +1,4 @@
+import html
 import io
 import json
 from collections.abc import Mapping
@@ -7,6 +8,8 @@ from typing import Any
 import pytest
 from tests.server.studio.conftest import Studio
 from werkzeug.test import TestResponse
+
+from lorelm.corpus.documents import ReadingOptions
 
 TALES = "\n".join(f"The {who} {did} in the {place}." for who in ("fox", "owl", "hen")
                   for did in ("ran", "sat", "slept") for place in ("wood", "barn"))  # fmt: skip
@@ -74,6 +77,41 @@ def test_the_columns_of_a_table_can_be_chosen(studio: Studio) -> None:
     assert studio.client.post("/texts/talk/options", data=form).status_code == 303
     assert inspected(studio, "talk")["speakers"] == {}
     assert "<option selected>said</option>" in studio.client.get("/texts/talk").text
+
+
+def test_the_columns_of_a_table_that_cannot_be_read_can_be_chosen(studio: Studio) -> None:
+    two_of_prose = [
+        f"FOX,Where did the owl {i} go tonight?,It went to the barn number {i}" for i in range(30)
+    ]
+    upload(studio, ("talk.csv", "\n".join(["who,said,reply", *two_of_prose]).encode()))
+    studio.state.errands._inspect("talk", is_whole=False)
+    page = html.unescape(studio.client.get("/texts/talk").text)
+    assert "name the one to read with “Text column”, one of 'who', 'said', 'reply'" in page
+    assert "--text-column" not in page
+    for name in ("who", "said", "reply"):
+        assert f"<option>{name}</option>" in page
+    studio.client.post("/texts/talk/options", data={"text_column": "reply"})
+    assert inspected(studio, "talk")["documents"]
+
+
+def test_a_text_without_columns_offers_none(studio: Studio) -> None:
+    upload(studio, ("a.txt", TALES.encode()), ("b.pdf", b"%PDF-1.7 nothing"))
+    assert "text_column" not in studio.client.get("/texts/a").text
+    studio.state.errands._inspect("a", is_whole=False)
+    assert "text_column" not in studio.client.get("/texts/a").text
+    # Whoever named one, by hand or for a file that is another now, can take it back.
+    studio.state.library.set_options("a", ReadingOptions(text_column="said"))
+    studio.state.errands._inspect("a", is_whole=False)
+    assert 'name="text_column" value="said"' in studio.client.get("/texts/a").text
+
+
+def test_what_the_reader_says_names_the_fields_of_the_page(studio: Studio) -> None:
+    upload(studio, ("talk.csv", TABLE.encode()), title="talk")
+    inspected(studio, "talk")
+    page = html.unescape(studio.client.get("/texts/talk").text)
+    assert "Taking the speakers from column 'who'; “Speaker column” “none” leaves them out." in page
+    assert "--speaker" not in page
+    assert "''" not in page
 
 
 def test_options_that_are_not_allowed_are_refused(studio: Studio) -> None:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from flask import Blueprint, Flask, redirect, render_template, request
@@ -9,10 +10,13 @@ from werkzeug.wrappers import Response
 
 from lorelm.bundle.files import find_manifest
 from lorelm.bundle.layout import EMBEDDED_NAME
+from lorelm.corpus.documents import ReadingOptions
+from lorelm.parameters import parameters_of
 from lorelm.runs.queue import RunQueue
 from lorelm.server.base_app import base_app
 from lorelm.server.studio.access import Guard, Links, signing_key
 from lorelm.server.studio.errands import Errands
+from lorelm.server.studio.fields import field_label, in_fields
 from lorelm.server.studio.library import Library
 from lorelm.server.studio.models import models
 from lorelm.server.studio.names import quoted_name
@@ -27,6 +31,7 @@ _log: Final = logging.getLogger(__name__)
 KEY_FILE: Final = "studio.key"
 
 _FILTERS: Final[dict[str, Callable[..., str]]] = {
+    "field_label": field_label,
     "name": quoted_name,
     "capitalize_first": lambda text: text[:1].upper() + text[1:],
     "size": lambda n: f"{n / 1e6:.1f} MB" if n >= 1e6 else f"{n / 1e3:.0f} kB",
@@ -106,7 +111,8 @@ def create_studio(settings: StudioSettings) -> tuple[Flask, StudioState, Links]:
     app.extensions["lorelm.studio"] = state
     for blueprint in (studio, texts, training, models):
         app.register_blueprint(blueprint)
-    app.jinja_env.filters |= _FILTERS
+    shown = {**parameters_of(ReadingOptions), **settings.training_parameters}
+    app.jinja_env.filters |= _FILTERS | {"in_fields": partial(in_fields, parameters=shown.values())}
     key = signing_key(settings.folder / KEY_FILE)
     links = Links(key, settings.start)
 

@@ -14,10 +14,11 @@ from werkzeug.exceptions import NotFound
 from lorelm.bundle.atomic_dir import replace_file
 from lorelm.bundle.layout import MANIFEST
 from lorelm.corpus.documents import ReadingOptions
-from lorelm.errors import InputError
+from lorelm.errors import CommandError, InputError
 from lorelm.parameters import parameters_of
 from lorelm.runs.process import run_command
-from lorelm.server.studio.library import Library, Text
+from lorelm.server.studio.entries import Text
+from lorelm.server.studio.library import Library
 
 _log: Final = logging.getLogger(__name__)
 
@@ -92,9 +93,10 @@ class Errands:
         except InputError as error:
             # Users know the file, not the folder that the studio keeps it in.
             message = str(error).replace(f"{text.files_dir}{os.sep}", "")
-            self._library.set_report(text, None, message)
+            self._library.set_report(text, None, message, _columns_in(error))
             return
-        self._library.set_report(text, json.loads(said) | {"is_whole": is_whole})
+        report = json.loads(said) | {"is_whole": is_whole}
+        self._library.set_report(text, report, columns=report["columns"])
         if not is_whole:
             self._add((_ESTIMATE, name), lambda: self._inspect(name, is_whole=True))
 
@@ -120,6 +122,15 @@ def reading_flags(options: ReadingOptions) -> list[str]:
 def _inspection(text: Text, is_whole: bool) -> Sequence[str]:
     estimate = "--estimate" if is_whole else "--no-estimate"
     return ["inspect", "--json", estimate, *reading_flags(text.options), *map(str, text.files)]
+
+
+def _columns_in(error: InputError) -> list[str]:
+    """Return the columns that a table has which cannot be read as it is."""
+    columns: list[str] = []
+    if isinstance(error, CommandError):
+        with suppress(ValueError, KeyError):  # it crashed, before it said anything
+            columns = json.loads(error.stdout)["columns"]
+    return columns
 
 
 def sample_of(path: Path) -> str | None:

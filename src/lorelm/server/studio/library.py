@@ -19,11 +19,10 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import asdict, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import IO, Any, Final, Literal
+from typing import IO, Any, Final
 
 from werkzeug.exceptions import NotFound
 
@@ -34,66 +33,12 @@ from lorelm.bundle.manifest import Manifest
 from lorelm.corpus.documents import ReadingOptions
 from lorelm.errors import CorpusError, InputError
 from lorelm.runs.registry import forget, move_entry
+from lorelm.server.studio.entries import Deleted, Kind, Text
 from lorelm.server.studio.names import file_name, folder_name, free_name
-
-Kind = Literal["texts", "models"]
 
 _DAYS_TO_BRING_BACK: Final = 7
 _MAX_FILES: Final = 1_000
 _UPLOAD_PREFIX: Final = "upload-"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Text:
-    """A text that was uploaded: one corpus, of one file or several.
-
-    Attributes:
-        content: tells whether the files are still the same: name, size and time of each.
-        report: what ``lorelm inspect --json`` says; None while it is read.
-        error: why it cannot be read; empty if it can.
-    """
-
-    name: str
-    folder: Path
-    options: ReadingOptions
-    content: Sequence[object] = ()
-    report: Mapping[str, Any] | None = None
-    error: str = ""
-
-    @property
-    def files_dir(self) -> Path:
-        return self.folder / "files"
-
-    @property
-    def files(self) -> list[Path]:
-        return sorted(path for path in self.files_dir.iterdir() if not path.name.startswith("."))
-
-    @property
-    def num_bytes(self) -> int:
-        return sum(path.stat().st_size for path in self.files)
-
-    @property
-    def changed_at(self) -> datetime:
-        return datetime.fromtimestamp(self.files_dir.stat().st_mtime, UTC)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Deleted:
-    """A text or model that can be brought back.
-
-    Attributes:
-        name: under which it is brought back.
-        deleted_name: the one it had.
-    """
-
-    stamp: str
-    kind: Kind
-    name: str
-    deleted_name: str
-
-    @property
-    def deleted_at(self) -> float:
-        return int(self.stamp.partition("-")[0]) / 1000
 
 
 class Library:
@@ -217,7 +162,8 @@ class Library:
         text = replace(text, content=[[name, s.st_size, s.st_mtime_ns] for name, s in stats])
         if found.get("options") != asdict(options) or found.get("content") != text.content:
             return text
-        return replace(text, report=found.get("report"), error=found.get("error", ""))
+        known = {each: found[each] for each in ("report", "error", "columns") if each in found}
+        return replace(text, **known)
 
     def find_corpus(self, manifest: Manifest) -> Text | None:
         """Return a text with the files that a model was trained on; None if there is none."""
@@ -230,10 +176,16 @@ class Library:
         """Change how a text is read."""
         _write_json(self.path("texts", name) / "text.json", asdict(options))
 
-    def set_report(self, text: Text, report: Mapping[str, Any] | None, error: str = "") -> None:
+    def set_report(
+        self,
+        text: Text,
+        report: Mapping[str, Any] | None,
+        error: str = "",
+        columns: Sequence[str] = (),
+    ) -> None:
         """Keep what was found out about a text, as long as it is what it was when it was loaded."""
         found: dict[str, Any] = {"options": asdict(text.options), "content": text.content}
-        found |= {"report": report, "error": error}
+        found |= {"report": report, "error": error, "columns": columns}
         with suppress(OSError):  # it was deleted meanwhile
             _write_json(text.folder / "report.json", found)
 

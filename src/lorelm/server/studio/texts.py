@@ -12,7 +12,7 @@ from lorelm.corpus.documents import ReadingOptions
 from lorelm.errors import InputError, LoreLMError
 from lorelm.parameters import parameters_of
 from lorelm.server.errors import status_of, wants_json
-from lorelm.server.studio.library import Text
+from lorelm.server.studio.entries import Text
 from lorelm.server.studio.names import base_name, quoted_name
 from lorelm.server.studio.state import StudioState, studio_state
 from lorelm.server.studio.text_view import pictures_of

@@ -7,8 +7,8 @@ from typing import Final
 
 from lorelm.errors import InputError, Problem
 from lorelm.parameters import Parameter
+from lorelm.server.studio.entries import Text
 from lorelm.server.studio.errands import reading_flags
-from lorelm.server.studio.library import Text
 
 _CHECKPOINT_SECONDS: Final = 10
 """A pause on Windows, and a crash anywhere, loses that much."""
