@@ -1,6 +1,7 @@
 """The studio as a person uses it: `lorelm studio` in Debian's Chromium."""
 
 import re
+import shutil
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -120,6 +121,20 @@ def test_a_second_command_opens_the_studio_that_runs(
         opened(context, second)
 
 
+def test_a_finished_run_leads_to_writing_and_not_to_a_terminal(
+    browser: Browser, start_studio: StartStudio, tiny_bundle: Path
+) -> None:
+    studio = start_studio()
+    shutil.copytree(tiny_bundle, studio.folder / "models" / "Fox")
+    with watched_context(browser) as context:
+        page = opened(context, studio)
+        page.goto(studio.url + "train/Fox")
+        expect(page.locator("#end")).to_contain_text("test perplexity")
+        expect(page.get_by_role("main")).not_to_contain_text("lorelm ")
+        page.get_by_role("link", name="Write with it").click()
+        expect(page.locator("#surface")).to_be_visible()
+
+
 def test_a_wrong_file_is_explained_beside_it(
     browser: Browser, start_studio: StartStudio, tmp_path: Path
 ) -> None:
@@ -139,8 +154,6 @@ def test_the_pages_are_accessible_and_fit_a_phone(
     tiny_bundle: Path,
     scheme: Literal["light", "dark"],
 ) -> None:
-    import shutil
-
     studio = start_studio()
     for name in ("Fox", "Hare"):
         shutil.copytree(tiny_bundle, studio.folder / "models" / name)

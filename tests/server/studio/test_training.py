@@ -171,9 +171,12 @@ def test_the_best_model_of_a_search_becomes_a_model(
     start(studio, tune="yes")
     studio.client.post("/train/Tales/pause")
     assert studio.client.post("/train/Tales/take").status_code == 422
+    assert "Take the best model" not in studio.client.get("/train/Tales").text
     tuning = studio.state.library.runs_dir / "Tales" / "tuning"
     shutil.copytree(tiny_bundle, tuning / "model")
+    assert "Take the best model" in studio.client.get("/train/Tales").text
     assert studio.client.post("/train/Tales/take").status_code == 303
+    assert "Take the best model" not in studio.client.get("/train/Tales").text
     assert studio.state.library.names("models") == ["Tales"]
 
 

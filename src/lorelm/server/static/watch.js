@@ -13,6 +13,7 @@ const EARLIER_SAMPLES = 50;
 const table = byId("table", HTMLDetailsElement);
 table.addEventListener("toggle", drawTable);
 
+// In the studio there is no command to resume a run with, but a button.
 const { source, resume, events: address } = byId("run").dataset;
 
 const charts = {
@@ -77,8 +78,9 @@ events.addEventListener("message", ({ data }) => {
 // The browser tries again by itself: a computer that slept finds its run again.
 events.addEventListener("error", () => {
   if (run.end) return;
-  byId("stage").textContent =
-    `This page has lost its connection to the command that fills it. lorelm runs says how the run is doing; if it was stopped, go on with ${resume}`;
+  byId("stage").textContent = resume
+    ? `This page has lost its connection to the command that fills it. lorelm runs says how the run is doing; if it was stopped, go on with ${resume}`
+    : "The studio does not answer. The run goes on without it, and this page when the studio is back.";
 });
 
 function drawProgress() {
@@ -194,10 +196,14 @@ function drawEnd() {
       make("dl", {}, ...(end.facts ?? []).flatMap(fact)),
       ...(end.findings ?? []).map((finding) => make("p", {}, finding)),
       make("p", { className: "note" }, end.text ?? ""),
-      make("p", {}, "Go on with"),
-      make("pre", { tabIndex: 0 }, (end.commands ?? []).join("\n")),
+      ...(resume ? nextCommands(end.commands ?? []) : []),
     );
   if (progress) drawProgress();
+}
+
+/** What to type next, where the run came from a terminal. @param {string[]} commands */
+function nextCommands(commands) {
+  return [make("p", {}, "Go on with"), make("pre", { tabIndex: 0 }, commands.join("\n"))];
 }
 
 /** Change a text only if it is another, so that screen readers stay quiet. @param {string} id @param {string} text */

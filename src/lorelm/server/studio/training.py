@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Mapping
 from itertools import takewhile
+from pathlib import Path
 from typing import Any, Final
 
 from flask import Blueprint, redirect, render_template, request
@@ -75,6 +76,7 @@ def show_run(name: str) -> str:
         "studio/run.html",
         place="train",
         view=view,
+        can_take=bool(owned_files(_found_by_search(state, view))),
         log=state.queue.log(name) if view.is_tuning or view.state == "failed" else "",
         **parts.about(view.run.source or name, path, is_live=view.has_events),
     )
@@ -150,11 +152,16 @@ def _again(state: StudioState, view: RunView) -> str:
 
 def _take(state: StudioState, view: RunView) -> str:
     """Move the best model of a search to the models."""
-    found = state.library.runs_dir / view.name / "tuning" / "model"
+    found = _found_by_search(state, view)
     if not owned_files(found):
         raise InputError("the search has not found a model yet", code="studio.no_model")
     found.rename(state.library.root / "models" / view.name)
     return "../../models"
+
+
+def _found_by_search(state: StudioState, view: RunView) -> Path:
+    """Return the folder of the best model of a search, which need not exist yet."""
+    return state.library.runs_dir / view.name / "tuning" / "model"
 
 
 def _forget(state: StudioState, view: RunView) -> str:
