@@ -144,6 +144,7 @@ def _to_json(
         "kind": documents.kind,
         "unit": documents.unit,
         "columns": list(documents.columns),
+        "fingerprint": parts.fingerprint,
         "first_documents": [
             text[:_SHOWN_CHARACTERS] for text in documents.texts[:_SHOWN_DOCUMENTS]
         ],

@@ -8,7 +8,8 @@ import pytest
 from tests.errors import raises_code
 from werkzeug.exceptions import NotFound
 
-from lorelm.corpus.documents import ReadingOptions
+from lorelm.bundle import Bundle
+from lorelm.corpus.documents import CorpusFile, ReadingOptions
 from lorelm.errors import InputError
 from lorelm.runs.registry import Entry, find_entry, register
 from lorelm.server.studio.library import Library
@@ -139,6 +140,30 @@ def test_a_copy_of_a_model_is_the_model(library: Library, tiny_bundle: Path) -> 
     assert {f.name: f.read_bytes() for f in copy.iterdir()} == {
         f.name: f.read_bytes() for f in tiny_bundle.iterdir()
     }
+
+
+def test_the_text_of_a_model_is_known_by_its_content(library: Library, tiny_bundle: Path) -> None:
+    manifest = Bundle.load(tiny_bundle).manifest
+    assert manifest.corpus is not None
+    fingerprint = manifest.corpus.fingerprint
+    file = CorpusFile(path="tales.txt", options=ReadingOptions())
+    corpus = manifest.corpus.model_copy(update={"files": (file,)})
+    manifest = manifest.model_copy(update={"corpus": corpus})
+    for title, own in (("Old", "0"), ("Own", fingerprint), ("New", "1")):
+        name = add(library, title, "tales.txt")
+        library.set_report(library.text(name), {"fingerprint": own})
+        os.utime(library.path("texts", name), times=(time.time(), len(library.names("texts"))))
+    found = library.find_corpus(manifest)
+    assert found is not None
+    assert found.name == "Own"
+    # One that is read in another way now may still be it, and the command that reads it sees.
+    library.set_options("Own", ReadingOptions(document="line"))
+    for other in ("Old", "New"):
+        library.delete("texts", other)
+    assert library.find_corpus(manifest) is not None
+    library.rename("texts", "Own", "Mine")
+    (library.path("texts", "Mine") / "files" / "tales.txt").rename(library.root / "aside")
+    assert library.find_corpus(manifest) is None
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")

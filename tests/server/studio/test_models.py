@@ -188,8 +188,11 @@ def train_on(studio: Studio, name: str, text: str) -> None:
 def test_models_are_compared_and_reported_on_their_text(studio: Studio) -> None:
     """Which the studio keeps where no command would look for it."""
     studio.state.library.add_text("Tales", [("tales.txt", io.BytesIO(TALES.encode()))])
+    studio.state.errands._inspect("Tales", is_whole=False)
     for name in ("Fox", "Hare"):
         train_on(studio, name, "Tales")
+    # Another one whose file has the same name.
+    studio.state.library.add_text("Newer", [("tales.txt", io.BytesIO(TALES[:300].encode()))])
     page = studio.client.get("/models/compare?model=Fox&model=Hare").text
     assert 'role="alert"' not in page
     assert "the test part of tales.txt" in page
@@ -200,6 +203,7 @@ def test_models_are_compared_and_reported_on_their_text(studio: Studio) -> None:
     studio.state.library.add_text("Other", [("other.txt", io.BytesIO(TALES.encode()))])
     page = studio.client.get("/models/compare?model=Fox&model=Hare&text=Other").text
     assert "other.txt" in page
+    studio.state.library.delete("texts", "Newer")
     studio.state.library.delete("texts", "Tales")
     page = studio.client.get("/models/compare?model=Fox&model=Hare").text
     assert "the corpus of bundle Fox (tales.txt) is neither" in page

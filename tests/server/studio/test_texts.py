@@ -1,6 +1,7 @@
 import html
 import io
 import json
+import re
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -45,6 +46,22 @@ def test_a_dropped_file_becomes_a_text(studio: Studio) -> None:
     assert "The fox ran in the wood." in page
     assert f"{report['tokens']:,}" in page
     assert "my tales" in studio.client.get("/texts").text
+
+
+def test_the_scale_says_how_large_a_text_is_and_the_verdict_alone_whether_it_is_enough(
+    studio: Studio,
+) -> None:
+    """Which depends on more than the size: 3,000 tokens are enough to start from the base."""
+    upload(studio, ("tales.txt", ("\n".join([TALES] * 30)).encode()))
+    report = inspected(studio, "tales")
+    assert 1_000 < report["tokens"] < 20_000
+    assert "large enough" in report["verdict"]
+    page = studio.client.get("/texts/tales").text
+    assert "Large enough." in page
+    scale = page[page.index('class="scale"') : page.index('class="tiles"')]
+    assert "<strong>a story</strong>" in scale
+    assert f"{report['tokens']:,} tokens, as much as a story, on a scale" in scale
+    assert not {"enough", "little", "plenty", "small"} & set(re.findall(r"\w+", scale))
 
 
 def test_a_script_gets_an_answer_in_json(studio: Studio) -> None:

@@ -166,11 +166,19 @@ class Library:
         return replace(text, **known)
 
     def find_corpus(self, manifest: Manifest) -> Text | None:
-        """Return a text with the files that a model was trained on; None if there is none."""
-        files = manifest.corpus.files if manifest.corpus else ()
+        """Return the text that a model was trained on; None if there is none.
+
+        It has the same documents or else, since it may be read in another way now, files of the
+        same names.
+        """
+        if manifest.corpus is None:
+            return None
+        fingerprint, files = manifest.corpus.fingerprint, manifest.corpus.files
         wanted = {name for file in files if file for name in file.without_folder.paths}
-        texts = map(self.text, self.names("texts")) if wanted else ()
-        return next((t for t in texts if wanted <= {path.name for path in t.files}), None)
+        texts = [self.text(name) for name in self.names("texts")]
+        same = [t for t in texts if t.report and t.report.get("fingerprint") == fingerprint]
+        named = [t for t in texts if wanted and wanted <= {path.name for path in t.files}]
+        return next(iter([*same, *named]), None)
 
     def set_options(self, name: str, options: ReadingOptions) -> None:
         """Change how a text is read."""

@@ -10,12 +10,15 @@ _SCALE_DECADES: Final = (2, 7)
 """The scale of the text's size goes from a hundred to ten million tokens."""
 
 SIZES: Final = (
-    (1_000, "too little"),
-    (20_000, "little"),
-    (200_000, "enough"),
-    (10_000_000, "plenty"),
+    (1_000, "a few pages"),
+    (20_000, "a story"),
+    (200_000, "a novel"),
+    (10_000_000, "a shelf of books"),
 )
-"""Names of the zones of the scale, with their ends in tokens (decision 7)."""
+"""Names of the zones of the scale, with their ends in tokens.
+
+Whether that is enough the verdict alone says: it depends on the start of the training, too.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
