@@ -1,14 +1,19 @@
-"""Training runs as processes that outlive the one that starts them: :func:`start_process`."""
+"""``lorelm`` in other processes.
+
+:func:`start_process` starts a training run, which outlives the process that starts it;
+:class:`CommandRunner` waits for a command, which does not.
+"""
 
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from lorelm.errors import CommandError, InputError
+from lorelm.errors import CommandError, InputError, ShuttingDownError
 
 _ENVIRONMENT: Final = os.environ | {"PYTHONUTF8": "1", "COLUMNS": "100", "NO_COLOR": "1"}
 
@@ -50,39 +55,72 @@ def start_process(arguments: Sequence[str], *, log: Path) -> "subprocess.Popen[b
         )
 
 
-def run_command(
-    arguments: Sequence[str], *, timeout_seconds: float, folder: Path | None = None
-) -> str:
-    """Run ``lorelm`` with these arguments; return what it prints to stdout.
+class CommandRunner:
+    """Runs ``lorelm`` in processes of its own and waits for them. Thread-safe."""
 
-    Args:
-        folder: where it runs, and looks for the corpus of a model.
+    def __init__(self) -> None:
+        self._lock: Final = threading.Lock()
+        self._running: set[subprocess.Popen[str]] = set()
+        self._is_closed = False
 
-    Raises:
-        CommandError: the command failed; it has the sentences that the command printed.
-        InputError: it took too long.
-    """
-    command = [sys.executable, "-m", "lorelm", *arguments]
-    try:
-        ended = subprocess.run(  # noqa: S603 - no shell
-            command,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            timeout=timeout_seconds,
-            cwd=folder,
-            env=_ENVIRONMENT,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise InputError(
-            f"it took longer than {timeout_seconds / 60:.0f} minutes and was ended",
-            code="runs.command_timeout",
-        ) from error
-    if ended.returncode:
-        raise CommandError(error_in(ended.stderr), stdout=ended.stdout)
-    return ended.stdout
+    def run(
+        self, arguments: Sequence[str], *, timeout_seconds: float, folder: Path | None = None
+    ) -> str:
+        """Run ``lorelm`` with these arguments; return what it prints to stdout.
+
+        Args:
+            folder: where it runs, and looks for the corpus of a model.
+
+        Raises:
+            CommandError: the command failed; it has the sentences that the command printed.
+            InputError: it took too long.
+            ShuttingDownError: the runner was closed, before or meanwhile.
+        """
+        with self._start(arguments, folder) as process:
+            try:
+                stdout, stderr = process.communicate(timeout=timeout_seconds)
+            except subprocess.TimeoutExpired as error:
+                raise InputError(
+                    f"it took longer than {timeout_seconds / 60:.0f} minutes and was ended",
+                    code="runs.command_timeout",
+                ) from error
+            finally:
+                process.kill()
+                with self._lock:
+                    self._running.discard(process)
+        if process.returncode and self._is_closed:
+            raise _shutting_down()
+        if process.returncode:
+            raise CommandError(error_in(stderr), stdout=stdout)
+        return stdout
+
+    def close(self) -> None:
+        """End what runs, and run nothing more. These commands change nothing that is kept."""
+        with self._lock:
+            self._is_closed = True
+            for process in [*self._running]:
+                process.kill()
+
+    def _start(self, arguments: Sequence[str], folder: Path | None) -> "subprocess.Popen[str]":
+        with self._lock:
+            if self._is_closed:
+                raise _shutting_down()
+            process = subprocess.Popen(  # noqa: S603 - no shell
+                [sys.executable, "-m", "lorelm", *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                encoding="utf-8",
+                errors="replace",
+                cwd=folder,
+                env=_ENVIRONMENT,
+            )
+            self._running.add(process)
+        return process
+
+
+def _shutting_down() -> ShuttingDownError:
+    return ShuttingDownError("the command was ended, since the studio ends", code="runs.closed")
 
 
 def error_in(log: str) -> str:

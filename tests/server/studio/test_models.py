@@ -11,7 +11,6 @@ from lorelm.bundle import Bundle
 from lorelm.bundle.layout import COPIES, WEIGHTS
 from lorelm.bundle.packing import pack
 from lorelm.export.site import SiteOptions, site_files
-from lorelm.runs.process import run_command
 from lorelm.server.studio.errands import sample_of
 from lorelm.server.studio.library import Library
 from lorelm.server.studio.models import _without_folders
@@ -181,7 +180,8 @@ def train_on(studio: Studio, name: str, text: str) -> None:
     library = studio.state.library
     tiny = ("--min-frequency", "1", "--hidden-size", "8", "--epochs", "1", "--init", "none")
     out = ("--out", str(library.root / "models" / name))
-    run_command(["train", *map(str, library.text(text).files), *out, *tiny], timeout_seconds=120)
+    files = map(str, library.text(text).files)
+    studio.state.commands.run(["train", *files, *out, *tiny], timeout_seconds=120)
 
 
 @pytest.mark.system

@@ -12,6 +12,7 @@ from lorelm.bundle.files import find_manifest
 from lorelm.bundle.layout import EMBEDDED_NAME
 from lorelm.corpus.documents import ReadingOptions
 from lorelm.parameters import parameters_of
+from lorelm.runs.process import CommandRunner
 from lorelm.runs.queue import RunQueue
 from lorelm.server.base_app import base_app
 from lorelm.server.studio.access import Guard, Links, signing_key
@@ -96,11 +97,13 @@ def create_studio(settings: StudioSettings) -> tuple[Flask, StudioState, Links]:
     """
     library = Library(settings.folder)
     library.open()
+    commands = CommandRunner()
     state = StudioState(
         settings=settings,
         library=library,
         queue=RunQueue(library.runs_dir),
-        errands=Errands(library),
+        commands=commands,
+        errands=Errands(library, commands),
         writing=WritingPages(library, settings),
     )
     app = base_app()

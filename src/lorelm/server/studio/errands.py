@@ -14,9 +14,9 @@ from werkzeug.exceptions import NotFound
 from lorelm.bundle.atomic_dir import replace_file
 from lorelm.bundle.layout import MANIFEST
 from lorelm.corpus.documents import ReadingOptions
-from lorelm.errors import CommandError, InputError
+from lorelm.errors import CommandError, InputError, ShuttingDownError
 from lorelm.parameters import parameters_of
-from lorelm.runs.process import run_command
+from lorelm.runs.process import CommandRunner
 from lorelm.server.studio.entries import Text
 from lorelm.server.studio.library import Library
 
@@ -39,8 +39,9 @@ class Errands:
     Asking twice for the same thing, while it waits, does it once.
     """
 
-    def __init__(self, library: Library) -> None:
+    def __init__(self, library: Library, commands: CommandRunner) -> None:
         self._library: Final = library
+        self._commands: Final = commands
         self._waiting: dict[tuple[str, str], Callable[[], None]] = {}
         self._changed: Final = threading.Condition()
         self._is_closed = False
@@ -52,7 +53,7 @@ class Errands:
         self._thread.start()
 
     def close(self) -> None:
-        """Begin nothing more. The command that runs now ends by itself, and nobody reads it."""
+        """Begin nothing more; closing the commands ends the one that runs."""
         with self._changed:
             self._is_closed = True
             self._changed.notify()
@@ -81,7 +82,8 @@ class Errands:
                 # What is asked for from now on is done once more.
                 errand = self._waiting.pop(key)
             try:
-                with suppress(OSError, NotFound):  # it was deleted or renamed meanwhile
+                # It was deleted or renamed meanwhile, or the studio ends.
+                with suppress(OSError, NotFound, ShuttingDownError):
                     errand()
             except Exception:  # the others are to be done all the same
                 _log.exception("%s of %s failed", *key)
@@ -89,7 +91,9 @@ class Errands:
     def _inspect(self, name: str, *, is_whole: bool) -> None:
         text = self._library.text(name)
         try:
-            said = run_command(_inspection(text, is_whole), timeout_seconds=_INSPECTION_SECONDS)
+            said = self._commands.run(
+                _inspection(text, is_whole), timeout_seconds=_INSPECTION_SECONDS
+            )
         except InputError as error:
             # Users know the file, not the folder that the studio keeps it in.
             message = str(error).replace(f"{text.files_dir}{os.sep}", "")
@@ -104,7 +108,7 @@ class Errands:
         path = self._library.path("models", name)
         arguments = ["generate", str(path), "--seed", "1", "--max-len", str(_SAMPLE_TOKENS)]
         try:
-            sample = run_command(arguments, timeout_seconds=_SAMPLE_SECONDS).strip()
+            sample = self._commands.run(arguments, timeout_seconds=_SAMPLE_SECONDS).strip()
         except InputError as error:
             sample = f"({error})"
         replace_file(path / SAMPLE, sample.encode("utf-8", "replace"))

@@ -21,7 +21,6 @@ from lorelm.bundle.layout import MANIFEST, PACK_ENDING, WEIGHTS
 from lorelm.bundle.manifest import Manifest
 from lorelm.errors import InputError, LoreLMError
 from lorelm.export.site import SiteOptions, site_files
-from lorelm.runs.process import run_command
 from lorelm.runs.run import Run
 from lorelm.server.errors import status_of, wants_json
 from lorelm.server.studio.errands import sample_of
@@ -204,14 +203,15 @@ def _run_on_corpus(command: Sequence[str], names: Sequence[str], flags: Sequence
     Raises:
         InputError: the command failed, in words that name no folder of the studio.
     """
-    library = studio_state().library
+    state = studio_state()
+    library = state.library
     paths = [library.path("models", name) for name in names]
     manifest = find_manifest(paths[0])
     corpus = library.find_corpus(manifest) if manifest else None
     folder = corpus.files_dir if corpus else None
     arguments = [*command, *map(str, paths), *flags]
     try:
-        said = run_command(arguments, timeout_seconds=_COMMAND_SECONDS, folder=folder)
+        said = state.commands.run(arguments, timeout_seconds=_COMMAND_SECONDS, folder=folder)
     except InputError as error:
         sentence = str(error).partition(": bring it there")[0].partition(": name another text")[0]
         raise InputError(_without_folders(library, sentence), code=error.code) from error

@@ -5,6 +5,7 @@ from typing import cast
 
 from flask import current_app
 
+from lorelm.runs.process import CommandRunner
 from lorelm.runs.queue import RunQueue
 from lorelm.server.studio.errands import Errands
 from lorelm.server.studio.library import Library
@@ -19,12 +20,14 @@ class StudioState:
     settings: StudioSettings
     library: Library
     queue: RunQueue
+    commands: CommandRunner
     errands: Errands
     writing: WritingPages
 
     def stop(self, grace_seconds: float) -> None:
         """Start no more runs, and let generations end; runs go on without the studio."""
         self.errands.close()
+        self.commands.close()
         self.queue.close()
         self.writing.stop(grace_seconds)
 
