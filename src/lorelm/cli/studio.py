@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 import click
+from click.core import ParameterSource
 
 from lorelm.bundle.atomic_dir import lock_dir
 from lorelm.cli.options import history_option
@@ -25,6 +26,9 @@ _PASSWORD_VARIABLE: Final = "LORELM_STUDIO_PASSWORD"  # noqa: S105 - its name
 _LOCAL: Final = ("127.0.0.1", "localhost", "::1")
 _MAX_REQUESTS: Final = 64
 _GRACE_SECONDS: Final = 10.0
+_OPTIONS_OF_A_SECOND: Final = ("folder", "no_browser")
+"""What the command looks at where the studio runs already."""
+
 _OPTIONS_ON_PAGE: Final = ("init", "early_stopping", "threads", "with_ngram")
 
 
@@ -136,7 +140,18 @@ def _serve(settings: StudioSettings, host: str, port: int, *, opens: bool) -> No
 def _open_running(folder: Path, *, opens: bool) -> None:
     """Open the studio that runs already, in one more browser."""
     url, _, start = (folder / _ADDRESS_FILE).read_text(encoding="utf-8").partition("\n")
-    click.echo("The studio runs already, as it was started.", err=True)
+    context = click.get_current_context()
+    ignored = [
+        parameter.opts[0]
+        for parameter in context.command.params
+        if parameter.name not in _OPTIONS_OF_A_SECOND
+        and context.get_parameter_source(str(parameter.name)) is ParameterSource.COMMANDLINE
+    ]
+    change = f"{', '.join(ignored)} change{'s' * (len(ignored) == 1)} nothing of it"
+    advice = f": {change}. End it with Ctrl-C, and start it again with what you want" * bool(
+        ignored
+    )
+    click.echo(f"The studio runs already, as it was started{advice}.", err=True)
     links = Links(signing_key(folder / KEY_FILE), start)
     _show_link(url, links, has_password=False, opens=opens)
 

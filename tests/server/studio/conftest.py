@@ -61,18 +61,18 @@ class RunningStudio:
             stderr=subprocess.PIPE,
             text=True,
         )
+        self.said = ""
         self.link = self._read(r"Open (http\S+)")
         self.url = self.link.partition("enter?")[0]
 
     def _read(self, pattern: str) -> str:
         stderr: IO[str] | None = self.process.stderr
         assert stderr is not None
-        said = ""
         for line in stderr:
-            said += line
+            self.said += line
             if found := re.search(pattern, line):
                 return found[1]
-        pytest.fail(f"the studio did not start: {said}")
+        pytest.fail(f"the studio did not start: {self.said}")
 
     def end(self) -> str:
         """Stop it as Ctrl-C does; return what it said."""

@@ -113,8 +113,10 @@ def test_a_training_outlives_the_studio_and_the_page(
 def test_a_second_command_opens_the_studio_that_runs(
     browser: Browser, start_studio: StartStudio
 ) -> None:
-    first, second = start_studio(), start_studio()
+    first, second = start_studio(), start_studio("--port", "1", "--share-links")
     assert second.process.wait(timeout=60) == 0
+    assert "runs already" in second.said
+    assert "--port, --share-links, --history change nothing of it" in second.said
     assert second.url == first.url
     assert second.link != first.link
     with watched_context(browser) as context:
