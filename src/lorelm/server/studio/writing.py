@@ -3,6 +3,7 @@
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable
+from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
@@ -34,14 +35,16 @@ _GRACE_SECONDS: Final = 10.0
 class WritingPages:
     """Opens the page of a model when it is asked for, and closes the one that waited longest.
 
-    A model that was trained anew is opened anew.
+    A model that was trained anew is opened anew. While one is loaded, the others are found at once.
     """
 
     def __init__(self, library: Library, settings: StudioSettings) -> None:
         self._library: Final = library
         self._settings: Final = settings
-        self._open: OrderedDict[tuple[Path, int], Flask] = OrderedDict()
-        self._lock: Final = threading.Lock()
+        self._open: OrderedDict[tuple[Path, int], Future[Flask]] = OrderedDict()
+        self._lock: Final = threading.RLock()
+        # Alembic, which migrates the history that each opens, is not thread-safe.
+        self._load_lock: Final = threading.Lock()
 
     def find(self, name: str) -> Flask:
         """Return the application that serves a model.
@@ -55,41 +58,60 @@ class WritingPages:
         manifest = path / MANIFEST
         key = path, manifest.stat().st_mtime_ns if manifest.exists() else 0
         with self._lock:
-            if key not in self._open:
-                settings = ServerSettings(
-                    bundles=[path],
-                    title=name,
-                    history=self._settings.history,
-                    share_links=self._settings.share_links,
-                    home="../../models",
-                )
-                self._open[key] = create_app(settings)
+            loading, is_new = self._open.get(key), key not in self._open
+            if loading is None:
+                loading = self._open[key] = Future()
             self._open.move_to_end(key)
-            app = self._open[key]
             outdated = [each for each in self._open if each[0] == path and each != key]
             oldest = [*self._open][: max(0, len(self._open) - len(outdated) - _MAX_OPEN)]
-            for each in {*outdated, *oldest}:
-                closing = self._open.pop(each)
-                threading.Thread(target=_close, args=(closing,), daemon=True).start()
-        return app
+            closing = [self._open.pop(each) for each in {*outdated, *oldest}]
+        for each in closing:
+            each.add_done_callback(_close_in_background)
+        if is_new:
+            self._load(key, name, loading)
+        return loading.result()
+
+    def _load(self, key: tuple[Path, int], name: str, loading: "Future[Flask]") -> None:
+        """Load a model without the lock of those that are open: they are written with meanwhile."""
+        settings = ServerSettings(
+            bundles=[key[0]],
+            title=name,
+            history=self._settings.history,
+            share_links=self._settings.share_links,
+            home="../../models",
+        )
+        try:
+            with self._load_lock:
+                app = create_app(settings)
+            loading.set_result(app)
+        except BaseException as error:
+            with self._lock:
+                if self._open.get(key) is loading:
+                    del self._open[key]
+            loading.set_exception(error)  # whoever else waits for it has it, too
 
     def stop(self, grace_seconds: float) -> None:
         """Let the running generations end."""
-        with self._lock:
-            apps = [*self._open.values()]
-        for app in apps:
+        for app in self._loaded():
             server_state(app).stop(grace_seconds)
 
     def abort(self) -> None:
         """End a :meth:`stop` at once."""
-        for app in [*self._open.values()]:
+        for app in self._loaded():
             server_state(app).abort()
 
     def close(self) -> None:
         """Write the rest of the histories."""
+        apps = self._loaded()
         with self._lock:
-            while self._open:
-                server_state(self._open.popitem()[1]).close()
+            self._open.clear()
+        for app in apps:
+            server_state(app).close()
+
+    def _loaded(self) -> list[Flask]:
+        with self._lock:
+            loaded = [each for each in self._open.values() if each.done()]
+        return [each.result() for each in loaded if each.exception() is None]
 
 
 def is_shared_text(path: str) -> bool:
@@ -97,6 +119,11 @@ def is_shared_text(path: str) -> bool:
     name, _, rest = path.removeprefix(PREFIX).partition("/")
     is_style = name == EMBEDDED_NAME and rest.startswith("static/")
     return path.startswith(PREFIX) and bool(name) and (is_style or rest.startswith("shared/"))
+
+
+def _close_in_background(loaded: "Future[Flask]") -> None:
+    if loaded.exception() is None:
+        threading.Thread(target=_close, args=(loaded.result(),), daemon=True).start()
 
 
 def _close(app: Flask) -> None:
