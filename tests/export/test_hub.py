@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -94,6 +95,15 @@ def test_what_was_downloaded_is_there_without_the_network(
     ended = run("generate", "hf://frodo/other", "The", HF_HUB_OFFLINE="1")
     assert ended.returncode == 2
     assert "was not downloaded before" in ended.stderr
+
+
+def test_a_hub_that_cannot_be_reached_is_tried_once(run: Run) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+    ended = run("generate", "hf://frodo/tales", "The", HF_ENDPOINT=f"http://127.0.0.1:{port}")
+    assert ended.returncode == 2
+    [sentence] = ended.stderr.splitlines()
+    assert sentence.startswith("lorelm: hf://frodo/tales was not downloaded before")
 
 
 def test_only_files_of_a_model_are_fetched(

@@ -15,6 +15,8 @@ from lorelm.errors import BundleError, MissingExtraError
 
 PREFIX: Final = "hf://"
 
+_SECONDS_TO_ANSWER: Final = 5.0
+
 _ADDRESS: Final = re.compile(r"hf:/{1,2}(?P<repo>[^/@\s]+/[^/@\s]+)(?:@(?P<revision>\S+))?")
 """A path of Python or of a shell has one slash of the two."""
 
@@ -45,14 +47,49 @@ def fetch(address: str | Path) -> Path:
     except ImportError as error:
         raise MissingExtraError("models on the Hugging Face Hub", "hub") from error
     try:
+        _check_reachable(repo, revision)
         manifest = Path(hf_hub_download(repo, MANIFEST, revision=revision))
         # Whatever happens on the Hub meanwhile, the files are of one commit.
         commit = manifest.parent.name
         listed = Manifest.from_json(manifest.read_bytes(), where=f"{MANIFEST} of {address}").files
         wanted = [n for n in BUNDLE_FILES if n in listed or n in (MANIFEST, METRICS, CURVES)]
         return Path(snapshot_download(repo, revision=commit, allow_patterns=wanted))
+    except BundleError:  # a ValueError, too
+        raise
     except hub_failures() as error:
         raise _explained(error, f"{PREFIX}{repo}", revision) from error
+
+
+def _check_reachable(repo: str, revision: str | None) -> None:
+    """Ask the Hub once for a model that was not downloaded before: its library asks for 24 seconds.
+
+    Raises:
+        BundleError: it cannot be reached.
+    """
+    from huggingface_hub import (
+        errors,
+        get_hf_file_metadata,
+        hf_hub_url,
+        try_to_load_from_cache,
+    )
+
+    if isinstance(try_to_load_from_cache(repo, MANIFEST, revision=revision), str):
+        return
+    url = hf_hub_url(repo, MANIFEST, revision=revision)
+    try:
+        get_hf_file_metadata(url, timeout=_SECONDS_TO_ANSWER)
+    except errors.HfHubHTTPError:
+        return  # it answers: the download says what is wrong, or tries again
+    except (_network_error(), OSError) as error:
+        raise _offline(f"{PREFIX}{repo}") from error
+
+
+def _offline(name: str) -> BundleError:
+    return BundleError(
+        f"{name} was not downloaded before, and the Hub cannot be reached now: try again when "
+        "you are online (and HF_HUB_OFFLINE is not set)",
+        code="hub.offline",
+    )
 
 
 def _explained(error: Exception, name: str, revision: str | None) -> BundleError:
@@ -65,11 +102,7 @@ def _explained(error: Exception, name: str, revision: str | None) -> BundleError
             code="hub.no_revision",
         )
     if isinstance(error, errors.LocalEntryNotFoundError):
-        return BundleError(
-            f"{name} was not downloaded before, and the Hub cannot be reached now: try again when "
-            "you are online (and HF_HUB_OFFLINE is not set)",
-            code="hub.offline",
-        )
+        return _offline(name)
     if isinstance(error, errors.RepositoryNotFoundError):
         return BundleError(
             f"there is no {name} on the Hub, or it is private: check the name, or log in with hf "
@@ -87,9 +120,16 @@ def hub_failures() -> tuple[type[Exception], ...]:
     """Return the exceptions of the Hub's library when the Hub refuses, or cannot be reached."""
     from huggingface_hub import errors
 
-    # Of the library that it speaks HTTP with, which is another one in other versions.
-    network: type[Exception] = getattr(errors, "HTTPError", OSError)
+    network = _network_error()
     return errors.HfHubHTTPError, errors.EntryNotFoundError, network, OSError, ValueError
+
+
+def _network_error() -> type[Exception]:
+    """Return the error of the library that it speaks HTTP with, which differs by its version."""
+    from huggingface_hub import errors
+
+    network: type[Exception] = getattr(errors, "HTTPError", OSError)
+    return network
 
 
 def hub_message(error: Exception) -> str:
