@@ -96,7 +96,7 @@ class ShuffledSplit:
         if len(groups) < 3:
             raise CorpusError(
                 f"the corpus has {len(groups)} different document{'s' * (len(groups) != 1)}, and "
-                "training, validation and test need one each: give a longer corpus, cut it finer "
+                "training, validation and test need one each: give a longer corpus or cut it finer "
                 "(document, --document), or give parts of their own (valid and test, --valid and "
                 "--test)",
                 code="corpus.too_few_documents",

@@ -17,8 +17,8 @@ OPTIONS = parameters_of(ReadingOptions)
         ("name the right encoding (--encoding).", "name the right “Encoding”."),
         ("read it right (--encoding)", "read it right (“Encoding”)"),
         ("cut it finer (document, --document)", "cut it finer (“Document”)"),
-        ("--document text joins them", "“Document” text joins them"),
-        ("speaker_column (--speaker-column) '' leaves", "“Speaker column” “none” leaves"),
+        ("--document text joins them", "“Document: text” joins them"),
+        ("speaker_column (--speaker-column) '' leaves", "“Speaker column: none” leaves"),
         (
             "in encoding.txt the --encoding-x of a document",
             "in encoding.txt the --encoding-x of a document",

@@ -107,6 +107,7 @@ def test_a_file_that_is_no_model_is_refused_by_its_name(studio: Studio, content:
     assert answer.json is not None
     assert answer.json["error"]["message"].startswith("tales.lorelm is")
     assert answer.json["error"]["code"].startswith("bundle.")
+    assert "--" not in answer.text
     assert str(studio.state.library.root) not in response.text
     assert studio.state.library.names("models") == []
     assert not [p for p in studio.state.library.root.iterdir() if p.name.startswith("tmp")]

@@ -126,7 +126,7 @@ def test_what_the_reader_says_names_the_fields_of_the_page(studio: Studio) -> No
     upload(studio, ("talk.csv", TABLE.encode()), title="talk")
     inspected(studio, "talk")
     page = html.unescape(studio.client.get("/texts/talk").text)
-    assert "Taking the speakers from column 'who'; “Speaker column” “none” leaves them out." in page
+    assert "Taking the speakers from column 'who'; “Speaker column: none” leaves them out." in page
     assert "--speaker" not in page
     assert "''" not in page
 

@@ -26,8 +26,11 @@ def in_fields(message: str, parameters: Iterable[Parameter]) -> str:
     """
     message = _OTHER_PARTS.sub("", message)
     for each in parameters:
-        flag, label = rf"--{each.option}(?![\w-])", f"“{field_label(each.name)}”"
-        message = re.sub(rf"\b{each.name} \({flag}\)", label, message)
-        message = re.sub(rf"\((?:{each.name}, )?{flag}\)", f"({label})", message)
-        message = re.sub(flag, label, message)
-    return message.replace("''", "“none”")  # an empty text is a choice of its own
+        label, flag = field_label(each.name), rf"--{each.option}(?![\w-])"
+        message = re.sub(rf"\b{each.name} \({flag}\)", f"“{label}”", message)
+        message = re.sub(rf"\((?:{each.name}, )?{flag}\)", f"(“{label}”)", message)
+        message = re.sub(flag, f"“{label}”", message)
+        values = "|".join(("''", *each.choices))  # one may follow
+        message = re.sub(rf"“{label}” ({values})(?!\w)", rf"“{label}: \1”", message)
+    # An empty text is a choice of its own.
+    return message.replace("''”", "none”").replace("''", "“none”")

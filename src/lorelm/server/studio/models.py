@@ -275,7 +275,9 @@ def _add_pack(given: str, content: IO[bytes]) -> str:
         try:
             bundle = Bundle.load(path)
         except LoreLMError as error:
-            raise InputError(str(error).replace(str(path), title), code=error.code) from error
+            # Without the folders that a command takes, too.
+            sentence = str(error).partition(": name such a file")[0]
+            raise InputError(sentence.replace(str(path), title), code=error.code) from error
         with library.lock:
             name = library.free_name("models", title.removesuffix(PACK_ENDING))
             packing.unpack(bundle, library.root / "models" / name)
