@@ -217,8 +217,9 @@ def test_runs_follow_a_text_and_a_model_to_their_new_names(
     assert arguments[-1] == str(root / "runs" / "Fox" / "events.jsonl")
 
 
+@pytest.mark.parametrize("kinds", [("models", "texts"), ("texts", "models")])
 def test_a_run_that_comes_back_under_another_name_is_asked_for_by_it(
-    studio: Studio, text: str, tiny_bundle: Path
+    studio: Studio, text: str, tiny_bundle: Path, kinds: tuple[str, ...]
 ) -> None:
     root = studio.state.library.root
     for is_deleted in (True, False):
@@ -229,7 +230,7 @@ def test_a_run_that_comes_back_under_another_name_is_asked_for_by_it(
             for kind in ("models", "texts"):
                 assert studio.client.post(f"/{kind}/Tales/delete").status_code == 303
             studio.state.library.add_text("Tales", [("a.txt", io.BytesIO(TALES.encode()))])
-    for each in reversed(studio.state.library.deleted()):
+    for each in sorted(studio.state.library.deleted(), key=lambda each: kinds.index(each.kind)):
         studio.client.post(f"/deleted/{each.stamp}")
     for name in ("Tales", "Tales 2"):
         arguments = job_of(studio, name).begun_with

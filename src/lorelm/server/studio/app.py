@@ -16,6 +16,7 @@ from lorelm.runs.process import CommandRunner
 from lorelm.runs.queue import RunQueue
 from lorelm.server.base_app import base_app
 from lorelm.server.studio.access import Guard, Links, signing_key
+from lorelm.server.studio.entries import Deleted
 from lorelm.server.studio.errands import Errands
 from lorelm.server.studio.fields import field_label, in_fields
 from lorelm.server.studio.library import Library
@@ -61,14 +62,23 @@ def bring_back(stamp: str) -> Response:
     state = studio_state()
     with state.library.lock:
         each = state.library.bring_back(stamp)
-        kinds = ("models", "runs") if each.kind == "models" else (each.kind,)
-        for folder in (state.library.root / kind for kind in kinds):
-            state.queue.follow_rename(
-                folder / each.deleted_name, folder / each.name, queued_before=each.deleted_at
-            )
+        _follow(state, each)
     if each.kind == "models" and state.queue.find(each.name) is not None:
         return redirect(f"../train/{quoted_name(each.name)}", code=303)
     return redirect(f"../{each.kind}", code=303)
+
+
+def _follow(state: StudioState, each: Deleted) -> None:
+    """Let what was asked of runs before a deletion name what came back by its new name."""
+    kinds: tuple[str, ...] = ("models", "runs")
+    queues = [state.queue]
+    if each.kind == "texts":  # runs that are still deleted have learned from it, too
+        kinds = ("texts",)
+        queues += map(RunQueue, (state.library.root / "deleted").glob("*-models"))
+    for folder in (state.library.root / kind for kind in kinds):
+        old, new = folder / each.deleted_name, folder / each.name
+        for queue in queues:
+            queue.follow_rename(old, new, queued_before=each.deleted_at)
 
 
 @studio.after_app_request
