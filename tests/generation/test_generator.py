@@ -177,15 +177,15 @@ def test_scores_are_those_of_the_model_whatever_the_settings(model: lorelm.Langu
         assert score.log_probability == pytest.approx(expected_V[id_], abs=1e-6)
         expected_V[UNK_ID] = -np.inf
         likeliest = np.argsort(-expected_V)[:3]
-        assert [id_ for id_, _ in score.alternatives] == likeliest.tolist()
-        assert [log for _, log in score.alternatives] == pytest.approx(expected_V[likeliest])
+        assert score.ids == likeliest.tolist()
+        assert score.log_probabilities == pytest.approx(expected_V[likeliest])
 
 
 def test_a_scoring_request_only_reads_the_prompt(model: lorelm.LanguageModel) -> None:
     sequence = generated(model, [4, 9, 7], max_len=0, num_alternatives=0)
     assert (sequence.ids, sequence.finish_reason) == ([], "length")
     assert len(sequence.prompt_scores) == 3
-    assert sequence.prompt_scores[0].alternatives == ()
+    assert sequence.prompt_scores[0].ids == ()
 
 
 def test_a_prompt_may_be_read_without_an_eos_before_it(

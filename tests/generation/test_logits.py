@@ -19,10 +19,9 @@ def test_a_worked_example() -> None:
     [score] = score_tokens(np.log(shares) + 3, [3], [2])
     assert score.log_probability == pytest.approx(math.log(0.125), abs=1e-6)
     # Id 0 is `<unk>`: it has its probability and is no alternative.
-    assert [id_ for id_, _ in score.alternatives] == [1, 2]
-    assert [log for _, log in score.alternatives] == pytest.approx(
-        [math.log(0.25), math.log(0.125)], abs=1e-6
-    )
+    assert score.ids == [1, 2]
+    expected = [math.log(0.25), math.log(0.125)]
+    assert score.log_probabilities == pytest.approx(expected, abs=1e-6)
 
 
 @given(logits, st.lists(st.integers(0, 6), min_size=3, max_size=3), st.data())
@@ -34,8 +33,8 @@ def test_a_row_has_the_scores_that_it_has_alone(
     for row in range(3):
         [alone] = score_tokens(logits_BV[[row]], [ids[row]], [nums[row]])
         assert together[row].log_probability == alone.log_probability
-        found = [log for _, log in together[row].alternatives]
-        assert found == [log for _, log in alone.alternatives]
+        found = [*together[row].log_probabilities]
+        assert found == [*alone.log_probabilities]
         assert len(found) == min(nums[row], 6)
         assert found == sorted(found, reverse=True)
 
@@ -43,7 +42,7 @@ def test_a_row_has_the_scores_that_it_has_alone(
 @given(logits)
 def test_all_alternatives_and_the_unknown_word_sum_to_one(logits_BV: np.ndarray) -> None:
     for score in score_tokens(logits_BV, [0, 0, 0], [6, 6, 6]):
-        logs = [score.log_probability, *(log for _, log in score.alternatives)]
+        logs = [score.log_probability, *score.log_probabilities]
         assert math.fsum(map(math.exp, logs)) == pytest.approx(1)
 
 

@@ -2,9 +2,16 @@
 
 from collections.abc import Iterable, Sequence
 from itertools import cycle
+from typing import Protocol
 
 from lorelm.corpus.special_tokens import OTHER_SPEAKER
 from lorelm.corpus.tokenizer import Tokenizer
+
+
+class Words(Protocol):
+    """Tokens by their ids."""
+
+    def __getitem__(self, id_: int, /) -> str: ...
 
 
 class Detokenizer:
@@ -30,7 +37,7 @@ class Detokenizer:
     def __init__(
         self,
         tokenizer: Tokenizer,
-        words: Sequence[str],
+        words: Words,
         *,
         prompt: str = "",
         last_token: str | None = None,

@@ -219,12 +219,13 @@ class TokenScore(NamedTuple):
     Attributes:
         log_probability: natural logarithm of the model's own probability, over its whole
             vocabulary, before any sampling setting.
-        alternatives: the likeliest ids and their log-probabilities, the likeliest first, without
-            `<unk>`.
+        ids: the likeliest ones, the likeliest first, without `<unk>`.
+        log_probabilities: of these.
     """
 
     log_probability: float
-    alternatives: abc.Sequence[tuple[int, float]]
+    ids: abc.Sequence[int] = ()
+    log_probabilities: abc.Sequence[float] = ()
 
 
 def score_tokens(
@@ -239,14 +240,11 @@ def score_tokens(
     logs_B = (logits_BV[np.arange(len(ids_B)), ids_B] - normaliser_B).tolist()
     most = min(max(nums_alternatives), logits_BV.shape[1] - 1)
     if most == 0:
-        return [TokenScore(log, ()) for log in logs_B]
+        return [TokenScore(log) for log in logs_B]
     ids_BN, logits_BN = _likeliest(logits_BV, most)
     logs_BN = (logits_BN - normaliser_B[:, None]).tolist()
     rows = zip(logs_B, ids_BN.tolist(), logs_BN, nums_alternatives, strict=True)
-    return [
-        TokenScore(log, tuple(zip(ids[:num], logs[:num], strict=True)))
-        for log, ids, logs, num in rows
-    ]
+    return [TokenScore(log, ids[:num], logs[:num]) for log, ids, logs, num in rows]
 
 
 def _likeliest(logits_BV: Floats32, count: int) -> tuple[Ids, Floats32]:

@@ -149,7 +149,7 @@ def _scored_token(
 
     alternatives = [
         Alternative(text=shown(id_), log_probability=log_probability)
-        for id_, log_probability in score.alternatives
+        for id_, log_probability in zip(score.ids, score.log_probabilities, strict=True)
         if words[id_] != OTHER_SPEAKER or id_ == own_id
     ]
     return Token(text=text, log_probability=score.log_probability, alternatives=alternatives)

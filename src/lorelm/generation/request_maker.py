@@ -11,7 +11,7 @@ from lorelm.corpus.tokenizer import Tokenizer
 from lorelm.corpus.vocabulary import EOS_ID, Vocabulary
 from lorelm.errors import SamplingError
 from lorelm.generation.blend import Blend, Blended, map_words, share_of
-from lorelm.generation.detokenizer import Detokenizer
+from lorelm.generation.detokenizer import Detokenizer, Words
 from lorelm.generation.logits import LogitBias, LogitsProcessor, Mixture, Penalties, SpeakerRules
 from lorelm.generation.memory import MemoryWords
 from lorelm.generation.no_copy import NoCopyProcessor, TrainingTextIndex
@@ -26,7 +26,7 @@ from lorelm.generation.required_words import (
 )
 from lorelm.generation.sequence import GenerationRequest, Prompt, RequiredWord, Sequence
 from lorelm.generation.settings import GenerationSettings
-from lorelm.generation.stand_ins import StandIns
+from lorelm.generation.stand_ins import StandIns, WordsToShow
 from lorelm.generation.word_index import WordIndex
 from lorelm.runtime.base import Runtime
 from lorelm.runtime.blend import PairRuntime, WordMap
@@ -130,10 +130,14 @@ class RequestMaker:
             samples=[self.sample(sequence) for sequence in request.sequences],
         )
 
-    def sample(self, sequence: Sequence) -> Sample:
-        """Return the sample that a finished sequence makes."""
+    def sample(self, sequence: Sequence, *, has_tokens: bool = True) -> Sample:
+        """Return the sample that a finished sequence makes.
+
+        Args:
+            has_tokens: with its tokens, if they were scored.
+        """
         assert sequence.finish_reason is not None
-        is_scored = sequence.settings.num_alternatives is not None
+        is_scored = has_tokens and sequence.settings.num_alternatives is not None
         return Sample(
             text=sequence.text(),
             finish_reason=sequence.finish_reason,
@@ -238,7 +242,7 @@ class RequestMaker:
         request: GenerationRequest,
         seed: int,
         *,
-        words: abc.Sequence[str],
+        words: Words,
         processors: abc.Sequence[LogitsProcessor],
     ) -> Sequence:
         prompt, settings = request.prompt, request.settings
@@ -274,12 +278,10 @@ class RequestMaker:
             return []
         return required_words(settings.must_contain, prompt, self.word_index)
 
-    def _words(self, prompt: Prompt) -> abc.Sequence[str]:
+    def _words(self, prompt: Prompt) -> Words:
         """Return the words by id, with those that others stand in for."""
         words = self.vocabulary.words
-        if not prompt.stand_ins:
-            return words
-        return [prompt.stand_ins.get(id_, word) for id_, word in enumerate(words)]
+        return WordsToShow(words, prompt.stand_ins) if prompt.stand_ins else words
 
     def _processors(self, prompt: Prompt, settings: GenerationSettings) -> list[LogitsProcessor]:
         """Return the processors that all sequences of a request share, in their order."""

@@ -97,6 +97,17 @@ class StandIns:
         return {kind: np.array(ids) for kind, ids in kinds.items()}
 
 
+class WordsToShow:
+    """The words of a vocabulary by their ids; a stand-in is the word that it stands for."""
+
+    def __init__(self, words: abc.Sequence[str], stand_ins: Mapping[int, str]) -> None:
+        self._words = words
+        self._stand_ins = stand_ins
+
+    def __getitem__(self, id_: int) -> str:
+        return self._stand_ins.get(id_) or self._words[id_]
+
+
 _NONE: Final[Ints] = np.zeros(0, np.int64)
 
 
