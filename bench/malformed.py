@@ -114,7 +114,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         bundle = Path(folder) / "classic"
         write_bundle(bundle)
-        with running(serve_command("waitress", bundle, port), port):
+        with running(serve_command(bundle, port), port):
             url = f"http://127.0.0.1:{port}/"
             num_schemathesis = with_schemathesis(url, half)
             num_hypothesis = with_hypothesis(url, max(half, 2 * half - num_schemathesis))

@@ -1,11 +1,12 @@
 """The server under load, against a tutorial's, in one run; and the engine alone.
 
-    python bench/serving.py [--seconds 5] [--requests 20000] [--servers waitress gunicorn granian]
-        [--history URL]
+    python bench/serving.py [--seconds 5] [--requests 20000] [--history URL]
 
-The model has the sizes of the classic recipe and random weights; a request asks for 40 tokens. The
-load comes from a second process on this machine (bench/load.py), so the server does not have both
-cores for itself. Compare the ratios: the machine is shared.
+Two models: the sizes of the classic recipe with random weights, whose biases are those of words by
+their rank, so that min-p leaves about as many as in a trained model; and `english`. A request asks
+for 40 tokens. The load comes from a second process on this machine (bench/load.py), so the server
+does not have both cores for itself. Compare the ratios, and the processor time: the machine is
+shared.
 """
 
 import argparse
@@ -24,11 +25,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from lorelm.bundle import BundleContents, save_bundle
+from lorelm.bundle import EMBEDDED_PATH, Bundle, BundleContents, save_bundle
 from lorelm.bundle.manifest import CorpusMetadata, Manifest, TrainingMetadata
 from lorelm.corpus.token_keys import document_keys
 from lorelm.corpus.tokenizer import make_tokenizer
-from lorelm.corpus.vocabulary import Vocabulary
+from lorelm.corpus.vocabulary import EOS_ID, Vocabulary
 from lorelm.generation.engine.engine import Engine
 from lorelm.generation.handle import RequestHandle
 from lorelm.generation.language_model import LanguageModel
@@ -56,7 +57,11 @@ MB = 1e6
 def random_weights() -> dict[str, np.ndarray]:
     torch.manual_seed(0)
     model = LSTMLanguageModel(CONFIG)
-    return {name: tensor.detach().numpy() for name, tensor in model.state_dict().items()}
+    weights = {name: tensor.detach().numpy() for name, tensor in model.state_dict().items()}
+    # Zipf and Mandelbrot: without it, all words are about equally likely, and min-p keeps all.
+    weights["fc.bias"] = -np.log(np.arange(CONFIG.vocabulary_size) + 2.7).astype(np.float32)
+    weights["fc.bias"][EOS_ID] = -12  # samples have their 40 tokens
+    return weights
 
 
 def write_bundle(path: Path) -> None:
@@ -136,78 +141,95 @@ def load(port: int, *arguments: str, bodies: list[str] | None = None) -> dict[st
     return figures
 
 
-def prompts(**more: object) -> list[str]:
-    """Requests with prompts of one to seven words."""
+def prompts(words: list[str] = WORDS[2:], **more: object) -> list[str]:
+    """Requests with prompts of one to seven of these words."""
     random = np.random.default_rng(1)
     bodies = []
     for number in range(NUM_PROMPTS):
-        words = [f"w{i}" for i in random.integers(2, CONFIG.vocabulary_size, 1 + number % 7)]
-        body = {"prompt": " ".join(words), "max_len": NUM_TOKENS}
+        prompt = random.choice(words, 1 + number % 7)
+        body = {"prompt": " ".join(prompt), "max_len": NUM_TOKENS}
         bodies.append(json.dumps(body | more)[:-1] + ', "seed": {seed}}')
     return bodies
 
 
+COLUMNS = (
+    *(("tokens/s", 9), ("times", 7), ("CPU", 7), ("median ms", 9), ("p99 ms", 9)),
+    *(("first ms", 9), ("its p99", 9), ("requests", 8), ("errors", 6)),
+)
+
+
 def show(what: str, figures: dict[str, Any], baseline: dict[str, Any] | None = None) -> None:
+    """Print a line: `times` the baseline, and processor seconds per 1,000 tokens."""
     ratio = figures["tokens_per_second"] / baseline["tokens_per_second"] if baseline else 1.0
-    print(
-        f"{what:34} {figures['tokens_per_second']:9,.0f} {ratio:7.1f}"
-        f" {1000 * figures['median_seconds']:9.1f} {1000 * figures['p99_seconds']:9.1f}"
-        f" {figures['requests']:8,} {figures['errors']:6}",
-        flush=True,
+    milliseconds = (
+        *("median_seconds", "p99_seconds"),
+        *("median_seconds_to_first_token", "p99_seconds_to_first_token"),
     )
+    cells = (
+        f"{figures['tokens_per_second']:9,.0f}",
+        f"{ratio:7.1f}",
+        f"{figures['processor_seconds_per_1000_tokens']:7.3f}",
+        *(f"{1000 * figures[name]:9.1f}" for name in milliseconds),
+        f"{figures['requests']:8,}",
+        f"{figures['errors']:6}",
+    )
+    print(f"{what:34}", *cells, flush=True)
 
 
-def serve_command(kind: str, bundle: Path, port: int, *, history: str | None = None) -> list[str]:
-    """The command that serves the bundle with a server; waitress keeps a history if named."""
-    threads = str(64 + 256 + 16)
-    commands = {
-        "waitress": [
-            *(sys.executable, "-m", "lorelm", "serve", str(bundle), "--port", str(port)),
-            *(("--history", history) if history else ("--no-history",)),
-        ],
-        "gunicorn": [
-            *(sys.executable, "-m", "gunicorn", "--bind", f"127.0.0.1:{port}", "--workers", "1"),
-            *("--worker-class", "gthread", "--threads", threads, "--keep-alive", "60"),
-            *("--chdir", str(HERE), "wsgi:app"),
-        ],
-        "granian": [
-            *(sys.executable, "-m", "granian", "--interface", "wsgi", "--port", str(port)),
-            *("--workers", "1", "--blocking-threads", threads, "--backlog", "1024"),
-            *("--working-dir", str(HERE), "wsgi:app"),
-        ],
-    }
-    return commands.get(kind, commands["waitress"])
+def serve_command(bundle: Path, port: int, *, history: str | None = None) -> list[str]:
+    """The command that serves the bundle; it keeps a history if one is named."""
+    return [
+        *(sys.executable, "-m", "lorelm", "serve", str(bundle), "--port", str(port)),
+        *(("--history", history) if history else ("--no-history",)),
+    ]
+
+
+def measured_load(
+    server: psutil.Process, port: int, *arguments: str, bodies: list[str] | None = None
+) -> dict[str, Any]:
+    """What the clients see, and what it takes of the processor."""
+    before = processor_seconds(server)
+    figures = load(port, *arguments, bodies=bodies)
+    num_tokens = figures["tokens_per_second"] * figures["seconds"]
+    spent = processor_seconds(server) - before
+    return figures | {"processor_seconds_per_1000_tokens": 1000 * spent / max(num_tokens, 1)}
+
+
+def processor_seconds(server: psutil.Process) -> float:
+    times = [each.cpu_times() for each in (server, *server.children(recursive=True))]
+    return sum(each.user + each.system for each in times)
 
 
 def measure_baseline(seconds: float) -> dict[str, Any]:
     port = free_port()
-    with running([sys.executable, str(HERE / "tutorial_server.py"), str(port)], port):
+    with running([sys.executable, str(HERE / "tutorial_server.py"), str(port)], port) as server:
         load(port, "--requests", "3")
-        return load(port, "--seconds", str(seconds))
+        return measured_load(server, port, "--seconds", str(seconds))
 
 
 def measure_server(
-    kind: str, bundle: Path, baseline: dict[str, Any], seconds: float, history: str | None
+    what: str, bundle: Path, baseline: dict[str, Any], seconds: float, history: str | None
 ) -> None:
     port = free_port()
-    command = serve_command(kind, bundle, port, history=history)
-    with running(command, port, LORELM_BENCH_BUNDLE=str(bundle)):
+    words = [word for word in Bundle.load(bundle).vocabulary.words if word.isalnum()]
+    with running(serve_command(bundle, port, history=history), port) as server:
         load(port, "--requests", "20")
         for clients in (1, 8, 64):
-            figures = load(port, "--clients", str(clients), "--seconds", str(seconds))
-            show(f"{kind}, {clients} clients", figures, baseline)
+            options = ("--clients", str(clients), "--seconds", str(seconds))
+            figures = measured_load(server, port, *options, bodies=prompts(words, min_len=40))
+            show(f"{what}, {clients} clients", figures, baseline)
         for clients in (64, 256):
-            figures = load(
-                *(port, "--clients", str(clients), "--seconds", str(seconds), "--stream"),
-                bodies=prompts(stream=True),
+            options = ("--clients", str(clients), "--seconds", str(seconds), "--stream")
+            figures = measured_load(
+                server, port, *options, bodies=prompts(words, min_len=40, stream=True)
             )
-            show(f"{kind}, {clients} streaming clients", figures, baseline)
+            show(f"{what}, {clients} streams", figures, baseline)
 
 
 def measure_memory(bundle: Path, num_requests: int, history: str) -> None:
     """How much the server grows over many requests, and whether its history has all of them."""
     port = free_port()
-    with running(serve_command("waitress", bundle, port, history=history), port) as server:
+    with running(serve_command(bundle, port, history=history), port) as server:
         options = ("--clients", "64", "--seconds", "600")
         load(port, *options, "--requests", "3000")
         before = server.memory_info().rss
@@ -231,7 +253,7 @@ def measure_state_cache(bundle: Path) -> None:
         words = " ".join(f"w{i}" for i in random.integers(2, CONFIG.vocabulary_size, length))
         return json.dumps({"prompt": words, "max_len": 1, "num_alternatives": 0})
 
-    with running(serve_command("waitress", bundle, port), port):
+    with running(serve_command(bundle, port), port):
         load(port, "--requests", "20")
         new = [body(LONG_PROMPT_TOKENS) for _ in range(30)]
         first = load(port, "--requests", "30", bodies=new)["median_seconds"]
@@ -293,8 +315,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=5, help="a measurement")
     parser.add_argument("--requests", type=int, default=20_000, help="for the growth of memory")
-    parser.add_argument("--history", help="where waitress keeps one; by default in a new file")
-    parser.add_argument("--servers", nargs="+", default=["waitress"])
+    parser.add_argument("--history", help="URL of one; by default in a new file")
     asked = parser.parse_args()
     torch.set_num_threads(1)
     measure_engine()
@@ -302,13 +323,13 @@ def main() -> None:
         bundle = Path(folder) / "classic"
         write_bundle(bundle)
         history = asked.history or f"sqlite:///{folder}/history.db"
-        columns = ("tokens/s", 9), ("times", 7), ("median ms", 9), ("p99 ms", 9), ("requests", 8)
-        print(" " * 34, *(f"{name:>{width}}" for name, width in columns), "errors")
+        print(f"load average {os.getloadavg()[0]:.1f}, {os.cpu_count()} cores")
+        print(" " * 34, *(f"{name:>{width}}" for name, width in COLUMNS))
         baseline = measure_baseline(asked.seconds)
         show("tutorial, 1 client", baseline, baseline)
-        for kind in asked.servers:
-            measure_server(kind, bundle, baseline, asked.seconds, history)
-        measure_server("no history", bundle, baseline, asked.seconds, None)
+        measure_server("classic", bundle, baseline, asked.seconds, None)
+        measure_server("with history", bundle, baseline, asked.seconds, history)
+        measure_server("english", EMBEDDED_PATH, baseline, asked.seconds, None)
         measure_state_cache(bundle)
         if asked.requests:
             measure_memory(bundle, asked.requests, history)
