@@ -64,6 +64,7 @@ class RequestHandle:
         self._is_streamed = is_streamed
         self._stream_interval = stream_interval
         self._next_update = 0.0
+        self._wake: Callable[[], None] | None = None
         self._cancel = cancel
         self._is_disconnected = is_disconnected
         self._on_close = on_close
@@ -80,6 +81,15 @@ class RequestHandle:
         if sequence.is_finished or (self._is_streamed and now >= self._next_update):
             self._next_update = now + self._stream_interval
             self._changed.put(sequence)
+            if self._wake is not None:
+                self._wake()
+
+    def follow(self, wake: Callable[[], None]) -> None:
+        """Call a function from the engine's thread whenever a sequence has changed.
+
+        :meth:`stream` then yields nothing instead of waiting.
+        """
+        self._wake = wake
 
     def wait(self) -> None:
         """Return when all sequences are finished.
@@ -121,14 +131,14 @@ class RequestHandle:
                     if sequence in finished:
                         del num_sent[sequence]
                         updates.append(StreamUpdate(index, []))
-                if updates:
+                if updates or self._wake is not None:
                     yield updates
         finally:
             self.close()
 
     def _next_finished(self) -> set[Sequence]:
-        """Wait for changes, and return the sequences that are finished by them."""
-        changed = [self._next_changed()]
+        """Wait for changes, unless they are followed; return the sequences that have finished."""
+        changed = [] if self._wake is not None else [self._next_changed()]
         while not self._changed.empty():
             changed.append(self._next_changed())
         return {sequence for sequence, is_finished in changed if is_finished}

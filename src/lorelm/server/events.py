@@ -1,15 +1,21 @@
 """Server-sent events: :class:`EventStream`."""
 
-import json
 import logging
-from collections.abc import Callable, Iterator
-from typing import Final
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Final, Protocol
 
 from flask import Response
+from pydantic_core import to_json
 
 from lorelm.errors import ClientDisconnectedError, FailedRequestError, LoreLMError
 
+EXCHANGE_KEY: Final = "lorelm.exchange"
+"""In the WSGI environment: the :class:`Exchange`, if the server has one."""
+
 _log: Final = logging.getLogger(__name__)
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 _HEADERS: Final = {
     "Cache-Control": "no-store",
@@ -20,7 +26,16 @@ _HEADERS: Final = {
 def event(data: object, *, name: str | None = None) -> str:
     """Return an event with a JSON value."""
     prefix = f"event: {name}\n" if name else ""
-    return f"{prefix}data: {json.dumps(data, ensure_ascii=False)}\n\n"
+    # Python's own encoder takes three times as long for tokens with alternatives.
+    return f"{prefix}data: {to_json(data, inf_nan_mode='null').decode()}\n\n"
+
+
+class Exchange(Protocol):
+    """A request and its response, for the server."""
+
+    stream: "EventStream | None"
+
+    def is_disconnected(self) -> bool: ...
 
 
 class EventStream(Response):
@@ -30,6 +45,9 @@ class EventStream(Response):
         events: an exception in this iterator ends the stream with an error event.
         error_event: returns that event.
         on_close: called after the last event, or when the client has disconnected.
+        follow: called with a function that is to be called whenever there is something new;
+            `events` then yields an empty string instead of waiting. Without it, or where the server
+            has no :class:`Exchange`, `events` waits in a thread of its own.
 
     Attributes:
         num_bytes: the number of bytes sent.
@@ -42,12 +60,27 @@ class EventStream(Response):
         *,
         error_event: Callable[[LoreLMError], str],
         on_close: Callable[[], None],
+        follow: Callable[[Callable[[], None]], None] | None = None,
     ) -> None:
         super().__init__(self._encoded(events), mimetype="text/event-stream", headers=_HEADERS)
         self.num_bytes = 0
         self.failure: LoreLMError | None = None
         self._error_event = error_event
+        self._follow = follow
         self.call_on_close(on_close)  # closing an unstarted generator runs no code
+
+    def __call__(
+        self, environ: "WSGIEnvironment", start_response: "StartResponse"
+    ) -> Iterable[bytes]:
+        exchange: Exchange | None = environ.get(EXCHANGE_KEY)
+        if exchange is not None and self._follow is not None:
+            exchange.stream = self
+        return super().__call__(environ, start_response)
+
+    def follow(self, wake: Callable[[], None]) -> None:
+        """Call a function whenever there is something new, instead of waiting for it."""
+        assert self._follow is not None
+        self._follow(wake)
 
     def _encoded(self, events: Iterator[str]) -> Iterator[bytes]:
         for text in self._guarded(events):

@@ -9,6 +9,7 @@ from flask import Response, request
 
 from lorelm.generation.handle import RequestHandle
 from lorelm.generation.sequence import GenerationRequest
+from lorelm.server.events import EXCHANGE_KEY, Exchange
 from lorelm.server.history.browser_ids import Client
 from lorelm.server.history.log import records_of
 from lorelm.server.served_model import ServedModel
@@ -57,11 +58,12 @@ def start_generation(
 def _submit(
     served: ServedModel, requests: Sequence[GenerationRequest], **options: Any
 ) -> RequestHandle:
+    exchange: Exchange | None = request.environ.get(EXCHANGE_KEY)
     handle = RequestHandle(
         requests,
         cancel=served.engine.cancel,
         stream_interval=served.settings.stream_interval_ms / 1000,
-        is_disconnected=request.environ.get("waitress.client_disconnected", lambda: False),
+        is_disconnected=exchange.is_disconnected if exchange else lambda: False,
         **options,
     )
     served.engine.submit(handle)

@@ -1,45 +1,47 @@
 """Open the port and serve until Ctrl-C: :func:`serve_until_stopped`."""
 
-import _thread
 import contextlib
 import errno
-import itertools
+import gc
 import logging
-import select
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import FrameType
-from typing import TYPE_CHECKING, Final, Protocol, Self
+from typing import Final, Protocol, Self
 
-import waitress
+import uvicorn
 from flask import Flask
-from werkzeug.wsgi import ClosingIterator
 
 from lorelm.errors import ServerError
+from lorelm.server.asgi import Gateway
+from lorelm.server.connection import Connection
 from lorelm.server.settings import ServerSettings
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 _SPARE_THREADS: Final = 16
 """For requests that do not wait for the model: pages, files, errors."""
 
-_SPARE_CONNECTIONS: Final = 500
+_SPARE_CONNECTIONS: Final = 2_000
 """Browsers and clients keep idle connections open."""
 
-_SELECT_CONNECTIONS: Final = 480
-"""Windows has no poll(), and select() takes 512 sockets there."""
+_SECONDS_IDLE: Final = 120
+"""How long a connection is kept on which no request comes."""
 
 _OWN_FILES: Final = 64
 """Open files of the process besides connections."""
 
-_SECONDS_TO_SEND: Final = 5.0
+_SECONDS_TO_SEND: Final = 5
 """Limit for sending the last responses when the server stops."""
 
 _PORTS_TO_TRY: Final = 20
+
+_OBJECTS_BETWEEN_COLLECTIONS: Final = 50_000
+"""New containers; Python's default is 700, of which a step with scores makes some hundred."""
+
+_BACKLOG: Final = 1024
+"""Connections that wait to be accepted."""
 
 
 def open_port(host: str, port: int) -> socket.socket:
@@ -92,7 +94,6 @@ class Load:
     max_requests: int
     max_body_bytes: int
     grace_seconds: float
-    proxy_hops: int = 0
 
     @classmethod
     def of(cls, settings: ServerSettings) -> Self:
@@ -101,7 +102,6 @@ class Load:
             max_requests=len(settings.bundles) * (settings.num_slots + settings.max_waiting),
             max_body_bytes=settings.max_body_bytes,
             grace_seconds=settings.grace_seconds,
-            proxy_hops=settings.proxy_hops,
         )
 
 
@@ -117,100 +117,102 @@ def serve_until_stopped(
 
     A second Ctrl-C aborts them.
     """
-    in_flight = InFlight(app.wsgi_app)
-    app.wsgi_app = in_flight  # type: ignore[method-assign]
-    # waitress warns of each request that finds no idle thread, which is normal.
-    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
-    server = waitress.create_server(
+    _allow_open_files(load.max_requests + _SPARE_CONNECTIONS)
+    _collect_rarely()
+    gateway = Gateway(
         app,
-        sockets=[listening],
-        # A request keeps a thread until it is answered, also while it waits for a slot.
-        threads=load.max_requests + _SPARE_THREADS,
-        connection_limit=_connection_limit(load.max_requests),
-        # select(), the default, fails with file descriptors above 1,023.
-        asyncore_use_poll=hasattr(select, "poll"),
-        channel_request_lookahead=1,  # notices disconnected clients
         # Requests that are a little too long reach the application, which explains the limit.
-        max_request_body_size=2 * load.max_body_bytes,
-        ident=None,
-        # With proxies in front, ProxyFix decides how many X-Forwarded entries to trust.
-        clear_untrusted_proxy_headers=load.proxy_hops == 0,
+        max_body_bytes=2 * load.max_body_bytes,
+        # A request keeps a thread until it is answered, also while it waits for a slot.
+        num_threads=load.max_requests + _SPARE_THREADS,
     )
-
-    def finish() -> None:
-        state.stop(load.grace_seconds)
-        in_flight.wait_for_none(timeout_seconds=_SECONDS_TO_SEND)
-        _thread.interrupt_main()
-        server.pull_trigger()  # wakes the main thread, which waits for the network
-
-    _on_signals(finish, abort=state.abort)
-    with contextlib.suppress(KeyboardInterrupt):
-        on_ready()
-        server.run()
+    config = uvicorn.Config(
+        gateway,
+        http=Connection,
+        ws="none",
+        interface="asgi3",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        # With proxies in front, ProxyFix decides how many X-Forwarded entries to trust.
+        proxy_headers=False,
+        timeout_keep_alive=_SECONDS_IDLE,
+        timeout_graceful_shutdown=_SECONDS_TO_SEND,
+    )
+    # uvicorn warns of each request that is no HTTP.
+    logging.getLogger("uvicorn").setLevel(logging.ERROR)
+    _Server(config, state=state, grace_seconds=load.grace_seconds, on_ready=on_ready).run(
+        [listening]
+    )
     state.close()
 
 
-class InFlight:
-    """WSGI application that counts the requests whose response has not been sent completely."""
+class _Server(uvicorn.Server):
+    """Finishes what runs at the first signal, and stops at once at the second."""
 
-    def __init__(self, app: "WSGIApplication") -> None:
-        self._app = app
-        self._count = 0
-        self._changed = threading.Condition()
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        *,
+        state: Stoppable,
+        grace_seconds: float,
+        on_ready: Callable[[], None],
+    ) -> None:
+        super().__init__(config)
+        self._state = state
+        self._grace_seconds = grace_seconds
+        self._on_ready = on_ready
+        self._num_signals = 0
 
-    def __call__(
-        self, environ: "WSGIEnvironment", start_response: "StartResponse"
-    ) -> Iterable[bytes]:
-        self._add(1)
-        try:
-            response = self._app(environ, start_response)
-        except BaseException:
-            self._add(-1)
-            raise
-        return ClosingIterator(response, lambda: self._add(-1))
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._on_ready()
 
-    def wait_for_none(self, *, timeout_seconds: float) -> bool:
-        """Wait until no request is in flight; return whether that happened in time."""
-        with self._changed:
-            return self._changed.wait_for(lambda: self._count == 0, timeout_seconds)
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self.handle_exit)
+        # Windows has no SIGHUP; under nohup it is ignored, and the server outlives the terminal.
+        if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+            signal.signal(signal.SIGHUP, self.handle_exit)
+        yield
 
-    def _add(self, change: int) -> None:
-        with self._changed:
-            self._count += change
-            self._changed.notify_all()
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._num_signals += 1
+        if self._num_signals == 1:
+            threading.Thread(target=self._finish, name="lorelm-shutdown", daemon=True).start()
+        else:
+            self._state.abort()
+            self.should_exit = self.force_exit = True
 
-
-def _connection_limit(max_requests: int) -> int:
-    """Return how many connections may be open, within the process's limit of open files."""
-    wanted = max_requests + _SPARE_CONNECTIONS
-    if not hasattr(select, "poll"):
-        return min(wanted, _SELECT_CONNECTIONS)
-    import resource  # not available on Windows
-
-    allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return (
-        wanted if allowed == resource.RLIM_INFINITY else max(1, min(wanted, allowed - _OWN_FILES))
-    )
+    def _finish(self) -> None:
+        """Let running requests end, while the port is still open and new ones are refused."""
+        self._state.stop(self._grace_seconds)
+        self.should_exit = True
 
 
-def _on_signals(finish: Callable[[], None], *, abort: Callable[[], None]) -> None:
-    """Start an orderly stop at the first signal, and abort it at the second."""
-    counter = itertools.count(1)
+def _collect_rarely() -> None:
+    """Let the garbage collector look at what requests leave, and not at the models each time.
 
-    def stop(_signal: int, _frame: FrameType | None) -> None:
-        num_signals = next(counter)
-        if num_signals == 1:
-            threading.Thread(target=finish, name="lorelm-shutdown", daemon=True).start()
-        elif num_signals == 2:
-            abort()
-            raise KeyboardInterrupt
-        # Later signals, such as the interrupt from finish(), come while the server is ending.
+    64 streams get a quarter more tokens/s.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS, *gc.get_threshold()[1:])
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)
-    # Windows has no SIGHUP; under nohup it is ignored, and the server outlives the terminal.
-    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-        signal.signal(signal.SIGHUP, stop)
+
+def _allow_open_files(num_connections: int) -> None:
+    """Raise the process's limit of open files, if it is below what the connections need."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = num_connections + _OWN_FILES
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, allowed), hard))
 
 
 def url_of(listening: socket.socket) -> str:
@@ -225,7 +227,9 @@ def _bind(host: str, port: int) -> socket.socket:
     family, _, _, _, address = socket.getaddrinfo(
         host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
     )[0]
-    return socket.create_server(address[:2], family=family, backlog=128)
+    opened = socket.create_server(address[:2], family=family, backlog=_BACKLOG)
+    # With its protocol named, which asyncio wants to see before it sends small messages at once.
+    return socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP, opened.detach())
 
 
 def _free_port_hint(host: str, port: int) -> str:

@@ -1,7 +1,7 @@
 """The JSON API. Errors are ``{"error": {"message": …, "field": …, "code": …}}``."""
 
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any, Final
 
 from flask import Blueprint, Response, jsonify, request
@@ -38,6 +38,7 @@ def generate() -> Response:
             _events(served, generated, handle),
             error_event=_error_event,
             on_close=handle.close,
+            follow=handle.follow,
         )
     handle.wait()
     reply = asdict(served.model.reply(generated))
@@ -166,5 +167,5 @@ def _json(token: Token) -> dict[str, Any]:
 
 def _end_event(served: ServedModel, index: int, sequence: Sequence) -> str:
     """Return the event of a finished sample; its tokens have been sent."""
-    sample = served.model.sample(sequence)
-    return event({"sample": index} | asdict(replace(sample, tokens=None)), name="sample")
+    sample = served.model.sample(sequence, has_tokens=False)
+    return event({"sample": index} | asdict(sample), name="sample")

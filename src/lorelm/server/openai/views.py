@@ -45,7 +45,12 @@ def _respond(answer: Answer[Any], asked: OpenAIRequest, served: ServedModel) -> 
         served, answer.requests, Client(source="openai"), is_streamed=bool(asked.stream)
     )
     if asked.stream:
-        return EventStream(answer.events(handle), error_event=error_event, on_close=handle.close)
+        return EventStream(
+            answer.events(handle),
+            error_event=error_event,
+            on_close=handle.close,
+            follow=handle.follow,
+        )
     handle.wait()
     return jsonify(answer.body())
 

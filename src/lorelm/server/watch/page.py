@@ -51,8 +51,7 @@ def watch_app(run: WatchedRun) -> Flask:
 class WatchServer:
     """Serves the page of a run on a free port of this machine while the context is open.
 
-    Not waitress, which has no public way to be stopped from another thread. Werkzeug's server takes
-    a thread for each connection: a few browser windows of one person.
+    Werkzeug's server takes a thread for each connection: a few browser windows of one person.
 
     Attributes:
         url: of the page.
