@@ -1,12 +1,13 @@
 from pathlib import PurePosixPath, PureWindowsPath
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lorelm.server.studio.names import file_name, folder_name, free_name
 
 
+@example(". notes")
 @given(st.text(max_size=200))
 def test_a_name_is_a_name_on_every_system(title: str) -> None:
     name = folder_name(title, "Text")

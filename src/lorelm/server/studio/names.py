@@ -27,7 +27,7 @@ def folder_name(title: str, default: str) -> str:
     """
     text = _FORBIDDEN.sub(" ", unicodedata.normalize("NFC", title))
     text = "".join(each for each in text if each.isprintable())
-    name = " ".join(text.split()).lstrip(".")[:_MAX_LENGTH]
+    name = " ".join(text.split()).lstrip(". ")[:_MAX_LENGTH]
     # Lone surrogates go, and half a character at the end.
     name = name.encode("utf-8", "ignore")[:_MAX_BYTES].decode("utf-8", "ignore").rstrip(". ")
     if not name:
