@@ -1,4 +1,5 @@
 import asyncio
+import socket
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -17,16 +18,20 @@ async def answer(_scope: object, _receive: object, send: Callable[[Any], Awaitab
     await send({"type": "http.response.body", "body": b"ok"})
 
 
+async def start(app: Any) -> asyncio.Server:
+    config = uvicorn.Config(app, http=Connection, lifespan="off", timeout_keep_alive=1)
+    config.load()
+    state = uvicorn.server.ServerState()
+    return await asyncio.get_running_loop().create_server(
+        lambda: Connection(config=config, server_state=state, app_state={}), "127.0.0.1", 0
+    )
+
+
 def talk(*parts: bytes) -> tuple[bytes, float]:
     """Send parts to a server, a moment apart; return what it says until it closes, and when."""
 
     async def run() -> tuple[bytes, float]:
-        config = uvicorn.Config(answer, http=Connection, lifespan="off", timeout_keep_alive=1)
-        config.load()
-        state = uvicorn.server.ServerState()
-        server = await asyncio.get_running_loop().create_server(
-            lambda: Connection(config=config, server_state=state, app_state={}), "127.0.0.1", 0
-        )
+        server = await start(answer)
         reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
         started, said = time.monotonic(), b""
         try:
@@ -48,6 +53,7 @@ def talk(*parts: bytes) -> tuple[bytes, float]:
 def short_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "SECONDS_FOR_HEADERS", 0.2)
     monkeypatch.setattr(connection, "MAX_HEADER_BYTES", 2000)
+    monkeypatch.setattr(connection, "SECONDS_TO_READ", 0.2)
 
 
 @pytest.mark.parametrize(
@@ -71,3 +77,54 @@ def test_whole_requests_are_answered_and_the_connection_is_kept_a_while() -> Non
     said, seconds = talk(request, request[:9], request[9:])
     assert said.count(b"HTTP/1.1 200 OK") == 2
     assert seconds > 0.9  # the second is that of a connection that is kept
+
+
+def test_a_client_that_does_not_read_is_cut_off() -> None:
+    async def run() -> int:
+        ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+        async def write(_scope: object, receive: Any, send: Any) -> None:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            num_sent, end = 0, asyncio.ensure_future(receive())
+            while not end.done():
+                part = {"type": "http.response.body", "body": b"x" * 100_000, "more_body": True}
+                await send(part)
+                num_sent += 100_000
+                await asyncio.sleep(0)
+            ended.set_result(num_sent)
+
+        server = await start(write)
+        with socket.create_connection(server.sockets[0].getsockname()) as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 10_000)
+            client.sendall(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+            num_sent = await asyncio.wait_for(ended, 20)
+        server.close()
+        return num_sent
+
+    assert asyncio.run(run()) < 50_000_000
+
+
+def test_a_client_that_reads_slowly_but_reads_is_not() -> None:
+    """Each pause is shorter than the limit, all together are longer."""
+    size = 8_000_000
+
+    async def write(_scope: object, _receive: object, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for _ in range(size // 100_000):
+            part = {"type": "http.response.body", "body": b"x" * 100_000, "more_body": True}
+            await send(part)
+        await send({"type": "http.response.body", "body": b""})
+
+    async def run() -> int:
+        server = await start(write)
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        writer.write(b"GET / HTTP/1.0\r\nhost: x\r\n\r\n")
+        num_read = 0
+        while part := await asyncio.wait_for(reader.read(1_000_000), 20):
+            num_read += len(part)
+            await asyncio.sleep(0.005)
+        writer.close()
+        server.close()
+        return num_read
+
+    assert asyncio.run(run()) > size

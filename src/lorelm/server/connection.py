@@ -1,4 +1,4 @@
-"""A connection to the server, with bounds for clients that never finish what they send."""
+"""A connection to the server, with bounds for clients that do not send or do not read."""
 
 import asyncio
 from typing import Final
@@ -10,19 +10,25 @@ SECONDS_FOR_HEADERS: Final = 30.0
 
 MAX_HEADER_BYTES: Final = 64 * 1024
 
+SECONDS_TO_READ: Final = 60.0
+"""For what has been written; a client that reads more slowly is cut off."""
+
 
 class Connection(HttpToolsProtocol):
-    """uvicorn's connection, which is closed if the headers of a request take too long or too much.
+    """uvicorn's connection, which is closed if its client takes too long.
 
-    uvicorn bounds neither. The body is bounded by :class:`lorelm.server.asgi.Gateway`.
+    uvicorn bounds neither the headers of a request nor the time to read a response. The body is
+    bounded by :class:`lorelm.server.asgi.Gateway`.
     """
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self._stalled: asyncio.TimerHandle | None = None
         self._await_headers()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._late.cancel()
+        self._end_stall()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -39,6 +45,18 @@ class Connection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._late.cancel()
         super().on_headers_complete()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._stalled = self.loop.call_later(SECONDS_TO_READ, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        self._end_stall()
+        super().resume_writing()
+
+    def _end_stall(self) -> None:
+        if self._stalled is not None:
+            self._stalled.cancel()
 
     def _await_headers(self) -> None:
         self._num_header_bytes = 0
