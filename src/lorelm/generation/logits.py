@@ -174,30 +174,34 @@ def _move(
 ) -> None:
     """Give the probability of some ids to others, in proportion to what these have, in place.
 
-    All rows at once: 64 rows and 684 speakers take 0.2 ms, and one by one 2.6 ms.
+    All rows at once, also those that stay: 64 rows and 684 speakers take 0.2 ms; single rows, one
+    by one, 2.6 ms, and indexed together 0.4.
 
     Args:
         least_log_odds: of the target against the source; where they are below, nothing changes.
     """
-    rows_R1 = np.array(rows)[:, None]
-    target_RN = logits_BV[rows_R1, target_N]
-    of_source_R, of_target_R = _log_sums(logits_BV[rows_R1, source_N]), _log_sums(target_RN)
-    moves_R = of_target_R >= of_source_R + least_log_odds
+    is_wanted_B = np.zeros(len(logits_BV), dtype=np.bool_)
+    is_wanted_B[rows] = True
+    target_BN = logits_BV[:, target_N]
+    of_source_B, of_target_B = _log_sums(logits_BV[:, source_N]), _log_sums(target_BN)
+    moves_B = is_wanted_B & (of_target_B >= of_source_B + least_log_odds)
     with np.errstate(invalid="ignore"):  # of targets that are banned, which stay so
-        gains_R = np.logaddexp(of_source_R, of_target_R) - of_target_R
-    gains_R[~(moves_R & np.isfinite(of_target_R))] = 0
-    target_RN += gains_R[:, None]
-    logits_BV[rows_R1, target_N] = target_RN
-    logits_BV[rows_R1[moves_R], source_N] = -np.inf
+        gains_B = np.logaddexp(of_source_B, of_target_B) - of_target_B
+    gains_B[~(moves_B & np.isfinite(of_target_B))] = 0
+    target_BN += gains_B[:, None]
+    logits_BV[:, target_N] = target_BN
+    logits_BV[np.flatnonzero(moves_B)[:, None], source_N] = -np.inf
 
 
-def _log_sums(logits_RN: Floats32) -> Floats:
+def _log_sums(logits_BN: Floats32) -> Floats:
     """Return the logarithm of the sum of exponentials of each row; banned ids add nothing."""
-    tops_R = logits_RN.max(axis=1, initial=-np.inf)
-    shifts_R = np.where(np.isfinite(tops_R), tops_R, np.float32(0))
+    if logits_BN.shape[1] == 1:
+        return logits_BN[:, 0].astype(np.float64)
+    tops_B = logits_BN.max(axis=1, initial=-np.inf)
+    shifts_B = np.where(np.isfinite(tops_B), tops_B, np.float32(0))
     with np.errstate(divide="ignore"):  # of rows where all are banned
-        sums_R: Floats = np.log(np.exp(logits_RN - shifts_R[:, None]).sum(axis=1, dtype=np.float64))
-    return shifts_R + sums_R
+        sums_B: Floats = np.log(np.exp(logits_BN - shifts_B[:, None]).sum(axis=1, dtype=np.float64))
+    return shifts_B + sums_B
 
 
 def ban_special_tokens(logits_BV: Floats32, early_rows: abc.Sequence[int]) -> None:
