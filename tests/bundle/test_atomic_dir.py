@@ -129,6 +129,19 @@ def test_a_bundle_directory_may_hold_foreign_files(tmp_path: Path) -> None:
     assert contents(tmp_path / "model") == OLD | OTHERS
 
 
+def test_one_file_that_stays_keeps_no_other(tmp_path: Path) -> None:
+    """And a directory is never an old file of ours, whatever its name."""
+    path = tmp_path / "model"
+    replace_dir(path, OLD)
+    put_others(path)
+    for name in ("b", "c"):
+        (path / name / "mine").mkdir(parents=True)
+    replace_dir(path, NEW, owned=["a", "c"])
+    assert contents(path) == NEW | OTHERS
+    assert (path / "c" / "mine").is_dir()
+    assert [entry.name for entry in (tmp_path / ".model.old").iterdir()] == ["b"]
+
+
 def test_an_old_directory_that_cannot_be_deleted_is_not_lost(tmp_path: Path) -> None:
     path = tmp_path / "model"
     replace_dir(path, OLD)

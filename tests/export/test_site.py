@@ -54,6 +54,29 @@ def test_other_scripts_in_the_folder_stay(tiny_bundle: Path, tmp_path: Path) -> 
     assert (site / "statistics.js").read_text() == "mine"
 
 
+def test_what_a_list_of_files_only_claims_stays(tiny_bundle: Path, tmp_path: Path) -> None:
+    """It may come from anyone, with the site; an old file of ours has the hash that it lists."""
+    site = export_site(Bundle.load(tiny_bundle), tmp_path / "site", OPTIONS).path
+    theirs = {".git/HEAD": "ref", "CNAME": "example.org", "mine.js": "mine", "model-1.bin": "mine"}
+    for name, content in theirs.items():
+        (site / name).parent.mkdir(exist_ok=True)
+        (site / name).write_text(content)
+    (site / "model-0123456789ab.bin").mkdir()
+    (site / "old.js").write_text("of an earlier version")
+    about = json.loads((site / SITE).read_text())
+    hashes = {
+        name: hashlib.sha256(content.encode()).hexdigest() for name, content in theirs.items()
+    }
+    old = hashlib.sha256(b"of an earlier version").hexdigest()
+    about["files"] |= {".git": "", **hashes, "mine.js": "0" * 64, "old.js": old}
+    (site / SITE).write_text(json.dumps(about))
+    export_site(Bundle.load(tiny_bundle), site, OPTIONS)
+    assert {name: (site / name).read_text() for name in theirs} == theirs
+    assert (site / "model-0123456789ab.bin").is_dir()
+    assert not (site / "old.js").exists()
+    assert names_in(tmp_path) == ["site"]
+
+
 def test_addresses_are_relative_and_of_this_folder(tiny_bundle: Path) -> None:
     """So the site works under any path, and asks nobody else for anything."""
     files = site_files(Bundle.load(tiny_bundle), OPTIONS)

@@ -160,12 +160,15 @@ def recover(path: Path, *, owned: Collection[str] = ()) -> None:
     if not path.is_dir():
         old.rename(path)
         return
-    with suppress(OSError):  # what cannot be moved keeps the old directory there
-        for entry in [*old.iterdir()]:
-            if _matches(entry.name, owned) or (path / entry.name).exists():
+    for entry in [*old.iterdir()]:
+        is_there = (path / entry.name).exists()
+        is_dir = entry.is_dir() and not entry.is_symlink()
+        with suppress(OSError):  # what cannot be moved keeps the old directory there
+            if is_there or (_matches(entry.name, owned) and not is_dir):
                 entry.unlink()  # fails for a directory
             else:
                 entry.rename(path / entry.name)
+    with suppress(OSError):
         old.rmdir()
 
 

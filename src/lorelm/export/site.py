@@ -43,10 +43,12 @@ _SHARED_DIR: Final = SERVER_DIR / "static"
 
 _IMPORT: Final = re.compile(rb'from "\./(\w+\.js)"')
 
-_DATA: Final = ("model-*.bin", "copies-*.bin")
+_HASH: Final = "[0-9a-f]" * 12
 
-_NAME: Final = re.compile(r"[\w.-]+")
-"""Of the files of a site; they are taken for patterns, so no other characters may be in them."""
+_DATA: Final = (f"model-{_HASH}.bin", f"copies-{_HASH}.bin")
+
+_NAME: Final = re.compile(r"\w[\w.-]*\.(css|html|js|svg|txt|wasm)")
+"""Of its other files; they are taken for patterns, so no other characters may be in them."""
 
 _LARGE: Final = 5_000_000
 """Bytes of fingerprints from which on the user is told what they cost a visitor."""
@@ -157,7 +159,10 @@ def _is_site(path: Path) -> bool:
 
 
 def _files_of(path: Path) -> list[str]:
-    """Return the names of the files that an export wrote into a folder; none if it is foreign."""
+    """Return the names of the files that an export wrote into a folder; none if it is foreign.
+
+    The list may claim files that are others': ours are as they were written.
+    """
     try:
         about = json.loads((path / SITE).read_bytes())
     except (OSError, ValueError):
@@ -165,8 +170,14 @@ def _files_of(path: Path) -> list[str]:
     if not isinstance(about, dict) or not str(about.get("generator")).startswith("lorelm "):
         return []
     files = about.get("files")
-    names = [name for name in files if _NAME.fullmatch(name)] if isinstance(files, dict) else []
-    return [SITE, *names]
+    listed = files.items() if isinstance(files, dict) else ()
+    return [SITE, *(name for name, hash_ in listed if _is_unchanged(path / name, hash_))]
+
+
+def _is_unchanged(path: Path, hash_: object) -> bool:
+    if not _NAME.fullmatch(path.name) or path.is_symlink() or not path.is_file():
+        return False
+    return hashlib.sha256(path.read_bytes()).hexdigest() == hash_
 
 
 def _hashed_name(kind: str, content: bytes) -> str:
