@@ -1,4 +1,6 @@
+import html
 import io
+import re
 import shutil
 import zipfile
 from pathlib import Path
@@ -10,6 +12,7 @@ from tests.server.studio.test_texts import TALES
 from lorelm.bundle import Bundle
 from lorelm.bundle.layout import COPIES, WEIGHTS
 from lorelm.bundle.packing import pack
+from lorelm.corpus.documents import ReadingOptions
 from lorelm.export.site import SiteOptions, site_files
 from lorelm.server.studio.errands import sample_of
 from lorelm.server.studio.library import Library
@@ -209,6 +212,57 @@ def test_models_are_compared_and_reported_on_their_text(studio: Studio) -> None:
     page = studio.client.get("/models/compare?model=Fox&model=Hare").text
     assert "the corpus of bundle Fox (tales.txt) is neither" in page
     assert str(studio.state.library.root) not in page
+
+
+def test_columns_of_a_table_stay_in_line_without_the_folders_of_texts(studio: Studio) -> None:
+    file = studio.state.library.root / "texts" / "my tales" / "files" / "a b.csv"
+    said = _without_folders(studio.state.library, f"in {file} several columns are prose")
+    assert said == "in a b.csv several columns are prose"
+
+
+TWO_COLUMNS = "Frage,Antwort\n" + "\n".join(
+    f"Where did the old fox number {i} go tonight?,The owl said it slept in the wood for {i} days."
+    for i in range(40)
+)
+
+
+@pytest.mark.system
+def test_models_are_compared_on_a_text_as_it_is_read(studio: Studio) -> None:
+    library = studio.state.library
+    for name, content in (("zwei", TWO_COLUMNS), ("drei", TWO_COLUMNS), ("Tales", TALES)):
+        library.add_text(name, [(f"{name}.csv", io.BytesIO(content.encode()))])
+    library.set_options("zwei", ReadingOptions(text_column="Antwort"))
+    train_on(studio, "Fox", "Tales")
+    library.duplicate_model("Fox")
+    page = studio.client.get("/models/compare?model=Fox&model=Fox+2&text=zwei").text
+    assert 'role="alert"' not in page
+    assert "zwei.csv" in page
+    library.set_options("drei", ReadingOptions(text_column="Frage"))
+    with_other = studio.client.get("/models/compare?model=Fox&model=Fox+2&text=drei").text
+    assert bits_in(page) != bits_in(with_other)
+
+
+def bits_in(page: str) -> list[str]:
+    return re.findall(r"\d\.\d{3}", page)
+
+
+def test_only_texts_that_can_be_read_are_offered_to_compare_on(studio: Studio) -> None:
+    for name in ("drei", "Tales"):
+        studio.state.library.add_text(name, [(f"{name}.csv", io.BytesIO(b"a\nb"))])
+    library = studio.state.library
+    library.set_report(library.text("drei"), None, "several columns are prose")
+    page = studio.client.get("/models/compare").text
+    assert "<option>Tales" in page
+    assert "<option>drei" not in page
+
+
+def test_models_of_different_texts_are_compared_on_a_third(
+    studio: Studio, fox: Path, scene_bundle: Path
+) -> None:
+    shutil.copytree(scene_bundle, fox.with_name("Scene"))
+    page = html.unescape(studio.client.get("/models/compare?model=Fox&model=Scene").text)
+    assert 'may have learned: choose a text under "On".' in page
+    assert "--text" not in page
 
 
 @pytest.mark.parametrize(("query", "has_copies"), [("", True), ("?no_fingerprints=1", False)])

@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import shutil
 import tempfile
 import zipfile
@@ -23,7 +24,7 @@ from lorelm.errors import InputError, LoreLMError
 from lorelm.export.site import SiteOptions, site_files
 from lorelm.runs.run import Run
 from lorelm.server.errors import status_of, wants_json
-from lorelm.server.studio.errands import sample_of
+from lorelm.server.studio.errands import reading_flags, sample_of
 from lorelm.server.studio.library import Library
 from lorelm.server.studio.names import base_name, quoted_name
 from lorelm.server.studio.state import StudioState, studio_state
@@ -33,6 +34,9 @@ models = Blueprint("models", __name__, url_prefix="/models")
 _COMMAND_SECONDS: Final = 600.0
 _COPIED_SPAN: Final = 6
 """Spans of at least so many tokens are counted as copies, as in the evaluation's summary."""
+
+_OTHER_TEXT: Final = re.compile(r": (bring it there|name (a|another) text)\b.*", re.DOTALL)
+"""Advice of commands for which a page has other ways."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,7 +173,9 @@ def compare_models() -> str:
     if len(names) == 2:
         try:
             chosen = _text_flags(text)
-            table = _run_on_corpus(["runs", "compare"], names, chosen)
+            table = _run_on_corpus(
+                ["runs", "compare"], names, chosen, remedy=': choose a text under "On"'
+            )
         except InputError as problem:
             error = str(problem)
     return render_template(
@@ -177,7 +183,7 @@ def compare_models() -> str:
         place="models",
         cards=_cards(state),
         names=names,
-        texts=state.library.names("texts"),
+        texts=[each for each in state.library.names("texts") if not state.library.text(each).error],
         text=text,
         table=table,
         error=error,
@@ -188,17 +194,23 @@ def _text_flags(text: str) -> list[str]:
     """Return the flags that compare models on a text of the studio, if one is chosen."""
     if not text:
         return []
-    files = studio_state().library.text(text).files
+    chosen = studio_state().library.text(text)
+    files = chosen.files
     if len(files) != 1:
         raise InputError(
             f"{text} has {len(files)} files, and models are compared on one: join them in one text",
             code="studio.several_files",
         )
-    return ["--text", str(files[0])]
+    return ["--text", str(files[0]), *reading_flags(chosen.options)]
 
 
-def _run_on_corpus(command: Sequence[str], names: Sequence[str], flags: Sequence[str]) -> str:
+def _run_on_corpus(
+    command: Sequence[str], names: Sequence[str], flags: Sequence[str], *, remedy: str = ""
+) -> str:
     """Run a command on models where it finds the text that the first one was trained on.
+
+    Args:
+        remedy: what to do if there is no text that all of them can be measured on.
 
     Raises:
         InputError: the command failed, in words that name no folder of the studio.
@@ -213,14 +225,16 @@ def _run_on_corpus(command: Sequence[str], names: Sequence[str], flags: Sequence
     try:
         said = state.commands.run(arguments, timeout_seconds=_COMMAND_SECONDS, folder=folder)
     except InputError as error:
-        sentence = str(error).partition(": bring it there")[0].partition(": name another text")[0]
+        sentence = _OTHER_TEXT.sub(remedy, str(error))
         raise InputError(_without_folders(library, sentence), code=error.code) from error
     return _without_folders(library, said)
 
 
 def _without_folders(library: Library, text: str) -> str:
-    """Return what a command said with names of models for their paths, its columns in line."""
+    """Return what a command said with names of models and files for paths, its columns in line."""
     prefix = f"{library.root / 'models'}{os.sep}"
+    texts, separator = re.escape(f"{library.root / 'texts'}{os.sep}"), re.escape(os.sep)
+    text = re.sub(rf"{texts}[^\n{separator}]+{separator}files{separator}", "", text)
     lines = text.split("\n")
     # The first column of a table is as much narrower.
     blank = " " * len(prefix)
