@@ -4,7 +4,7 @@ import pytest
 from tests.errors import raises_code
 
 from lorelm.errors import CommandError, InputError, ShuttingDownError
-from lorelm.runs.process import CommandRunner
+from lorelm.runs.process import CommandRunner, error_in
 
 pytestmark = pytest.mark.system
 
@@ -34,3 +34,18 @@ def test_nothing_runs_after_the_end() -> None:
     commands.close()
     with raises_code(ShuttingDownError, "runs.closed"):
         commands.run(["inspect", "nowhere.txt"], timeout_seconds=60)
+
+
+@pytest.mark.parametrize(
+    ("log", "reason"),
+    [
+        ("epoch 1\nlorelm: the disk is full\nmore", "the disk is full"),
+        ("Saved to m. Go on with\n  lorelm serve m\n", "it ended without a word"),
+        ("  1: The fox ran.\n", "it ended without a word"),
+        ("", "it ended without a word"),
+        ("epoch 1\nTraceback (most recent call last):\n  x\nOSError: no\n", "OSError: no"),
+        ("Usage: lorelm train\n\nError: No such option '--x'.\n", "Error: No such option"),
+    ],
+)
+def test_only_what_says_why_is_a_reason(log: str, reason: str) -> None:
+    assert error_in(log).startswith(reason)

@@ -20,6 +20,9 @@ _ENVIRONMENT: Final = os.environ | {"PYTHONUTF8": "1", "COLUMNS": "100", "NO_COL
 _SECONDS_APART: Final = 2.0
 """Clocks of the system and of its table of processes may differ by that much."""
 
+_CRASH: Final = ("Traceback ", "Error: ", "Fatal Python error: ")
+"""How Python, and a command that was called wrongly, begin to say why they end."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ProcessId:
@@ -128,8 +131,10 @@ def error_in(log: str) -> str:
     found = sentences_in(log)
     if found:
         return found
+    # Of a program that crashed, the last line says why; else it is the end of a table or a sample.
     lines = [line for line in log.splitlines() if line.strip()]
-    return lines[-1] if lines else "it ended without a word; is there enough memory?"
+    has_crashed = any(line.startswith(_CRASH) for line in lines)
+    return lines[-1] if has_crashed else "it ended without a word; is there enough memory?"
 
 
 def sentences_in(log: str) -> str:

@@ -1,4 +1,5 @@
 import io
+import json
 import os
 import shutil
 from dataclasses import replace
@@ -152,6 +153,82 @@ def test_a_run_that_was_cut_off_offers_to_go_on(
     studio.client.post("/train/Tales/pause")
     studio.client.post("/train/Tales/finish")
     assert job_of(studio).arguments[:3] == ("train", file, "--finish")
+
+
+CHECKPOINT = b'{"__metadata__": {"lorelm": "{\\"run\\": {\\"recipe\\": {\\"epochs\\": 9}}}"}}'
+
+
+def ended(studio: Studio, log: str, *events: str, is_stopping: bool = False) -> None:
+    """Let the run "Tales" have ended in this way."""
+    gone = ProcessId(number=os.getpid(), started=0.0)
+    job = replace(job_of(studio), waits=False, process=gone, is_stopping=is_stopping)
+    studio.state.queue._write(job)
+    folder = studio.state.library.runs_dir / "Tales"
+    (folder / "log.txt").write_text(log)
+    (folder / "events.jsonl").write_text("".join(f"{event}\n" for event in events))
+
+
+def progress(stage: str, epochs: int) -> str:
+    return json.dumps({"put": {"progress": {"stage": stage, "epochs": epochs, "share": 0.5}}})
+
+
+@pytest.mark.parametrize(
+    ("log", "events", "is_stopping", "state"),
+    [
+        ("Saved to m.\n  lorelm serve m\n", (progress("finished", 9),), False, "gone"),
+        ("1: The fox\n", (progress("training", 3),), False, "gone"),  # killed
+        ("lorelm: stopped; go on with lorelm train --resume m\n", (), True, "gone"),
+        ("lorelm: stopped; nothing of the run is on the disk\n", (), True, "failed"),
+        ("1: The fox\n", (progress("training", 0),), False, "failed"),
+        ("lorelm: the disk is full\n", (progress("training", 3),), False, "failed"),
+    ],
+)
+def test_a_run_whose_folder_was_removed_by_hand_is_gone(
+    studio: Studio, text: str, log: str, events: tuple[str, ...], is_stopping: bool, state: str
+) -> None:
+    start(studio)
+    ended(studio, log, *events, is_stopping=is_stopping)
+    assert view_of(studio.state, "Tales").state == state
+    listed = studio.client.get("/train").text
+    page = studio.client.get("/train/Tales").text
+    assert ("/train/Tales" in listed or 'train/Tales"' in listed) == (state == "failed")
+    assert ("Its folder is not there" in page) == (state == "gone")
+    assert "lorelm serve" not in page
+    assert studio.client.post("/train/Tales/forget").status_code == 303
+
+
+def test_a_run_that_was_cut_off_goes_on_under_a_new_name(studio: Studio, text: str) -> None:
+    """As guides/studio.md allows: the folder was renamed by hand."""
+    start(studio)
+    folder = studio.state.library.root / "models" / "Owls"
+    folder.mkdir()
+    checkpoint = len(CHECKPOINT).to_bytes(8, "little") + CHECKPOINT
+    (folder / "checkpoint.safetensors").write_bytes(checkpoint)
+    ended(studio, "1: The fox", progress("training", 3))
+    page = studio.client.get("/train").text
+    assert 'aria-label="Go on with Owls"' in page
+    assert "Tales</a>" not in page
+    assert studio.client.post("/train/Owls/go-on").status_code == 303
+    assert job_of(studio, "Owls").arguments[:3] == ("train", "--resume", str(folder))
+
+
+def test_a_search_that_has_ended_has_not_failed(
+    studio: Studio, text: str, tiny_bundle: Path
+) -> None:
+    start(studio, tune="yes")
+    tuning = studio.state.library.runs_dir / "Tales" / "tuning"
+    tuning.mkdir(parents=True)
+    (tuning / "study.db").write_bytes(b"")
+    ended(studio, "lorelm: stopped; the same command goes on\n", is_stopping=True)
+    assert view_of(studio.state, "Tales").state == "paused"
+    shutil.copytree(tiny_bundle, tuning / "model")
+    ended(studio, "Saved to tuning/model. Go on with\n  lorelm train PATH\n")
+    assert "has ended with a model" in studio.client.get("/train").text
+    page = studio.client.get("/train/Tales").text
+    assert "The search has ended" in page
+    assert "failed" not in page
+    assert studio.client.post("/train/Tales/take").status_code == 303
+    assert studio.state.library.names("models") == ["Tales"]
 
 
 def test_a_finished_model_is_trained_further(studio: Studio, text: str, tiny_bundle: Path) -> None:

@@ -3,8 +3,11 @@
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, Literal
 
+from lorelm.bundle.files import find_manifest
+from lorelm.bundle.layout import CHECKPOINT
 from lorelm.runs.process import error_in, sentences_in
 from lorelm.runs.queue import Job
 from lorelm.runs.run import Run, read_run
@@ -13,14 +16,23 @@ from lorelm.server.watch.event_file import Follower
 from lorelm.server.watch.run_files import put_run
 from lorelm.server.watch.watched_run import Seen, WatchedRun
 
-RunState = Literal["waiting", "running", "stopping", "paused", "finished", "failed"]
+RunState = Literal[
+    "waiting", "running", "stopping", "paused", "finished", "found", "failed", "gone"
+]
 
 _SECONDS_BETWEEN_LOOKS: Final = 0.5
 _SECONDS_BETWEEN_SIGNS: Final = 5.0
 """An event is sent at least as often, so that a client that is gone is noticed."""
 
+_STUDY: Final = "study.db"
+"""As in lorelm.training.tuning.study, whose import needs Optuna."""
 
-_NOTHING_YET: Final = {"share": 0.0, "epochs": 0, "seconds": 0.0, "tokensPerSecond": None}
+_NOTHING_YET: Final[dict[str, Any]] = {
+    "share": 0.0,
+    "epochs": 0,
+    "seconds": 0.0,
+    "tokensPerSecond": None,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +40,9 @@ class RunView:
     """A run as it is now.
 
     Attributes:
-        state: `paused` where a checkpoint waits, whether it was stopped or cut off.
+        state: `paused` where a checkpoint waits, whether it was stopped or cut off; `found` where a
+            search has ended and its model is not taken yet; `gone` where somebody has renamed or
+            removed the folder of what was a model or had a checkpoint.
         is_cut_off: it was not stopped by the user; so a crash or a power cut ended it.
         error: why it failed.
         has_checkpoint: whether there is something to go on with.
@@ -70,8 +84,13 @@ def view_of(state: StudioState, name: str) -> RunView:
 def run_views(state: StudioState) -> list[RunView]:
     """Return all runs that are not finished, those in the queue first and in its order."""
     views = [_view(state, job.name, job) for job in state.queue.jobs()]
+    # A folder may have been put there, or renamed, by hand.
+    others = sorted({*state.library.names("models")} - {view.name for view in views})
+    folder = state.library.root / "models"
+    views += [_view(state, n, None) for n in others if (folder / n / CHECKPOINT).is_file()]
     return sorted(
-        (view for view in views if view.state != "finished"), key=lambda view: not view.is_active
+        (view for view in views if view.state not in ("finished", "gone")),
+        key=lambda view: not view.is_active,
     )
 
 
@@ -91,12 +110,52 @@ def _view(state: StudioState, name: str, job: Job | None) -> RunView:
         return RunView(name=name, state="running", run=run, job=job)
     if run.checkpoint and run.state != "failed":
         return RunView(name=name, state="paused", run=run, job=job)
-    error = run.error or error_in(state.queue.log(name))
+    return (job and _search_view(state, run, job)) or _view_of_nothing(state, name, run, job)
+
+
+def _search_view(state: StudioState, run: Run, job: Job) -> RunView | None:
+    """Return how a search is doing that does not run now; None if nothing came of it."""
+    if job.begun_with[:1] != ("tune",):
+        return None
+    found = found_by_search(state, job.name)
+    if find_manifest(found) is not None:
+        return RunView(name=job.name, state="found", run=run, job=job)
+    has_failed = not job.is_stopping and sentences_in(state.queue.log(job.name))
+    if found.with_name(_STUDY).exists() and not has_failed:
+        return RunView(name=job.name, state="paused", run=run, job=job)
+    return None
+
+
+def found_by_search(state: StudioState, name: str) -> Path:
+    """Return the folder of the best model of a search, which need not exist yet."""
+    return state.library.runs_dir / name / "tuning" / "model"
+
+
+def _view_of_nothing(state: StudioState, name: str, run: Run, job: Job | None) -> RunView:
+    """Return how a run is doing that has left no model and no checkpoint that can be gone on with.
+
+    A run that failed has said why, or never had a folder; else somebody has moved the folder.
+    """
+    log = state.queue.log(name)
+    if run.state == "gone" and (job is None or _had_folder(state, job, log)):
+        return RunView(name=name, state="gone", run=run, job=job)
+    error = run.error or error_in(log)
     if job is not None and job.is_stopping:
         error = "It was stopped before its first checkpoint, so nothing of it was kept."
     elif job is not None and job.process is None:
         error = "It was taken from the queue."
     return RunView(name=name, state="failed", run=run, job=job, error=error)
+
+
+def _had_folder(state: StudioState, job: Job, log: str) -> bool:
+    """Return whether a run whose folder is not there had one: its model, or a checkpoint."""
+    said = sentences_in(log)
+    if job.process is None or (said and not job.is_stopping):
+        return False
+    watched = WatchedRun({})
+    Follower(state.queue.events(job.name), watched).read()
+    progress = watched.value("progress") or _NOTHING_YET
+    return "--resume" in said or progress.get("stage") == "finished" or progress["epochs"] > 0
 
 
 def run_events(state: StudioState, name: str, shown: str) -> Iterator[dict[str, Any]]:

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Callable, Mapping
 from itertools import takewhile
-from pathlib import Path
 from typing import Any, Final
 
 from flask import Blueprint, redirect, render_template, request
@@ -14,7 +13,13 @@ from lorelm.errors import InputError
 from lorelm.runs.removal import owned_files
 from lorelm.server.events import EventStream, event
 from lorelm.server.studio.names import folder_name, quoted_name
-from lorelm.server.studio.run_view import RunView, run_events, run_views, view_of
+from lorelm.server.studio.run_view import (
+    RunView,
+    found_by_search,
+    run_events,
+    run_views,
+    view_of,
+)
 from lorelm.server.studio.state import StudioState, studio_state
 from lorelm.server.studio.training_form import (
     LENGTHS,
@@ -76,7 +81,7 @@ def show_run(name: str) -> str:
         "studio/run.html",
         place="train",
         view=view,
-        can_take=bool(owned_files(_found_by_search(state, view))),
+        can_take=bool(owned_files(found_by_search(state, view.name))),
         log=state.queue.log(name) if view.is_tuning or view.state == "failed" else "",
         **parts.about(view.run.source or name, path, is_live=view.has_events),
     )
@@ -152,16 +157,11 @@ def _again(state: StudioState, view: RunView) -> str:
 
 def _take(state: StudioState, view: RunView) -> str:
     """Move the best model of a search to the models."""
-    found = _found_by_search(state, view)
+    found = found_by_search(state, view.name)
     if not owned_files(found):
         raise InputError("the search has not found a model yet", code="studio.no_model")
     found.rename(state.library.root / "models" / view.name)
     return "../../models"
-
-
-def _found_by_search(state: StudioState, view: RunView) -> Path:
-    """Return the folder of the best model of a search, which need not exist yet."""
-    return state.library.runs_dir / view.name / "tuning" / "model"
 
 
 def _forget(state: StudioState, view: RunView) -> str:
