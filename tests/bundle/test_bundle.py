@@ -270,6 +270,14 @@ def test_english_names_the_embedded_model_unless_a_folder_holds_one(
     assert Bundle.load(Path("english")).path == copy.parent / "english"
 
 
+def test_a_file_that_is_called_english_is_no_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("english").write_text("")
+    assert Bundle.load("english").path == EMBEDDED_PATH
+
+
 def test_the_embedded_bundle_is_never_replaced(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(EMBEDDED_PATH.parent)
     for path in (EMBEDDED_PATH, tmp_path / "link" / EMBEDDED_PATH.name):

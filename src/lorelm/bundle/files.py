@@ -182,7 +182,8 @@ def find_bundle(path: str | Path) -> Path:
     """Return the directory or the pack to read a bundle from.
 
     :data:`EMBEDDED_NAME` is the embedded model, unless a directory of that name holds a bundle or
-    an unfinished training run. A model on the Hub is fetched (:mod:`lorelm.bundle.hub`).
+    an unfinished training run, or a pack has that name. A model on the Hub is fetched
+    (:mod:`lorelm.bundle.hub`).
     """
     if is_hub_address(path):
         return fetch(path)
@@ -195,8 +196,8 @@ def find_bundle(path: str | Path) -> Path:
 def holds_model(path: Path) -> bool:
     """Return whether a path is a pack, or a directory with a bundle or an unfinished run."""
     # Not Path.is_file, which raises an error for a name that is too long.
-    files = (path, path / MANIFEST, path / CHECKPOINT)
-    return any(map(os.path.isfile, files))
+    files = (path / MANIFEST, path / CHECKPOINT)
+    return is_pack(path) or any(map(os.path.isfile, files))
 
 
 def find_manifest(path: Path) -> Manifest | None:
