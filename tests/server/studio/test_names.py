@@ -50,5 +50,6 @@ def test_names_of_uploaded_files(given_name: str, expected: str) -> None:
 def test_a_name_that_is_taken_gets_a_number() -> None:
     taken = {"tales", "tales 2", "a.txt"}
     assert free_name("tales", taken.__contains__) == "tales 3"
-    assert free_name("a.txt", taken.__contains__) == "a 2.txt"
+    assert free_name("a.txt", taken.__contains__) == "a.txt 2"
+    assert free_name("a.txt", taken.__contains__, has_ending=True) == "a 2.txt"
     assert free_name("new", taken.__contains__) == "new"

@@ -281,7 +281,7 @@ def _write_files(folder: Path, files: Iterable[tuple[str, IO[bytes]]]) -> None:
                 f"a text has at most {_MAX_FILES:,} files: put them into a zip archive",
                 code="studio.too_many_files",
             )
-        own = free_name(file_name(given), lambda each: (folder / each).exists())
+        own = free_name(file_name(given), lambda each: (folder / each).exists(), has_ending=True)
         with (folder / own).open("wb") as file:
             shutil.copyfileobj(content, file)
     if not any(folder.iterdir()):

@@ -18,6 +18,8 @@ _FORBIDDEN: Final = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|]+')
 _RESERVED: Final = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 """Names of devices on Windows."""
 
+_ENDING: Final = re.compile(r"\.\w{1,10}$")
+
 
 def folder_name(title: str, default: str) -> str:
     """Return a title as the name of a folder on any system, as like it as possible.
@@ -46,16 +48,21 @@ def file_name(given: str) -> str:
     The ending stays, also if the name is cut: it may say what the file is.
     """
     last = base_name(given)
-    ending = re.search(r"\.\w{1,10}$", last)
+    ending = re.search(_ENDING, last)
     suffix = ending.group() if ending else ""
     return folder_name(last.removesuffix(suffix), "file") + suffix
 
 
-def free_name(name: str, is_taken: Callable[[str], bool]) -> str:
-    """Return the name, or with the first number behind it that is free: tales, tales 2."""
+def free_name(name: str, is_taken: Callable[[str], bool], *, has_ending: bool = False) -> str:
+    """Return the name, or with the first number behind it that is free: tales, tales 2.
+
+    Args:
+        has_ending: it is the name of a file, whose ending stays the last: a.txt, a 2.txt.
+    """
     if not is_taken(name):
         return name
-    stem, dot, ending = name.rpartition(".") if re.search(r"\.\w{1,10}$", name) else (name, "", "")
+    has_ending = has_ending and bool(re.search(_ENDING, name))
+    stem, dot, ending = name.rpartition(".") if has_ending else (name, "", "")
     return next(
         candidate
         for number in count(2)
