@@ -139,9 +139,9 @@ class UnknownModelError(SamplingError):
 
     code = "setting.unknown_model"
 
-    def __init__(self, name: str, served: Sequence[str]) -> None:
+    def __init__(self, name: str, served: Sequence[str], *, field: str = "model") -> None:
         names = " and ".join(repr(each) for each in served)
-        super().__init__("model", f"there is no {name!r} here, only {names}")
+        super().__init__(field, f"there is no {name!r} here, only {names}")
 
 
 class BundleError(InputError):

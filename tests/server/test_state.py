@@ -101,6 +101,7 @@ def test_what_cannot_be_blended_is_refused(
     answer = client.post("/api/generate", json=ASKED | {"model": "tales", "blend": blend})
     assert answer.status_code == status
     assert message in answer.get_json()["error"]["message"]
+    assert answer.get_json()["error"]["field"] == "blend"
 
 
 def test_a_server_of_models_with_a_cache_does_not_blend(

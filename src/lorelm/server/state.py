@@ -67,15 +67,18 @@ class ServerState:
             names = [model.name for model in self.models if model.name in blend]
             name = max(names, key=lambda each: blend[each], default=None)
         first = self.find_model(name)
-        second = self.find_model(partner_of(blend, first.name))
+        second = self.find_model(partner_of(blend, first.name), field="blend")
         with self._lock:
             pair = first.name, second.name
             if pair not in self._blends:
                 self._blends[pair] = first.blended_with(second, self.metrics)
             return self._blends[pair]
 
-    def find_model(self, name: str | None) -> ServedModel:
+    def find_model(self, name: str | None, *, field: str = "model") -> ServedModel:
         """Return the model with this name; None is the first one.
+
+        Args:
+            field: of the request, which an error names.
 
         Raises:
             UnknownModelError: there is none.
@@ -85,7 +88,7 @@ class ServerState:
         for model in self.models:
             if model.name == name:
                 return model
-        raise UnknownModelError(name, [model.name for model in self.models])
+        raise UnknownModelError(name, [model.name for model in self.models], field=field)
 
     @property
     def notices(self) -> list[str]:
