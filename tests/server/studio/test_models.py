@@ -10,7 +10,7 @@ from tests.server.studio.conftest import ORIGIN, Studio
 from tests.server.studio.test_texts import TALES
 
 from lorelm.bundle import Bundle
-from lorelm.bundle.layout import COPIES, WEIGHTS
+from lorelm.bundle.layout import CHECKPOINT, COPIES, MANIFEST, WEIGHTS
 from lorelm.bundle.packing import pack
 from lorelm.corpus.documents import ReadingOptions
 from lorelm.export.site import SiteOptions, site_files
@@ -53,6 +53,18 @@ def test_a_model_is_written_with(studio: Studio, fox: Path) -> None:
     again = studio.client.post("/write/Fox/api/generate", json=body)
     assert again.json is not None
     assert first.json["samples"] == again.json["samples"]
+
+
+def test_a_run_that_is_not_finished_goes_on_under_train(studio: Studio, fox: Path) -> None:
+    (fox / MANIFEST).rename(fox / CHECKPOINT)
+    response = studio.client.get("/write/Fox/")
+    assert response.status_code == 409
+    assert "Fox is not finished" in response.text
+    assert 'href="../../train/Fox"' in response.text
+    assert "lorelm" not in response.text.partition("<h1>")[2]
+    answer = studio.client.post("/write/Fox/api/generate", json={"prompt": "The"})
+    assert answer.status_code == 409
+    assert str(fox) not in answer.text
 
 
 def test_only_some_models_stay_in_memory(studio: Studio, fox: Path) -> None:
@@ -160,6 +172,18 @@ def test_a_model_is_renamed_copied_deleted_and_brought_back(studio: Studio, fox:
     assert library.names("models") == ["Fox 2"]
     client.post(f"/deleted/{library.deleted()[0].stamp}")
     assert sorted(library.names("models")) == ["Fox 2", "Hare"]
+
+
+def test_what_is_brought_back_is_shown_where_it_belongs(studio: Studio, fox: Path) -> None:
+    """A model that the studio has trained among the models, a run that can go on under Train."""
+    studio.state.queue.add("Fox", ["train", "a.txt", "--out", str(fox)])
+    studio.state.queue.stop("Fox")
+    for place in ("../models", "../train/Fox"):
+        if place != "../models":
+            (fox / MANIFEST).rename(fox / CHECKPOINT)
+        assert studio.client.post("/models/Fox/delete").status_code == 303
+        stamp = studio.state.library.deleted()[0].stamp
+        assert studio.client.post(f"/deleted/{stamp}").headers["Location"] == place
 
 
 def test_a_model_that_a_run_works_on_stays(studio: Studio, fox: Path) -> None:

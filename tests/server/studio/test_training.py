@@ -117,6 +117,11 @@ def test_times_of_the_form() -> None:
 
 def test_a_run_that_waits_is_shown_and_taken_from_the_queue(studio: Studio, text: str) -> None:
     start(studio)
+    own = ProcessId(number=os.getpid(), started=psutil.Process().create_time())
+    waiting = job_of(studio)
+    studio.state.queue._write(replace(waiting, waits=False, process=own))
+    assert "A model of a.txt." in studio.client.get("/train/Tales").text
+    studio.state.queue._write(waiting)
     assert "waits for its turn" in studio.client.get("/train").text
     assert "Take it from the queue" in studio.client.get("/train/Tales").text
     events = run_events(studio.state, "Tales", "waiting")

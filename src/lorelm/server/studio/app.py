@@ -22,6 +22,7 @@ from lorelm.server.studio.fields import field_label, in_fields
 from lorelm.server.studio.library import Library
 from lorelm.server.studio.models import models
 from lorelm.server.studio.names import quoted_name
+from lorelm.server.studio.run_view import view_of
 from lorelm.server.studio.settings import StudioSettings
 from lorelm.server.studio.state import StudioState, studio_state
 from lorelm.server.studio.texts import texts
@@ -63,7 +64,8 @@ def bring_back(stamp: str) -> Response:
     with state.library.lock:
         each = state.library.bring_back(stamp)
         _follow(state, each)
-    if each.kind == "models" and state.queue.find(each.name) is not None:
+    is_model = view_of(state, each.name).state == "finished"
+    if each.kind == "models" and not is_model:
         return redirect(f"../train/{quoted_name(each.name)}", code=303)
     return redirect(f"../{each.kind}", code=303)
 

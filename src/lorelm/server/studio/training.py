@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Mapping
 from itertools import takewhile
+from pathlib import PurePath
 from typing import Any, Final
 
 from flask import Blueprint, redirect, render_template, request
@@ -83,8 +84,14 @@ def show_run(name: str) -> str:
         view=view,
         can_take=bool(owned_files(found_by_search(state, view.name))),
         log=state.queue.log(name) if view.is_tuning or view.state == "failed" else "",
-        **parts.about(view.run.source or name, path, is_live=view.has_events),
+        **parts.about(_source(view), path, is_live=view.has_events),
     )
+
+
+def _source(view: RunView) -> str:
+    """Return the name of what a run learns from; until it says so, its job knows."""
+    names = [PurePath(each).name for each in _files_begun_with(view)]
+    return view.run.source or next(iter(names), view.name)
 
 
 @training.get("/<name>/events")
@@ -193,14 +200,18 @@ def _find(state: StudioState, name: str) -> RunView:
 def _continuing(state: StudioState, view: RunView, flag: str) -> list[str]:
     """Return the arguments that go on with a run, on the files that it was begun with."""
     path = state.library.root / "models" / view.name
-    begun_with = view.job.begun_with if view.job else ()
-    files = list(takewhile(lambda each: not each.startswith("--"), begun_with[1:]))
+    files = _files_begun_with(view)
     if not files or not all(map(os.path.isfile, files)):
         manifest = view.run.manifest
         corpus = state.library.find_corpus(manifest) if manifest else None
         files = [str(each) for each in corpus.files] if corpus else []
     events = str(state.queue.events(view.name))
     return ["train", *files, flag, str(path), "--events", events]
+
+
+def _files_begun_with(view: RunView) -> list[str]:
+    begun_with = view.job.begun_with if view.job else ()
+    return list(takewhile(lambda each: not each.startswith("--"), begun_with[1:]))
 
 
 def _queue_page(form: Mapping[str, Any], error: str = "") -> str:

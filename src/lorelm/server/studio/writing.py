@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
-from flask import Flask
+from flask import Flask, render_template
 from werkzeug.exceptions import HTTPException
 from werkzeug.utils import redirect
+from werkzeug.wrappers import Response
 
 from lorelm.bundle.layout import EMBEDDED_NAME, EMBEDDED_PATH, MANIFEST
-from lorelm.errors import LoreLMError
+from lorelm.errors import BundleError, LoreLMError
 from lorelm.server.app import create_app
-from lorelm.server.errors import error_response
+from lorelm.server.errors import error_response, status_of
 from lorelm.server.settings import ServerSettings
 from lorelm.server.state import server_state
 from lorelm.server.studio.library import Library
@@ -157,7 +158,22 @@ class Mount:
             app = self._writing.find(EMBEDDED_NAME if rest.startswith("shared/") else name)
         except (HTTPException, LoreLMError) as error:
             with self._studio.request_context(environ):
-                response = self._studio.process_response(error_response(error))  # type: ignore[arg-type]
+                response = _explained(error, name, is_page=not rest)
+                response = self._studio.process_response(response)  # type: ignore[arg-type]
             return response(environ, start_response)
         inner = environ | {"PATH_INFO": f"/{rest}".encode().decode("latin-1")}
         return app.wsgi_app(inner, start_response)
+
+
+def _explained(error: HTTPException | LoreLMError, name: str, *, is_page: bool) -> Response:
+    """Return the response to an error, in the words of the studio where it has others."""
+    if not isinstance(error, LoreLMError) or error.code != "bundle.unfinished_run":
+        return error_response(error)
+    if is_page:
+        return Response(
+            render_template("studio/unfinished.html", place="write", name=name),
+            status=status_of(error),
+            mimetype="text/html",
+        )
+    sentence = f"{name} is not finished: go on with it under Train"
+    return error_response(BundleError(sentence, code=error.code))
