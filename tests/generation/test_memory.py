@@ -62,6 +62,21 @@ def test_a_word_that_was_just_written_is_not_raised(model: lorelm.LanguageModel)
     assert MemoryBias(bias_V)(np.zeros(40, np.float32), sequence)[7] == 7
 
 
+def test_a_word_that_was_just_written_is_not_raised_in_another_case_either(
+    model: lorelm.LanguageModel,
+) -> None:
+    words = MemoryWords(model.tokenizer, model.vocabulary, model.runtime)
+    words._common = set()
+    words.__dict__["_usual_shares"] = np.full(len(model.vocabulary), 1e-6)
+    ids = words._ids["the"]
+    assert len(ids) == 2
+    memory = words.bias(["the", "fox"], model.prompts.read(""))
+    logits_V = np.zeros(len(model.vocabulary), np.float32)
+    for id_ in ids:
+        [sequence] = request_of(model, [id_]).sequences
+        assert set(np.flatnonzero(memory(logits_V, sequence))) == set(words._ids["fox"])
+
+
 def test_a_text_has_the_words_of_its_memory_more_often(
     model: lorelm.LanguageModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -74,10 +74,10 @@ def test_the_same_seed_gives_the_same_text_whatever_is_beside_it(
 
 
 def test_what_is_forbidden_stays_so_and_the_reply_says_it(model: lorelm.LanguageModel) -> None:
-    reply = model.generate("The", must_contain=["owl", "mill"], banned_words=["owl"], seed=1)
-    assert reply.samples[0].missing_words == ["owl"]
-    assert "mill" in reply.text
-    assert "owl" not in reply.text
+    for banned in (["owl"], ["owl", "Owl"]):
+        with raises_code(SamplingError, "setting.contradiction") as refused:
+            model.generate("The", must_contain=["mill", "owl"], banned_words=banned, seed=1)
+        assert "'owl'" in str(refused.value)
     cut = model.generate("The", must_contain=["owl"], stop=["owl"], seed=1)
     assert cut.samples[0].missing_words == ["owl"]
     assert cut.samples[0].finish_reason == "stop"
@@ -103,6 +103,14 @@ def test_a_word_that_cannot_be_written_is_refused(model: lorelm.LanguageModel) -
         model.generate("The", must_contain=["old-fox"])
     with pytest.raises(SamplingError, match="at most 4 words, not 5"):
         model.generate("The", must_contain=["fox owl mill barn toad"])
+
+
+def test_a_cue_of_a_speaker_is_no_word(scene_bundle: Path) -> None:
+    model = lorelm.load(scene_bundle)
+    for cue in ("OWL:", "FRODO:"):
+        with raises_code(SamplingError, "setting.not_a_word") as refused:
+            model.generate("", must_contain=[cue])
+        assert f"{cue!r} is the cue of a speaker" in str(refused.value)
 
 
 def test_a_line_of_a_speaker_has_the_word(scene_bundle: Path) -> None:

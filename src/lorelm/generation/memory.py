@@ -43,13 +43,19 @@ _ROWS, _STEPS = 16, 64
 
 
 class MemoryBias:
-    """Raise the logits of words by a number for each, but for those that were just written."""
+    """Raise the logits of words by a number for each, but for those that were just written.
 
-    def __init__(self, bias_V: Floats32) -> None:
+    Args:
+        forms: the ids of each word that has several: "lantern", "Lantern".
+    """
+
+    def __init__(self, bias_V: Floats32, forms: abc.Sequence[abc.Sequence[int]] = ()) -> None:
         self.bias_V = bias_V
+        self._forms = {id_: ids for ids in forms for id_ in ids}
 
     def __call__(self, logits_V: Floats32, sequence: Sequence) -> Floats32:
-        recent = sequence.token_ids[-RECENT:]
+        written = sequence.token_ids[-RECENT:]
+        recent = [form for id_ in written for form in self._forms.get(id_, (id_,))]
         raised_V = logits_V + self.bias_V
         raised_V[recent] = logits_V[recent]
         return raised_V
@@ -96,7 +102,7 @@ class MemoryWords:
         for ids in forms:
             wanted = SHARE / len(forms) / self._usual_shares[ids].sum()
             bias_V[ids] = np.clip(np.log(wanted), 0, MAX_BIAS)
-        return MemoryBias(bias_V)
+        return MemoryBias(bias_V, forms)
 
     @cached_property
     def _usual_shares(self) -> Floats:

@@ -276,7 +276,8 @@ class RequestMaker:
     def _required_words(self, prompt: Prompt, settings: GenerationSettings) -> list[RequiredWord]:
         if not settings.must_contain:
             return []
-        return required_words(settings.must_contain, prompt, self.word_index)
+        asked, banned = settings.must_contain, settings.banned_words
+        return required_words(asked, banned, prompt, self.word_index)
 
     def _words(self, prompt: Prompt) -> Words:
         """Return the words by id, with those that others stand in for."""

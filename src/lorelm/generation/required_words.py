@@ -47,7 +47,7 @@ Run = Callable[[abc.Sequence[GenerationRequest]], None]
 
 
 def required_words(
-    texts: abc.Iterable[str], prompt: Prompt, index: WordIndex
+    texts: abc.Iterable[str], banned: abc.Collection[str], prompt: Prompt, index: WordIndex
 ) -> list[RequiredWord]:
     """Return the words that the next sentence is to contain, with their ids.
 
@@ -55,7 +55,8 @@ def required_words(
     for in the prompt has the id of that one.
 
     Raises:
-        SamplingError: the model does not know one, or there are too many.
+        SamplingError: the model does not know one, or one is banned in all its cases, or there are
+            too many.
     """
     words = [*dict.fromkeys(word for text in texts for word in _SEPARATOR.split(text) if word)]
     if len(words) > MAX_REQUIRED_WORDS:
@@ -63,12 +64,22 @@ def required_words(
             "must_contain", f"must be at most {MAX_REQUIRED_WORDS} words, not {len(words)}"
         )
     unknown = {token: id_ for id_, token in prompt.stand_ins.items()}
-    return [
+    required = [
         RequiredWord(
             text=word, ids=[unknown[word]] if word in unknown else index.required_ids(word)
         )
         for word in words
     ]
+    never = {id_ for word in banned for id_ in index.banned_ids(word)}
+    never |= {id_ for token, id_ in unknown.items() if token in banned}
+    for word in required:
+        if never.issuperset(word.ids):
+            raise SamplingError(
+                "must_contain",
+                f"has {word.text!r}, which banned_words forbid: leave it out of one of them",
+                code="setting.contradiction",
+            )
+    return required
 
 
 class Sentences:

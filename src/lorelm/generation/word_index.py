@@ -62,7 +62,7 @@ class WordIndex:
         for word, bias in biases.items():
             bias_V[self._biased_ids(word)] += bias
         for word in banned_words:
-            bias_V[self._banned_ids(word)] = -np.inf
+            bias_V[self.banned_ids(word)] = -np.inf
         for id_, token in stand_ins.items():
             if self._tokenizer.piece(token, None) in banned_words:
                 bias_V[id_] = -np.inf
@@ -72,8 +72,16 @@ class WordIndex:
         """Return the ids of a word that a text is to contain; "ring" is also written "Ring".
 
         Raises:
-            SamplingError: the model does not know it, or cuts it in several tokens.
+            SamplingError: the model does not know it, or cuts it in several tokens; or it is the
+                cue of a speaker, which begins a line and stands in no sentence.
         """
+        if _is_cue(word):
+            raise SamplingError(
+                "must_contain",
+                f"must be words of a sentence, and {short(word)} is the cue of a speaker: leave "
+                "out its colon, or choose who speaks (speaker)",
+                code="setting.not_a_word",
+            )
         ids = [*self._ids.get(word, ())]
         capitalised = word[:1].upper() + word[1:]
         if capitalised != word:
@@ -135,7 +143,12 @@ class WordIndex:
             )
         return self._ids[str(word)]
 
-    def _banned_ids(self, word: str) -> list[int]:
+    def banned_ids(self, word: str) -> list[int]:
+        """Return the ids of a word that is not to be written; none if the model does not know it.
+
+        Raises:
+            SamplingError: it is not a single word.
+        """
         if len(self._tokenizer.tokenize(word)) > 1:
             raise SamplingError(
                 "banned_words",

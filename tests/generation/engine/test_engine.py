@@ -127,13 +127,16 @@ class Models:
         names = ("num_samples", "seed", "logit_bias", "novel_span", "num_alternatives")
         if max_len:
             names += ("must_contain", "memory")
+        # A word that is required and banned at once is refused.
+        required = ", ".join(asked["must_contain"])
+        banned = [self._words[id_] for id_ in asked["banned_ids"]]
         return request_of(
             self.model(asked),
             asked["prompt"],
             max_len=max_len,
             min_len=min(asked["min_len"], max(max_len, 1)),
             stop=[self._words[id_] for id_ in asked["stop_ids"]],
-            banned_words=[self._words[id_] for id_ in asked["banned_ids"]],
+            banned_words=[word for word in banned if word not in required.split(", ")],
             score_prompt=asked["score_prompt"],
             **{name: asked[name] for name in names},
             **asked["sampling"],
