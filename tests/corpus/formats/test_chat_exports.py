@@ -36,6 +36,13 @@ def test_a_chat_of_telegram(write) -> None:
     assert notes == ["3 messages without words of a person are left out."]
 
 
+def test_one_message_that_is_left_out(write) -> None:
+    messages = [each for each in TELEGRAM["messages"] if each["id"] in (2, 3, 4)]
+    path = write("result.json", json.dumps(TELEGRAM | {"messages": messages}))
+    notes = read_sources([str(path)], ReadingOptions()).notes
+    assert notes == ["1 message without words of a person is left out."]
+
+
 def test_all_chats_of_telegram_are_works(write) -> None:
     everything = {"about": "…", "chats": {"about": "…", "list": [TELEGRAM, TELEGRAM]}}
     assert len(works_of(write("result.json", json.dumps(everything)))) == 2

@@ -36,6 +36,10 @@ test("each stage is a sentence", () => {
   assert.equal(at("training", 4), "Training: epoch 4 is over.");
   assert.equal(at("stopped", 4), "Stopped after 4 epochs.");
   assert.equal(at("stopped", 2), "Stopped after 2 of 3 epochs.");
+  assert.equal(
+    stageOf({ progress: { stage: "stopped", epochs: 1 }, epochs: [1] }),
+    "Stopped after 1 epoch.",
+  );
   assert.equal(at("failed", 2), "Failed.");
 });
 

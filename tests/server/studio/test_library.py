@@ -131,7 +131,8 @@ def test_a_model_takes_its_run_and_its_place_in_the_list_to_its_new_name(
     assert library.rename("models", "Fox", "Hare: a tale") == "Hare a tale"
     assert (library.runs_dir / "Hare a tale" / "log.txt").exists()
     assert find_entry(library.path("models", "Hare a tale")) is not None
-    assert library.rename("models", "Hare a tale", "  ") == "Hare a tale"
+    with raises_code(InputError, "studio.no_name"):
+        library.rename("models", "Hare a tale", "  ")
 
 
 def test_a_copy_of_a_model_is_the_model(library: Library, tiny_bundle: Path) -> None:

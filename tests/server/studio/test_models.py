@@ -174,6 +174,15 @@ def test_a_model_is_renamed_copied_deleted_and_brought_back(studio: Studio, fox:
     assert sorted(library.names("models")) == ["Fox 2", "Hare"]
 
 
+def test_a_name_of_which_nothing_is_left_is_refused(studio: Studio, fox: Path) -> None:
+    studio.state.library.add_text("Tales", [("a.txt", io.BytesIO(TALES.encode()))])
+    for path in ("models/Fox", "texts/Tales"):
+        response = studio.client.post(f"/{path}/rename", data={"title": "///"})
+        assert response.status_code == 422
+        assert "with a letter or digit" in response.text
+    assert fox.exists()
+
+
 def test_what_is_brought_back_is_shown_where_it_belongs(studio: Studio, fox: Path) -> None:
     """A model that the studio has trained among the models, a run that can go on under Train."""
     studio.state.queue.add("Fox", ["train", "a.txt", "--out", str(fox)])

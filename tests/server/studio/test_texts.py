@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -46,6 +47,44 @@ def test_a_dropped_file_becomes_a_text(studio: Studio) -> None:
     assert "The fox ran in the wood." in page
     assert f"{report['tokens']:,}" in page
     assert "my tales" in studio.client.get("/texts").text
+
+
+def test_a_reading_is_kept_where_only_the_estimate_fails(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload(studio, ("tales.txt", TALES.encode()))
+    errands, library = studio.state.errands, studio.state.library
+    errands._inspect("tales", is_whole=False)
+    monkeypatch.setattr("lorelm.server.studio.errands._INSPECTION_SECONDS", 0.01)
+    errands._inspect("tales", is_whole=True)
+    text = library.text("tales")
+    assert text.error == ""
+    assert text.report is not None
+    assert studio.client.get("/texts/tales/report").json == {"is_read": True, "is_whole": True}
+    assert "not known" in studio.client.get("/texts/tales").text
+    assert studio.client.get("/train").status_code == 200
+
+
+def test_a_text_is_read_once_however_often_its_page_is_opened(studio: Studio) -> None:
+    upload(studio, ("tales.txt", TALES.encode()))
+    errands, commands = studio.state.errands, []
+    run = studio.state.commands.run
+
+    def counted(*arguments: Any, **options: Any) -> str:
+        commands.append(arguments)
+        if len(commands) < 3:
+            studio.client.get("/texts/tales")  # while it is read
+        return run(*arguments, **options)
+
+    errands._commands = SimpleNamespace(run=counted)  # type: ignore[misc, assignment]
+    while errands._waiting:
+        errands._waiting.popitem()[1]()
+    assert len(commands) == 2
+    studio.client.post("/texts/tales/options", data={"document": "line"})
+    assert studio.state.library.text("tales").report is None
+    while errands._waiting:
+        errands._waiting.popitem()[1]()
+    assert len(commands) == 4
 
 
 def test_the_scale_says_how_large_a_text_is_and_the_verdict_alone_whether_it_is_enough(

@@ -210,7 +210,9 @@ def test_a_run_that_was_cut_off_goes_on_under_a_new_name(studio: Studio, text: s
     checkpoint = len(CHECKPOINT).to_bytes(8, "little") + CHECKPOINT
     (folder / "checkpoint.safetensors").write_bytes(checkpoint)
     ended(studio, "1: The fox", progress("training", 3))
+    (folder / "metrics.so-far.jsonl").write_text('{"epoch": 1, "seconds": 3}\n')
     page = studio.client.get("/train").text
+    assert "is paused after 1 epoch<" in page
     assert 'aria-label="Go on with Owls"' in page
     assert "Tales</a>" not in page
     assert studio.client.post("/train/Owls/go-on").status_code == 303

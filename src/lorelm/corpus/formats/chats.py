@@ -26,16 +26,13 @@ class Message:
     text: str
 
 
-def chat_content(
-    path: Path, chats: Iterable[Sequence[Message]], *, left_out: int = 0, kind: str = "messages"
-) -> Content:
+def chat_content(path: Path, chats: Iterable[Sequence[Message]], *, left_out: int = 0) -> Content:
     """Return the turns of chats; each chat is a work.
 
     Messages that one person sent without a pause are one turn, each on a line of its own.
 
     Args:
         left_out: how many messages were no words of a person.
-        kind: what these are, for the note.
 
     Raises:
         CorpusError: no message has a text.
@@ -48,7 +45,9 @@ def chat_content(
         )
     notes = []
     if left_out:
-        notes.append(f"{left_out:,} {kind} without words of a person are left out.")
+        what = "1 message" if left_out == 1 else f"{left_out:,} messages"
+        is_are = "is" if left_out == 1 else "are"
+        notes.append(f"{what} without words of a person {is_are} left out.")
     return Content(kind="chat", works=works, source=path.name, notes=notes)
 
 

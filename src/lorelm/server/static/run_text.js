@@ -30,7 +30,11 @@ export function stageOf({ progress, epochs }) {
     case "training":
       return trainingText(done, progress.epochs);
     case "stopped":
-      return `Stopped after ${done}${done < progress.epochs ? ` of ${progress.epochs}` : ""} epochs.`;
+      return `Stopped after ${
+        done < progress.epochs
+          ? `${done} of ${progress.epochs} epochs`
+          : `${done} epoch${done === 1 ? "" : "s"}`
+      }.`;
     default:
       return STAGES[progress.stage] ?? "Failed.";
   }

@@ -90,11 +90,21 @@ class Errands:
 
     def _inspect(self, name: str, *, is_whole: bool) -> None:
         text = self._library.text(name)
+        known = text.report or {}
+        if text.error or known.get("is_whole"):
+            return  # its page was opened again while it was read
+        if known and not is_whole:
+            self._add((_ESTIMATE, name), lambda: self._inspect(name, is_whole=True))
+            return
         try:
             said = self._commands.run(
                 _inspection(text, is_whole), timeout_seconds=_INSPECTION_SECONDS
             )
         except InputError as error:
+            if known:  # only how long training takes cannot be said
+                report = {**known, "is_whole": True, "training": ""}
+                self._library.set_report(text, report, columns=text.columns)
+                return
             # Users know the file, not the folder that the studio keeps it in.
             message = str(error).replace(f"{text.files_dir}{os.sep}", "")
             self._library.set_report(text, None, message, _columns_in(error))

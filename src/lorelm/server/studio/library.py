@@ -181,8 +181,10 @@ class Library:
         return next(iter([*same, *named]), None)
 
     def set_options(self, name: str, options: ReadingOptions) -> None:
-        """Change how a text is read."""
-        _write_json(self.path("texts", name) / "text.json", asdict(options))
+        """Change how a text is read; what is known of it is to be found out anew."""
+        folder = self.path("texts", name)
+        _write_json(folder / "text.json", asdict(options))
+        (folder / "report.json").unlink(missing_ok=True)
 
     def set_report(
         self,
@@ -198,9 +200,19 @@ class Library:
             _write_json(text.folder / "report.json", found)
 
     def rename(self, kind: Kind, name: str, title: str) -> str:
-        """Give a text or model another name; return it."""
+        """Give a text or model another name; return it.
+
+        Raises:
+            InputError: nothing is left of the title as the name of a folder.
+        """
         path = self.path(kind, name)
-        wanted = folder_name(title, name)
+        wanted = folder_name(title, "")
+        if not wanted:
+            raise InputError(
+                "this name has no character that names of folders may have: choose one with a "
+                "letter or digit",
+                code="studio.no_name",
+            )
         if wanted == name:
             return name
         new = self.free_name(kind, title, own=name)
