@@ -179,7 +179,8 @@ def test_serving_shows_what_is_known_of_it(imported_bundle: Path) -> None:
     assert server.stderr
     with server.stderr:
         assert "LoreLM serves http://127.0.0.1:" in server.stderr.readline()
-        for notice in notices.notices:
-            assert server.stderr.readline() == f"lorelm: {notice}\n"
         server.terminate()
+        said = server.stderr.read()
         assert server.wait(timeout=20) == 0
+    assert "words, imported from old.pt\n" in said
+    assert "".join(f"lorelm: {notice}\n" for notice in notices.notices) in said

@@ -83,6 +83,15 @@ def test_serving_does_not_import_what_it_does_not_need() -> None:
     assert loaded.stdout.strip() == "[]"
 
 
+def read_start(server: subprocess.Popen[str]) -> str:
+    """Return what a server prints when it is ready."""
+    assert server.stderr
+    lines = [server.stderr.readline()]
+    while lines[-1] and not lines[-1].startswith("  access"):
+        lines.append(server.stderr.readline())
+    return "".join(lines)
+
+
 LONG = {"prompt": "", "max_len": 10_000, "min_len": 10_000, "num_alternatives": 0}
 
 
@@ -91,9 +100,9 @@ def server_process(tiny_bundle: Path, *options: str) -> Iterator[tuple[subproces
     """Start a server and kill it at the end; return its address too."""
     command = [*LORELM, "serve", str(tiny_bundle), "--port", "0", "--max-tokens-limit", "10000"]
     server = subprocess.Popen([*command, *options], stderr=subprocess.PIPE, text=True)
-    assert server.stderr
-    address = re.search(r"127\.0\.0\.1:\d+", server.stderr.readline())
+    address = re.search(r"127\.0\.0\.1:\d+", read_start(server))
     assert address
+    assert server.stderr
     try:
         yield server, address.group()
     finally:
@@ -267,13 +276,32 @@ def test_all_of_256_streams_are_complete(tiny_bundle: Path) -> None:
     assert sorted(complete) == list(range(256))
 
 
+@pytest.mark.parametrize("named_by", ["--history", "LORELM_HISTORY"])
+def test_the_start_says_what_named_the_history(
+    named_by: str, tiny_bundle: Path, tmp_path: Path
+) -> None:
+    url = f"sqlite:///{tmp_path}/own.db"
+    is_option = named_by == "--history"
+    server = subprocess.Popen(
+        [*LORELM, "serve", str(tiny_bundle), "--port", "0", *["--history", url] * is_option],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ if is_option else os.environ | {"LORELM_HISTORY": url},
+    )
+    assert f"\n  history  {tmp_path}/own.db (from {named_by})\n" in read_start(server)
+    server.terminate()
+    assert server.wait(timeout=20) == 0
+    assert server.stderr
+    server.stderr.close()
+
+
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
 def test_signals_stop_the_server_cleanly(name: str, tiny_bundle: Path) -> None:
     server = subprocess.Popen(
         [*LORELM, "serve", str(tiny_bundle), "--port", "0"], stderr=subprocess.PIPE, text=True
     )
     assert server.stderr
-    assert "Ctrl-C" in server.stderr.readline()
+    assert "Ctrl-C" in read_start(server)
     server.send_signal(signal.Signals[name])
     assert server.wait(timeout=20) == 0
     assert server.stderr.read() == "lorelm: stopped\n"

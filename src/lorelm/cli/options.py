@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Collection
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 import click
 from click.core import ParameterSource
@@ -151,9 +151,11 @@ cache_option = click.option(
 )
 
 
+HISTORY_VARIABLE: Final = "LORELM_HISTORY"
+
 history_option = click.option(
     "--history",
-    envvar="LORELM_HISTORY",
+    envvar=HISTORY_VARIABLE,
     show_envvar=True,
     metavar="URL",
     help="sqlite:///PATH or postgresql+psycopg://USER@HOST/DATABASE.  "

@@ -11,8 +11,14 @@ from click.core import ParameterSource
 from flask import Flask
 
 from lorelm.bundle import EMBEDDED_PATH
-from lorelm.cli.options import cache_option, history_option, mixture_option, parameter_options
-from lorelm.cli.terminal import printable
+from lorelm.cli.options import (
+    HISTORY_VARIABLE,
+    cache_option,
+    history_option,
+    mixture_option,
+    parameter_options,
+)
+from lorelm.cli.serve_display import serving_lines
 from lorelm.errors import HistoryError
 from lorelm.history.database import default_url
 from lorelm.server.app import create_app
@@ -89,14 +95,11 @@ def serve_bundles(
     )
     app = _create_app(settings, needs_history=history is not None or settings.share_links)
     listening = open_port(host, port)
-    ready = "\n".join(
-        [
-            f"LoreLM serves {url_of(listening)} (Ctrl-C ends it)",
-            *(
-                f"lorelm: {printable(notice)}"
-                for notice in (*notices, *server_state(app).notices, *settings.openings)
-            ),
-        ]
+    ready = serving_lines(
+        url_of(listening),
+        listening.getsockname()[0],
+        server_state(app),
+        history_from=_source_of_history(),
     )
     serve_until_stopped(
         app,
@@ -118,6 +121,16 @@ def _check_options(*, no_history: bool) -> None:
     )
     if is_history_given and no_history:
         raise click.UsageError("--history and --no-history exclude each other.")
+
+
+def _source_of_history() -> str | None:
+    """Return the option or variable that names the history; None if nothing does."""
+    source = click.get_current_context().get_parameter_source("history")
+    names = {
+        ParameterSource.COMMANDLINE: "--history",
+        ParameterSource.ENVIRONMENT: HISTORY_VARIABLE,
+    }
+    return names.get(source) if source is not None else None
 
 
 def _create_app(settings: ServerSettings, *, needs_history: bool) -> Flask:
