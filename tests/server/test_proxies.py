@@ -293,6 +293,13 @@ def test_nginx_passes_on_that_the_client_disconnected(start: StartProxied, proxy
     assert proxied.metric("lorelm_step_seconds_count") < 10_000  # so long they all would have been
 
 
+@pytest.mark.parametrize("proxy", [NGINX, PLAIN_NGINX])
+def test_nginx_as_documented_gives_each_request_its_id(start: StartProxied, proxy: str) -> None:
+    with start(proxy).ask("healthz", **{"X-Request-Id": "mine"}) as response:
+        given = response.headers["X-Request-Id"]
+    assert re.fullmatch("[0-9a-f]{32}" if proxy == NGINX else "mine", given)
+
+
 def test_behind_jupyter_a_disconnected_generation_ends_at_its_timeout(start: StartProxied) -> None:
     proxied = start(JUPYTER, "--timeout-seconds", "1")
     with proxied.stream(**LONG, num_samples=16):

@@ -1,6 +1,5 @@
 """Client-side handle of requests that were submitted to the engine: :class:`RequestHandle`."""
 
-import logging
 import queue
 import time
 from collections import abc
@@ -10,8 +9,6 @@ from typing import Final, NamedTuple
 from lorelm.errors import ClientDisconnectedError, DeadlineError, FailedRequestError, LoreLMError
 from lorelm.generation.reply import Token, token_at
 from lorelm.generation.sequence import GenerationRequest, Sequence
-
-_log: Final = logging.getLogger(__name__)
 
 _SECONDS_BETWEEN_CHECKS: Final = 0.1
 """How often a client is checked for a disconnect while no token arrives."""
@@ -188,5 +185,4 @@ class RequestHandle:
 def _public_error(error: Exception) -> LoreLMError:
     if isinstance(error, LoreLMError):
         return error
-    _log.error("a request failed", exc_info=error)
     return FailedRequestError("something went wrong while the text was written; the log says what")

@@ -1,13 +1,17 @@
 """What the applications of this package share: templates, static files, security headers."""
 
+import logging
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final
 
-from flask import Flask, Response, g
+from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 
 from lorelm.errors import LoreLMError
 from lorelm.server.errors import error_response
+from lorelm.server.request_ids import add_request_id, request_id
+
+_log: Final = logging.getLogger(__name__)
 
 _POLICY: Final = (
     "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; "
@@ -22,11 +26,23 @@ _SECURITY_HEADERS: Final = {
 }
 
 
+class _App(Flask):
+    """An application whose log names the request that an exception ended."""
+
+    def log_exception(self, exc_info: Any) -> None:
+        # The pattern of the address: that of a shared text is a secret, which a log must not hold.
+        address = request.url_rule.rule if request.url_rule else "other"
+        _log.error(
+            "request %s failed: %s %s", request_id(), request.method, address, exc_info=exc_info
+        )
+
+
 def base_app() -> Flask:
     """Return an application without views."""
-    app = Flask("lorelm.server")
+    app = _App("lorelm.server")
     app.json.ensure_ascii = False  # type: ignore[attr-defined]
     app.after_request(_add_security_headers)
+    app.after_request(add_request_id)
     app.register_error_handler(HTTPException, error_response)
     app.register_error_handler(LoreLMError, error_response)
     return app

@@ -26,6 +26,7 @@ from lorelm.errors import (
     UnknownDraftError,
     UnknownModelError,
 )
+from lorelm.server.request_ids import request_id
 
 _log: Final = logging.getLogger(__name__)
 
@@ -90,6 +91,8 @@ def error_response(error: HTTPException | LoreLMError) -> Response:
         problems = error.problems if isinstance(error, InputError) else ()
     if status in (429, 503):
         response.headers.setdefault("Retry-After", "1")
+    if status == 500:
+        message = f"{message} (request {request_id()})"
     field = problems[0].field if problems else None
     is_openai = request.path.startswith(_OPENAI_PATHS)
     if request.path.startswith("/api/") or (wants_json() and not is_openai):
@@ -105,6 +108,8 @@ def error_response(error: HTTPException | LoreLMError) -> Response:
         response.content_type = "text/html; charset=utf-8"
         response.status_code = status
         return response
+    if status == 500:
+        body["error"]["request_id"] = request_id()
     response.data = json.dumps(body).encode()  # ASCII: a message may quote lone surrogates
     response.content_type = "application/json"
     response.status_code = status
@@ -123,6 +128,9 @@ def _http_message(error: HTTPException) -> str:
 def _public_message(error: LoreLMError) -> str:
     """Return the message of an error; clients never learn the location of the database."""
     if not isinstance(error, HistoryError):
+        if status_of(error) == 500:
+            cause = error.__cause__ or error
+            _log.error("request %s failed: %s", request_id(), error, exc_info=cause)
         return str(error)
     _log.warning("%s", error)
     return "the history is not available now; the log of the server says why"

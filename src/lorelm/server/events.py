@@ -8,6 +8,7 @@ from flask import Response
 from pydantic_core import to_json
 
 from lorelm.errors import ClientDisconnectedError, FailedRequestError, LoreLMError
+from lorelm.server.request_ids import request_id
 
 EXCHANGE_KEY: Final = "lorelm.exchange"
 """In the WSGI environment: the :class:`Exchange`, if the server has one."""
@@ -66,6 +67,7 @@ class EventStream(Response):
         self.num_bytes = 0
         self.failure: LoreLMError | None = None
         self._error_event = error_event
+        self._request_id = request_id()  # the events are made outside of the request
         self._follow = follow
         self.call_on_close(on_close)  # closing an unstarted generator runs no code
 
@@ -94,10 +96,19 @@ class EventStream(Response):
         except GeneratorExit:
             self.failure = ClientDisconnectedError("client disconnected")
             raise
+        except FailedRequestError as error:
+            self.failure = self._fault(error.__cause__ or error)
         except LoreLMError as error:
             self.failure = error
-        except Exception:
-            _log.exception("a stream failed")
-            self.failure = FailedRequestError("something went wrong; the log says what")
+        except Exception as error:
+            self.failure = self._fault(error)
         if self.failure is not None:
             yield self._error_event(self.failure)
+
+    def _fault(self, error: BaseException) -> FailedRequestError:
+        """Log a fault of ours; return what its client is told."""
+        _log.error("request %s failed: its stream broke off", self._request_id, exc_info=error)
+        return FailedRequestError(
+            "something went wrong while the text was written; the log says what (request "
+            f"{self._request_id})"
+        )

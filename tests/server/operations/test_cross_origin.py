@@ -76,7 +76,7 @@ def test_it_can_read_errors_and_when_to_try_again(make_client: MakeClient) -> No
     assert (wrong.status_code, wrong.headers["Access-Control-Allow-Origin"]) == (422, ORIGIN)
     limited = client.post("/api/generate", json={"prompt": "The"}, headers=FROM_ORIGIN)
     assert (limited.status_code, limited.headers["Access-Control-Allow-Origin"]) == (429, ORIGIN)
-    assert limited.headers["Access-Control-Expose-Headers"] == "Retry-After"
+    assert limited.headers["Access-Control-Expose-Headers"] == "Retry-After, X-Request-Id"
 
 
 @pytest.mark.parametrize("origin", LOOK_ALIKES)

@@ -9,6 +9,7 @@ from typing import Final
 from flask import Response, g, request
 
 from lorelm.server.generate import PAGE_HEADER
+from lorelm.server.request_ids import HEADER as REQUEST_ID_HEADER
 from lorelm.server.state import server_state
 
 _BLUEPRINTS: Final = ("api", "openai", "tokenizing")
@@ -54,7 +55,7 @@ def add_cross_origin_headers(response: Response) -> Response:
     response.vary.add("Origin")  # a cache must not give it to another origin
     if is_from_allowed_origin():
         response.headers["Access-Control-Allow-Origin"] = request.headers["Origin"]
-        response.headers["Access-Control-Expose-Headers"] = "Retry-After"
+        response.headers["Access-Control-Expose-Headers"] = f"Retry-After, {REQUEST_ID_HEADER}"
     return response
 
 

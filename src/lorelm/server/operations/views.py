@@ -7,6 +7,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from lorelm.server.errors import status_of
 from lorelm.server.events import EventStream
+from lorelm.server.request_ids import request_id
 from lorelm.server.state import server_state
 
 operations = Blueprint("operations", __name__)
@@ -46,7 +47,12 @@ def record_response(response: Response) -> Response:
     state.metrics.request_seconds.labels(endpoint).observe(time.perf_counter() - started)
     # The address of a shared text is a secret, which a log must not hold.
     path = endpoint if request.blueprint == "shared" else request.path
-    entry = {"client": request.remote_addr, "method": request.method, "path": path}
+    entry = {
+        "request_id": request_id(),
+        "client": request.remote_addr,
+        "method": request.method,
+        "path": path,
+    }
 
     def record_end() -> None:
         failure, num_bytes = None, response.content_length
