@@ -22,6 +22,7 @@ from lorelm.cli.serve_display import serving_lines
 from lorelm.errors import HistoryError
 from lorelm.history.database import default_url
 from lorelm.server.app import create_app
+from lorelm.server.operations.logs import configure_logging
 from lorelm.server.serving import Load, open_port, serve_until_stopped, url_of
 from lorelm.server.settings import ServerSettings
 from lorelm.server.state import server_state
@@ -93,6 +94,7 @@ def serve_bundles(
         history=None if no_history else history or default_url(),
         **flags,
     )
+    configure_logging(settings.log_level)
     app = _create_app(settings, needs_history=history is not None or settings.share_links)
     listening = open_port(host, port)
     ready = serving_lines(

@@ -140,8 +140,9 @@ def serve_until_stopped(
         timeout_keep_alive=_SECONDS_IDLE,
         timeout_graceful_shutdown=_SECONDS_TO_SEND,
     )
-    # uvicorn warns of each request that is no HTTP.
-    logging.getLogger("uvicorn").setLevel(logging.ERROR)
+    if not logging.getLogger().isEnabledFor(logging.DEBUG):
+        # uvicorn warns of each request that is no HTTP.
+        logging.getLogger("uvicorn").setLevel(logging.ERROR)
     _Server(config, state=state, grace_seconds=load.grace_seconds, on_ready=on_ready).run(
         [listening]
     )

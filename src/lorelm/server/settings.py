@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_args
 
 from lorelm.bundle import EMBEDDED_PATH
 from lorelm.errors import InputError
 from lorelm.generation.engine.engine import MAX_WAITING, NUM_SLOTS, PREFIX_CACHE_BYTES
 from lorelm.generation.settings import MAX_LEN_LIMIT, NUM_SAMPLES_LIMIT
 from lorelm.parameters import Parameter, parameters_of, problems_of
+from lorelm.server.operations.logs import LogLevel
 from lorelm.server.origins import parse_origin
 
 
@@ -128,6 +129,15 @@ class ServerSettings:
         str | None,
         Parameter("File for one line of JSON per request; - is stderr.", metavar="FILE"),
     ] = None
+
+    log_level: Annotated[
+        LogLevel,
+        Parameter(
+            "What stderr says: faults (error), also what needs attention (warning), each request "
+            "(info), and what libraries do (debug).",
+            choices=get_args(LogLevel),
+        ),
+    ] = "warning"
 
     @property
     def limits(self) -> dict[str, int]:

@@ -1,6 +1,8 @@
 """Liveness, readiness and metrics for operators, and the record of each request."""
 
+import logging
 import time
+from typing import Final
 
 from flask import Blueprint, Response, g, jsonify, request
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -11,6 +13,8 @@ from lorelm.server.request_ids import request_id
 from lorelm.server.state import server_state
 
 operations = Blueprint("operations", __name__)
+
+_log: Final = logging.getLogger(__name__)
 
 
 @operations.get("/healthz")
@@ -60,11 +64,16 @@ def record_response(response: Response) -> Response:
             failure, num_bytes = response.failure, response.num_bytes
         status = status_of(failure) if failure else response.status_code
         state.metrics.requests.labels(endpoint, str(status)).inc()
+        seconds = round(time.perf_counter() - started, 6)
+        _log.info(
+            "request %(request_id)s: %(method)s %(path)s %(status)d in %(seconds).3f s",
+            entry | {"status": status, "seconds": seconds},
+        )
         if state.access_log is not None:
             state.access_log.write(
                 **entry,
                 status=status,
-                seconds=round(time.perf_counter() - started, 6),
+                seconds=seconds,
                 bytes=num_bytes,
                 error=str(failure) if failure else None,
             )
