@@ -241,6 +241,7 @@ class PostgresServer:
     """A real PostgreSQL server of our own on a free port, which tests may kill and start again.
 
     Attributes:
+        programs: the folder of PostgreSQL's programs.
         password_user, password: a role that has to give its password; the others are trusted.
     """
 
@@ -248,7 +249,7 @@ class PostgresServer:
     password = "speak friend"
 
     def __init__(self, programs: Path, folder: Path) -> None:
-        self._programs = programs
+        self.programs = programs
         self._folder = folder
         self._num_databases = 0
         self._become: dict[str, int] = {}
@@ -271,7 +272,7 @@ class PostgresServer:
 
     def _run(self, program: str, *arguments: str | Path) -> None:
         ended = subprocess.run(
-            [self._programs / program, *arguments],
+            [self.programs / program, *arguments],
             cwd=self._folder,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,

@@ -15,6 +15,7 @@ COMMANDS = (
     *("runs", "runs show", "runs watch", "runs compare"),
     *("runs curves", "runs remove", "runs add"),
     *("history list", "history export", "history stats", "history prune", "history links"),
+    *("history backup", "history restore"),
 )
 
 

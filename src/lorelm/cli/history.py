@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from lorelm.cli.history_backup import backup, restore
 from lorelm.cli.options import AGE, history_option
 from lorelm.history.export import FORMATS
 
@@ -31,10 +32,14 @@ def _count(at_least: int) -> click.IntRange:
 
 @click.group()
 def history() -> None:
-    """List, export, summarize and prune the generated texts; list and revoke links.
+    """List, export, back up and prune the generated texts; list and revoke links.
 
     lorelm serve keeps each prompt and its continuations, for its client and for the operator.
     """
+
+
+history.add_command(backup)
+history.add_command(restore)
 
 
 def _search(command: Any) -> Any:

@@ -19,7 +19,7 @@ from lorelm.history.tables import REVISIONS, VERSION_TABLE
 
 _EXAMPLES: Final = "sqlite:///history.db or postgresql+psycopg://USER@HOST/DATABASE"
 
-_LOCK_TIMEOUT_SECONDS: Final = 10.0
+LOCK_TIMEOUT_SECONDS: Final = 10.0
 """Limit for waiting until other connections to SQLite have written."""
 
 ADVISORY_LOCK: Final = 0x4C6F72654C4D
@@ -54,15 +54,12 @@ def open_database(address: str | None, *, create: bool) -> tuple[Engine, str]:
             exist and `create` is false.
         MissingExtraError: the driver for PostgreSQL is not installed.
     """
-    url = _parsed(default_url() if address is None else address)
+    url = parse_address(address)
+    place = place_of(url)
     if url.get_backend_name() == "sqlite":
-        place = str(url.database)
-        _ensure_file(Path(place), create=create)
+        ensure_file(Path(place), create=create)
         engine = _sqlite_engine(Path(place).absolute())
     else:
-        # Without the password, and without the query, which may contain one.
-        shown = URL.create(url.drivername, url.username, None, url.host, url.port, url.database)
-        place = shown.render_as_string()
         engine = _postgresql_engine(url)
     try:
         with wrap_database_errors(f"the history in {place} cannot be opened"):
@@ -73,8 +70,37 @@ def open_database(address: str | None, *, create: bool) -> tuple[Engine, str]:
     return engine, place
 
 
-def _parsed(address: str) -> URL:
-    """Parse the URL of a history. Errors do not quote it: it may contain a password."""
+def upgrade_file(path: Path) -> None:
+    """Give the history in a file the tables of this version.
+
+    Raises:
+        HistoryError: it cannot be written, or is of a later version.
+    """
+    engine = _sqlite_engine(path.absolute())
+    try:
+        with wrap_database_errors(f"the history in {path} cannot be upgraded"):
+            _migrate_if_needed(engine, str(path), create=False)
+    finally:
+        engine.dispose()
+
+
+def place_of(url: URL) -> str:
+    """Return the path of a history, or its URL without password, to show to people."""
+    if url.get_backend_name() == "sqlite":
+        return str(url.database)
+    # Without the query, too, which may contain a password.
+    shown = URL.create(url.drivername, url.username, None, url.host, url.port, url.database)
+    return shown.render_as_string()
+
+
+def parse_address(address: str | None) -> URL:
+    """Parse the URL of a history; None is the default one.
+
+    Raises:
+        HistoryURLError: it is invalid. The error does not quote it: it may contain a password.
+    """
+    if address is None:
+        address = default_url()
     if "://" not in address:
         raise HistoryURLError(
             f"a history is named by a URL, not by a path: {_EXAMPLES} (sqlite:////… for an "
@@ -129,14 +155,14 @@ def wrap_database_errors(failure: str) -> Iterator[None]:
     """Turn errors of a database into a :class:`HistoryError`: the failure, and its reason."""
     try:
         yield
-    except SQLAlchemyError as error:
+    except (SQLAlchemyError, sqlite3.Error) as error:
         message = str(error.orig) if isinstance(error, DBAPIError) else str(error)
         reason = " ".join(message.split())
         advice = next((f" ({advice})" for sign, advice in _ADVICE if sign in reason), "")
         raise HistoryError(f"{failure}: {reason}{advice}") from error
 
 
-def _ensure_file(path: Path, *, create: bool) -> None:
+def ensure_file(path: Path, *, create: bool) -> None:
     """Create the file if needed, readable by its owner only, as prompts are private."""
     if path.exists():
         if not path.is_file():
@@ -176,7 +202,7 @@ def _sqlite_engine(path: Path) -> Engine:
         return sqlite3.connect(
             f"file:{quote(str(path), safe='')}?mode=rw",
             uri=True,
-            timeout=_LOCK_TIMEOUT_SECONDS,
+            timeout=LOCK_TIMEOUT_SECONDS,
             check_same_thread=False,
         )
 
@@ -274,7 +300,7 @@ def _revision(connection: Connection, place: str) -> str | None:
 
 def _use_write_ahead_log(engine: Engine) -> None:
     """Allow reading while the server writes; the setting is stored in the file."""
-    deadline = time.monotonic() + _LOCK_TIMEOUT_SECONDS
+    deadline = time.monotonic() + LOCK_TIMEOUT_SECONDS
     with closing(engine.raw_connection()) as connection:
         while time.monotonic() < deadline:
             # SQLite does not wait here when two connections try at the same time.
