@@ -14,6 +14,7 @@ from lorelm.history.backup import back_up, restore
 from lorelm.history.drafts import DraftStore
 from lorelm.history.links import LinkStore
 from lorelm.history.store import HistoryStore
+from lorelm.history.tables import REVISIONS
 
 CONTENT = ["The fox"]
 
@@ -113,6 +114,10 @@ def test_an_older_backup_gets_the_tables_of_this_version(url: str, tmp_path: Pat
     content = (tmp_path / "backup.db").read_bytes()
     restore(tmp_path / "backup.db", url, replaces=False)
     assert (tmp_path / "backup.db").read_bytes() == content
+    with closing(sqlite3.connect(tmp_path / "history.db")) as restored:  # which upgrades nothing
+        assert restored.execute("SELECT version_num FROM history_version").fetchall() == [
+            (REVISIONS[-1],)
+        ]
     with HistoryStore(url) as store:
         assert DraftStore(store).find("b1") == []
 
