@@ -63,8 +63,9 @@ def seconds_of_training(variant: str, data: Path, epochs: int) -> float:
 
 def train(threads: str, data: Path, epochs: int) -> None:
     """Print the seconds of training, without validation."""
+    from lorelm.machine.cores import available_cores
     from lorelm.training.recipe import Recipe
-    from lorelm.training.threads import available_cores, make_tuner
+    from lorelm.training.threads import make_tuner
     from quality import films
     from training import CPU, TimedTraining, prepare
 

@@ -32,6 +32,7 @@ from lorelm.corpus.readers import read_documents
 from lorelm.corpus.tokenizer import make_tokenizer
 from lorelm.corpus.vocabulary import VocabularyRules
 from lorelm.evaluation.perplexity import perplexity
+from lorelm.machine.cores import available_cores
 from lorelm.model.config import ModelConfig
 from lorelm.model.lstm import LSTMLanguageModel
 from lorelm.training.corpus_size import sized_to
@@ -39,7 +40,7 @@ from lorelm.training.device import has_bfloat16
 from lorelm.training.initial_checkpoint import initial_model
 from lorelm.training.losses import validation_loss
 from lorelm.training.recipe import TRAINING_PRECISIONS, Recipe
-from lorelm.training.threads import ThreadTuner, available_cores, make_tuner
+from lorelm.training.threads import ThreadTuner, make_tuner
 from lorelm.training.trainer import Trainer
 from quality import BenchCorpus, films
 

@@ -11,7 +11,7 @@ from lorelm.training.recipe import Recipe
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = (
     *("studio", "serve", "generate", "train", "tune", "import", "inspect", "evaluate", "score"),
-    *("pack", "unpack", "export", "push"),
+    *("pack", "unpack", "export", "push", "doctor"),
     *("runs", "runs show", "runs watch", "runs compare"),
     *("runs curves", "runs remove", "runs add"),
     *("history list", "history export", "history stats", "history prune", "history links"),

@@ -14,6 +14,7 @@ from lorelm.bundle import Bundle
 from lorelm.cli.terminal import show_address
 from lorelm.corpus.preparation import Corpus
 from lorelm.errors import InputError, LoreLMError, TrainingStoppedError
+from lorelm.machine.cores import available_cores
 from lorelm.model.lstm import LSTMLanguageModel
 from lorelm.runs.run import read_run
 from lorelm.server.watch import parts
@@ -22,7 +23,7 @@ from lorelm.server.watch.page import WatchServer
 from lorelm.server.watch.watched_run import WatchedRun
 from lorelm.training.callbacks import EpochReport, Progress, TrainingCallback
 from lorelm.training.recipe import Recipe, describe_recipe
-from lorelm.training.threads import available_cores, num_threads
+from lorelm.training.threads import num_threads
 
 _SECONDS_BETWEEN_LOOKS: Final = 1.0
 _NUM_LOOKS_FOR_SPEED: Final = 10

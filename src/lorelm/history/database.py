@@ -58,9 +58,7 @@ def open_database(address: str | None, *, create: bool) -> tuple[Engine, str]:
     place = place_of(url)
     if url.get_backend_name() == "sqlite":
         ensure_file(Path(place), create=create)
-        engine = _sqlite_engine(Path(place).absolute())
-    else:
-        engine = _postgresql_engine(url)
+    engine = engine_of(url)
     try:
         with wrap_database_errors(f"the history in {place} cannot be opened"):
             _migrate_if_needed(engine, place, create=create)
@@ -68,6 +66,17 @@ def open_database(address: str | None, *, create: bool) -> tuple[Engine, str]:
         engine.dispose()
         raise
     return engine, place
+
+
+def engine_of(url: URL) -> Engine:
+    """Return the engine of a database; none of its connections is open yet.
+
+    Raises:
+        MissingExtraError: the driver for PostgreSQL is not installed.
+    """
+    if url.get_backend_name() == "sqlite":
+        return _sqlite_engine(Path(str(url.database)).absolute())
+    return _postgresql_engine(url)
 
 
 def upgrade_file(path: Path) -> None:
@@ -263,7 +272,7 @@ def _migrate_if_needed(engine: Engine, place: str, *, create: bool) -> None:
     with engine.connect() as connection:
         if engine.dialect.name == "postgresql":
             _check_encoding(connection, place)
-        revision = _revision(connection, place)
+        revision = read_revision(connection, place)
     if revision == REVISIONS[-1]:
         return
     if revision is None and not create:
@@ -283,8 +292,12 @@ def _check_encoding(connection: Connection, place: str) -> None:
         )
 
 
-def _revision(connection: Connection, place: str) -> str | None:
-    """Return the last migration of the tables; None if there are no tables."""
+def read_revision(connection: Connection, place: str) -> str | None:
+    """Return the last migration of the tables; None if there are no tables.
+
+    Raises:
+        HistoryError: it is of a later version of LoreLM.
+    """
     if not connection.dialect.has_table(connection, VERSION_TABLE):
         return None
     [version] = connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalars()  # noqa: S608

@@ -74,7 +74,7 @@ def read_stats(connection: Connection) -> HistoryStats:
         first_at=moment_of(min(group.first for group in groups)) if groups else None,
         last_at=moment_of(max(group.last for group in groups)) if groups else None,
         mean_duration_seconds=duration_seconds / num_records if num_records else None,
-        size_bytes=_size_bytes(connection),
+        size_bytes=size_bytes(connection),
     )
 
 
@@ -111,9 +111,14 @@ def _records_by_day(connection: Connection) -> dict[date, int]:
     return {day: counts.get(day, 0) for day in days}
 
 
-def _size_bytes(connection: Connection) -> int:
+def size_bytes(connection: Connection) -> int:
+    """Return the size of a history on disk, of any version."""
     if connection.dialect.name == "sqlite":
         size = "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()"
         return int(connection.execute(text(size)).scalar_one())
-    sizes = [func.pg_total_relation_size(table.name) for table in METADATA.sorted_tables]
+    sizes = [
+        func.pg_total_relation_size(table.name)
+        for table in METADATA.sorted_tables
+        if connection.dialect.has_table(connection, table.name)
+    ]
     return sum(connection.execute(select(*sizes)).one())

@@ -1,16 +1,16 @@
 """How many threads train: measured on real updates, and again when the machine's load changes."""
 
-import math
 import os
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from statistics import median
 from typing import Final
 
 import psutil
 import torch
+
+from lorelm.machine.cores import available_cores, own_cores
 
 _MEASURED_UPDATES: Final = 3
 """With each number of threads, after one update that is not counted: it may start threads."""
@@ -150,19 +150,11 @@ class OtherLoad:
         """Return the mean since the last call."""
         now, own = time.perf_counter(), time.process_time()
         percent = psutil.cpu_percent(percpu=True)  # since its last call
-        used = sum(percent[core] for core in _own_cores() if core < len(percent)) / 100
+        used = sum(percent[core] for core in own_cores() if core < len(percent)) / 100
         before, self._last = self._last, (now, own)
         if before is None or now == before[0]:
             return 0.0
         return max(0.0, used - (own - before[1]) / (now - before[0]))
-
-
-def _own_cores() -> Collection[int]:
-    """Return the numbers of the cores that this process may use."""
-    try:
-        return os.sched_getaffinity(0)
-    except AttributeError:  # macOS and Windows have none
-        return range(os.cpu_count() or 1)
 
 
 def thread_counts(most: int) -> list[int]:
@@ -191,48 +183,6 @@ def _max_threads() -> int:
     if limit.isdecimal() and "TORCHELASTIC_RUN_ID" not in os.environ:
         cores = min(cores, int(limit))
     return max(1, cores)
-
-
-def available_cores(
-    root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")
-) -> int:
-    """Return the number of cores that this process may use: its affinity and its cgroup's quota.
-
-    Args:
-        root: where Linux shows the control groups.
-        own: the file that names those of this process.
-    """
-    return max(1, min([len(_own_cores()), *map(math.ceil, _quotas(root, own))]))
-
-
-def _quotas(root: Path, own: Path) -> Iterator[float]:
-    """Yield the processors that each control group of this process may use."""
-    for line in own.read_text().splitlines() if own.is_file() else ():
-        _, controllers, path = line.split(":", 2)
-        if controllers and "cpu" not in controllers.split(","):
-            continue
-        top = root / "cpu" if controllers else root  # version 1 of control groups, or 2
-        folder = top / path.strip("/")
-        for group in (folder, *folder.parents):
-            if not group.is_relative_to(top):
-                break
-            quota = _quota(group)
-            if quota is not None:
-                yield quota
-
-
-def _quota(group: Path) -> float | None:
-    """Return the processors that a control group may use; None if it sets no limit."""
-    try:
-        if (group / "cpu.max").is_file():
-            quota, period = (group / "cpu.max").read_text().split()
-        else:
-            quota, period = (
-                (group / f"cpu.cfs_{name}_us").read_text() for name in ("quota", "period")
-            )
-        return float(quota) / float(period) if float(quota) > 0 else None
-    except (OSError, ValueError):  # no such group; "max"
-        return None
 
 
 def num_threads() -> int:
