@@ -176,10 +176,13 @@ def show(what: str, figures: dict[str, Any], baseline: dict[str, Any] | None = N
     print(f"{what:34}", *cells, flush=True)
 
 
-def serve_command(bundle: Path, port: int, *, history: str | None = None) -> list[str]:
+def serve_command(
+    bundle: Path, port: int, *, history: str | None = None, workers: int = 1
+) -> list[str]:
     """The command that serves the bundle; it keeps a history if one is named."""
     return [
         *(sys.executable, "-m", "lorelm", "serve", str(bundle), "--port", str(port)),
+        *("--workers", str(workers)),
         *(("--history", history) if history else ("--no-history",)),
     ]
 
@@ -208,12 +211,19 @@ def measure_baseline(seconds: float) -> dict[str, Any]:
 
 
 def measure_server(
-    what: str, bundle: Path, baseline: dict[str, Any], seconds: float, history: str | None
+    what: str,
+    bundle: Path,
+    baseline: dict[str, Any],
+    seconds: float,
+    *,
+    history: str | None = None,
+    workers: int = 1,
 ) -> None:
     port = free_port()
     words = [word for word in Bundle.load(bundle).vocabulary.words if word.isalnum()]
-    with running(serve_command(bundle, port, history=history), port) as server:
-        load(port, "--requests", "20")
+    command = serve_command(bundle, port, history=history, workers=workers)
+    with running(command, port) as server:
+        load(port, "--seconds", "3", "--clients", "16")  # until all workers are there
         for clients in (1, 8, 64):
             options = ("--clients", str(clients), "--seconds", str(seconds))
             figures = measured_load(server, port, *options, bodies=prompts(words, min_len=40))
@@ -327,9 +337,10 @@ def main() -> None:
         print(" " * 34, *(f"{name:>{width}}" for name, width in COLUMNS))
         baseline = measure_baseline(asked.seconds)
         show("tutorial, 1 client", baseline, baseline)
-        measure_server("classic", bundle, baseline, asked.seconds, None)
-        measure_server("with history", bundle, baseline, asked.seconds, history)
-        measure_server("english", EMBEDDED_PATH, baseline, asked.seconds, None)
+        measure_server("classic", bundle, baseline, asked.seconds)
+        measure_server("with history", bundle, baseline, asked.seconds, history=history)
+        measure_server("two workers", bundle, baseline, asked.seconds, workers=2)
+        measure_server("english", EMBEDDED_PATH, baseline, asked.seconds)
         measure_state_cache(bundle)
         if asked.requests:
             measure_memory(bundle, asked.requests, history)

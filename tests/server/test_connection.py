@@ -18,20 +18,21 @@ async def answer(_scope: object, _receive: object, send: Callable[[Any], Awaitab
     await send({"type": "http.response.body", "body": b"ok"})
 
 
-async def start(app: Any) -> asyncio.Server:
+async def start(app: Any) -> tuple[asyncio.Server, uvicorn.server.ServerState]:
     config = uvicorn.Config(app, http=Connection, lifespan="off", timeout_keep_alive=1)
     config.load()
     state = uvicorn.server.ServerState()
-    return await asyncio.get_running_loop().create_server(
+    server = await asyncio.get_running_loop().create_server(
         lambda: Connection(config=config, server_state=state, app_state={}), "127.0.0.1", 0
     )
+    return server, state
 
 
 def talk(*parts: bytes) -> tuple[bytes, float]:
     """Send parts to a server, a moment apart; return what it says until it closes, and when."""
 
     async def run() -> tuple[bytes, float]:
-        server = await start(answer)
+        server, _ = await start(answer)
         reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
         started, said = time.monotonic(), b""
         try:
@@ -79,6 +80,23 @@ def test_whole_requests_are_answered_and_the_connection_is_kept_a_while() -> Non
     assert seconds > 0.9  # the second is that of a connection that is kept
 
 
+def test_a_request_on_its_way_is_answered_when_the_server_ends() -> None:
+    async def run() -> bytes:
+        server, state = await start(answer)
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        while not state.connections:
+            await asyncio.sleep(0.001)
+        for each in [*state.connections]:
+            each.shutdown()
+        writer.write(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+        said = await asyncio.wait_for(reader.read(), 20)  # to the end: the connection is not kept
+        writer.close()
+        server.close()
+        return said
+
+    assert asyncio.run(run()).endswith(b"ok")
+
+
 def test_a_client_that_does_not_read_is_cut_off() -> None:
     async def run() -> int:
         ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
@@ -93,7 +111,7 @@ def test_a_client_that_does_not_read_is_cut_off() -> None:
                 await asyncio.sleep(0)
             ended.set_result(num_sent)
 
-        server = await start(write)
+        server, _ = await start(write)
         with socket.create_connection(server.sockets[0].getsockname()) as client:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 10_000)
             client.sendall(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
@@ -116,7 +134,7 @@ def test_a_client_that_reads_slowly_but_reads_is_not() -> None:
         await send({"type": "http.response.body", "body": b""})
 
     async def run() -> int:
-        server = await start(write)
+        server, _ = await start(write)
         reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
         writer.write(b"GET / HTTP/1.0\r\nhost: x\r\n\r\n")
         num_read = 0

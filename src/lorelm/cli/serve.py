@@ -1,8 +1,10 @@
 """``lorelm serve``: a web page and an API for a model."""
 
 import os
-from collections.abc import Sequence
+import socket
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +23,13 @@ from lorelm.cli.options import (
 from lorelm.cli.serve_display import serving_lines
 from lorelm.errors import HistoryError
 from lorelm.history.database import default_url
+from lorelm.machine.cores import available_cores
 from lorelm.server.app import create_app
 from lorelm.server.operations.logs import configure_logging
 from lorelm.server.serving import Load, open_port, serve_until_stopped, url_of
 from lorelm.server.settings import ServerSettings
 from lorelm.server.state import server_state
+from lorelm.server.workers import serve_with_workers
 
 _API_KEY_VARIABLE, _ADMIN_KEY_VARIABLE = _KEY_VARIABLES = ("LORELM_API_KEY", "LORELM_ADMIN_KEY")
 
@@ -39,6 +43,14 @@ _API_KEY_VARIABLE, _ADMIN_KEY_VARIABLE = _KEY_VARIABLES = ("LORELM_API_KEY", "LO
     default=5000,
     show_default=True,
     help="Port to listen on; 0 takes any free one.",
+)
+@click.option(
+    "--workers",
+    metavar="N|auto",
+    default="1",
+    show_default=True,
+    callback=lambda _context, _option, value: _num_workers(value),
+    help="Processes that share the port, each with the models; auto is one for each core.",
 )
 @mixture_option
 @cache_option
@@ -74,6 +86,7 @@ def serve_bundles(
     notices: Sequence[str] = (),
     host: str,
     port: int,
+    workers: int,
     history: str | None,
     no_history: bool,
     **flags: Any,
@@ -102,15 +115,31 @@ def serve_bundles(
         listening.getsockname()[0],
         server_state(app),
         history_from=_source_of_history(),
+        num_workers=workers,
     )
-    serve_until_stopped(
-        app,
-        listening,
-        state=server_state(app),
-        load=Load.of(settings),
-        on_ready=lambda: click.echo(ready, err=True),
-    )
+    _serve(app, listening, workers, on_ready=partial(click.echo, ready, err=True))
     click.echo("lorelm: stopped", err=True)
+
+
+def _serve(
+    app: Flask, listening: socket.socket, workers: int, *, on_ready: Callable[[], None]
+) -> None:
+    state = server_state(app)
+    if workers == 1:
+        load = Load.of(state.settings)
+        serve_until_stopped(app, listening, state=state, load=load, on_ready=on_ready)
+    else:
+        state.close()  # each worker loads the models; this was to see that they can
+        serve_with_workers(state.settings, listening, num_workers=workers, on_ready=on_ready)
+
+
+def _num_workers(given: str) -> int:
+    """Return how many workers an option asks for."""
+    if given == "auto":
+        return available_cores()
+    if not given.isdecimal() or int(given) < 1:
+        raise click.BadParameter(f"{given!r} is neither a number above 0 nor auto")
+    return int(given)
 
 
 def _check_options(*, no_history: bool) -> None:

@@ -14,7 +14,9 @@ from lorelm.server.state import ServerState
 _LABEL_WIDTH: Final = 9
 
 
-def serving_lines(url: str, host: str, state: ServerState, *, history_from: str | None) -> str:
+def serving_lines(
+    url: str, host: str, state: ServerState, *, history_from: str | None, num_workers: int = 1
+) -> str:
     """Return the address, then what is served, where texts are kept, and what is allowed.
 
     Args:
@@ -28,7 +30,7 @@ def serving_lines(url: str, host: str, state: ServerState, *, history_from: str 
         f"LoreLM serves {url} (Ctrl-C ends it)",
         *(_line(label, text) for label, text in zip(labels, models, strict=True)),
         _line("history", _history(state.history, history_from)),
-        _line("limits", ", ".join(_limits(settings))),
+        _line("limits", ", ".join(_limits(settings, num_workers))),
         _line("access", ", ".join(_access(settings, host))),
         *(
             f"lorelm: {printable(notice)}"
@@ -61,10 +63,11 @@ def _history(history: HistoryLog | None, named_by: str | None) -> str:
     return f"{place} (from {named_by})"
 
 
-def _limits(settings: ServerSettings) -> Iterator[str]:
+def _limits(settings: ServerSettings, num_workers: int) -> Iterator[str]:
     each = " of each model" if len(settings.bundles) > 1 else ""
-    yield f"{settings.num_slots:,} texts{each} at a time"
-    yield f"{settings.max_waiting:,} more requests wait"
+    where = f" in each of {num_workers} workers" if num_workers > 1 else ""
+    yield f"{settings.num_slots:,} texts{each} at a time{where}"
+    yield f"{settings.max_waiting:,} more requests wait{where and ' there'}"
     yield f"{settings.max_tokens_limit:,} tokens and {settings.timeout_seconds:g} s a text"
     if settings.rate_limit is not None:
         yield f"{settings.rate_limit} from an address"

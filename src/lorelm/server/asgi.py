@@ -44,14 +44,26 @@ class Gateway:
     Args:
         max_body_bytes: longer bodies are not read to their end; the application refuses them.
         num_threads: for requests that are answered at the same time, without streams.
+        on_shutdown: called when the server tells that it ends (ASGI's lifespan).
     """
 
-    def __init__(self, app: "WSGIApplication", *, max_body_bytes: int, num_threads: int) -> None:
+    def __init__(
+        self,
+        app: "WSGIApplication",
+        *,
+        max_body_bytes: int,
+        num_threads: int,
+        on_shutdown: Callable[[], None] | None = None,
+    ) -> None:
         self._app: Final = app
         self._max_body_bytes: Final = max_body_bytes
+        self._on_shutdown: Final = on_shutdown
         self._threads: Final = ThreadPoolExecutor(num_threads, thread_name_prefix="lorelm-request")
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+            return
         with SpooledTemporaryFile(_BYTES_IN_MEMORY) as body, suppress(ClientDisconnectedError):
             environ = environ_of(scope, body)
             exchange = Exchange(self._app, self._threads, send)
@@ -68,6 +80,15 @@ class Gateway:
             else:
                 environ["CONTENT_LENGTH"] = str(sys.maxsize)
             await exchange.answer(environ)
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        """Follow the life of the server."""
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        if self._on_shutdown is not None:
+            await asyncio.to_thread(self._on_shutdown)
+        await send({"type": "lifespan.shutdown.complete"})
 
     async def _read(
         self, receive: Receive, body: IO[bytes], limit: asyncio.Timeout, *, length: int

@@ -10,6 +10,9 @@ SECONDS_FOR_HEADERS: Final = 30.0
 
 MAX_HEADER_BYTES: Final = 64 * 1024
 
+SECONDS_AT_THE_END: Final = 1.0
+"""For the first request of a connection that was accepted just before the server ends."""
+
 SECONDS_TO_READ: Final = 60.0
 """For what has been written; a client that reads more slowly is cut off."""
 
@@ -24,6 +27,7 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._stalled: asyncio.TimerHandle | None = None
+        self._has_request = self._is_ending = False
         self._await_headers()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -44,7 +48,18 @@ class Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._late.cancel()
+        self._has_request = True
         super().on_headers_complete()
+        if self._is_ending:
+            self.cycle.keep_alive = False
+
+    def shutdown(self) -> None:
+        """End the connection after its present request, or the first one if that is on its way."""
+        self._is_ending = True
+        if self._has_request:
+            super().shutdown()
+        else:
+            self.loop.call_later(SECONDS_AT_THE_END, super().shutdown)
 
     def pause_writing(self) -> None:
         super().pause_writing()

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import FrameType
-from typing import Final, Protocol, Self
+from typing import Any, Final, Protocol, Self
 
 import uvicorn
 from flask import Flask
@@ -32,7 +32,7 @@ _SECONDS_IDLE: Final = 120
 _OWN_FILES: Final = 64
 """Open files of the process besides connections."""
 
-_SECONDS_TO_SEND: Final = 5
+SECONDS_TO_SEND: Final = 5
 """Limit for sending the last responses when the server stops."""
 
 _PORTS_TO_TRY: Final = 20
@@ -117,36 +117,45 @@ def serve_until_stopped(
 
     A second Ctrl-C aborts them.
     """
-    _allow_open_files(load.max_requests + _SPARE_CONNECTIONS)
-    _collect_rarely()
-    gateway = Gateway(
+    prepare_process(load)
+    config = uvicorn_config(
+        gateway_for(app, load), lifespan="off", timeout_graceful_shutdown=SECONDS_TO_SEND
+    )
+    _Server(config, state=state, grace_seconds=load.grace_seconds, on_ready=on_ready).run(
+        [listening]
+    )
+    state.close()
+
+
+def gateway_for(
+    app: Flask, load: Load, *, on_shutdown: Callable[[], None] | None = None
+) -> Gateway:
+    """Return the ASGI application for a load."""
+    return Gateway(
         app,
         # Requests that are a little too long reach the application, which explains the limit.
         max_body_bytes=2 * load.max_body_bytes,
         # A request keeps a thread until it is answered, also while it waits for a slot.
         num_threads=load.max_requests + _SPARE_THREADS,
+        on_shutdown=on_shutdown,
     )
-    config = uvicorn.Config(
-        gateway,
+
+
+def uvicorn_config(app: Gateway | Callable[[], Gateway], **settings: Any) -> uvicorn.Config:
+    """Return the configuration of uvicorn, with which it says nothing of its own."""
+    return uvicorn.Config(
+        app,
         http=Connection,
         ws="none",
         interface="asgi3",
-        lifespan="off",
         log_config=None,
         access_log=False,
         server_header=False,
         # With proxies in front, ProxyFix decides how many X-Forwarded entries to trust.
         proxy_headers=False,
         timeout_keep_alive=_SECONDS_IDLE,
-        timeout_graceful_shutdown=_SECONDS_TO_SEND,
+        **settings,
     )
-    if not logging.getLogger().isEnabledFor(logging.DEBUG):
-        # uvicorn warns of each request that is no HTTP.
-        logging.getLogger("uvicorn").setLevel(logging.ERROR)
-    _Server(config, state=state, grace_seconds=load.grace_seconds, on_ready=on_ready).run(
-        [listening]
-    )
-    state.close()
 
 
 class _Server(uvicorn.Server):
@@ -193,11 +202,14 @@ class _Server(uvicorn.Server):
         self.should_exit = True
 
 
-def _collect_rarely() -> None:
-    """Let the garbage collector look at what requests leave, and not at the models each time.
-
-    64 streams get a quarter more tokens/s.
-    """
+def prepare_process(load: Load) -> None:
+    """Prepare a process in which the models are loaded for serving."""
+    if not logging.getLogger().isEnabledFor(logging.DEBUG):
+        # uvicorn warns of each request that is no HTTP.
+        logging.getLogger("uvicorn").setLevel(logging.ERROR)
+    _allow_open_files(load.max_requests + _SPARE_CONNECTIONS)
+    # The collector looks at what requests leave, and not at the models each time: 64 streams get a
+    # quarter more tokens/s.
     gc.collect()
     gc.freeze()
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS, *gc.get_threshold()[1:])

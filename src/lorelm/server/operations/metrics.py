@@ -1,7 +1,13 @@
-"""Counters in the format of Prometheus: :class:`Metrics`."""
+"""Counters in the format of Prometheus: :class:`Metrics`.
 
-from collections.abc import Iterator
+Where the variable `PROMETHEUS_MULTIPROC_DIR` names a folder, prometheus-client keeps the values of
+all processes in files there, and each of them answers for all.
+"""
+
+import os
+import threading
 from functools import partial
+from pathlib import Path
 from typing import Final
 
 from prometheus_client import (
@@ -12,8 +18,7 @@ from prometheus_client import (
     disable_created_metrics,
     generate_latest,
 )
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 from lorelm.generation.engine.engine import Engine
 from lorelm.generation.handle import RequestHandle
@@ -25,10 +30,27 @@ _STEP_SECONDS: Final = (
 _REQUEST_SECONDS: Final = (
     *(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0),
 )
+SHARED_FOLDER_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
+
 _ROWS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 # A second series for each counter, with its creation time, would be noise.
 disable_created_metrics()  # type: ignore[no-untyped-call]
+
+
+def forget_ended_processes() -> None:
+    """Drop the gauges of processes of this server that have ended."""
+    if os.name == "nt":  # to ask whether a process is there would end it
+        return
+    for file in Path(os.environ[SHARED_FOLDER_VARIABLE]).glob("gauge_live*.db"):
+        pid = int(file.stem.rpartition("_")[2])
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            mark_process_dead(pid)  # type: ignore[no-untyped-call]
+
+
+_gauge: Final = partial(Gauge, multiprocess_mode="livesum")
 
 
 class Metrics:
@@ -42,7 +64,6 @@ class Metrics:
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
         counter = partial(Counter, registry=self._registry)
-        gauge = partial(Gauge, labelnames=("model",), registry=self._registry)
         histogram = partial(Histogram, registry=self._registry)
         self.requests = counter(
             "lorelm_requests",
@@ -69,19 +90,17 @@ class Metrics:
             "lorelm_step_seconds", "One engine step for all rows.", buckets=_STEP_SECONDS
         )
         self._step_rows = histogram("lorelm_step_rows", "Rows of a step.", buckets=_ROWS)
-        self._slots = gauge("lorelm_slots", "Samples that can be generated at the same time.")
-        self._slots_in_use = gauge("lorelm_slots_in_use", "Samples that are being generated.")
-        self._queue_depth = gauge("lorelm_queue_depth", "Requests that wait for a slot.")
+        self._engines = _EngineGauges(self._registry)
+        self._history: _HistoryCounts | None = None
+        self._refreshing = threading.Lock()
 
     def watch_engine(self, model_name: str, engine: Engine) -> None:
         """Report the load of an engine."""
-        self._slots.labels(model_name).set_function(lambda: engine.num_slots)
-        self._slots_in_use.labels(model_name).set_function(lambda: engine.num_running)
-        self._queue_depth.labels(model_name).set_function(lambda: engine.num_waiting)
+        self._engines.engines[model_name] = engine
 
     def watch_history(self, writer: HistoryWriter) -> None:
         """Report the counters of a history's writer."""
-        self._registry.register(_HistoryCollector(writer))
+        self._history = _HistoryCounts(self._registry, writer)
 
     def record_step(self, seconds: float, num_rows: int) -> None:
         """Count a step of an engine."""
@@ -99,25 +118,65 @@ class Metrics:
             reason = sequence.status if sequence.is_finished else "cancelled"
             self._samples.labels(reason).inc()
 
+    def refresh(self) -> None:
+        """Take over the load of the engines and the counts of the history."""
+        with self._refreshing:
+            self._engines.refresh()
+            if self._history is not None:
+                self._history.refresh()
+
     def render(self) -> bytes:
-        """Return all values in the text format of Prometheus."""
-        return generate_latest(self._registry)
+        """Return all values in the text format of Prometheus, those of all processes."""
+        self.refresh()
+        if SHARED_FOLDER_VARIABLE not in os.environ:
+            return generate_latest(self._registry)
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        return generate_latest(registry)
 
 
-class _HistoryCollector(Collector):
-    """Collector of the counters that a writer keeps itself."""
+class _EngineGauges:
+    """The load of engines.
 
-    def __init__(self, writer: HistoryWriter) -> None:
+    Attributes:
+        engines: by the names of their models.
+    """
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.engines: dict[str, Engine] = {}
+        gauge = partial(_gauge, registry=registry, labelnames=("model",))
+        self._slots = gauge("lorelm_slots", "Samples that can be generated at the same time.")
+        self._in_use = gauge("lorelm_slots_in_use", "Samples that are being generated.")
+        self._waiting = gauge("lorelm_queue_depth", "Requests that wait for a slot.")
+
+    def refresh(self) -> None:
+        for name, engine in [*self.engines.items()]:
+            self._slots.labels(name).set(engine.num_slots)
+            self._in_use.labels(name).set(engine.num_running)
+            self._waiting.labels(name).set(engine.num_waiting)
+
+
+class _HistoryCounts:
+    """What the writer of a history counts itself."""
+
+    def __init__(self, registry: CollectorRegistry, writer: HistoryWriter) -> None:
         self._writer = writer
-
-    def collect(self) -> Iterator[Metric]:
-        yield GaugeMetricFamily(
-            "lorelm_history_queue_depth",
-            "Records that wait to be written.",
-            self._writer.num_queued,
+        self._num_written = self._num_lost = 0  # so far
+        self._queued = _gauge(
+            "lorelm_history_queue_depth", "Records that wait to be written.", registry=registry
         )
-        for name, text, count in (
-            ("written", "Records that were written.", self._writer.num_written),
-            ("lost", "Records that could not be written and were dropped.", self._writer.num_lost),
-        ):
-            yield CounterMetricFamily(f"lorelm_history_records_{name}", text, count)
+        self._written = Counter(
+            "lorelm_history_records_written", "Records that were written.", registry=registry
+        )
+        self._lost = Counter(
+            "lorelm_history_records_lost",
+            "Records that could not be written and were dropped.",
+            registry=registry,
+        )
+
+    def refresh(self) -> None:
+        num_written, num_lost = self._writer.num_written, self._writer.num_lost
+        self._queued.set(self._writer.num_queued)
+        self._written.inc(num_written - self._num_written)
+        self._lost.inc(num_lost - self._num_lost)
+        self._num_written, self._num_lost = num_written, num_lost

@@ -1,0 +1,169 @@
+"""Several processes that serve one port: :func:`serve_with_workers`."""
+
+import asyncio
+import math
+import os
+import signal
+import socket
+import sys
+import tempfile
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from types import FrameType
+from typing import Final
+
+import uvicorn
+from uvicorn.supervisors import Multiprocess
+
+from lorelm.errors import ServerError
+from lorelm.server.app import create_app
+from lorelm.server.asgi import Gateway
+from lorelm.server.operations.logs import configure_logging
+from lorelm.server.operations.metrics import SHARED_FOLDER_VARIABLE, forget_ended_processes
+from lorelm.server.operations.shared_limits import SCHEME
+from lorelm.server.serving import (
+    SECONDS_TO_SEND,
+    Load,
+    Stoppable,
+    gateway_for,
+    prepare_process,
+    uvicorn_config,
+)
+from lorelm.server.settings import ServerSettings
+from lorelm.server.state import server_state
+
+_SECONDS_TO_START: Final = 60
+_SECONDS_BETWEEN_REFRESHES: Final = 1.0
+
+
+def serve_with_workers(
+    settings: ServerSettings,
+    listening: socket.socket,
+    *,
+    num_workers: int,
+    on_ready: Callable[[], None],
+) -> None:
+    """Serve with processes that take connections from one port, until Ctrl-C or SIGTERM.
+
+    uvicorn starts them again when they die, and one after the other at SIGHUP, which loads the
+    models anew. Each has the models, slots and cache of a server of its own; what they count is
+    added up.
+
+    Raises:
+        ServerError: they do not start.
+    """
+    with tempfile.TemporaryDirectory(prefix="lorelm-") as folder:
+        os.environ[SHARED_FOLDER_VARIABLE] = folder
+        if settings.rate_limit is not None and settings.rate_limit_storage == "memory://":
+            counts = Path(folder) / "limits.sqlite"
+            settings = replace(settings, rate_limit_storage=f"{SCHEME}://{counts}")
+        config = uvicorn_config(
+            partial(_worker, settings),
+            factory=True,
+            lifespan="on",
+            loop=_LOOP,
+            workers=num_workers,
+            timeout_graceful_shutdown=math.ceil(settings.grace_seconds) + SECONDS_TO_SEND,
+            timeout_worker_healthcheck=_SECONDS_TO_START,
+        )
+        _Supervisor(config, [listening], on_ready).run()
+
+
+if sys.platform != "win32":
+
+    class SharingLoop(asyncio.SelectorEventLoop):
+        """Event loop that takes one connection at a time from the socket that workers share.
+
+        asyncio takes all that wait: of 64 connections at once, one of two workers often got all.
+        """
+
+        def _accept_connection(  # type: ignore[no-untyped-def]
+            self, protocol_factory, sock, sslcontext=None, server=None, backlog=1, *args, **options
+        ):
+            super()._accept_connection(  # type: ignore[misc]
+                protocol_factory, sock, sslcontext, server, 1, *args, **options
+            )
+
+
+_LOOP: Final = "asyncio" if sys.platform == "win32" else f"{__name__}:SharingLoop"
+
+
+class _Supervisor(Multiprocess):
+    """uvicorn's supervisor, which says when all workers serve."""
+
+    def __init__(
+        self, config: uvicorn.Config, sockets: list[socket.socket], on_ready: Callable[[], None]
+    ) -> None:
+        super().__init__(config, sockets)
+        self._on_ready = on_ready
+
+    def init_processes(self) -> None:
+        super().init_processes()
+        if all(
+            each.wait_until_ready(_SECONDS_TO_START, self.should_exit) for each in self.processes
+        ):
+            self._on_ready()
+        elif not self.should_exit.is_set():
+            self.terminate_all()
+            raise ServerError(
+                "the workers did not start: try without --workers, which says why",
+                code="server.workers",
+            )
+
+
+def _worker(settings: ServerSettings) -> Gateway:
+    """Return the application of a worker.
+
+    uvicorn calls it in the main thread of the process, after it has set its signal handlers.
+    """
+    configure_logging(settings.log_level)
+    app = create_app(settings)
+    state = server_state(app)
+    load = Load.of(settings)
+    prepare_process(load)
+    forget_ended_processes()
+    _limit_the_end(state, settings.grace_seconds)
+    refreshing = threading.Thread(target=_refresh, args=(state.metrics.refresh,), daemon=True)
+    refreshing.start()
+    return gateway_for(app, load, on_shutdown=state.close)
+
+
+def _limit_the_end(state: Stoppable, grace_seconds: float) -> None:
+    """Abort what still runs some time after SIGTERM, or at Ctrl-C after it.
+
+    uvicorn ends at SIGTERM: it takes no more connections, which others take, and waits for those it
+    has. The terminal sends Ctrl-C and its own end to all processes; the supervisor alone decides
+    what they mean.
+    """
+    end = signal.getsignal(signal.SIGTERM)
+    assert callable(end)
+    is_ending = threading.Event()
+
+    def finish(number: int, frame: FrameType | None) -> None:
+        if not is_ending.is_set():
+            is_ending.set()
+            aborting = threading.Timer(grace_seconds, state.stop, args=(0,))
+            aborting.daemon = True
+            aborting.start()
+            end(number, frame)
+
+    def abort(_number: int, _frame: FrameType | None) -> None:
+        if is_ending.is_set():
+            threading.Thread(target=state.stop, args=(0,), daemon=True).start()
+
+    signal.signal(signal.SIGTERM, finish)
+    signal.signal(signal.SIGINT, abort)
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+
+def _refresh(refresh: Callable[[], None]) -> None:
+    """Keep the gauges of this process current for the one that is asked for the metrics."""
+    while True:
+        with suppress(OSError):
+            refresh()
+        threading.Event().wait(_SECONDS_BETWEEN_REFRESHES)

@@ -1,0 +1,47 @@
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from limits import parse
+from limits.strategies import FixedWindowRateLimiter
+
+from lorelm.server.operations.shared_limits import SCHEME, FileStorage
+
+
+@pytest.fixture
+def uri(tmp_path: Path) -> str:
+    return f"{SCHEME}://{tmp_path}/limits.sqlite"
+
+
+def test_two_processes_count_together(uri: str) -> None:
+    first, second = FileStorage(uri), FileStorage(uri)
+    assert [first.incr("a", 60), second.incr("a", 60), first.incr("a", 60, 3)] == [1, 2, 5]
+    assert second.incr("b", 60) == 1
+    assert (first.get("a"), second.get("b"), first.get("c")) == (5, 1, 0)
+    assert 58 < second.get_expiry("a") - time.time() <= 60
+
+
+def test_a_window_ends(uri: str) -> None:
+    storage = FileStorage(uri)
+    storage.incr("a", 1)
+    time.sleep(1.1)
+    assert storage.get("a") == 0
+    assert storage.incr("a", 1) == 1
+
+
+def test_no_count_is_lost_between_threads(uri: str) -> None:
+    storages = [FileStorage(uri) for _ in range(2)]
+    with ThreadPoolExecutor(8) as pool:
+        counts = [*pool.map(lambda number: storages[number % 2].incr("a", 60), range(400))]
+    assert sorted(counts) == [*range(1, 401)]
+
+
+def test_a_limit_holds_over_both(uri: str) -> None:
+    limiters = [FixedWindowRateLimiter(FileStorage(uri)) for _ in range(2)]
+    limit = parse("5/minute")
+    assert sum(limiters[number % 2].hit(limit, "me") for number in range(20)) == 5
+    limiters[0].storage.clear(limit.key_for("me"))
+    assert limiters[1].hit(limit, "me")
+    limiters[1].storage.reset()
+    assert limiters[0].storage.check()

@@ -1,0 +1,198 @@
+"""Several processes behind one port, with everything that may happen to them."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import psutil
+import pytest
+
+import lorelm
+
+pytestmark = [
+    pytest.mark.system,
+    pytest.mark.skipif(os.name == "nt", reason="the signals are those of other systems"),
+]
+
+LONG = {"prompt": "", "max_len": 10_000, "min_len": 10_000, "num_alternatives": 0}
+
+
+class Server:
+    """`lorelm serve` with workers."""
+
+    def __init__(self, process: subprocess.Popen[str], url: str) -> None:
+        self.process = process
+        self.url = url
+
+    def ask(self, **body: object) -> dict[str, object]:
+        with self.open(**body) as response:
+            reply: dict[str, object] = json.load(response)
+        return reply
+
+    def open(self, **body: object) -> "urllib.request._UrlopenRet":
+        headers = {"Content-Type": "application/json"}
+        url = f"{self.url}api/generate"
+        return urllib.request.urlopen(
+            urllib.request.Request(url, json.dumps(body).encode(), headers), timeout=60
+        )
+
+    def metric(self, name: str) -> float:
+        with urllib.request.urlopen(f"{self.url}metrics") as response:
+            text = response.read().decode()
+        return sum(map(float, re.findall(rf"^{name}(?:{{.*}})? (.+)$", text, re.M)))
+
+    def workers(self) -> list[psutil.Process]:
+        found = []
+        for child in psutil.Process(self.process.pid).children():
+            with suppress(psutil.Error):  # it has just ended
+                if "spawn_main" in " ".join(child.cmdline()):
+                    found.append(child)
+        return found
+
+
+@contextmanager
+def running(bundle: Path, *options: str) -> Iterator[Server]:
+    command = [sys.executable, "-m", "lorelm", "serve", str(bundle), "--port", "0"]
+    options = ("--workers", "2", "--max-tokens-limit", "10000", *options)
+    process = subprocess.Popen([*command, *options], stderr=subprocess.PIPE, text=True)
+    assert process.stderr
+    url = re.search(r"http://\S+", process.stderr.readline())
+    assert url
+    server = Server(process, url.group())
+    workers = server.workers()
+    try:
+        yield server
+    finally:
+        process.terminate()
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+        process.stderr.close()
+        _, left = psutil.wait_procs(workers, timeout=20)
+        assert not left
+
+
+def wait_for(is_true: Callable[[], bool]) -> None:
+    give_up = time.monotonic() + 40
+    while not is_true():
+        assert time.monotonic() < give_up
+        time.sleep(0.05)
+
+
+def test_they_answer_as_one(tiny_bundle: Path, tmp_path: Path) -> None:
+    history = f"sqlite:///{tmp_path}/history.db"
+    with running(tiny_bundle, "--history", history, "--rate-limit", "30/minute") as server:
+        texts, statuses = set(), Counter[int]()
+        for _ in range(40):
+            try:
+                reply = server.ask(prompt="The fox", seed=3)
+                texts.add(reply["samples"][0]["text"])  # type: ignore[index]
+                statuses[200] += 1
+            except urllib.error.HTTPError as error:
+                statuses[error.code] += 1
+                error.close()
+        assert texts == {lorelm.load(tiny_bundle).generate("The fox", seed=3).text}
+        assert statuses == {200: 30, 429: 10}
+        assert server.metric("lorelm_requests_total") >= 40
+        assert server.metric("lorelm_slots") == 2 * 64
+        wait_for(lambda: server.metric("lorelm_history_records_written_total") == 30)
+        assert len(server.workers()) == 2
+
+
+def test_they_share_connections_that_come_at_once(tiny_bundle: Path) -> None:
+    with running(tiny_bundle, "--no-history") as server:
+        port = int(server.url.rsplit(":", 1)[1].strip("/"))
+        held = [socket.create_connection(("127.0.0.1", port)) for _ in range(64)]
+
+        def nums() -> list[int]:
+            return [
+                sum(each.laddr[1] == port and each.raddr != () for each in worker.net_connections())
+                for worker in server.workers()
+            ]
+
+        wait_for(lambda: sum(nums()) == 64)
+        found = nums()
+        for connection in held:
+            connection.close()
+        assert min(found) >= 8, found
+
+
+def test_one_that_is_killed_comes_back_and_the_other_goes_on(tiny_bundle: Path) -> None:
+    with running(tiny_bundle, "--no-history") as server:
+        num_before = server.metric("lorelm_slots")
+        killed, _ = server.workers()
+        killed.kill()
+        wait_for(lambda: len(server.workers()) == 2 and killed not in server.workers())
+        wait_for(lambda: server.metric("lorelm_slots") == num_before)
+        for _ in range(10):
+            assert server.ask(prompt="The", max_len=3)["samples"]
+
+
+def test_models_are_loaded_anew_without_a_refused_request(tiny_bundle: Path) -> None:
+    with running(tiny_bundle, "--no-history") as server:
+        before = server.workers()
+        problems: list[Exception] = []
+        is_over = threading.Event()
+
+        def keep_asking() -> None:
+            while not is_over.is_set():
+                try:
+                    server.ask(prompt="The fox", max_len=20)
+                except Exception as error:
+                    problems.append(error)
+
+        clients = [threading.Thread(target=keep_asking) for _ in range(4)]
+        for client in clients:
+            client.start()
+        server.process.send_signal(signal.SIGHUP)
+        wait_for(lambda: not set(before) & set(server.workers()) and len(server.workers()) == 2)
+        time.sleep(0.5)
+        is_over.set()
+        for client in clients:
+            client.join()
+        assert problems == []
+
+
+@pytest.mark.parametrize("grace_seconds", ["60", "0.2"])
+def test_running_requests_finish_before_they_end(tiny_bundle: Path, grace_seconds: str) -> None:
+    with running(tiny_bundle, "--no-history", "--grace-seconds", grace_seconds) as server:
+        samples = 2 if grace_seconds == "60" else 16
+        with server.open(**LONG, num_samples=samples, stream=True) as stream:
+            stream.readline()
+            server.process.send_signal(signal.SIGTERM)
+            rest = stream.read().decode()
+        assert server.process.wait(30) == 0
+        if grace_seconds == "60":
+            assert rest.count('"num_tokens":10000') == samples
+            assert rest.endswith("event: done\ndata: {}\n\n")
+        else:
+            assert "the server shut down before the text ended" in rest
+
+
+def test_a_model_that_cannot_be_loaded_is_said_once(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "lorelm", "serve", str(tmp_path / "gone"), "--workers", "2"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert ended.returncode == 2
+    assert len(ended.stderr.splitlines()) == 1
+    assert ended.stderr.startswith("lorelm: ")
+
+
+@pytest.mark.parametrize("given", ["0", "-1", "many", "1.5"])
+def test_a_wrong_number_is_refused(given: str) -> None:
+    command = [sys.executable, "-m", "lorelm", "serve", "--workers", given]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert ended.returncode == 2
+    assert "is neither a number above 0 nor auto" in ended.stderr
