@@ -185,7 +185,7 @@ def test_a_scoring_request_only_reads_the_prompt(model: lorelm.LanguageModel) ->
     sequence = generated(model, [4, 9, 7], max_len=0, num_alternatives=0)
     assert (sequence.ids, sequence.finish_reason) == ([], "length")
     assert len(sequence.prompt_scores) == 3
-    assert sequence.prompt_scores[0].ids == ()
+    assert sequence.prompt_scores[0].ids == []
 
 
 def test_a_prompt_may_be_read_without_an_eos_before_it(

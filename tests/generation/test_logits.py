@@ -33,8 +33,8 @@ def test_a_row_has_the_scores_that_it_has_alone(
     for row in range(3):
         [alone] = score_tokens(logits_BV[[row]], [ids[row]], [nums[row]])
         assert together[row].log_probability == alone.log_probability
-        found = [*together[row].log_probabilities]
-        assert found == [*alone.log_probabilities]
+        found = together[row].log_probabilities
+        assert found == alone.log_probabilities
         assert len(found) == min(nums[row], 6)
         assert found == sorted(found, reverse=True)
 

@@ -31,7 +31,7 @@ def locked(store: HistoryStore) -> Iterator[None]:
 @pytest.fixture
 def impatient_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HistoryStore]:
     """A store that does not wait for a locked file."""
-    monkeypatch.setattr(database, "_LOCK_TIMEOUT_SECONDS", 0.01)
+    monkeypatch.setattr(database, "LOCK_TIMEOUT_SECONDS", 0.01)
     with HistoryStore(f"sqlite:///{tmp_path}/history.db") as store:
         yield store
 

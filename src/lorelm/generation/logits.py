@@ -228,8 +228,8 @@ class TokenScore(NamedTuple):
     """
 
     log_probability: float
-    ids: abc.Sequence[int] = ()
-    log_probabilities: abc.Sequence[float] = ()
+    ids: list[int]
+    log_probabilities: list[float]
 
 
 def score_tokens(
@@ -244,7 +244,7 @@ def score_tokens(
     logs_B = (logits_BV[np.arange(len(ids_B)), ids_B] - normaliser_B).tolist()
     most = min(max(nums_alternatives), logits_BV.shape[1] - 1)
     if most == 0:
-        return [TokenScore(log) for log in logs_B]
+        return [TokenScore(log, [], []) for log in logs_B]
     ids_BN, logits_BN = _likeliest(logits_BV, most)
     logs_BN = (logits_BN - normaliser_B[:, None]).tolist()
     rows = zip(logs_B, ids_BN.tolist(), logs_BN, nums_alternatives, strict=True)
