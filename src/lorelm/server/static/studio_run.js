@@ -2,7 +2,7 @@
 
 import { byId } from "./dom.js";
 
-const MILLISECONDS_BETWEEN_TRIES = 1000;
+const MILLISECONDS_BETWEEN_TRIES = 2000;
 
 const { state, events } = byId("run-state").dataset;
 if (["waiting", "running", "stopping"].includes(state ?? "")) {
@@ -23,5 +23,6 @@ async function again(source) {
   source.close();
   const answer = await fetch(location.href, { method: "HEAD" }).catch(() => null);
   if (answer?.ok) location.reload();
-  else setTimeout(() => again(source), MILLISECONDS_BETWEEN_TRIES);
+  // Also then: another navigation may have come first and led nowhere.
+  setTimeout(() => again(source), MILLISECONDS_BETWEEN_TRIES);
 }
