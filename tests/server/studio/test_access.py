@@ -189,6 +189,9 @@ def test_a_shared_text_is_open_only_where_the_studio_says_so(
     read = reader.get(f"/write/Fox/{path}")
     assert read.status_code == (200 if is_opened else 401)
     assert ("The fox ran." in read.text) == is_opened
+    for name in ("Fox", "Nobody"):  # the page's style, whose address tells of no model
+        with reader.get(f"/write/{name}/static/style.css") as style:
+            assert style.status_code == (200 if is_opened else 401)
     for other in ("", "api/drafts", "history", "shared", "static/../history"):
         assert reader.get(f"/write/Fox/{other}").status_code in (401, 404)
     assert reader.post("/write/Fox/shared/x").status_code == 401

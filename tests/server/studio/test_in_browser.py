@@ -61,6 +61,7 @@ def wide_enough(page: Page) -> bool:
     return bool(page.evaluate("document.documentElement.scrollWidth <= innerWidth"))
 
 
+@pytest.mark.slow
 def test_from_a_dropped_file_to_a_model_that_writes(
     browser: Browser, start_studio: StartStudio, tales_file: Path
 ) -> None:

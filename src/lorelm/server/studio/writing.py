@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 PREFIX: Final = "/write/"
+_FILES: Final = "static/"
 
 _MAX_OPEN: Final = 3
 """Models in memory at a time: 40 MB each for one of a film's size, 200 for a large one."""
@@ -118,8 +119,7 @@ class WritingPages:
 def is_shared_text(path: str) -> bool:
     """Return whether a path is of a text that its writer has shared, or of that page's style."""
     name, _, rest = path.removeprefix(PREFIX).partition("/")
-    is_style = name == EMBEDDED_NAME and rest.startswith("static/")
-    return path.startswith(PREFIX) and bool(name) and (is_style or rest.startswith("shared/"))
+    return path.startswith(PREFIX) and bool(name) and rest.startswith(("shared/", _FILES))
 
 
 def _close_in_background(loaded: "Future[Flask]") -> None:
@@ -153,6 +153,10 @@ class Mount:
             return self._own(environ, start_response)
         if not slash:
             return redirect(f"{quote(name)}/", code=308)(environ, start_response)
+        if rest.startswith(_FILES):
+            # The same for all, so that they open no model and say nothing about which there are.
+            inner = environ | {"PATH_INFO": f"/{rest}".encode().decode("latin-1")}
+            return self._own(inner, start_response)
         try:
             # Shared texts stay where they are if their model is renamed, deleted or never there.
             app = self._writing.find(EMBEDDED_NAME if rest.startswith("shared/") else name)
