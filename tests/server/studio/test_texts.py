@@ -13,6 +13,8 @@ from werkzeug.test import TestResponse
 
 from lorelm.corpus.documents import ReadingOptions
 
+pytestmark = pytest.mark.system  # `lorelm inspect` reads the texts
+
 TALES = "\n".join(f"The {who} {did} in the {place}." for who in ("fox", "owl", "hen")
                   for did in ("ran", "sat", "slept") for place in ("wood", "barn"))  # fmt: skip
 TABLE = "who,said,note\n" + "\n".join(
