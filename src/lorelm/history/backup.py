@@ -13,11 +13,11 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
-from urllib.parse import quote
 
 from lorelm.errors import HistoryError
 from lorelm.history.database import (
     LOCK_TIMEOUT_SECONDS,
+    connect_file,
     ensure_file,
     parse_address,
     place_of,
@@ -67,7 +67,7 @@ def back_up(address: str | None, path: Path) -> Copied:
     with _new_file(path, failure) as new, wrap_database_errors(failure):
         with _reading(source, f"{source} is no history of LoreLM") as old:
             _copy(old, new, failure)
-        with closing(_connect(new, "rw")) as copy:
+        with closing(connect_file(new, mode="rw")) as copy:
             # One file, which can be read where nothing may be written.
             copy.execute("PRAGMA journal_mode=DELETE")
             _check_integrity(copy, f"the history in {source}")
@@ -101,7 +101,7 @@ def restore(path: Path, address: str | None, *, replaces: bool) -> Copied:
             _copy(backup, new, failure)
             upgrade_file(new)
             _fill(target, new, failure, is_new=is_new)
-            with closing(_connect(target, "rw")) as restored:
+            with closing(connect_file(target, mode="rw")) as restored:
                 return Copied(str(target), _num_records(restored), target.stat().st_size)
 
 
@@ -132,7 +132,7 @@ def _reading(path: Path, failure: str) -> Iterator[sqlite3.Connection]:
     """
     if not path.is_file():
         raise HistoryError(f"there is no file {path}", code="history.missing")
-    with closing(_connect(path, "ro")) as connection:
+    with closing(connect_file(path, mode="ro")) as connection:
         try:
             found = connection.execute(f"SELECT version_num FROM {VERSION_TABLE}").fetchall()  # noqa: S608
         except sqlite3.Error as error:
@@ -145,17 +145,6 @@ def _reading(path: Path, failure: str) -> Iterator[sqlite3.Connection]:
         yield connection
 
 
-def _connect(path: Path, mode: str) -> sqlite3.Connection:
-    connection = sqlite3.connect(
-        f"file:{quote(str(path.absolute()), safe='')}?mode={mode}",
-        uri=True,
-        timeout=LOCK_TIMEOUT_SECONDS,
-        isolation_level=None,
-    )
-    connection.execute("PRAGMA secure_delete=ON")  # overwrite deleted texts
-    return connection
-
-
 def _copy(source: sqlite3.Connection, target: Path, failure: str) -> None:
     """Copy a database over another one, in one transaction."""
     deadline = time.monotonic() + LOCK_TIMEOUT_SECONDS
@@ -164,7 +153,7 @@ def _copy(source: sqlite3.Connection, target: Path, failure: str) -> None:
         if status in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) and time.monotonic() > deadline:
             raise HistoryError(f"{failure}: another program is writing there; try again")
 
-    with closing(_connect(target, "rw")) as connection:
+    with closing(connect_file(target, mode="rw")) as connection:
         source.backup(connection, progress=check_time)
 
 
@@ -177,13 +166,13 @@ def _fill(target: Path, new: Path, failure: str, *, is_new: bool) -> None:
                 target, f"what is in {target} is no history: move it away, with {target}-wal"
             ):
                 pass
-        with closing(_connect(new, "ro")) as source:
+        with closing(connect_file(new, mode="ro")) as source:
             _copy(source, target, failure)
     except BaseException:
         if is_new:
             _remove(target)
         raise
-    with closing(_connect(target, "rw")) as connection:
+    with closing(connect_file(target, mode="rw")) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # it has the texts that were there
 
 

@@ -6,8 +6,9 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
+from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
@@ -205,24 +206,31 @@ def _missing(place: str) -> HistoryError:
     )
 
 
-def _sqlite_engine(path: Path) -> Engine:
-    def connect() -> sqlite3.Connection:
-        # mode=rw: a file that is removed while the server runs must not become an empty one.
-        return sqlite3.connect(
-            f"file:{quote(str(path), safe='')}?mode=rw",
-            uri=True,
-            timeout=LOCK_TIMEOUT_SECONDS,
-            check_same_thread=False,
-        )
+def connect_file(path: Path, *, mode: Literal["ro", "rw"]) -> sqlite3.Connection:
+    """Connect to a file that exists; the caller begins transactions, not the driver.
 
-    engine = create_engine("sqlite+pysqlite://", creator=connect, poolclass=QueuePool)
+    No mode creates files: one that is removed meanwhile must not become an empty history.
+    """
+    connection = sqlite3.connect(
+        f"file:{quote(str(path.absolute()), safe='')}?mode={mode}",
+        uri=True,
+        timeout=LOCK_TIMEOUT_SECONDS,
+        isolation_level=None,
+        check_same_thread=False,  # a pool hands it on
+    )
+    connection.execute("PRAGMA secure_delete=ON")  # overwrite deleted texts
+    return connection
+
+
+def _sqlite_engine(path: Path) -> Engine:
+    engine = create_engine(
+        "sqlite+pysqlite://", creator=partial(connect_file, path, mode="rw"), poolclass=QueuePool
+    )
 
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, record: Any) -> None:
         record.info["file"] = _file_at(path)
-        connection.isolation_level = None  # we begin transactions, not the driver
         connection.execute("PRAGMA synchronous=NORMAL")  # safe with WAL; FULL would sync each time
-        connection.execute("PRAGMA secure_delete=ON")  # overwrite deleted texts
 
     @event.listens_for(engine, "checkout")
     def check_file(_connection: Any, record: Any, _proxy: object) -> None:

@@ -225,7 +225,7 @@ def _allow_open_files(num_connections: int) -> None:
     wanted = num_connections + _OWN_FILES
     if soft != resource.RLIM_INFINITY and soft < wanted:
         allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, allowed), hard))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
 
 
 def url_of(listening: socket.socket) -> str:

@@ -8,6 +8,7 @@ import socket
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -166,4 +167,4 @@ def _refresh(refresh: Callable[[], None]) -> None:
     while True:
         with suppress(OSError):
             refresh()
-        threading.Event().wait(_SECONDS_BETWEEN_REFRESHES)
+        time.sleep(_SECONDS_BETWEEN_REFRESHES)

@@ -2,7 +2,8 @@
 
 import { byId } from "./dom.js";
 
-const MILLISECONDS_BETWEEN_TRIES = 2000;
+const MILLISECONDS_BETWEEN_TRIES = 1000;
+const MILLISECONDS_TO_LOAD = 20_000;
 
 const { state, events } = byId("run-state").dataset;
 if (["waiting", "running", "stopping"].includes(state ?? "")) {
@@ -23,6 +24,6 @@ async function again(source) {
   source.close();
   const answer = await fetch(location.href, { method: "HEAD" }).catch(() => null);
   if (answer?.ok) location.reload();
-  // Also then: another navigation may have come first and led nowhere.
-  setTimeout(() => again(source), MILLISECONDS_BETWEEN_TRIES);
+  // Also after that: another navigation may have come first and led nowhere.
+  setTimeout(() => again(source), answer?.ok ? MILLISECONDS_TO_LOAD : MILLISECONDS_BETWEEN_TRIES);
 }

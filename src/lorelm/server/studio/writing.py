@@ -90,7 +90,7 @@ class WritingPages:
             with self._lock:
                 if self._open.get(key) is loading:
                     del self._open[key]
-            loading.set_exception(error)  # whoever else waits for it has it, too
+            loading.set_exception(error)  # others may wait for it, too
 
     def stop(self, grace_seconds: float) -> None:
         """Let the running generations end."""
@@ -153,9 +153,9 @@ class Mount:
             return self._own(environ, start_response)
         if not slash:
             return redirect(f"{quote(name)}/", code=308)(environ, start_response)
+        inner = environ | {"PATH_INFO": f"/{rest}".encode().decode("latin-1")}
         if rest.startswith(_FILES):
             # The same for all, so that they open no model and say nothing about which there are.
-            inner = environ | {"PATH_INFO": f"/{rest}".encode().decode("latin-1")}
             return self._own(inner, start_response)
         try:
             # Shared texts stay where they are if their model is renamed, deleted or never there.
@@ -165,7 +165,6 @@ class Mount:
                 response = _explained(error, name, is_page=not rest)
                 response = self._studio.process_response(response)  # type: ignore[arg-type]
             return response(environ, start_response)
-        inner = environ | {"PATH_INFO": f"/{rest}".encode().decode("latin-1")}
         return app.wsgi_app(inner, start_response)
 
 
