@@ -8,7 +8,7 @@ import pytest
 from flask import Flask, request
 
 from lorelm.server import asgi
-from lorelm.server.asgi import Gateway, environ_of
+from lorelm.server.asgi import Alarm, Gateway, environ_of
 from lorelm.server.events import EventStream
 
 Sent = list[dict[str, Any]]
@@ -239,6 +239,47 @@ def test_streams_need_no_thread_once_they_have_begun(app: Flask) -> None:
     assert other.body == b"still there"
     assert {client.body for client in clients} == {b"0\n1\n2\n"}
     assert all(ticker.is_closed for ticker in tickers)
+
+
+def test_what_is_ready_is_sent_at_once_and_the_last_of_it_with_the_end(app: Flask) -> None:
+    ticker = Ticker(5)
+    app.add_url_rule("/", view_func=ticker.view)
+    client = Client(b"", method="GET")
+
+    async def answer() -> None:
+        gateway = Gateway(app, max_body_bytes=1000, num_threads=1)
+        stream = asyncio.create_task(gateway(client.scope, client.receive, client.send))
+        for num_events in (3, 2):
+            num_sent = len(client.sent)
+            while len(client.sent) == num_sent:
+                await asyncio.sleep(0.001)
+            ticker.num_ready += num_events
+            ticker.wake()
+        await stream
+
+    asyncio.run(asyncio.wait_for(answer(), 20))
+    assert [(m["body"], m.get("more_body", False)) for m in client.sent[1:]] == [
+        (b"0\n1\n2\n", True),
+        (b"3\n4\n", False),
+    ]
+
+
+def test_no_wake_up_is_lost_between_two_turns_of_the_loop() -> None:
+    async def wake_all() -> None:
+        loop, alarm = asyncio.get_running_loop(), Alarm()
+        events = [asyncio.Event() for _ in range(500)]
+
+        def wake() -> None:
+            for event in events:
+                alarm.wake(loop, event)
+                while not event.is_set():  # then at once, while the loop ends its turn
+                    pass
+
+        thread = threading.Thread(target=wake, daemon=True)
+        thread.start()
+        await asyncio.gather(*(event.wait() for event in events))
+
+    asyncio.run(asyncio.wait_for(wake_all(), 20))
 
 
 def test_a_client_that_leaves_a_silent_stream_ends_it(app: Flask) -> None:

@@ -10,7 +10,7 @@ from lorelm.bundle.manifest import Manifest
 from lorelm.corpus.special_tokens import speaker_name
 from lorelm.errors import LoreLMError
 from lorelm.generation.handle import RequestHandle
-from lorelm.generation.reply import Token, prompt_tokens
+from lorelm.generation.reply import Reply, Sample, Token, prompt_tokens
 from lorelm.generation.sequence import GenerationRequest, Sequence
 from lorelm.server.api.requests import CheckRequest, GenerateRequest, ScoreRequest
 from lorelm.server.errors import status_of
@@ -41,8 +41,7 @@ def generate() -> Response:
             follow=handle.follow,
         )
     handle.wait()
-    reply = asdict(served.model.reply(generated))
-    return jsonify(reply | _origin(served))
+    return jsonify(_reply_json(served.model.reply(generated)) | _origin(served))
 
 
 @api.post("/score")
@@ -62,7 +61,7 @@ def score() -> Response:
             "text": body.text,
             "unknown_words": scored.prompt.unknown_words,
             "log_probability": sum(token.log_probability or 0.0 for token in tokens),
-            "tokens": [asdict(token) for token in tokens],
+            "tokens": [_token_json(token) for token in tokens],
         }
         | _origin(served)
     )
@@ -148,7 +147,7 @@ def _events(
         yield "".join(
             _end_event(served, index, generated.sequences[index])
             if not tokens
-            else event({"sample": index, "tokens": [_json(token) for token in tokens]})
+            else event({"sample": index, "tokens": [_token_json(token) for token in tokens]})
             for index, tokens in updates
         )
     yield event({}, name="done")
@@ -160,12 +159,27 @@ def _error_event(error: LoreLMError) -> str:
     )
 
 
-def _json(token: Token) -> dict[str, Any]:
-    """Return what `asdict` would, without its deep copies: a stream has many tokens."""
-    return vars(token) | {"alternatives": [vars(other) for other in token.alternatives]}
-
-
 def _end_event(served: ServedModel, index: int, sequence: Sequence) -> str:
     """Return the event of a finished sample; its tokens have been sent."""
     sample = served.model.sample(sequence, has_tokens=False)
-    return event({"sample": index} | asdict(sample), name="sample")
+    return event({"sample": index} | _sample_json(sample), name="sample")
+
+
+# What `dataclasses.asdict` would return, without its deep copies: these took 0.3 ms of the 2 ms
+# of a request for 40 tokens.
+
+
+def _reply_json(reply: Reply) -> dict[str, Any]:
+    return vars(reply) | {"samples": [_sample_json(sample) for sample in reply.samples]}
+
+
+def _sample_json(sample: Sample) -> dict[str, Any]:
+    tokens, spans = sample.tokens, sample.copied_spans
+    return vars(sample) | {
+        "tokens": None if tokens is None else [_token_json(token) for token in tokens],
+        "copied_spans": None if spans is None else [vars(span) for span in spans],
+    }
+
+
+def _token_json(token: Token) -> dict[str, Any]:
+    return vars(token) | {"alternatives": [vars(other) for other in token.alternatives]}
