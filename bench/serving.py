@@ -152,6 +152,15 @@ def prompts(words: list[str] = WORDS[2:], **more: object) -> list[str]:
     return bodies
 
 
+SCORED = {"num_alternatives": 3}
+"""What a stream sends unless it asks for something else: each token with its alternatives."""
+
+LOADS: tuple[tuple[int, str, dict[str, Any]], ...] = (
+    *((1, "clients", {}), (8, "clients", {}), (64, "clients", {})),
+    *((64, "clients, scored", SCORED), (256, "clients, scored", SCORED)),
+    *((64, "streams", {"stream": True}), (256, "streams", {"stream": True})),
+)
+
 COLUMNS = (
     *(("tokens/s", 9), ("times", 7), ("CPU", 7), ("median ms", 9), ("p99 ms", 9)),
     *(("first ms", 9), ("its p99", 9), ("requests", 8), ("errors", 6)),
@@ -195,7 +204,11 @@ def measured_load(
     figures = load(port, *arguments, bodies=bodies)
     num_tokens = figures["tokens_per_second"] * figures["seconds"]
     spent = processor_seconds(server) - before
-    return figures | {"processor_seconds_per_1000_tokens": 1000 * spent / max(num_tokens, 1)}
+    per_1000 = 1000 / max(num_tokens, 1)
+    return figures | {
+        "processor_seconds_per_1000_tokens": per_1000 * spent,
+        "load_seconds_per_1000_tokens": per_1000 * figures["processor_seconds"],
+    }
 
 
 def processor_seconds(server: psutil.Process) -> float:
@@ -224,16 +237,13 @@ def measure_server(
     command = serve_command(bundle, port, history=history, workers=workers)
     with running(command, port) as server:
         load(port, "--seconds", "3", "--clients", "16")  # until all workers are there
-        for clients in (1, 8, 64):
-            options = ("--clients", str(clients), "--seconds", str(seconds))
-            figures = measured_load(server, port, *options, bodies=prompts(words, min_len=40))
-            show(f"{what}, {clients} clients", figures, baseline)
-        for clients in (64, 256):
-            options = ("--clients", str(clients), "--seconds", str(seconds), "--stream")
-            figures = measured_load(
-                server, port, *options, bodies=prompts(words, min_len=40, stream=True)
-            )
-            show(f"{what}, {clients} streams", figures, baseline)
+        for clients, kind, fields in LOADS:
+            options = ["--clients", str(clients), "--seconds", str(seconds)]
+            if "stream" in fields:
+                options.append("--stream")
+            bodies = prompts(words, min_len=NUM_TOKENS, **fields)
+            figures = measured_load(server, port, *options, bodies=bodies)
+            show(f"{what}, {clients} {kind}", figures, baseline)
 
 
 def measure_memory(bundle: Path, num_requests: int, history: str) -> None:
