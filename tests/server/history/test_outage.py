@@ -99,7 +99,12 @@ def test_the_pages_report_that_the_history_is_unavailable(
         assert client.get("/history/export.json").status_code == 503
     finally:
         postgres_server.start()
-    page = client.get("/history").get_data(as_text=True)
+    give_up = time.monotonic() + 20
+    while time.monotonic() < give_up:  # the writer tries again after a pause
+        page = client.get("/history").get_data(as_text=True)
+        if "<article>" in page:
+            break
+        time.sleep(0.1)
     assert page.count("<article>") == 1
 
 
