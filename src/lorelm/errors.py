@@ -13,6 +13,7 @@ The tree::
     │   │   ├── DraftConflictError   another tab or device has saved it meanwhile
     │   │   └── UnknownDraftError    this browser has no such draft
     │   ├── CheckpointError      the folder of an unfinished training run
+    │   ├── KeyFileError         the file of a server's API keys, or the name of one
     │   └── CommandError         a command that was run in a process of its own has failed
     ├── TrainingStoppedError     Ctrl-C; a checkpoint is saved
     ├── WorkerLostError          another process of the same training run ended
@@ -26,6 +27,7 @@ The tree::
     │   ├── OverloadedError      too many requests are waiting
     │   ├── DeadlineError        the time was over before anything was written
     │   └── ShuttingDownError    it is about to stop
+    ├── QuotaError               a client has used up what it may; `.retry_after` says until when
     ├── ClientDisconnectedError  the client has closed its connection
     └── FailedRequestError       something went wrong while a text was written
 
@@ -174,6 +176,12 @@ class CheckpointError(InputError):
     code = "checkpoint"
 
 
+class KeyFileError(InputError):
+    """A file of API keys cannot be used, or has no such key."""
+
+    code = "keys"
+
+
 class CommandError(InputError):
     """A command that was run in a process of its own has failed.
 
@@ -267,6 +275,20 @@ class ShuttingDownError(UnavailableError):
     """The engine is about to stop."""
 
     code = "engine.shutting_down"
+
+
+class QuotaError(LoreLMError):
+    """A client has used up how much it may ask for in some time.
+
+    Attributes:
+        retry_after: seconds until it may ask again.
+    """
+
+    code = "quota"
+
+    def __init__(self, message: str, *, code: str, retry_after: float) -> None:
+        super().__init__(message, code=code)
+        self.retry_after = retry_after
 
 
 class ClientDisconnectedError(LoreLMError):

@@ -256,8 +256,13 @@ def plain(value: object) -> Any:
 
 def hint(name: str, known: Iterable[str]) -> str:
     """Return what an unknown name may have been meant to be."""
-    close = difflib.get_close_matches(name, known, n=1)
-    return f"did you mean {close[0]}?" if close else f"the settings are {', '.join(known)}"
+    near = closest(name, known)
+    return f"did you mean {near}?" if near else f"the settings are {', '.join(known)}"
+
+
+def closest(name: str, known: Iterable[str]) -> str | None:
+    """Return the name that an unknown one may have been meant to be; None if none is near."""
+    return next(iter(difflib.get_close_matches(name, known, n=1)), None)
 
 
 def _shown(value: Any) -> str:

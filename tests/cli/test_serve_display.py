@@ -7,6 +7,8 @@ import pytest
 from lorelm.bundle import Bundle
 from lorelm.cli.serve_display import serving_lines
 from lorelm.server.app import create_app
+from lorelm.server.keys.key import now
+from lorelm.server.keys.key_file import KeyFile
 from lorelm.server.settings import ServerSettings
 from lorelm.server.state import ServerState, server_state
 
@@ -77,6 +79,23 @@ def test_no_password_of_a_database_is_shown(
     shown = lines_of(states, tiny_bundle, history=url, history_from="LORELM_HISTORY")["history"]
     assert shown.startswith("postgresql+psycopg://tests@127.0.0.1")
     assert "friend" not in shown
+
+
+@pytest.mark.parametrize(
+    ("num_valid", "access"),
+    [(0, "no valid key, so nobody"), (1, "with the one key"), (2, "with one of 2 keys")],
+)
+def test_how_many_keys_are_valid(
+    states: list[ServerState], tiny_bundle: Path, tmp_path: Path, num_valid: int, access: str
+) -> None:
+    keys = KeyFile(tmp_path / "keys.json")
+    for name in ("one", "two"):
+        keys.add(name)
+    for name in ("two", "one")[: 2 - num_valid]:
+        keys.change(name, revoked_at=now())
+    shown = lines_of(states, tiny_bundle, keys=keys.path, rate_limit="9/hour")
+    assert shown["access"] == f"this machine only, {access} of {keys.path}"
+    assert shown["limits"].endswith(", 9/hour from an address or a key")
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ COMMANDS = (
     *("runs curves", "runs remove", "runs add"),
     *("history list", "history export", "history stats", "history prune", "history links"),
     *("history backup", "history restore"),
+    *("keys add", "keys list", "keys change", "keys revoke"),
 )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from tests.server.redis import Redis
 
 from lorelm.server.app import create_app
 from lorelm.server.settings import ServerSettings
@@ -45,6 +46,14 @@ def new_app(tiny_bundle: Path, tmp_path: Path) -> Iterator[Callable[..., Any]]:
     yield make
     for app in apps:
         server_state(app).close()
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[Redis]:
+    """A new Redis server."""
+    server = Redis(tmp_path)
+    yield server
+    server.stop()
 
 
 NGINX_CONF = """

@@ -91,6 +91,11 @@ class Client:
         return int(self.sent[0]["status"])
 
     @property
+    def request_id(self) -> str:
+        [found] = [value for name, value in self.sent[0]["headers"] if name == b"x-request-id"]
+        return found.decode()
+
+    @property
     def body(self) -> bytes:
         return b"".join(message["body"] for message in self.sent[1:])
 
@@ -146,6 +151,39 @@ def test_a_body_that_takes_too_long_is_given_up(
     client = Client(b"T", is_cut=True)
     ask(app, client)
     assert client.status == 408
+    assert len(client.request_id) == 32
+
+
+def of_guard(_environ: object, start_response: Callable[..., object]) -> list[bytes]:
+    start_response("401 Unauthorized", [("Content-Length", "2")])
+    return [b"no"]
+
+
+def of_application(_environ: object, start_response: Callable[..., object]) -> list[bytes]:
+    start_response("200 OK", [("Content-Length", "2"), ("X-Request-Id", "mine")])
+    return [b"ok"]
+
+
+def broken(*_: object) -> list[bytes]:
+    raise ZeroDivisionError
+
+
+@pytest.mark.parametrize(
+    ("wsgi", "status"), [(of_guard, 401), (of_application, 200), (broken, 500)]
+)
+def test_every_response_has_one_id_that_of_its_request_if_it_has_one(
+    wsgi: Any, status: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = Client(b"", headers=[(b"X-Request-ID", b"mine")])
+    ask(wsgi, client)
+    assert (client.status, client.request_id) == (status, "mine")
+    assert [record.getMessage() for record in caplog.records] == [
+        "request mine failed outside of its application"
+    ] * (status == 500)
+    other = Client(b"", headers=[(b"x-request-id", b"a\tb")])
+    if wsgi is not of_application:
+        ask(wsgi, other)
+        assert len(other.request_id) == 32
 
 
 class Chunks:

@@ -1,4 +1,5 @@
 import asyncio
+import re
 import socket
 import time
 from collections.abc import Awaitable, Callable
@@ -71,6 +72,21 @@ def test_headers_without_end_are_refused() -> None:
     said, _ = talk(b"GET / HTTP/1.1\r\n", *[b"a: " + b"b" * 500 + b"\r\n"] * 4)
     assert said.startswith(b"HTTP/1.1 400 ")
     assert said.endswith(b"The headers of this request are too long.")
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        (b"", rb"[0-9a-f]{32}"),
+        (b"X-Request-Id: mine\r\na: b\r\n", b"mine"),
+        (b"X-Request-Id: a b\r\n", rb"[0-9a-f]{32}"),
+    ],
+)
+def test_what_is_no_http_is_refused_with_an_id(headers: bytes, expected: bytes) -> None:
+    said, _ = talk(b"GET / HTTP/1.1\r\n" + headers + b"no header\r\n\r\n")
+    assert re.match(rb"HTTP/1.1 400 Bad Request\r\n", said)
+    assert len(re.findall(rb"(?i)\r\nx-request-id: " + expected + rb"\r\n", said)) == 1
+    assert said.endswith(b"\r\n\r\nInvalid HTTP request received.")
 
 
 def test_whole_requests_are_answered_and_the_connection_is_kept_a_while() -> None:

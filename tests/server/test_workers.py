@@ -20,6 +20,9 @@ import psutil
 import pytest
 
 import lorelm
+from lorelm.server.keys.key import now
+from lorelm.server.keys.key_file import KeyFile
+from lorelm.server.workers import cause_of_death
 
 pytestmark = [
     pytest.mark.system,
@@ -112,6 +115,29 @@ def test_they_answer_as_one(tiny_bundle: Path, tmp_path: Path) -> None:
         assert len(server.workers()) == 2
 
 
+def test_all_follow_the_file_of_keys(tiny_bundle: Path, tmp_path: Path) -> None:
+    keys = KeyFile(tmp_path / "keys.json")
+    key, other = keys.add("few", tokens_per_day=200), keys.add("other")
+    with running(tiny_bundle, "--no-history", "--keys", str(keys.path)) as server:
+
+        def status(key: str) -> int:
+            headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+            body = json.dumps({"prompt": "The fox", "max_len": 10, "min_len": 10}).encode()
+            asked = urllib.request.Request(f"{server.url}api/generate", body, headers)
+            try:
+                with urllib.request.urlopen(asked) as response:
+                    code: int = response.status
+            except urllib.error.HTTPError as error:
+                code = error.code
+                error.close()
+            return code
+
+        assert Counter(status(key) for _ in range(30)) == {200: 20, 429: 10}
+        assert {status(other) for _ in range(10)} == {200}
+        keys.change("other", revoked_at=now())
+        assert {status(other) for _ in range(10)} == {401}
+
+
 def test_they_share_connections_that_come_at_once(tiny_bundle: Path) -> None:
     with running(tiny_bundle, "--no-history") as server:
         port = int(server.url.rsplit(":", 1)[1].strip("/"))
@@ -130,6 +156,25 @@ def test_they_share_connections_that_come_at_once(tiny_bundle: Path) -> None:
         assert min(found) >= 8, found
 
 
+@pytest.mark.parametrize("level", ["warning", "error"])
+def test_the_log_says_that_one_died_and_how(tiny_bundle: Path, level: str) -> None:
+    with running(tiny_bundle, "--no-history", "--log-level", level) as server:
+        killed, _ = server.workers()
+        killed.kill()
+        assert server.process.stderr
+        for line in server.process.stderr:
+            if "ERROR lorelm.server.workers" in line:
+                break
+        assert f"worker {killed.pid} was killed by SIGKILL" in line
+        assert "takes its place" in line
+
+
+def test_the_end_of_a_process_in_words() -> None:
+    assert cause_of_death(1) == "ended with the exit code 1"
+    assert cause_of_death(-11) == "was killed by SIGSEGV"
+    assert cause_of_death(-99) == "was killed by signal 99"
+
+
 def test_one_that_is_killed_comes_back_and_the_other_goes_on(tiny_bundle: Path) -> None:
     with running(tiny_bundle, "--no-history") as server:
         num_before = server.metric("lorelm_slots")
@@ -137,6 +182,7 @@ def test_one_that_is_killed_comes_back_and_the_other_goes_on(tiny_bundle: Path) 
         killed.kill()
         wait_for(lambda: len(server.workers()) == 2 and killed not in server.workers())
         wait_for(lambda: server.metric("lorelm_slots") == num_before)
+        assert server.metric("lorelm_workers_died_total") == 1
         for _ in range(10):
             assert server.ask(prompt="The", max_len=3)["samples"]
 

@@ -7,6 +7,7 @@ import errno
 import os
 import platform
 import shutil
+import stat
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -126,11 +127,27 @@ def replace_dir(path: Path, files: Mapping[str, bytes], *, owned: Collection[str
         recover(path, owned=owned)
 
 
-def replace_file(path: Path, content: bytes | Iterable[bytes]) -> None:
-    """Replace a file atomically; after an OSError the old file is unchanged."""
+def replace_file(
+    path: Path,
+    content: bytes | Iterable[bytes],
+    *,
+    mode: int = 0o666,
+    like: os.stat_result | None = None,
+) -> None:
+    """Replace a file atomically; after an OSError the old file is unchanged.
+
+    Args:
+        mode: who may do what with it, less what the process's umask forbids.
+        like: give it the owner and the mode of this file, once it is written.
+    """
     new = path.with_name(temporary_name(path.name))
     try:
-        _write(new, content)
+        new.unlink(missing_ok=True)  # of a process that was killed, with another mode
+        _write(new, content, mode)
+        if like is not None and sys.platform != "win32":
+            if (like.st_uid, like.st_gid) != (os.geteuid(), os.getegid()):
+                os.chown(new, like.st_uid, like.st_gid)
+            new.chmod(stat.S_IMODE(like.st_mode))
         new.replace(path)
     finally:
         new.unlink(missing_ok=True)
@@ -194,8 +211,8 @@ def _old(path: Path) -> Path:
     return path.with_name(f".{path.name}.old")
 
 
-def _write(path: Path, content: bytes | Iterable[bytes]) -> None:
-    with path.open("wb") as file:
+def _write(path: Path, content: bytes | Iterable[bytes], mode: int = 0o666) -> None:
+    with open(path, "wb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
         file.writelines([content] if isinstance(content, bytes) else content)
         file.flush()
         os.fsync(file.fileno())

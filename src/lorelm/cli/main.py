@@ -14,7 +14,7 @@ from lorelm.version import VERSION
 
 _COMMANDS: Final = (
     *("studio", "serve", "generate", "train", "tune", "import", "inspect"),
-    *("evaluate", "score", "runs", "pack", "unpack", "export", "push", "history", "doctor"),
+    *("evaluate", "score", "runs", "pack", "unpack", "export", "push", "history", "keys", "doctor"),
 )
 
 

@@ -151,6 +151,8 @@ cache_option = click.option(
 )
 
 
+KEYS_VARIABLE: Final = "LORELM_KEYS"
+
 HISTORY_VARIABLE: Final = "LORELM_HISTORY"
 
 history_option = click.option(

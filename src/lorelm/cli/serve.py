@@ -15,6 +15,7 @@ from flask import Flask
 from lorelm.bundle import EMBEDDED_PATH
 from lorelm.cli.options import (
     HISTORY_VARIABLE,
+    KEYS_VARIABLE,
     cache_option,
     history_option,
     mixture_option,
@@ -67,6 +68,13 @@ _API_KEY_VARIABLE, _ADMIN_KEY_VARIABLE = _KEY_VARIABLES = ("LORELM_API_KEY", "LO
     show_envvar=True,
     metavar="KEY",
     help="Require this key at /history/whole, which shows the history of all clients.",
+)
+@click.option(
+    "--keys",
+    envvar=KEYS_VARIABLE,
+    show_envvar=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Require a key of this file, which lorelm keys writes; changes hold at once.",
 )
 @history_option
 @click.option("--no-history", is_flag=True, help="Do not keep the generated texts.")

@@ -31,7 +31,7 @@ def serving_lines(
         *(_line(label, text) for label, text in zip(labels, models, strict=True)),
         _line("history", _history(state.history, history_from)),
         _line("limits", ", ".join(_limits(settings, num_workers))),
-        _line("access", ", ".join(_access(settings, host))),
+        _line("access", ", ".join(_access(state, host))),
         *(
             f"lorelm: {printable(notice)}"
             for notice in (*settings.notices, *state.notices, *settings.openings)
@@ -70,16 +70,21 @@ def _limits(settings: ServerSettings, num_workers: int) -> Iterator[str]:
     yield f"{settings.max_waiting:,} more requests wait{where and ' there'}"
     yield f"{settings.max_tokens_limit:,} tokens and {settings.timeout_seconds:g} s a text"
     if settings.rate_limit is not None:
-        yield f"{settings.rate_limit} from an address"
+        yield f"{settings.rate_limit} from an address{' or a key' * (settings.keys is not None)}"
 
 
-def _access(settings: ServerSettings, host: str) -> Iterator[str]:
+def _access(state: ServerState, host: str) -> Iterator[str]:
+    settings = state.settings
     is_local = ip_address(host.partition("%")[0]).is_loopback
     if is_local:
         yield "through a proxy" if settings.proxy_hops else "this machine only"
     else:
         yield "other machines too"
-    if settings.api_key is not None:
+    if settings.keys is not None:
+        valid = {0: "no valid key, so nobody", 1: "with the one key"}
+        num_valid = state.keys.num_valid
+        yield f"{valid.get(num_valid, f'with one of {num_valid:,} keys')} of {settings.keys}"
+    elif settings.api_key is not None:
         yield "with the API key"
     else:
         yield "no API key" if is_local else "no API key (--api-key sets one)"

@@ -11,8 +11,14 @@ from lorelm.server.api.views import api
 from lorelm.server.base_app import base_app
 from lorelm.server.history.log import HistoryLog
 from lorelm.server.history.views import history_pages
+from lorelm.server.keys.key_ring import KeyRing
 from lorelm.server.openai.views import openai, tokenizing
-from lorelm.server.operations.access import limit_rate, reject_other_sites, require_api_key
+from lorelm.server.operations.access import (
+    add_quota_headers,
+    count_request,
+    reject_other_sites,
+    require_api_key,
+)
 from lorelm.server.operations.access_log import AccessLog
 from lorelm.server.operations.cross_origin import (
     add_cross_origin_headers,
@@ -32,19 +38,21 @@ def create_app(settings: ServerSettings) -> Flask:
     Raises:
         HistoryError: the history cannot be opened.
         BundleError: a bundle is missing or damaged, or lacks the n-gram model or the cache.
-        InputError: two bundles have one name, or the rate limit or the access log is invalid.
+        InputError: two bundles have one name, or the rate limit, the access log or the file of
+            keys is invalid.
     """
     app = base_app()
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     app.config["MAX_FORM_MEMORY_SIZE"] = settings.max_body_bytes
     app.before_request(start_timer)
     app.after_request(record_response)
-    if settings.rate_limit is not None:
-        limit_rate(app, settings)  # before the key is checked: wrong keys count
+    if settings.has_quotas:
+        app.before_request(count_request)  # before the key is checked: wrong keys count
+        app.after_request(add_quota_headers)
     if settings.allow_origin:
         app.before_request(receive_cross_origin)  # before the key, which a preflight does not have
         app.after_request(add_cross_origin_headers)
-    if settings.api_key is not None:
+    if settings.needs_key:
         app.before_request(require_api_key)
     app.before_request(reject_other_sites)
     if settings.proxy_hops:
@@ -73,8 +81,24 @@ def _register_history(app: Flask, settings: ServerSettings) -> None:
 
 
 def _load_state(settings: ServerSettings) -> ServerState:
-    """Open the logs and load the models."""
+    """Open the keys and the logs, and load the models."""
     metrics = Metrics()
+    keys = KeyRing(settings.keys, api_key=settings.api_key, admin_key=settings.admin_key)
+    metrics.watch(
+        "lorelm_keys_file_broken",
+        "1 while the file of keys cannot be read, and those that were read last hold.",
+        lambda: keys.problem is not None,
+    )
+    quotas = None
+    if settings.has_quotas:
+        from lorelm.server.keys.quotas import Quotas  # `limits` takes 0.1 s to import
+
+        quotas = Quotas(settings.rate_limit_storage, settings.rate_limit)
+        metrics.watch(
+            "lorelm_quota_storage_failing",
+            "1 while the storage of quotas fails, and each process counts alone.",
+            lambda: quotas.counts.is_failing,
+        )
     history = HistoryLog(settings.history) if settings.history is not None else None
     if history is not None:
         metrics.watch_history(history.writer)
@@ -87,4 +111,6 @@ def _load_state(settings: ServerSettings) -> ServerState:
         history=history,
         access_log=access_log,
         started_at=int(time.time()),
+        keys=keys,
+        quotas=quotas,
     )

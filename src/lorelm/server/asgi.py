@@ -5,6 +5,7 @@ on the event loop asks it for what is new whenever it is woken, and writes to al
 """
 
 import asyncio
+import logging
 import sys
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
@@ -17,9 +18,12 @@ from urllib.parse import unquote_to_bytes
 
 from lorelm.errors import ClientDisconnectedError
 from lorelm.server.events import EXCHANGE_KEY, EventStream
+from lorelm.server.request_ids import RawHeaders, has_id, id_header
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
+
+_log: Final = logging.getLogger(__name__)
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -38,6 +42,9 @@ _BYTES_A_SECOND: Final = 10_000
 _END: Final = {"type": "http.response.body", "body": b""}
 
 _CLOSE: Final = [(b"connection", b"close"), (b"content-length", b"0")]
+
+_FAULT: Final = b"Internal Server Error"
+_PLAIN: Final = [(b"content-type", b"text/plain"), (b"content-length", b"%d" % len(_FAULT))]
 
 
 class Gateway:
@@ -69,13 +76,14 @@ class Gateway:
             return
         with SpooledTemporaryFile(_BYTES_IN_MEMORY) as body, suppress(ClientDisconnectedError):
             environ = environ_of(scope, body)
-            exchange = Exchange(self._app, self._threads, send, self._alarm)
+            exchange = Exchange(self._app, self._threads, send, self._alarm, scope["headers"])
             length = int(environ.get("CONTENT_LENGTH") or 0)
             try:
                 async with asyncio.timeout(_SECONDS_FOR_BODY) as limit:
                     is_whole = await self._read(receive, body, limit, length=length)
             except TimeoutError:
-                await send({"type": "http.response.start", "status": 408, "headers": _CLOSE})
+                headers = [*_CLOSE, id_header(scope["headers"])]
+                await send({"type": "http.response.start", "status": 408, "headers": headers})
                 await send(_END)
                 return
             if is_whole:
@@ -152,10 +160,16 @@ class Exchange:
     """
 
     def __init__(
-        self, app: "WSGIApplication", threads: ThreadPoolExecutor, send: Send, alarm: "Alarm"
+        self,
+        app: "WSGIApplication",
+        threads: ThreadPoolExecutor,
+        send: Send,
+        alarm: "Alarm",
+        request_headers: RawHeaders,
     ) -> None:
         self.stream: EventStream | None = None
         self._app = app
+        self._request_headers = request_headers
         self._threads = threads
         self._send = send
         self._alarm = alarm
@@ -191,7 +205,14 @@ class Exchange:
 
     def _respond(self, environ: "WSGIEnvironment") -> tuple[bytes, Iterable[bytes] | None]:
         """Return the body of the response; or nothing of it and its chunks, if it is long."""
-        chunks = self._app(environ, self._start_response)
+        try:
+            chunks = self._app(environ, self._start_response)
+        except Exception:
+            name, id_ = id_header(self._request_headers)
+            _log.exception("request %s failed outside of its application", id_.decode())
+            headers = [*_PLAIN, (name, id_)]
+            self._start = {"type": "http.response.start", "status": 500, "headers": headers}
+            return _FAULT, None
         length = int(dict(self._start["headers"]).get(b"content-length", sys.maxsize))
         if length > _BYTES_AT_ONCE:
             return b"", chunks
@@ -203,10 +224,13 @@ class Exchange:
     def _start_response(
         self, status: str, headers: list[tuple[str, str]], _error: object = None
     ) -> Callable[[bytes], object]:
+        raw = [(n.lower().encode("latin-1"), v.encode("latin-1")) for n, v in headers]
+        if not has_id(raw):
+            raw.append(id_header(self._request_headers))
         self._start = {
             "type": "http.response.start",
             "status": int(status.partition(" ")[0]),
-            "headers": [(n.lower().encode("latin-1"), v.encode("latin-1")) for n, v in headers],
+            "headers": raw,
         }
         return lambda _: None  # Flask returns all that it has to say
 

@@ -5,6 +5,8 @@ from typing import Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from lorelm.server.request_ids import id_header
+
 SECONDS_FOR_HEADERS: Final = 30.0
 """From the first byte of a request, or from the connection, to the end of its headers."""
 
@@ -40,6 +42,18 @@ class Connection(HttpToolsProtocol):
         super().data_received(data)
         if self._num_header_bytes > MAX_HEADER_BYTES and not self._late.cancelled():
             self.send_400_response("The headers of this request are too long.")
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse a request that is no HTTP, with the id of its headers or a new one."""
+        name, id_ = id_header(self.headers or ())
+        content = msg.encode()
+        self.transport.write(
+            b"HTTP/1.1 400 Bad Request\r\n"
+            b"content-type: text/plain; charset=utf-8\r\n"
+            b"content-length: %d\r\n%s: %s\r\nconnection: close\r\n\r\n%s"
+            % (len(content), name, id_, content)
+        )
+        self.transport.close()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()

@@ -2,11 +2,12 @@
 
 import json
 import logging
+import math
 from collections.abc import Sequence
 from typing import Any, Final
 
 from flask import current_app, render_template, request
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, TooManyRequests
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.http import HTTP_STATUS_CODES
 from werkzeug.wrappers import Response
 
@@ -21,6 +22,7 @@ from lorelm.errors import (
     LoreLMError,
     OverloadedError,
     Problem,
+    QuotaError,
     SamplingError,
     UnavailableError,
     UnknownDraftError,
@@ -42,6 +44,7 @@ _STATUSES: Final[tuple[tuple[type[LoreLMError], int], ...]] = (
     (UnknownDraftError, 404),
     (DraftError, 422),
     (OverloadedError, 429),
+    (QuotaError, 429),
     (DeadlineError, 408),
     (UnavailableError, 503),
     (HistoryError, 503),
@@ -56,6 +59,9 @@ _OPENAI_KINDS: Final = {
     404: ("invalid_request_error", "not_found"),
     429: ("rate_limit_error", "rate_limit_exceeded"),
 }
+_TOKENS_USED_UP: Final = "quota.tokens"
+_USED_UP: Final = "insufficient_quota"
+"""OpenAI's type and code where trying again soon is of no use."""
 
 
 def status_of(error: LoreLMError) -> int:
@@ -68,12 +74,16 @@ def wants_json() -> bool:
     return request.accept_mimetypes.best == "application/json"
 
 
-def openai_error(message: str, *, status: int, param: str | None) -> dict[str, Any]:
+def openai_error(
+    message: str, *, status: int, param: str | None, is_used_up: bool = False
+) -> dict[str, Any]:
     """Return an error in the form of OpenAI's API; `param` names the wrong field."""
     default = ("server_error", None) if status >= 500 else ("invalid_request_error", None)
     kind, code = _OPENAI_KINDS.get(status, default)
     if status == 404 and param == "model":
         code = "model_not_found"
+    if is_used_up:
+        kind = code = _USED_UP
     return {"error": {"message": message, "type": kind, "param": param, "code": code}}
 
 
@@ -89,8 +99,7 @@ def error_response(error: HTTPException | LoreLMError) -> Response:
         response = Response()
         status, message, code = status_of(error), _public_message(error), error.code
         problems = error.problems if isinstance(error, InputError) else ()
-    if status in (429, 503):
-        response.headers.setdefault("Retry-After", "1")
+    _say_when_to_retry(response, error, status)
     if status == 500:
         message = f"{message} (request {request_id()})"
     field = problems[0].field if problems else None
@@ -101,7 +110,7 @@ def error_response(error: HTTPException | LoreLMError) -> Response:
         body = {"error": {"message": first, "field": field, "fields": fields, "code": code}}
     elif is_openai:
         status = 400 if status == 422 else status  # as OpenAI's servers answer
-        body = openai_error(message, status=status, param=field)
+        body = openai_error(message, status=status, param=field, is_used_up=code == _TOKENS_USED_UP)
     else:
         name = HTTP_STATUS_CODES.get(status, "Error")
         response.data = render_template("error.html", name=name, message=message).encode()
@@ -116,10 +125,17 @@ def error_response(error: HTTPException | LoreLMError) -> Response:
     return response
 
 
+def _say_when_to_retry(response: Response, error: HTTPException | LoreLMError, status: int) -> None:
+    if isinstance(error, QuotaError):
+        response.headers["Retry-After"] = str(max(1, math.ceil(error.retry_after)))
+        if error.code == _TOKENS_USED_UP:
+            response.headers["X-Should-Retry"] = "false"  # OpenAI's clients would try thrice
+    elif status in (429, 503):
+        response.headers.setdefault("Retry-After", "1")
+
+
 def _http_message(error: HTTPException) -> str:
     description = error.description or error.name
-    if isinstance(error, TooManyRequests):
-        return f"this address may send {description}: try again later"
     if isinstance(error, RequestEntityTooLarge):
         return f"the request is longer than {current_app.config['MAX_CONTENT_LENGTH']:,} bytes"
     return description

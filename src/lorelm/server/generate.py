@@ -12,6 +12,7 @@ from lorelm.generation.sequence import GenerationRequest
 from lorelm.server.events import EXCHANGE_KEY, Exchange
 from lorelm.server.history.browser_ids import Client
 from lorelm.server.history.log import records_of
+from lorelm.server.keys.current import current_holder
 from lorelm.server.served_model import ServedModel
 from lorelm.server.state import server_state
 
@@ -33,16 +34,23 @@ def start_generation(
     Raises:
         ClientDisconnectedError: while words were placed.
         DeadlineError: likewise.
+        QuotaError: the tokens of the client's key are used up.
         OverloadedError: too many requests are waiting.
         ShuttingDownError: the server is about to stop.
     """
     state = server_state()
+    holder = current_holder()
+    if state.quotas is not None and any(not each.only_reads for each in requests):
+        state.quotas.require_tokens(holder)
     created_at, began = datetime.now(UTC), time.perf_counter()
     for each in requests:
         served.model.prepare(each, lambda further: _submit(served, further).wait())
 
     def on_close(handle: RequestHandle) -> None:
-        state.metrics.record_generation(handle)
+        state.metrics.record_generation(handle, holder and holder.name)
+        if state.quotas is not None:
+            num_tokens = sum(sequence.num_tokens for sequence in handle.sequences)
+            state.quotas.count_tokens(holder, num_tokens, waits=not is_streamed)
         if state.history is None:
             return
         seconds = time.perf_counter() - began

@@ -27,6 +27,7 @@ class ServerSettings:
             so.
         cache: give each model a neural cache.
         api_key: every request must send it; None: no key is needed.
+        keys: file of API keys, one of which every request must send; None: there is none.
         admin_key: gives access to the whole history, and serves as API key; None: there is none.
         history: URL of the database for generated texts; None: they are not kept.
         home: address of the page that leads to this one; None: nothing does.
@@ -41,6 +42,7 @@ class ServerSettings:
     cache: bool = False
     api_key: str | None = None
     admin_key: str | None = None
+    keys: Path | None = None
     history: str | None = None
     home: str | None = None
 
@@ -60,14 +62,16 @@ class ServerSettings:
     rate_limit: Annotated[
         str | None,
         Parameter(
-            "How often an address may send a request that uses a model, such as 60/minute.",
+            "How often an address, or a key of --keys, may send a request that uses a model, such "
+            "as 60/minute.",
             metavar="LIMIT",
         ),
     ] = None
     rate_limit_storage: Annotated[
         str,
         Parameter(
-            "Where these requests are counted; redis://HOST:PORT for several servers.",
+            "Where requests and tokens are counted; sqlite:///PATH outlives a restart, and "
+            "redis://HOST:PORT is for several servers.",
             metavar="URL",
         ),
     ] = "memory://"
@@ -138,6 +142,16 @@ class ServerSettings:
             choices=get_args(LogLevel),
         ),
     ] = "warning"
+
+    @property
+    def needs_key(self) -> bool:
+        """Whether each request must send a key."""
+        return self.api_key is not None or self.keys is not None
+
+    @property
+    def has_quotas(self) -> bool:
+        """Whether clients may have used up what they may; keys get quotas while a server runs."""
+        return self.rate_limit is not None or self.keys is not None
 
     @property
     def limits(self) -> dict[str, int]:

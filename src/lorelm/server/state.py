@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from flask import Flask, current_app
 
@@ -11,10 +11,14 @@ from lorelm.errors import InputError, UnknownModelError
 from lorelm.generation.blend import Blended, partner_of
 from lorelm.generation.engine.thread import EngineThread
 from lorelm.server.history.log import HistoryLog
+from lorelm.server.keys.key_ring import KeyRing
 from lorelm.server.operations.access_log import AccessLog
 from lorelm.server.operations.metrics import Metrics
 from lorelm.server.served_model import ServedModel
 from lorelm.server.settings import ServerSettings
+
+if TYPE_CHECKING:
+    from lorelm.server.keys.quotas import Quotas
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +29,7 @@ class ServerState:
         models: requests without a model name get the first.
         history: None if generations are not kept.
         started_at: seconds since 1970.
+        quotas: None where nobody has one.
 
     Raises:
         InputError: two models have the same name.
@@ -36,6 +41,8 @@ class ServerState:
     history: HistoryLog | None
     access_log: AccessLog | None
     started_at: int
+    keys: KeyRing
+    quotas: "Quotas | None"
     _blends: dict[tuple[str, str], ServedModel] = field(default_factory=dict, init=False)
     """Blends by the names of their models; each is made for the first request for it."""
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
@@ -120,9 +127,16 @@ class ServerState:
         with self._lock:
             return [each.engine for each in (*self.models, *self._blends.values())]
 
+    def refresh(self) -> None:
+        """Look whether the file of keys has changed, and take over what the metrics watch."""
+        self.keys.refresh()
+        self.metrics.refresh()
+
     def close(self) -> None:
         """Stop the engines at once, then write the rest of the history."""
         self.stop(grace_seconds=0)
+        if self.quotas is not None:
+            self.quotas.close()
         if self.history is not None:
             self.history.close()
 

@@ -1,6 +1,7 @@
 """Several processes that serve one port: :func:`serve_with_workers`."""
 
 import asyncio
+import logging
 import math
 import os
 import signal
@@ -20,12 +21,16 @@ from typing import Final
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
-from lorelm.errors import ServerError
+from lorelm.errors import LoreLMError, ServerError
 from lorelm.server.app import create_app
 from lorelm.server.asgi import Gateway
+from lorelm.server.keys.rate_limit import FILE_SCHEME
 from lorelm.server.operations.logs import configure_logging
-from lorelm.server.operations.metrics import SHARED_FOLDER_VARIABLE, forget_ended_processes
-from lorelm.server.operations.shared_limits import SCHEME
+from lorelm.server.operations.metrics import (
+    SHARED_FOLDER_VARIABLE,
+    forget_ended_processes,
+    worker_death_counter,
+)
 from lorelm.server.serving import (
     SECONDS_TO_SEND,
     Load,
@@ -39,6 +44,9 @@ from lorelm.server.state import server_state
 
 _SECONDS_TO_START: Final = 60
 _SECONDS_BETWEEN_REFRESHES: Final = 1.0
+_NO_ANSWER: Final = f"did not answer for {_SECONDS_TO_START} s and was killed"
+
+_log: Final = logging.getLogger(__name__)
 
 
 def serve_with_workers(
@@ -59,9 +67,9 @@ def serve_with_workers(
     """
     with tempfile.TemporaryDirectory(prefix="lorelm-") as folder:
         os.environ[SHARED_FOLDER_VARIABLE] = folder
-        if settings.rate_limit is not None and settings.rate_limit_storage == "memory://":
-            counts = Path(folder) / "limits.sqlite"
-            settings = replace(settings, rate_limit_storage=f"{SCHEME}://{counts}")
+        if settings.has_quotas and settings.rate_limit_storage == "memory://":
+            counts = Path(folder) / "quotas.sqlite"
+            settings = replace(settings, rate_limit_storage=f"{FILE_SCHEME}:///{counts}")
         config = uvicorn_config(
             partial(_worker, settings),
             factory=True,
@@ -101,6 +109,18 @@ class _Supervisor(Multiprocess):
     ) -> None:
         super().__init__(config, sockets)
         self._on_ready = on_ready
+        self._count_death = worker_death_counter()
+
+    def keep_subprocess_alive(self) -> None:
+        """Start workers again that died; uvicorn says so at the level "info" alone."""
+        before, started = [*self.processes], time.monotonic()
+        super().keep_subprocess_alive()
+        is_hung = time.monotonic() - started >= _SECONDS_TO_START
+        for old, new in zip(before, self.processes, strict=True):
+            if new is not old:
+                self._count_death()
+                cause = _NO_ANSWER if is_hung else cause_of_death(old.exitcode)
+                _log.error("worker %s %s; worker %s takes its place", old.pid, cause, new.pid)
 
     def init_processes(self) -> None:
         super().init_processes()
@@ -116,19 +136,35 @@ class _Supervisor(Multiprocess):
             )
 
 
+def cause_of_death(exit_code: int | None) -> str:
+    """Return how a process ended, in words."""
+    if exit_code is None or exit_code >= 0:
+        return f"ended with the exit code {exit_code}"
+    try:
+        name = signal.Signals(-exit_code).name
+    except ValueError:
+        name = f"signal {-exit_code}"
+    hint = " (the system does that when memory runs out)" if name == "SIGKILL" else ""
+    return f"was killed by {name}{hint}"
+
+
 def _worker(settings: ServerSettings) -> Gateway:
     """Return the application of a worker.
 
     uvicorn calls it in the main thread of the process, after it has set its signal handlers.
     """
     configure_logging(settings.log_level)
-    app = create_app(settings)
+    try:
+        app = create_app(settings)
+    except LoreLMError as error:
+        _log.error("worker %s cannot start: %s", os.getpid(), error)
+        sys.exit(1)
     state = server_state(app)
     load = Load.of(settings)
     prepare_process(load)
     forget_ended_processes()
     _limit_the_end(state, settings.grace_seconds)
-    refreshing = threading.Thread(target=_refresh, args=(state.metrics.refresh,), daemon=True)
+    refreshing = threading.Thread(target=_refresh, args=(state.refresh,), daemon=True)
     refreshing.start()
     return gateway_for(app, load, on_shutdown=state.close)
 

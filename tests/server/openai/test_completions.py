@@ -13,6 +13,8 @@ from openai.types import Completion, Model
 
 import lorelm
 from lorelm.bundle import Bundle
+from lorelm.server.keys.key import now
+from lorelm.server.keys.key_file import KeyFile
 
 
 @pytest.fixture(scope="module")
@@ -315,6 +317,29 @@ def test_a_wrong_key_is_refused_and_the_right_one_is_not(
     assert caught.value.code == "invalid_api_key"
     with openai.OpenAI(base_url=url + "v1", api_key="speak friend") as friend:
         assert create(friend).choices[0].text
+
+
+def test_a_named_key_streams_until_its_tokens_are_used_up(
+    start_server: Callable[..., str], tiny_bundle: Path, tmp_path: Path
+) -> None:
+    keys = KeyFile(tmp_path / "keys.json")
+    key = keys.add("bob", tokens_per_day=20)
+    url = start_server(str(tiny_bundle), "--keys", str(keys.path))
+    with openai.OpenAI(base_url=url + "v1", api_key=key) as ai:
+        events = [*ai.completions.create(model="tales", prompt="The", stream=True, max_tokens=20)]
+        assert events[-1].choices[0].finish_reason is not None
+        assert create(ai, max_tokens=0, echo=True, logprobs=1).choices[0].text == "The fox"
+        with pytest.raises(openai.RateLimitError) as caught:
+            [create(ai) for _ in range(20)]
+    assert caught.value.code == "insufficient_quota"
+    assert caught.value.response.headers["x-should-retry"] == "false"
+    assert "its 20 tokens of this day" in caught.value.message
+    keys.change("bob", revoked_at=now())
+    with (
+        openai.OpenAI(base_url=url + "v1", api_key=key) as ai,
+        pytest.raises(openai.AuthenticationError),
+    ):
+        ai.models.list()
 
 
 def test_the_client_tries_again_when_it_asks_too_often(

@@ -1,7 +1,7 @@
 import base64
-import shutil
+import json
+import re
 import socket
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,9 +9,13 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 from tests.errors import raises_code
+from tests.server.redis import Redis
+from werkzeug.test import TestResponse
 
 from lorelm.errors import InputError
 from lorelm.server.app import create_app
+from lorelm.server.keys.key import now
+from lorelm.server.keys.key_file import KeyFile
 from lorelm.server.settings import ServerSettings
 from lorelm.server.state import server_state
 
@@ -149,33 +153,8 @@ def test_an_invalid_limit_is_explained(
         make_client(**settings)
 
 
-@pytest.fixture
-def redis_url(tmp_path: Path) -> Iterator[str]:
-    """Address of a new Redis server."""
-    program = shutil.which("redis-server")
-    if program is None:
-        pytest.skip("no redis-server: apt-get install redis-server (.ci/run does)")
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-    server = subprocess.Popen(
-        [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", tmp_path],
-        stdout=subprocess.DEVNULL,
-    )
-    give_up = time.monotonic() + 20
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port)).close()
-            break
-        except OSError:
-            assert time.monotonic() < give_up
-            time.sleep(0.02)
-    yield f"redis://127.0.0.1:{port}"
-    server.terminate()
-    server.wait(timeout=20)
-
-
-def test_several_servers_share_the_limit_in_redis(make_client: MakeClient, redis_url: str) -> None:
-    one, two = (make_client(rate_limit="3/minute", rate_limit_storage=redis_url) for _ in range(2))
+def test_several_servers_share_the_limit_in_redis(make_client: MakeClient, redis: Redis) -> None:
+    one, two = (make_client(rate_limit="3/minute", rate_limit_storage=redis.url) for _ in range(2))
     statuses = [
         client.post("/api/generate", json={"prompt": "The"}).status_code
         for client in (one, two, one, two, one)
@@ -189,3 +168,129 @@ def test_if_the_storage_fails_a_server_counts_in_memory(make_client: MakeClient)
     client = make_client(rate_limit="2/minute", rate_limit_storage=f"redis://127.0.0.1:{port}")
     statuses = [client.post("/api/generate", json={"prompt": "The"}).status_code for _ in range(3)]
     assert statuses == [200, 200, 429]
+
+
+@pytest.fixture
+def key_file(tmp_path: Path) -> KeyFile:
+    return KeyFile(tmp_path / "keys.json")
+
+
+def bearer(key: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {key}"}
+
+
+def test_a_key_of_the_file_opens_the_server_until_it_is_revoked(
+    make_client: MakeClient, key_file: KeyFile
+) -> None:
+    key, other = key_file.add("class-7b"), key_file.add("bob")
+    client = make_client(keys=key_file.path)
+    assert client.get("/").status_code == client.get("/v1/models").status_code == 401
+    assert client.get("/", headers={"Authorization": basic("me", key)}).status_code == 200
+    assert client.get("/v1/models", headers=bearer(key)).status_code == 200
+    key_file.change("class-7b", revoked_at=now())
+    refused = client.get("/v1/models", headers=bearer(key))
+    assert refused.status_code == 401
+    assert refused.get_json()["error"]["code"] == "invalid_api_key"
+    assert "'class-7b' is revoked" in refused.get_json()["error"]["message"]
+    assert client.get("/v1/models", headers=bearer(other)).status_code == 200
+
+
+def test_keys_of_all_kinds_work_side_by_side(make_client: MakeClient, key_file: KeyFile) -> None:
+    key = key_file.add("bob")
+    client = make_client(keys=key_file.path, api_key="open", admin_key="secret")
+    for given, status in ((key, 200), ("open", 200), ("secret", 200), ("x", 401)):
+        assert client.get("/api/model", headers=bearer(given)).status_code == status
+
+
+def test_a_key_of_the_file_does_not_open_the_whole_history(
+    make_client: MakeClient, key_file: KeyFile, tmp_path: Path
+) -> None:
+    key = key_file.add("bob")
+    client = make_client(
+        keys=key_file.path, admin_key="secret", history=f"sqlite:///{tmp_path}/history.db"
+    )
+    assert client.get("/history/whole", headers=bearer(key)).status_code == 401
+    assert client.get("/history/whole", headers=bearer("secret")).status_code == 200
+
+
+def test_each_key_has_its_own_rate_limit(make_client: MakeClient, key_file: KeyFile) -> None:
+    few, usual = key_file.add("few", rate_limit="1/minute"), key_file.add("usual")
+    client = make_client(keys=key_file.path, rate_limit="2/minute")
+
+    def statuses(key: str) -> list[int]:
+        body = {"prompt": "The"}
+        sent = [client.post("/api/generate", json=body, headers=bearer(key)) for _ in range(3)]
+        assert int(sent[0].headers["X-RateLimit-Remaining"]) < 3
+        return [answer.status_code for answer in sent]
+
+    assert statuses(few) == [200, 429, 429]
+    assert statuses(usual) == [200, 200, 429]
+    key_file.change("few", rate_limit="3/minute")  # a limit of its own has its own count
+    assert statuses(few) == [200, 200, 200]
+
+
+def test_tokens_of_a_day_are_counted_in_streams_and_samples_too(
+    make_client: MakeClient, key_file: KeyFile
+) -> None:
+    key = key_file.add("bob", tokens_per_day=50)
+    client = make_client(keys=key_file.path)
+    asked = {"prompt": "The fox", "max_len": 10, "min_len": 10}
+
+    def ask(**more: object) -> TestResponse:
+        return client.post("/api/generate", json=asked | more, headers=bearer(key))
+
+    assert ask(num_samples=2).status_code == 200
+    with ask(stream=True, max_len=900, min_len=900) as stream:
+        next(stream.response)  # cut off after the first event, or later
+    give_up = time.monotonic() + 10
+    while (refused := ask()).status_code != 429:  # the stream is counted in the background
+        assert time.monotonic() < give_up
+    error = refused.get_json()["error"]
+    assert error["code"] == "quota.tokens"
+    assert "'bob' has used up its 50 tokens" in error["message"]
+    assert 0 < int(refused.headers["Retry-After"]) <= 24 * 3600
+    metrics = client.get("/metrics", headers=bearer(key)).get_data(as_text=True)
+    used = re.search(r'lorelm_key_generated_tokens_total{key="bob"} (\d+)', metrics)
+    assert used
+    assert int(used[1]) >= 50
+    score = client.post("/api/score", json={"text": "The fox"}, headers=bearer(key))
+    assert score.status_code == 200  # it generates nothing
+    completion = {"model": "tales", "prompt": "The"}
+    refused = client.post("/v1/completions", json=completion, headers=bearer(key))
+    assert refused.get_json()["error"]["type"] == "insufficient_quota"
+    key_file.change("bob", tokens_per_day=10_000)
+    assert ask().status_code == 200
+
+
+def test_logs_and_metrics_name_the_key_and_never_hold_it(
+    make_client: MakeClient, key_file: KeyFile, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    key = key_file.add("class-7b")
+    log = tmp_path / "access.jsonl"
+    client = make_client(keys=key_file.path, access_log=str(log))
+    client.post("/api/generate", json={"prompt": "The"}, headers=bearer(key))
+    client.get("/", headers=bearer("guessed"))
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [line["key"] for line in lines] == ["class-7b", None]
+    assert "with the key class-7b: POST /api/generate 200" in caplog.text
+    metrics = client.get("/metrics", headers=bearer(key)).get_data(as_text=True)
+    assert 'lorelm_key_requests_total{key="class-7b"} 1.0' in metrics
+    for text in (log.read_text(), caplog.text, metrics):
+        assert key not in text
+        assert "guessed" not in text
+
+
+def test_a_broken_file_is_said_and_does_not_close_the_server(
+    make_client: MakeClient, key_file: KeyFile
+) -> None:
+    key = key_file.add("bob")
+    client = make_client(keys=key_file.path)
+    assert client.get("/readyz").get_json() == {"status": "ready", "keys_file": None}
+    key_file.path.write_text("")
+    ready = client.get("/readyz")
+    assert ready.status_code == 200
+    assert "cannot be read" in ready.get_json()["keys_file"]
+    assert str(key_file.path) not in ready.get_data(as_text=True)
+    answer = client.get("/metrics", headers=bearer(key))
+    assert "lorelm_keys_file_broken 1.0" in answer.get_data(as_text=True)

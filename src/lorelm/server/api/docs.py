@@ -96,6 +96,7 @@ _ANSWERS: Final[dict[str, Any]] = {
     "Links": {"links": ["Link"]},
     "RevokedLink": {"id": str},
     "Status": {"status": str},
+    "Readiness": {"status": str, "keys_file": (str, None)},
     "Error": {
         "error": {
             "message": str,
@@ -134,7 +135,7 @@ _ENDPOINTS: Final[dict[str, tuple[str | None, type[RequestModel] | None]]] = {
     "links.add_link": ("NewLink", NewLinkRequest),
     "links.revoke_link": ("RevokedLink", None),
     "operations.healthz": ("Status", None),
-    "operations.readyz": ("Status", None),
+    "operations.readyz": ("Readiness", None),
     "operations.metrics": (None, None),
 }
 

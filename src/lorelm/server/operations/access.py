@@ -1,16 +1,13 @@
-"""API keys, the rate limit, and requests from pages of other sites."""
+"""API keys, quotas, and requests from pages of other sites."""
 
-import hmac
-from importlib.util import find_spec
 from typing import Final
 
-from flask import Flask, request
+from flask import Response, g, request
 from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import Forbidden, Unauthorized
 
-from lorelm.errors import InputError, MissingExtraError
+from lorelm.server.keys.current import current_holder, given_key
 from lorelm.server.operations.cross_origin import is_from_allowed_origin
-from lorelm.server.settings import ServerSettings
 from lorelm.server.state import server_state
 
 OPEN_ENDPOINTS: Final = (
@@ -27,16 +24,26 @@ _UNCOUNTED_ENDPOINTS: Final = (
 
 
 def require_api_key() -> None:
-    """Reject requests without the API key or the admin key.
+    """Reject requests without a valid key: one of the file, the API key or the admin key.
 
     A program sends it as ``Authorization: Bearer KEY``; a browser asks for a name, which is
     ignored, and a password, which is the key.
 
     Raises:
-        Unauthorized: the key is missing or wrong.
+        Unauthorized: the key is missing, wrong, revoked or expired.
     """
-    if request.endpoint not in OPEN_ENDPOINTS and not _has_valid_key():
-        raise _unauthorized("API key")
+    if request.endpoint in OPEN_ENDPOINTS:
+        return
+    holder = current_holder()
+    if holder is None:
+        raise _unauthorized(
+            "this server requires an API key: send it as 'Authorization: Bearer KEY'"
+        )
+    if not holder.is_valid:
+        assert holder.key is not None
+        raise _unauthorized(
+            f"the API key {holder.name!r} is {holder.key.state}: ask the operator for another one"
+        )
 
 
 def require_admin_key() -> None:
@@ -46,11 +53,11 @@ def require_admin_key() -> None:
         Unauthorized: the key is missing or wrong.
         Forbidden: the server has none.
     """
-    admin_key = server_state().settings.admin_key
-    if admin_key is None:
+    if server_state().settings.admin_key is None:
         raise Forbidden("this needs the admin key, and the server was started without --admin-key")
-    if not _has_one_of(admin_key):
-        raise _unauthorized("admin key")
+    holder = current_holder()
+    if holder is None or not holder.is_admin:
+        raise _unauthorized("this needs the admin key: send it as 'Authorization: Bearer KEY'")
 
 
 def reject_other_sites() -> None:
@@ -69,77 +76,32 @@ def reject_other_sites() -> None:
         raise Forbidden("this request came from a page of another site")
 
 
-def limit_rate(app: Flask, settings: ServerSettings) -> None:
-    """Reject addresses that send too many requests for the model, or too many wrong keys.
+def count_request() -> None:
+    """Count the current request if it is for the model, or has a wrong key.
+
+    Those with a key of the file count by key, all others by address.
 
     Raises:
-        InputError: the limit or the address of the storage cannot be parsed.
-        MissingExtraError: the storage is Redis, and its package is not installed.
+        QuotaError: there have been too many.
     """
-    from flask_limiter import Limiter  # takes 0.1 s to import
-    from flask_limiter.util import get_remote_address
-    from limits import parse_many
-    from limits.errors import ConfigurationError
-
-    assert settings.rate_limit is not None
-    try:
-        parse_many(settings.rate_limit)
-    except ValueError as error:
-        raise InputError(
-            f"{settings.rate_limit!r} is no rate limit: write one such as '60/minute' or "
-            "'5/second;1000/day'",
-            code="rate_limit.invalid",
-        ) from error
-    try:
-        Limiter(
-            get_remote_address,
-            app=app,
-            application_limits=[settings.rate_limit],
-            application_limits_exempt_when=_is_exempt,
-            storage_uri=settings.rate_limit_storage,
-            headers_enabled=True,
-            # If the storage fails, each process counts in its own memory.
-            in_memory_fallback_enabled=True,
-        )
-    except ConfigurationError as error:
-        if settings.rate_limit_storage.startswith("redis") and find_spec("redis") is None:
-            raise MissingExtraError("counting in Redis", "redis") from error
-        raise InputError(
-            f"{settings.rate_limit_storage!r} is no storage for the rate limit: write memory:// or "
-            "redis://host:port",
-            code="rate_limit.invalid_storage",
-        ) from error
-
-
-def _is_exempt() -> bool:
-    """Return whether a request does not count: it is cheap and does not try a wrong key."""
+    quotas = server_state().quotas
+    holder = current_holder()
+    is_known = holder is not None and holder.is_valid
     is_cheap = request.method != "POST" or request.endpoint in _UNCOUNTED_ENDPOINTS
-    return is_cheap and (not _given_key() or _has_valid_key())
+    if quotas is None or (is_cheap and (is_known or not given_key())):
+        return
+    g.request_count = quotas.count_request(holder, request.remote_addr or "")
 
 
-def _has_valid_key() -> bool:
-    settings = server_state().settings
-    return _has_one_of(settings.api_key, settings.admin_key)
+def add_quota_headers(response: Response) -> Response:
+    """Tell the client how many requests it has left; for `after_request`."""
+    count = g.get("request_count")
+    if count is not None:
+        response.headers["X-RateLimit-Limit"] = str(count.limit)
+        response.headers["X-RateLimit-Remaining"] = str(count.remaining)
+        response.headers["X-RateLimit-Reset"] = str(int(count.ends_at))
+    return response
 
 
-def _has_one_of(*keys: str | None) -> bool:
-    given = _given_key().encode()
-    # compare_digest takes the same time wherever the first difference is.
-    return any(hmac.compare_digest(given, key.encode()) for key in keys if key is not None)
-
-
-def _unauthorized(key_name: str) -> Unauthorized:
-    return Unauthorized(
-        f"this server requires its {key_name}: send it as 'Authorization: Bearer KEY'",
-        www_authenticate=WWWAuthenticate("basic", {"realm": "LoreLM"}),
-    )
-
-
-def _given_key() -> str:
-    given = request.authorization
-    if given is None:
-        return ""
-    if given.type != "bearer":
-        return given.password or ""
-    # WSGI decodes the bytes of every header as Latin-1.
-    return (given.token or "").encode("latin-1", "replace").decode(errors="replace")
+def _unauthorized(message: str) -> Unauthorized:
+    return Unauthorized(message, www_authenticate=WWWAuthenticate("basic", {"realm": "LoreLM"}))

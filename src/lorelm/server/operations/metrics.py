@@ -6,6 +6,7 @@ all processes in files there, and each of them answers for all.
 
 import os
 import threading
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -19,6 +20,7 @@ from prometheus_client import (
     generate_latest,
 )
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from prometheus_client.values import MultiProcessValue
 
 from lorelm.generation.engine.engine import Engine
 from lorelm.generation.handle import RequestHandle
@@ -50,6 +52,20 @@ def forget_ended_processes() -> None:
             mark_process_dead(pid)  # type: ignore[no-untyped-call]
 
 
+_WORKERS_DIED: Final = ("lorelm_workers_died", "Workers that died and were started again.")
+
+
+def worker_death_counter() -> Callable[[], None]:
+    """Return a function that counts a death of a worker, for the supervisor of workers.
+
+    It has imported prometheus-client before there was a folder, so its counters are not shared.
+    """
+    name, help_ = _WORKERS_DIED
+    in_folder = MultiProcessValue()  # type: ignore[no-untyped-call]
+    value = in_folder("counter", name, f"{name}_total", (), (), help_)
+    return partial(value.inc, 1)
+
+
 _gauge: Final = partial(Gauge, multiprocess_mode="livesum")
 
 
@@ -57,7 +73,6 @@ class Metrics:
     """Counters, gauges and histograms of one application.
 
     Attributes:
-        requests: of answered requests, a stream when it ends.
         request_seconds: from a request to the first byte of its response.
     """
 
@@ -65,7 +80,7 @@ class Metrics:
         self._registry = CollectorRegistry()
         counter = partial(Counter, registry=self._registry)
         histogram = partial(Histogram, registry=self._registry)
-        self.requests = counter(
+        self._requests = counter(
             "lorelm_requests",
             "Answered requests, by the pattern of their address and their status.",
             ("endpoint", "status"),
@@ -81,6 +96,12 @@ class Metrics:
         self._samples = counter(
             "lorelm_samples", "Samples, by the reason of their end.", ("finish_reason",)
         )
+        self._key_requests = counter(
+            "lorelm_key_requests", "Answered requests with an API key, by its name.", ("key",)
+        )
+        self._key_tokens = counter(
+            "lorelm_key_generated_tokens", "Tokens generated for an API key.", ("key",)
+        )
         self._first_token_seconds = histogram(
             "lorelm_time_to_first_token_seconds",
             "From a request's entry into the queue to its first token.",
@@ -91,6 +112,8 @@ class Metrics:
         )
         self._step_rows = histogram("lorelm_step_rows", "Rows of a step.", buckets=_ROWS)
         self._engines = _EngineGauges(self._registry)
+        self._watched: list[tuple[Gauge, Callable[[], float]]] = []
+        counter(*_WORKERS_DIED)  # 0 here; see :func:`worker_death_counter`
         self._history: _HistoryCounts | None = None
         self._refreshing = threading.Lock()
 
@@ -102,13 +125,23 @@ class Metrics:
         """Report the counters of a history's writer."""
         self._history = _HistoryCounts(self._registry, writer)
 
+    def watch(self, name: str, help_: str, value: Callable[[], float]) -> None:
+        """Report a number that something else knows; of several processes, their sum."""
+        self._watched.append((_gauge(name, help_, registry=self._registry), value))
+
+    def record_response(self, endpoint: str, status: int, key_name: str | None) -> None:
+        """Count an answered request, a stream when it ends; `key_name` sent it."""
+        self._requests.labels(endpoint, str(status)).inc()
+        if key_name is not None:
+            self._key_requests.labels(key_name).inc()
+
     def record_step(self, seconds: float, num_rows: int) -> None:
         """Count a step of an engine."""
         self._step_seconds.observe(seconds)
         self._step_rows.observe(num_rows)
 
-    def record_generation(self, handle: RequestHandle) -> None:
-        """Count the tokens and samples of requests that have ended."""
+    def record_generation(self, handle: RequestHandle, key_name: str | None) -> None:
+        """Count the tokens and samples of requests that have ended; `key_name` sent them."""
         if handle.seconds_to_first_token is not None:
             self._first_token_seconds.observe(handle.seconds_to_first_token)
         for request in handle.requests:
@@ -117,11 +150,15 @@ class Metrics:
             self._generated_tokens.inc(sequence.num_tokens)
             reason = sequence.status if sequence.is_finished else "cancelled"
             self._samples.labels(reason).inc()
+            if key_name is not None:
+                self._key_tokens.labels(key_name).inc(sequence.num_tokens)
 
     def refresh(self) -> None:
         """Take over the load of the engines and the counts of the history."""
         with self._refreshing:
             self._engines.refresh()
+            for gauge, value in self._watched:
+                gauge.set(value())
             if self._history is not None:
                 self._history.refresh()
 

@@ -2,19 +2,25 @@
 
 import logging
 import time
-from typing import Final
+from functools import partial
+from typing import Any, Final
 
 from flask import Blueprint, Response, g, jsonify, request
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from lorelm.server.errors import status_of
 from lorelm.server.events import EventStream
+from lorelm.server.keys.current import current_holder
 from lorelm.server.request_ids import request_id
-from lorelm.server.state import server_state
+from lorelm.server.state import ServerState, server_state
 
 operations = Blueprint("operations", __name__)
 
 _log: Final = logging.getLogger(__name__)
+
+_BROKEN_KEYS: Final = (
+    "cannot be read: the keys that were read last still hold, and the log says why"
+)
 
 
 @operations.get("/healthz")
@@ -26,15 +32,20 @@ def healthz() -> Response:
 @operations.get("/readyz")
 def readyz() -> tuple[Response, int]:
     """Tell whether it takes requests."""
-    if all(model.engine.is_accepting for model in server_state().models):
-        return jsonify({"status": "ready"}), 200
+    state = server_state()
+    if all(model.engine.is_accepting for model in state.models):
+        state.keys.refresh()
+        keys_file = _BROKEN_KEYS if state.keys.problem is not None else None
+        return jsonify({"status": "ready", "keys_file": keys_file}), 200
     return jsonify({"status": "shutting down"}), 503
 
 
 @operations.get("/metrics")
 def metrics() -> Response:
     """Metrics for Prometheus."""
-    return Response(server_state().metrics.render(), content_type=CONTENT_TYPE_LATEST)
+    state = server_state()
+    state.keys.refresh()
+    return Response(state.metrics.render(), content_type=CONTENT_TYPE_LATEST)
 
 
 def start_timer() -> None:
@@ -44,42 +55,52 @@ def start_timer() -> None:
 
 def record_response(response: Response) -> Response:
     """Count the response and write it to the access log; a stream, when it ends."""
-    state = server_state()
     # The pattern, not the path: clients can invent paths without end.
     endpoint = request.url_rule.rule if request.url_rule else "other"
     started = g.get("started", time.perf_counter())
-    state.metrics.request_seconds.labels(endpoint).observe(time.perf_counter() - started)
-    # The address of a shared text is a secret, which a log must not hold.
-    path = endpoint if request.blueprint == "shared" else request.path
+    seconds = time.perf_counter() - started
+    server_state().metrics.request_seconds.labels(endpoint).observe(seconds)
+    holder = current_holder()
     entry = {
         "request_id": request_id(),
         "client": request.remote_addr,
+        "key": holder and holder.name,
         "method": request.method,
-        "path": path,
+        # The address of a shared text is a secret, which a log must not hold.
+        "path": endpoint if request.blueprint == "shared" else request.path,
     }
-
-    def record_end() -> None:
-        failure, num_bytes = None, response.content_length
-        if isinstance(response, EventStream):
-            failure, num_bytes = response.failure, response.num_bytes
-        status = status_of(failure) if failure else response.status_code
-        state.metrics.requests.labels(endpoint, str(status)).inc()
-        seconds = round(time.perf_counter() - started, 6)
-        _log.info(
-            "request %(request_id)s: %(method)s %(path)s %(status)d in %(seconds).3f s",
-            entry | {"status": status, "seconds": seconds},
-        )
-        if state.access_log is not None:
-            state.access_log.write(
-                **entry,
-                status=status,
-                seconds=seconds,
-                bytes=num_bytes,
-                error=str(failure) if failure else None,
-            )
-
+    record_end = partial(_record_end, server_state(), response, endpoint, started, entry)
     if isinstance(response, EventStream):
         response.call_on_close(record_end)
     else:
         record_end()
     return response
+
+
+def _record_end(
+    state: ServerState, response: Response, endpoint: str, started: float, entry: dict[str, Any]
+) -> None:
+    """Count and log a response that has ended, outside of its request.
+
+    Args:
+        endpoint: the pattern of its address.
+        entry: what the access log says of the request.
+    """
+    failure, num_bytes = None, response.content_length
+    if isinstance(response, EventStream):
+        failure, num_bytes = response.failure, response.num_bytes
+    status = status_of(failure) if failure else response.status_code
+    state.metrics.record_response(endpoint, status, entry["key"])
+    ended = entry | {
+        "status": status,
+        "seconds": round(time.perf_counter() - started, 6),
+        "bytes": num_bytes,
+        "error": str(failure) if failure else None,
+    }
+    of_key = f" with the key {entry['key']}" if entry["key"] is not None else ""
+    _log.info(
+        "request %(request_id)s%(of_key)s: %(method)s %(path)s %(status)d in %(seconds).3f s",
+        ended | {"of_key": of_key},
+    )
+    if state.access_log is not None:
+        state.access_log.write(**ended)

@@ -6,7 +6,6 @@ the password. Both get a signed cookie. Nothing but the style sheets is sent wit
 
 import hashlib
 import hmac
-import os
 import re
 import secrets
 import threading
@@ -21,7 +20,7 @@ from itsdangerous import BadSignature, URLSafeTimedSerializer
 from werkzeug.utils import redirect
 from werkzeug.wrappers import Request, Response
 
-from lorelm.bundle.atomic_dir import temporary_name
+from lorelm.bundle.atomic_dir import replace_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,12 +70,7 @@ def signing_key(path: Path) -> bytes:
         if len(key) == _KEY_BYTES:  # not cut short by a full disk
             return key
     key = secrets.token_hex(_KEY_BYTES // 2).encode()
-    new = path.with_name(temporary_name(path.name))
-    new.unlink(missing_ok=True)
-    with os.fdopen(os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
-        file.write(key)
-        os.fsync(file.fileno())
-    new.replace(path)
+    replace_file(path, key, mode=0o600)
     return key
 
 

@@ -1,4 +1,4 @@
-"""Counts for the rate limit that several processes of one machine share: :class:`FileStorage`."""
+"""Counts that several processes of one machine share: :class:`FileStorage`."""
 
 import sqlite3
 import threading
@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from limits.storage import Storage
 
-SCHEME: Final = "lorelm-file"
+from lorelm.server.keys.rate_limit import FILE_SCHEME
 
 _TABLE: Final = """
 CREATE TABLE IF NOT EXISTS counts (key TEXT PRIMARY KEY, count INTEGER, ends REAL) WITHOUT ROWID
@@ -29,21 +29,21 @@ _COUNTS_BETWEEN_CLEANINGS: Final = 1000
 
 
 class FileStorage(Storage):
-    """Storage of `limits` in a temporary SQLite file, for fixed windows.
+    """Storage of `limits` in a SQLite file, for fixed windows.
 
     `limits` itself shares counts by Redis and the like alone, which a single machine need not run.
     A count takes 30 µs.
 
     Args:
-        uri: `lorelm-file:///path/of/the/file`.
+        uri: `sqlite:///PATH`, as for the history; `sqlite:////tmp/counts.db` is an absolute one.
     """
 
-    STORAGE_SCHEME = [SCHEME]  # noqa: RUF012 - so in the base class
+    STORAGE_SCHEME = [FILE_SCHEME]  # noqa: RUF012 - so in the base class
     base_exceptions = sqlite3.Error
 
     def __init__(self, uri: str, wrap_exceptions: bool = False, **options: Any) -> None:
         super().__init__(uri, wrap_exceptions=wrap_exceptions, **options)
-        self._path: Final = Path(uri.removeprefix(f"{SCHEME}://"))
+        self._path: Final = Path(uri.removeprefix(f"{FILE_SCHEME}:///"))
         self._threads: Final = threading.local()
         self._num_counts = 0
 
@@ -80,8 +80,8 @@ class FileStorage(Storage):
         """Execute a statement; return its first row."""
         if not hasattr(self._threads, "connection"):
             connection = sqlite3.connect(self._path, timeout=_SECONDS_TO_WAIT, isolation_level=None)
-            # The file does not outlive the server.
             connection.execute("PRAGMA journal_mode = WAL")
+            # What a power cut loses are counts of the last seconds.
             connection.execute("PRAGMA synchronous = OFF")
             connection.execute(_TABLE)
             self._threads.connection = connection

@@ -6,12 +6,13 @@ import pytest
 from limits import parse
 from limits.strategies import FixedWindowRateLimiter
 
-from lorelm.server.operations.shared_limits import SCHEME, FileStorage
+from lorelm.server.keys.file_storage import FileStorage
+from lorelm.server.keys.rate_limit import FILE_SCHEME
 
 
 @pytest.fixture
 def uri(tmp_path: Path) -> str:
-    return f"{SCHEME}://{tmp_path}/limits.sqlite"
+    return f"{FILE_SCHEME}:///{tmp_path}/limits.sqlite"
 
 
 def test_two_processes_count_together(uri: str) -> None:
