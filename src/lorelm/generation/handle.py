@@ -29,8 +29,9 @@ class StreamUpdate(NamedTuple):
 class RequestHandle:
     """The requests of one client, which waits for them or streams them.
 
-    The engine's thread calls :meth:`notify` and the client's thread the other methods. They share
-    a queue and the sequences, whose state is held in :attr:`Sequence.status` alone.
+    The engine's thread calls :meth:`notify_start` and :meth:`notify`, the client's thread the other
+    methods. They share a queue and the sequences, whose state is held in :attr:`Sequence.status`
+    alone.
 
     Args:
         requests: one per prompt; they count as one where clients take turns.
@@ -42,7 +43,10 @@ class RequestHandle:
         on_close: called once, when all is finished or given up.
 
     Attributes:
-        seconds_to_first_token: since the creation of the handle; None before there is a token.
+        created_at: on the clock `time.monotonic`.
+        seconds_to_start: from then until the first sequence got a slot; None before.
+        seconds_to_first_token: until there was a token; None before.
+        seconds_to_end: until the last sequence that has ended did; None before one has.
     """
 
     def __init__(
@@ -57,7 +61,10 @@ class RequestHandle:
     ) -> None:
         self.requests = requests
         self.sequences = [sequence for request in requests for sequence in request.sequences]
+        self.created_at = time.monotonic()
+        self.seconds_to_start: float | None = None
         self.seconds_to_first_token: float | None = None
+        self.seconds_to_end: float | None = None
         self._is_streamed = is_streamed
         self._stream_interval = stream_interval
         self._next_update = 0.0
@@ -66,14 +73,20 @@ class RequestHandle:
         self._is_disconnected = is_disconnected
         self._on_close = on_close
         self._is_closed = False
-        self._created_at = time.monotonic()
         self._changed: queue.SimpleQueue[Sequence] = queue.SimpleQueue()
+
+    def notify_start(self) -> None:
+        """Note that a sequence has got a slot."""
+        if self.seconds_to_start is None:
+            self.seconds_to_start = time.monotonic() - self.created_at
 
     def notify(self, sequence: Sequence) -> None:
         """Tell the client that a sequence has one more token, or has finished."""
         now = time.monotonic()
         if self.seconds_to_first_token is None and sequence.num_tokens:
-            self.seconds_to_first_token = now - self._created_at
+            self.seconds_to_first_token = now - self.created_at
+        if sequence.is_finished:
+            self.seconds_to_end = now - self.created_at
         sequence.wants_tokens = self._is_streamed
         if sequence.is_finished or (self._is_streamed and now >= self._next_update):
             self._next_update = now + self._stream_interval

@@ -25,6 +25,7 @@ from lorelm.server.operations.cross_origin import (
     receive_cross_origin,
 )
 from lorelm.server.operations.metrics import Metrics
+from lorelm.server.operations.traces import Traces
 from lorelm.server.operations.views import operations, record_response, start_timer
 from lorelm.server.pages.views import pages
 from lorelm.server.served_model import ServedModel
@@ -113,4 +114,5 @@ def _load_state(settings: ServerSettings) -> ServerState:
         started_at=int(time.time()),
         keys=keys,
         quotas=quotas,
+        traces=Traces.from_environment(),
     )

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from flask import Response, request
+from flask import Response, g, request
 
 from lorelm.generation.handle import RequestHandle
 from lorelm.generation.sequence import GenerationRequest
@@ -27,7 +27,7 @@ def start_generation(
     *,
     is_streamed: bool = False,
 ) -> RequestHandle:
-    """Submit requests to a model; when they end, count them and add them to the history.
+    """Submit requests to a model; when they end, count them, and add them to history and trace.
 
     Required words are placed first, by requests that are not counted.
 
@@ -45,20 +45,23 @@ def start_generation(
     created_at, began = datetime.now(UTC), time.perf_counter()
     for each in requests:
         served.model.prepare(each, lambda further: _submit(served, further).wait())
+    span = g.get("span")
 
     def on_close(handle: RequestHandle) -> None:
         state.metrics.record_generation(handle, holder and holder.name)
         if state.quotas is not None:
             num_tokens = sum(sequence.num_tokens for sequence in handle.sequences)
             state.quotas.count_tokens(holder, num_tokens, waits=not is_streamed)
-        if state.history is None:
-            return
-        seconds = time.perf_counter() - began
-        for each in requests:
-            for record in records_of(
-                each, served, client, created_at=created_at, duration_seconds=seconds
-            ):
-                state.history.writer.add(record)
+        ended = time.perf_counter()
+        if state.history is not None:
+            for each in requests:
+                for record in records_of(
+                    each, served, client, created_at=created_at, duration_seconds=ended - began
+                ):
+                    state.history.writer.add(record)
+        if state.traces is not None and span is not None:
+            seconds = time.perf_counter() - ended if state.history is not None else 0.0
+            state.traces.add_generation(span, handle, model=served.name, history_seconds=seconds)
 
     return _submit(served, requests, is_streamed=is_streamed, on_close=on_close)
 

@@ -14,6 +14,7 @@ from lorelm.server.history.log import HistoryLog
 from lorelm.server.keys.key_ring import KeyRing
 from lorelm.server.operations.access_log import AccessLog
 from lorelm.server.operations.metrics import Metrics
+from lorelm.server.operations.traces import Traces
 from lorelm.server.served_model import ServedModel
 from lorelm.server.settings import ServerSettings
 
@@ -30,6 +31,7 @@ class ServerState:
         history: None if generations are not kept.
         started_at: seconds since 1970.
         quotas: None where nobody has one.
+        traces: None where none are sent.
 
     Raises:
         InputError: two models have the same name.
@@ -43,6 +45,7 @@ class ServerState:
     started_at: int
     keys: KeyRing
     quotas: "Quotas | None"
+    traces: Traces | None
     _blends: dict[tuple[str, str], ServedModel] = field(default_factory=dict, init=False)
     """Blends by the names of their models; each is made for the first request for it."""
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
@@ -137,6 +140,8 @@ class ServerState:
         self.stop(grace_seconds=0)
         if self.quotas is not None:
             self.quotas.close()
+        if self.traces is not None:
+            self.traces.close()
         if self.history is not None:
             self.history.close()
 

@@ -210,6 +210,7 @@ class Engine:
         self._running[slot : slot + 1] = [sequence]
         self._sampler = None
         sequence.status = "running"
+        sequence.request.handle.notify_start()
         known = None
         if not sequence.request.score_prompt:
             known = self._prefix_cache.longest_prefix(sequence.token_ids[:-1])

@@ -3,7 +3,7 @@
 import logging
 import time
 from functools import partial
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from flask import Blueprint, Response, g, jsonify, request
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -11,8 +11,12 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from lorelm.server.errors import status_of
 from lorelm.server.events import EventStream
 from lorelm.server.keys.current import current_holder
+from lorelm.server.operations.traces import trace_id_of
 from lorelm.server.request_ids import request_id
 from lorelm.server.state import ServerState, server_state
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Span
 
 operations = Blueprint("operations", __name__)
 
@@ -49,8 +53,10 @@ def metrics() -> Response:
 
 
 def start_timer() -> None:
-    """Note when the request began; runs before everything else."""
+    """Note when the request began, and begin its trace; runs before everything else."""
     g.started = time.perf_counter()
+    traces = server_state().traces
+    g.span = traces.start() if traces is not None else None
 
 
 def record_response(response: Response) -> Response:
@@ -69,7 +75,10 @@ def record_response(response: Response) -> Response:
         # The address of a shared text is a secret, which a log must not hold.
         "path": endpoint if request.blueprint == "shared" else request.path,
     }
-    record_end = partial(_record_end, server_state(), response, endpoint, started, entry)
+    span = g.get("span")
+    if span is not None:
+        entry["trace_id"] = trace_id_of(span)
+    record_end = partial(_record_end, server_state(), response, endpoint, started, entry, span)
     if isinstance(response, EventStream):
         response.call_on_close(record_end)
     else:
@@ -78,7 +87,12 @@ def record_response(response: Response) -> Response:
 
 
 def _record_end(
-    state: ServerState, response: Response, endpoint: str, started: float, entry: dict[str, Any]
+    state: ServerState,
+    response: Response,
+    endpoint: str,
+    started: float,
+    entry: dict[str, Any],
+    span: "Span | None",
 ) -> None:
     """Count and log a response that has ended, outside of its request.
 
@@ -102,5 +116,7 @@ def _record_end(
         "request %(request_id)s%(of_key)s: %(method)s %(path)s %(status)d in %(seconds).3f s",
         ended | {"of_key": of_key},
     )
+    if state.traces is not None and span is not None:
+        state.traces.end(span, ended, failure)
     if state.access_log is not None:
         state.access_log.write(**ended)
