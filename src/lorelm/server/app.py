@@ -95,11 +95,11 @@ def _load_state(settings: ServerSettings) -> ServerState:
         from lorelm.server.keys.quotas import Quotas  # `limits` takes 0.1 s to import
 
         quotas = Quotas(settings.rate_limit_storage, settings.rate_limit)
-        metrics.watch(
-            "lorelm_quota_storage_failing",
-            "1 while the storage of quotas fails, and each process counts alone.",
-            lambda: quotas.counts.is_failing,
-        )
+    metrics.watch(
+        "lorelm_quota_storage_failing",
+        "1 while the storage of quotas fails, and each process counts alone.",
+        lambda: quotas is not None and quotas.counts.is_failing,
+    )
     history = HistoryLog(settings.history) if settings.history is not None else None
     if history is not None:
         metrics.watch_history(history.writer)
