@@ -35,6 +35,7 @@ def test_a_name_in_few_conversations_is_unknown() -> None:
     assert found["chat last"][-1] == "Utah is here, <unk> is here, I am <unk>"
 
 
+@pytest.mark.slow
 @pytest.mark.system
 def test_the_package_has_conversations() -> None:
     found = chats.read_chats(ORDINARY)

@@ -53,6 +53,7 @@ def trials(folder: Path) -> Sequence[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+@pytest.mark.slow
 def test_a_tuning_shows_its_trials_its_table_and_what_to_do_next(
     lorelm: Lorelm, tales_txt: Path, tmp_path: Path
 ) -> None:

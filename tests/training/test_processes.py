@@ -106,6 +106,7 @@ def losses(bundle: Path) -> list[float]:
     ]
 
 
+@pytest.mark.slow
 def test_a_killed_process_ends_the_run_and_two_resume_it_as_one_would(
     folder: Path,
 ) -> None:

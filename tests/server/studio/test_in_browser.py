@@ -149,7 +149,7 @@ def test_a_wrong_file_is_explained_beside_it(
         expect(page.get_by_role("alert")).to_contain_text("novel.pdf")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
 def test_the_pages_are_accessible_and_fit_a_phone(
     browser: Browser,
     start_studio: StartStudio,
