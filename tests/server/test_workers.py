@@ -1,5 +1,6 @@
 """Several processes behind one port, with everything that may happen to them."""
 
+import asyncio
 import json
 import os
 import re
@@ -18,11 +19,16 @@ from pathlib import Path
 
 import psutil
 import pytest
+import uvicorn
 
 import lorelm
+from lorelm.server.app import create_app
 from lorelm.server.keys.key import now
 from lorelm.server.keys.key_file import KeyFile
-from lorelm.server.workers import cause_of_death
+from lorelm.server.serving import Load, gateway_for, open_port, uvicorn_config
+from lorelm.server.settings import ServerSettings
+from lorelm.server.state import server_state
+from lorelm.server.workers import SharingLoop, cause_of_death
 
 pytestmark = [
     pytest.mark.system,
@@ -180,6 +186,7 @@ def test_one_that_is_killed_comes_back_and_the_other_goes_on(tiny_bundle: Path) 
         num_before = server.metric("lorelm_slots")
         killed, _ = server.workers()
         killed.kill()
+        wait_for(lambda: server.metric("lorelm_slots") == num_before / 2)
         wait_for(lambda: len(server.workers()) == 2 and killed not in server.workers())
         wait_for(lambda: server.metric("lorelm_slots") == num_before)
         assert server.metric("lorelm_workers_died_total") == 1
@@ -210,6 +217,7 @@ def test_models_are_loaded_anew_without_a_refused_request(tiny_bundle: Path) -> 
         for client in clients:
             client.join()
         assert problems == []
+        wait_for(lambda: server.metric("lorelm_slots") == 2 * 64)
 
 
 @pytest.mark.parametrize("grace_seconds", ["60", "0.2"])
@@ -226,6 +234,58 @@ def test_running_requests_finish_before_they_end(tiny_bundle: Path, grace_second
             assert rest.endswith("event: done\ndata: {}\n\n")
         else:
             assert "the server shut down before the text ended" in rest
+
+
+def test_the_port_is_closed_while_they_end(tiny_bundle: Path) -> None:
+    """A proxy is refused then, and asks another server, instead of waiting for nobody."""
+    with running(tiny_bundle, "--no-history", "--grace-seconds", "60") as server:
+        port = int(server.url.rsplit(":", 1)[1].strip("/"))
+
+        def is_refused() -> bool:
+            try:
+                socket.create_connection(("127.0.0.1", port), timeout=5).close()
+            except ConnectionRefusedError:
+                return True
+            return False
+
+        with server.open(**LONG, num_samples=16, stream=True) as stream:
+            stream.readline()
+            server.process.send_signal(signal.SIGTERM)
+            wait_for(is_refused)
+            assert server.process.poll() is None
+            server.process.send_signal(signal.SIGINT)
+            stream.read()
+
+
+def test_connections_that_wait_at_the_end_are_answered(tiny_bundle: Path) -> None:
+    """Without taking them, the kernel would reset them."""
+    app = create_app(ServerSettings(bundles=[tiny_bundle]))
+    config = uvicorn_config(gateway_for(app, Load.of(ServerSettings())), lifespan="off")
+    server = uvicorn.Server(config)
+    listening = open_port("127.0.0.1", 0)
+    address = listening.getsockname()
+    clients: list[socket.socket] = []
+
+    async def connect_at_the_end() -> None:
+        serving = asyncio.create_task(server._serve([listening]))
+        while not server.started:
+            await asyncio.sleep(0.01)
+        for _ in range(20):  # the loop does not run meanwhile, so nobody takes them
+            client = socket.create_connection(address, timeout=20)
+            client.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+            clients.append(client)
+        server.should_exit = True
+        await server.shutdown([listening])
+        await serving
+
+    with asyncio.Runner(loop_factory=SharingLoop) as runner:
+        runner.run(connect_at_the_end())
+    server_state(app).close()
+    for client in clients:
+        with client, client.makefile("rb") as reply:
+            said = reply.read()
+        assert said.startswith(b"HTTP/1.1 200 OK")
+        assert b"connection: close" in said
 
 
 def test_a_model_that_cannot_be_loaded_is_said_once(tmp_path: Path) -> None:

@@ -26,10 +26,12 @@ class Connection(HttpToolsProtocol):
     bounded by :class:`lorelm.server.asgi.Gateway`.
     """
 
+    _has_request = False
+    _is_ending = False
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._stalled: asyncio.TimerHandle | None = None
-        self._has_request = self._is_ending = False
         self._await_headers()
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -40,7 +40,7 @@ _PORTS_TO_TRY: Final = 20
 _OBJECTS_BETWEEN_COLLECTIONS: Final = 50_000
 """New containers; Python's default is 700, of which a step with scores makes some hundred."""
 
-_BACKLOG: Final = 1024
+BACKLOG: Final = 1024
 """Connections that wait to be accepted."""
 
 
@@ -240,7 +240,7 @@ def _bind(host: str, port: int) -> socket.socket:
     family, _, _, _, address = socket.getaddrinfo(
         host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
     )[0]
-    opened = socket.create_server(address[:2], family=family, backlog=_BACKLOG)
+    opened = socket.create_server(address[:2], family=family, backlog=BACKLOG)
     # With its protocol named, which asyncio wants to see before it sends small messages at once.
     return socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP, opened.detach())
 

@@ -24,6 +24,7 @@ from uvicorn.supervisors import Multiprocess
 from lorelm.errors import LoreLMError, ServerError
 from lorelm.server.app import create_app
 from lorelm.server.asgi import Gateway
+from lorelm.server.connection import Connection
 from lorelm.server.keys.rate_limit import FILE_SCHEME
 from lorelm.server.operations.logs import configure_logging
 from lorelm.server.operations.metrics import (
@@ -32,6 +33,7 @@ from lorelm.server.operations.metrics import (
     worker_death_counter,
 )
 from lorelm.server.serving import (
+    BACKLOG,
     SECONDS_TO_SEND,
     Load,
     Stoppable,
@@ -88,7 +90,29 @@ if sys.platform != "win32":
         """Event loop that takes one connection at a time from the socket that workers share.
 
         asyncio takes all that wait: of 64 connections at once, one of two workers often got all.
+        At the end it takes all: the kernel resets those that nobody has taken when the last worker
+        closes the socket, and a proxy cannot know then whether its request was run.
         """
+
+        def __init__(self) -> None:
+            super().__init__()
+            self._protocol_factories: dict[socket.socket, Callable[[], Connection]] = {}
+
+        def _start_serving(self, protocol_factory, sock, *args, **options):  # type: ignore[no-untyped-def]
+            self._protocol_factories[sock] = protocol_factory
+            super()._start_serving(protocol_factory, sock, *args, **options)  # type: ignore[misc]
+
+        def _stop_serving(self, sock: socket.socket) -> None:
+            new_connection = self._protocol_factories.pop(sock)
+
+            def new_ending_connection() -> Connection:
+                connection = new_connection()
+                connection.shutdown()
+                return connection
+
+            # Without the server, which has closed already.
+            super()._accept_connection(new_ending_connection, sock, None, None, BACKLOG)  # type: ignore[misc]
+            super()._stop_serving(sock)  # type: ignore[misc]
 
         def _accept_connection(  # type: ignore[no-untyped-def]
             self, protocol_factory, sock, sslcontext=None, server=None, backlog=1, *args, **options
@@ -134,6 +158,12 @@ class _Supervisor(Multiprocess):
                 "the workers did not start: try without --workers, which says why",
                 code="server.workers",
             )
+
+    def terminate_all(self) -> None:
+        # Otherwise the kernel would take connections until the last worker has ended.
+        for each in self.sockets:
+            each.close()
+        super().terminate_all()
 
 
 def cause_of_death(exit_code: int | None) -> str:
@@ -199,8 +229,12 @@ def _limit_the_end(state: Stoppable, grace_seconds: float) -> None:
 
 
 def _refresh(refresh: Callable[[], None]) -> None:
-    """Keep the gauges of this process current for the one that is asked for the metrics."""
+    """Keep the gauges of this process current for the one that is asked for the metrics.
+
+    Those of a worker that was killed, or ended after a reload, are dropped.
+    """
     while True:
-        with suppress(OSError):
+        with suppress(OSError):  # another worker was faster
             refresh()
+            forget_ended_processes()
         time.sleep(_SECONDS_BETWEEN_REFRESHES)
