@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -14,7 +15,7 @@ import urllib.error
 import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -22,6 +23,7 @@ import pytest
 import uvicorn
 
 import lorelm
+from lorelm.history.store import HistoryStore
 from lorelm.server.app import create_app
 from lorelm.server.keys.key import now
 from lorelm.server.keys.key_file import KeyFile
@@ -186,12 +188,30 @@ def test_one_that_is_killed_comes_back_and_the_other_goes_on(tiny_bundle: Path) 
         num_before = server.metric("lorelm_slots")
         killed, _ = server.workers()
         killed.kill()
-        wait_for(lambda: server.metric("lorelm_slots") == num_before / 2)
         wait_for(lambda: len(server.workers()) == 2 and killed not in server.workers())
         wait_for(lambda: server.metric("lorelm_slots") == num_before)
         assert server.metric("lorelm_workers_died_total") == 1
         for _ in range(10):
             assert server.ask(prompt="The", max_len=3)["samples"]
+
+
+def test_what_a_killed_one_had_queued_for_the_history_is_written(
+    tiny_bundle: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "history.db"
+    with running(tiny_bundle, "--history", f"sqlite:///{path}") as server:
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")  # nothing can be written meanwhile
+            seeds = [*range(20)]
+            for seed in seeds:
+                server.ask(prompt="The fox", seed=seed, max_len=5)
+            for killed in server.workers():
+                killed.kill()
+                wait_for(lambda killed=killed: killed not in server.workers())  # type: ignore[misc]
+                wait_for(lambda: len(server.workers()) == 2)
+            other.execute("ROLLBACK")
+        with HistoryStore(f"sqlite:///{path}") as store:
+            wait_for(lambda: sorted(each.seed for each in store.iterate()) == seeds)
 
 
 def test_models_are_loaded_anew_without_a_refused_request(tiny_bundle: Path) -> None:

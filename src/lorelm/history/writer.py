@@ -9,6 +9,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from lorelm.errors import UnwritableRecordError
+from lorelm.history.journal import Journal
 from lorelm.history.record import Record
 
 if TYPE_CHECKING:
@@ -41,12 +42,20 @@ class HistoryWriter:
             took too long.
     """
 
-    def __init__(self, store: "HistoryStore", capacity: int = 10_000) -> None:
-        """Start the thread. At most `capacity` records are queued, fewer if they are very long."""
+    def __init__(
+        self, store: "HistoryStore", capacity: int = 10_000, journal: Journal | None = None
+    ) -> None:
+        """Start the thread.
+
+        Args:
+            capacity: the most records in the queue; fewer if they are very long.
+            journal: has the queue, too, for others if this process is killed.
+        """
         self.num_written = 0
         self.num_lost = 0
         self._store = store
         self._capacity = capacity
+        self._journal = journal
         self._queue: deque[Record] = deque()  # a record stays until it is settled
         self._num_characters = 0  # in the queue
         self._num_settled = 0  # of the queued ones: written or dropped
@@ -74,6 +83,8 @@ class HistoryWriter:
                 return
             self._queue.append(record)
             self._num_characters = num_characters
+            if self._journal is not None:
+                self._journal.append(record)
             if num_queued in (0, _BATCH - 1):  # the thread may be waiting for these
                 self._wake.notify()
 
@@ -97,6 +108,8 @@ class HistoryWriter:
             self._wake.notify()
         self._thread.join(timeout_seconds)
         num_lost = self._settle(self.num_queued, written=False)
+        if self._journal is not None:
+            self._journal.close()
         if num_lost:
             _log.error(
                 "%d records of the history could not be written in time and were dropped", num_lost
@@ -159,6 +172,8 @@ class HistoryWriter:
             for _ in range(num_settled):
                 self._num_characters -= _length(self._queue.popleft())
             self._num_settled += num_settled
+            if self._journal is not None and num_settled:
+                self._journal.keep(self._queue)
             if written:
                 self.num_written += num_settled
             else:

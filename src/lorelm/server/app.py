@@ -24,7 +24,7 @@ from lorelm.server.operations.cross_origin import (
     add_cross_origin_headers,
     receive_cross_origin,
 )
-from lorelm.server.operations.metrics import Metrics
+from lorelm.server.operations.metrics import Metrics, shared_folder
 from lorelm.server.operations.traces import Traces
 from lorelm.server.operations.views import operations, record_response, start_timer
 from lorelm.server.pages.views import pages
@@ -100,7 +100,9 @@ def _load_state(settings: ServerSettings) -> ServerState:
         "1 while the storage of quotas fails, and each process counts alone.",
         lambda: quotas is not None and quotas.counts.is_failing,
     )
-    history = HistoryLog(settings.history) if settings.history is not None else None
+    history = None
+    if settings.history is not None:
+        history = HistoryLog(settings.history, shared_folder())
     if history is not None:
         metrics.watch_history(history.writer)
     access_log = AccessLog(settings.access_log) if settings.access_log is not None else None

@@ -42,7 +42,7 @@ from lorelm.server.serving import (
     uvicorn_config,
 )
 from lorelm.server.settings import ServerSettings
-from lorelm.server.state import server_state
+from lorelm.server.state import ServerState, server_state
 
 _SECONDS_TO_START: Final = 60
 _SECONDS_BETWEEN_REFRESHES: Final = 1.0
@@ -194,7 +194,7 @@ def _worker(settings: ServerSettings) -> Gateway:
     prepare_process(load)
     forget_ended_processes()
     _limit_the_end(state, settings.grace_seconds)
-    refreshing = threading.Thread(target=_refresh, args=(state.refresh,), daemon=True)
+    refreshing = threading.Thread(target=_refresh, args=(state,), daemon=True)
     refreshing.start()
     return gateway_for(app, load, on_shutdown=state.close)
 
@@ -228,13 +228,16 @@ def _limit_the_end(state: Stoppable, grace_seconds: float) -> None:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
-def _refresh(refresh: Callable[[], None]) -> None:
+def _refresh(state: ServerState) -> None:
     """Keep the gauges of this process current for the one that is asked for the metrics.
 
-    Those of a worker that was killed, or ended after a reload, are dropped.
+    Those of a worker that was killed, or ended after a reload, are dropped, and what it had queued
+    for the history is taken over.
     """
     while True:
         with suppress(OSError):  # another worker was faster
-            refresh()
+            state.refresh()
             forget_ended_processes()
+            if state.history is not None:
+                state.history.take_over()
         time.sleep(_SECONDS_BETWEEN_REFRESHES)

@@ -3,13 +3,16 @@
 It also converts finished requests to records, and back to requests that repeat them.
 """
 
+import threading
 from collections.abc import Iterator
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Final
 
 from lorelm.corpus.vocabulary import EOS_ID
 from lorelm.generation.sequence import GenerationRequest, Prompt
 from lorelm.generation.settings import GenerationSettings
+from lorelm.history.journal import Journal, take_over
 from lorelm.history.record import Record
 from lorelm.history.writer import HistoryWriter
 from lorelm.parameters import parameters_of
@@ -30,8 +33,13 @@ class HistoryLog:
         is_file: whether the database is a file on this machine.
     """
 
-    def __init__(self, url: str) -> None:
-        """Open a history, or create it; errors are those of a :class:`HistoryStore`."""
+    def __init__(self, url: str, shared_folder: Path | None = None) -> None:
+        """Open a history, or create it; errors are those of a :class:`HistoryStore`.
+
+        Args:
+            shared_folder: of the workers of this server, where queued records are kept for the
+                others if this process is killed.
+        """
         # Importing SQLAlchemy takes 0.15 s.
         from lorelm.history.drafts import DraftStore
         from lorelm.history.links import LinkStore
@@ -40,9 +48,19 @@ class HistoryLog:
         self.store = HistoryStore(url)
         self.drafts = DraftStore(self.store)
         self.links = LinkStore(self.store)
-        self.writer = HistoryWriter(self.store)
+        self._shared_folder = shared_folder
+        self._taking_over = threading.Lock()
+        journal = Journal(shared_folder) if shared_folder is not None else None
+        self.writer = HistoryWriter(self.store, journal=journal)
         self.browser_ids = BrowserIds(self.store.signing_key())
         self.is_file = url.startswith("sqlite")
+
+    def take_over(self) -> None:
+        """Queue what workers had queued that were killed."""
+        with self._taking_over:
+            if self._shared_folder is not None:
+                for record in take_over(self._shared_folder):
+                    self.writer.add(record)
 
     def flush(self) -> bool:
         """Wait up to a second for queued records; return whether all of them are written."""
@@ -50,6 +68,8 @@ class HistoryLog:
 
     def close(self) -> None:
         """Write the queued records, for at most five seconds, and close the database."""
+        with self._taking_over:
+            self._shared_folder = None
         self.writer.close(timeout_seconds=5)
         self.store.close()
 

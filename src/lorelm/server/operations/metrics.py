@@ -40,6 +40,12 @@ _ROWS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
+def shared_folder() -> Path | None:
+    """Return the folder of all workers of this server; None without workers."""
+    folder = os.environ.get(SHARED_FOLDER_VARIABLE)
+    return None if folder is None else Path(folder)
+
+
 def forget_ended_processes() -> None:
     """Drop the gauges of processes of this server that have ended."""
     if os.name == "nt":  # to ask whether a process is there would end it

@@ -1,0 +1,106 @@
+"""Queued records of a process in a file, from which others take them over: :class:`Journal`."""
+
+import json
+import logging
+import os
+import re
+from collections.abc import Collection, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from lorelm.history.export import json_of
+from lorelm.history.record import Record
+
+_log: Final = logging.getLogger(__name__)
+
+_NAME: Final = re.compile(r"history-(\d+)(?:-\d+)?\.jsonl")
+
+_BYTES_BEFORE_REWRITING: Final = 4_000_000
+"""Of a file, most of whose records are in the database by then."""
+
+
+class Journal:
+    """The records that a process has queued, one a line, in a folder of all workers of a server.
+
+    What is written to the file survives the process, but not the machine: nothing is synced.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._path: Final = folder / f"history-{os.getpid()}.jsonl"
+        self._file = self._path.open("ab", buffering=0)
+        self._num_bytes = 0
+        self._limit = _BYTES_BEFORE_REWRITING
+
+    def append(self, record: Record) -> None:
+        """Add a record. An error is logged: records are queued without a journal, too."""
+        try:
+            self._num_bytes += self._file.write(_line(record))
+        except OSError as error:
+            _log.warning("a record of the history would be lost if this worker died: %s", error)
+
+    def keep(self, records: Collection[Record]) -> None:
+        """Forget all records but these, at the latest when the file has become long."""
+        if not records:
+            self._file.truncate(0)
+            self._num_bytes = 0
+        elif self._num_bytes > self._limit:
+            try:
+                self._rewrite(records)
+            except OSError as error:
+                _log.warning("the queue of the history cannot be made shorter on disk: %s", error)
+            self._limit = max(_BYTES_BEFORE_REWRITING, 2 * self._num_bytes)
+
+    def _rewrite(self, records: Collection[Record]) -> None:
+        content = b"".join(map(_line, records))
+        new = self._path.with_suffix(".new")
+        new.write_bytes(content)
+        self._file.close()
+        new.replace(self._path)
+        self._file = self._path.open("ab", buffering=0)
+        self._num_bytes = len(content)
+
+    def close(self) -> None:
+        """Remove the file."""
+        self._file.close()
+        self._path.unlink(missing_ok=True)
+
+
+def take_over(folder: Path) -> Iterator[Record]:
+    """Yield the records that processes had queued which have ended; each goes to one caller.
+
+    A record may be in the database already: the process ended before it could forget it.
+    """
+    for path in folder.glob("history-*.jsonl"):
+        name = _NAME.fullmatch(path.name)
+        if name is None or _is_running(int(name[1])):
+            continue
+        mine = folder / f"history-{os.getpid()}-{name[1]}.jsonl"
+        try:
+            path.rename(mine)
+        except FileNotFoundError:  # another process was faster
+            continue
+        with mine.open("rb") as file:
+            for line in file:
+                if line.endswith(b"\n"):  # the process ended while it wrote the last one
+                    yield _record(line)
+        mine.unlink()
+
+
+def _is_running(pid: int) -> bool:
+    if os.name == "nt":  # to ask would end it
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def _line(record: Record) -> bytes:
+    return json.dumps(json_of(record)).encode() + b"\n"
+
+
+def _record(line: bytes) -> Record:
+    fields = json.loads(line)
+    return Record(**fields | {"created_at": datetime.fromisoformat(fields["created_at"])})
