@@ -51,6 +51,7 @@ class Parameter:
         key: what a mapping has numbers for, in a word.
         flag: name on the command line, without its dashes; None leaves it out.
         metavar: what stands for the value in the command line's help.
+        envvar: environment variable with the value, for one that may contain a password.
         example: a value on the command line, for messages.
         label: name on the page; empty if the page has no control for it.
         group: where the page shows it: always, or under "More settings".
@@ -74,6 +75,7 @@ class Parameter:
     key: str = "word"
     flag: str | None = ""
     metavar: str | None = None
+    envvar: str | None = None
     example: str = ""
     label: str = ""
     group: Literal["main", "more"] = "more"

@@ -92,6 +92,8 @@ def _parameter_option(parameter: Parameter) -> Callable[[Command], Command]:
         "metavar": parameter.metavar,
         "help": parameter.description,
         "multiple": is_repeated,
+        "envvar": parameter.envvar,
+        "show_envvar": True,
     }
     if parameter.kind is dict:
         more |= {"type": _WordAndNumber(parameter), "callback": lambda _, __, pairs: dict(pairs)}

@@ -73,6 +73,7 @@ class ServerSettings:
             "Where requests and tokens are counted; sqlite:///PATH outlives a restart, and "
             "redis://HOST:PORT is for several servers.",
             metavar="URL",
+            envvar="LORELM_RATE_LIMIT_STORAGE",
         ),
     ] = "memory://"
     max_tokens_limit: Annotated[

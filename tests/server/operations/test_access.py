@@ -4,6 +4,7 @@ import re
 import socket
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from pathlib import Path
 
 import pytest
@@ -294,3 +295,30 @@ def test_a_broken_file_is_said_and_does_not_close_the_server(
     assert str(key_file.path) not in ready.get_data(as_text=True)
     answer = client.get("/metrics", headers=bearer(key))
     assert "lorelm_keys_file_broken 1.0" in answer.get_data(as_text=True)
+
+
+def test_a_storage_that_does_not_answer_is_given_up(make_client: MakeClient) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"redis://127.0.0.1:{silent.getsockname()[1]}"
+        client = make_client(rate_limit="9/minute", rate_limit_storage=url)
+        assert client.post("/api/generate", json={"prompt": ""}).status_code == 200
+
+
+def test_requests_that_were_counting_when_the_storage_failed_are_answered(
+    make_client: MakeClient,
+) -> None:
+    """Both have a connection to it; the second one breaks when the first request is answered."""
+    with socket.create_server(("127.0.0.1", 0)) as storage, ThreadPoolExecutor(2) as pool:
+        storage.settimeout(20)
+        port = storage.getsockname()[1]
+        client = make_client(rate_limit="9/minute", rate_limit_storage=f"redis://127.0.0.1:{port}")
+        asked = [
+            pool.submit(client.application.test_client().post, "/api/generate", json={"prompt": ""})
+            for _ in range(2)
+        ]
+        first, second = (storage.accept()[0] for _ in asked)
+        storage.close()
+        first.close()
+        wait(asked, timeout=20, return_when=FIRST_COMPLETED)
+        second.close()
+        assert [each.result().status_code for each in asked] == [200, 200]
