@@ -195,6 +195,15 @@ def test_one_that_is_killed_comes_back_and_the_other_goes_on(tiny_bundle: Path) 
             assert server.ask(prompt="The", max_len=3)["samples"]
 
 
+def test_one_that_dies_while_it_is_asked_whether_it_lives_comes_back(tiny_bundle: Path) -> None:
+    with running(tiny_bundle, "--no-history") as server:
+        stuck, _ = server.workers()
+        stuck.suspend()
+        time.sleep(1)  # the supervisor asks every half a second, and waits a minute
+        stuck.kill()
+        wait_for(lambda: len(server.workers()) == 2 and stuck not in server.workers())
+
+
 def test_what_a_killed_one_had_queued_for_the_history_is_written(
     tiny_bundle: Path, tmp_path: Path
 ) -> None:

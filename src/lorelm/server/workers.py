@@ -145,9 +145,11 @@ class _Supervisor(Multiprocess):
                 self._count_death()
                 cause = _NO_ANSWER if is_hung else cause_of_death(old.exitcode)
                 _log.error("worker %s %s; worker %s takes its place", old.pid, cause, new.pid)
+        self._notice_their_end()
 
     def init_processes(self) -> None:
         super().init_processes()
+        self._notice_their_end()
         if all(
             each.wait_until_ready(_SECONDS_TO_START, self.should_exit) for each in self.processes
         ):
@@ -158,6 +160,19 @@ class _Supervisor(Multiprocess):
                 "the workers did not start: try without --workers, which says why",
                 code="server.workers",
             )
+
+    def restart_all(self) -> None:
+        super().restart_all()
+        self._notice_their_end()
+
+    def _notice_their_end(self) -> None:
+        """Close our copies of the workers' ends of the pipes through which we ask them.
+
+        Otherwise one that dies before it answers would be waited for, up to a minute.
+        """
+        if sys.platform != "win32":  # where a process fetches its end after it has started
+            for each in self.processes:
+                each.child_conn.close()
 
     def terminate_all(self) -> None:
         # Otherwise the kernel would take connections until the last worker has ended.
