@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -248,8 +249,9 @@ class PostgresServer:
     password_user = "careful"
     password = "speak friend"
 
-    def __init__(self, programs: Path, folder: Path) -> None:
+    def __init__(self, programs: Path, folder: Path, address: str = "127.0.0.1") -> None:
         self.programs = programs
+        self.address = address
         self._folder = folder
         self._num_databases = 0
         self._become: dict[str, int] = {}
@@ -265,6 +267,9 @@ class PostgresServer:
         )  # fmt: skip
         access = folder / "data" / "pg_hba.conf"
         access.write_text(f"host all {self.password_user} all scram-sha-256\n" + access.read_text())
+        if address != "127.0.0.1":
+            with access.open("a") as file:
+                file.write("host all tests all trust\n")
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = free.getsockname()[1]
         self.start()
@@ -284,7 +289,7 @@ class PostgresServer:
 
     def start(self) -> None:
         settings = (
-            f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' "
+            f"-p {self.port} -c listen_addresses={self.address} -c unix_socket_directories='' "
             "-c max_connections=30 -c shared_buffers=32MB -c fsync=off"  # the machine does not fall
         )
         self._run(
@@ -300,7 +305,7 @@ class PostgresServer:
 
     def execute(self, statement: str, database: str = "postgres") -> None:
         with psycopg.connect(
-            host="127.0.0.1", port=self.port, user="tests", dbname=database, autocommit=True
+            host=self.address, port=self.port, user="tests", dbname=database, autocommit=True
         ) as connection:
             connection.execute(statement)
 
@@ -309,15 +314,15 @@ class PostgresServer:
         self._num_databases += 1
         name = f"history_{self._num_databases}"
         self.execute(f"CREATE DATABASE {name} {options}")
-        return self.url(f"tests@127.0.0.1:{self.port}/{name}")
+        return self.url(f"tests@{self.address}:{self.port}/{name}")
 
     def url(self, rest: str) -> str:
         return f"postgresql+psycopg://{rest}"
 
 
-@pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
-    """A PostgreSQL server for the tests; skips them where its programs are not installed."""
+@contextmanager
+def running_postgres(address: str = "127.0.0.1") -> Iterator[PostgresServer]:
+    """Run a PostgreSQL server; skips the test where its programs are not installed."""
     places = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda place: place.parent.name)
     found = shutil.which("initdb")
     programs = Path(found).parent if found else places[-1] if places else None
@@ -325,9 +330,16 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgr
         pytest.skip("no PostgreSQL server: apt-get install postgresql (.ci/run does)")
     # Not in pytest's own folder, which the server's user could not enter.
     with tempfile.TemporaryDirectory(prefix="lorelm-postgresql-") as folder:
-        server = PostgresServer(programs, Path(folder))
+        server = PostgresServer(programs, Path(folder), address)
         yield server
         server.kill()
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A PostgreSQL server for the tests."""
+    with running_postgres() as server:
+        yield server
 
 
 @pytest.fixture
