@@ -1,6 +1,7 @@
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 from limits import parse
@@ -21,6 +22,24 @@ def test_two_processes_count_together(uri: str) -> None:
     assert second.incr("b", 60) == 1
     assert (first.get("a"), second.get("b"), first.get("c")) == (5, 1, 0)
     assert 58 < second.get_expiry("a") - time.time() <= 60
+
+
+def test_processes_may_open_a_new_file_at_the_same_moment(tmp_path: Path) -> None:
+    """SQLite refuses one that changes the mode of a file at the same time as another."""
+
+    def open_together(path: Path) -> None:
+        together = Barrier(6)
+
+        def open_one(_: int) -> bool:
+            storage = FileStorage(f"{FILE_SCHEME}:///{path}")
+            together.wait(timeout=20)
+            return storage.check()
+
+        with ThreadPoolExecutor(6) as pool:
+            assert all(pool.map(open_one, range(6)))
+
+    for number in range(40):
+        open_together(tmp_path / f"{number}.sqlite")
 
 
 def test_a_window_ends(uri: str) -> None:
