@@ -99,6 +99,46 @@ def test_a_file_that_cannot_be_rewritten_stays(
     kept.close()
 
 
+@no_windows
+def test_a_line_that_is_no_record_costs_no_other(
+    tmp_path: Path,
+    make_record: MakeRecord,
+    dead: Callable[[Path], Path],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    kept = Journal(tmp_path)
+    kept.append(make_record(seed=1))
+    path = dead(file_of(tmp_path))
+    good = path.read_bytes()
+    path.write_bytes(b'\xff\n{}\n[]\n{"created_at": 3}\n' + good)
+    assert [each.seed for each in take_over(tmp_path)] == [1]
+    assert caplog.text.count("is damaged") == 4
+    assert list(tmp_path.iterdir()) == []
+    kept.close()
+
+
+@no_windows
+def test_a_record_that_did_not_fit_leaves_no_part_of_it(
+    tmp_path: Path, make_record: MakeRecord, caplog: pytest.LogCaptureFixture
+) -> None:
+    import resource
+
+    kept = Journal(tmp_path)
+    kept.append(make_record(seed=1))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    room = file_of(tmp_path).stat().st_size + 50
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, before[1]))
+    try:
+        kept.append(make_record(seed=2))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    kept.append(make_record(seed=3))
+    lines = file_of(tmp_path).read_text().splitlines()
+    assert [json.loads(line)["seed"] for line in lines] == [1, 3]
+    assert "would be lost" in caplog.text
+    kept.close()
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a full disk is that of Linux")
 def test_a_full_disk_is_logged_and_the_record_is_queued(
     tmp_path: Path, make_record: MakeRecord, caplog: pytest.LogCaptureFixture

@@ -1,5 +1,6 @@
 """Queued records of a process in a file, from which others take them over: :class:`Journal`."""
 
+import errno
 import json
 import logging
 import os
@@ -11,6 +12,7 @@ from typing import Final
 
 from lorelm.history.export import json_of
 from lorelm.history.record import Record
+from lorelm.machine.processes import is_running
 
 _log: Final = logging.getLogger(__name__)
 
@@ -34,8 +36,13 @@ class Journal:
 
     def append(self, record: Record) -> None:
         """Add a record. An error is logged: records are queued without a journal, too."""
+        line = _line(record)
         try:
-            self._num_bytes += self._file.write(_line(record))
+            num_written = self._file.write(line)
+            if num_written < len(line):  # the next record must not follow a part of this one
+                self._file.truncate(self._num_bytes)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            self._num_bytes += num_written
         except OSError as error:
             _log.warning("a record of the history would be lost if this worker died: %s", error)
 
@@ -44,6 +51,7 @@ class Journal:
         if not records:
             self._file.truncate(0)
             self._num_bytes = 0
+            self._limit = _BYTES_BEFORE_REWRITING
         elif self._num_bytes > self._limit:
             try:
                 self._rewrite(records)
@@ -55,10 +63,12 @@ class Journal:
         content = b"".join(map(_line, records))
         new = self._path.with_suffix(".new")
         new.write_bytes(content)
-        self._file.close()
-        new.replace(self._path)
-        self._file = self._path.open("ab", buffering=0)
-        self._num_bytes = len(content)
+        self._file.close()  # Windows replaces no open file
+        try:
+            new.replace(self._path)
+            self._num_bytes = len(content)
+        finally:
+            self._file = self._path.open("ab", buffering=0)
 
     def close(self) -> None:
         """Remove the file."""
@@ -69,11 +79,12 @@ class Journal:
 def take_over(folder: Path) -> Iterator[Record]:
     """Yield the records that processes had queued which have ended; each goes to one caller.
 
-    A record may be in the database already: the process ended before it could forget it.
+    A record may be in the database already: the process ended before it could forget it. A line
+    that is none is left out: a process may be killed, or its disk full, while it writes one.
     """
     for path in folder.glob("history-*.jsonl"):
         name = _NAME.fullmatch(path.name)
-        if name is None or _is_running(int(name[1])):
+        if name is None or is_running(int(name[1])):
             continue
         mine = folder / f"history-{os.getpid()}-{name[1]}.jsonl"
         try:
@@ -82,19 +93,13 @@ def take_over(folder: Path) -> Iterator[Record]:
             continue
         with mine.open("rb") as file:
             for line in file:
-                if line.endswith(b"\n"):  # the process ended while it wrote the last one
-                    yield _record(line)
+                try:
+                    record = _record(line)
+                except (ValueError, TypeError, KeyError):
+                    _log.warning("a record of a worker that was killed is damaged, and lost")
+                else:
+                    yield record
         mine.unlink()
-
-
-def _is_running(pid: int) -> bool:
-    if os.name == "nt":  # to ask would end it
-        return True
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 def _line(record: Record) -> bytes:

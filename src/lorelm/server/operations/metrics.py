@@ -25,6 +25,7 @@ from prometheus_client.values import MultiProcessValue
 from lorelm.generation.engine.engine import Engine
 from lorelm.generation.handle import RequestHandle
 from lorelm.history.writer import HistoryWriter
+from lorelm.machine.processes import is_running
 
 _STEP_SECONDS: Final = (
     *(0.0001, 0.0002, 0.0003, 0.0005, 0.001, 0.002, 0.003, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5),
@@ -48,13 +49,9 @@ def shared_folder() -> Path | None:
 
 def forget_ended_processes() -> None:
     """Drop the gauges of processes of this server that have ended."""
-    if os.name == "nt":  # to ask whether a process is there would end it
-        return
     for file in Path(os.environ[SHARED_FOLDER_VARIABLE]).glob("gauge_live*.db"):
         pid = int(file.stem.rpartition("_")[2])
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
+        if not is_running(pid):
             mark_process_dead(pid)  # type: ignore[no-untyped-call]
 
 
