@@ -51,7 +51,7 @@ class _Tokens(click.ParamType[str]):
 
 
 class _Moment(click.ParamType[str]):
-    """When a key expires: after a time, behind a day, or "never"."""
+    """When a key expires: after a time such as 90d, at the end of a day, or "never"."""
 
     name = "time"
 
@@ -75,6 +75,7 @@ def _settings(command: Any) -> Any:
     for option in (
         click.option(
             "--expires",
+            "expires_at",
             type=_Moment(),
             help="How long it is valid: a time such as 90d, the last day (UTC), or never.",
         ),
@@ -172,7 +173,7 @@ def _key_file(path: Path | None) -> KeyFile:
 def _changed(given: dict[str, str | None]) -> dict[str, Any]:
     """Return the settings of a key that options give."""
     changed: dict[str, Any] = {
-        _FIELDS[name]: None if value in _UNSET else value
+        name: None if value in _UNSET else value
         for name, value in given.items()
         if value is not None
     }
@@ -181,13 +182,6 @@ def _changed(given: dict[str, str | None]) -> dict[str, Any]:
     if changed.get("expires_at"):
         changed["expires_at"] = datetime.fromisoformat(changed["expires_at"])
     return changed
-
-
-_FIELDS: Final = {
-    "rate_limit": "rate_limit",
-    "tokens_per_day": "tokens_per_day",
-    "expires": "expires_at",
-}
 
 
 def _quotas(key: Key) -> Sequence[str]:

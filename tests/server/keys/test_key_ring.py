@@ -1,4 +1,5 @@
 import logging
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -40,6 +41,27 @@ def test_what_is_revoked_or_expired_is_not_valid(file: KeyFile) -> None:
     file.change("one", revoked_at=now())
     assert not ring.find(key).is_valid
     assert ring.num_valid == 0
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there is no such limit")
+def test_a_file_that_could_not_be_opened_once_is_read_the_next_time(
+    file: KeyFile, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Otherwise a key that is revoked while a server has too many open files would stay valid."""
+    import resource
+
+    key = file.add("one")
+    ring = KeyRing(file.path)
+    file.change("one", revoked_at=now())
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, before[1]))
+    try:
+        assert [ring.find(key).is_valid for _ in range(2)] == [True, True]
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert caplog.text.count("Too many open files") == 1
+    assert not ring.find(key).is_valid
+    assert ring.problem is None
 
 
 def test_a_secret_of_kubernetes_is_followed_when_its_link_is_swapped(

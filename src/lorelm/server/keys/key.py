@@ -78,7 +78,7 @@ class Key(BaseModel):
 
     name: Annotated[str, AfterValidator(check_name)]
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
-    hint: str
+    hint: str = Field(pattern="^[A-Za-z0-9_-]*$", max_length=_HINT_LENGTH)
     made_at: AwareDatetime
     rate_limit: Annotated[str, AfterValidator(_check_rate_limit)] | None = None
     tokens_per_day: int | None = Field(default=None, ge=0)

@@ -5,6 +5,7 @@ It holds hashes of the keys, and no key.
 
 import os
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -95,11 +96,10 @@ class KeyFile:
                 f"{self.path} is no file of keys ({place}: {first['msg']}): lorelm keys makes one",
                 code="keys.invalid_file",
             ) from error
-        names = [key.name for key in keys]
-        for name in names:
-            if names.count(name) > 1:
+        for name, count in Counter(key.name for key in keys).items():
+            if count > 1:
                 raise KeyFileError(
-                    f"{self.path} has two keys of the name {name!r}", code="keys.invalid_file"
+                    f"{self.path} has {count} keys of the name {name!r}", code="keys.invalid_file"
                 )
         return keys
 

@@ -15,7 +15,7 @@ _log: Final = logging.getLogger(__name__)
 
 
 class Holder(NamedTuple):
-    """Who sent a request, by the key that came with it.
+    """The client that sent a request, by its key.
 
     Attributes:
         name: of the key.
@@ -65,7 +65,7 @@ class KeyRing:
         self._stamp: Stamp = ()
         self._holders: Mapping[str, Holder] = self._fixed
         if self._file is not None:
-            self._stamp, self._holders = self._read(self._file)
+            self._holders, self._stamp = self._read(self._file)
 
     @property
     def num_valid(self) -> int:
@@ -97,17 +97,20 @@ class KeyRing:
 
     def _read_again(self, file: KeyFile, stamp: Stamp) -> None:
         try:
-            self._stamp, self._holders = self._read(file)
+            # The stamp last: other threads that see it take these holders without the lock.
+            self._holders, self._stamp = self._read(file)
         except KeyFileError as error:
-            self._stamp = stamp  # until it changes again, one message is enough
-            self.problem = str(error)
-            _log.error("%s; the keys that were read last still hold", error)
+            if error.code == "keys.invalid_file":
+                self._stamp = stamp  # its content stays so; what cannot be read is tried again
+            if self.problem != str(error):
+                self.problem = str(error)
+                _log.error("%s; the keys that were read last still hold", error)
             return
         if self.problem is not None:
             _log.warning("%s is a file of keys again", file.path)
             self.problem = None
 
-    def _read(self, file: KeyFile) -> tuple[Stamp, Mapping[str, Holder]]:
+    def _read(self, file: KeyFile) -> tuple[Mapping[str, Holder], Stamp]:
         content, stamp = file.content()
         holders = {key.sha256: Holder(key.name, key) for key in file.parse(content)}
-        return stamp, holders | self._fixed
+        return holders | self._fixed, stamp
