@@ -137,6 +137,19 @@ def test_wrong_keys_count_towards_the_limit_and_the_history_does_not(
     assert client.get("/", headers={"Authorization": "Bearer d"}).status_code == 429
 
 
+def test_what_is_open_to_all_is_never_refused_for_the_limit(
+    make_client: MakeClient, key_file: KeyFile
+) -> None:
+    old = key_file.add("old")
+    key_file.change("old", revoked_at=now())
+    client = make_client(keys=key_file.path, rate_limit="3/minute")
+    for path in ("/healthz", "/readyz", "/static/style.css"):
+        for key in (old, "wrong"):
+            for _ in range(4):
+                with client.get(path, headers=bearer(key)) as response:
+                    assert response.status_code == 200
+
+
 @pytest.mark.parametrize(
     ("settings", "code"),
     [
@@ -152,6 +165,12 @@ def test_an_invalid_limit_is_explained(
 ) -> None:
     with raises_code(InputError, code):
         make_client(**settings)
+
+
+def test_an_invalid_storage_is_named_without_its_password(make_client: MakeClient) -> None:
+    with raises_code(InputError, "rate_limit.invalid_storage") as caught:
+        make_client(rate_limit="9/minute", rate_limit_storage="redis://me:se/cret@host:port")
+    assert "'redis://…@host:port' is no storage" in str(caught.value)
 
 
 def test_several_servers_share_the_limit_in_redis(make_client: MakeClient, redis: Redis) -> None:
@@ -280,6 +299,14 @@ def test_logs_and_metrics_name_the_key_and_never_hold_it(
     for text in (log.read_text(), caplog.text, metrics):
         assert key not in text
         assert "guessed" not in text
+
+
+def test_a_path_cannot_forge_a_line_of_the_log(
+    make_client: MakeClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    assert make_client().get("/x%0Arequest%20forged%1B[2J").status_code == 404
+    assert "GET /x%0Arequest%20forged%1B%5B2J 404" in caplog.text
 
 
 def test_a_broken_file_is_said_and_does_not_close_the_server(

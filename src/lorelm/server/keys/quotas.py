@@ -1,6 +1,7 @@
 """How much clients may use: :class:`Quotas` of requests and of generated tokens."""
 
 import logging
+import re
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -153,9 +154,9 @@ class Quotas:
             count = self.counts.add(counter, limit.get_expiry())
             ends_at = self.counts.end_of(counter)
             if count > limit.amount:
-                who = f"the key {key.name!r}" if key is not None else "this address"
+                sender = f"the key {key.name!r}" if key is not None else "this address"
                 raise QuotaError(
-                    f"{who} may send {limit}: try again later",
+                    f"{sender} may send {limit}: try again later",
                     code="quota.requests",
                     retry_after=ends_at - time.time(),
                 )
@@ -213,6 +214,10 @@ def _in_words(seconds: float) -> str:
     return f"{hours} h {minutes} min" if hours else f"{minutes} min"
 
 
+def _without_password(uri: str) -> str:
+    return re.sub("//.*@", "//…@", uri)
+
+
 def _storage(uri: str) -> Storage:
     """Return a storage of `limits`, whose errors are all :class:`StorageError`."""
     if uri.startswith(f"{FILE_SCHEME}:///"):
@@ -242,7 +247,7 @@ def _storage(uri: str) -> Storage:
         return cast(Storage, storage_from_string(uri, wrap_exceptions=True, **options))
     except (ConfigurationError, ValueError) as error:
         raise InputError(
-            f"{uri!r} is no storage for quotas: write memory://, {FILE_SCHEME}:///PATH or "
-            "redis://HOST:PORT",
+            f"{_without_password(uri)!r} is no storage for quotas: write memory://, "
+            f"{FILE_SCHEME}:///PATH or redis://HOST:PORT",
             code="rate_limit.invalid_storage",
         ) from error

@@ -88,7 +88,8 @@ def count_request() -> None:
     holder = current_holder()
     is_known = holder is not None and holder.is_valid
     is_cheap = request.method != "POST" or request.endpoint in _UNCOUNTED_ENDPOINTS
-    if quotas is None or (is_cheap and (is_known or not given_key())):
+    is_free = request.endpoint in OPEN_ENDPOINTS or (is_cheap and (is_known or not given_key()))
+    if quotas is None or is_free:
         return
     g.request_count = quotas.count_request(holder, request.remote_addr or "")
 

@@ -4,6 +4,7 @@ import logging
 import time
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
 
 from flask import Blueprint, Response, g, jsonify, request
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -114,7 +115,8 @@ def _record_end(
     of_key = f" with the key {entry['key']}" if entry["key"] is not None else ""
     _log.info(
         "request %(request_id)s%(of_key)s: %(method)s %(path)s %(status)d in %(seconds).3f s",
-        ended | {"of_key": of_key},
+        # Quoted: a line break in a path would forge a line of the log.
+        ended | {"of_key": of_key, "path": quote(entry["path"])},
     )
     if state.traces is not None and span is not None:
         state.traces.end(span, ended, failure)
