@@ -98,7 +98,8 @@ def _load_state(settings: ServerSettings) -> ServerState:
     metrics.watch(
         "lorelm_quota_storage_failing",
         "1 while the storage of quotas fails, and each process counts alone.",
-        lambda: quotas is not None and quotas.counts.is_failing,
+        # Probed: otherwise it would stay 1 until the next request with a limit.
+        lambda: quotas is not None and quotas.counts.probe(),
     )
     history = None
     if settings.history is not None:

@@ -98,7 +98,12 @@ def test_while_redis_is_away_a_process_counts_alone(
     time.sleep(0.15)
     assert [first.add("a", 60), second.add("a", 60)] == [1, 2]
     assert not first.is_failing
-    assert [record.levelno for record in caplog.records] == [logging.WARNING] * 4
+    redis.stop()
+    assert [first.add("b", 60), first.probe()] == [1, True]
+    redis.start()
+    time.sleep(0.15)
+    assert not first.probe()  # without a request
+    assert [record.levelno for record in caplog.records] == [logging.WARNING] * 6
 
 
 def test_redis_that_is_away_does_not_hold_up_a_request() -> None:

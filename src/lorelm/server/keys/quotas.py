@@ -81,6 +81,12 @@ class Counts:
         """Return when a counter is forgotten, in seconds since 1970."""
         return float(self._call("get_expiry", key))
 
+    def probe(self) -> bool:
+        """Return whether the storage fails; ask one that has failed whether it answers again."""
+        if self.is_failing:
+            self.get("")
+        return self.is_failing
+
     def _call(self, method: str, *args: Any) -> Any:
         if self._may_try():
             try:
