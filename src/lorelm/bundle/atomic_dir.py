@@ -137,8 +137,8 @@ def replace_file(
     """Replace a file atomically; after an OSError the old file is unchanged.
 
     Args:
-        mode: who may do what with it, less what the process's umask forbids.
-        like: give it the owner and the mode of this file, once it is written.
+        mode: permissions of the new file, less those of the process's umask.
+        like: a file whose owner and permissions it gets instead, once it is written.
     """
     new = path.with_name(temporary_name(path.name))
     try:

@@ -164,7 +164,7 @@ class Exchange:
         app: "WSGIApplication",
         threads: ThreadPoolExecutor,
         send: Send,
-        alarm: "Alarm",
+        alarm: Alarm,
         request_headers: RawHeaders,
     ) -> None:
         self.stream: EventStream | None = None

@@ -151,7 +151,7 @@ class ServerSettings:
 
     @property
     def has_quotas(self) -> bool:
-        """Whether clients may have used up what they may; keys get quotas while a server runs."""
+        """Whether requests are counted: keys may get quotas while the server runs."""
         return self.rate_limit is not None or self.keys is not None
 
     @property

@@ -30,7 +30,7 @@ class ServerState:
         models: requests without a model name get the first.
         history: None if generations are not kept.
         started_at: seconds since 1970.
-        quotas: None where nobody has one.
+        quotas: None without a rate limit and without a file of keys.
         traces: None where none are sent.
 
     Raises:
