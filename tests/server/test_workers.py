@@ -177,6 +177,24 @@ def test_the_log_says_that_one_died_and_how(tiny_bundle: Path, level: str) -> No
         assert "takes its place" in line
 
 
+def test_one_that_cannot_start_is_tried_less_and_less_often(
+    tiny_bundle: Path, tmp_path: Path
+) -> None:
+    keys = KeyFile(tmp_path / "keys.json")
+    keys.add("one")
+    with running(tiny_bundle, "--no-history", "--keys", str(keys.path)) as server:
+        keys.path.write_bytes(b"{")
+        server.workers()[0].kill()
+        assert server.process.stderr
+        moments = []
+        for line in server.process.stderr:
+            if "ended with the exit code 1" in line:
+                moments.append(time.monotonic())
+                if len(moments) == 3:
+                    break
+        assert moments[2] - moments[0] > 2.5  # pauses of 1 and 2 seconds, or longer ones
+
+
 def test_the_end_of_a_process_in_words() -> None:
     assert cause_of_death(1) == "ended with the exit code 1"
     assert cause_of_death(-11) == "was killed by SIGSEGV"

@@ -46,6 +46,9 @@ from lorelm.server.state import ServerState, server_state
 
 _SECONDS_TO_START: Final = 60
 _SECONDS_BETWEEN_REFRESHES: Final = 1.0
+_FIRST_PAUSE_SECONDS: Final = 1.0
+_LONGEST_PAUSE_SECONDS: Final = 16.0
+_SECONDS_TO_FORGET_FAILURES: Final = 60.0
 _NO_ANSWER: Final = f"did not answer for {_SECONDS_TO_START} s and was killed"
 
 _log: Final = logging.getLogger(__name__)
@@ -134,18 +137,37 @@ class _Supervisor(Multiprocess):
         super().__init__(config, sockets)
         self._on_ready = on_ready
         self._count_death = worker_death_counter()
+        self._pause_seconds = 0.0
+        self._last_failure = -math.inf
 
     def keep_subprocess_alive(self) -> None:
-        """Start workers again that died; uvicorn says so at the level "info" alone."""
+        """Start workers again that died; uvicorn says so at the level "info" alone.
+
+        What ends by itself cannot start: its model, its history or its file of keys is broken. It
+        is tried less and less often; at each look, it would keep a core busy and fill the log.
+        """
         before, started = [*self.processes], time.monotonic()
+        if started < self._last_failure + self._pause_seconds:
+            return
         super().keep_subprocess_alive()
+        has_failed = False
         is_hung = time.monotonic() - started >= _SECONDS_TO_START
         for old, new in zip(before, self.processes, strict=True):
             if new is not old:
                 self._count_death()
                 cause = _NO_ANSWER if is_hung else cause_of_death(old.exitcode)
                 _log.error("worker %s %s; worker %s takes its place", old.pid, cause, new.pid)
+                has_failed |= old.exitcode is None or old.exitcode >= 0
+        if has_failed:
+            self._lengthen_pause()
         self._notice_their_end()
+
+    def _lengthen_pause(self) -> None:
+        now = time.monotonic()
+        is_again = now < self._last_failure + _SECONDS_TO_FORGET_FAILURES
+        longer = min(2 * self._pause_seconds, _LONGEST_PAUSE_SECONDS)
+        self._pause_seconds = longer if is_again else _FIRST_PAUSE_SECONDS
+        self._last_failure = now
 
     def init_processes(self) -> None:
         super().init_processes()
