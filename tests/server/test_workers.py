@@ -343,9 +343,49 @@ def test_a_model_that_cannot_be_loaded_is_said_once(tmp_path: Path) -> None:
     assert ended.stderr.startswith("lorelm: ")
 
 
-@pytest.mark.parametrize("given", ["0", "-1", "many", "1.5"])
-def test_a_wrong_number_is_refused(given: str) -> None:
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        *((given, "is neither a number above 0 nor auto") for given in ("0", "-1", "many", "1.5")),
+        ("20000", "20000 workers would wait for one another"),
+    ],
+)
+def test_a_wrong_number_is_refused(given: str, said: str) -> None:
     command = [sys.executable, "-m", "lorelm", "serve", "--workers", given]
     ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert ended.returncode == 2
-    assert "is neither a number above 0 nor auto" in ended.stderr
+    assert said in ended.stderr
+
+
+def test_they_end_without_the_supervisor(tiny_bundle: Path) -> None:
+    with running(tiny_bundle, "--no-history") as server:
+        workers = server.workers()
+        server.process.kill()
+        _, left = psutil.wait_procs(workers, timeout=20)
+        assert not left
+
+
+def test_they_end_with_their_terminal(tiny_bundle: Path) -> None:
+    leader, follower = os.openpty()
+    command = [sys.executable, "-m", "lorelm", "serve", str(tiny_bundle), "--port", "0"]
+    process = subprocess.Popen(
+        [sys.executable, "-c", IN_TERMINAL, *command, "--no-history", "--workers", "2"],
+        stdin=follower,
+        stdout=follower,
+        stderr=follower,
+        start_new_session=True,
+    )
+    os.close(follower)
+    said = b""
+    while b"http://" not in said:
+        said += os.read(leader, 1000)
+    os.close(leader)
+    process.wait(30)
+
+
+IN_TERMINAL = """
+import fcntl, os, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+"""Run a command with the terminal at its standard input as its own."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 from click.core import ParameterSource
@@ -141,12 +141,22 @@ def _serve(
         serve_with_workers(state.settings, listening, num_workers=workers, on_ready=on_ready)
 
 
+_MOST_WORKERS_PER_CORE: Final = 8
+"""Each loads the models; a slip such as 20000 would make the machine unusable."""
+
+
 def _num_workers(given: str) -> int:
     """Return how many workers an option asks for."""
     if given == "auto":
         return available_cores()
     if not given.isdecimal() or int(given) < 1:
         raise click.BadParameter(f"{given!r} is neither a number above 0 nor auto")
+    most = _MOST_WORKERS_PER_CORE * available_cores()
+    if int(given) > most:
+        raise click.BadParameter(
+            f"{given} workers would wait for one another on {available_cores()} cores: write auto, "
+            f"or at most {most}"
+        )
     return int(given)
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import math
+import multiprocessing
 import os
 import signal
 import socket
@@ -139,6 +140,7 @@ class _Supervisor(Multiprocess):
         self._count_death = worker_death_counter()
         self._pause_seconds = 0.0
         self._last_failure = -math.inf
+        self._has_terminal = _has_terminal()
 
     def keep_subprocess_alive(self) -> None:
         """Start workers again that died; uvicorn says so at the level "info" alone.
@@ -183,6 +185,16 @@ class _Supervisor(Multiprocess):
                 code="server.workers",
             )
 
+    def handle_hup(self) -> None:
+        """Load the models anew; or end, if the signal says that the terminal has closed."""
+        if self._has_terminal and not _has_terminal():
+            self.handle_term()
+            return
+        before = {*self.processes}
+        super().handle_hup()
+        if before.isdisjoint(self.processes):
+            _log.info("all workers have loaded the models anew")
+
     def restart_all(self) -> None:
         super().restart_all()
         self._notice_their_end()
@@ -201,6 +213,15 @@ class _Supervisor(Multiprocess):
         for each in self.sockets:
             each.close()
         super().terminate_all()
+
+
+def _has_terminal() -> bool:
+    """Return whether this process belongs to a terminal that is open."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR))
+    except OSError:
+        return False
+    return True
 
 
 def cause_of_death(exit_code: int | None) -> str:
@@ -269,12 +290,16 @@ def _refresh(state: ServerState) -> None:
     """Keep the gauges of this process current for the one that is asked for the metrics.
 
     Those of a worker that was killed, or ended after a reload, are dropped, and what it had queued
-    for the history is taken over.
+    for the history is taken over. Without the supervisor, nobody would end this process, or start
+    others: it ends.
     """
-    while True:
-        with suppress(OSError):  # another worker was faster
+    supervisor = multiprocessing.parent_process()
+    while supervisor is None or supervisor.is_alive():
+        with suppress(OSError):
             state.refresh()
             forget_ended_processes()
             if state.history is not None:
                 state.history.take_over()
         time.sleep(_SECONDS_BETWEEN_REFRESHES)
+    _log.error("worker %s ends: its supervisor is gone", os.getpid())
+    signal.raise_signal(signal.SIGTERM)

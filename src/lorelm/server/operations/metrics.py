@@ -7,6 +7,7 @@ all processes in files there, and each of them answers for all.
 import os
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -52,7 +53,8 @@ def forget_ended_processes() -> None:
     for file in Path(os.environ[SHARED_FOLDER_VARIABLE]).glob("gauge_live*.db"):
         pid = int(file.stem.rpartition("_")[2])
         if not is_running(pid):
-            mark_process_dead(pid)  # type: ignore[no-untyped-call]
+            with suppress(FileNotFoundError):  # another worker was faster
+                mark_process_dead(pid)  # type: ignore[no-untyped-call]
 
 
 _WORKERS_DIED: Final = ("lorelm_workers_died", "Workers that died and were started again.")
