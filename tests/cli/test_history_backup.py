@@ -1,7 +1,9 @@
 import os
 import shlex
+import sqlite3
 import subprocess
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -37,14 +39,14 @@ def test_the_commands_of_the_guide_bring_a_history_back(lorelm: Lorelm, url: str
         for line in commands(ROOT / "docs" / "guides" / "history.md")
         if line.startswith("lorelm history")
     ]
-    backup, restore, before_upgrade, stats = guide[-4:]
+    backup, restore, before_upgrade, upgrade = guide[-4:]
     assert "10 records" in lorelm(*backup).stderr
     with HistoryStore(url) as store:
         store.prune(keep=2)
     assert "10 records" in lorelm(*restore).stderr
     assert num_records(url) == 10
     assert "10 records" in lorelm(*before_upgrade).stderr
-    assert "10" in lorelm(*stats).stdout
+    assert "is of this version: 10 records" in lorelm(*upgrade).stderr
 
 
 def test_a_history_that_exists_is_kept(lorelm: Lorelm, url: str, tmp_path: Path) -> None:
@@ -92,3 +94,19 @@ def test_the_commands_for_postgresql_do_what_is_said(
         store.prune(keep=2)
     run_command_of("restore")
     assert num_records(url) == 10
+
+
+def test_an_old_history_is_upgraded_by_a_command(lorelm: Lorelm, url: str, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "of-tests.db")) as database, database:
+        database.execute("DROP TABLE history_drafts")
+        database.execute("DROP TABLE history_links")
+        database.execute("UPDATE history_version SET version_num = '0001'")
+    said = lorelm("history", "upgrade").stderr
+    assert said == f"the history in {tmp_path}/of-tests.db was upgraded: 10 records\n"
+    assert "is of this version" in lorelm("history", "upgrade").stderr
+
+
+def test_nothing_is_not_upgraded(lorelm: Lorelm, tmp_path: Path) -> None:
+    nothing = f"sqlite:///{tmp_path}/nothing.db"
+    assert "nothing.db" in lorelm("history", "upgrade", "--history", nothing, code=1).stderr
+    assert not (tmp_path / "nothing.db").exists()

@@ -2,13 +2,14 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lorelm.errors import HistoryError
 from lorelm.history import journal
 from lorelm.history.journal import Journal, take_over
 from lorelm.history.record import Record
@@ -53,6 +54,27 @@ def test_records_of_a_process_that_has_ended_are_taken_over_once(
     assert list(take_over(tmp_path)) == []
     assert list(tmp_path.iterdir()) == []
     kept.close()
+
+
+class AwayStore(HistoryStore):
+    """A history whose database is away."""
+
+    def add(self, records: Sequence[Record]) -> None:
+        raise HistoryError("the database is away")
+
+
+@no_windows
+def test_what_cannot_be_written_at_the_end_is_left_to_others(
+    tmp_path: Path, make_record: MakeRecord, dead: Callable[[Path], Path]
+) -> None:
+    records = [make_record(seed=seed) for seed in range(3)]
+    with AwayStore(f"sqlite:///{tmp_path}/history.db") as store:
+        writer = HistoryWriter(store, journal=Journal(tmp_path))
+        for record in records:
+            writer.add(record)
+        writer.close(timeout_seconds=0.1)
+    dead(file_of(tmp_path))
+    assert list(take_over(tmp_path)) == records
 
 
 def test_what_is_written_is_forgotten(tmp_path: Path, make_record: MakeRecord) -> None:

@@ -166,7 +166,7 @@ def _examine_history(address: str | None, findings: list[Finding]) -> HistorySta
     try:
         state = read_state(address)
     except LoreLMError as error:
-        hint = "lorelm history restore brings a backup back"
+        hint = "start or repair the database; lorelm history restore brings a backup of a file back"
         findings.append(Finding(kind="wrong", message=str(error), hint=hint))
         return None
     if state.revision not in (None, state.newest_revision):

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from lorelm.cli.history_backup import backup, restore
+from lorelm.cli.history_backup import backup, restore, upgrade
 from lorelm.cli.options import AGE, history_option
 from lorelm.history.export import FORMATS
 
@@ -40,6 +40,7 @@ def history() -> None:
 
 history.add_command(backup)
 history.add_command(restore)
+history.add_command(upgrade)
 
 
 def _search(command: Any) -> Any:

@@ -41,5 +41,21 @@ def restore(*, file: Path, history: str | None, yes: bool) -> None:
     click.echo(f"restored {file} into {copied.place}: {_size(copied)}", err=True)
 
 
+@click.command()
+@history_option
+def upgrade(*, history: str | None) -> None:
+    """Give the history the tables of this version of LoreLM; lorelm serve does it, too.
+
+    An earlier version does not open it afterwards, so make a backup first.
+    """
+    from lorelm.history.state import read_state
+    from lorelm.history.store import HistoryStore
+
+    before = read_state(history)
+    HistoryStore(history, create=False).close()
+    what = "is of this version" if before.revision == before.newest_revision else "was upgraded"
+    click.echo(f"the history in {before.place} {what}: {before.num_records:,} records", err=True)
+
+
 def _size(copied: "Copied") -> str:
     return f"{copied.num_records:,} records, {copied.num_bytes / 1e6:,.1f} MB"

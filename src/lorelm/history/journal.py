@@ -70,10 +70,11 @@ class Journal:
         finally:
             self._file = self._path.open("ab", buffering=0)
 
-    def close(self) -> None:
-        """Remove the file."""
+    def close(self, *, leaves_file: bool = False) -> None:
+        """Remove the file; or leave it, and what it has, to the other processes."""
         self._file.close()
-        self._path.unlink(missing_ok=True)
+        if not leaves_file:
+            self._path.unlink(missing_ok=True)
 
 
 def take_over(folder: Path) -> Iterator[Record]:

@@ -102,15 +102,27 @@ class HistoryWriter:
                 self._num_flushing -= 1
 
     def close(self, timeout_seconds: float) -> None:
-        """Write the queued records and end the thread; drop those that take too long."""
+        """Write the queued records and end the thread.
+
+        Those that take too long are left to the journal, or dropped without one.
+        """
         with self._lock:
             self._closing.set()
             self._wake.notify()
         self._thread.join(timeout_seconds)
-        num_lost = self._settle(self.num_queued, written=False)
-        if self._journal is not None:
-            self._journal.close()
-        if num_lost:
+        with self._lock:
+            journal, self._journal = self._journal, None
+            num_left = len(self._queue)
+        if journal is not None:
+            journal.close(leaves_file=num_left > 0)
+        num_lost = self._settle(num_left, written=False)
+        if num_lost and journal is not None:
+            _log.warning(
+                "%d records of the history could not be written in time: another worker of this "
+                "server writes them, if one is left",
+                num_lost,
+            )
+        elif num_lost:
             _log.error(
                 "%d records of the history could not be written in time and were dropped", num_lost
             )

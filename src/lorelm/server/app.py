@@ -91,7 +91,7 @@ def _load_state(settings: ServerSettings) -> ServerState:
         lambda: keys.problem is not None,
     )
     quotas = None
-    if settings.has_quotas:
+    if settings.has_quotas or settings.rate_limit_storage != "memory://":  # to find slips in it
         from lorelm.server.keys.quotas import Quotas  # `limits` takes 0.1 s to import
 
         quotas = Quotas(settings.rate_limit_storage, settings.rate_limit)

@@ -29,8 +29,8 @@ from lorelm.server.connection import Connection
 from lorelm.server.keys.rate_limit import FILE_SCHEME
 from lorelm.server.operations.logs import configure_logging
 from lorelm.server.operations.metrics import (
-    SHARED_FOLDER_VARIABLE,
     forget_ended_processes,
+    share_folder,
     worker_death_counter,
 )
 from lorelm.server.serving import (
@@ -72,7 +72,7 @@ def serve_with_workers(
         ServerError: they do not start.
     """
     with tempfile.TemporaryDirectory(prefix="lorelm-") as folder:
-        os.environ[SHARED_FOLDER_VARIABLE] = folder
+        share_folder(folder)
         if settings.has_quotas and settings.rate_limit_storage == "memory://":
             counts = Path(folder) / "quotas.sqlite"
             settings = replace(settings, rate_limit_storage=f"{FILE_SCHEME}:///{counts}")

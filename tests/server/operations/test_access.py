@@ -154,6 +154,7 @@ def test_what_is_open_to_all_is_never_refused_for_the_limit(
     ("settings", "code"),
     [
         ({"rate_limit": "often"}, "rate_limit.invalid"),
+        ({"rate_limit": "0/minute"}, "rate_limit.invalid"),
         (
             {"rate_limit": "60/minute", "rate_limit_storage": "tape://x"},
             "rate_limit.invalid_storage",
@@ -349,3 +350,21 @@ def test_requests_that_were_counting_when_the_storage_failed_are_answered(
         wait(asked, timeout=20, return_when=FIRST_COMPLETED)
         second.close()
         assert [each.result().status_code for each in asked] == [200, 200]
+
+
+def test_a_server_without_keys_does_not_look_at_one(make_client: MakeClient) -> None:
+    client = make_client(rate_limit="1/minute")
+    for _ in range(3):
+        assert client.get("/v1/models", headers=bearer("dummy")).status_code == 200
+
+
+def test_an_unknown_key_is_said_to_be_one(make_client: MakeClient) -> None:
+    client = make_client(api_key="open")
+    answer = client.get("/v1/models", headers=bearer("opne"))
+    assert "this API key is not known" in answer.get_json()["error"]["message"]
+    assert "requires an API key" in client.get("/v1/models").get_json()["error"]["message"]
+
+
+def test_a_storage_is_looked_at_where_nothing_is_limited_yet(make_client: MakeClient) -> None:
+    with raises_code(InputError, "rate_limit.invalid_storage"):
+        make_client(rate_limit_storage="nowhere://x")

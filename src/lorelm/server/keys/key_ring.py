@@ -68,6 +68,11 @@ class KeyRing:
             self._holders, self._stamp = self._read(self._file)
 
     @property
+    def has_any(self) -> bool:
+        """Whether the server was started with keys, or with a file of them."""
+        return self._file is not None or bool(self._fixed)
+
+    @property
     def num_valid(self) -> int:
         """How many keys of the file are valid now."""
         return sum(each.key is not None and each.is_valid for each in self._holders.values())

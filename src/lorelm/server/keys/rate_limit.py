@@ -23,7 +23,10 @@ def parse_rate_limit(text: str) -> "Sequence[RateLimitItem]":
     from limits import parse_many
 
     try:
-        return parse_many(text)
+        limits = parse_many(text)
+        if any(limit.amount < 1 for limit in limits):
+            raise ValueError("a limit of nothing")
+        return limits
     except ValueError as error:
         raise InputError(
             f"{text!r} is no rate limit: write one such as '60/minute' or '5/second;1000/day'",

@@ -35,9 +35,12 @@ def require_api_key() -> None:
     if request.endpoint in OPEN_ENDPOINTS:
         return
     holder = current_holder()
+    if holder is None and given_key():
+        raise _unauthorized("this API key is not known: look whether it is complete")
     if holder is None:
         raise _unauthorized(
-            "this server requires an API key: send it as 'Authorization: Bearer KEY'"
+            "this server requires an API key: send it as 'Authorization: Bearer KEY'; in a "
+            "browser, load the page again and give it as the password"
         )
     if not holder.is_valid:
         assert holder.key is not None
@@ -86,7 +89,8 @@ def count_request() -> None:
     """
     quotas = server_state().quotas
     holder = current_holder()
-    is_known = holder is not None and holder.is_valid
+    # A server without keys does not look at the one that OpenAI's clients always send.
+    is_known = not server_state().keys.has_any or (holder is not None and holder.is_valid)
     is_cheap = request.method != "POST" or request.endpoint in _UNCOUNTED_ENDPOINTS
     is_free = request.endpoint in OPEN_ENDPOINTS or (is_cheap and (is_known or not given_key()))
     if quotas is None or is_free:

@@ -34,7 +34,9 @@ _STEP_SECONDS: Final = (
 _REQUEST_SECONDS: Final = (
     *(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0),
 )
-SHARED_FOLDER_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
+_METRICS_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
+_WORKERS_VARIABLE: Final = "LORELM_WORKERS_FOLDER"
+"""Beside that of prometheus-client, which may have been set for something else."""
 
 _ROWS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
@@ -42,15 +44,20 @@ _ROWS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
+def share_folder(folder: str) -> None:
+    """Name the folder of all workers of this server, for processes that are started from now on."""
+    os.environ[_METRICS_VARIABLE] = os.environ[_WORKERS_VARIABLE] = folder
+
+
 def shared_folder() -> Path | None:
     """Return the folder of all workers of this server; None without workers."""
-    folder = os.environ.get(SHARED_FOLDER_VARIABLE)
+    folder = os.environ.get(_WORKERS_VARIABLE)
     return None if folder is None else Path(folder)
 
 
 def forget_ended_processes() -> None:
     """Drop the gauges of processes of this server that have ended."""
-    for file in Path(os.environ[SHARED_FOLDER_VARIABLE]).glob("gauge_live*.db"):
+    for file in Path(os.environ[_METRICS_VARIABLE]).glob("gauge_live*.db"):
         pid = int(file.stem.rpartition("_")[2])
         if not is_running(pid):
             with suppress(FileNotFoundError):  # another worker was faster
@@ -170,7 +177,7 @@ class Metrics:
     def render(self) -> bytes:
         """Return all values in the text format of Prometheus, those of all processes."""
         self.refresh()
-        if SHARED_FOLDER_VARIABLE not in os.environ:
+        if _METRICS_VARIABLE not in os.environ:
             return generate_latest(self._registry)
         registry = CollectorRegistry()
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]

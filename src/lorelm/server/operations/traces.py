@@ -77,7 +77,9 @@ class Traces:
             return cls()
         except ImportError:
             _log.warning("no traces are sent: %s", MissingExtraError("sending traces", "otel"))
-            return None
+        except ValueError as error:
+            _log.warning("no traces are sent: a variable OTEL_… has a wrong value: %s", error)
+        return None
 
     def start(self) -> "Span | None":
         """Begin the span of the current request, within the trace that its headers name."""
