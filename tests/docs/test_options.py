@@ -15,7 +15,7 @@ COMMANDS = (
     *("runs", "runs show", "runs watch", "runs compare"),
     *("runs curves", "runs remove", "runs add"),
     *("history list", "history export", "history stats", "history prune", "history links"),
-    *("history backup", "history restore"),
+    *("history backup", "history restore", "history upgrade"),
     *("keys add", "keys list", "keys change", "keys revoke"),
 )
 
