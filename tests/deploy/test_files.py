@@ -15,6 +15,7 @@ import yaml
 from tests.deploy.cluster import DEPLOY, nginx_folder, nginx_program
 
 from lorelm.bundle import EMBEDDED_PATH
+from lorelm.cli.main import lorelm
 from lorelm.cli.serve import serve
 from lorelm.errors import InputError
 from lorelm.parameters import parameters_of
@@ -71,7 +72,8 @@ def values_of(arguments: Sequence[str]) -> dict[str, Any]:
         click.UsageError: an option does not exist, or a value is none.
         InputError: a value is out of its range.
     """
-    with serve.make_context("serve", [*arguments]) as context:
+    # With the settings of the program: click keeps the help option that it makes first.
+    with serve.make_context("serve", [*arguments], **lorelm.context_settings) as context:
         values = context.params
     ServerSettings(
         **{name: values[name] for name in parameters_of(ServerSettings) if name in values}
