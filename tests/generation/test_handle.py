@@ -186,3 +186,17 @@ def test_a_fault_of_ours_is_the_cause_of_what_is_shown(
     assert "deep inside" not in str(caught.value)
     assert isinstance(caught.value.__cause__, ZeroDivisionError)
     submit([request_of(model)]).wait()
+
+
+def test_what_is_not_finished_is_not_released(
+    model: lorelm.LanguageModel, submit: Submit, engine: EngineThread
+) -> None:
+    request = request_of(model, max_len=10_000, min_len=10_000)
+    handle = submit([request])
+    handle.release()
+    assert request.sequences
+    handle.close()
+    wait_until_idle(engine)
+    handle.release()
+    assert not request.sequences
+    assert not handle.sequences

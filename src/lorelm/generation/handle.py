@@ -161,6 +161,21 @@ class RequestHandle:
             self._is_closed = True
             self._on_close(self)
 
+    def release(self) -> None:
+        """Drop all references to the sequences, once nobody needs them, if they are finished.
+
+        Request, sequences and handle refer to each other. If the garbage collector had to find
+        this out, it would stop 64 streams for 0.15 s now and then.
+        """
+        if not all(sequence.is_finished for sequence in self.sequences):
+            return  # the engine needs them
+        for request in self.requests:
+            request.sequences = []
+        self.requests, self.sequences = (), []
+        self._changed = queue.SimpleQueue()
+        self._is_disconnected = lambda: False
+        self._on_close = lambda handle: None
+
     def _next_changed(self) -> tuple[Sequence, bool]:
         """Wait for a sequence that has a new token or is finished; return whether it is, too."""
         while True:

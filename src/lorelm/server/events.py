@@ -79,6 +79,13 @@ class EventStream(Response):
             exchange.stream = self
         return super().__call__(environ, start_response)
 
+    def close(self) -> None:
+        """Call what is to be called at the end, once; some of it refers to this response."""
+        try:
+            super().close()
+        finally:
+            self._on_close.clear()
+
     def follow(self, wake: Callable[[], None]) -> None:
         """Call a function whenever there is something new, instead of waiting for it."""
         assert self._follow is not None

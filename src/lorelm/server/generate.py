@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from flask import Response, g, request
+from flask import Response, after_this_request, g, request
 
 from lorelm.generation.handle import RequestHandle
 from lorelm.generation.sequence import GenerationRequest
@@ -78,6 +78,12 @@ def _submit(
         **options,
     )
     served.engine.submit(handle)
+
+    def release_at_end(response: Response) -> Response:
+        response.call_on_close(handle.release)
+        return response
+
+    after_this_request(release_at_end)
     return handle
 
 

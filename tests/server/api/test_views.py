@@ -1,3 +1,4 @@
+import gc
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 import lorelm
 from lorelm.bundle import Bundle
 from lorelm.generation.engine.engine import Engine
+from lorelm.generation.sequence import Sequence
 from lorelm.server.app import create_app
 from lorelm.server.settings import ServerSettings
 from lorelm.server.state import server_state
@@ -447,3 +449,27 @@ def test_words_are_placed_within_the_deadline(tiny_bundle: Path) -> None:
     server_state(app).close()
     assert answer.status_code in (200, 408)
     assert answer.status_code == 200 or "time was over" in answer.get_json()["error"]["message"]
+
+
+@pytest.mark.parametrize("path", ["/api/generate", "/v1/completions"])
+@pytest.mark.parametrize("is_streamed", [False, True])
+def test_what_has_been_answered_leaves_nothing_for_the_garbage_collector(
+    narrow: FlaskClient, path: str, is_streamed: bool
+) -> None:
+    def num_sequences() -> int:
+        return sum(type(each) is Sequence for each in gc.get_objects())
+
+    name = server_state(narrow.application).models[0].name
+    body = {"model": name, "prompt": "The fox", "max_tokens" if "v1" in path else "max_len": 5}
+    gc.disable()
+    try:
+        before = num_sequences()
+        for _ in range(3):
+            with narrow.post(path, json=body | {"stream": is_streamed}) as answer:
+                assert answer.status_code == 200
+                assert answer.data
+            del answer
+        wait_until(lambda: engine_of(narrow).is_idle)
+        wait_until(lambda: num_sequences() == before)
+    finally:
+        gc.enable()
