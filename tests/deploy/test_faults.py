@@ -259,5 +259,5 @@ def test_a_fault_costs_what_cannot_be_saved(
     for each in problems:
         assert (CUT if each.is_cut else LOST) in str(each.problem)
     for each in outcome.problems("history"):
-        assert fault is stop_postgres
+        assert fault is stop_postgres, each
         assert "503" in str(each.problem)
