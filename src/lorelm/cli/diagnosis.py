@@ -14,6 +14,7 @@ from typing import Final, Literal
 from lorelm.errors import LoreLMError
 from lorelm.history.state import HistoryState, read_state
 from lorelm.machine.cores import available_cores
+from lorelm.machine.folders import data_folder
 from lorelm.machine.memory import Memory, memory
 from lorelm.machine.processor import Processor, processor
 from lorelm.version import VERSION
@@ -94,7 +95,7 @@ def examine(history: str | None) -> Diagnosis:
     """
     findings: list[Finding] = []
     cores, load, found = available_cores(), _load(), processor()
-    data, temporary = _folder(_data_path()), _folder(Path(tempfile.gettempdir()))
+    data, temporary = _folder(data_folder()), _folder(Path(tempfile.gettempdir()))
     for folder in (data, temporary):
         findings += findings_of_folder(folder)
     diagnosis = Diagnosis(
@@ -128,12 +129,6 @@ def _load() -> float | None:
         return os.getloadavg()[0]
     except (AttributeError, OSError):  # Windows has none
         return None
-
-
-def _data_path() -> Path:
-    from platformdirs import user_data_path
-
-    return user_data_path("lorelm", appauthor=False)
 
 
 def _folder(path: Path) -> Folder:

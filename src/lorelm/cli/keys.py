@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lorelm.cli.options import AGE, KEYS_VARIABLE
+from lorelm.machine.folders import data_folder
 from lorelm.server.keys.key import Key, now
 from lorelm.server.keys.key_file import KeyFile
 from lorelm.server.keys.rate_limit import parse_rate_limit
@@ -163,11 +164,7 @@ def revoke(*, name: str, file: Path | None) -> None:
 
 
 def _key_file(path: Path | None) -> KeyFile:
-    if path is None:
-        from platformdirs import user_data_path
-
-        path = user_data_path("lorelm", appauthor=False) / "keys.json"
-    return KeyFile(path)
+    return KeyFile(data_folder() / "keys.json" if path is None else path)
 
 
 def _changed(given: dict[str, str | None]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from lorelm.cli.options import history_option
 from lorelm.cli.terminal import show_address
 from lorelm.errors import BundleError
 from lorelm.history.database import default_url
+from lorelm.machine.folders import data_folder
 from lorelm.parameters import parameters_of
 from lorelm.server.serving import Load, open_port, serve_until_stopped, url_of
 from lorelm.server.studio.access import Links, signing_key
@@ -162,6 +163,4 @@ def _show_link(url: str, links: Links, *, has_password: bool, opens: bool) -> No
 
 
 def _default_folder() -> Path:
-    from platformdirs import user_data_path
-
-    return user_data_path("lorelm", appauthor=False) / "studio"
+    return data_folder() / "studio"

@@ -17,6 +17,7 @@ from sqlalchemy.pool import QueuePool
 
 from lorelm.errors import HistoryError, HistoryURLError, MissingExtraError
 from lorelm.history.tables import REVISIONS, VERSION_TABLE
+from lorelm.machine.folders import data_folder
 
 _EXAMPLES: Final = "sqlite:///history.db or postgresql+psycopg://USER@HOST/DATABASE"
 
@@ -155,9 +156,7 @@ def _checked_postgresql(url: URL) -> URL:
 
 def default_url() -> str:
     """Return the URL of the default file, in the user's data directory."""
-    from platformdirs import user_data_path
-
-    return f"sqlite:///{user_data_path('lorelm', appauthor=False) / 'history.db'}"
+    return f"sqlite:///{data_folder() / 'history.db'}"
 
 
 @contextmanager

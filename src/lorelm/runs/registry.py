@@ -21,6 +21,7 @@ from typing import Self
 
 from lorelm.bundle.atomic_dir import replace_file
 from lorelm.errors import InputError, TrainingStoppedError, WorkerLostError
+from lorelm.machine.folders import data_folder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,9 +52,7 @@ class Entry:
 
 def registry_dir() -> Path:
     """Return the folder of the registry, which need not exist."""
-    from platformdirs import user_data_path
-
-    return user_data_path("lorelm", appauthor=False) / "runs"
+    return data_folder() / "runs"
 
 
 def entries() -> list[Entry]:

@@ -104,7 +104,6 @@ def _load_state(settings: ServerSettings) -> ServerState:
     history = None
     if settings.history is not None:
         history = HistoryLog(settings.history, shared_folder())
-    if history is not None:
         metrics.watch_history(history.writer)
     access_log = AccessLog(settings.access_log) if settings.access_log is not None else None
     bundles = [Bundle.load(path) for path in settings.bundles]

@@ -113,7 +113,7 @@ class EventStream(Response):
             yield self._error_event(self.failure)
 
     def _fault(self, error: BaseException) -> FailedRequestError:
-        """Log an internal error; return what the client is told about it."""
+        """Log an internal error; return the error for the client."""
         _log.error("request %s failed: its stream broke off", self._request_id, exc_info=error)
         return FailedRequestError(
             "something went wrong while the text was written; the log says what (request "
