@@ -6,7 +6,7 @@ PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile
 # Tests run in a process a core: more threads in each would wait for one another.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: serve test test-fast test-all coverage check format clean
+.PHONY: serve docs test test-fast test-all coverage check format clean
 
 serve: .venv/serving  ## Serve the embedded model at http://127.0.0.1:5000/
 	$(BIN)/lorelm serve
@@ -31,6 +31,10 @@ check: .venv/development node_modules/.installed  ## What CI runs before the tes
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	npm run --silent check
+	$(MAKE) --silent docs
+
+docs: .venv/development  ## Build the documentation site in docs/_build/html; a warning is an error
+	$(BIN)/sphinx-build --builder html --fail-on-warning --keep-going --quiet docs docs/_build/html
 
 format: .venv/development node_modules/.installed
 	$(BIN)/ruff format .

@@ -8,7 +8,8 @@ PAGES = sorted(
     page
     for page in ROOT.rglob("*.md")
     if not any(
-        part.startswith(".") or part == "node_modules" for part in page.relative_to(ROOT).parts
+        part.startswith((".", "_")) or part == "node_modules"
+        for part in page.relative_to(ROOT).parts
     )
 )
 
@@ -31,7 +32,7 @@ def commands(page: Path) -> list[str]:
 
 
 def anchors(page: Path) -> set[str]:
-    """Return the anchors that GitHub and MkDocs make of a page's headings."""
+    """Return the anchors that GitHub and MyST make of a page's headings."""
     text = re.sub(
         r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE
     )

@@ -21,7 +21,7 @@ COMMANDS = (
 
 
 def options_page() -> str:
-    """Return the text of docs/options.md."""
+    """Return the text of docs/reference/cli.md."""
     sections = []
     for command in COMMANDS:
         shown = CliRunner(env={"COLUMNS": "100"}).invoke(
@@ -33,7 +33,7 @@ def options_page() -> str:
 
 def test_the_options_page_is_what_help_says() -> None:
     """To write it: python tests/docs/test_options.py."""
-    assert (ROOT / "docs" / "options.md").read_text(encoding="utf-8") == options_page()
+    assert (ROOT / "docs" / "reference" / "cli.md").read_text(encoding="utf-8") == options_page()
 
 
 def test_the_model_card_states_the_figures_of_the_manifest() -> None:
@@ -67,4 +67,4 @@ def test_the_model_card_states_the_figures_of_the_manifest() -> None:
 
 
 if __name__ == "__main__":
-    (ROOT / "docs" / "options.md").write_text(options_page(), encoding="utf-8")
+    (ROOT / "docs" / "reference" / "cli.md").write_text(options_page(), encoding="utf-8")

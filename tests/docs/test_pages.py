@@ -36,8 +36,8 @@ def name_of(page: Path) -> str:
 
 
 def pages_with(*languages: str) -> list[Path]:
-    """The README and the guides that have code in a language."""
-    pages = [ROOT / "README.md", *(ROOT / "docs" / "guides").glob("*.md")]
+    """The README and the pages of the site that have code in a language."""
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
     return [page for page in pages if code_blocks(page, *languages)]
 
 
