@@ -4,7 +4,8 @@ The folder runs the model in the visitor's browser. It needs no server but one t
 special headers, and no place: it works under any path. :data:`SITE` lists its files::
 
     index.html                          the page
-    *.js, products.wasm, style.css      what the page is made of
+    *.js, products.wasm, *.css          what the page is made of
+    icon.*, social-card.png             its icon, and what other sites show beside a link
     model-HASH.bin                      the weights and the words
     copies-HASH.bin                     fingerprints of the training text (may be left out)
     site.json                           the SHA-256 of each file; names the folder as ours
@@ -41,13 +42,15 @@ _OWN_DIR: Final = Path(__file__).parent / "static"
 _SHARED_DIR: Final = SERVER_DIR / "static"
 """Of the server's writing page, whose modules the site has but for the transport, api.js."""
 
+_LOOK: Final = ("colors.css", "style.css", "icon.svg", "icon.png", "social-card.png")
+
 _IMPORT: Final = re.compile(rb'from "\./(\w+\.js)"')
 
 _HASH: Final = "[0-9a-f]" * 12
 
 _DATA: Final = (f"model-{_HASH}.bin", f"copies-{_HASH}.bin")
 
-_NAME: Final = re.compile(r"\w[\w.-]*\.(css|html|js|svg|txt|wasm)")
+_NAME: Final = re.compile(r"\w[\w.-]*\.(css|html|js|png|svg|txt|wasm)")
 """Of its other files; they are taken for patterns, so no other characters may be in them."""
 
 _LARGE: Final = 5_000_000
@@ -132,7 +135,7 @@ def site_files(bundle: Bundle, options: SiteOptions) -> dict[str, bytes]:
     )
     html = render_page(bundle, title=options.title, is_mixed=is_mixed, files=page)
     files = modules | {path.name: path.read_bytes() for path in _OWN_DIR.glob("*.js")}
-    files |= {name: (_SHARED_DIR / name).read_bytes() for name in ("style.css", "icon.svg")}
+    files |= {name: (_SHARED_DIR / name).read_bytes() for name in _LOOK}
     files["products.wasm"] = (_OWN_DIR / "products.wasm").read_bytes()
     files |= {"index.html": html.encode(), "LICENSE.txt": _license(bundle)} | data
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}

@@ -30,7 +30,7 @@ from lorelm.typing import Floats
 
 pytestmark = pytest.mark.system
 
-VOID = {"br", "img", "meta"}
+VOID = {"br", "img", "link", "meta"}
 
 
 class Element:
@@ -173,12 +173,14 @@ def test_the_tables_hold_the_metrics(page: Page, result: EvaluationResult) -> No
 
 
 def test_the_page_needs_nothing_else(bundle: Bundle, result: EvaluationResult, page: Page) -> None:
-    assert not {"script", "link", "iframe", "object", "base"} & {of.tag for of in page.elements}
+    assert not {"script", "iframe", "object", "base"} & {of.tag for of in page.elements}
+    assert [each.attributes["rel"] for each in page.all("link")] == ["icon"]
     for element in page.elements:
         for name, value in element.attributes.items():
             assert not name.startswith("on")
-            assert name not in ("href", "srcset", "action", "style")
-            assert name != "src" or (value or "").startswith("data:image/svg+xml;base64,")
+            assert name not in ("srcset", "action", "style")
+            is_address = name in ("src", "href")
+            assert not is_address or (value or "").startswith("data:image/svg+xml;base64,")
     css = page.all("style")[0].text
     assert "url(" not in css
     assert "@import" not in css

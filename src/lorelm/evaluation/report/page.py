@@ -10,7 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from lorelm.bundle import Bundle
 from lorelm.bundle.manifest import Manifest
@@ -33,6 +33,11 @@ from lorelm.evaluation.summary import (
 
 _DASH: Final = "–"
 
+# Folders of files, not the package: what evaluates needs no server.
+_SERVER_DIR: Final = Path(__file__).parents[2] / "server"
+_LOOK_DIRS: Final = (_SERVER_DIR / "static", _SERVER_DIR / "templates")
+"""The colours and the wordmark, which the report shares with the pages."""
+
 
 def write_report(path: Path, bundle: Bundle, result: EvaluationResult) -> None:
     """Write the report and replace an old one.
@@ -53,7 +58,7 @@ def render_report(bundle: Bundle, result: EvaluationResult) -> str:
     metrics, network = result.metrics, result.network
     hardest, easiest = hardest_and_easiest(result.text, result.target_bits)
     environment = Environment(
-        loader=PackageLoader("lorelm.evaluation.report"),
+        loader=FileSystemLoader([Path(__file__).parent / "templates", *_LOOK_DIRS]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -69,8 +74,9 @@ def render_report(bundle: Bundle, result: EvaluationResult) -> str:
         orders=describe_orders(metrics),
         structure=structure_tables(metrics.structure),
         copies=copies_table(metrics),
+        icon=_svg_address((_SERVER_DIR / "static" / "icon.svg").read_bytes()),
         plots={
-            name.replace("-", "_"): "data:image/svg+xml;base64," + base64.b64encode(image).decode()
+            name.replace("-", "_"): _svg_address(image)
             for name, image in render_plots(bundle, result, "svg").items()
         },
         calibration=_calibration_table(calibration(network)),
@@ -109,6 +115,11 @@ def _lengths_table(classes: Sequence[LengthClass]) -> MetricsTable:
             for of in classes
         ],
     )
+
+
+def _svg_address(image: bytes) -> str:
+    """Return a drawing as an address, so that the report needs no other file."""
+    return "data:image/svg+xml;base64," + base64.b64encode(image).decode()
 
 
 def _settings_table(manifest: Manifest) -> MetricsTable:
