@@ -102,7 +102,9 @@ def test_html_in_a_text_is_text(writer: FlaskClient) -> None:
     page = writer.get(f"/{made['path']}").get_data(as_text=True)
     assert "<script>" not in page
     assert "<img" not in page
-    assert page.count("&lt;script&gt;alert(1)") == 8  # title, preview (3), heading, model, and both parts
+    assert (
+        page.count("&lt;script&gt;alert(1)") == 8
+    )  # title, preview (3), heading, model, and both parts
 
 
 def test_guesses_lead_nowhere(writer: FlaskClient) -> None:
