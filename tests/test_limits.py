@@ -23,7 +23,7 @@ def function_lines(source: str) -> Iterator[tuple[str, int]]:
 
 
 def source_files() -> list[Path]:
-    folders = (ROOT / "src" / "lorelm", ROOT / "base")
+    folders = (ROOT / "src" / "lorelm", ROOT / "base", ROOT / "examples")
     return [
         path
         for folder in folders

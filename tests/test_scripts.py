@@ -3,6 +3,7 @@
 import ast
 import importlib
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ SCRIPTS = [
     *sorted((ROOT / "bench").glob("*.py")),
     *sorted((ROOT / "app").glob("*.py")),
     *sorted((ROOT / "base").glob("*.py")),
+    *sorted((ROOT / "examples").rglob("*.py")),
+    *sorted((ROOT / "examples").rglob("*.ipynb")),
     ROOT / "notebooks" / "LSTM LM.ipynb",
 ]
 
@@ -22,7 +25,8 @@ def source_of(script: Path) -> str:
     if script.suffix == ".py":
         return text
     cells = (cell for cell in json.loads(text)["cells"] if cell["cell_type"] == "code")
-    return "\n".join("".join(cell["source"]) for cell in cells)
+    code = "\n".join("".join(cell["source"]) for cell in cells)
+    return re.sub(r"^\s*[%!].*$", "", code, flags=re.MULTILINE)  # commands of IPython
 
 
 def imports_of(script: Path) -> list[tuple[str, str | None]]:
