@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from textwrap import dedent
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted(
@@ -17,8 +18,8 @@ PAGES = sorted(
 def code_blocks(page: Path, *languages: str) -> list[str]:
     """Return the contents of the fenced blocks in some languages, in their order."""
     text = page.read_text(encoding="utf-8")
-    blocks = re.findall(r"^```(\w+)\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
-    return [content for language, content in blocks if language in languages]
+    blocks = re.findall(r"^( *)```(\w+)\n(.*?)^\1```$", text, re.DOTALL | re.MULTILINE)
+    return [dedent(content) for _, language, content in blocks if language in languages]
 
 
 def commands(page: Path) -> list[str]:

@@ -27,6 +27,9 @@ import lorelm
 # Libraries that commands load warn of each other, which no reader sees.
 pytestmark = [pytest.mark.system, pytest.mark.slow, pytest.mark.filterwarnings("default")]
 
+EXAMPLES: Final = (
+    *("authorship", "discord_bot", "gradio_app", "lecture_hall", "notebook", "static_site"),
+)
 DEPLOY: Final = "docs/guides/serving-on-several-machines.md"
 NOT_RUN: Final[tuple[tuple[str, str, str], ...]] = (
     ("CONTRIBUTING.md", r"make |\.ci/run|git worktree|bench/golden", "the gate runs these"),
@@ -46,6 +49,10 @@ NOT_RUN: Final[tuple[tuple[str, str, str], ...]] = (
     (DEPLOY, r"useradd|install -|systemctl|sysctl|nginx|/opt/", "changes the machine"),
     (DEPLOY, r"docker|kubectl|podman|secrets|lorelm\.env|cd deploy", "tests/deploy runs these"),
     (DEPLOY, r"uv pip compile", "asks PyPI for the newest versions"),
+    *(
+        (f"examples/{name}/README.md", r"^(cd|python|jupyter|DISCORD)", "tests/examples runs it")
+        for name in EXAMPLES
+    ),
     ("docs/guides/tuning.md", r"192\.168", "needs a PostgreSQL server at that address"),
 )
 
