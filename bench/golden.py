@@ -355,7 +355,7 @@ def cli(checkout: Checkout) -> Json:
     ]
     outputs = two_at_a_time(lambda line: checkout.output(*LORELM, *line.split()), measured)
     inspected = checkout.output(*LORELM, "inspect", "corpus.txt")
-    tables = "\n".join(line for line in inspected.splitlines() if "│" in line)
+    tables = "\n".join(line for line in inspected.splitlines() if "  " in line)
     return {
         "generate": two_at_a_time(lambda case: _generate(checkout, case), generation_cases()[:40]),
         "measured": dict(zip(measured, map(json.loads, outputs), strict=True)),

@@ -1,8 +1,13 @@
+import os
 import subprocess
 import sys
 from collections.abc import Callable
 
+import click
 import pytest
+
+from lorelm.cli.main import COMMANDS
+from lorelm.cli.main import lorelm as group
 
 pytestmark = pytest.mark.system
 
@@ -13,6 +18,52 @@ def test_help_lists_every_command(lorelm: Lorelm) -> None:
     listed = lorelm("--help").stdout
     for command in ("serve", "generate", "train", "import", "inspect", "score", "history"):
         assert f"\n  {command} " in listed
+
+
+def test_the_list_of_commands_has_the_first_sentence_of_each() -> None:
+    context = click.Context(group)
+    for name, sentence in COMMANDS.items():
+        command = group.get_command(context, name)
+        assert command is not None
+        assert command.get_short_help_str(limit=1000) == sentence
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "shown"),
+    [
+        (["--help"], {}, "doctor"),
+        (["--version"], {}, "lorelm, version"),
+        (
+            [],
+            {"_LORELM_COMPLETE": "bash_complete", "COMP_WORDS": "lorelm st", "COMP_CWORD": "1"},
+            "plain,studio",
+        ),
+    ],
+    ids=["help", "version", "completion"],
+)
+def test_what_lists_the_commands_imports_none_of_them(
+    arguments: list[str], environment: dict[str, str], shown: str
+) -> None:
+    code = f"""
+import sys
+before = set(sys.modules)
+sys.argv = ["lorelm", *{arguments}]
+from lorelm.cli.main import main
+try:
+    main()
+finally:
+    packages = {{name.partition(".")[0] for name in set(sys.modules) - before}}
+    print(*packages - sys.stdlib_module_names, file=sys.stderr)
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert shown in ended.stdout
+    assert set(ended.stderr.split()) <= {"click", "lorelm", "colorama"}
 
 
 @pytest.mark.parametrize("command", ["serve", "generate", "train", "import", "inspect", "score"])

@@ -78,3 +78,22 @@ def test_of_several_processes_one_says_what_is_waited_for(
         say("counting")
         time.sleep(0.1)
     assert capsys.readouterr().err == ""
+
+
+def test_a_terminal_shows_what_is_waited_for_and_erases_it(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "30")
+    with waiting("reading \x1b[31mthe text") as say:
+        say("counting the words of a very long text")
+    shown = capsys.readouterr().err
+    assert "\x1b" not in shown
+    lines = [line for line in shown.split("\r") if line]
+    assert [line.rstrip() for line in lines] == [
+        r"reading \x1b[31mthe text ...",
+        "",
+        "counting the words of a very",
+        "",
+    ]
+    assert [len(line) for line in lines] == [len(lines[0])] * 2 + [29, 29]

@@ -2,23 +2,21 @@
 
 import json
 import sys
-from collections.abc import Iterable, Iterator
+import textwrap
+from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from lorelm.cli.history_backup import backup, restore, upgrade
 from lorelm.cli.options import AGE, history_option
 from lorelm.history.export import FORMATS
+from lorelm.table import aligned
 
 if TYPE_CHECKING:
-    from lorelm.history.record import Record
     from lorelm.history.statistics import HistoryStats
     from lorelm.history.store import HistoryStore
 
@@ -63,7 +61,10 @@ def list_records(*, history: str | None, limit: int, **wanted: Any) -> None:
         if not records:
             click.echo(f"nothing was found in {store.place}", err=True)
             return
-    Console(highlight=False).print(_records_table(records))
+    for record in records:
+        moment = _minute(record.created_at)
+        click.echo(f"{moment}  {_shown(record.model)}  {_shown(record.prompt)}")
+        click.echo(textwrap.indent(_shown(record.text), "    "))
 
 
 @history.command()
@@ -108,10 +109,9 @@ def stats(*, history: str | None, as_json: bool) -> None:
         values = asdict(found) | {"by_day": {f"{day}": n for day, n in found.by_day.items()}}
         click.echo(json.dumps(values, indent=2, default=datetime.isoformat))
         return
-    console = Console(highlight=False)
-    console.print(_overview_table(store.place, found))
-    for table in _counts_tables(found):
-        console.print(table)
+    click.echo("\n".join([store.place, *_overview(found)]))
+    for lines in _counts(found):
+        click.echo("\n".join(["", *lines]))
 
 
 @history.command()
@@ -152,12 +152,10 @@ def links(*, history: str | None, link_id: str | None) -> None:
         if not found:
             click.echo(f"there are no links in {store.place}", err=True)
             return
-    table = Table("made at", "id", "name", "text", box=None, pad_edge=False)
-    for column in table.columns[:2]:
-        column.no_wrap = True
+    rows = [("made at", "id", "name", "text")]
     for link in found:
-        table.add_row(_minute(link.created_at), link.id, _shown(link.name), _shown(link.excerpt))
-    Console(highlight=False).print(table)
+        rows.append((_minute(link.created_at), link.id, _shown(link.name), _shown(link.excerpt)))
+    click.echo("\n".join(aligned(rows)))
 
 
 def _existing(url: str | None) -> "HistoryStore":
@@ -175,44 +173,31 @@ def _moment_before(seconds: float | None) -> datetime | None:
         raise click.UsageError("--older-than: no date is that long ago.") from error
 
 
-def _records_table(records: "Iterable[Record]") -> Table:
-    table = Table(box=None, pad_edge=False)
-    table.add_column("asked at", no_wrap=True)
-    table.add_column("model", overflow="fold")
-    table.add_column("prompt", ratio=1)
-    table.add_column("continuation", ratio=2)
-    for record in records:
-        texts = map(_shown, (record.model, record.prompt, record.text))
-        table.add_row(_minute(record.created_at), *texts)
-    return table
-
-
 def _minute(moment: datetime) -> str:
     return f"{moment.astimezone():%Y-%m-%d %H:%M}"
 
 
-def _shown(text: str) -> Text:
+def _shown(text: str) -> str:
     """Shorten a text and replace control characters: anybody may have written it."""
     words = " ".join(text.split())
     shown = words[:_SHOWN_CHARACTERS] + ("…" if len(words) > _SHOWN_CHARACTERS else "")
-    return Text("".join(one if one.isprintable() else "\ufffd" for one in shown))
+    return "".join(one if one.isprintable() else "\ufffd" for one in shown)
 
 
-def _overview_table(place: str, found: "HistoryStats") -> Table:
-    table = Table(title=Text(place), title_justify="left", show_header=False)
-    table.add_column()
-    table.add_column(justify="right")
-    table.add_row("records", f"{found.num_records:,}")
-    table.add_row("tokens", f"{found.num_tokens:,}")
+def _overview(found: "HistoryStats") -> list[str]:
+    rows = [("records", f"{found.num_records:,}"), ("tokens", f"{found.num_tokens:,}")]
     if found.first_at is not None and found.last_at is not None:
-        table.add_row("first", _minute(found.first_at))
-        table.add_row("last", _minute(found.last_at))
-        table.add_row("mean duration", f"{found.mean_duration_seconds:.3f} s")
-    table.add_row("size", f"{found.size_bytes / 1e6:,.1f} MB")
-    return table
+        rows += [
+            ("first", _minute(found.first_at)),
+            ("last", _minute(found.last_at)),
+            ("mean duration", f"{found.mean_duration_seconds:.3f} s"),
+        ]
+    rows.append(("size", f"{found.size_bytes / 1e6:,.1f} MB"))
+    return aligned(rows, right=[1])
 
 
-def _counts_tables(found: "HistoryStats") -> Iterator[Table]:
+def _counts(found: "HistoryStats") -> Iterator[list[str]]:
+    """Yield tables of the number of records by model, source, end and day."""
     models = {f"{one.model} {one.fingerprint}": one.num_records for one in found.by_model}
     days = {f"{day}": count for day, count in found.by_day.items() if count}
     for name, counts in (
@@ -222,8 +207,5 @@ def _counts_tables(found: "HistoryStats") -> Iterator[Table]:
         ("day (UTC, of the last 30)", days),
     ):
         if counts:
-            table = Table(name, "records")
-            table.columns[1].justify = "right"
-            for key, count in counts.items():
-                table.add_row(_shown(key), f"{count:,}")
-            yield table
+            rows = [(_shown(key), f"{count:,}") for key, count in counts.items()]
+            yield aligned([(name, "records"), *rows], right=[1])

@@ -9,13 +9,10 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 import click
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from lorelm.bundle import Bundle
 from lorelm.cli.options import parameter_options, reading_options, take_reading_options
-from lorelm.cli.terminal import echo_notes, process_started, time_range, waiting
+from lorelm.cli.terminal import echo_notes, printable, process_started, time_range, waiting
 from lorelm.corpus import text_files
 from lorelm.corpus.documents import CorpusParts, Documents, ReadingOptions
 from lorelm.corpus.preparation import prepare_corpus
@@ -25,6 +22,7 @@ from lorelm.corpus.structure import describe, warnings_of
 from lorelm.corpus.text_files import TextFile
 from lorelm.corpus.tokenizer import SubwordTokenizer, WordsTokenizer, make_tokenizer
 from lorelm.errors import CorpusError
+from lorelm.table import aligned
 from lorelm.training.options import TrainingOptions
 from lorelm.training.recipe import BUILT_IN_RECIPES, Recipe
 from lorelm.training.start import Start, StartSettings, known_words, load_initial_checkpoint
@@ -95,9 +93,8 @@ def inspect(
         found = _to_json(parts, statistics, counted, training, start.init)
         click.echo(json.dumps(found, indent=2))
         return
-    console = Console(highlight=False)
-    console.print(_table(parts.documents.source, statistics, counted))
-    console.print(_cut_off_table(statistics, counted.min_frequency))
+    click.echo("\n".join([printable(parts.documents.source), *_lines(statistics, counted)]))
+    click.echo("\n".join(["", *_cut_off_lines(statistics, counted.min_frequency), ""]))
     click.echo(f"Training: {training[0]}.")
     click.echo(verdict(statistics, start.init))
 
@@ -183,11 +180,8 @@ def _read(paths: Sequence[str] | str, options: ReadingOptions) -> Documents:
     )
 
 
-def _table(source: str, statistics: CorpusStatistics, recipe: Recipe) -> Table:
-    table = Table(title=Text(source), title_justify="left", show_header=False)
-    table.add_column()
-    table.add_column(justify="right")
-    for name, value in (
+def _lines(statistics: CorpusStatistics, recipe: Recipe) -> list[str]:
+    rows = [
         ("documents", f"{statistics.num_documents:,}"),
         (f"tokens ({recipe.tokenizer} tokenizer)", f"{statistics.num_tokens:,}"),
         ("distinct words", f"{statistics.num_distinct_words:,}"),
@@ -195,25 +189,27 @@ def _table(source: str, statistics: CorpusStatistics, recipe: Recipe) -> Table:
         ("median document", f"{statistics.median_document:g} tokens"),
         ("exact duplicates", f"{statistics.num_exact_duplicates:,} documents"),
         ("near duplicates", f"{statistics.num_near_duplicates:,} documents"),
-    ):
-        table.add_row(name, value)
+    ]
     for speaker, count in islice(statistics.speakers.items(), _SHOWN_SPEAKERS):
-        table.add_row(Text(f"spoken by {speaker}"), f"{count:,} turns")
-    return table
+        rows.append((printable(f"spoken by {speaker}"), f"{count:,} turns"))
+    return aligned(rows, right=[1])
 
 
-def _cut_off_table(statistics: CorpusStatistics, min_frequency: int) -> Table:
-    table = Table("words seen at least", "vocabulary", "unknown in held-out text")
-    for column in table.columns:
-        column.justify = "right"
-    for cut_off in statistics.cut_offs:
-        table.add_row(
+def _cut_off_lines(statistics: CorpusStatistics, min_frequency: int) -> Iterator[str]:
+    """Yield a table of vocabularies, the one of the recipe bold."""
+    names = ("words seen at least", "vocabulary", "unknown in held-out text")
+    rows = [
+        (
             "once" if cut_off.min_frequency == 1 else f"{cut_off.min_frequency} times",
             f"{cut_off.vocabulary_size:,}",
             f"{cut_off.unknown_rate:.1%}",
-            style="bold" if cut_off.min_frequency == min_frequency else None,
         )
-    return table
+        for cut_off in statistics.cut_offs
+    ]
+    heading, *lines = aligned([names, *rows], right=range(len(names)))
+    yield heading
+    for cut_off, line in zip(statistics.cut_offs, lines, strict=True):
+        yield click.style(line, bold=cut_off.min_frequency == min_frequency)
 
 
 def _training_time(

@@ -8,15 +8,14 @@ from pathlib import Path
 from typing import Any, Final
 
 import click
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from lorelm.cli.options import AGE, KEYS_VARIABLE
+from lorelm.cli.terminal import printable
 from lorelm.machine.folders import data_folder
 from lorelm.server.keys.key import Key, now
 from lorelm.server.keys.key_file import KeyFile
 from lorelm.server.keys.rate_limit import parse_rate_limit
+from lorelm.table import aligned
 
 _UNSET: Final = ("none", "never")
 
@@ -134,7 +133,7 @@ def list_keys(*, file: Path | None, as_json: bool) -> None:
         shown = [key.model_dump(mode="json") | {"is_valid": key.is_valid} for key in known]
         click.echo(json.dumps(shown, indent=2, ensure_ascii=False))
     elif known:
-        Console(highlight=False).print(_table(known))
+        click.echo("\n".join(_lines(known)))
     else:
         click.echo(f"there are no keys in {found.path}: lorelm keys add NAME", err=True)
 
@@ -188,20 +187,19 @@ def _quotas(key: Key) -> Sequence[str]:
     return f"requests {key.rate_limit or 'as the server allows'}", tokens
 
 
-def _table(known: Sequence[Key]) -> Table:
-    table = Table(box=None, pad_edge=False)
-    table.add_column("name", overflow="fold")
-    for title in ("key", "made at", "requests", "tokens a day", "expires", "state"):
-        table.add_column(title, justify="right" if title == "tokens a day" else "left")
+def _lines(known: Sequence[Key]) -> list[str]:
+    rows = [("name", "key", "made at", "requests", "tokens a day", "expires", "state")]
     for key in known:
         expires = f"{key.expires_at:%Y-%m-%d %H:%M} UTC" if key.expires_at else "never"
-        table.add_row(
-            Text(key.name),
-            f"…{key.hint}",
-            f"{key.made_at.astimezone():%Y-%m-%d %H:%M}",
-            key.rate_limit or "",
-            "" if key.tokens_per_day is None else f"{key.tokens_per_day:,}",
-            expires,
-            key.state,
+        rows.append(
+            (
+                printable(key.name),
+                f"…{key.hint}",
+                f"{key.made_at.astimezone():%Y-%m-%d %H:%M}",
+                key.rate_limit or "",
+                "" if key.tokens_per_day is None else f"{key.tokens_per_day:,}",
+                expires,
+                key.state,
+            )
         )
-    return table
+    return aligned(rows, right=[4])

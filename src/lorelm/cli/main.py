@@ -4,7 +4,7 @@ import gc
 import importlib
 import os
 import sys
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -12,11 +12,35 @@ from lorelm.cli.terminal import printable
 from lorelm.errors import InputError, LoreLMError, TrainingStoppedError, WorkerLostError
 from lorelm.version import VERSION
 
-_COMMANDS: Final = (
-    *("studio", "serve", "generate", "train", "tune", "import", "inspect"),
-    *("evaluate", "score", "runs", "pack", "unpack", "export", "push", "history", "keys", "doctor"),
-)
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
+COMMANDS: Final = {
+    "studio": "Open the studio: drop a text, watch a model learn, write with it, share it.",
+    "serve": "Serve the models in the folders BUNDLE as a web page; without any, the embedded "
+    "model.",
+    "generate": "Continue PROMPT with the model in the folder BUNDLE.",
+    "train": "Train a model on PATH and save it as a bundle.",
+    "tune": "Search for the settings with which a model learns PATH best, and save that model.",
+    "import": "Make a bundle of CHECKPOINT, an LSTM language model that torch.save wrote.",
+    "inspect": "Print what PATH holds, how long training would take, and whether it is enough "
+    "text.",
+    "evaluate": "Measure the model in BUNDLE on FILE, against an n-gram model and for copies.",
+    "score": "Print number of tokens, perplexity and unknown rate of FILE under the model in "
+    "BUNDLE.",
+    "runs": "List your training runs, the newest first.",
+    "pack": "Make one file of the model BUNDLE, to keep or to give to others.",
+    "unpack": "Make a folder of FILE, which lorelm pack made.",
+    "export": "Write the model in the folder BUNDLE as a web site that needs no server.",
+    "push": "Put the model BUNDLE on the Hugging Face Hub as USER/MODEL.",
+    "history": "List, export, back up and prune the generated texts; list and revoke links.",
+    "keys": "Make, list, change and revoke API keys of `lorelm serve --keys FILE`.",
+    "doctor": "Say whether LoreLM works here, what is slow, and what to do about it.",
+}
+"""The commands, with the first sentence of their help: to list them, none is imported.
+
+A test compares the sentences with those of the commands.
+"""
 
 _MOVED: Final = {"compare": "runs compare"}
 """Earlier names of commands, which still work."""
@@ -26,17 +50,30 @@ class _LazyGroup(click.Group):
     """Group that imports a command when it is used, so that each loads only what it needs."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_COMMANDS)
+        return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name in _MOVED:
             click.echo(f"lorelm {cmd_name} is now lorelm {_MOVED[cmd_name]}.", err=True)
-        elif cmd_name not in _COMMANDS:
+        elif cmd_name not in COMMANDS:
             return None
         name = "import_" if cmd_name == "import" else cmd_name  # a keyword of Python
         command = getattr(importlib.import_module(f"lorelm.cli.{name}"), name)
         assert isinstance(command, click.Command)
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> "list[CompletionItem]":
+        from click.shell_completion import CompletionItem
+
+        names = [name for name in COMMANDS if name.startswith(incomplete)]
+        return [
+            *(CompletionItem(name, help=COMMANDS[name]) for name in names),
+            *click.Command.shell_complete(self, ctx, incomplete),
+        ]
 
 
 @click.group(

@@ -6,9 +6,6 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 import click
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from lorelm.cli.compare import compare
 from lorelm.cli.terminal import duration, printable
@@ -17,6 +14,7 @@ from lorelm.errors import InputError
 from lorelm.runs.registry import Entry, register
 from lorelm.runs.removal import owned_files, remove_run
 from lorelm.runs.run import Run, find_run, list_runs
+from lorelm.table import aligned
 from lorelm.training.recipe import describe_recipe
 
 _STYLES: Final[Mapping[str, dict[str, Any]]] = {
@@ -68,11 +66,9 @@ def show(*, folder: str, as_json: bool) -> None:
         }
         click.echo(json.dumps(run.to_json() | more, indent=2))
         return
-    console = Console(highlight=False)
-    console.print(_overview_table(run))
+    click.echo("\n".join(_overview(run)))
     if run.epochs:
-        console.print()
-        console.print(_epochs_table(run))
+        click.echo("\n".join(["", *_epochs(run)]))
     if run.manifest is not None and run.manifest.metrics is not None:
         from lorelm.evaluation.summary import summary_lines
 
@@ -170,14 +166,10 @@ def _lines(found: Sequence[Run]) -> Iterator[str]:
                 _recipe(run),
             )
         )
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for number, row in enumerate(rows):
-        cells = [
-            cell.rjust(width) if place in range(2, 7) else cell.ljust(width)
-            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        style = _STYLES.get(found[number - 1].state, {}) if number else {"dim": True}
-        yield click.style("  ".join(cells).rstrip(), **style)
+    heading_line, *lines = aligned(rows, right=range(2, 7))
+    yield click.style(heading_line, dim=True)
+    for run, line in zip(found, lines, strict=True):
+        yield click.style(line, **_STYLES.get(run.state, {}))
 
 
 def _explain(found: Sequence[Run]) -> None:
@@ -199,8 +191,7 @@ def _explain(found: Sequence[Run]) -> None:
         )
 
 
-def _overview_table(run: Run) -> Table:
-    table = Table(show_header=False, box=None, pad_edge=False, padding=(0, 2, 0, 0))
+def _overview(run: Run) -> list[str]:
     mixed = " (mixed with the n-gram model)" if run.is_mixed else ""
     rows: dict[str, str] = {
         "run": str(run.path),
@@ -217,19 +208,14 @@ def _overview_table(run: Run) -> Table:
             f"{name}={value}" for name, value in run.recipe.items() if not isinstance(value, list)
         ),
     }
-    for name, value in rows.items():
-        if value:
-            table.add_row(name, Text(printable(value)))
-    return table
+    return aligned([(name, printable(value)) for name, value in rows.items() if value])
 
 
-def _epochs_table(run: Run) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+def _epochs(run: Run) -> Iterator[str]:
+    """Yield a table of the epochs, the best ones bold."""
     names = ("epoch", "train loss", "valid loss", "valid ppl", "learning rate", "tokens/s", "time")
-    for name in names:
-        table.add_column(name, justify="right")
-    for row in run.epochs:
-        table.add_row(
+    rows = [
+        (
             f"{row['epoch']}",
             f"{row['train_loss_nats_per_token']:.3f}",
             f"{row['valid_loss_nats_per_token']:.3f}",
@@ -237,9 +223,13 @@ def _epochs_table(run: Run) -> Table:
             f"{row['learning_rate']:.2g}",
             f"{row['tokens_per_second']:,.0f}",
             duration(row["seconds"]),
-            style="bold" if row["is_best"] else None,
         )
-    return table
+        for row in run.epochs
+    ]
+    heading_line, *lines = aligned([names, *rows], right=range(len(names)))
+    yield heading_line
+    for row, line in zip(run.epochs, lines, strict=True):
+        yield click.style(line, bold=bool(row["is_best"]))
 
 
 def _progress(run: Run) -> str:

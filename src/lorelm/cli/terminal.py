@@ -1,6 +1,7 @@
 """What commands print, and when they were started. Nothing here takes time to import."""
 
 import os
+import shutil
 import sys
 import threading
 import time
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import Final
 
 import click
+
+from lorelm.table import text_width
 
 _MAX_LINE_LENGTH: Final = 2_000
 
@@ -78,25 +81,38 @@ def _two_digits(seconds: float) -> tuple[float, str]:
 def waiting(doing: str) -> Iterator[Callable[[str], None]]:
     """Show on stderr what is being done; yield a function that says what is done now.
 
-    A terminal shows a spinner. Elsewhere, what takes more than two seconds is printed as a line. Of
-    several processes that torchrun started, the first one does so.
+    A terminal shows it while it lasts. Elsewhere, what takes more than two seconds is printed as a
+    line. Of several processes that torchrun started, the first one does so.
     """
     if os.environ.get("RANK", "0") != "0":
         yield lambda now: None
         return
-    if sys.stderr.isatty():
-        from rich.console import Console
-        from rich.text import Text
-
-        with Console(stderr=True).status(Text(f"{doing} ...")) as status:
-            yield lambda now: status.update(Text(f"{now} ..."))
-        return
-    lines = SlowLines()
+    lines = _PassingLine() if sys.stderr.isatty() else SlowLines()
     lines.begin(doing)
     try:
         yield lines.begin
     finally:
         lines.end()
+
+
+class _PassingLine:
+    """Shows what is being done as the last line of a terminal, and then erases it.
+
+    With spaces, for not every console of Windows knows the escape sequence.
+    """
+
+    def __init__(self) -> None:
+        self._num_columns = 0
+
+    def begin(self, doing: str) -> None:
+        self.end()
+        # A line that the terminal wraps could not be erased.
+        shown = f"{printable(doing)} ..."[: shutil.get_terminal_size().columns - 1]
+        self._num_columns = text_width(shown)
+        click.echo(shown, nl=False, err=True)
+
+    def end(self) -> None:
+        click.echo(f"\r{' ' * self._num_columns}\r", nl=False, err=True)
 
 
 class SlowLines:

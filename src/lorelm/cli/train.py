@@ -117,7 +117,7 @@ def train(
     Several processes share the work when torchrun starts them: torchrun --nproc-per-node 2 -m
     lorelm train PATH --out DIR.
     """
-    if find_spec("torch") is None:
+    if not all(map(find_spec, ("torch", "rich"))):
         raise MissingExtraError("training a model", "train")
     show = _Show(is_watched=flags.pop("watch"), events=flags.pop("events"))
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C, also before the steps

@@ -7,6 +7,7 @@ from typing import Final
 from lorelm.bundle.metrics import Interval, LineMetrics, Metrics
 from lorelm.evaluation.scores import Score
 from lorelm.ngrams.matches import MIN_COPY_LENGTH
+from lorelm.table import aligned
 
 _NGRAMS: Final = {1: "tokens", 2: "pairs", 3: "triples"}
 
@@ -32,16 +33,7 @@ class MetricsTable:
     rows: Sequence[Sequence[str]]
 
     def lines(self) -> list[str]:
-        """Return the aligned lines, at full width: a terminal wraps them better than it cuts."""
-        rows = [self.columns, *self.rows]
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        return [
-            "  ".join(
-                cell.rjust(width) if place else cell.ljust(width)
-                for place, (cell, width) in enumerate(zip(row, widths, strict=True))
-            ).rstrip()
-            for row in rows
-        ]
+        return aligned([self.columns, *self.rows], right=range(1, len(self.columns)))
 
 
 def summary_lines(metrics: Metrics) -> list[str]:

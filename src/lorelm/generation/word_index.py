@@ -4,17 +4,16 @@ from collections import abc, defaultdict
 from collections.abc import Mapping
 from functools import cached_property
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
-from rapidfuzz import process
-from rapidfuzz.distance import OSA
 
 from lorelm.corpus.special_tokens import SOMEONE
 from lorelm.corpus.tokenizer import Tokenizer
 from lorelm.corpus.vocabulary import EOS_ID, UNK_ID, Vocabulary
 from lorelm.errors import SamplingError
 from lorelm.generation.logits import LogitBias
+from lorelm.generation.spelling import Spellings
 from lorelm.parameters import short
 
 _NO_STAND_INS: Final[Mapping[int, str]] = MappingProxyType({})
@@ -110,29 +109,26 @@ class WordIndex:
 
         To the name of a speaker with its colon, other speakers are near. Near are those that a
         slip makes of each other: letters inserted, deleted, replaced or swapped with their
-        neighbour (optimal string alignment distance; case is ignored). A search among 12,000 words
-        takes 0.5 ms.
+        neighbour; case is ignored. A search among 24,000 words takes a millisecond.
         """
-        spellings = self._speakers if _is_cue(word) else self._spellings
+        index = self._speakers if _is_cue(word) else self._spellings
         num_letters = sum(map(str.isalnum, word))
-        found = process.extract(
+        found = index.spellings.nearest(
             word.casefold(),
-            spellings.keys(),
-            scorer=OSA.distance,
             limit=limit,
-            score_cutoff=0 if num_letters < 3 else 1 if num_letters < _LONG else 2,
+            max_distance=0 if num_letters < 3 else 1 if num_letters < _LONG else 2,
         )
-        return [_spelled_like(word, spellings[folded]) for folded, _, _ in found]
+        return [_spelled_like(word, index.by_letters[folded]) for folded in found]
 
     @cached_property
-    def _spellings(self) -> Mapping[str, abc.Sequence[str]]:
-        """The spellings of each word, by its letters without their case."""
-        return _by_letters(word for word in self._ids if not _is_cue(word))
+    def _spellings(self) -> "_FoldedWords":
+        """Of each word."""
+        return _fold(word for word in self._ids if not _is_cue(word))
 
     @cached_property
-    def _speakers(self) -> Mapping[str, abc.Sequence[str]]:
-        """The names of speakers, likewise."""
-        return _by_letters(word for word in self._ids if _is_cue(word) and word != f"{SOMEONE}:")
+    def _speakers(self) -> "_FoldedWords":
+        """Of the names of speakers."""
+        return _fold(word for word in self._ids if _is_cue(word) and word != f"{SOMEONE}:")
 
     def _biased_ids(self, word: str | int) -> list[int]:
         if isinstance(word, int) and 0 <= word < self._vocabulary_size:
@@ -162,12 +158,19 @@ def _is_cue(word: str) -> bool:
     return len(word) > 1 and word.endswith(":")
 
 
-def _by_letters(words: abc.Iterable[str]) -> dict[str, list[str]]:
-    spellings: dict[str, list[str]] = defaultdict(list)
+class _FoldedWords(NamedTuple):
+    """Words by their letters without their case, and these to be searched."""
+
+    by_letters: Mapping[str, abc.Sequence[str]]
+    spellings: Spellings
+
+
+def _fold(words: abc.Iterable[str]) -> _FoldedWords:
+    by_letters: dict[str, list[str]] = defaultdict(list)
     for word in words:
         if any(map(str.isalnum, word)):
-            spellings[word.casefold()].append(word)
-    return dict(spellings)
+            by_letters[word.casefold()].append(word)
+    return _FoldedWords(dict(by_letters), Spellings([*by_letters]))
 
 
 def _spelled_like(word: str, spellings: abc.Sequence[str]) -> str:
