@@ -15,7 +15,7 @@ _MOST_MEGABYTES = 200
 
 # One process that reads each file as the command does, and measures what that took.
 _READER = """
-import contextlib, io, json, resource, sys
+import contextlib, gc, io, json, resource, sys
 from pathlib import Path
 
 import lorelm.cli.import_
@@ -40,6 +40,8 @@ for line in sys.stdin:
     sys.argv = ["lorelm", "import", *json.loads(line)]
     stderr, started, code = io.TextIOWrapper(io.BytesIO()), seconds(), None
     before, sys.stderr = sys.stderr, stderr
+    gc.unfreeze()  # main() freezes what is left, for a process that ends
+    gc.collect()
     forget_peak()
     try:
         main()

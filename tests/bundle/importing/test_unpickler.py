@@ -49,6 +49,14 @@ class Settings:
     __hash__ = None  # type: ignore[assignment]
 
 
+@pytest.mark.parametrize("module", ["pathlib", "pathlib._local"])
+def test_a_path_is_read_by_the_name_that_each_python_gives_it(module: str) -> None:
+    """Python 3.13 writes `pathlib._local`; the others, before and after it, `pathlib`."""
+    value = read_pickle(f"c{module}\nPosixPath\n(Vdata\nVwords.pkl\ntR.".encode())
+    assert isinstance(value, Record)
+    assert value.arguments == ("data", "words.pkl")
+
+
 @given(values, protocols)
 def test_plain_values_equal_those_of_pickle(value: Any, protocol: int) -> None:
     data = pickle.dumps(value, protocol)

@@ -252,6 +252,8 @@ _NAMES: Final = {
         datetime.datetime datetime.date datetime.timedelta datetime.timezone
         pathlib.Path pathlib.PosixPath pathlib.WindowsPath
         pathlib.PurePosixPath pathlib.PureWindowsPath
+        pathlib._local.PosixPath pathlib._local.WindowsPath
+        pathlib._local.PurePosixPath pathlib._local.PureWindowsPath
         numpy.dtype numpy.ndarray
         numpy.core.multiarray.scalar numpy.core.multiarray._reconstruct
         numpy._core.multiarray.scalar numpy._core.multiarray._reconstruct
