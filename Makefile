@@ -6,7 +6,7 @@ PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile
 # Tests run in a process a core: more threads in each would wait for one another.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: serve docs test test-fast test-all coverage check format clean
+.PHONY: serve docs test test-fast test-all coverage check format lock matrix clean
 
 serve: .venv/serving  ## Serve the embedded model at http://127.0.0.1:5000/
 	$(BIN)/lorelm serve
@@ -30,6 +30,8 @@ check: .venv/development node_modules/.installed  ## What CI runs before the tes
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/validate-pyproject pyproject.toml
+	$(BIN)/zizmor --offline --quiet --no-progress .github
 	npm run --silent check
 	$(MAKE) --silent docs
 
@@ -40,6 +42,20 @@ format: .venv/development node_modules/.installed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 	npm run --silent format
+
+LOCK := UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --upgrade --quiet --no-annotate
+LOCK_IMAGE := --generate-hashes --python-version 3.13 --python-platform linux
+
+lock: .venv/development  ## Choose the newest versions that fit pyproject.toml, and write the four lists of them
+	$(LOCK) pyproject.toml --universal --python-version 3.11 --output-file requirements.txt
+	$(LOCK) pyproject.toml $(LOCK_IMAGE) --constraint requirements.txt --extra redis --extra postgresql --extra otel \
+		--output-file deploy/requirements.lock
+	$(LOCK) deploy/build.in $(LOCK_IMAGE) --output-file deploy/build.lock
+	echo 'torch; sys_platform == "none"' | $(LOCK) pyproject.toml --override - --no-emit-package torch --extra dev --universal \
+		--python-version 3.11 --constraint requirements.txt --generate-hashes --output-file requirements-dev.lock
+
+matrix: .venv/development  ## Install the wheel on each Python of this machine, and run the fast tests there
+	$(BIN)/python bench/install.py --tests
 
 clean:
 	rm -rf .venv node_modules

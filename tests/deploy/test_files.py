@@ -184,10 +184,11 @@ def test_the_locks_agree_with_what_was_tested() -> None:
     of_traces = {"certifi", "charset-normalizer", "googleapis-common-protos", "idna", "requests"}
     others -= {name for name in others if name.startswith("opentelemetry")} | of_traces
     assert others == {"psycopg", "psycopg-binary", "redis", "urllib3"}
-    assert set(tested) - set(locked) == {"colorama"}  # Windows
+    assert set(tested) <= set(locked)
     for name in ("requirements.lock", "build.lock"):
         blocks = re.split(r"\n(?=\w)", (DEPLOY / name).read_text(encoding="utf-8").strip())
-        assert all("--hash=sha256:" in block for block in blocks)
+        pinned = [block for block in blocks if not block.startswith("#")]
+        assert all("--hash=sha256:" in block for block in pinned)
 
 
 def pins(path: Path) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from importlib.metadata import version
 from pathlib import Path
 
 import click
@@ -19,6 +20,9 @@ from lorelm.runtime.base import State
 REFERENCE = ROOT / "docs" / "reference"
 
 
+@pytest.mark.skipif(
+    version("click").startswith("8.4."), reason="the pages are of click 8.5, which writes [COMMAND]"
+)
 def test_every_page_is_what_the_code_says() -> None:
     """To write them: python docs/reference/make.py."""
     for name, text_of in made_files().items():
