@@ -19,6 +19,7 @@ import torch
 from hypothesis import settings
 from playwright.sync_api import Browser, expect, sync_playwright
 from tests.bundle.importing.foreign import WORDS, ForeignModel
+from tests.systems import end
 
 from lorelm.bundle.importing.importer import import_model
 from lorelm.corpus.documents import Documents
@@ -40,7 +41,7 @@ os.environ["LORELM_BASE"] = "none"
 
 # The history of a server that a test starts must not get into that of the person who runs it.
 _data_folder = tempfile.TemporaryDirectory(prefix="lorelm-data-")
-os.environ["XDG_DATA_HOME"] = _data_folder.name
+os.environ["LORELM_DATA"] = _data_folder.name
 
 
 SYSTEM_FIXTURES = {"browser", "jupyter", "postgres_server", "start_nginx", "start_server"}
@@ -232,8 +233,7 @@ def start_server() -> Iterator[Callable[..., str]]:
 
     yield start
     for server in servers:
-        server.terminate()
-        assert server.wait(timeout=20) == 0
+        end(server)
         assert server.stderr
         server.stderr.close()
 

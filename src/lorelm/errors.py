@@ -225,7 +225,8 @@ class MissingExtraError(LoreLMError, ImportError):
     def __str__(self) -> str:
         what, extra = self.args
         return (
-            f"{what} needs more packages: pip install 'lorelm[{extra}]' (in a clone: '.[{extra}]')"
+            # Double quotes, for cmd on Windows knows no others.
+            f'{what} needs more packages: pip install "lorelm[{extra}]" (in a clone: ".[{extra}]")'
         )
 
 

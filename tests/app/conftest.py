@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import torch
 from tests.bundle.importing.foreign import WORDS, ForeignModel
+from tests.systems import end
 
 APP = Path(__file__).resolve().parents[2] / "app"
 
@@ -57,8 +58,7 @@ class Running:
 
     def stop(self) -> str:
         """Ends it; what it has said on stderr behind its address."""
-        self.process.terminate()
-        assert self.process.wait(timeout=20) == 0
+        end(self.process)
         assert self.process.stderr
         with self.process.stderr:
             return self.process.stderr.read()

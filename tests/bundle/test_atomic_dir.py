@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 from tests.errors import raises_code
+from tests.portability.like_windows.open_files import refuse_open_files
+from tests.systems import needs_signals
 
 from lorelm.bundle.atomic_dir import (
     check_output_path,
@@ -13,6 +15,7 @@ from lorelm.bundle.atomic_dir import (
     recover,
     replace_dir,
     resolve_dir,
+    wrap_write_errors,
 )
 from lorelm.errors import BundleError
 
@@ -51,6 +54,7 @@ def put_others(path: Path) -> None:
         (path / name).write_bytes(content)
 
 
+@needs_signals
 @pytest.mark.system
 def test_a_killed_save_leaves_the_old_directory_or_the_new_one_intact(tmp_path: Path) -> None:
     outcomes = []
@@ -269,3 +273,38 @@ def test_an_unwritable_parent_is_refused(tmp_path: Path) -> None:
         lock_dir(tmp_path / "file" / "model"),
     ):
         pass
+
+
+def test_files_are_replaced_where_a_program_holds_one_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On Windows, no folder can be renamed that has an open file."""
+    path = tmp_path / "model"
+    replace_dir(path, OLD)
+    put_others(path)
+    (path / "ids.0.bin").write_bytes(b"mapped")
+    refuse_open_files(monkeypatch)
+    with (path / "ids.0.bin").open("rb"):
+        replace_dir(path, {"manifest.json": b"new"}, owned=[*OLD, "ids.*"])
+    assert contents(path) == {"manifest.json": b"new", "ids.0.bin": b"mapped"} | OTHERS
+    assert [entry.name for entry in tmp_path.iterdir()] == ["model"]
+
+
+def test_no_file_is_replaced_where_one_of_them_is_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "model"
+    replace_dir(path, OLD)
+    refuse_open_files(monkeypatch)
+    with (path / [*OLD][-1]).open("rb"), pytest.raises(PermissionError):
+        replace_dir(path, dict.fromkeys(OLD, b"new"))
+    assert contents(path) == OLD
+    assert [entry.name for entry in tmp_path.iterdir()] == ["model"]
+
+
+def test_windows_says_that_a_file_is_open(tmp_path: Path) -> None:
+    error = PermissionError(13, "Access is denied")
+    error.winerror = 5  # type: ignore[attr-defined]
+    with raises_code(BundleError, "bundle.unwritable") as raised, wrap_write_errors(tmp_path):
+        raise error
+    assert "Access is denied (a program may have it open" in str(raised.value)

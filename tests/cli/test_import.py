@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from tests.bundle.importing.foreign import WORDS, ForeignModel, greedy
+from tests.systems import IS_WINDOWS
 
 from lorelm.bundle import Bundle
 from lorelm.bundle.importing.importer import import_model
@@ -106,7 +107,7 @@ def test_without_safetensors_it_says_what_to_install(
 ) -> None:
     ended = import_without("safetensors", tmp_path)
     assert ended.returncode == 1
-    assert "pip install 'lorelm[train]'" in ended.stderr
+    assert 'pip install "lorelm[train]"' in ended.stderr
     assert "Traceback" not in ended.stderr
     assert not (tmp_path / "m").exists()
 
@@ -181,6 +182,6 @@ def test_serving_shows_what_is_known_of_it(imported_bundle: Path) -> None:
         assert "LoreLM serves http://127.0.0.1:" in server.stderr.readline()
         server.terminate()
         said = server.stderr.read()
-        assert server.wait(timeout=20) == 0
+        assert server.wait(timeout=20) == 0 or IS_WINDOWS
     assert "words, imported from old.pt\n" in said
     assert "".join(f"lorelm: {notice}\n" for notice in notices.notices) in said

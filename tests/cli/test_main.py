@@ -96,6 +96,6 @@ main()
     )
     assert ended.returncode == 1
     assert (
-        "training a model needs more packages: pip install 'lorelm[train]' (in a clone: '.[train]')"
+        'training a model needs more packages: pip install "lorelm[train]" (in a clone: ".[train]")'
         in ended.stderr
     )

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.system
 
 @pytest.fixture(autouse=True)
 def own_registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.setenv("LORELM_DATA", str(tmp_path / "data"))
 
 
 @pytest.fixture

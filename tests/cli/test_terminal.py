@@ -1,4 +1,5 @@
 import re
+import sys
 import time
 from pathlib import Path
 
@@ -16,8 +17,13 @@ def test_a_process_began_when_the_system_says() -> None:
     assert age == pytest.approx(time.time() - psutil.Process().create_time(), abs=1)
 
 
+def test_a_process_began_when_windows_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "win32")
+    test_a_process_began_when_the_system_says()
+
+
 def test_elsewhere_it_is_as_old_as_what_it_has_computed(monkeypatch: pytest.MonkeyPatch) -> None:
-    def read_text(path: Path, **options: str) -> str:
+    def read_text(path: Path, *options: str) -> str:
         raise FileNotFoundError(path)
 
     monkeypatch.setattr(Path, "read_text", read_text)

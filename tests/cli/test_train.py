@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.systems import needs_signals
 
 from lorelm.bundle import Bundle
 from lorelm.cli.corpus_of_run import _reread
@@ -98,6 +99,7 @@ def same(one: dict[str, Any], two: dict[str, Any]) -> bool:
     return all((one[name] == two[name]).all() for name in one)
 
 
+@needs_signals
 def test_ctrl_c_saves_and_says_how_to_go_on(
     lorelm: Lorelm, tales_csv: Path, tmp_path: Path
 ) -> None:
@@ -298,6 +300,7 @@ def test_a_killed_run_is_finished_and_a_finished_one_extended_after_its_text_has
     assert b"elsewhere" not in (tmp_path / "model" / "manifest.json").read_bytes()
 
 
+@needs_signals
 def test_an_unfinished_run_goes_on_after_its_text_has_moved(
     lorelm: Lorelm, tales_csv: Path, tmp_path: Path
 ) -> None:

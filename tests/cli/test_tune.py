@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.systems import needs_signals
 
 from lorelm.bundle import Bundle
 from lorelm.corpus.documents import Documents
@@ -75,6 +76,7 @@ def test_a_tuning_shows_its_trials_its_table_and_what_to_do_next(
     assert "Saved to again" in trained.stderr
 
 
+@needs_signals
 @pytest.mark.slow
 def test_ctrl_c_sigterm_and_a_kill_lose_one_trial_and_the_same_command_goes_on(
     tales_txt: Path, tmp_path: Path

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from tests.errors import raises_code
 
-from lorelm.corpus import encoding, preparation, splits, text_files
+from lorelm.corpus import encoding, id_store, preparation, splits, text_files
 from lorelm.corpus.documents import CorpusParts, Documents, fingerprint_of
 from lorelm.corpus.id_store import IdStore
 from lorelm.corpus.preparation import Corpus, prepare_corpus, split_test_part
@@ -226,16 +226,16 @@ def test_after_a_kill_ids_are_never_taken_with_the_record_of_others(
     """Killed before, or between, the two renames that put other ids in place."""
     store = path.parent / "store"
     whole = prepare(path, store=store).train.stream.tolist()
-    rename, renamed = Path.replace, []
+    renamed = []
 
-    def replace(source: Path, target: Path) -> Path:
+    def rename(source: Path, target: Path) -> None:
         if len(renamed) == num_renames:
             raise KeyboardInterrupt
         renamed.append(target)
-        return rename(source, target)
+        source.replace(target)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "replace", replace)
+        patch.setattr(id_store, "rename", rename)
         with pytest.raises(KeyboardInterrupt):
             prepare(path, store=store, min_frequency=99)
     assert prepare(path, store=store).train.stream.tolist() == whole

@@ -91,9 +91,9 @@ def test_a_server_needs_a_writable_file(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.name != "posix", reason="POSIX has file modes")
 def test_only_the_owner_can_read_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.setenv("LORELM_DATA", str(tmp_path / "data"))
     with HistoryStore() as store:
-        assert store.place == str(tmp_path / "data" / "lorelm" / "history.db")
+        assert store.place == str(tmp_path / "data" / "history.db")
         store.signing_key()
         folder = Path(store.place).parent
         modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}

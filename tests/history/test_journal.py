@@ -18,7 +18,7 @@ from lorelm.history.writer import HistoryWriter
 
 MakeRecord = Callable[..., Record]
 
-no_windows = pytest.mark.skipif(os.name == "nt", reason="there, nobody takes over from another")
+no_windows = pytest.mark.skipif(os.name == "nt", reason="it renames no open files")
 
 
 def file_of(folder: Path) -> Path:

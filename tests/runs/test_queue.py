@@ -1,7 +1,6 @@
 """The queue with real processes of `lorelm train`."""
 
 import os
-import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -90,7 +89,7 @@ def test_a_run_outlives_its_queue_and_the_next_one_finds_it(
     wait_for(lambda: read_run(tmp_path / "run").epochs)
     process = job_of(other, "run").process
     assert process is not None
-    os.kill(process.number, signal.SIGKILL)
+    psutil.Process(process.number).kill()
     wait_for(lambda: not job_of(other, "run").is_running)
     assert not job_of(other, "run").is_stopping
     wait_for(lambda: read_run(tmp_path / "run").state == "stopped")

@@ -13,7 +13,7 @@ from lorelm.runs.registry import registry_dir as folder_of_registry
 @pytest.fixture(autouse=True)
 def registry_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The registry of these tests alone."""
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.setenv("LORELM_DATA", str(tmp_path / "data"))
     return folder_of_registry()
 
 

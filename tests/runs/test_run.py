@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests.errors import raises_code
+from tests.systems import needs_signals
 
 from lorelm.bundle import EMBEDDED_PATH
 from lorelm.bundle.atomic_dir import lock_dir
@@ -32,7 +33,7 @@ pytestmark = pytest.mark.system
 
 @pytest.fixture(autouse=True)
 def _own_registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.setenv("LORELM_DATA", str(tmp_path / "data"))
 
 
 @pytest.fixture
@@ -209,6 +210,7 @@ lorelm.train(texts, out="model", epochs=3, hidden_size=8, min_frequency=1, on_ep
 """
 
 
+@needs_signals
 def test_a_killed_process_leaves_a_stopped_run(tales: Documents, tmp_path: Path) -> None:
     lines = "\n".join(text.replace("\n", " ") for text in tales.texts)
     (tmp_path / "tales.txt").write_text(lines, encoding="utf-8")

@@ -4,7 +4,6 @@ import http.client
 import json
 import os
 import re
-import resource
 import signal
 import socket
 import subprocess
@@ -21,6 +20,7 @@ import psutil
 import pytest
 from flask import request
 from tests.errors import raises_code
+from tests.systems import end, needs_signals
 
 from lorelm.bundle import EMBEDDED_PATH
 from lorelm.errors import ServerError
@@ -168,6 +168,7 @@ def test_a_client_that_disconnects_frees_its_slots(tiny_bundle: Path, is_stream:
 
 def test_clients_that_hold_their_connections_do_no_harm(tiny_bundle: Path) -> None:
     """2,000 that say nothing, 300 that stop within their request, 70 that read no stream."""
+    resource = pytest.importorskip("resource")  # which Windows does not have
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard < 4096:
         pytest.skip("so many files may not be open here")
@@ -214,6 +215,7 @@ def test_an_empty_key_variable_is_an_error(tiny_bundle: Path) -> None:
     assert "LORELM_API_KEY is empty" in ended.stderr
 
 
+@needs_signals
 def test_while_stopping_running_requests_finish_and_new_ones_are_rejected(
     tiny_bundle: Path,
 ) -> None:
@@ -232,6 +234,7 @@ def test_while_stopping_running_requests_finish_and_new_ones_are_rejected(
         assert server.stderr.read() == "lorelm: stopped\n"
 
 
+@needs_signals
 def test_after_the_grace_period_the_rest_is_aborted(tiny_bundle: Path) -> None:
     with server_process(tiny_bundle, "--grace-seconds", "0.2") as (server, address):
         response = begin(address, LONG | {"num_samples": 16})
@@ -243,6 +246,7 @@ def test_after_the_grace_period_the_rest_is_aborted(tiny_bundle: Path) -> None:
         assert server.wait(timeout=20) == 0
 
 
+@needs_signals
 def test_a_second_ctrl_c_does_not_wait(tiny_bundle: Path) -> None:
     with server_process(tiny_bundle, "--grace-seconds", "60") as (server, address):
         # Three quarters of the slots: a client that may be refused must not wait for one.
@@ -289,12 +293,12 @@ def test_the_start_says_what_named_the_history(
         env=os.environ if is_option else os.environ | {"LORELM_HISTORY": url},
     )
     assert f"\n  history  {tmp_path}/own.db (from {named_by})\n" in read_start(server)
-    server.terminate()
-    assert server.wait(timeout=20) == 0
+    end(server)
     assert server.stderr
     server.stderr.close()
 
 
+@needs_signals
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
 def test_signals_stop_the_server_cleanly(name: str, tiny_bundle: Path) -> None:
     server = subprocess.Popen(
@@ -308,6 +312,7 @@ def test_signals_stop_the_server_cleanly(name: str, tiny_bundle: Path) -> None:
     server.stderr.close()
 
 
+@needs_signals
 def test_with_nohup_the_server_outlives_its_terminal(tiny_bundle: Path) -> None:
     command = [*LORELM, "serve", str(tiny_bundle), "--port", "0"]
     server = subprocess.Popen(
@@ -320,8 +325,7 @@ def test_with_nohup_the_server_outlives_its_terminal(tiny_bundle: Path) -> None:
     address = re.findall(r"http://\S+/", line)[0]
     server.send_signal(signal.SIGHUP)
     assert ask(address, prompt="The", max_len=3)["samples"]
-    server.terminate()
-    assert server.wait(timeout=20) == 0
+    end(server)
     server.stderr.close()
 
 

@@ -15,6 +15,7 @@ import psutil
 import pytest
 import torch
 from tests.errors import raises_code
+from tests.systems import needs_signals
 
 from lorelm.bundle import Bundle
 from lorelm.bundle.layout import CHECKPOINT
@@ -128,6 +129,7 @@ def test_a_killed_process_ends_the_run_and_two_resume_it_as_one_would(
     assert losses(out) == pytest.approx(losses(folder / "one"), rel=1e-3)
 
 
+@needs_signals
 @pytest.mark.slow
 def test_torchrun_restarts_a_killed_process_and_one_process_resumes_the_run(
     folder: Path,
@@ -175,6 +177,7 @@ def test_two_processes_extend_a_run_as_one_would(folder: Path) -> None:
     assert found == pytest.approx(expected, rel=1e-3)
 
 
+@needs_signals
 @pytest.mark.slow
 def test_two_processes_finish_a_run_that_was_stopped(folder: Path) -> None:
     training = begin_anew(folder, "finished")

@@ -146,7 +146,7 @@ def test_scripts_without_spaces_are_cut_in_pieces(
     monkeypatch.setattr("lorelm.training.start.has_tokenizers", lambda: False)
     without = StartSettings(init=NONE).choose(documents(THAI))
     assert without.recipe.tokenizer == "words"
-    assert "pip install 'lorelm[subword]'" in note(without)
+    assert 'pip install "lorelm[subword]"' in note(without)
 
 
 @given(st.integers(0, 20), st.integers(0, 20))

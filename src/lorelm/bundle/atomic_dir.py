@@ -17,9 +17,13 @@ from pathlib import Path
 from typing import Final
 
 from lorelm.errors import BundleError
+from lorelm.machine.renaming import rename
 
 # On Windows a locked byte cannot be read, so this one lies behind those that name the holder.
 _LOCKED_BYTE: Final = 1 << 30
+
+_IN_USE: Final = (5, 32)
+"""Errors of Windows when a file, or one in a folder, is open: access denied, sharing violation."""
 
 
 @contextmanager
@@ -29,6 +33,8 @@ def wrap_write_errors(path: Path, num_bytes: int = 0) -> Iterator[None]:
         yield
     except OSError as error:
         hint = disk_space_hint(num_bytes, error) if num_bytes else ""
+        if getattr(error, "winerror", None) in _IN_USE:
+            hint = " (a program may have it open, such as a viewer or a terminal: close that)"
         raise BundleError(
             f"{path} cannot be written: {error.strerror or error}{hint}", code="bundle.unwritable"
         ) from error
@@ -45,7 +51,8 @@ def check_output_path(path: Path, *, option: str = _OPTION) -> None:
     """
     path = path.absolute()
     with wrap_write_errors(path):
-        is_fixed = path in (Path.cwd(), Path(path.anchor)) or path.is_symlink() or path.is_mount()
+        is_fixed = path in (Path.cwd(), Path(path.anchor)) or path.is_symlink()
+        is_fixed |= os.path.ismount(path)  # Path.is_mount fails on Windows before Python 3.12
         is_file = path.exists() and not path.is_dir()
     if is_fixed:
         raise BundleError(
@@ -91,8 +98,8 @@ def check_replaceable(
                         f"choose a new folder ({option})",
                         code="bundle.foreign_dir",
                     )
-            path.rename(_old(path))
-            _old(path).rename(path)
+            rename(path, _old(path))
+            rename(_old(path), path)
         path.parent.mkdir(parents=True, exist_ok=True)
         if not os.access(path.parent, os.W_OK):
             raise OSError(f"no right to write in {path.parent}")
@@ -102,7 +109,9 @@ def replace_dir(path: Path, files: Mapping[str, bytes], *, owned: Collection[str
     """Make `path` a directory of these files; other files and subdirectories in it stay.
 
     The new directory is written beside the old one and takes its place by renaming. A crash at any
-    moment leaves the old directory or the new one; :func:`recover` completes the rename.
+    moment leaves the old directory or the new one; :func:`recover` completes the rename. Where it
+    cannot be renamed, which on Windows it cannot while a program has a file in it open, its files
+    are replaced one after the other.
 
     Args:
         owned: names, or patterns (``ids.*``), of old files to remove.
@@ -119,12 +128,48 @@ def replace_dir(path: Path, files: Mapping[str, bytes], *, owned: Collection[str
         new.mkdir()
         for name, content in files.items():
             _write(new / name, content)
-        if path.is_dir():
-            path.rename(_old(path))
-        new.rename(path)
+        if not path.is_dir() or _put_aside(path):
+            rename(new, path)
+        else:
+            _replace_files(path, new, files, owned)
     finally:
         shutil.rmtree(new, ignore_errors=True)
         recover(path, owned=owned)
+
+
+def _put_aside(path: Path) -> bool:
+    """Rename a directory for :func:`recover`; return whether that is possible."""
+    try:
+        rename(path, _old(path))
+    except PermissionError:
+        return False
+    return True
+
+
+def _replace_files(path: Path, new: Path, names: Collection[str], owned: Collection[str]) -> None:
+    """Replace files of a directory by those of a new one, and delete the others of `owned`.
+
+    The old files are put aside first, and brought back after an OSError. A crash may leave the
+    files of a checkpoint, which are deleted last, or files that do not fit the hashes in their
+    manifest.
+    """
+    aside = new / "old"
+    aside.mkdir()
+    moved: list[str] = []
+    try:
+        for name in [name for name in names if (path / name).exists()]:
+            rename(path / name, aside / name)
+            moved.append(name)
+        for name in names:
+            rename(new / name, path / name)
+    except OSError:
+        for name in moved:
+            rename(aside / name, path / name)
+        raise
+    for entry in path.iterdir():
+        if _matches(entry.name, owned) and entry.name not in names:
+            with suppress(OSError):  # it is open, or a directory
+                entry.unlink()
 
 
 def replace_file(
@@ -148,7 +193,7 @@ def replace_file(
             if (like.st_uid, like.st_gid) != (os.geteuid(), os.getegid()):
                 os.chown(new, like.st_uid, like.st_gid)
             new.chmod(stat.S_IMODE(like.st_mode))
-        new.replace(path)
+        rename(new, path)
     finally:
         new.unlink(missing_ok=True)
 
@@ -175,7 +220,7 @@ def recover(path: Path, *, owned: Collection[str] = ()) -> None:
     if not old.is_dir():
         return
     if not path.is_dir():
-        old.rename(path)
+        rename(old, path)
         return
     for entry in [*old.iterdir()]:
         is_there = (path / entry.name).exists()

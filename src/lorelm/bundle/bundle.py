@@ -15,10 +15,10 @@ from lorelm.bundle.files import BundleFiles, find_bundle, open_files
 from lorelm.bundle.hub import is_hub_address
 from lorelm.bundle.manifest import Manifest
 from lorelm.bundle.metrics import Metrics
-from lorelm.bundle.quoting import quoted
 from lorelm.corpus.tokenizer import Tokenizer, make_tokenizer
 from lorelm.corpus.vocabulary import Vocabulary
 from lorelm.errors import BundleError, CorpusError, MissingExtraError
+from lorelm.machine.quoting import quoted
 from lorelm.model.config import ModelConfig
 from lorelm.ngrams.fingerprints import FingerprintIndex
 from lorelm.ngrams.kneser_ney import KneserNey

@@ -12,9 +12,9 @@ from lorelm.bundle.bundle import Bundle
 from lorelm.bundle.files import find_manifest, is_pack
 from lorelm.bundle.hub import is_hub_address
 from lorelm.bundle.manifest import Manifest
-from lorelm.bundle.quoting import quoted
 from lorelm.corpus.vocabulary import Vocabulary
 from lorelm.errors import BundleError, MissingExtraError
+from lorelm.machine.quoting import quoted
 from lorelm.ngrams.fingerprints import FingerprintIndex
 from lorelm.ngrams.kneser_ney import KneserNey
 from lorelm.runtime.step_graph import Precision, Weights

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lorelm.bundle import Bundle
-from lorelm.bundle.quoting import quoted
 from lorelm.corpus.documents import Documents, ReadingOptions
 from lorelm.corpus.formats.sources import is_there
 from lorelm.corpus.readers import read_documents
 from lorelm.errors import CheckpointError, CorpusError
+from lorelm.machine.quoting import quoted
 from lorelm.training.options import found_again
 
 if TYPE_CHECKING:

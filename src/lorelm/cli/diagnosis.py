@@ -3,9 +3,11 @@
 import os
 import platform
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -14,7 +16,7 @@ from typing import Final, Literal
 from lorelm.errors import LoreLMError
 from lorelm.history.state import HistoryState, read_state
 from lorelm.machine.cores import available_cores
-from lorelm.machine.folders import data_folder
+from lorelm.machine.folders import DATA_VARIABLE, data_folder
 from lorelm.machine.memory import Memory, memory
 from lorelm.machine.processor import Processor, processor
 from lorelm.version import VERSION
@@ -125,10 +127,10 @@ def _versions() -> dict[str, str | None]:
 
 
 def _load() -> float | None:
-    try:
-        return os.getloadavg()[0]
-    except (AttributeError, OSError):  # Windows has none
-        return None
+    if sys.platform != "win32":
+        with suppress(OSError):
+            return os.getloadavg()[0]
+    return None
 
 
 def _folder(path: Path) -> Folder:
@@ -146,7 +148,7 @@ def findings_of_folder(folder: Folder) -> Iterator[Finding]:
         yield Finding(
             kind="wrong",
             message=f"{folder.path} cannot be written",
-            hint="give this user the permission, or name another folder with XDG_DATA_HOME or "
+            hint=f"give this user the permission, or name another folder with {DATA_VARIABLE} or "
             "TMPDIR",
         )
     elif folder.free_bytes < _FREE_ON_DISK:

@@ -57,7 +57,7 @@ def _lines(found: "Diagnosis") -> Iterator[tuple[str, str]]:
         ", ".join(f"{name} {number}" for name, number in versions.items() if number is not None),
     )
     if versions["torch"] is None:
-        yield "", "no torch: training needs it (pip install 'lorelm[train]')"
+        yield "", 'no torch: training needs it (pip install "lorelm[train]")'
     yield "processor", _processor(found.processor)
     load = "" if found.load is None else f", load {found.load:.1f}"
     yield "cores", f"{found.cores}{load}"

@@ -6,10 +6,10 @@ from pathlib import Path
 import click
 
 from lorelm.bundle import Bundle
-from lorelm.bundle.quoting import quoted
 from lorelm.cli.options import mixture_option
 from lorelm.cli.terminal import echo_notes, printable
 from lorelm.export.site import ExportedSite, SiteOptions, export_site
+from lorelm.machine.quoting import quoted
 
 
 @click.command()

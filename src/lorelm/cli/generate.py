@@ -6,7 +6,6 @@ from typing import Any
 
 import click
 
-from lorelm.bundle.quoting import quoted
 from lorelm.cli.options import (
     TEXT_FILE,
     cache_option,
@@ -19,6 +18,7 @@ from lorelm.generation.prompts import parse_turn
 from lorelm.generation.reply import Sample
 from lorelm.generation.settings import GenerationSettings
 from lorelm.generation.word_index import WordIndex
+from lorelm.machine.quoting import quoted
 
 _TEXT_ENDINGS = (".txt", ".md", ".docx")
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import click
 
 from lorelm.bundle.importing.importer import IMPORTED_STYLES, ImportedModel, import_model
-from lorelm.bundle.quoting import quoted
 from lorelm.bundle.writer import check_output_dir
 from lorelm.cli.terminal import printable
+from lorelm.machine.quoting import quoted
 
 
 @click.command("import")

@@ -231,7 +231,7 @@ def _training_time(
     except ImportError as error:
         if error.name != "torch":
             raise
-        return "no estimate, for PyTorch is not installed (pip install 'lorelm[train]')", None
+        return 'no estimate, for PyTorch is not installed (pip install "lorelm[train]")', None
     device, recipe = resolve_device("auto"), start.recipe
     initial = load_initial_checkpoint(start.init) if start.init else None
     try:

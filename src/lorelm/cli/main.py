@@ -104,9 +104,7 @@ def run(command: click.Command) -> None:
     Exit codes: 0, success; 1, something is missing or in the way on this machine; 2, the input is
     wrong; 130, Ctrl-C.
     """
-    for stream in (sys.stdout, sys.stderr):
-        # A corpus may have characters that a Windows console lacks; replace them.
-        stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+    _choose_encodings()
     try:
         command.main(standalone_mode=False)
     except TrainingStoppedError as error:
@@ -125,6 +123,17 @@ def run(command: click.Command) -> None:
         # Skip the garbage collection at exit, which takes a second with PyTorch imported; a time
         # budget has no such second.
         gc.freeze()
+
+
+def _choose_encodings() -> None:
+    """Write UTF-8 to files and other programs, and what it has to a terminal of few characters.
+
+    On Windows, Python writes the code page of the system to files, which lacks most characters.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        is_chosen = stream.isatty() or "PYTHONIOENCODING" in os.environ
+        encoding = None if is_chosen else "utf-8"
+        stream.reconfigure(encoding=encoding, errors="replace")  # type: ignore[union-attr]
 
 
 def _say(error: LoreLMError) -> None:

@@ -7,9 +7,9 @@ import click
 
 from lorelm.bundle import Bundle, packing
 from lorelm.bundle.layout import PACK_ENDING
-from lorelm.bundle.quoting import quoted
 from lorelm.bundle.revealed import revealed
 from lorelm.cli.options import Command
+from lorelm.machine.quoting import quoted
 
 
 def packing_options(command: Command) -> Command:

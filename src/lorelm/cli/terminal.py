@@ -44,7 +44,7 @@ def show_address(url: str, what: str = "Watch it at", *, opens: bool = True) -> 
 def _has_display() -> bool:
     if not sys.stderr.isatty():  # of a scheduled job, or a test
         return False
-    if sys.platform in ("win32", "darwin"):
+    if sys.platform.startswith(("darwin", "win")):
         return "SSH_CONNECTION" not in os.environ
     return any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
 
@@ -134,14 +134,24 @@ class SlowLines:
 def process_started() -> float:
     """Return when this process began, on the clock of `time.perf_counter`.
 
-    A time budget counts from there. Where the system does not tell, unlike Linux, the CPU time of
-    the process stands for its age.
+    A time budget counts from there. Where the system does not tell, the CPU time of the process
+    stands for its age. It needs the extra `train`, except on Linux.
     """
     try:
-        # "number (name) state ...": the name may hold anything, the 22nd word is ticks since boot.
-        words = Path("/proc/self/stat").read_text(errors="replace").rpartition(")")[2].split()
-        ticks = int(words[19])
-        age = time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
-    except (OSError, AttributeError, ValueError, IndexError):
+        age = _seconds_since_start()
+    except (OSError, ValueError, IndexError):
         age = time.process_time()
     return time.perf_counter() - age
+
+
+def _seconds_since_start() -> float:
+    if sys.platform == "linux":
+        # psutil would be wrong by up to a second: it adds the whole seconds of the time of boot.
+        # "number (name) state ...": the name may hold anything, the 22nd word is ticks since boot.
+        words = Path("/proc/self/stat").read_text("utf-8", "replace").rpartition(")")[2].split()
+        age = time.clock_gettime(time.CLOCK_BOOTTIME) - int(words[19]) / os.sysconf("SC_CLK_TCK")
+    else:
+        import psutil
+
+        age = time.time() - psutil.Process().create_time()
+    return age

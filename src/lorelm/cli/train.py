@@ -14,7 +14,6 @@ import click
 from click.core import ParameterSource
 
 from lorelm.bundle.files import find_manifest, is_pack
-from lorelm.bundle.quoting import quoted
 from lorelm.cli.corpus_of_run import corpus_of_run
 from lorelm.cli.options import (
     TIME,
@@ -27,6 +26,7 @@ from lorelm.corpus.documents import Documents
 from lorelm.corpus.readers import read_documents
 from lorelm.corpus.structure import describe
 from lorelm.errors import MissingExtraError
+from lorelm.machine.quoting import quoted
 from lorelm.parameters import parameters_of
 from lorelm.training.options import TrainingOptions
 from lorelm.training.recipe import BUILT_IN_RECIPES, Recipe

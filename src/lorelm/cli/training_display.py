@@ -13,10 +13,10 @@ from rich.progress import Progress as RichProgress
 from rich.table import Table
 
 from lorelm.bundle import Bundle
-from lorelm.bundle.quoting import quoted
 from lorelm.cli.terminal import SlowLines, duration, time_range
 from lorelm.corpus.preparation import Corpus
 from lorelm.evaluation.summary import summary_lines
+from lorelm.machine.quoting import quoted
 from lorelm.model.lstm import LSTMLanguageModel
 from lorelm.training.callbacks import TRAINING, EpochReport, Progress, TrainingCallback
 from lorelm.training.recipe import Recipe

@@ -11,9 +11,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from lorelm.bundle.quoting import quoted
 from lorelm.cli.terminal import duration
 from lorelm.cli.training_display import show_result
+from lorelm.machine.quoting import quoted
 from lorelm.training.callbacks import EpochReport
 from lorelm.training.recipe import Recipe
 from lorelm.training.start import NONE

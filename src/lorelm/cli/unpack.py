@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from lorelm.bundle import Bundle, packing
-from lorelm.bundle.quoting import quoted
+from lorelm.machine.quoting import quoted
 
 
 @click.command()

@@ -9,13 +9,16 @@ HASH is of the content, STYLE the tokenizer's. The JSON is written last, and del
 ids are put in place: where it exists, the ids are complete and its own.
 """
 
+import gc
 import io
 import json
 import os
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Final, cast
 
 import numpy as np
@@ -26,6 +29,7 @@ from lorelm.corpus.splits import TRAIN, assign_parts
 from lorelm.corpus.text_files import StreamedSequence
 from lorelm.corpus.tokenizer import Tokenizer
 from lorelm.errors import CorpusError
+from lorelm.machine.renaming import rename
 from lorelm.typing import Ids
 
 _PATTERN: Final = f"ids.{'[0-9a-f]' * 16}.*"
@@ -50,9 +54,14 @@ def encode_corpus(
     """
     texts: Sequence[str]
     if parts.is_streamed:
-        with TemporaryDirectory(ignore_cleanup_errors=True) as temporary:
-            store = store or IdStore(folder=Path(temporary))
+        temporary = Path(tempfile.mkdtemp())
+        try:
+            store = store or IdStore(folder=temporary)
             encoded = store.load_or_encode(parts, tokenizer, settings)
+        finally:
+            # Windows keeps a file that is mapped into memory. There, a TemporaryDirectory of Python
+            # 3.11.7 and older recurses without end.
+            shutil.rmtree(temporary, ignore_errors=True)
         texts = _StreamedTrainingPart(parts, tokenizer, settings, length=encoded.num_train)
     else:
         encoder = Encoder(tokenizer, file := io.BytesIO(), is_streamed=False)
@@ -121,9 +130,9 @@ class IdStore:
             }
             # A kill between the two renames must not leave these ids with an older record.
             path.with_suffix(".json").unlink(missing_ok=True)
-            provisional.replace(path)
+            rename(provisional, path)
             provisional.write_text(json.dumps(record), encoding="utf-8")
-            provisional.replace(path.with_suffix(".json"))
+            rename(provisional, path.with_suffix(".json"))
         finally:
             provisional.unlink(missing_ok=True)
             if not any(self.folder.iterdir()):
@@ -140,6 +149,16 @@ def _load(path: Path, settings: EncodingSettings) -> EncodedCorpus | None:
         return EncodedCorpus(**record, ids=cast(Ids, np.memmap(path, dtype=np.int32, mode="r")))
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def delete_stored(folder: Path) -> None:
+    """Delete the ids in a folder, unless something still maps them into memory on Windows."""
+    files = [file for pattern in STORE_PATTERNS for file in folder.glob(pattern)]
+    if files:
+        gc.collect()  # objects of the run that refer to each other keep the map
+    for file in files:
+        with suppress(OSError):
+            file.unlink()
 
 
 class TokenizedTexts(Sequence[list[str]]):

@@ -5,7 +5,6 @@ from dataclasses import asdict, dataclass
 from typing import Annotated, Final
 
 from lorelm.bundle import Bundle
-from lorelm.bundle.quoting import quoted
 from lorelm.bundle.writer import add_ngram
 from lorelm.corpus.documents import Documents
 from lorelm.corpus.preparation import Corpus, tokenize_documents
@@ -24,6 +23,7 @@ from lorelm.evaluation.perplexity import predict
 from lorelm.evaluation.spelling import SpellingModel
 from lorelm.evaluation.text import HeldOutText, require_seen_tokens
 from lorelm.evaluation.trained_corpus import find_trained_corpus, split_as_trained
+from lorelm.machine.quoting import quoted
 from lorelm.parameters import Parameter, problems_of
 from lorelm.runtime.step_graph import PRECISIONS, Precision
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from lorelm.bundle import Bundle
 from lorelm.bundle.manifest import CorpusMetadata
-from lorelm.bundle.quoting import quoted
 from lorelm.corpus.documents import CorpusFile, CorpusParts, Documents, ReadingOptions
 from lorelm.corpus.preparation import Corpus, prepare_corpus, split_test_part
 from lorelm.corpus.readers import read_documents
 from lorelm.corpus.shakespeare import SHAKESPEARE
 from lorelm.errors import CorpusError
+from lorelm.machine.quoting import quoted
 
 
 def find_trained_corpus(bundle: Bundle) -> Corpus:

@@ -67,7 +67,7 @@ def card(bundle: Bundle, repo: str) -> str:
             *("---", "library_name: lorelm", "pipeline_tag: text-generation"),
             *("tags:", "- lstm", "---", f"# {repo.partition('/')[2]}", ""),
             "A small word-level LSTM language model, made with LoreLM. " + " ".join(facts),
-            *("", "```sh", "pip install 'lorelm[hub]'", f"lorelm serve {PREFIX}{repo}", "```", ""),
+            *("", "```sh", 'pip install "lorelm[hub]"', f"lorelm serve {PREFIX}{repo}", "```", ""),
             "Say here what text it was trained on, under which licence the text is, and what the "
             "model may be used for.",
             "",

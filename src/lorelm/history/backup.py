@@ -5,7 +5,6 @@ https://www.sqlite.org/backup.html
 """
 
 import os
-import shlex
 import sqlite3
 import tempfile
 import time
@@ -25,6 +24,8 @@ from lorelm.history.database import (
     wrap_database_errors,
 )
 from lorelm.history.tables import RECORDS, REVISIONS, VERSION_TABLE
+from lorelm.machine.quoting import quoted
+from lorelm.machine.renaming import rename
 
 _SIDE_FILES: Final = ("", "-wal", "-shm", "-journal")
 """What SQLite appends to the name of a database for the files that it keeps next to it."""
@@ -118,7 +119,7 @@ def _sqlite_path(address: str | None, command: list[str], path: Path) -> Path:
     arguments = [str(path), database] if command[0] == "pg_dump" else [database, str(path)]
     raise HistoryError(
         "a history in PostgreSQL is copied by PostgreSQL's own program: "
-        f"{shlex.join([*command, *arguments])}",
+        f"{' '.join(map(quoted, [*command, *arguments]))}",
         code="history.is_in_postgresql",
     )
 
@@ -202,7 +203,7 @@ def _new_file(path: Path, failure: str) -> Iterator[Path]:
         try:
             with new.open("rb+") as file:
                 os.fsync(file.fileno())
-            new.replace(path)
+            rename(new, path)
         except OSError as error:
             raise HistoryError(f"{failure}: {error.strerror or error}") from error
 

@@ -13,6 +13,7 @@ from typing import Final
 from lorelm.history.export import json_of
 from lorelm.history.record import Record
 from lorelm.machine.processes import is_running
+from lorelm.machine.renaming import rename
 
 _log: Final = logging.getLogger(__name__)
 
@@ -65,7 +66,7 @@ class Journal:
         new.write_bytes(content)
         self._file.close()  # Windows replaces no open file
         try:
-            new.replace(self._path)
+            rename(new, self._path)
             self._num_bytes = len(content)
         finally:
             self._file = self._path.open("ab", buffering=0)

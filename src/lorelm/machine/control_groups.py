@@ -16,7 +16,7 @@ def groups_of(controller: str, root: Path = GROUPS, own: Path = OWN_GROUPS) -> I
         root: where Linux shows the control groups; nothing is there on other systems.
         own: the file that names those of this process.
     """
-    for line in own.read_text().splitlines() if own.is_file() else ():
+    for line in own.read_text("utf-8").splitlines() if own.is_file() else ():
         _, controllers, path = line.split(":", 2)
         if controllers and controller not in controllers.split(","):
             continue

@@ -2,6 +2,7 @@
 
 import math
 import os
+import sys
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
@@ -10,10 +11,10 @@ from lorelm.machine.control_groups import GROUPS, OWN_GROUPS, groups_of
 
 def own_cores() -> Collection[int]:
     """Return the numbers of the cores in the affinity of this process."""
-    try:
-        return os.sched_getaffinity(0)
-    except AttributeError:  # macOS and Windows have none
-        return range(os.cpu_count() or 1)
+    own: Collection[int] = range(os.cpu_count() or 1)
+    if sys.platform == "linux":  # macOS has no affinities, and those of Windows are rarely set
+        own = os.sched_getaffinity(0)
+    return own
 
 
 def available_cores(root: Path = GROUPS, own: Path = OWN_GROUPS) -> int:
@@ -38,10 +39,10 @@ def _quota(group: Path) -> float | None:
     """Return the processors that a control group may use; None if it sets no limit."""
     try:
         if (group / "cpu.max").is_file():
-            quota, period = (group / "cpu.max").read_text().split()
+            quota, period = (group / "cpu.max").read_text("utf-8").split()
         else:
             quota, period = (
-                (group / f"cpu.cfs_{name}_us").read_text() for name in ("quota", "period")
+                (group / f"cpu.cfs_{name}_us").read_text("utf-8") for name in ("quota", "period")
             )
         return float(quota) / float(period) if float(quota) > 0 else None
     except (OSError, ValueError):  # no such group; "max"

@@ -29,7 +29,7 @@ class Memory(NamedTuple):
 def memory(meminfo: Path = _MEMINFO, root: Path = GROUPS, own: Path = OWN_GROUPS) -> Memory | None:
     """Return the memory that this process may use; None where the system does not tell."""
     if meminfo.is_file():
-        sizes = dict(re.findall(r"^(\w+): +(\d+) kB$", meminfo.read_text(), re.MULTILINE))
+        sizes = dict(re.findall(r"^(\w+): +(\d+) kB$", meminfo.read_text("utf-8"), re.MULTILINE))
         found = Memory(*(int(sizes[name]) * 1024 for name in ("MemAvailable", "MemTotal")))
     elif find_spec("psutil"):  # of the extra `train`
         import psutil
@@ -48,9 +48,9 @@ def _limits(root: Path, own: Path) -> Iterator[tuple[int, int]]:
     for group in groups_of("memory", root, own):
         for limit, used, cached in _LIMITS:
             try:
-                total, in_use = (int((group / name).read_text()) for name in (limit, used))
+                total, in_use = (int((group / name).read_text("utf-8")) for name in (limit, used))
                 stat = dict(
-                    line.split() for line in (group / "memory.stat").read_text().splitlines()
+                    line.split() for line in (group / "memory.stat").read_text("utf-8").splitlines()
                 )
             except (OSError, ValueError):  # no such group; "max"
                 continue

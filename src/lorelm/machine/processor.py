@@ -44,7 +44,7 @@ def processor(cpuinfo: Path = _CPUINFO) -> Processor:
         flags, features = _numpy_features(), _NUMPY if _is_x86() else {}
         name = platform.processor()
     else:
-        info = cpuinfo.read_text(errors="replace")
+        info = cpuinfo.read_text("utf-8", "replace")
         found: dict[str, str] = dict(re.findall(r"^([\w ]+?)\s*: (.*)$", info, re.MULTILINE))
         flags = set(found.get("flags", found.get("Features", "")).split())
         features = _X86 if "flags" in found else _ARM

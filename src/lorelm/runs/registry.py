@@ -4,9 +4,10 @@
 
     runs/HASH.json    the folder of a run, when it began, its corpus, the error that ended it
 
-HASH is of the folder's path. A process writes no file but that of its own run, so that runs at the
-same time do not disturb each other. How a run is doing is not written here, where it would be wrong
-after a crash or a move: :mod:`lorelm.runs.run` reads it from the folder of the run.
+HASH is of the folder's path, on Windows in lower case. A process writes no file but that of its own
+run, so that runs at the same time do not disturb each other. How a run is doing is not written
+here, where it would be wrong after a crash or a move: :mod:`lorelm.runs.run` reads it from the
+folder of the run.
 """
 
 import json
@@ -65,7 +66,8 @@ def find_entry(folder: Path) -> Entry | None:
     """Return what is known of the run in a folder."""
     path = Entry.of(folder, "").path
     entry = _read(_file(path))
-    return entry if entry is not None and entry.path == path else None
+    is_same = entry is not None and os.path.normcase(entry.path) == os.path.normcase(path)
+    return entry if is_same else None
 
 
 def register(entry: Entry) -> None:
@@ -136,5 +138,6 @@ def _read(path: Path) -> Entry | None:
 
 
 def _file(path: str) -> Path:
+    path = os.path.normcase(path)  # one folder has one name on Windows, whatever the case
     name = sha256(path.encode(errors="surrogatepass")).hexdigest()[:16]
     return registry_dir() / f"{name}.json"

@@ -1,6 +1,7 @@
 """What the applications of this package share: templates, static files, security headers."""
 
 import logging
+import mimetypes
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -17,6 +18,16 @@ _POLICY: Final = (
     "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; "
     "img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'self'"
 )
+
+_TYPES: Final = {
+    ".css": "text/css",
+    ".js": "text/javascript",
+    ".json": "application/json",
+    ".svg": "image/svg+xml",
+    ".wasm": "application/wasm",
+}
+"""Types of static files, by their endings. Python asks the registry of Windows, where programs have
+often made scripts text/plain, which browsers do not run."""
 
 _SECURITY_HEADERS: Final = {
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -39,6 +50,8 @@ class _App(Flask):
 
 def base_app() -> Flask:
     """Return an application without views."""
+    for ending, type_ in _TYPES.items():
+        mimetypes.add_type(type_, ending)
     app = _App("lorelm.server")
     app.json.ensure_ascii = False  # type: ignore[attr-defined]
     app.after_request(_add_security_headers)

@@ -6,6 +6,7 @@ import gc
 import logging
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from typing import Any, Final, Protocol, Self
 
 import uvicorn
 from flask import Flask
+from uvicorn.server import HANDLED_SIGNALS
 
 from lorelm.errors import ServerError
 from lorelm.server.asgi import Gateway
@@ -181,7 +183,7 @@ class _Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in HANDLED_SIGNALS:  # with Ctrl-Break on Windows
             signal.signal(number, self.handle_exit)
         # Windows has no SIGHUP; under nohup it is ignored, and the server outlives the terminal.
         if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
@@ -217,15 +219,14 @@ def prepare_process(load: Load) -> None:
 
 def _allow_open_files(num_connections: int) -> None:
     """Raise the process's limit of open files, if it is below what the connections need."""
-    try:
+    if sys.platform != "win32":  # which has no such limit
         import resource
-    except ImportError:  # Windows has no such limit
-        return
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = num_connections + _OWN_FILES
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = num_connections + _OWN_FILES
+        if soft != resource.RLIM_INFINITY and soft < wanted:
+            allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
 
 
 def url_of(listening: socket.socket) -> str:

@@ -5,6 +5,7 @@ import logging
 import math
 import multiprocessing
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -20,6 +21,7 @@ from types import FrameType
 from typing import Final
 
 import uvicorn
+from uvicorn.server import HANDLED_SIGNALS
 from uvicorn.supervisors import Multiprocess
 
 from lorelm.errors import LoreLMError, ServerError
@@ -71,7 +73,8 @@ def serve_with_workers(
     Raises:
         ServerError: they do not start.
     """
-    with tempfile.TemporaryDirectory(prefix="lorelm-") as folder:
+    folder = tempfile.mkdtemp(prefix="lorelm-")
+    try:
         share_folder(folder)
         if settings.has_quotas and settings.rate_limit_storage == "memory://":
             counts = Path(folder) / "quotas.sqlite"
@@ -86,6 +89,10 @@ def serve_with_workers(
             timeout_worker_healthcheck=_SECONDS_TO_START,
         )
         _Supervisor(config, [listening], on_ready).run()
+    finally:
+        # Windows keeps the counters of this process, which are mapped into memory. There, a
+        # TemporaryDirectory of Python 3.11.7 and older recurses without end.
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 if sys.platform != "win32":
@@ -280,8 +287,8 @@ def _limit_the_end(state: Stoppable, grace_seconds: float) -> None:
         if is_ending.is_set():
             threading.Thread(target=state.stop, args=(0,), daemon=True).start()
 
-    signal.signal(signal.SIGTERM, finish)
-    signal.signal(signal.SIGINT, abort)
+    for handled in HANDLED_SIGNALS:  # on Windows, the supervisor sends Ctrl-Break for SIGTERM
+        signal.signal(handled, abort if handled == signal.SIGINT else finish)
     if hasattr(signal, "SIGHUP"):
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
 

@@ -15,9 +15,9 @@ from safetensors.torch import save
 
 from lorelm.bundle.atomic_dir import replace_file, resolve_dir, wrap_write_errors
 from lorelm.bundle.layout import CHECKPOINT, MANIFEST
-from lorelm.bundle.quoting import quoted
 from lorelm.errors import BundleError, CheckpointError
 from lorelm.evaluation.perplexity import perplexity
+from lorelm.machine.quoting import quoted
 
 _FORMAT_VERSION: Final = 4
 _METADATA: Final = "lorelm"

@@ -172,7 +172,7 @@ class StartSettings:
         why = "The text has no spaces between words"
         if not has_tokenizers():
             return recipe, [
-                f"{why}: pip install 'lorelm[subword]' lets training cut it in pieces of words."
+                f'{why}: pip install "lorelm[subword]" lets training cut it in pieces of words.'
             ]
         note = f"{why}, so it is cut in pieces of words (tokenizer, --tokenizer subword)."
         return replace(recipe, tokenizer=SubwordTokenizer.style), [note]

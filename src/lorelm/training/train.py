@@ -12,7 +12,7 @@ import torch
 
 from lorelm.bundle import Bundle, save_bundle
 from lorelm.corpus.documents import CorpusParts, Documents
-from lorelm.corpus.id_store import IdStore
+from lorelm.corpus.id_store import IdStore, delete_stored
 from lorelm.corpus.preparation import Corpus, prepare_corpus
 from lorelm.corpus.tokenizer import make_tokenizer
 from lorelm.corpus.vocabulary import Vocabulary, VocabularyRules
@@ -82,21 +82,27 @@ def train(
         recipe = Recipe.from_dict(context.resume.run["recipe"])
         options = TrainingOptions.of_run(context.resume.run)
     with thread_count_kept(), locked_run_dir(out, context.processes, is_resumed=is_resumed):
-        run = begin_run(out, options, context)
         parts = CorpusParts(documents=documents, valid=valid, test=test)
-        corpus = _prepare(parts, recipe, run)
-        with _registered(corpus, run), _callbacks(run) as callback:
-            recipe, corpus, trained = _fit(corpus, recipe, run, callback)
-            if not context.processes.is_main_process:
-                return None
-            callback.on_evaluation(corpus)
-            contents = bundle_contents(
-                trained, corpus, recipe, options, callback, run.progress.begin
-            )
-            save_bundle(out, contents)
-            bundle = Bundle.load(out)
-            callback.on_end(bundle)
+        bundle = _train(parts, recipe, begin_run(out, options, context))
+        if bundle is not None:
+            delete_stored(out)  # what Windows could not, as it was mapped into memory
         return bundle
+
+
+def _train(parts: CorpusParts, recipe: Recipe, run: Run) -> Bundle | None:
+    corpus = _prepare(parts, recipe, run)
+    with _registered(corpus, run), _callbacks(run) as callback:
+        recipe, corpus, trained = _fit(corpus, recipe, run, callback)
+        if not run.context.processes.is_main_process:
+            return None
+        callback.on_evaluation(corpus)
+        contents = bundle_contents(
+            trained, corpus, recipe, run.options, callback, run.progress.begin
+        )
+        save_bundle(run.out, contents)
+        bundle = Bundle.load(run.out)
+        callback.on_end(bundle)
+    return bundle
 
 
 def _prepare(parts: CorpusParts, recipe: Recipe, run: Run) -> Corpus:

@@ -1,11 +1,11 @@
 import io
-import os
 import sys
 from pathlib import Path
 
 import pytest
 from tests.corpus.formats.samples import docx, docx_paragraph, zipped
 from tests.errors import raises_code
+from tests.systems import IS_ROOT, IS_WINDOWS
 
 from lorelm.corpus.documents import ReadingOptions
 from lorelm.corpus.formats.sources import is_there, read_sources
@@ -117,7 +117,7 @@ def test_files_of_several_kinds_are_said(folder: Path) -> None:
     assert "Not all files are of one kind" in notes
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+@pytest.mark.skipif(IS_ROOT or IS_WINDOWS, reason="root, and anyone on Windows, may read it")
 def test_a_folder_that_may_not_be_read_is_refused(folder: Path) -> None:
     folder.chmod(0)
     with raises_code(CorpusError, "corpus.unreadable"):

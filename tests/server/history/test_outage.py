@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from flask import Flask
 from tests.conftest import PostgresServer
+from tests.systems import end, needs_signals
 
 from lorelm.errors import HistoryError
 from lorelm.history.store import HistoryStore
@@ -108,6 +109,7 @@ def test_the_pages_report_that_the_history_is_unavailable(
     assert page.count("<article>") == 1
 
 
+@needs_signals
 @pytest.mark.parametrize("signals", [1, 2], ids=["SIGTERM", "SIGTERM twice"])
 def test_queued_records_are_written_when_the_server_stops(
     tiny_bundle: Path, tmp_path: Path, signals: int
@@ -173,7 +175,7 @@ def test_without_a_writable_default_history_the_server_runs_without_one(
         [*LORELM, "serve", str(tiny_bundle), "--port", "0"],
         stderr=subprocess.PIPE,
         text=True,
-        env=os.environ | {"XDG_DATA_HOME": str(tmp_path / "file")},
+        env=os.environ | {"LORELM_DATA": str(tmp_path / "file")},
     )
     assert server.stderr
     assert "serving without a history" in server.stderr.readline()
@@ -181,8 +183,7 @@ def test_without_a_writable_default_history_the_server_runs_without_one(
     assert address
     with urllib.request.urlopen(address.group()) as response:
         assert "are not kept" in response.read().decode()
-    server.terminate()
-    assert server.wait(timeout=20) == 0
+    end(server)
     server.stderr.close()
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from tests.systems import IS_WINDOWS
 
 pytestmark = pytest.mark.system
 
@@ -31,7 +32,7 @@ def said(bundle: Path, *options: str) -> str:
                 pass
         server.terminate()
         lines.append(server.stderr.read())
-    assert server.returncode == 0
+    assert server.returncode == 0 or IS_WINDOWS
     return "".join(lines)
 
 

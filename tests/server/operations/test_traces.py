@@ -19,6 +19,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
 )
+from tests.systems import end
 
 pytestmark = pytest.mark.system
 
@@ -129,8 +130,7 @@ def running(bundle: Path, *options: str, **variables: str) -> Iterator[str]:
         said += line
     try:
         yield found[0]
-        server.terminate()
-        assert server.wait(20) == 0
+        end(server)
     finally:
         server.kill()
         server.wait()
@@ -295,7 +295,7 @@ def test_nothing_is_imported_that_was_not_asked_for(
 def test_without_the_extra_a_server_says_so_and_serves(modules: Modules) -> None:
     hide = "sys.modules['opentelemetry.sdk'] = None"
     said = modules(hide, OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:9")
-    assert "pip install 'lorelm[otel]'" in said
+    assert 'pip install "lorelm[otel]"' in said
 
 
 @pytest.mark.parametrize(

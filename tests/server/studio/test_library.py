@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests.errors import raises_code
+from tests.systems import IS_ROOT, IS_WINDOWS
 from werkzeug.exceptions import NotFound
 
 from lorelm.bundle import Bundle
@@ -17,7 +18,7 @@ from lorelm.server.studio.library import Library
 
 @pytest.fixture
 def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Library:
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.setenv("LORELM_DATA", str(tmp_path / "data"))
     found = Library(tmp_path / "studio")
     found.open()
     return found
@@ -167,7 +168,7 @@ def test_the_text_of_a_model_is_known_by_its_content(library: Library, tiny_bund
     assert library.find_corpus(manifest) is None
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+@pytest.mark.skipif(IS_ROOT or IS_WINDOWS, reason="root, and anyone on Windows, may write it")
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     with raises_code(InputError, "studio.unwritable"):

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from lorelm.server.studio.names import file_name, folder_name, free_name
+from lorelm.server.studio.names import file_name, folder_name, free_name, is_folder_name, same_name
 
 
 @example(". notes")
@@ -37,6 +37,10 @@ def test_an_uploaded_file_stays_in_its_folder(given_name: str) -> None:
         ("C:\\Users\\me\\novel.docx", "novel.docx"),
         ("..", "file"),
         ("con.txt", "con_.txt"),
+        ("NUL.tar.gz", "NUL_.tar.gz"),
+        ("com1 .old.txt", "com1_ .old.txt"),
+        ("lpt².txt", "lpt²_.txt"),
+        ("console.txt", "console.txt"),
         ("Ünïcode – 小説.epub", "Ünïcode – 小説.epub"),
         ("a" * 200 + ".csv", "a" * 80 + ".csv"),
         ("<script>.txt", "script.txt"),
@@ -45,6 +49,14 @@ def test_an_uploaded_file_stays_in_its_folder(given_name: str) -> None:
 )
 def test_names_of_uploaded_files(given_name: str, expected: str) -> None:
     assert file_name(given_name) == expected
+
+
+def test_a_folder_that_macos_has_named_is_known() -> None:
+    """Its Finder writes é as e and an accent."""
+    assert is_folder_name("Cafe\u0301")
+    assert same_name("CAFE\u0301") == same_name("Café") == "café"
+    assert not is_folder_name("a/b")
+    assert not is_folder_name("")
 
 
 def test_a_name_that_is_taken_gets_a_number() -> None:

@@ -32,9 +32,16 @@ from lorelm.bundle.layout import EMBEDDED_NAME
 from lorelm.bundle.manifest import Manifest
 from lorelm.corpus.documents import ReadingOptions
 from lorelm.errors import CorpusError, InputError
+from lorelm.machine.renaming import rename
 from lorelm.runs.registry import forget, move_entry
 from lorelm.server.studio.entries import Deleted, Kind, Text
-from lorelm.server.studio.names import file_name, folder_name, free_name
+from lorelm.server.studio.names import (
+    file_name,
+    folder_name,
+    free_name,
+    is_folder_name,
+    same_name,
+)
 
 _DAYS_TO_BRING_BACK: Final = 7
 _MAX_FILES: Final = 1_000
@@ -87,7 +94,7 @@ class Library:
         path = self.root / kind / name
         is_there = (path / "files" if kind == "texts" else path).is_dir()
         # The name comes from an address: it must not lead anywhere else.
-        if not name or name != folder_name(name, "") or not is_there:
+        if not is_folder_name(name) or not is_there:
             noun = "text" if kind == "texts" else "model"
             raise NotFound(f"there is no {noun} called {name[:80]!r} in the studio")
         return path
@@ -95,7 +102,7 @@ class Library:
     def names(self, kind: Kind) -> list[str]:
         """Return the names of all texts or models, the newest first."""
         folders = [path for path in (self.root / kind).iterdir() if _is_shown(path)]
-        folders = [path for path in folders if path.name == folder_name(path.name, "")]
+        folders = [path for path in folders if is_folder_name(path.name)]
         if kind == "texts":  # a folder that somebody has put there by hand
             folders = [path for path in folders if (path / "files").is_dir()]
         return [path.name for path in sorted(folders, key=_age)]
@@ -107,13 +114,14 @@ class Library:
             own: a name that it has already, and may keep in another case.
         """
         default = "Text" if kind == "texts" else "Model"
-        # Letters of another case are the same name on Windows and macOS.
-        taken = {path.name.casefold() for path in (self.root / kind).iterdir()}
+        folders = [*(self.root / kind).iterdir()]
+        taken = set()
         if kind == "models":
-            taken |= {path.name.casefold() for path in self.runs_dir.iterdir()}
+            folders += self.runs_dir.iterdir()
             taken.add(EMBEDDED_NAME)
-        taken.discard(own.casefold())
-        return free_name(folder_name(title, default), lambda name: name.casefold() in taken)
+        taken |= {same_name(path.name) for path in folders}
+        taken.discard(same_name(own))
+        return free_name(folder_name(title, default), lambda name: same_name(name) in taken)
 
     def add_text(self, title: str, files: Iterable[tuple[str, IO[bytes]]]) -> str:
         """Keep uploaded files as a text; return its name.
@@ -131,7 +139,7 @@ class Library:
                 _write_json(new / "text.json", asdict(ReadingOptions()))
                 with self.lock:
                     name = self.free_name("texts", title)
-                    new.rename(self.root / "texts" / name)
+                    rename(new, self.root / "texts" / name)
         except OSError as error:
             raise InputError(
                 f"the text cannot be kept ({error.strerror or error})", code="studio.unwritable"
@@ -228,7 +236,7 @@ class Library:
             copy = shutil.copytree(path, folder / "model")
             with self.lock:
                 new = self.free_name("models", name)
-                copy.rename(path.with_name(new))
+                rename(copy, path.with_name(new))
         return new
 
     def delete(self, kind: Kind, name: str) -> Deleted:
@@ -278,10 +286,10 @@ class Library:
 
     def _move(self, kind: Kind, old: tuple[Path, Path], new: tuple[Path, Path]) -> None:
         """Move a folder and, of a model, that of its run, where there is one."""
-        old[0].rename(new[0])
+        rename(old[0], new[0])
         if kind == "models":
             if old[1].is_dir():
-                old[1].rename(new[1])
+                rename(old[1], new[1])
             move_entry(old[0], new[0])
 
 

@@ -15,8 +15,10 @@ _MAX_BYTES: Final = 180
 _FORBIDDEN: Final = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|]+')
 """In names on Windows, which also forbids a dot or a space at the end."""
 
-_RESERVED: Final = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
-"""Names of devices on Windows."""
+_RESERVED: Final = re.compile(
+    r"(con|prn|aux|nul|com[\d¹²³]|lpt[\d¹²³])(?=\s*(\.|$))", re.IGNORECASE
+)
+"""Names of devices on Windows, also with any ending."""
 
 _ENDING: Final = re.compile(r"\.\w{1,10}$")
 
@@ -34,7 +36,20 @@ def folder_name(title: str, default: str) -> str:
     name = name.encode("utf-8", "ignore")[:_MAX_BYTES].decode("utf-8", "ignore").rstrip(". ")
     if not name:
         return default
-    return f"{name}_" if _RESERVED.fullmatch(name) else name
+    return _RESERVED.sub(r"\1_", name, count=1) if _RESERVED.match(name) else name
+
+
+def is_folder_name(name: str) -> bool:
+    """Return whether a folder of this name can be that of a text or model.
+
+    The file manager of macOS writes é as two characters, in names too.
+    """
+    return bool(name) and folder_name(name, "") == unicodedata.normalize("NFC", name)
+
+
+def same_name(name: str) -> str:
+    """Return what names have in common that are one name on Windows or macOS."""
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 def base_name(given: str) -> str:

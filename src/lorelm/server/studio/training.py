@@ -11,9 +11,10 @@ from werkzeug.exceptions import NotFound
 from werkzeug.wrappers import Response
 
 from lorelm.errors import InputError
+from lorelm.machine.renaming import rename
 from lorelm.runs.removal import owned_files
 from lorelm.server.events import EventStream, event
-from lorelm.server.studio.names import folder_name, quoted_name
+from lorelm.server.studio.names import is_folder_name, quoted_name
 from lorelm.server.studio.run_view import (
     RunView,
     found_by_search,
@@ -58,7 +59,7 @@ def _add_run(state: StudioState) -> Response | tuple[str, int]:
     try:
         if not state.settings.can_train:
             raise InputError(
-                "training needs PyTorch: pip install 'lorelm[train]'", code="studio.no_torch"
+                'training needs PyTorch: pip install "lorelm[train]"', code="studio.no_torch"
             )
         if request.form.get("tune"):
             tuning = state.library.runs_dir / name / "tuning"
@@ -167,7 +168,7 @@ def _take(state: StudioState, view: RunView) -> str:
     found = found_by_search(state, view.name)
     if not owned_files(found):
         raise InputError("the search has not found a model yet", code="studio.no_model")
-    found.rename(state.library.root / "models" / view.name)
+    rename(found, state.library.root / "models" / view.name)
     return "../../models"
 
 
@@ -191,7 +192,7 @@ _ACTIONS: Final[Mapping[str, Callable[[StudioState, RunView], str]]] = {
 
 
 def _find(state: StudioState, name: str) -> RunView:
-    view = view_of(state, name) if name == folder_name(name, "") else None
+    view = view_of(state, name) if is_folder_name(name) else None
     if view is None or (view.job is None and view.run.state == "gone"):
         raise NotFound(f"there is no run called {name[:80]!r} in the studio")
     return view

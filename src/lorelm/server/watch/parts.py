@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lorelm.bundle.quoting import quoted
 from lorelm.evaluation.summary import describe_text, findings
+from lorelm.machine.quoting import quoted
 from lorelm.runs.run import Run
 
 Facts = list[tuple[str, str]]
