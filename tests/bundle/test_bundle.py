@@ -274,7 +274,7 @@ def test_a_file_that_is_called_english_is_no_model(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("english").write_text("")
+    Path("english").write_text("", encoding="utf-8")
     assert Bundle.load("english").path == EMBEDDED_PATH
 
 

@@ -39,7 +39,7 @@ def test_keys_are_listed_changed_and_revoked(lorelm: Lorelm, file: Path) -> None
     assert (first["name"], first["rate_limit"], first["is_valid"]) == ("class-7b", None, True)
     assert (second["name"], second["is_valid"]) == ("bob", False)
     assert second["expires_at"] == "3000-01-01T00:00:00Z"  # the end of that day
-    assert key not in listed + file.read_text()
+    assert key not in listed + file.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(

@@ -85,7 +85,9 @@ def test_a_part_that_was_split_off_is_split_off_again(
 
 def test_a_corpus_that_has_changed_is_refused(trained: Trained, tales_file: Path) -> None:
     bundle = trained("model")
-    tales_file.write_text(tales_file.read_text() + "\nOne more line.")
+    tales_file.write_text(
+        tales_file.read_text(encoding="utf-8") + "\nOne more line.", encoding="utf-8"
+    )
     with raises_code(CorpusError, "corpus.changed"):
         find_trained_corpus(bundle)
 

@@ -51,7 +51,7 @@ def test_a_run_goes_on_where_the_registry_cannot_be_written(
     registry_dir: Path, tmp_path: Path
 ) -> None:
     registry_dir.parent.mkdir(parents=True)
-    registry_dir.write_text("a file is in the way")
+    registry_dir.write_text("a file is in the way", encoding="utf-8")
     problems: list[str] = []
     with registered(tmp_path, "tales.txt", on_problem=problems.append):
         pass

@@ -51,8 +51,8 @@ def check_output_path(path: Path, *, option: str = _OPTION) -> None:
     """
     path = path.absolute()
     with wrap_write_errors(path):
-        is_fixed = path in (Path.cwd(), Path(path.anchor)) or path.is_symlink()
-        is_fixed |= os.path.ismount(path)  # Path.is_mount fails on Windows before Python 3.12
+        is_mount = os.path.ismount(path)  # Path.is_mount fails on Windows with Python 3.11
+        is_fixed = path in (Path.cwd(), Path(path.anchor)) or path.is_symlink() or is_mount
         is_file = path.exists() and not path.is_dir()
     if is_fixed:
         raise BundleError(
@@ -110,8 +110,7 @@ def replace_dir(path: Path, files: Mapping[str, bytes], *, owned: Collection[str
 
     The new directory is written beside the old one and takes its place by renaming. A crash at any
     moment leaves the old directory or the new one; :func:`recover` completes the rename. Where it
-    cannot be renamed, which on Windows it cannot while a program has a file in it open, its files
-    are replaced one after the other.
+    cannot be renamed (on Windows, while a file in it is open), its files are replaced one by one.
 
     Args:
         owned: names, or patterns (``ids.*``), of old files to remove.
@@ -153,11 +152,10 @@ def _replace_files(path: Path, new: Path, names: Collection[str], owned: Collect
     files of a checkpoint, which are deleted last, or files that do not fit the hashes in their
     manifest.
     """
-    aside = new / "old"
-    aside.mkdir()
+    (aside := new / "old").mkdir()
     moved: list[str] = []
     try:
-        for name in [name for name in names if (path / name).exists()]:
+        for name in filter(lambda name: (path / name).exists(), names):
             rename(path / name, aside / name)
             moved.append(name)
         for name in names:

@@ -97,7 +97,7 @@ def test_an_archive_without_text_is_refused(read, content: bytes) -> None:
 
 
 def test_standard_input_is_read_and_cannot_be_read_again(monkeypatch) -> None:
-    stream = io.TextIOWrapper(io.BytesIO(docx(docx_paragraph("some words"))))
+    stream = io.TextIOWrapper(io.BytesIO(docx(docx_paragraph("some words"))), encoding="utf-8")
     monkeypatch.setattr(sys, "stdin", stream)
     documents = read_documents("-", LINE)
     assert documents.texts == ["some words"]
@@ -106,7 +106,7 @@ def test_standard_input_is_read_and_cannot_be_read_again(monkeypatch) -> None:
 
 
 def test_empty_standard_input_is_refused(monkeypatch) -> None:
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO()))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(), encoding="utf-8"))
     with raises_code(CorpusError, "corpus.empty"):
         read_documents("-")
 
