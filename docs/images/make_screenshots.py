@@ -4,7 +4,10 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Literal
 
@@ -12,7 +15,13 @@ from playwright.sync_api import Page, expect, sync_playwright
 
 HERE = Path(__file__).parent
 DATA = HERE.parents[2] / "shared" / "data"
+PLAY = HERE.parent / "tutorials" / "texts" / "night-ferry.csv"
+STORY = (
+    "The lighthouse had been dark for eleven years. On the night of the great storm "
+    "Miriam climbed the stairs."
+)
 SEEDS = (12, 5)
+PLAY_SEED = 3
 
 Picture = tuple[str, Literal["light", "dark"], tuple[int, int], Callable[[Page], None]]
 
@@ -60,6 +69,56 @@ def answer(page: Page, *, seed: int) -> None:
     expect(page.get_by_role("button", name="Generate")).to_be_visible()
 
 
+def asking_for_a_word(page: Page) -> None:
+    page.get_by_text("More settings").click()
+    page.get_by_label("Keep in mind").fill(
+        "Miriam keeps the lighthouse. Her brother Anselm is a sailor."
+    )
+    page.get_by_label("The next sentence contains").fill("lantern")
+    page.locator("#temperature").fill("0.8")
+    page.locator("#surface").click()
+    page.keyboard.type(STORY)
+    page.locator("#seed").fill("4")
+    page.get_by_role("button", name="Generate").click()
+    expect(page.locator("#surface:not([aria-busy]) .word").nth(3)).to_be_visible()
+    page.evaluate("scrollTo(0, 0)")
+
+
+def keeping(page: Page) -> None:
+    for text, name in (
+        ("ANSELM: Is it you, Miriam?", "The two of them, a scene"),
+        (STORY, "The lighthouse"),
+    ):
+        page.locator("#surface").click()
+        write(page, text, seed=2)
+        page.get_by_label("Name of the draft").fill(name)
+        page.get_by_role("button", name="Save as draft").click()
+        expect(page.locator(".draft small")).to_have_text("Saved.")
+        if name != "The lighthouse":
+            page.get_by_role("button", name="Clear").click()
+    page.get_by_role("button", name="Drafts…").click()
+    expect(page.get_by_role("dialog", name="Your drafts")).to_be_visible()
+
+
+def sharing(page: Page) -> None:
+    page.locator("#surface").click()
+    write(page, STORY, seed=2)
+    page.get_by_role("button", name="Share…").click()
+    page.get_by_role("button", name="Make a link to this text").click()
+    expect(page.locator("dialog li input")).to_be_visible()
+
+
+def acting(page: Page) -> None:
+    page.locator("#temperature").fill("0.7")
+    page.locator("#surface").click()
+    page.keyboard.type(
+        "IDA: There is somebody on the landing. I think it is the man with the case."
+    )
+    page.get_by_label("Who speaks next").select_option("")
+    answer(page, seed=PLAY_SEED)
+    page.get_by_label("Who speaks next").select_option("MAREN")
+
+
 def take_studio(text: Path) -> None:
     """Take the picture of a run of the studio, half a minute after its training began."""
     with tempfile.TemporaryDirectory() as folder:
@@ -93,33 +152,70 @@ def take_studio(text: Path) -> None:
             studio.wait()
 
 
-def take(*pictures: Picture) -> None:
+def take_site(model: Path, site: Path) -> None:
+    """Take the picture of a model's web site, at the width of a phone."""
+    export = [sys.executable, "-m", "lorelm", "export", model, "--web", site]
+    subprocess.run([*export, "--title", "The night ferry"], check=True)
+    with ThreadingHTTPServer(
+        ("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=site)
+    ) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        photograph(
+            f"http://127.0.0.1:{server.server_port}/",
+            [("site-phone", "light", (360, 720), acting)],
+        )
+        server.shutdown()
+
+
+def photograph(url: str, pictures: Iterable[Picture]) -> None:
+    expect.set_options(timeout=60_000)  # of a busy machine
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"]
+        )
+        for name, scheme, size, act in pictures:
+            context = browser.new_context(
+                color_scheme=scheme, viewport={"width": size[0], "height": size[1]}
+            )
+            page = context.new_page()
+            page.goto(url)
+            act(page)
+            page.wait_for_timeout(800)  # the unknown words are looked up after a pause
+            page.screenshot(path=HERE / f"{name}.png")
+            context.close()
+        browser.close()
+
+
+def take(*pictures: Picture, arguments: Sequence[str] = ()) -> None:
     server = subprocess.Popen(
-        [sys.executable, "-m", "lorelm", "serve", "--port", "0"],
+        [sys.executable, "-m", "lorelm", "serve", *arguments, "--port", "0"],
         stderr=subprocess.PIPE,
         text=True,
     )
     assert server.stderr
     url = server.stderr.readline().split()[2]
     try:
-        with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(
-                executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"]
-            )
-            for name, scheme, size, act in pictures:
-                context = browser.new_context(
-                    color_scheme=scheme, viewport={"width": size[0], "height": size[1]}
-                )
-                page = context.new_page()
-                page.goto(url)
-                act(page)
-                page.wait_for_timeout(800)  # the unknown words are looked up after a pause
-                page.screenshot(path=HERE / f"{name}.png")
-                context.close()
-            browser.close()
+        photograph(url, pictures)
     finally:
         server.terminate()
         server.wait()
+
+
+def take_tutorials() -> None:
+    """Take the pictures of the tutorials, one of them with a model of their play."""
+    with tempfile.TemporaryDirectory() as folder:
+        history = ("--history", f"sqlite:///{folder}/history.db", "--share-links")
+        take(
+            ("required-word", "light", (900, 1030), asking_for_a_word),
+            ("drafts", "light", (900, 620), keeping),
+            ("share-link", "light", (900, 620), sharing),
+            arguments=history,
+        )
+        model = Path(folder) / "ferry"
+        train = [sys.executable, "-m", "lorelm", "train", PLAY, "--out", model]
+        subprocess.run(train, check=True)
+        take(("film-scene", "light", (900, 680), acting), arguments=(str(model), *history))
+        take_site(model, Path(folder) / "site")
 
 
 def main() -> None:
@@ -129,6 +225,7 @@ def main() -> None:
         ("page-phone", "light", (360, 720), writing),
         ("page-scene", "light", (900, 680), speaking),
     )
+    take_tutorials()
     take_studio(DATA / "tinyshakespeare.txt")
 
 

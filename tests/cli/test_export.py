@@ -16,7 +16,7 @@ def test_a_site_is_written_and_explained(
     ended = lorelm("export", beaten_bundle, "--web", "site", "--title", 'My "tales" & more')
     lines = ended.stdout.splitlines()
     assert re.match(
-        r"The web site is in .*site: \d+ files, \d\.\d MB \(the page \d+ kB, ", lines[0]
+        r"The web site is in .*site: \d+ files, \d+ kB \(the page \d+ kB, model \d+ kB, ", lines[0]
     )
     for revealed in ("vocabulary", "learned passages", "--no-fingerprints", "--no-mixture"):
         assert revealed in ended.stdout

@@ -52,14 +52,19 @@ def export(
 def _summary(site: ExportedSite, title: str) -> list[str]:
     data = {name: size for name, size in site.sizes.items() if name.endswith(".bin")}
     page = sum(site.sizes.values()) - sum(data.values())
-    parts = [f"the page {page / 1e3:.0f} kB"]
-    parts += [f"{name.partition('-')[0]} {size / 1e6:.1f} MB" for name, size in data.items()]
+    parts = [f"the page {_shown(page)}"]
+    parts += [f"{name.partition('-')[0]} {_shown(size)}" for name, size in data.items()]
     return [
         f"The web site is in {site.path}: {len(site.sizes)} files, "
-        f"{sum(site.sizes.values()) / 1e6:.1f} MB ({', '.join(parts)}).",
+        f"{_shown(sum(site.sizes.values()))} ({', '.join(parts)}).",
         "Once it is on a host, everyone can read what it is made of:",
         *(f"  - {each}" for each in site.reveals),
         "To show it in another page:",
         f'  <iframe src="https://YOUR.HOST/PATH/" title="{escape(title)}" '
         'width="100%" height="800"></iframe>',
     ]
+
+
+def _shown(num_bytes: int) -> str:
+    """Return a size in kB, or in MB from one on."""
+    return f"{num_bytes / 1e3:.0f} kB" if num_bytes < 1e6 else f"{num_bytes / 1e6:.1f} MB"

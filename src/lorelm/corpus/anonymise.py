@@ -56,8 +56,8 @@ class _Replacer:
 
     @property
     def note(self) -> str:
-        found = [f"names of {len(self.stand_ins):,} speakers"] if self.stand_ins else []
-        found += [f"{count:,} {kind}" for kind, count in self._counts.items()]
+        found = [f"names of {_counted(len(self.stand_ins), 'speaker')}"] if self.stand_ins else []
+        found += [_counted(count, kind) for kind, count in self._counts.items()]
         replaced = ", ".join(found) if found else "no personal data"
         return (
             f"Replaced by stand-ins: {replaced}. Names of others, places and what people tell are "
@@ -65,10 +65,10 @@ class _Replacer:
         )
 
     def turn(self, turn: Turn) -> Turn:
-        text = self._counted("links", "LINK", _LINK, turn.text)
-        text = self._counted("e-mail addresses", "EMAIL", _ADDRESS, text)
+        text = self._replaced("link", "LINK", _LINK, turn.text)
+        text = self._replaced("e-mail address", "EMAIL", _ADDRESS, text)
         text = self.names(text)  # before numbers, because some people are known by theirs alone
-        text = self._counted("numbers", "NUMBER", _ACCOUNT, text)
+        text = self._replaced("number", "NUMBER", _ACCOUNT, text)
         text = _NUMBER.sub(self._number, text)
         return Turn(text, self.stand_ins.get(turn.speaker, ""))
 
@@ -91,7 +91,7 @@ class _Replacer:
                     by_name.setdefault(part.lower(), stand_in)
         return by_name
 
-    def _counted(self, kind: str, stand_in: str, pattern: re.Pattern[str], text: str) -> str:
+    def _replaced(self, kind: str, stand_in: str, pattern: re.Pattern[str], text: str) -> str:
         text, count = pattern.subn(stand_in, text)
         if count:
             self._counts[kind] += count
@@ -100,8 +100,14 @@ class _Replacer:
     def _number(self, found: re.Match[str]) -> str:
         if _YEARS.fullmatch(found[0]):
             return found[0]
-        self._counts["numbers"] += 1
+        self._counts["number"] += 1
         return "NUMBER"
+
+
+def _counted(number: int, kind: str) -> str:
+    """Return a number with its noun: "1 link", "2 e-mail addresses"."""
+    plural = f"{kind}es" if kind.endswith("s") else f"{kind}s"
+    return f"{number:,} {kind if number == 1 else plural}"
 
 
 def _letters(number: int) -> str:
