@@ -17,18 +17,24 @@ PAGES = sorted(
 
 def code_blocks(page: Path, *languages: str) -> list[str]:
     """Return the contents of the fenced blocks in some languages, in their order."""
+    return [content for language, content in _blocks(page) if language in languages]
+
+
+def _blocks(page: Path) -> list[tuple[str, str]]:
+    """Return the language and the content of each fenced block."""
     text = page.read_text(encoding="utf-8")
-    blocks = re.findall(r"^( *)```(\w+)\n(.*?)^\1```$", text, re.DOTALL | re.MULTILINE)
-    return [dedent(content) for _, language, content in blocks if language in languages]
+    found = re.findall(r"^( *)```(\w+)\n(.*?)^\1```$", text, re.DOTALL | re.MULTILINE)
+    return [(language, dedent(content)) for _, language, content in found]
 
 
 def commands(page: Path) -> list[str]:
-    """Return the commands that a page shows, each as one line without its prompt."""
+    """Return the commands that a page shows in their order, each as one line without its prompt."""
     found = []
-    for block in code_blocks(page, "sh", "powershell"):
-        found += block.replace("\\\n", " ").splitlines()
-    for block in code_blocks(page, "console"):
-        found += [line[2:] for line in block.splitlines() if line.startswith("$ ")]
+    for language, block in _blocks(page):
+        if language in ("sh", "powershell"):
+            found += block.replace("\\\n", " ").splitlines()
+        elif language == "console":
+            found += [line[2:] for line in block.splitlines() if line.startswith("$ ")]
     return found
 
 

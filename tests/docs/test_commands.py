@@ -42,7 +42,9 @@ NOT_RUN: Final[tuple[tuple[str, str, str], ...]] = (
         r"lm_eval",
         "TASK is a word for any; tests/server/openai runs it",
     ),
-    ("docs/guides/notebook.md", r"jupyter lab", "tests/notebooks runs the notebook"),
+    ("docs/start.md", r"^(py |\.venv.Scripts|\. )", "is for another shell, or for this one"),
+    ("docs/tutorials/class/index.md", r"jupyter lab", "tests/notebooks runs the notebook"),
+    ("docs/tutorials/class/teacher.md", r"jupyter nbconvert", "the same"),
     ("docs/guides/operations.md", r"/etc/", "writes into /etc"),
     ("docs/guides/several-machines.md", r"192\.168", "needs two machines"),
     ("docs/guides/sharing.md", r"hf auth|lorelm push|hf://", "needs the Hugging Face Hub"),
@@ -117,8 +119,13 @@ def write_texts(folder: Path) -> None:
     tales[::20] = ["The old man had a lantern."] * len(tales[::20])
     prose = "\n\n".join(" ".join(tales[i : i + 6]) for i in range(0, len(tales), 6)) + "\n"
     script = "\n".join(scene_lines()) + "\n"
+    for text in (ROOT / "docs" / "tutorials" / "texts").iterdir():
+        shutil.copy(text, folder)
     rows = [line.split(": ", 1) for line in scene_lines()]
-    for name in ("my", "my-novel", "persuasion", "other", "book", "novels/one", "my-books/one"):
+    for name in (
+        *("my", "my-novel", "persuasion", "treasure-island", "other", "book"),
+        *("novels/one", "my-books/one", "adventures/one"),
+    ):
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / f"{name}.txt").write_text(prose, encoding="utf-8")
     write_table(folder / "my.csv", ["line"], [[tale] for tale in tales])
