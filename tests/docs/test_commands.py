@@ -33,7 +33,11 @@ EXAMPLES: Final = (
 DEPLOY: Final = "docs/guides/serving-on-several-machines.md"
 ANY: Final = "*"
 NOT_RUN: Final[tuple[tuple[str, str, str], ...]] = (
-    (ANY, r"^py |\\.venv\\|^\. |-m venv", "tests/test_distribution.py installs the wheel"),
+    (
+        ANY,
+        r"^py |^(pipx|uv tool) install|\\.venv\\|^\. |-m venv",
+        "tests/test_distribution.py installs the wheel",
+    ),
     (ANY, r"jupyter (lab|nbconvert)", "tests/notebooks runs the notebook"),
     ("CONTRIBUTING.md", r"make |\.ci/run|git worktree|bench/golden", "the gate runs these"),
     ("app/README.md", r"^(cd|py|\.|PORT|\$env)", "tests/app runs the folder"),
@@ -53,7 +57,6 @@ NOT_RUN: Final[tuple[tuple[str, str, str], ...]] = (
     ("docs/guides/sharing.md", r"hf auth|lorelm push|hf://", "needs the Hugging Face Hub"),
     (DEPLOY, r"useradd|install -|systemctl|sysctl|nginx|/opt/", "changes the machine"),
     (DEPLOY, r"docker|kubectl|podman|secrets|lorelm\.env|cd deploy", "tests/deploy runs these"),
-    (DEPLOY, r"uv pip compile", "asks PyPI for the newest versions"),
     *(
         (f"examples/{name}/README.md", r"^(cd|python|jupyter|DISCORD)", "tests/examples runs it")
         for name in EXAMPLES
