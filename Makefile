@@ -6,7 +6,7 @@ PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile
 # Tests run in a process a core: more threads in each would wait for one another.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: serve docs test test-fast test-all coverage check format lock matrix clean
+.PHONY: serve docs test test-fast test-all coverage check translations format lock matrix clean
 
 serve: .venv/serving  ## Serve the embedded model at http://127.0.0.1:5000/
 	$(BIN)/lorelm serve
@@ -39,6 +39,9 @@ check: .venv/development node_modules/.installed  ## What CI runs before the tes
 
 docs: .venv/development  ## Build the documentation site in docs/_build/html; a warning is an error
 	$(BIN)/sphinx-build --builder html --fail-on-warning --keep-going --quiet docs docs/_build/html
+
+translations: .venv/development  ## Bring the message catalogues up to date with the source
+	$(BIN)/python translations/update.py
 
 format: .venv/development node_modules/.installed
 	$(BIN)/ruff format .

@@ -17,6 +17,9 @@ const GLOBALS = {
       "HTMLDetailsElement",
       "HTMLProgressElement",
       "ResizeObserver",
+      "HTMLAnchorElement",
+      "getComputedStyle",
+      "localStorage",
     ],
   ],
   both: [

@@ -145,7 +145,7 @@ def take_studio(text: Path) -> None:
                 page.evaluate("document.getElementById('message-box').hidden = true")
                 page.screenshot(path=HERE / "studio.png")
                 page.get_by_role("button", name="Pause").click()
-                expect(page.get_by_role("button", name="Go on")).to_be_visible(timeout=60_000)
+                expect(page.get_by_role("button", name="Continue")).to_be_visible(timeout=60_000)
                 browser.close()
         finally:
             studio.terminate()

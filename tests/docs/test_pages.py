@@ -25,7 +25,7 @@ pytestmark = pytest.mark.system
 ADDRESS = "http://127.0.0.1:5000/"
 FILES = [
     file.as_posix()
-    for folder in ("src", "app", "base", "bench", "examples", "tests", "docs")
+    for folder in ("src", "app", "base", "bench", "examples", "tests", "docs", "translations")
     for file in (ROOT / folder).rglob("*.[pj][ys]")
 ]
 TRAINING, SERVING = (ROOT / "docs" / "guides" / name for name in ("training.md", "serving.md"))

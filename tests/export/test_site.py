@@ -170,7 +170,7 @@ def test_a_title_is_a_text(tiny_bundle: Path) -> None:
     files = site_files(Bundle.load(tiny_bundle), SiteOptions(title=title))
     html = files["index.html"].decode()
     assert "<script>alert" not in html
-    assert html.count("<script") == 2
+    assert html.count("<script") == 3
     assert "&lt;/title&gt;&lt;script&gt;alert(1)&lt;/script&gt; &amp; &#34;quoted&#34;" in html
 
 

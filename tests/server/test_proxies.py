@@ -262,7 +262,7 @@ def test_an_error_page_loads_its_files(browser: Browser, proxied: Proxied) -> No
         page.on("response", lambda answer: statuses.update({answer.url: answer.status}))
         for path in ("nowhere", "no/such/place", "no/such/folder/"):
             page.goto(proxied.url + path)
-            assert page.get_by_role("heading").inner_text() == "Not Found"
+            assert page.get_by_role("heading").inner_text() == "Not found"
             expect_style(page)
             assert statuses.pop(proxied.url + path) == 404
     assert set(statuses) <= {proxied.url + f"static/{name}" for name in ("style.css", "icon.svg")}

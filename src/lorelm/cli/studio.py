@@ -14,7 +14,7 @@ from lorelm.cli.terminal import show_address
 from lorelm.errors import BundleError
 from lorelm.history.database import default_url
 from lorelm.machine.folders import data_folder
-from lorelm.parameters import parameters_of
+from lorelm.parameters import Parameter, parameters_of
 from lorelm.server.serving import Load, open_port, serve_until_stopped, url_of
 from lorelm.server.studio.access import Links, signing_key
 from lorelm.server.studio.app import KEY_FILE, create_studio
@@ -94,10 +94,7 @@ def studio(
         history=history or default_url(),
         password=password,
         share_links=share_links,
-        training_parameters={
-            **{n: p for n, p in parameters_of(Recipe).items() if p.flag is not None},
-            **{name: parameters_of(TrainingOptions)[name] for name in _OPTIONS_ON_PAGE},
-        },
+        training_parameters=training_parameters(),
         describe_recipe=describe_recipe,
         can_train=find_spec("torch") is not None,
     )
@@ -108,6 +105,14 @@ def studio(
         if error.code != "bundle.locked" or not (folder / _ADDRESS_FILE).exists():
             raise
         _open_running(folder, opens=not no_browser)
+
+
+def training_parameters() -> dict[str, Parameter]:
+    """Return the settings of a training that the studio offers, by their names."""
+    return {
+        **{n: p for n, p in parameters_of(Recipe).items() if p.flag is not None},
+        **{name: parameters_of(TrainingOptions)[name] for name in _OPTIONS_ON_PAGE},
+    }
 
 
 def _serve(settings: StudioSettings, host: str, port: int, *, opens: bool) -> None:

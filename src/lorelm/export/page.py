@@ -16,6 +16,14 @@ from lorelm.generation.controls import (
     SECOND_TEMPERATURE,
     shown_perplexity,
 )
+from lorelm.parameters import Parameter
+from lorelm.translations.message_catalogue import (
+    SOURCE_LANGUAGE,
+    Catalogue,
+    catalogue,
+    install,
+    languages,
+)
 from lorelm.version import VERSION
 
 # The folder of files, not the package: what exports needs no server.
@@ -43,8 +51,25 @@ class PageFiles:
     num_bytes: int
 
 
-def render_page(bundle: Bundle, *, title: str | None, is_mixed: bool, files: PageFiles) -> str:
-    """Return the HTML of the page."""
+def page_name(language: str) -> str:
+    """Return the name of the page in a language."""
+    return "index.html" if language == SOURCE_LANGUAGE else f"{language}.html"
+
+
+def render_pages(
+    bundle: Bundle, *, title: str | None, is_mixed: bool, files: PageFiles
+) -> dict[str, str]:
+    """Return the HTML of the page in each language, by the names of the files."""
+    return {
+        page_name(code): _render(bundle, title=title, is_mixed=is_mixed, files=files, language=code)
+        for code in languages()
+    }
+
+
+def _render(
+    bundle: Bundle, *, title: str | None, is_mixed: bool, files: PageFiles, language: str
+) -> str:
+    texts = catalogue(language)
     names = bundle.vocabulary.speaker_names
     name = "model"
     model = {
@@ -54,34 +79,57 @@ def render_page(bundle: Bundle, *, title: str | None, is_mixed: bool, files: Pag
         "model": {"is_mixed": is_mixed},
         "perplexity": shown_perplexity(bundle.manifest, is_mixed=is_mixed),
     }
+    return (
+        _environment(texts)
+        .get_template("site.html")
+        .render(
+            title=title,
+            language=texts,
+            language_choices=_language_choices,
+            action=".",
+            site={"modules": files.modules, "version": VERSION},
+            models=[model],
+            chosen={"name": name},
+            speakers={name: names} if names else {},
+            choices=names,
+            notices=(),
+            controls=_controls(),
+            can_forbid_copies=files.copies is not None,
+            second_temperature=SECOND_TEMPERATURE,
+            prompt_limit=_MAX_PROMPT_CHARACTERS,
+            form={},
+            results=(),
+            error="",
+            note="",
+            page_data=_page_data(names, model, files),
+        )
+    )
+
+
+def _controls() -> list[Parameter]:
+    """Return the controls of the page, within what it allows."""
+    return [
+        replace(each, max=_LIMITS.get(each.name, each.max))
+        for each in CONTROLS
+        if each.name not in LEFT_OUT
+    ]
+
+
+def _environment(texts: Catalogue) -> Environment:
     environment = Environment(
         loader=FileSystemLoader([Path(__file__).parent / "templates", SERVER_DIR / "templates"]),
         autoescape=select_autoescape(),
         trim_blocks=True,
     )
-    return environment.get_template("site.html").render(
-        title=title,
-        action=".",
-        site={"modules": files.modules, "version": VERSION},
-        models=[model],
-        chosen={"name": name},
-        speakers={name: names} if names else {},
-        choices=names,
-        notices=(),
-        controls=[
-            replace(each, max=_LIMITS.get(each.name, each.max))
-            for each in CONTROLS
-            if each.name not in LEFT_OUT
-        ],
-        can_forbid_copies=files.copies is not None,
-        second_temperature=SECOND_TEMPERATURE,
-        prompt_limit=_MAX_PROMPT_CHARACTERS,
-        form={},
-        results=(),
-        error="",
-        note="",
-        page_data=_page_data(names, model, files),
-    )
+    install(environment, lambda: texts)
+    return environment
+
+
+def _language_choices() -> list[dict[str, str]]:
+    return [
+        {"code": code, "name": catalogue(code).own_name, "address": page_name(code)}
+        for code in languages()
+    ]
 
 
 def _page_data(

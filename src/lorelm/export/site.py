@@ -3,7 +3,7 @@
 The folder runs the model in the visitor's browser. It needs no server but one that sends files, no
 special headers, and no place: it works under any path. :data:`SITE` lists its files::
 
-    index.html                          the page
+    index.html, de.html, fr.html        the page in each language
     *.js, products.wasm, *.css          what the page is made of
     icon.*, social-card.png             its icon, and what other sites show beside a link
     model-HASH.bin                      the weights and the words
@@ -32,7 +32,8 @@ from lorelm.bundle.atomic_dir import (
 from lorelm.bundle.layout import COPIES, NGRAM
 from lorelm.bundle.revealed import revealed
 from lorelm.export.model_files import copies_file, has_copies, model_file
-from lorelm.export.page import SERVER_DIR, PageFiles, render_page
+from lorelm.export.page import SERVER_DIR, PageFiles, render_pages
+from lorelm.translations import languages
 from lorelm.version import VERSION
 
 SITE: Final = "site.json"
@@ -133,14 +134,20 @@ def site_files(bundle: Bundle, options: SiteOptions) -> dict[str, bytes]:
         copies=None if copies is None else _hashed_name("copies", copies),
         num_bytes=len(model),
     )
-    html = render_page(bundle, title=options.title, is_mixed=is_mixed, files=page)
-    files = modules | {path.name: path.read_bytes() for path in _OWN_DIR.glob("*.js")}
-    files |= {name: (_SHARED_DIR / name).read_bytes() for name in _LOOK}
+    pages = render_pages(bundle, title=options.title, is_mixed=is_mixed, files=page)
+    files = {name: html.encode() for name, html in pages.items()}
+    files |= modules | {path.name: path.read_bytes() for path in _OWN_DIR.glob("*.js")}
+    files |= {name: (_SHARED_DIR / name).read_bytes() for name in (*_LOOK, *_messages())}
     files["products.wasm"] = (_OWN_DIR / "products.wasm").read_bytes()
-    files |= {"index.html": html.encode(), "LICENSE.txt": _license(bundle)} | data
+    files |= {"LICENSE.txt": _license(bundle)} | data
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     about = {"generator": f"lorelm {VERSION}", "model": bundle.fingerprint, "files": hashes}
     return files | {SITE: (json.dumps(about, indent=2) + "\n").encode()}
+
+
+def _messages() -> list[str]:
+    """Return the names of the files with the translated texts of the scripts."""
+    return [f"messages-{code}.js" for code in languages()[1:]]
 
 
 def _page_modules() -> dict[str, bytes]:

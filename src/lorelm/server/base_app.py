@@ -10,6 +10,7 @@ from werkzeug.exceptions import HTTPException
 
 from lorelm.errors import LoreLMError
 from lorelm.server.errors import error_response
+from lorelm.server.language import use_languages
 from lorelm.server.request_ids import add_request_id, request_id
 
 _log: Final = logging.getLogger(__name__)
@@ -55,6 +56,7 @@ def base_app() -> Flask:
     app = _App("lorelm.server")
     app.json.ensure_ascii = False  # type: ignore[attr-defined]
     app.after_request(_add_security_headers)
+    use_languages(app)
     app.after_request(add_request_id)
     app.register_error_handler(HTTPException, error_response)
     app.register_error_handler(LoreLMError, error_response)

@@ -28,7 +28,9 @@ from lorelm.errors import (
     UnknownDraftError,
     UnknownModelError,
 )
+from lorelm.server.language import page_catalogue
 from lorelm.server.request_ids import request_id
+from lorelm.translations import gettext_noop
 
 _log: Final = logging.getLogger(__name__)
 
@@ -53,6 +55,20 @@ _STATUSES: Final[tuple[tuple[type[LoreLMError], int], ...]] = (
     (InputError, 422),
     (LoreLMError, 500),
 )
+
+_HEADINGS: Final = {
+    400: gettext_noop("This request cannot be read"),
+    401: gettext_noop("Log in first"),
+    403: gettext_noop("Not allowed"),
+    404: gettext_noop("Not found"),
+    413: gettext_noop("Too large"),
+    422: gettext_noop("This does not work"),
+    429: gettext_noop("Too many requests"),
+    503: gettext_noop("Not available at the moment"),
+}
+"""Headings of the pages that people see; the sentence below each is that of the error."""
+
+_OTHER_HEADING: Final = gettext_noop("Something went wrong")
 
 _OPENAI_KINDS: Final = {
     401: ("invalid_request_error", "invalid_api_key"),
@@ -112,7 +128,7 @@ def error_response(error: HTTPException | LoreLMError) -> Response:
         status = 400 if status == 422 else status  # as OpenAI's servers answer
         body = openai_error(message, status=status, param=field, is_used_up=code == _TOKENS_USED_UP)
     else:
-        name = HTTP_STATUS_CODES.get(status, "Error")
+        name = page_catalogue().gettext(_HEADINGS.get(status, _OTHER_HEADING))
         response.data = render_template("error.html", name=name, message=message).encode()
         response.content_type = "text/html; charset=utf-8"
         response.status_code = status

@@ -161,7 +161,7 @@ class Recipe:
     dropout_ramp: Annotated[
         float,
         Parameter(
-            "Share of the run in which dropout, also of recurrent weights, rises from 40 % of its "
+            "Share of the run in which dropout, also of recurrent weights, rises from 0.4 of its "
             "value to all of it; 0 begins with all.",
             min=0,
             max=1,

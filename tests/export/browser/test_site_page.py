@@ -130,7 +130,7 @@ def test_the_page_has_what_the_served_one_has(
 
         written = driver.text
         driver.words.nth(2).click()
-        expect(driver.card).to_contain_text(re.compile(r"\d %"))
+        expect(driver.card).to_contain_text(re.compile(r"\d%"))
         driver.card.locator("li button").first.click()
         driver.wait()
         assert driver.text != written
@@ -269,3 +269,42 @@ STORED = """async () => {
   const requests = (await Promise.all(stores.map((store) => store.keys()))).flat();
   return requests.map(({ url }) => url.split("/").at(-1));
 }"""
+
+
+@pytest.mark.parametrize(
+    ("locale", "button", "language"),
+    [("de-AT", "Erzeugen", "de"), ("fr-FR", "Générer", "fr"), ("nl-NL", "Generate", "en")],
+)
+def test_it_speaks_the_language_of_its_visitor(
+    browser: Browser, new_site: NewSite, tiny_bundle: Path, locale: str, button: str, language: str
+) -> None:
+    address = new_site(tiny_bundle)
+    options: dict[str, Any] = {"viewport": {"width": 360, "height": 700}, "bypass_csp": True}
+    with watched_context(browser, locale=locale, **options) as context:
+        page = context.new_page()
+        page.goto(address)
+        expect(page.get_by_role("button", name=button)).to_be_visible()
+        expect(page.locator("#loading")).to_have_count(0)
+        page.locator("#surface").click()
+        page.keyboard.type("The fox")
+        page.get_by_role("button", name=button).click()
+        expect(page.locator("#surface .word").first).to_be_visible()
+        assert page.locator("html").get_attribute("lang") == language
+        assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+        assert violations(page) == []
+        other = "English" if language != "en" else "Deutsch"
+        page.get_by_role("link", name=other).click()
+        word = "Generate" if other == "English" else "Erzeugen"
+        expect(page.get_by_role("button", name=word)).to_be_visible()
+        page.goto(address)  # the choice is remembered
+        expect(page.get_by_role("button", name=word)).to_be_visible()
+
+
+def test_its_pages_are_languages_without_scripts_too(
+    browser: Browser, new_site: NewSite, tiny_bundle: Path
+) -> None:
+    with browser.new_context(java_script_enabled=False, locale="fr-FR") as context:
+        page = context.new_page()
+        page.goto(new_site(tiny_bundle))
+        page.get_by_role("link", name="Français").click()
+        expect(page.get_by_text("Cette page a besoin de JavaScript")).to_be_visible()

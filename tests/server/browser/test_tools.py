@@ -260,7 +260,7 @@ def test_a_link_shows_the_text_to_others_until_it_is_revoked(
     driver.press("Share…")
     assert page.get_by_label("Link to").first.input_value() == address
     page.get_by_role("button", name="Revoke").first.click()
-    expect(page.get_by_text("leads nowhere now")).to_be_visible()
+    expect(page.get_by_text("no longer works")).to_be_visible()
     assert page.request.get(address).status == 404
 
 

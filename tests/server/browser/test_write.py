@@ -242,7 +242,7 @@ def test_each_setting_is_explained(driver: PageDriver) -> None:
 
 def test_the_page_shows_facts_about_the_model(driver: PageDriver) -> None:
     facts = driver.page.locator(".facts").inner_text()
-    assert re.fullmatch(r"tales.txt\n\d+ words known\nperplexity \d+", facts)
+    assert re.fullmatch(r"tales.txt\n\d+ known words\nperplexity \d+", facts)
 
 
 def test_an_invalid_number_is_not_sent(driver: PageDriver) -> None:

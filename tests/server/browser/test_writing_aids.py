@@ -31,7 +31,7 @@ def test_the_next_sentence_has_a_word_and_the_page_says_if_not(driver: PageDrive
     assert "No place" not in driver.status
     driver.set(Length=1)
     driver.generate()
-    assert "No place was found for: " in driver.status
+    assert "These words found no place: " in driver.status
     driver.page.get_by_label("The next sentence contains").fill("hil")
     driver.press("Generate")
     error = driver.page.get_by_role("alert")
@@ -61,7 +61,7 @@ def test_two_models_are_blended_by_a_slider(new_driver: NewDriver, url_of_two: s
     slider.focus()
     for _ in range(6):
         driver.page.keyboard.press("ArrowRight")
-    expect(driver.page.locator("#shown_share")).to_have_text("30 %")
+    expect(driver.page.locator("#shown_share")).to_have_text("30%")
     driver.page.get_by_label("Seed").fill("3")
     asked = sent(driver)
     assert (asked["model"], asked["blend"]) == ("tales", {"wolves": 0.3})
@@ -69,4 +69,4 @@ def test_two_models_are_blended_by_a_slider(new_driver: NewDriver, url_of_two: s
     driver.page.get_by_label("Model", exact=True).select_option("wolves")
     assert "blend" not in sent(driver)  # the second model is the first one
     driver.page.reload()
-    expect(driver.page.locator("#shown_share")).to_have_text("30 %")
+    expect(driver.page.locator("#shown_share")).to_have_text("30%")

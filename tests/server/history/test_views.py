@@ -306,7 +306,7 @@ def test_the_page_says_when_another_model_will_continue(
     other = new_app(bundles=[other_bundle]).test_client()
     for cookie in person._cookies.values():
         other.set_cookie(cookie.key, cookie.value)
-    assert "tales, which wrote this, is not served now" in page(other, f"/?from={record_id}")
+    assert "tales, which wrote this text, is not served now" in page(other, f"/?from={record_id}")
 
 
 def test_exports_are_valid_json_and_csv(person: FlaskClient) -> None:
@@ -340,8 +340,9 @@ def test_without_an_admin_key_the_whole_history_is_closed(person: FlaskClient) -
 
 
 def test_the_page_says_whether_a_history_is_kept(new_app: NewApp, postgres_url: str) -> None:
-    assert "in a file on the computer" in page(new_app().test_client(), "/")
-    assert "in a database on the server" in page(new_app(history=postgres_url).test_client(), "/")
+    assert "and their prompts in a file" in page(new_app().test_client(), "/")
+    in_postgres = new_app(history=postgres_url).test_client()
+    assert "and their prompts in a database" in page(in_postgres, "/")
     without = new_app(history=None).test_client()
     assert "are not kept" in page(without, "/")
     assert without.get("/history").status_code == 404

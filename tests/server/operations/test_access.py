@@ -97,7 +97,7 @@ def test_an_error_has_the_format_of_its_path(make_client: MakeClient) -> None:
     client = make_client(api_key="mellon!")
     assert client.get("/v1/models").get_json()["error"]["code"] == "invalid_api_key"
     assert "Bearer KEY" in client.get("/api/model").get_json()["error"]["message"]
-    assert "<h1>Unauthorized</h1>" in client.get("/").get_data(as_text=True)
+    assert "<h1>Log in first</h1>" in client.get("/").get_data(as_text=True)
 
 
 def test_an_empty_key_is_rejected() -> None:

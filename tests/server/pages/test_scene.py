@@ -28,12 +28,14 @@ def scenes(scene_bundle: Path, tiny_bundle: Path) -> Iterator[FlaskClient]:
 def choices(page: str) -> list[list[str]]:
     """The speakers of each field on the page."""
     fields = re.findall(r'<select[^>]*name="next_speaker">(.*?)</select>', page, re.DOTALL)
-    return [re.findall("<option(?: selected)?>(.*?)</option>", field) for field in fields]
+    return [
+        re.findall("<option dir=.auto.(?: selected)?>(.*?)</option>", field) for field in fields
+    ]
 
 
 def samples(page: str) -> list[str]:
     """The texts of the samples, prompts included."""
-    found = re.findall('<p class="sample">(.*?)</p>', page, re.DOTALL)
+    found = re.findall('<p class="sample" lang="" dir="auto">(.*?)</p>', page, re.DOTALL)
     return [html.unescape(re.sub("<[^>]*>", "", each)).rstrip() for each in found]
 
 
@@ -58,7 +60,7 @@ def test_speakers_of_the_text_are_offered_before_those_of_the_model(scenes: Flas
     form = {"prompt": "Joan: Who?\nOwl: I.\nBOB: No.\nJOAN: Oh.", "next_speaker": "BOB"}
     page = scenes.post("/", data=form).get_data(as_text=True)
     assert choices(page)[0] == ["Joan", "BOB", *SPEAKERS]
-    assert "<option selected>BOB</option>" in page
+    assert '<option dir="auto" selected>BOB</option>' in page
     assert '<b class="cue">BOB:</b>' in page
 
 
@@ -81,7 +83,7 @@ def test_a_speaker_answers_with_a_line(scenes: FlaskClient) -> None:
     assert samples(page) == [prompt + reply["text"]]
     assert '<b class="cue">OWL:</b>' in page
     assert '<b class="cue">HARE:</b>' in page
-    assert "<option selected>HARE</option>" in page
+    assert '<option dir="auto" selected>HARE</option>' in page
     assert len(choices(page)) > 1  # who speaks after it is a choice too
 
 
@@ -115,7 +117,7 @@ def test_the_history_gives_the_speaker_back(scenes: FlaskClient) -> None:
     state.history.writer.flush(10)
     [record, *_] = re.findall(r"\?from=([\w-]+)", scenes.get("/history").get_data(as_text=True))
     page = scenes.get(f"/?from={record}").get_data(as_text=True)
-    assert "<option selected>OLD MOLE</option>" in page
+    assert '<option dir="auto" selected>OLD MOLE</option>' in page
     assert "OLD MOLE:</textarea>" in page
     again = scenes.post("/", data={"again": record}).get_data(as_text=True)
     assert samples(again) == written

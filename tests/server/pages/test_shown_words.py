@@ -4,6 +4,9 @@ import pytest
 
 from lorelm.generation.reply import Alternative, CopiedSpan, Sample, Token
 from lorelm.server.pages.shown_words import shown_words
+from lorelm.translations import catalogue
+
+ENGLISH = catalogue("en")
 
 
 def sample(tokens: list[Token], *spans: CopiedSpan) -> Sample:
@@ -36,20 +39,20 @@ def token(text: str, probability: float = 0.5) -> Token:
     ],
 )
 def test_the_less_likely_a_word_the_higher_its_level(probability: float, level: int) -> None:
-    [word] = shown_words(sample([token(" moon", probability)]))
+    [word] = shown_words(sample([token(" moon", probability)]), ENGLISH)
     assert (word.space, word.text, word.level) == (" ", "moon", level)
 
 
 def test_the_words_are_the_text() -> None:
     tokens = [token(" one"), token(","), token("\n"), token("two")]
-    words = shown_words(sample(tokens))
+    words = shown_words(sample(tokens), ENGLISH)
     assert "".join(word.space + word.text for word in words) == " one,\ntwo"
 
 
 def test_words_within_a_copied_span_are_marked() -> None:
     tokens = [token(" one"), token(" two"), token(" three"), token(" four")]
     span = CopiedSpan(start=5, end=14, num_tokens=6)  # "two three"
-    words = shown_words(sample(tokens, span))
+    words = shown_words(sample(tokens, span), ENGLISH)
     assert [word.is_copied for word in words] == [False, True, True, False]
 
 
@@ -60,5 +63,5 @@ def test_the_title_has_the_probability_and_the_alternatives() -> None:
         Alternative(text="", log_probability=math.log(0.004)),
     ]
     shown = Token(text=" moon", log_probability=math.log(0.3), alternatives=others)
-    [word] = shown_words(sample([shown]))
-    assert word.title == "30 %; or: sun 60 %, (end) 0.4 %"
+    [word] = shown_words(sample([shown]), ENGLISH)
+    assert word.title == "30%; or: sun 60%, (the end) 0.4%"

@@ -112,5 +112,5 @@ test("the description of an end has its reason, tokens and seed", () => {
   assert.match(describeEnd({ finish_reason: "eos" }, 3, 7), /^The model ended here: 3 tokens/);
   assert.match(describeEnd({ finish_reason: "timeout" }, 3, 7), /time limit was reached\.$/);
   const lacking = { finish_reason: "length", missing_words: ["owl", "mill"] };
-  assert.match(describeEnd(lacking, 3, 7), / No place was found for: owl, mill\.$/);
+  assert.match(describeEnd(lacking, 3, 7), / These words found no place: owl, mill\.$/);
 });

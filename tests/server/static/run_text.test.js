@@ -46,7 +46,7 @@ test("each stage is a sentence", () => {
 test("the title of the window tells how far it is", () => {
   const title = (progress) => titleOf({ progress }, "a.csv");
   assert.equal(title(undefined), "a.csv – LoreLM trains");
-  assert.equal(title({ stage: "training", share: 0.428 }), "42 % – a.csv – LoreLM trains");
+  assert.equal(title({ stage: "training", share: 0.428 }), "42% – a.csv – LoreLM trains");
   assert.equal(title({ stage: "finished", share: 1 }), "finished – a.csv – LoreLM trains");
 });
 

@@ -48,8 +48,8 @@ test("a token is a cue if it is a name with a colon", () => {
 
 test("unknown words and unknown speakers are explained each", () => {
   assert.match(explainUnknown(["Zorp"]), /may come back as you wrote it\.$/);
-  assert.match(explainUnknown(["ZORP:"]), /^A speaker that the model/);
-  assert.match(explainUnknown(["ZORP:", "Zorp"]), /wrote it\. A speaker/);
+  assert.match(explainUnknown(["ZORP:"]), /^The model reads a speaker/);
+  assert.match(explainUnknown(["ZORP:", "Zorp"]), /wrote it\. The model reads a speaker/);
   assert.equal(explainUnknown([]), "");
 });
 

@@ -6,7 +6,7 @@ import { copiedLengths, levelOf, percent } from "../../../src/lorelm/server/stat
 
 test("a probability has at least one digit that is not zero", () => {
   assert.deepEqual([1, 0.424, 0.01, 0.0034, 0.00002].map(percent), [
-    ...["100 %", "42 %", "1 %", "0.3 %", "0.002 %"],
+    ...["100%", "42%", "1%", "0.3%", "0.002%"],
   ]);
 });
 

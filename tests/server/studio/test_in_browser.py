@@ -76,7 +76,7 @@ def test_from_a_dropped_file_to_a_model_that_writes(
         expect(page.locator("#epoch-samples article").first).to_be_visible()
         page.get_by_role("button", name="Pause").click()
         expect(page.get_by_text("Paused.", exact=True)).to_be_visible()
-        page.get_by_role("button", name="Go on").click()
+        page.get_by_role("button", name="Continue").click()
         page.get_by_role("button", name="Stop and keep the best").click()
         # Two processes in turn, each of which imports PyTorch.
         page.get_by_role("link", name="Write with it").click(timeout=150_000)
@@ -87,7 +87,7 @@ def test_from_a_dropped_file_to_a_model_that_writes(
         page.goto(studio.url + "models")
         card = page.locator("#tales")
         expect(card).to_contain_text("Perplexity")
-        expect(card.locator("blockquote")).not_to_contain_text("It writes a sample")
+        expect(card.locator("blockquote")).not_to_contain_text("Writing a sample")
 
 
 def test_a_training_outlives_the_studio_and_the_page(
@@ -107,7 +107,7 @@ def test_a_training_outlives_the_studio_and_the_page(
         expect(page.locator("#learning svg polyline")).to_be_visible()
         assert second.url == first.url
         page.get_by_role("button", name="Pause").click()
-        expect(page.get_by_role("button", name="Go on")).to_be_visible()
+        expect(page.get_by_role("button", name="Continue")).to_be_visible()
         wait_for(lambda: not any(job.is_running for job in queue.jobs()))
 
 
@@ -193,7 +193,7 @@ def test_without_scripts_it_is_plain_forms(
         page.get_by_role("link", name="Train a model of it").click()
         page.get_by_role("button", name="Train", exact=True).click()
         expect(page.get_by_role("heading", name="tales")).to_be_visible()
-        page.get_by_role("button", name=re.compile("Pause|Take it")).click()
+        page.get_by_role("button", name=re.compile("Pause|Remove from the queue")).click()
 
 
 def test_it_works_under_a_path(
@@ -210,7 +210,7 @@ def test_it_works_under_a_path(
         page = context.new_page()
         page.goto(address + "texts")
         page.get_by_label("Password").fill("mellon")
-        page.get_by_role("button", name="Enter").click()
+        page.get_by_role("button", name="Log in").click()
         expect(page.get_by_role("heading", name="Texts", exact=True)).to_be_visible()
         page.wait_for_load_state("networkidle")  # its script is there
         page.locator("#files").set_input_files(tales_file)

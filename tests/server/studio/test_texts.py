@@ -129,12 +129,12 @@ def test_the_columns_of_a_table_can_be_chosen(studio: Studio) -> None:
     upload(studio, ("talk.csv", TABLE.encode()))
     assert inspected(studio, "talk")["speakers"] == {"FOX": 20, "OWL": 20}
     page = studio.client.get("/texts/talk").text
-    assert "<option>note</option>" in page
+    assert '<option dir="auto">note</option>' in page
     assert '<b class="cue">FOX:</b>' in page
     form = {"text_column": "said", "speaker_column": "-"}
     assert studio.client.post("/texts/talk/options", data=form).status_code == 303
     assert inspected(studio, "talk")["speakers"] == {}
-    assert "<option selected>said</option>" in studio.client.get("/texts/talk").text
+    assert '<option dir="auto" selected>said</option>' in studio.client.get("/texts/talk").text
 
 
 def test_the_columns_of_a_table_that_cannot_be_read_can_be_chosen(studio: Studio) -> None:
@@ -147,7 +147,7 @@ def test_the_columns_of_a_table_that_cannot_be_read_can_be_chosen(studio: Studio
     assert "name the one to read with “Text column”, one of 'who', 'said', 'reply'" in page
     assert "--text-column" not in page
     for name in ("who", "said", "reply"):
-        assert f"<option>{name}</option>" in page
+        assert f'<option dir="auto">{name}</option>' in page
     studio.client.post("/texts/talk/options", data={"text_column": "reply"})
     assert inspected(studio, "talk")["documents"]
 
@@ -160,7 +160,7 @@ def test_a_text_without_columns_offers_none(studio: Studio) -> None:
     # Whoever named one, by hand or for a file that is another now, can take it back.
     studio.state.library.set_options("a", ReadingOptions(text_column="said"))
     studio.state.errands._inspect("a", is_whole=False)
-    assert 'name="text_column" value="said"' in studio.client.get("/texts/a").text
+    assert 'name="text_column" dir="auto" value="said"' in studio.client.get("/texts/a").text
 
 
 def test_what_the_reader_says_names_the_fields_of_the_page(studio: Studio) -> None:
@@ -227,7 +227,7 @@ def test_a_text_is_renamed_deleted_and_brought_back(studio: Studio) -> None:
     assert studio.client.post("/texts/b/delete").status_code == 303
     assert studio.client.get("/texts/b").status_code == 404
     [deleted] = studio.state.library.deleted()
-    assert "Bring back b" in studio.client.get("/texts").text
+    assert "Restore b" in studio.client.get("/texts").text
     assert studio.client.post(f"/deleted/{deleted.stamp}").headers["Location"] == "../texts"
     assert studio.client.get("/texts/b").status_code == 200
     assert studio.client.post(f"/deleted/{deleted.stamp}").status_code == 404

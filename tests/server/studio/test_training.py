@@ -23,6 +23,7 @@ from lorelm.server.studio.training_form import (
     tuning_arguments,
 )
 from lorelm.training.recipe import Recipe
+from lorelm.translations import catalogue
 
 
 @pytest.fixture
@@ -120,15 +121,15 @@ def test_a_run_that_waits_is_shown_and_taken_from_the_queue(studio: Studio, text
     own = ProcessId(number=os.getpid(), started=psutil.Process().create_time())
     waiting = job_of(studio)
     studio.state.queue._write(replace(waiting, waits=False, process=own))
-    assert "A model of a.txt." in studio.client.get("/train/Tales").text
+    assert "Training a model of <bdi>a.txt</bdi>." in studio.client.get("/train/Tales").text
     studio.state.queue._write(waiting)
-    assert "waits for its turn" in studio.client.get("/train").text
-    assert "Take it from the queue" in studio.client.get("/train/Tales").text
-    events = run_events(studio.state, "Tales", "waiting")
+    assert "waiting for its turn" in studio.client.get("/train").text
+    assert "Remove from the queue" in studio.client.get("/train/Tales").text
+    events = run_events(studio.state, "Tales", "waiting", catalogue("en"))
     assert next(events)["progress"]["stage"] == "waiting"
     studio.client.post("/train/Tales/pause")
-    assert next(events)["end"]["message"] == "It was taken from the queue."
-    assert "taken from the queue" in studio.client.get("/train/Tales").text
+    assert next(events)["end"]["message"] == "It was removed from the queue."
+    assert "removed from the queue" in studio.client.get("/train/Tales").text
     assert studio.client.post("/train/Tales/again").status_code == 303
     assert job_of(studio).waits
     assert studio.client.post("/train/Tales/forget").status_code == 422  # it waits
@@ -150,7 +151,7 @@ def test_a_run_that_was_cut_off_offers_to_go_on(
     )
     view = view_of(studio.state, "Tales")
     assert (view.state, view.is_cut_off) == ("paused", True)
-    assert "was cut off" in studio.client.get("/train").text
+    assert "cut off" in studio.client.get("/train").text
     studio.client.post("/train/Tales/go-on")
     file = str(studio.state.library.text("Tales").files[0])
     assert job_of(studio).arguments[:3] == ("train", file, "--resume")
@@ -212,8 +213,8 @@ def test_a_run_that_was_cut_off_goes_on_under_a_new_name(studio: Studio, text: s
     ended(studio, "1: The fox", progress("training", 3))
     (folder / "metrics.so-far.jsonl").write_text('{"epoch": 1, "seconds": 3}\n')
     page = studio.client.get("/train").text
-    assert "is paused after 1 epoch<" in page
-    assert 'aria-label="Go on with Owls"' in page
+    assert "paused, after 1 epoch<" in page
+    assert 'aria-label="Continue Owls"' in page
     assert "Tales</a>" not in page
     assert studio.client.post("/train/Owls/go-on").status_code == 303
     assert job_of(studio, "Owls").arguments[:3] == ("train", "--resume", str(folder))
@@ -230,9 +231,9 @@ def test_a_search_that_has_ended_has_not_failed(
     assert view_of(studio.state, "Tales").state == "paused"
     shutil.copytree(tiny_bundle, tuning / "model")
     ended(studio, "Saved to tuning/model. Go on with\n  lorelm train PATH\n")
-    assert "has ended with a model" in studio.client.get("/train").text
+    assert "ended with a model" in studio.client.get("/train").text
     page = studio.client.get("/train/Tales").text
-    assert "The search has ended" in page
+    assert "The search is over" in page
     assert "failed" not in page
     assert studio.client.post("/train/Tales/take").status_code == 303
     assert studio.state.library.names("models") == ["Tales"]

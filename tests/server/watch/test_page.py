@@ -30,7 +30,7 @@ def test_the_page_has_the_headers_and_the_files_of_the_others(run: WatchedRun) -
     assert page.status_code == 200
     assert "default-src 'none'" in page.headers["Content-Security-Policy"]
     assert page.headers["X-Content-Type-Options"] == "nosniff"
-    assert "<strong>&lt;tales&gt;.txt</strong>" in page.text
+    assert "<strong><bdi>&lt;tales&gt;.txt</bdi></strong>" in page.text
     for name in ("watch.css", "watch.js", "style.css"):
         assert f"static/{name}" in page.text
         with client.get(f"/static/{name}", headers={"Host": "localhost"}) as file:

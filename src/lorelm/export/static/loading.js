@@ -1,6 +1,7 @@
 // The line that says how far the model is loaded.
 
 import { byId, make } from "./dom.js";
+import { gettext, shownNumber } from "./translate.js";
 
 export class Loading {
   #line = byId("loading");
@@ -10,7 +11,7 @@ export class Loading {
   /** @param {number} numBytes Of the file of the model. */
   constructor(numBytes) {
     this.#bar = make("progress", { max: numBytes, value: 0, id: "progress" });
-    this.#bar.setAttribute("aria-label", "Loading the model");
+    this.#bar.setAttribute("aria-label", gettext("Loading the model"));
     this.#line.replaceChildren(this.#bar, this.#note);
     this.show(0);
   }
@@ -19,11 +20,14 @@ export class Loading {
   show(numBytes) {
     const { max } = this.#bar;
     this.#bar.value = Math.min(numBytes, max);
-    const parts = [this.#bar.value, max].map((each) => (each / 1e6).toFixed(1));
+    const digits = { minimumFractionDigits: 1, maximumFractionDigits: 1 };
+    const [loaded, all] = [this.#bar.value, max].map((each) => shownNumber(each / 1e6, digits));
     this.#note.textContent =
       numBytes < max
-        ? ` The model is loading: ${parts.join(" of ")} MB. You can begin to type.`
-        : " The model is starting.";
+        ? gettext("The model is loading: %(loaded)s of %(all)s MB. You can begin to type.", {
+            ...{ loaded, all },
+          })
+        : gettext("The model is starting.");
   }
 
   end() {
@@ -32,9 +36,10 @@ export class Loading {
 
   /** Say what went wrong; return the sentence. @param {string} cause */
   fail(cause) {
-    const message =
-      "The model cannot be loaded. Reload the page; if that does not help, use a newer browser " +
-      `(${cause}).`;
+    const message = gettext(
+      "The model cannot be loaded. Reload the page; if that does not help, use a newer browser (%(cause)s).",
+      { cause },
+    );
     this.#line.replaceChildren(message);
     this.#line.className = "error";
     return message;

@@ -18,6 +18,7 @@ from lorelm.server.drafts.requests import (
     NewLinkRequest,
     SaveDraftRequest,
 )
+from lorelm.server.language import use_english
 from lorelm.server.openai.chat_requests import ChatRequest
 from lorelm.server.openai.requests import CompletionRequest, DetokenizeRequest, TokenizeRequest
 from lorelm.server.request_model import RequestModel, limited, schema_of
@@ -157,6 +158,7 @@ def openapi() -> Response:
 def docs_page() -> str:
     """Answer with a page that shows the OpenAPI document."""
     name = server_state().models[0].name
+    use_english()
     return render_template("docs.html", document=openapi_document(), name=name)
 
 

@@ -13,6 +13,7 @@ from lorelm.generation.controls import (
 )
 from lorelm.parameters import Parameter
 from lorelm.server.api.requests import GenerateRequest
+from lorelm.server.language import page_catalogue
 from lorelm.server.pages.scene import speakers_of, turn_fields
 from lorelm.server.request_model import (
     MAX_TEXT_CHARACTERS,
@@ -93,6 +94,8 @@ def explained(error: Exception) -> str:
     """Return an error message for the person who filled in the form."""
     if not isinstance(error, SamplingError):
         return f"{error}."
+    texts = page_catalogue().translations
     return " ".join(
-        f"{_LABELS.get(each.field, each.field)}: {each.message}." for each in error.problems
+        f"{texts.gettext(_LABELS.get(each.field, each.field))}: {each.message}."
+        for each in error.problems
     )

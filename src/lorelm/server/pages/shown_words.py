@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from lorelm.generation.controls import LEVEL_BOUNDS
 from lorelm.generation.reply import Sample, Token
 from lorelm.server.pages.scene import is_cue
+from lorelm.translations import Catalogue
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,8 +29,8 @@ class ShownWord:
     is_cue: bool
 
 
-def shown_words(sample: Sample) -> list[ShownWord]:
-    """Return the words of a sample with scored tokens."""
+def shown_words(sample: Sample, texts: Catalogue) -> list[ShownWord]:
+    """Return the words of a sample with scored tokens, in the language of a page."""
     assert sample.tokens is not None
     words, end = [], 0
     for token in sample.tokens:
@@ -43,7 +44,7 @@ def shown_words(sample: Sample) -> list[ShownWord]:
                 space=token.text[: len(token.text) - len(text)],
                 text=text,
                 level=level_of(probability),
-                title=_title(token, probability, is_copied=is_copied),
+                title=_title(token, probability, texts, is_copied=is_copied),
                 is_copied=is_copied,
                 is_cue=is_cue(text),
             )
@@ -56,16 +57,21 @@ def level_of(probability: float) -> int:
     return sum(probability < bound for bound in LEVEL_BOUNDS)
 
 
-def _title(token: Token, probability: float, *, is_copied: bool) -> str:
+def _title(token: Token, probability: float, texts: Catalogue, *, is_copied: bool) -> str:
+    end = texts.gettext("(the end)")
     others = [
-        f"{other.text.strip() or '(end)'} {_percent(math.exp(other.log_probability))}"
+        f"{other.text.strip() or end} {_percent(math.exp(other.log_probability), texts)}"
         for other in token.alternatives
         if other.text.strip() != token.text.lstrip()
     ]
-    note = ". Copied from the training text" if is_copied else ""
-    return f"{_percent(probability)}; or: {', '.join(others)}{note}"
+    parts = {"percent": _percent(probability, texts), "others": texts.list(others)}
+    if is_copied:
+        return texts.gettext("%(percent)s; or: %(others)s. Copied from the training text.", **parts)
+    return texts.gettext("%(percent)s; or: %(others)s", **parts)
 
 
-def _percent(probability: float) -> str:
-    """Format a probability: 42 %, 0.3 %."""
-    return f"{100 * probability:.0f} %" if probability >= 0.01 else f"{100 * probability:.1g} %"
+def _percent(probability: float, texts: Catalogue) -> str:
+    """Format a probability with at least one significant digit: 42%, 0.3%."""
+    share = 100 * probability
+    digits = 0 if share >= 1 or share == 0 else -math.floor(math.log10(share))
+    return texts.percent(probability, digits)

@@ -16,6 +16,7 @@ from lorelm.evaluation.summary import (
 from lorelm.server.base_app import allow_frames_of
 from lorelm.server.errors import status_of
 from lorelm.server.generate import page_client, set_client_cookie, start_generation
+from lorelm.server.language import page_catalogue
 from lorelm.server.pages.form import WriteForm
 from lorelm.server.pages.write_page import (
     Result,
@@ -40,7 +41,10 @@ def write_page() -> str:
     given = {"prompt": record.prompt, "tokens": []}
     note = ""
     if record.model not in [served.name for served in server_state().models]:
-        note = f"{record.model}, which wrote this, is not served now: another model will continue."
+        note = page_catalogue().gettext(
+            "%(model)s, which wrote this text, is not served now: another model will continue it.",
+            model=record.model,
+        )
     return render_write_page(form=form_of(record), given=given, note=note)
 
 

@@ -21,6 +21,7 @@ from lorelm.generation.sequence import GenerationRequest
 from lorelm.history.record import Record
 from lorelm.server.generate import page_client, start_generation
 from lorelm.server.history.log import is_served_by, request_again
+from lorelm.server.language import explicit_language, page_catalogue
 from lorelm.server.pages.form import FORM_FIELDS, controls, explained
 from lorelm.server.pages.scene import (
     Part,
@@ -47,7 +48,7 @@ _MODULES: Final = (
         "server_drafts",
         "settings",
     ),
-    *("surface", "text_files", "tools", "unknown_words", "words", "zip"),
+    *("surface", "text_files", "tools", "translate", "unknown_words", "words", "zip"),
 )
 """What static/write.js imports: the browser fetches all of it at once."""
 
@@ -100,7 +101,7 @@ def render_write_page(
     speakers = speakers_by_model(state.models)
     return render_template(
         "embed.html" if is_embedded else "write.html",
-        action="embed" if is_embedded else ".",
+        action=_action(is_embedded=is_embedded),
         title=state.settings.title,
         home=state.settings.home,
         models=state.models,
@@ -123,6 +124,15 @@ def render_write_page(
         note=note,
         error=explained(error) if error else "",
     )
+
+
+def _action(*, is_embedded: bool) -> str:
+    """Return the address that the form is sent to."""
+    if not is_embedded:
+        return "."
+    # A frame in a page of another site has no cookie that could remember the language.
+    chosen = explicit_language()
+    return f"embed?lang={chosen}" if chosen else "embed"
 
 
 def _page_data(
@@ -161,14 +171,20 @@ def render_regenerated(record: Record) -> str:
     again = request_again(record, served, num_alternatives=NUM_ALTERNATIVES)
     start_generation(served, [again], page_client()).wait()
     result = Result.of(served, again)
-    if result.reply.text == record.text:
-        note = "Generated again: the same text."
-    else:
-        note = "Generated again, with a different text"
-        note += (
-            "." if record.version == VERSION else f": version {record.version} of LoreLM wrote it."
-        )
+    note = _note_on_regenerated(record, is_same=result.reply.text == record.text)
     return render_write_page(form=form_of(record), results=[result], note=note)
+
+
+def _note_on_regenerated(record: Record, *, is_same: bool) -> str:
+    texts = page_catalogue()
+    if is_same:
+        return texts.gettext("Generated again: the same text.")
+    if record.version == VERSION:
+        return texts.gettext("Generated again, with a different text.")
+    return texts.gettext(
+        "Generated again, with a different text: version %(version)s of LoreLM wrote the first.",
+        version=record.version,
+    )
 
 
 def _model_of(record: Record) -> ServedModel | None:

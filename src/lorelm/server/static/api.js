@@ -2,6 +2,7 @@
 // exported site, export/static/api.js takes its place.
 
 import { RequestError } from "./requests.js";
+import { gettext } from "./translate.js";
 
 export { promptOf, RequestError } from "./requests.js";
 
@@ -17,13 +18,13 @@ export async function* generate(body, signal) {
   const accept = "text/event-stream";
   const options = { body: { ...body, stream: true }, signal, accept };
   const response = await send("POST", "api/generate", options);
-  if (!response.body) throw new RequestError("The server sent an empty response.");
+  if (!response.body) throw new RequestError(gettext("The server sent an empty response."));
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
   let isDone = false;
   while (!isDone) {
     const { value, done } = await reader.read().catch((error) => rethrow(error, signal));
-    if (done) throw new RequestError("The connection broke before the text was finished.");
+    if (done) throw new RequestError(gettext("The connection broke before the text was finished."));
     const parts = (rest + value).split("\n\n");
     rest = parts.pop() ?? "";
     for (const part of parts) {
@@ -65,7 +66,7 @@ export async function send(method, path, options = {}) {
   if (response.ok) return response;
   const answer = await response.json().catch(() => ({}));
   const { message, fields, code } = answer.error ?? {
-    message: `The server answers ${response.status}`,
+    message: gettext("The server answers %(status)s", { status: response.status }),
   };
   throw new RequestError(`${message}.`, fields, code);
 }
@@ -73,7 +74,7 @@ export async function send(method, path, options = {}) {
 /** @param {unknown} error @param {AbortSignal} [signal] @returns {never} */
 function rethrow(error, signal) {
   if (signal?.aborted) throw error;
-  throw new RequestError("The server does not answer. Is it still running?");
+  throw new RequestError(gettext("The server does not answer. Is it still running?"));
 }
 
 /**

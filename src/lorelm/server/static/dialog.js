@@ -1,6 +1,7 @@
 // A dialog over the page, with a list and a line that says what happened.
 
 import { button, make } from "./dom.js";
+import { gettext, shownDate } from "./translate.js";
 
 /** A modal dialog: the browser keeps the focus in it, and Escape closes it. */
 export class Dialog {
@@ -12,7 +13,7 @@ export class Dialog {
    */
   constructor(id, title, ...content) {
     const heading = make("h2", { id: `${id}_title` }, title);
-    const close = button("Close", () => this.element.close());
+    const close = button(gettext("Close"), () => this.element.close());
     close.className = "quiet";
     this.#status.setAttribute("role", "status");
     const head = make("div", { className: "head" }, heading, close);
@@ -50,10 +51,7 @@ export class Dialog {
   }
 }
 
-/** Return a time as people of this browser write it, such as "3 May 2026, 14:05". */
-export function shownTime(/** @type {string} */ iso) {
-  const time = make("time", { dateTime: iso });
-  const options = /** @type {const} */ ({ dateStyle: "medium", timeStyle: "short" });
-  time.textContent = new Date(iso).toLocaleString(undefined, options);
-  return time;
+/** Return a time as the language of the page writes it. @param {string} iso */
+export function shownTime(iso) {
+  return make("time", { dateTime: iso }, shownDate(iso));
 }

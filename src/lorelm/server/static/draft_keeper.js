@@ -5,6 +5,7 @@
 
 import { load, save } from "./dom.js";
 import { textOf } from "./kept_content.js";
+import { gettext } from "./translate.js";
 
 const SAVE_AFTER_MS = 2000;
 const RETRY_AFTER_MS = 15_000; // where no answer came
@@ -57,7 +58,7 @@ export class DraftKeeper {
     const text = this.#options.text();
     const numLeft = this.#numLeft;
     const draft = await this.#store.add({ name, ...text });
-    if (numLeft === this.#numLeft) this.#become(draft, text.content, "Saved.");
+    if (numLeft === this.#numLeft) this.#become(draft, text.content, gettext("Saved."));
   }
 
   /** @param {string} name */
@@ -72,7 +73,7 @@ export class DraftKeeper {
   renamed(id, name) {
     if (this.#draft?.id !== id) return;
     this.#draft.name = name;
-    this.#report("Saved.");
+    this.#report(gettext("Saved."));
   }
 
   /**
@@ -85,11 +86,14 @@ export class DraftKeeper {
     await this.save();
     const { content } = this.#options.text();
     if (this.#draft && this.#draft.print !== printOf(content) && textOf(content).trim()) {
-      const advice = "Download it, then press Clear, to open another draft.";
-      throw new Error(`The text in the editor could not be saved. ${advice}`);
+      throw new Error(
+        gettext(
+          "The text in the editor could not be saved. Download it, then press Clear, to open another draft.",
+        ),
+      );
     }
     const draft = await this.#store.open(id);
-    this.#become(draft, draft.content ?? [], "Saved.");
+    this.#become(draft, draft.content ?? [], gettext("Saved."));
     return draft;
   }
 
@@ -134,7 +138,7 @@ export class DraftKeeper {
   resume() {
     this.#draft = load("sessionStorage", KEY);
     if (!this.#draft) return;
-    this.#report("Saved.");
+    this.#report(gettext("Saved."));
     // What was typed last may not be saved, or the reply did not arrive.
     if (this.#draft.print !== printOf(this.#options.text().content)) this.save();
   }
@@ -147,13 +151,13 @@ export class DraftKeeper {
     const { content } = text;
     // An emptied editor leaves the draft as it was.
     if (!draft || !textOf(content).trim() || draft.print === printOf(content)) return;
-    if (draft === this.#draft) this.#report("Saving…");
+    if (draft === this.#draft) this.#report(gettext("Saving…"));
     const { version } = draft;
     try {
       const kept = await this.#store.save(draft.id, { version, ...text }, options);
       draft.version = kept.version;
       draft.print = printOf(content);
-      if (draft === this.#draft) this.#report("Saved.");
+      if (draft === this.#draft) this.#report(gettext("Saved."));
     } catch (error) {
       await this.#recover(draft, text, error);
     }
@@ -166,7 +170,9 @@ export class DraftKeeper {
   async #recover(draft, text, error) {
     const isCurrent = draft === this.#draft;
     if (error.code === "draft.unknown" && isCurrent) {
-      this.forget("This draft was deleted elsewhere. Save the text as a new one to keep it.");
+      this.forget(
+        gettext("This draft was deleted elsewhere. Save the text as a new one to keep it."),
+      );
     } else if (error.code === "draft.conflict") {
       await this.#branch(draft, text).catch((failure) => this.#report(notSaved(failure)));
     } else if (isCurrent) {
@@ -182,7 +188,10 @@ export class DraftKeeper {
   async #branch(draft, text) {
     const name = nextName(draft.name);
     const added = await this.#store.add({ name, ...text });
-    const state = `“${draft.name}” was changed in another tab: this text goes on as “${name}”.`;
+    const state = gettext(
+      "“%(draft)s” was changed in another tab: this text continues as “%(copy)s”.",
+      { draft: draft.name, copy: name },
+    );
     if (draft === this.#draft) this.#become(added, text.content, state);
   }
 
@@ -216,5 +225,5 @@ export function nextName(name) {
 
 /** @param {Error} error */
 function notSaved({ message }) {
-  return `Not saved: ${message}`;
+  return gettext("Not saved: %(reason)s", { reason: message });
 }

@@ -2,6 +2,7 @@
 
 import { Dialog, shownTime } from "./dialog.js";
 import { button, make } from "./dom.js";
+import { gettext } from "./translate.js";
 
 const SEARCH_AFTER_MS = 250;
 
@@ -9,8 +10,8 @@ export class DraftList {
   #store;
   #options;
   #list = make("ul", { className: "drafts" });
-  #search = make("input", { type: "search", id: "draft_search" });
-  #more = button("More", () => this.#dialog.attempt(() => this.#load()));
+  #search = make("input", { type: "search", id: "draft_search", dir: "auto" });
+  #more = button(gettext("More"), () => this.#dialog.attempt(() => this.#load()));
   #dialog;
   #timer = 0;
   /** Where the next page begins. @type {string | null} */
@@ -28,11 +29,11 @@ export class DraftList {
   constructor(store, options) {
     this.#store = store;
     this.#options = options;
-    const label = make("label", { htmlFor: this.#search.id }, "Search names and texts");
+    const label = make("label", { htmlFor: this.#search.id }, gettext("Search names and texts"));
     const place = make("p", { className: "note" }, store.place);
     this.#more.className = "quiet";
     const content = [place, label, this.#search, this.#list, this.#more];
-    this.#dialog = new Dialog("drafts", "Your drafts", ...content);
+    this.#dialog = new Dialog("drafts", gettext("Your drafts"), ...content);
     this.#search.addEventListener("input", () => {
       clearTimeout(this.#timer);
       this.#timer = setTimeout(() => this.#dialog.attempt(() => this.#reload()), SEARCH_AFTER_MS);
@@ -68,30 +69,27 @@ export class DraftList {
 
   #sayEmpty() {
     const isSearch = this.#search.value.trim() !== "";
-    this.#dialog.say(isSearch ? "No draft contains this." : "No drafts yet: save a text as one.");
+    this.#dialog.say(
+      isSearch ? gettext("No draft contains this.") : gettext("No drafts yet: save a text as one."),
+    );
   }
 
   /** @param {Draft} draft */
   #item(draft) {
     const item = make("li");
-    const name = make("strong", {}, draft.name);
+    const name = make("strong", { dir: "auto" }, draft.name);
     const open = button("", () => this.#dialog.attempt(() => this.#open(draft)));
     open.className = "open";
-    open.append(name, make("span", {}, draft.excerpt));
+    open.append(name, make("span", { dir: "auto", lang: "" }, draft.excerpt));
     const facts = make("small", {}, shownTime(draft.changed_at));
-    if (draft.model) facts.append(` · ${draft.model}`);
-    const rename = this.#quiet("Rename", draft, () => this.#rename(item, draft));
-    const remove = this.#quiet("Delete", draft, () => this.#remove(item, draft));
+    if (draft.model) facts.append(" · ", make("bdi", {}, draft.model));
+    const { name: called } = draft;
+    const rename = quiet(gettext("Rename"), () => this.#rename(item, draft));
+    rename.setAttribute("aria-label", gettext("Rename %(name)s", { name: called }));
+    const remove = quiet(gettext("Delete"), () => this.#remove(item, draft));
+    remove.setAttribute("aria-label", gettext("Delete %(name)s", { name: called }));
     item.append(this.#star(draft), open, make("div", {}, facts, rename, remove));
     return item;
-  }
-
-  /** @param {string} text @param {Draft} draft @param {() => void} onClick */
-  #quiet(text, draft, onClick) {
-    const element = button(text, onClick);
-    element.className = "quiet";
-    element.setAttribute("aria-label", `${text} ${draft.name}`);
-    return element;
   }
 
   /** @param {Draft} draft */
@@ -108,7 +106,7 @@ export class DraftList {
       star.setAttribute("aria-pressed", String(draft.starred));
     };
     star.className = "star";
-    star.setAttribute("aria-label", `Star ${draft.name}`);
+    star.setAttribute("aria-label", gettext("Star %(name)s", { name: draft.name }));
     show();
     return star;
   }
@@ -125,9 +123,10 @@ export class DraftList {
    * @param {HTMLElement} item @param {Draft} draft
    */
   #rename(item, draft) {
-    const field = make("input", { value: draft.name, maxLength: 100, required: true });
-    field.setAttribute("aria-label", `New name of ${draft.name}`);
-    const form = make("form", { method: "dialog" }, field, make("button", {}, "Rename"));
+    const properties = { value: draft.name, maxLength: 100, required: true, dir: "auto" };
+    const field = make("input", properties);
+    field.setAttribute("aria-label", gettext("New name of %(name)s", { name: draft.name }));
+    const form = make("form", { method: "dialog" }, field, make("button", {}, gettext("Rename")));
     const restore = () => {
       const renamed = this.#item(draft);
       item.replaceWith(renamed);
@@ -157,16 +156,22 @@ export class DraftList {
       const { name, starred, model, content } = await this.#store.remove(draft.id);
       this.#options.onRemoved(draft.id);
       item.remove();
-      const undo = button("Undo", () =>
+      const undo = quiet(gettext("Undo"), () =>
         this.#dialog.attempt(async () => {
           await this.#store.add({ name, starred, model, content: content ?? [] });
           await this.#reload();
           this.#search.focus();
         }),
       );
-      undo.className = "quiet";
-      this.#dialog.say(`“${name}” is deleted. `, undo);
+      this.#dialog.say(`${gettext("“%(name)s” is deleted.", { name })} `, undo);
       undo.focus();
     });
   }
+}
+
+/** @param {string} text @param {() => void} onClick */
+function quiet(text, onClick) {
+  const element = button(text, onClick);
+  element.className = "quiet";
+  return element;
 }

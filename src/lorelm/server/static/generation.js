@@ -1,5 +1,7 @@
 // The state of a generation: idle -> waiting -> streaming -> idle. It touches no element.
 
+import { gettext, listed, ngettext } from "./translate.js";
+
 /** Runs one request, or several side by side. */
 export class Generation {
   /** @type {"idle" | "waiting" | "streaming"} */
@@ -83,21 +85,24 @@ export class Generation {
   }
 }
 
-const ENDS = new Map([
-  ["eos", "The model ended here: "],
-  ["stop", "The line ends here: "],
-]);
-
 /**
  * Describe how a sample ended.
  * @param {SampleEnd | undefined} sample Undefined where it was stopped. @param {number} numTokens
  * @param {number} seed
  */
 export function describeEnd(sample, numTokens, seed) {
-  const count = `${numTokens} tokens, seed ${seed}.`;
-  if (!sample) return numTokens ? `Stopped: ${count}` : "Stopped.";
-  const note = sample.finish_reason === "timeout" ? " The time limit was reached." : "";
+  const count = ngettext("%(n)s token, seed %(seed)s.", "%(n)s tokens, seed %(seed)s.", numTokens, {
+    seed,
+  });
+  if (!sample) return numTokens ? gettext("Stopped: %(count)s", { count }) : gettext("Stopped.");
+  const notes = [count];
+  if (sample.finish_reason === "eos")
+    notes[0] = gettext("The model ended here: %(count)s", { count });
+  if (sample.finish_reason === "stop")
+    notes[0] = gettext("The line ends here: %(count)s", { count });
+  if (sample.finish_reason === "timeout") notes.push(gettext("The time limit was reached."));
   const missing = sample.missing_words ?? [];
-  const lack = missing.length ? ` No place was found for: ${missing.join(", ")}.` : "";
-  return (ENDS.get(sample.finish_reason) ?? "") + count + note + lack;
+  if (missing.length)
+    notes.push(gettext("These words found no place: %(words)s.", { words: listed(missing) }));
+  return notes.join(" ");
 }

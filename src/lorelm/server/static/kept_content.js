@@ -1,6 +1,8 @@
 // The text of a draft: like the content of the editor, without what else the model could have
 // written, which takes 18 times the room.
 
+import { gettext } from "./translate.js";
+
 const NAME_LENGTH = 40;
 
 /** Return the content of the editor as a draft keeps it. @param {Content} content */
@@ -43,7 +45,7 @@ export function nameOf(text) {
     .slice(0, 4 * NAME_LENGTH)
     .replace(/\s+/g, " ")
     .trim();
-  if (line.length <= NAME_LENGTH) return line || "Untitled";
+  if (line.length <= NAME_LENGTH) return line || gettext("Untitled");
   const words = line.slice(0, NAME_LENGTH + 1).replace(/ [^ ]*$/, "");
   return `${words.slice(0, NAME_LENGTH).replace(/[\uD800-\uDBFF]$/, "")}…`;
 }

@@ -4,13 +4,16 @@ import { ROOT, send } from "./api.js";
 import { Dialog, shownTime } from "./dialog.js";
 import { button, load, make, save } from "./dom.js";
 import { copyText } from "./text_files.js";
+import { gettext } from "./translate.js";
 
 const KEY = "lorelm.links"; // the server keeps no addresses: the browser that made them does
 
 export class LinkList {
   #text;
   #list = make("ul", { className: "drafts" });
-  #add = button("Make a link to this text", () => this.#dialog.attempt(() => this.#make()));
+  #add = button(gettext("Make a link to this text"), () =>
+    this.#dialog.attempt(() => this.#make()),
+  );
   #dialog;
 
   /** @param {() => NewDraft} text Returns the text of the editor, with its name. */
@@ -19,10 +22,11 @@ export class LinkList {
     const note = make(
       "p",
       { className: "note" },
-      "Everybody who has the link can read the text as it is now, until you revoke the link here. " +
-        "Deleting a draft does not revoke its links.",
+      gettext(
+        "Anyone who has the link can read the text as it is now, until you revoke the link here. Deleting a draft does not revoke its links.",
+      ),
     );
-    this.#dialog = new Dialog("links", "Share by a link", note, this.#add, this.#list);
+    this.#dialog = new Dialog("links", gettext("Share by a link"), note, this.#add, this.#list);
   }
 
   show() {
@@ -38,7 +42,7 @@ export class LinkList {
   async #make() {
     const { name, content, model } = this.#text();
     if (!content.length) {
-      this.#dialog.say("There is no text yet.");
+      this.#dialog.say(gettext("There is no text yet."));
       return;
     }
     const reply = await send("POST", "api/links", { body: { name, content, model } });
@@ -52,23 +56,32 @@ export class LinkList {
   /** @param {string} path */
   async #copy(path) {
     const isCopied = await copyText(new URL(path, ROOT).href);
-    this.#dialog.say(isCopied ? "The link is copied." : "Copy the link from its field.");
+    this.#dialog.say(
+      isCopied ? gettext("The link is copied.") : gettext("Copy the link from its field."),
+    );
   }
 
   /** @param {SharedLink} link */
   #item(link) {
     const { id, name } = link;
     const path = link.path ?? load("localStorage", KEY)?.[id];
-    const item = make("li", {}, make("strong", {}, name), make("span", {}, link.excerpt));
+    const item = make(
+      "li",
+      {},
+      make("strong", { dir: "auto" }, name),
+      make("span", { dir: "auto", lang: "" }, link.excerpt),
+    );
     const row = make("div", {}, make("small", {}, shownTime(link.created_at)));
     if (path) {
-      const field = make("input", { value: new URL(path, ROOT).href, readOnly: true });
-      field.setAttribute("aria-label", `Link to ${name}`);
+      const field = make("input", { value: new URL(path, ROOT).href, readOnly: true, dir: "ltr" });
+      field.setAttribute("aria-label", gettext("Link to %(name)s", { name }));
       field.addEventListener("focus", () => field.select());
       item.append(field);
-      row.append(quiet("Copy link", name, () => this.#copy(path)));
+      const label = gettext("Copy link: %(name)s", { name });
+      row.append(quiet(gettext("Copy link"), label, () => this.#copy(path)));
     }
-    row.append(quiet("Revoke", name, () => this.#dialog.attempt(() => this.#revoke(item, link))));
+    const revoke = () => this.#dialog.attempt(() => this.#revoke(item, link));
+    row.append(quiet(gettext("Revoke"), gettext("Revoke: %(name)s", { name }), revoke));
     item.append(row);
     return item;
   }
@@ -80,15 +93,15 @@ export class LinkList {
     delete paths[id];
     save("localStorage", KEY, paths);
     item.remove();
-    this.#dialog.say(`The link to “${name}” is revoked: it leads nowhere now.`);
+    this.#dialog.say(gettext("The link to “%(name)s” is revoked: it no longer works.", { name }));
     this.#add.focus();
   }
 }
 
-/** @param {string} text @param {string} name @param {() => void} onClick */
-function quiet(text, name, onClick) {
+/** @param {string} text @param {string} label @param {() => void} onClick */
+function quiet(text, label, onClick) {
   const element = button(text, onClick);
   element.className = "quiet";
-  element.setAttribute("aria-label", `${text}: ${name}`);
+  element.setAttribute("aria-label", label);
   return element;
 }

@@ -2,6 +2,7 @@
 
 import { RequestError } from "./api.js";
 import { textOf } from "./kept_content.js";
+import { gettext } from "./translate.js";
 
 const PREFIX = "lorelm.draft.";
 const PAGE = 20;
@@ -9,7 +10,7 @@ const EXCERPT_LENGTH = 160;
 
 /** @implements {DraftStore} */
 export class LocalDrafts {
-  place = "Kept in this browser only: they go when its data is deleted.";
+  place = gettext("Kept in this browser only: they are lost when its data is deleted.");
 
   /** @param {{search?: string, after?: string | null}} query @returns {Promise<DraftList>} */
   async list({ search = "", after }) {
@@ -25,7 +26,8 @@ export class LocalDrafts {
   /** @param {string} id @returns {Promise<Draft>} */
   async open(id) {
     const text = this.#storage.getItem(PREFIX + id);
-    if (text === null) throw new RequestError("This draft was deleted.", [], "draft.unknown");
+    if (text === null)
+      throw new RequestError(gettext("This draft was deleted."), [], "draft.unknown");
     return JSON.parse(text);
   }
 
@@ -44,7 +46,8 @@ export class LocalDrafts {
     const kept = await this.open(id);
     if (JSON.stringify(kept.content) === JSON.stringify(content)) return kept;
     if (kept.version !== version) {
-      throw new RequestError("It was saved in another tab meanwhile.", [], "draft.conflict");
+      const message = gettext("It was saved in another tab meanwhile.");
+      throw new RequestError(message, [], "draft.conflict");
     }
     const times = { changed_at: new Date().toISOString(), version: version + 1 };
     const draft = { ...kept, ...times, content, model, excerpt: excerptOf(content) };
@@ -74,7 +77,8 @@ export class LocalDrafts {
     try {
       return globalThis.localStorage;
     } catch {
-      throw new RequestError("This browser keeps nothing for this page.", [], "draft.no_storage");
+      const message = gettext("This browser keeps nothing for this page.");
+      throw new RequestError(message, [], "draft.no_storage");
     }
   }
 
@@ -92,8 +96,9 @@ export class LocalDrafts {
       this.#storage.setItem(PREFIX + draft.id, JSON.stringify(draft));
     } catch (error) {
       if (error instanceof RequestError) throw error;
-      const advice = "delete drafts that you no longer need, or download this text";
-      const message = `The browser has no more room for drafts: ${advice}.`;
+      const message = gettext(
+        "The browser has no more room for drafts: delete drafts that you no longer need, or download this text.",
+      );
       throw new RequestError(message, [], "draft.no_room");
     }
   }

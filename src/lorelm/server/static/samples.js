@@ -2,6 +2,7 @@
 
 import { button, make } from "./dom.js";
 import { describeEnd } from "./generation.js";
+import { gettext } from "./translate.js";
 import { nodesOf, SampleView } from "./words.js";
 
 /** @typedef {import("./words.js").WordCard} WordCard */
@@ -13,7 +14,7 @@ export class SamplePanel extends SampleView {
    * @param {WordCard} card @param {(sample: SamplePanel) => void} onKeep
    */
   constructor(title, cue, card, onKeep) {
-    const text = make("p", { className: "sample", tabIndex: 0 });
+    const text = make("p", { className: "sample", tabIndex: 0, lang: "", dir: "auto" });
     if (cue) text.append(make("b", { className: "cue" }, cue.trimStart()));
     super((token) => {
       const { nodes, word } = nodesOf(token);
@@ -22,8 +23,8 @@ export class SamplePanel extends SampleView {
     });
     this.cue = cue;
     this.note = make("p", { className: "note" });
-    const keep = button("Keep this one", () => onKeep(this));
-    this.element = make("article", {}, make("h2", {}, title), text, this.note, keep);
+    const keep = button(gettext("Keep this one"), () => onKeep(this));
+    this.element = make("article", {}, make("h2", { dir: "auto" }, title), text, this.note, keep);
     text.addEventListener("keydown", (event) => this.#onKey(event, card));
   }
 
@@ -37,7 +38,9 @@ export class SamplePanel extends SampleView {
       card.focus();
       return;
     }
-    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    const { direction } = getComputedStyle(/** @type {Element} */ (event.currentTarget));
+    const forward = direction === "rtl" ? -1 : 1;
+    const step = { ArrowRight: forward, ArrowLeft: -forward }[event.key];
     if (!step || !this.words.length) return;
     event.preventDefault();
     const shown = this.words.findIndex((word) => word.classList.contains("shown"));

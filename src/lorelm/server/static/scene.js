@@ -2,6 +2,7 @@
 // none of it. pages/scene.py does the same where there are no scripts.
 
 import { make, pageData } from "./dom.js";
+import { gettext } from "./translate.js";
 
 /** @typedef {import("./surface.js").Surface} Surface */
 
@@ -84,7 +85,7 @@ export class Scene {
     const names = choicesOf(speakersIn(this.#surface.text, this.#pattern), this.#names);
     const { value, options } = this.#select;
     if (String(names) === String([...options].slice(1).map((option) => option.value))) return;
-    const choices = names.map((name) => make("option", { value: name }, name));
+    const choices = names.map((name) => make("option", { value: name, dir: "auto" }, name));
     this.#select.replaceChildren(options[0], ...choices);
     this.#select.value = names.includes(value) ? value : "";
   }
@@ -150,11 +151,12 @@ export function isCue(text) {
 
 /** Say what a model makes of unknown words and speakers. @param {string[]} words */
 export function explainUnknown(words) {
-  const ofSpeakers =
-    "A speaker that the model does not know is read as a minor one, and may speak again.";
-  const ofWords =
-    "A name or word that the model does not know is read as another one of its kind, and may " +
-    "come back as you wrote it.";
+  const ofSpeakers = gettext(
+    "The model reads a speaker that it does not know as a minor one, who may speak again.",
+  );
+  const ofWords = gettext(
+    "The model reads a name or word that it does not know as another one of its kind, which may come back as you wrote it.",
+  );
   const speakers = words.filter(isCue).length;
   return [speakers < words.length ? ofWords : "", speakers ? ofSpeakers : ""].join(" ").trim();
 }

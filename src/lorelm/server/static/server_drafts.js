@@ -2,12 +2,15 @@
 
 import { send } from "./api.js";
 import { textOf } from "./kept_content.js";
+import { gettext } from "./translate.js";
 
 const OTHER_FIELDS_BYTES = 2000;
 
 /** @implements {DraftStore} */
 export class ServerDrafts {
-  place = "Kept on the server. Only this browser and the operator of the server can read them.";
+  place = gettext(
+    "Kept on the server. Only this browser and the operator of the server can read them.",
+  );
   #maxBytes;
 
   /** @param {number} maxBytes The longest request that the server reads. */

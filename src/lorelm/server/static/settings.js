@@ -1,6 +1,7 @@
 // The settings of the form: what they ask the server for, and how the browser keeps them.
 
 import { byId, load, save } from "./dom.js";
+import { gettext, shownNumber } from "./translate.js";
 
 const KEY = "lorelm.settings";
 const SPEAKER = "next_speaker"; // is in the prompt that `common` has
@@ -68,7 +69,8 @@ export class Settings {
   /** Show the number that the slider of the blend stands at. */
   #showShare() {
     const slider = this.fields.find((field) => field.name === "blend_share");
-    if (slider) byId("shown_share").textContent = `${Math.round(Number(slider.value) * 100)} %`;
+    if (slider)
+      byId("shown_share").textContent = shownNumber(Number(slider.value), { style: "percent" });
   }
 
   /** Show the facts and the speakers of the chosen model only. */
@@ -103,14 +105,15 @@ export function requestsOf(fields, common, { isAgain }) {
   if (!compare) {
     const second = /** @type {string} */ (given[`model${SECOND}`]);
     if (share && second !== body.model) body.blend = { [second]: share };
-    return [{ title: "Sample", body }];
+    return [{ title: gettext("Sample"), body }];
   }
   const changes = Object.entries(given)
     .filter(([name]) => name.endsWith(SECOND))
     .map(([name, value]) => [name.slice(0, -SECOND.length), value]);
   const bodies = [body, { ...body, ...Object.fromEntries(changes) }];
   return bodies.map((each) => {
-    const title = `temperature ${each.temperature}`;
+    const temperature = shownNumber(Number(each.temperature), { maximumFractionDigits: 3 });
+    const title = gettext("temperature %(temperature)s", { temperature });
     return { title: each.model ? `${each.model}, ${title}` : title, body: each };
   });
 }

@@ -2,6 +2,7 @@
 // Without this script it is a plain form. And samples of models, when they are written.
 
 import { byId } from "./dom.js";
+import { gettext } from "./translate.js";
 
 const drop = byId("drop", HTMLFormElement);
 const files = byId("files", HTMLInputElement);
@@ -36,7 +37,9 @@ function send() {
     progress.value = loaded / Math.max(total, 1);
   });
   request.addEventListener("load", () => finish(request));
-  request.addEventListener("error", () => fail("The studio does not answer. Is it still running?"));
+  request.addEventListener("error", () =>
+    fail(gettext("The studio does not answer. Is it still running?")),
+  );
   byId("error").hidden = true;
   progress.hidden = false;
   byId("add", HTMLButtonElement).disabled = true;
@@ -46,7 +49,9 @@ function send() {
 /** @param {XMLHttpRequest} request */
 function finish(request) {
   /** @type {{url?: string, error?: {message: string}}} */
-  let answer = { error: { message: `The studio answers ${request.status}` } };
+  let answer = {
+    error: { message: gettext("The studio answers %(status)s", { status: request.status }) },
+  };
   try {
     answer = JSON.parse(request.responseText);
   } catch {
@@ -80,5 +85,8 @@ async function fill(element) {
   const answer = await fetch(element.dataset.sample ?? "").catch(() => null);
   const { sample } = answer?.ok ? await answer.json() : { sample: null };
   if (sample === null) setTimeout(fill, MILLISECONDS_BETWEEN_LOOKS, element);
-  else element.textContent = sample;
+  else {
+    Object.assign(element, { lang: "", dir: "auto" });
+    element.textContent = sample;
+  }
 }

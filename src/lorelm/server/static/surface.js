@@ -28,7 +28,13 @@ export class Surface {
    * @param {() => void} onChange Called after every change.
    */
   constructor(textarea, label, onChange) {
-    const properties = { id: "surface", spellcheck: false, contentEditable: "true" };
+    const properties = {
+      id: "surface",
+      spellcheck: false,
+      contentEditable: "true",
+      dir: "auto",
+      lang: "",
+    };
     const element = make("div", properties, textarea.value, this.#end);
     element.dataset.placeholder = textarea.placeholder;
     element.setAttribute("role", "textbox");

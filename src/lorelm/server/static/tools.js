@@ -6,11 +6,12 @@ import { DraftList } from "./draft_list.js";
 import { button, byId, make } from "./dom.js";
 import { editorContent, keptContent, nameOf } from "./kept_content.js";
 import { copyText, fileNameOf, linesOf, markdownOf, saveFile } from "./text_files.js";
+import { gettext, pgettext } from "./translate.js";
 
-const FORMATS = [
-  { label: "Text", extension: "txt" },
-  { label: "Markdown", extension: "md" },
-  { label: "Word", extension: "docx" },
+const formats = () => [
+  { label: pgettext("file format", "Text"), extension: "txt" },
+  { label: pgettext("file format", "Markdown"), extension: "md" },
+  { label: pgettext("file format", "Word"), extension: "docx" },
 ];
 
 /**
@@ -46,17 +47,17 @@ export class Tools {
       this.#drafts = new Drafts(options.store, surface, options);
       container.append(this.#drafts.element);
     }
-    const files = FORMATS.map((format) => {
+    const files = formats().map((format) => {
       const save = this.#button(format.label, () => this.#download(format.extension));
-      save.setAttribute("aria-label", `Download as ${format.label}`);
+      save.setAttribute("aria-label", gettext("Download as %(format)s", { format: format.label }));
       return save;
     });
     container.append(
-      this.#button("Copy", () => this.#copy()),
-      make("span", {}, "Download: ", ...files),
+      this.#button(gettext("Copy"), () => this.#copy()),
+      make("span", {}, `${gettext("Download:")} `, ...files),
     );
     if (!options.canShare) return;
-    this.#shareButton = button("Share…", () => this.#share());
+    this.#shareButton = button(gettext("Share…"), () => this.#share());
     this.#shareButton.className = "quiet";
     container.append(this.#shareButton);
   }
@@ -93,7 +94,9 @@ export class Tools {
 
   async #copy() {
     const isCopied = await copyText(this.#surface.text);
-    this.#options.tell(isCopied ? "Copied." : "The browser does not let the page copy.");
+    this.#options.tell(
+      isCopied ? gettext("Copied.") : gettext("The browser does not let the page copy."),
+    );
   }
 
   /** @param {string} extension */
@@ -104,7 +107,7 @@ export class Tools {
     if (extension === "txt") saveFile(text, "text/plain;charset=utf-8", name);
     else if (extension === "md") saveFile(markdownOf(lines()), "text/markdown;charset=utf-8", name);
     else saveFile(docxOf(lines(), this.#name), DOCX_TYPE, name);
-    this.#options.tell(`Downloaded as ${name}.`);
+    this.#options.tell(gettext("Downloaded as %(name)s.", { name }));
   }
 
   async #share() {
@@ -134,9 +137,9 @@ class Drafts {
   #options;
   #keeper;
   #list;
-  #field = make("input", { id: "draft_name", maxLength: 100, placeholder: "Name of the draft" });
-  #save = make("button", { className: "quiet" }, "Save as draft");
-  #all = button("Drafts…", () => this.#list.show());
+  #field = make("input", { id: "draft_name", maxLength: 100, dir: "auto" });
+  #save = make("button", { className: "quiet" }, gettext("Save as draft"));
+  #all = button(gettext("Drafts…"), () => this.#list.show());
   #state = make("small");
   #isBusy = false;
 
@@ -156,7 +159,8 @@ class Drafts {
       onRenamed: (id, name) => this.#keeper.renamed(id, name),
       onRemoved: (id) => this.#keeper.isCurrent(id) && this.#keeper.forget(),
     });
-    this.#field.setAttribute("aria-label", "Name of the draft");
+    this.#field.placeholder = gettext("Name of the draft");
+    this.#field.setAttribute("aria-label", this.#field.placeholder);
     // A form of its own: Enter in the field of the page's form would write.
     const form = make("form", { id: "draft_form", hidden: true });
     document.body.append(form);
@@ -208,7 +212,9 @@ class Drafts {
     const { text } = this.#surface;
     const isUnsaved = this.name === null && text.trim() !== "";
     if (isUnsaved) await this.#keeper.add(nameOf(text));
-    const kept = isUnsaved ? `Your text is kept as the draft “${this.name}”.` : "";
+    const kept = isUnsaved
+      ? gettext("Your text is kept as the draft “%(name)s”.", { name: this.name ?? "" })
+      : "";
     const draft = await this.#keeper.open(id);
     this.#surface.replace(editorContent(draft.content ?? []));
     this.#options.onReplaced();
@@ -223,7 +229,8 @@ class Drafts {
     try {
       await action();
     } catch (error) {
-      this.#state.textContent = `Not saved: ${/** @type {Error} */ (error).message}`;
+      const reason = /** @type {Error} */ (error).message;
+      this.#state.textContent = gettext("Not saved: %(reason)s", { reason });
     }
   }
 

@@ -3,6 +3,7 @@
 
 import { checkWords } from "./api.js";
 import { button, make } from "./dom.js";
+import { gettext, ngettext } from "./translate.js";
 
 /** @typedef {import("./surface.js").Surface} Surface */
 
@@ -54,11 +55,12 @@ export class UnknownWords {
     const ranges = words.flatMap(({ word }) => this.#rangesOf(word));
     globalThis.CSS?.highlights?.set("unknown", new Highlight(...ranges));
     const items = words.slice(0, LIST_LIMIT).map((each) => this.#item(each));
-    const more = count > items.length ? `and ${count - items.length} more` : "";
+    const others = count - items.length;
+    const more = others > 0 ? ngettext("and %(n)s more", "and %(n)s more", others) : "";
     const explained = this.#explain(words.map(({ word }) => word));
     const note = explained ? [make("small", {}, explained)] : [];
     this.#list.replaceChildren(
-      ...(items.length ? ["Unknown words: ", ...items, more, ...note] : []),
+      ...(items.length ? [`${gettext("Unknown words:")} `, ...items, more, ...note] : []),
     );
   }
 
@@ -67,10 +69,21 @@ export class UnknownWords {
     const choices = nearest.map((other) => {
       const choice = button(other, () => this.#replace(word, other));
       choice.className = "quiet";
-      choice.setAttribute("aria-label", `Replace ${word} with ${other}`);
+      choice.dir = "auto";
+      choice.lang = "";
+      choice.setAttribute(
+        "aria-label",
+        gettext("Replace %(word)s with %(other)s", { word, other }),
+      );
       return choice;
     });
-    return make("span", {}, make("u", {}, word), choices.length ? " → " : "", ...choices);
+    return make(
+      "span",
+      {},
+      make("u", { dir: "auto", lang: "" }, word),
+      choices.length ? " → " : "",
+      ...choices,
+    );
   }
 
   /** @param {string} word @param {string} other */

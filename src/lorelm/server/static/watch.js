@@ -2,10 +2,14 @@
 
 import { Chart } from "./chart.js";
 import { byId, make } from "./dom.js";
-import { duration, mergeEvent, number, stageOf, titleOf } from "./run_text.js";
+import { duration, fixed, mergeEvent, number, stageOf, titleOf } from "./run_text.js";
+import { gettext, ngettext } from "./translate.js";
 
 /** @type {RunState} */
 const run = {};
+
+/** Of what the command says: it is not translated. */
+const ENGLISH = /** @type {const} */ ({ lang: "en", dir: "auto" });
 
 const NEWEST_SAMPLES = 3;
 const EARLIER_SAMPLES = 50;
@@ -18,41 +22,49 @@ const { source, resume, events: address } = byId("run").dataset;
 
 const charts = {
   loss: new Chart(byId("loss"), {
-    ...{ label: "Loss by epoch", x: "epoch", empty: "The first point comes when epoch 1 is over." },
-    showX: (epoch) => `epoch ${epoch}`,
-    showY: (loss) => loss.toFixed(2),
+    ...{
+      label: gettext("Loss by epoch"),
+      x: "epoch",
+      empty: gettext("The first point appears after epoch 1."),
+    },
+    showX: (epoch) => gettext("epoch %(epoch)s", { epoch }),
+    showY: (loss) => fixed(loss, 2),
     lines: [
-      { name: "validation", key: "valid" },
-      { name: "training", key: "train" },
+      { name: gettext("validation"), key: "valid" },
+      { name: gettext("training"), key: "train" },
     ],
   }),
   learning: new Chart(byId("learning"), {
-    ...{ label: "Training loss by time", x: "seconds", empty: "It begins with the training." },
+    ...{
+      label: gettext("Training loss by time"),
+      x: "seconds",
+      empty: gettext("It begins with the training."),
+    },
     showX: (seconds) => duration(seconds),
-    showY: (loss) => loss.toFixed(2),
-    lines: [{ name: "training", key: "loss" }],
+    showY: (loss) => fixed(loss, 2),
+    lines: [{ name: gettext("training"), key: "loss" }],
   }),
   rate: new Chart(byId("rate"), {
     ...{
-      label: "Learning rate by epoch",
+      label: gettext("Learning rate by epoch"),
       x: "epoch",
-      empty: "After the first epoch.",
+      empty: gettext("After the first epoch."),
       fromZero: true,
     },
-    showX: (epoch) => `epoch ${epoch}`,
+    showX: (epoch) => gettext("epoch %(epoch)s", { epoch }),
     showY: (rate) => number(rate),
     lines: [{ name: "", key: "rate" }],
   }),
   pace: new Chart(byId("pace"), {
-    ...{ label: "Tokens a second", x: "seconds", empty: "", fromZero: true },
+    ...{ label: gettext("Tokens per second"), x: "seconds", empty: "", fromZero: true },
     showX: (seconds) => duration(seconds),
     showY: (speed) => number(speed),
     lines: [{ name: "", key: "speed" }],
   }),
   resident: new Chart(byId("resident"), {
-    ...{ label: "Memory in megabytes", x: "seconds", empty: "", fromZero: true },
+    ...{ label: gettext("Memory in megabytes"), x: "seconds", empty: "", fromZero: true },
     showX: (seconds) => duration(seconds),
-    showY: (megabytes) => `${number(megabytes)} MB`,
+    showY: (megabytes) => gettext("%(megabytes)s MB", { megabytes: number(megabytes) }),
     lines: [{ name: "", key: "memory" }],
   }),
 };
@@ -79,8 +91,13 @@ events.addEventListener("message", ({ data }) => {
 events.addEventListener("error", () => {
   if (run.end) return;
   byId("stage").textContent = resume
-    ? `This page has lost its connection to the command that fills it. lorelm runs says how the run is doing; if it was stopped, go on with ${resume}`
-    : "The studio does not answer. The run goes on without it, and this page when the studio is back.";
+    ? gettext(
+        "This page has lost its connection to the command that fills it. lorelm runs shows the state of the run; if it was stopped, continue with %(command)s",
+        { command: resume },
+      )
+    : gettext(
+        "The studio does not answer. The run continues without it, and this page when the studio is back.",
+      );
 });
 
 function drawProgress() {
@@ -93,7 +110,12 @@ function drawProgress() {
   else bar.removeAttribute("value");
   setText("stage", stageOf(run));
   setText("seconds", duration(progress.seconds));
-  setText("left", progress.secondsLeft === null ? "–" : `about ${duration(progress.secondsLeft)}`);
+  setText(
+    "left",
+    progress.secondsLeft === null
+      ? "–"
+      : gettext("about %(time)s", { time: duration(progress.secondsLeft) }),
+  );
   setText("speed", progress.tokensPerSecond === null ? "–" : number(progress.tokensPerSecond));
   document.title = titleOf(run, source ?? "");
 }
@@ -104,7 +126,10 @@ function drawEpochs() {
   charts.rate.draw(rows);
   const best = bestEpoch();
   if (best)
-    byId("best").replaceChildren(number(best.perplexity), make("small", {}, `epoch ${best.epoch}`));
+    byId("best").replaceChildren(
+      number(best.perplexity),
+      make("small", {}, gettext("epoch %(epoch)s", { epoch: best.epoch })),
+    );
   if (table.open) drawTable();
   drawSamples();
   setText("stage", stageOf(run));
@@ -117,13 +142,16 @@ function drawTable() {
 /** @param {EpochRow} row */
 function epochRow(row) {
   const cells = [
-    row.train.toFixed(3),
-    row.valid.toFixed(3),
+    fixed(row.train, 3),
+    fixed(row.valid, 3),
     number(row.perplexity),
     number(row.rate),
   ];
   cells.push(number(row.speed), duration(row.seconds));
-  const name = make("th", { scope: "row" }, `${row.epoch}${row.isBest ? " best so far" : ""}`);
+  const label = row.isBest
+    ? gettext("%(epoch)s, the best so far", { epoch: row.epoch })
+    : String(row.epoch);
+  const name = make("th", { scope: "row" }, label);
   return make("tr", {}, name, ...cells.map((cell) => make("td", {}, cell)));
 }
 
@@ -137,12 +165,17 @@ function drawUsage() {
   charts.resident.draw(points);
   const last = points.at(-1);
   if (!last || !run.progress) return;
-  setText("memory", `${number(last.memory)} MB`);
-  const { threads, cores } = run.progress;
-  byId("cores").replaceChildren(
-    last.cores.toFixed(1),
-    make("small", {}, `of ${cores} cores; ${threads} thread${threads === 1 ? "" : "s"}`),
+  setText("memory", gettext("%(megabytes)s MB", { megabytes: number(last.memory) }));
+  const { threads = 1, cores = 1 } = run.progress;
+  const busy = ngettext(
+    "of %(cores)s cores; %(n)s thread",
+    "of %(cores)s cores; %(n)s threads",
+    threads,
+    {
+      cores,
+    },
   );
+  byId("cores").replaceChildren(fixed(last.cores, 1), make("small", {}, busy));
 }
 
 function drawSamples() {
@@ -154,8 +187,16 @@ function drawSamples() {
     make(
       "article",
       { className: epoch === best ? "best" : "" },
-      make("h3", {}, `Epoch ${epoch}${epoch === best ? ", the best" : ""}`),
-      make("p", {}, text || "(nothing: it ended at once)"),
+      make(
+        "h3",
+        {},
+        epoch === best
+          ? gettext("Epoch %(epoch)s, the best", { epoch })
+          : gettext("Epoch %(epoch)s", { epoch }),
+      ),
+      text
+        ? make("p", { lang: "", dir: "auto" }, text)
+        : make("p", {}, gettext("(an empty sample)")),
     ),
   );
   byId("newest").replaceChildren(...articles.filter((_, i) => isNew(i)));
@@ -182,7 +223,7 @@ function drawSettings() {
 
 /** @param {[string, string]} fact */
 function fact([name, value]) {
-  return [make("dt", {}, name.replaceAll("_", " ")), make("dd", {}, value)];
+  return [make("dt", ENGLISH, name.replaceAll("_", " ")), make("dd", ENGLISH, value)];
 }
 
 function drawEnd() {
@@ -190,12 +231,12 @@ function drawEnd() {
   if (!end) return;
   const content = byId("end-content");
   byId("end").hidden = false;
-  if (end.message) content.replaceChildren(make("p", {}, end.message));
+  if (end.message) content.replaceChildren(make("p", { dir: "auto" }, end.message));
   else
     content.replaceChildren(
       make("dl", {}, ...(end.facts ?? []).flatMap(fact)),
-      ...(end.findings ?? []).map((finding) => make("p", {}, finding)),
-      make("p", { className: "note" }, end.text ?? ""),
+      ...(end.findings ?? []).map((finding) => make("p", ENGLISH, finding)),
+      make("p", { className: "note", ...ENGLISH }, end.text ?? ""),
       ...(resume ? nextCommands(end.commands ?? []) : []),
     );
   if (progress) drawProgress();
@@ -203,7 +244,10 @@ function drawEnd() {
 
 /** What to type next, where the run came from a terminal. @param {string[]} commands */
 function nextCommands(commands) {
-  return [make("p", {}, "Go on with"), make("pre", { tabIndex: 0 }, commands.join("\n"))];
+  return [
+    make("p", {}, gettext("Continue with")),
+    make("pre", { tabIndex: 0, ...ENGLISH }, commands.join("\n")),
+  ];
 }
 
 /** Change a text only if it is another, so that screen readers stay quiet. @param {string} id @param {string} text */

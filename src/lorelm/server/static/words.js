@@ -2,6 +2,7 @@
 
 import { button, make, pageData } from "./dom.js";
 import { isCue } from "./scene.js";
+import { gettext, ngettext, shownNumber } from "./translate.js";
 
 const SHOW_AFTER_MS = 150;
 const HIDE_AFTER_MS = 300;
@@ -14,8 +15,9 @@ export const tokenOf = (node) => tokens.get(node);
 
 /** Format a probability with at least one significant digit. @param {number} probability */
 export function percent(probability) {
-  const share = 100 * probability;
-  return `${probability >= 0.01 ? share.toFixed(0) : Number(share.toPrecision(1))} %`;
+  const digits =
+    probability >= 0.01 ? { maximumFractionDigits: 0 } : { maximumSignificantDigits: 1 };
+  return shownNumber(probability, { style: "percent", ...digits });
 }
 
 /**
@@ -149,7 +151,10 @@ export class WordCard {
     this.#word = word;
     word.classList.add("shown");
     this.#card.replaceChildren(...this.#content(word, token));
-    this.#card.setAttribute("aria-label", `The word ${word.textContent}`);
+    this.#card.setAttribute(
+      "aria-label",
+      gettext("The word %(word)s", { word: word.textContent ?? "" }),
+    );
     this.#card.hidden = false;
     this.#placeBelow(word);
   }
@@ -199,12 +204,19 @@ export class WordCard {
 
   /** @param {HTMLElement} word @param {Token} token */
   #content(word, token) {
-    const head = make("p", {}, make("strong", {}, word.textContent ?? ""));
+    const head = make("p", {}, make("strong", { dir: "auto", lang: "" }, word.textContent ?? ""));
     head.append(` ${percent(Math.exp(token.log_probability))}`);
-    if (token.copied) head.append(`, part of ${token.copied} tokens copied from the training text`);
+    if (token.copied) {
+      const note = ngettext(
+        "part of %(n)s token copied from the training text",
+        "part of %(n)s tokens copied from the training text",
+        token.copied,
+      );
+      head.append(`, ${note}`);
+    }
     const others = token.alternatives.filter((other) => other.text !== token.text);
     const items = others.map((other) => make("li", {}, this.#choice(word, other, others[0])));
-    const goOn = button("Continue from here", () => this.#options.onContinue(word));
+    const goOn = button(gettext("Continue from here"), () => this.#options.onContinue(word));
     goOn.className = "quiet";
     return [head, make("ul", {}, ...items), goOn];
   }
@@ -213,7 +225,9 @@ export class WordCard {
   #choice(word, other, likeliest) {
     const choice = button("", () => this.#options.onContinue(word, other));
     const share = make("span", {}, percent(Math.exp(other.log_probability)));
-    choice.append(other.text.trim() || (other.text ? "↵ new line" : "(the end)"), share);
+    const text = other.text.trim();
+    const sign = other.text ? gettext("↵ new line") : gettext("(the end)");
+    choice.append(text ? make("span", { dir: "auto", lang: "" }, text) : sign, share);
     const relative = Math.exp(other.log_probability - likeliest.log_probability);
     choice.style.setProperty("--share", String(relative));
     return choice;

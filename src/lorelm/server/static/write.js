@@ -11,6 +11,7 @@ import { Scene } from "./scene.js";
 import { requestsOf, Settings } from "./settings.js";
 import { savedContent, Surface } from "./surface.js";
 import { Tools } from "./tools.js";
+import { gettext, shownNumber } from "./translate.js";
 import { UnknownWords } from "./unknown_words.js";
 import { SampleView, tokenOf, WordCard, wordAt } from "./words.js";
 
@@ -103,7 +104,7 @@ async function writeSideBySide(requests, cue, onFirstToken) {
   await generation.run(bodies, columns, onFirstToken, (i, result) => {
     samples.showEnds(columns[i], result);
   });
-  return "Choose one to make it part of the text.";
+  return gettext("Choose one to make it part of the text.");
 }
 
 /** Return whether a generation can begin; the browser reports what is wrong in the form. */
@@ -119,7 +120,7 @@ function lock() {
   card.hide();
   document.getElementById("results")?.remove();
   byId("error").hidden = true;
-  showStatus("Writing…");
+  showStatus(gettext("Writing…"));
   buttons.stop.hidden = false;
   buttons.generate.hidden = true;
   if (!surface.hasCaret) buttons.stop.focus({ preventScroll: true });
@@ -198,7 +199,8 @@ function prompt(cue = "") {
 
 function cutNote() {
   const limit = page.max_prompt_length;
-  return surface.text.length > limit ? ` The model has read the last ${limit} characters.` : "";
+  if (surface.text.length <= limit) return "";
+  return ` ${gettext("The model has read the last %(limit)s characters.", { limit: shownNumber(limit) })}`;
 }
 
 /**

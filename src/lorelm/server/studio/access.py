@@ -1,7 +1,7 @@
-"""Who may use the studio: :class:`Guard`.
+"""Access to the studio: :class:`Guard`.
 
-On this machine, the browser that opened a link with a token that works once; elsewhere, who knows
-the password. Both get a signed cookie. Nothing but the style sheets is sent without it.
+On this machine, a browser gets access by opening a link whose token works once; elsewhere, by the
+password. Either way it gets a signed cookie. Without it, only style sheets are sent.
 """
 
 import hashlib
@@ -21,6 +21,7 @@ from werkzeug.utils import redirect
 from werkzeug.wrappers import Request, Response
 
 from lorelm.bundle.atomic_dir import replace_file
+from lorelm.translations import gettext_noop
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,11 +37,11 @@ _SAFE_METHODS: Final = ("GET", "HEAD", "OPTIONS")
 
 
 class Links:
-    """Tokens of links that each open the studio once, signed with a key of its folder.
+    """Tokens of links that each open the studio once, signed with the key of its folder.
 
     Args:
         key: the secret; see :func:`signing_key`.
-        start: tells this start of the studio from earlier ones, whose links are used up.
+        start: identifies this start of the studio, as links of earlier ones no longer work.
     """
 
     def __init__(self, key: bytes, start: str) -> None:
@@ -52,7 +53,7 @@ class Links:
         return str(self._tokens.dumps(secrets.token_hex(16)))
 
     def use(self, token: str) -> bool:
-        """Return whether a token is right and was not used before."""
+        """Return whether a token is valid and unused, and mark it as used."""
         try:
             nonce = self._tokens.loads(token, max_age=_LINK_SECONDS)
         except BadSignature:
@@ -75,15 +76,16 @@ def signing_key(path: Path) -> bytes:
 
 
 class Guard:
-    """WSGI application that lets only requests through that may use the studio.
+    """WSGI middleware that admits only requests with access to the studio.
 
     Args:
-        app: what it guards.
+        app: the guarded application.
         links: the tokens that open it.
         key: signs the cookies.
-        password: None lets in who has a link, and requests to this machine only.
-        is_open: whether a path can be read by anybody who reaches the studio.
-        explain: makes the page for who may not: its text, and whether to ask for the password.
+        password: None admits links only, and requests to this machine only.
+        is_open: returns whether a path needs no access.
+        explain: makes the page of a refusal from the request, a text of the catalogue, and whether
+            to ask for the password.
     """
 
     def __init__(
@@ -94,7 +96,7 @@ class Guard:
         key: bytes,
         password: str | None,
         is_open: "Callable[[str], bool]",
-        explain: "Callable[[str, bool], str]",
+        explain: "Callable[[WSGIEnvironment, str, bool], Response]",
     ) -> None:
         self._app: Final = app
         self._links: Final = links
@@ -119,7 +121,7 @@ class Guard:
         return response(environ, start_response)
 
     def _answer(self, request: Request) -> Response | None:
-        """Return the response to a request that goes no further."""
+        """Return the response to a request that is not passed on."""
         refusal = self._refuse_foreign(request)
         if refusal is not None:
             return refusal
@@ -131,20 +133,25 @@ class Guard:
         if request.path.startswith("/static/") or is_open or self._has_session(request):
             return None
         if self._password is not None:
-            return self._refusal(401, "This studio asks for its password.")
+            return self._refusal(request, 401, gettext_noop("Enter the password of this studio."))
         return self._refusal(
+            request,
             401,
-            "This browser may not use the studio yet: open the link that lorelm studio printed in "
-            "its terminal. Each link works once; the command prints another when you run it again.",
+            gettext_noop(
+                "This browser has no access to the studio yet. Open the link that lorelm studio "
+                "printed in its terminal. Each link works once; run the command again for another."
+            ),
         )
 
     def _refuse_foreign(self, request: Request) -> Response | None:
         # A site whose name leads to this machine must not read anything (DNS rebinding).
         host = re.sub(r":\d+$", "", request.headers.get("Host", ""))
         if self._password is None and host not in _LOCAL_HOSTS:
-            return self._refusal(400, "Open the studio at 127.0.0.1, as its link has it.")
+            message = gettext_noop("Open the studio at 127.0.0.1, as in its link.")
+            return self._refusal(request, 400, message)
         if request.method not in _SAFE_METHODS and not _is_same_site(request):
-            return self._refusal(403, "This request came from a page of another site.")
+            message = gettext_noop("This request came from a page of another site.")
+            return self._refusal(request, 403, message)
         return None
 
     def _enter(self, request: Request) -> Response:
@@ -153,17 +160,21 @@ class Guard:
         if self._has_session(request):  # the back button, or the link a second time
             return redirect(".", code=303)
         return self._refusal(
+            request,
             403,
-            "This link was used before, or is not of this studio: run lorelm studio once more, "
-            "which prints another.",
+            gettext_noop(
+                "This link was used before, or belongs to another studio. Run lorelm studio again "
+                "for a new one."
+            ),
         )
 
     def _log_in(self, request: Request) -> Response:
         if self._is_too_soon(request.remote_addr or ""):
-            return self._refusal(429, "One try a second: wait a moment, and try again.")
+            message = gettext_noop("You can try once per second. Wait a moment, and try again.")
+            return self._refusal(request, 429, message)
         given = request.form.get("password", "").encode()
         if self._password is None or not hmac.compare_digest(given, self._password.encode()):
-            return self._refusal(401, "This is not the password.")
+            return self._refusal(request, 401, gettext_noop("This is not the password."))
         return self._begin_session(request)
 
     def _is_too_soon(self, address: str) -> bool:
@@ -197,13 +208,15 @@ class Guard:
             return False
         return True
 
-    def _refusal(self, status: int, message: str) -> Response:
+    def _refusal(self, request: Request, status: int, message: str) -> Response:
         asks = self._password is not None and status in (401, 429)
-        return Response(self._explain(message, asks), status=status, mimetype="text/html")
+        response = self._explain(request.environ, message, asks)
+        response.status_code = status
+        return response
 
 
 def _is_same_site(request: Request) -> bool:
-    """Return whether a change comes from a page of the studio; programs send neither header."""
+    """Return whether a request comes from a page of the studio; programs send neither header."""
     site = request.headers.get("Sec-Fetch-Site")
     if site is not None:
         return site in ("same-origin", "none")

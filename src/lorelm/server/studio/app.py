@@ -3,9 +3,9 @@
 import logging
 from collections.abc import Callable
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from flask import Blueprint, Flask, redirect, render_template, request
+from flask import Blueprint, Flask, make_response, redirect, render_template, request
 from werkzeug.wrappers import Response
 
 from lorelm.bundle.files import find_manifest
@@ -15,6 +15,7 @@ from lorelm.parameters import parameters_of
 from lorelm.runs.process import CommandRunner
 from lorelm.runs.queue import RunQueue
 from lorelm.server.base_app import base_app
+from lorelm.server.language import page_catalogue
 from lorelm.server.studio.access import Guard, Links, signing_key
 from lorelm.server.studio.entries import Deleted
 from lorelm.server.studio.errands import Errands
@@ -29,15 +30,26 @@ from lorelm.server.studio.texts import texts
 from lorelm.server.studio.training import training
 from lorelm.server.studio.writing import Mount, WritingPages, is_shared_text
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
 _log: Final = logging.getLogger(__name__)
 
 KEY_FILE: Final = "studio.key"
+
+
+def _shown_size(num_bytes: int) -> str:
+    texts = page_catalogue()
+    if num_bytes < 1e6:
+        return texts.gettext("%(kilobytes)s kB", kilobytes=texts.number(num_bytes / 1e3))
+    return texts.gettext("%(megabytes)s MB", megabytes=texts.number(num_bytes / 1e6, 1))
+
 
 _FILTERS: Final[dict[str, Callable[..., str]]] = {
     "field_label": field_label,
     "name": quoted_name,
     "capitalize_first": lambda text: text[:1].upper() + text[1:],
-    "size": lambda n: f"{n / 1e6:.1f} MB" if n >= 1e6 else f"{n / 1e3:.0f} kB",
+    "size": _shown_size,
     "training_time": lambda text: text.partition(" for ")[0],
 }
 
@@ -95,8 +107,16 @@ def _folder_error(error: OSError) -> tuple[str, int]:
     """Explain that the disk is full, or that somebody has moved a folder meanwhile."""
     _log.warning("%s", error)
     message = f"the studio's folder could not be read or written ({error.strerror or error})."
-    page = render_template("error.html", name="Something is in the way", message=message)
+    heading = page_catalogue().gettext("The studio’s folder is not usable")
+    page = render_template("error.html", name=heading, message=message)
     return page, 409
+
+
+def _explain(app: Flask, environ: "WSGIEnvironment", message: str, asks_password: bool) -> Response:
+    """Return the page of a request without access."""
+    with app.request_context(environ):
+        page = render_template("studio/closed.html", message=message, asks_password=asks_password)
+        return app.process_response(make_response(page))
 
 
 def create_studio(settings: StudioSettings) -> tuple[Flask, StudioState, Links]:
@@ -127,15 +147,13 @@ def create_studio(settings: StudioSettings) -> tuple[Flask, StudioState, Links]:
     for blueprint in (studio, texts, training, models):
         app.register_blueprint(blueprint)
     shown = {**parameters_of(ReadingOptions), **settings.training_parameters}
-    app.jinja_env.filters |= _FILTERS | {"in_fields": partial(in_fields, parameters=shown.values())}
+    app.jinja_env.filters |= _FILTERS | {
+        "in_fields": lambda message: in_fields(
+            message, shown.values(), none=page_catalogue().gettext("“none”")
+        )
+    }
     key = signing_key(settings.folder / KEY_FILE)
     links = Links(key, settings.start)
-
-    def explain(message: str, asks_password: bool) -> str:
-        with app.test_request_context():
-            return render_template(
-                "studio/closed.html", message=message, asks_password=asks_password
-            )
 
     app.wsgi_app = Guard(  # type: ignore[method-assign]
         Mount(app, app.wsgi_app, state.writing),
@@ -143,6 +161,6 @@ def create_studio(settings: StudioSettings) -> tuple[Flask, StudioState, Links]:
         key=key,
         password=settings.password,
         is_open=is_shared_text if settings.share_links else lambda _: False,
-        explain=explain,
+        explain=partial(_explain, app),
     )
     return app, state, links

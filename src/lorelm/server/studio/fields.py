@@ -18,11 +18,12 @@ def field_label(name: str) -> str:
     return name.replace("_", " ").capitalize()
 
 
-def in_fields(message: str, parameters: Iterable[Parameter]) -> str:
+def in_fields(message: str, parameters: Iterable[Parameter], none: str = "“none”") -> str:
     """Return a message that names the fields of a page in place of flags.
 
     Args:
         parameters: the settings that the pages have fields for.
+        none: what the page calls an empty text, in quotation marks.
     """
     message = _OTHER_PARTS.sub("", message)
     for each in parameters:
@@ -33,4 +34,4 @@ def in_fields(message: str, parameters: Iterable[Parameter]) -> str:
         values = "|".join(("''", *each.choices))  # one may follow
         message = re.sub(rf"“{label}” ({values})(?!\w)", rf"“{label}: \1”", message)
     # An empty text is a choice of its own.
-    return message.replace("''”", "none”").replace("''", "“none”")
+    return message.replace("''”", "none”").replace("''", none)

@@ -15,6 +15,7 @@ from lorelm.server.studio.state import StudioState
 from lorelm.server.watch.event_file import Follower
 from lorelm.server.watch.run_files import put_run
 from lorelm.server.watch.watched_run import Seen, WatchedRun
+from lorelm.translations import Catalogue, gettext_noop
 
 RunState = Literal[
     "waiting", "running", "stopping", "paused", "finished", "found", "failed", "gone"
@@ -141,9 +142,9 @@ def _view_of_nothing(state: StudioState, name: str, run: Run, job: Job | None) -
         return RunView(name=name, state="gone", run=run, job=job)
     error = run.error or error_in(log)
     if job is not None and job.is_stopping:
-        error = "It was stopped before its first checkpoint, so nothing of it was kept."
+        error = gettext_noop("It was stopped before its first checkpoint, so nothing was kept.")
     elif job is not None and job.process is None:
-        error = "It was taken from the queue."
+        error = gettext_noop("It was removed from the queue.")
     return RunView(name=name, state="failed", run=run, job=job, error=error)
 
 
@@ -158,11 +159,14 @@ def _had_folder(state: StudioState, job: Job, log: str) -> bool:
     return "--resume" in said or progress.get("stage") == "finished" or progress["epochs"] > 0
 
 
-def run_events(state: StudioState, name: str, shown: str) -> Iterator[dict[str, Any]]:
+def run_events(
+    state: StudioState, name: str, shown: str, texts: Catalogue
+) -> Iterator[dict[str, Any]]:
     """Yield what changes in a run, at first everything, until it ends or another state begins.
 
     Args:
         shown: the state that the page shows.
+        texts: in the language of the page.
     """
     watched, seen = WatchedRun({}), Seen()
     follower = Follower(state.queue.events(name), watched)
@@ -176,7 +180,7 @@ def run_events(state: StudioState, name: str, shown: str) -> Iterator[dict[str, 
         before = view.run
         is_over = not view.is_active or view.state != shown
         if is_over or view.state == "waiting":
-            _put_state(watched, view)
+            _put_state(watched, view, texts)
         changes = watched.new(seen)
         if changes or time.monotonic() > signed + _SECONDS_BETWEEN_SIGNS:
             signed = time.monotonic()
@@ -186,7 +190,7 @@ def run_events(state: StudioState, name: str, shown: str) -> Iterator[dict[str, 
         time.sleep(_SECONDS_BETWEEN_LOOKS)
 
 
-def _put_state(watched: WatchedRun, view: RunView) -> None:
+def _put_state(watched: WatchedRun, view: RunView, texts: Catalogue) -> None:
     """Let the state have the last word: a process that was killed did not write its end."""
     stages = {"paused": "stopped", "running": "training", "stopping": "training"}
     stage = stages.get(view.state, view.state)
@@ -195,6 +199,8 @@ def _put_state(watched: WatchedRun, view: RunView) -> None:
     if progress != before:
         watched.put(progress=progress)
     if not view.is_active:
-        message = {"paused": "The run is paused.", "failed": view.error}.get(view.state, "")
+        paused = texts.gettext("The run is paused.")
+        failed = texts.translations.gettext(view.error) if view.error else ""
+        message = {"paused": paused, "failed": failed}.get(view.state, "")
         if message:
             watched.put(end={"message": message})

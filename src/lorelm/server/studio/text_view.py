@@ -5,15 +5,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from lorelm.translations import gettext_noop
+
 _MAX_SPEAKERS: Final = 8
 _SCALE_DECADES: Final = (2, 7)
 """The scale of the text's size goes from a hundred to ten million tokens."""
 
 SIZES: Final = (
-    (1_000, "a few pages"),
-    (20_000, "a story"),
-    (200_000, "a novel"),
-    (10_000_000, "a shelf of books"),
+    (1_000, gettext_noop("a few pages")),
+    (20_000, gettext_noop("a story")),
+    (200_000, gettext_noop("a novel")),
+    (10_000_000, gettext_noop("a shelf of books")),
 )
 """Names of the zones of the scale, with their ends in tokens.
 

@@ -14,6 +14,7 @@ from lorelm.errors import InputError
 from lorelm.machine.renaming import rename
 from lorelm.runs.removal import owned_files
 from lorelm.server.events import EventStream, event
+from lorelm.server.language import page_catalogue
 from lorelm.server.studio.names import is_folder_name, quoted_name
 from lorelm.server.studio.run_view import (
     RunView,
@@ -100,7 +101,7 @@ def stream_events(name: str) -> EventStream:
     """Stream what is known of a run, then what changes, until its state changes."""
     state = studio_state()
     shown = request.args.get("state", _find(state, name).state)
-    changes = (event(each) for each in run_events(state, name, shown))
+    changes = (event(each) for each in run_events(state, name, shown, page_catalogue()))
     return EventStream(changes, error_event=lambda _: "", on_close=lambda: None)
 
 
@@ -114,7 +115,8 @@ def act(name: str, action: str) -> Response | tuple[str, int]:
     try:
         place = _ACTIONS[action](state, view)
     except InputError as error:
-        return render_template("error.html", name="This does not work", message=f"{error}."), 422
+        heading = page_catalogue().gettext("This does not work")
+        return render_template("error.html", name=heading, message=f"{error}."), 422
     return redirect(place, code=303)
 
 

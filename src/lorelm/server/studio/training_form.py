@@ -9,6 +9,7 @@ from lorelm.errors import InputError, Problem
 from lorelm.parameters import Parameter
 from lorelm.server.studio.entries import Text
 from lorelm.server.studio.errands import reading_flags
+from lorelm.translations import gettext_noop
 
 _CHECKPOINT_SECONDS: Final = 10
 """A pause on Windows, and a crash anywhere, loses that much."""
@@ -27,10 +28,30 @@ class Length:
 
 
 LENGTHS: Final = (
-    Length("quick", "Quick", "2 minutes: to see whether the text is read as it should be", 2),
-    Length("good", "Good", "15 minutes: most of what a text of up to a novel gives", 15),
-    Length("best", "Best", "an hour: for a large text; a small one ends sooner by itself", 60),
-    Length("recipe", "As the recipe says", "however long that takes on this machine", None),
+    Length(
+        "quick",
+        gettext_noop("Quick"),
+        gettext_noop("2 minutes, to see whether the text is read correctly"),
+        2,
+    ),
+    Length(
+        "good",
+        gettext_noop("Good"),
+        gettext_noop("15 minutes, enough for most of the quality of a text up to a novel’s size"),
+        15,
+    ),
+    Length(
+        "best",
+        gettext_noop("Best"),
+        gettext_noop("an hour, for a large text; the training of a small one ends sooner"),
+        60,
+    ),
+    Length(
+        "recipe",
+        gettext_noop("As the recipe says"),
+        gettext_noop("however long that takes on this machine"),
+        None,
+    ),
 )
 
 OWN_TIME: Final = "own"

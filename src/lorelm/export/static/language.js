@@ -1,0 +1,36 @@
+// Opens the page in the language of its visitor, and remembers the one that is chosen. Each language
+// is a page of its own. A classic script in the head, so that it acts before anything is shown.
+{
+  const KEY = "lorelm.language";
+  const SOURCE = "en"; // the language of index.html
+  const { here = SOURCE, languages = "" } = document.currentScript?.dataset ?? {};
+
+  const remembered = () => {
+    try {
+      return localStorage.getItem(KEY);
+    } catch {
+      return null; // a frame in a page of another site, or a browser that keeps nothing
+    }
+  };
+
+  /** Return the language of the browser that the site has, the preferred one first. */
+  const preferred = () =>
+    navigator.languages
+      .map((each) => each.toLowerCase().split("-")[0])
+      .find((each) => languages.split(" ").includes(each));
+
+  const wanted = remembered() ?? preferred() ?? SOURCE;
+  // Only from index.html: the address of another page names its language.
+  if (here === SOURCE && wanted !== SOURCE && languages.split(" ").includes(wanted))
+    location.replace(`${wanted}.html`);
+
+  addEventListener("click", ({ target }) => {
+    const link = target instanceof Element ? target.closest(".languages a") : null;
+    if (!(link instanceof HTMLAnchorElement)) return;
+    try {
+      localStorage.setItem(KEY, link.lang);
+    } catch {
+      // The page is shown in this language once.
+    }
+  });
+}

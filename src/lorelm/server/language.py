@@ -1,0 +1,98 @@
+"""The language of a page: chosen by its reader, else by the browser.
+
+``?lang=de`` chooses a language and is remembered in a cookie; without one, ``Accept-Language``
+decides. Responses of the API are English.
+"""
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+from urllib.parse import urlencode
+
+from flask import Flask, Response, after_this_request, g, request
+
+from lorelm.translations import Catalogue, catalogue, languages
+from lorelm.translations.message_catalogue import SOURCE_LANGUAGE, install
+
+_COOKIE: Final = "lorelm_language"
+_PARAMETER: Final = "lang"
+_REMEMBERED_SECONDS: Final = 365 * 24 * 60 * 60
+
+
+class LanguageChoice(NamedTuple):
+    """A language that the page can be read in."""
+
+    code: str
+    name: str
+    address: str
+
+
+def use_languages(app: Flask) -> None:
+    """Let the templates of an application translate."""
+    install(app.jinja_env, page_catalogue)
+    app.context_processor(_context)
+
+
+def page_catalogue() -> Catalogue:
+    """Return the texts in the language of the page that answers the current request."""
+    if "catalogue" not in g:
+        _use(catalogue(_language()))
+    found: Catalogue = g.catalogue
+    return found
+
+
+def use_english() -> None:
+    """Answer the current request in English: its page is for programmers, or not translated."""
+    _use(catalogue(SOURCE_LANGUAGE))
+
+
+def _use(texts: Catalogue) -> None:
+    g.catalogue = texts
+    after_this_request(_add_headers)  # not of the API, which has no language
+
+
+def explicit_language() -> str:
+    """Return the language that the address of the current page names; empty if none."""
+    given = request.args.get(_PARAMETER, "")
+    return given if given in languages() else ""
+
+
+def _language() -> str:
+    remembered = request.cookies.get(_COOKIE, "")
+    if chosen := explicit_language() or (remembered if remembered in languages() else ""):
+        return chosen
+    # Not best_match() of werkzeug: to it, "en-GB, de;q=0.5" means German.
+    accepted = (
+        tag.lower().partition("-")[0] for tag, quality in request.accept_languages if quality
+    )
+    return next((code for code in accepted if code in languages()), SOURCE_LANGUAGE)
+
+
+def _context() -> dict[str, object]:
+    return {"language": page_catalogue(), "language_choices": language_choices}
+
+
+def language_choices() -> Sequence[LanguageChoice]:
+    """Return the languages of the current page, each with the address that chooses it."""
+    kept = [(name, value) for name, value in request.args.items(multi=True) if name != _PARAMETER]
+    return [
+        LanguageChoice(code, catalogue(code).own_name, f"?{urlencode([*kept, (_PARAMETER, code)])}")
+        for code in languages()
+    ]
+
+
+def _add_headers(response: Response) -> Response:
+    if response.mimetype != "text/html":
+        return response
+    response.headers["Content-Language"] = page_catalogue().code
+    response.vary.update(("Accept-Language", "Cookie"))
+    if chosen := explicit_language():
+        response.set_cookie(
+            _COOKIE,
+            chosen,
+            max_age=_REMEMBERED_SECONDS,
+            path=request.root_path or "/",
+            secure=request.is_secure,
+            httponly=True,
+            samesite="Lax",
+        )
+    return response
