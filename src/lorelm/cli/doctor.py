@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def doctor(*, history: str | None, as_json: bool) -> None:
     """Say whether LoreLM works here, what is slow, and what to do about it.
 
-    The exit code is 1 if something does not work. What is printed belongs into a report of a fault.
+    The exit code is 1 if something does not work. Include the output in bug reports.
     """
     from lorelm.cli.diagnosis import examine
 

@@ -28,7 +28,7 @@ def backup(*, file: Path, history: str | None) -> None:
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @history_option
-@click.option("--yes", is_flag=True, help="Replace the history that is there.")
+@click.option("--yes", is_flag=True, help="Replace the existing history.")
 def restore(*, file: Path, history: str | None, yes: bool) -> None:
     """Make the history what it was when the backup FILE was made.
 

@@ -99,7 +99,7 @@ def _settings(command: Any) -> Any:
 def keys() -> None:
     """Make, list, change and revoke API keys of `lorelm serve --keys FILE`.
 
-    What these commands do holds from the next request on: the server looks at the file. It holds
+    Changes take effect with the next request: the server looks at the file. The file contains
     no key, only hashes of keys.
     """
 
@@ -126,7 +126,7 @@ def add(*, name: str, file: Path | None, **given: str | None) -> None:
 @_file_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_keys(*, file: Path | None, as_json: bool) -> None:
-    """Print the keys with what they may, the oldest first."""
+    """Print the keys and their permissions, the oldest first."""
     found = _key_file(file)
     known = found.read()
     if as_json:
@@ -143,7 +143,7 @@ def list_keys(*, file: Path | None, as_json: bool) -> None:
 @_file_option
 @_settings
 def change(*, name: str, file: Path | None, **given: str | None) -> None:
-    """Change what the key NAME may; the options that are not given stay."""
+    """Change the permissions of the key NAME; options that are not given stay as they are."""
     changed = _changed(given)
     if not changed:
         raise click.UsageError("Say what to change: --rate-limit, --tokens-per-day or --expires.")

@@ -21,7 +21,7 @@ def packing_options(command: Command) -> Command:
         "--no-fingerprints",
         is_flag=True,
         help="Leave out the fingerprints of the training text: the model then marks no copies, "
-        "and nobody can test by it whether a sentence was in the text.",
+        "and nobody can use it to test whether a sentence was in the text.",
     )
     return add_no_fingerprints(add_serving_only(command))
 
@@ -32,7 +32,7 @@ def packing_options(command: Command) -> Command:
     "--out",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Where to write it; a packed model that is there is replaced.  [default: the name of "
+    help="Where to write it; an existing packed model is replaced.  [default: the name of "
     "BUNDLE, with .lorelm, in this folder]",
 )
 @packing_options

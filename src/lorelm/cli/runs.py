@@ -35,7 +35,7 @@ _json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.
 def runs(context: click.Context, *, as_json: bool) -> None:
     """List your training runs, the newest first.
 
-    A run is named by its folder or, where there is only one of it, by the folder's last name. How a
+    A run is named by its folder or, if the last part of that path is unique, by this part. How a
     run is doing is read from its folder.
     """
     if context.invoked_subcommand is not None:

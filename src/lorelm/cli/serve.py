@@ -74,7 +74,7 @@ _API_KEY_VARIABLE, _ADMIN_KEY_VARIABLE = _KEY_VARIABLES = ("LORELM_API_KEY", "LO
     envvar=KEYS_VARIABLE,
     show_envvar=True,
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Require a key of this file, which lorelm keys writes; changes hold at once.",
+    help="Require a key of this file, which lorelm keys writes; changes take effect at once.",
 )
 @history_option
 @click.option("--no-history", is_flag=True, help="Do not keep the generated texts.")

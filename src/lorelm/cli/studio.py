@@ -45,7 +45,7 @@ _OPTIONS_ON_PAGE: Final = ("init", "early_stopping", "threads", "with_ngram")
     "--host",
     default="127.0.0.1",
     show_default=True,
-    help="Address to listen on. Another one than this machine's own needs a password.",
+    help="Address to listen on. Addresses that other machines can reach need a password.",
 )
 @click.option(
     "--port",
@@ -80,12 +80,14 @@ def studio(
 ) -> None:
     """Open the studio: drop a text, watch a model learn, write with it, share it.
 
-    The link that the command prints opens it once, in one browser, which may use it from then on.
-    Run the command again for another link. Ctrl-C ends the studio; a training that runs goes on,
-    and the next studio finds it.
+    The command prints a link. It works once and gives access to the browser that opens it. Run the
+    command again for another link. Ctrl-C ends the studio; a running training continues, and the
+    next studio finds it.
     """
     if password is None and host not in _LOCAL:
-        raise click.UsageError(f"--host {host} lets others in: give a --password, too.")
+        raise click.UsageError(
+            f"--host {host} can be reached by other machines: give a --password, too."
+        )
     if password == "":
         raise click.UsageError("the password is empty: give one that cannot be guessed.")
     folder = (folder or _default_folder()).absolute()  # commands run elsewhere
@@ -139,7 +141,7 @@ def _serve(settings: StudioSettings, host: str, port: int, *, opens: bool) -> No
         with suppress(OSError):
             address.unlink()
     still = [job.name for job in state.queue.jobs() if job.is_running]
-    note = f"; {still[0]} goes on training, and lorelm studio shows it again" if still else ""
+    note = f"; {still[0]} continues to train, and lorelm studio shows it again" if still else ""
     click.echo(f"lorelm: stopped{note}", err=True)
 
 
@@ -153,11 +155,11 @@ def _open_running(folder: Path, *, opens: bool) -> None:
         if parameter.name not in _OPTIONS_OF_A_SECOND
         and context.get_parameter_source(str(parameter.name)) is ParameterSource.COMMANDLINE
     ]
-    change = f"{', '.join(ignored)} change{'s' * (len(ignored) == 1)} nothing of it"
-    advice = f": {change}. End it with Ctrl-C, and start it again with what you want" * bool(
+    change = f"{', '.join(ignored)} {'has' if len(ignored) == 1 else 'have'} no effect"
+    advice = f": {change}. To apply new options, end it with Ctrl-C and start it again" * bool(
         ignored
     )
-    click.echo(f"The studio runs already, as it was started{advice}.", err=True)
+    click.echo(f"The studio is already running, with the options of its start{advice}.", err=True)
     links = Links(signing_key(folder / KEY_FILE), start)
     _show_link(url, links, has_password=False, opens=opens)
 

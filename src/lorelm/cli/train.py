@@ -76,7 +76,7 @@ _FINISHING: Final = "The run ends here: the model of its best epoch is evaluated
 @click.option("--valid", metavar="FILE", help="Validation part; without it, split off PATH.")
 @click.option("--test", metavar="FILE", help="Test part; without it, split off PATH.")
 @click.option(
-    "--watch", is_flag=True, help="Show the run on a page of its own, on this machine only."
+    "--watch", is_flag=True, help="Show the run on a web page that only this machine can open."
 )
 @click.option(
     "--events",

@@ -68,8 +68,8 @@ def tune(
     test part, at the end.
 
     The folder then holds best.toml for lorelm train --recipe, the best model in model, all trials
-    in trials.csv, and plots. The same command with the same folder goes on, also after Ctrl-C or a
-    crash, and several such commands share the work.
+    in trials.csv, and plots. The same command with the same folder continues, also after Ctrl-C or
+    a crash, and several such commands share the work.
     """
     for package, extra in (("torch", "train"), ("optuna", "tune")):
         if find_spec(package) is None:

@@ -19,7 +19,7 @@ from lorelm.machine.quoting import quoted
 def unpack(*, file: Path, out: Path | None) -> None:
     """Make a folder of FILE, which lorelm pack made.
 
-    Other files in the folder stay, and a model that is there is replaced. Training needs a folder
+    Other files in the folder stay, and an existing model is replaced. Training needs a folder
     to go on with a model (--resume); everything else takes the file as it is.
     """
     if file.is_dir():

@@ -20,10 +20,10 @@ _SECONDS_BETWEEN_LOOKS: Final = 1.0
 @click.command()
 @click.argument("folder", metavar="RUN")
 def watch(*, folder: str) -> None:
-    """Show a run on a page of its own, until Ctrl-C.
+    """Show a run on a web page, until Ctrl-C.
 
     It may be one that was begun without --watch, from Python, or by another user, and it may be
-    over. What is not in its folder is not shown: samples, speed and memory.
+    over. Samples, speed and memory are not in its folder, so they are not shown.
     """
     run = find_run(folder)
     watched = WatchedRun(parts.about(run.source, run.path, is_live=False))

@@ -70,7 +70,7 @@ class ServerSettings:
     rate_limit_storage: Annotated[
         str,
         Parameter(
-            "Where requests and tokens are counted; sqlite:///PATH outlives a restart, and "
+            "Where requests and tokens are counted; sqlite:///PATH keeps them over a restart, and "
             "redis://HOST:PORT is for several servers.",
             metavar="URL",
             envvar="LORELM_RATE_LIMIT_STORAGE",
@@ -127,7 +127,7 @@ class ServerSettings:
     share_links: Annotated[
         bool,
         Parameter(
-            "Let writers make links: anybody who has one can read that text, without the API key."
+            "Let writers make links: anyone who has one can read that text, without the API key."
         ),
     ] = False
     access_log: Annotated[
@@ -138,8 +138,8 @@ class ServerSettings:
     log_level: Annotated[
         LogLevel,
         Parameter(
-            "What stderr says: faults (error), also what needs attention (warning), each request "
-            "(info), and what libraries do (debug).",
+            "What goes to stderr: faults (error), also what needs attention (warning), each "
+            "request (info), and what libraries do (debug).",
             choices=get_args(LogLevel),
         ),
     ] = "warning"

@@ -99,7 +99,7 @@ def test_a_training_outlives_the_studio_and_the_page(
         page.locator("#files").set_input_files(tales_file)
         begin_training(page, Epochs="100000")
         expect(page.get_by_role("button", name="Stop and keep the best")).to_be_visible()
-        assert "goes on training" in first.end()
+        assert "continues to train" in first.end()
         queue = RunQueue(first.folder / "runs")
         assert [job.is_running for job in queue.jobs()] == [True]
         second = start_studio("--port", str(first.url.rsplit(":", 1)[1].strip("/")))
@@ -116,8 +116,8 @@ def test_a_second_command_opens_the_studio_that_runs(
 ) -> None:
     first, second = start_studio(), start_studio("--port", "1", "--share-links")
     assert second.process.wait(timeout=60) == 0
-    assert "runs already" in second.said
-    assert "--port, --share-links, --history change nothing of it" in second.said
+    assert "already running" in second.said
+    assert "--port, --share-links, --history have no effect" in second.said
     assert second.url == first.url
     assert second.link != first.link
     with watched_context(browser) as context:
