@@ -226,7 +226,7 @@ def main() -> None:
         ("page-scene", "light", (900, 680), speaking),
     )
     take_tutorials()
-    take_studio(DATA / "tinyshakespeare.txt")
+    take_studio(HERE.parent / "tutorials" / "texts" / "night-ferry.csv")
 
 
 if __name__ == "__main__":

@@ -197,7 +197,7 @@ def test_fingerprints_and_counts_can_be_left_out(beaten_bundle: Path, tmp_path: 
     assert not [each for each in without.reveals if "fingerprint" in each or "together" in each]
     html = (without.path / "index.html").read_text()
     assert "copied from the training text" not in html
-    assert "Novel only" not in html
+    assert "Nothing copied" not in html
     [model] = [size for name, size in without.sizes.items() if name.startswith("model-")]
     [mixed] = [size for name, size in with_all.sizes.items() if name.startswith("model-")]
     assert model < mixed

@@ -128,8 +128,10 @@ def test_a_very_long_time_is_not_used_up(
     plan = planned(corpus, 10**6)
     assert plan.recipe.hidden_size == width
     assert plan.recipe.epochs == plan.horizon.epochs == 2 * RECIPE.epochs
-    assert "ends early" in plan.notes[0]
-    assert "ends early" not in planned(corpus, 10**6, free=["hidden_size"]).notes[0]
+    assert "ends before the time is over" in plan.notes[0]
+    assert (
+        "ends before the time is over" not in planned(corpus, 10**6, free=["hidden_size"]).notes[0]
+    )
 
 
 @pytest.mark.parametrize("seconds", [20, 10**6])

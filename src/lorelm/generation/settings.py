@@ -220,7 +220,7 @@ class GenerationSettings(SamplingSettings):
             max=50,
             also=0,
             metavar="N",
-            label=f"Novel only: no {MIN_COPY_LENGTH} tokens in a row from the training text",
+            label=f"Nothing copied: no {MIN_COPY_LENGTH} tokens in a row from the training text",
             group="main",
             checked_value=MIN_COPY_LENGTH,
         ),

@@ -226,7 +226,11 @@ def _note(
         f"{reserve:.0f} s are for evaluating and saving, and the rest is for training: hidden size "
         f"{hidden_size}, epochs: about {_two_digits(epochs)}."
     )
-    return f"{note} It ends early, since more epochs make it no better." if is_enough else note
+    return (
+        f"{note} It ends before the time is over, since more epochs make it no better."
+        if is_enough
+        else note
+    )
 
 
 def _warnings(

@@ -199,7 +199,7 @@ def test_long_lists_of_unknown_words_are_shortened(driver: PageDriver) -> None:
 @pytest.mark.parametrize("is_novel", [False, True])
 def test_copies_are_marked_and_can_be_avoided(driver: PageDriver, is_novel: bool) -> None:
     driver.set(Temperature=0.7)
-    driver.page.get_by_label("Novel only").set_checked(is_novel)
+    driver.page.get_by_label("Nothing copied").set_checked(is_novel)
     num_copied = 0
     for _ in range(4 if is_novel else 20):
         driver.page.keyboard.press("Control+Enter")

@@ -214,13 +214,13 @@ def test_settings_and_text_are_remembered(new_driver: NewDriver) -> None:
     driver = new_driver()
     driver.page.keyboard.type("The mole")
     driver.set(Temperature=1.7, Top_k=4)
-    driver.page.get_by_label("Novel only").check()
+    driver.page.get_by_label("Nothing copied").check()
     driver.generate()
     text, num_words = driver.text, driver.words.count()
     driver.page.reload()
     expect(driver.page.get_by_label("Temperature", exact=True)).to_have_value("1.7")
     expect(driver.page.get_by_label("Top k")).to_have_value("4")
-    expect(driver.page.get_by_label("Novel only")).to_be_checked()
+    expect(driver.page.get_by_label("Nothing copied")).to_be_checked()
     assert (driver.text, driver.words.count()) == (text, num_words)
     other = new_driver()  # another tab: the same settings, another text
     expect(other.page.get_by_label("Temperature", exact=True)).to_have_value("1.7")
@@ -228,7 +228,7 @@ def test_settings_and_text_are_remembered(new_driver: NewDriver) -> None:
     other.page.get_by_text("More settings").click()
     other.press("Default settings")
     expect(other.page.get_by_label("Temperature", exact=True)).to_have_value("1")
-    expect(other.page.get_by_label("Novel only")).not_to_be_checked()
+    expect(other.page.get_by_label("Nothing copied")).not_to_be_checked()
 
 
 def test_each_setting_is_explained(driver: PageDriver) -> None:

@@ -28,14 +28,13 @@ def speakers_of(served: ServedModel) -> list[str]:
 
 
 def speaker_choices(text: str, served: ServedModel) -> list[str]:
-    """Return the speakers of a text that the model does not know, then those of the model."""
-    known, others = speakers_of(served), dict[str, str]()
+    """Return the speakers of a text, each once, then the other ones of the model."""
+    known, named = speakers_of(served), dict[str, str]()
+    spellings = {name.casefold(): name for name in known}
     for begin, end in served.model.tokenizer.find_cues(text):
         name = text[begin : end - 1]
-        others.setdefault(name.casefold(), name)
-    for name in known:
-        others.pop(name.casefold(), None)
-    return [*others.values(), *known]
+        named.setdefault(name.casefold(), spellings.get(name.casefold(), name))
+    return [*named.values(), *(name for name in known if name.casefold() not in named)]
 
 
 def speakers_by_model(models: Iterable[ServedModel]) -> dict[str, list[str]]:

@@ -79,7 +79,7 @@ export class Scene {
     return this.hasSpeakers ? explainUnknown(words) : "";
   }
 
-  /** Offer the speakers of the text that the model does not know, then those of the model. */
+  /** Offer the speakers of the text, then the other ones of the model. */
   #offer() {
     if (!this.#select || !this.hasSpeakers) return;
     const names = choicesOf(speakersIn(this.#surface.text, this.#pattern), this.#names);
@@ -134,14 +134,19 @@ export function speakersIn(text, pattern) {
 }
 
 /**
- * Return the names of a text that the model does not know in any case, each once, and then those of
- * the model.
+ * Return the names of a text, each once and as the model writes it, and then the other ones of the
+ * model.
  * @param {string[]} named @param {string[]} known
  */
 export function choicesOf(named, known) {
-  const seen = new Set(known.map((name) => name.toLowerCase()));
-  const isNew = (/** @type {string} */ name) => seen.size < seen.add(name.toLowerCase()).size;
-  return [...named.filter(isNew), ...known];
+  const spellings = new Map(known.map((name) => [name.toLowerCase(), name]));
+  /** @type {Map<string, string>} */
+  const first = new Map();
+  for (const name of named) {
+    const key = name.toLowerCase();
+    if (!first.has(key)) first.set(key, spellings.get(key) ?? name);
+  }
+  return [...new Set([...first.values(), ...known])];
 }
 
 /** Return whether a token is the name before a line. @param {string} text */

@@ -109,6 +109,7 @@ async function writeSideBySide(requests, cue, onFirstToken) {
 
 /** Return whether a generation can begin; the browser reports what is wrong in the form. */
 function isReady() {
+  byId("error").hidden = true;
   return generation.isIdle && form.reportValidity();
 }
 
@@ -119,7 +120,6 @@ function lock() {
   surface.element.setAttribute("aria-busy", "true");
   card.hide();
   document.getElementById("results")?.remove();
-  byId("error").hidden = true;
   showStatus(gettext("Writing…"));
   buttons.stop.hidden = false;
   buttons.generate.hidden = true;
