@@ -14,7 +14,6 @@ from typing import Literal
 from playwright.sync_api import Page, expect, sync_playwright
 
 HERE = Path(__file__).parent
-DATA = HERE.parents[2] / "shared" / "data"
 PLAY = HERE.parent / "tutorials" / "texts" / "night-ferry.csv"
 STORY = (
     "The lighthouse had been dark for eleven years. On the night of the great storm "
