@@ -38,7 +38,7 @@ check: .venv/development node_modules/.installed  ## What CI runs before the tes
 	$(MAKE) --silent docs
 
 docs: .venv/development  ## Build the documentation site in docs/_build/html; a warning is an error
-	$(BIN)/sphinx-build --builder html --write-all --fail-on-warning --keep-going --quiet docs docs/_build/html
+	$(BIN)/sphinx-build --builder html --fresh-env --write-all --fail-on-warning --keep-going --quiet docs docs/_build/html
 
 translations: .venv/development  ## Bring the message catalogues up to date with the source
 	$(BIN)/python translations/update.py

@@ -65,7 +65,7 @@ class Drawing:
 
     Args:
         title: what it is, for a screen reader.
-        description: what is to be seen.
+        description: what the drawing shows, for screen readers.
     """
 
     def __init__(self, title: str, description: str, *, height: float) -> None:

@@ -27,7 +27,7 @@ ANSWERS, SECONDS = 4, 30
 
 
 class Scenes(commands.Cog):
-    """Answers who mentions the bot; ``!as FRODO`` lets Frodo speak."""
+    """Answers messages that mention the bot; ``!as FRODO`` lets Frodo speak."""
 
     def __init__(self, bot: commands.Bot, server: LoreLMServer, speaker: str | None) -> None:
         self.bot = bot
@@ -59,7 +59,7 @@ class Scenes(commands.Cog):
         """Reply to a message with the next line of its channel."""
         bucket = self.cooldowns.get_bucket(message)
         if wait := bucket and bucket.update_rate_limit():
-            await reply(message, f"I am out of breath. Ask again in {math.ceil(wait)} s.")
+            await reply(message, f"Too many answers here. Ask again in {math.ceil(wait)} s.")
             return
         try:
             async with message.channel.typing():
@@ -119,7 +119,7 @@ def main() -> None:
     except discord.PrivilegedIntentsRequired:
         sys.exit("Allow the bot to read messages: Discord's portal, Bot, Message Content Intent.")
     except KeyboardInterrupt:
-        print("Good night.", file=sys.stderr)
+        print("The bot has stopped.", file=sys.stderr)
 
 
 if __name__ == "__main__":

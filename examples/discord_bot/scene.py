@@ -95,5 +95,6 @@ class LoreLMServer:
         if response.status == 429:
             raise ModelError("Too many people write at the moment. Ask again in a minute.")
         if not response.ok:
-            raise ModelError(f"The model's server refuses: {answer['error']['message']}")
+            reason = answer.get("error", {}).get("message", f"status {response.status}")
+            raise ModelError(f"The model's server refuses: {reason}")
         return answer

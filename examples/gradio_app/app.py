@@ -17,7 +17,7 @@ except ImportError:
     sys.exit("This example needs Gradio and OpenAI's client: pip install gradio openai")
 
 URL = os.environ.get("LORELM_URL", "http://127.0.0.1:5000").rstrip("/")
-# No retries: who waits for a text wants to know why.
+# No retries: an error is shown at once, with its reason.
 client = OpenAI(
     base_url=f"{URL}/v1", api_key=os.environ.get("LORELM_API_KEY", "none"), max_retries=0
 )

@@ -50,12 +50,16 @@ def start(arguments: argparse.Namespace) -> tuple[subprocess.Popen[str], int]:
     command += ["--workers", arguments.workers, "--title", arguments.title]
     # In the environment, and not in the command, which every user of this machine can read.
     key = {"LORELM_API_KEY": arguments.password} if arguments.password else {}
-    server = subprocess.Popen(command, env=os.environ | key, stderr=subprocess.PIPE, text=True)
+    server = subprocess.Popen(
+        command, env=os.environ | key, stderr=subprocess.PIPE, encoding="utf-8", errors="replace"
+    )
     assert server.stderr
-    first = server.stderr.readline()
-    if found := re.search(r"http://\S+:(\d+)/", first):
-        return server, int(found[1])
-    sys.exit(first + server.communicate()[1])
+    said = ""
+    for line in server.stderr:
+        if found := re.search(r"http://\S+:(\d+)/", line):
+            return server, int(found[1])
+        said += line
+    sys.exit(said)
 
 
 def poster(url: str, *, title: str, password: str | None) -> str:

@@ -1,4 +1,4 @@
-"""Sixty students at once, to see beforehand what a laptop stands.
+"""Sixty students at once, to see beforehand how many a laptop can serve.
 
     python students.py http://127.0.0.1:5000/ --students 60 --seconds 60
 
@@ -122,6 +122,8 @@ def main() -> None:
     parser.add_argument("--reading", type=float, default=5, help="mean seconds; default: 5")
     parser.add_argument("--password", help="that of the server, if it has one")
     arguments = parser.parse_args()
+    if not 1 <= arguments.students <= 250 or arguments.reading <= 0:
+        parser.error("--students is from 1 to 250, and --reading above 0")
     notes, started = Notes(), time.monotonic()
     students = [Student(number, arguments, notes) for number in range(arguments.students)]
     for student in students:

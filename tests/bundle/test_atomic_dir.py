@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from tests.errors import raises_code
 from tests.portability.like_windows.open_files import refuse_open_files
 from tests.systems import needs_signals
 
+from lorelm.bundle import atomic_dir
 from lorelm.bundle.atomic_dir import (
     check_output_path,
     check_replaceable,
@@ -18,6 +20,7 @@ from lorelm.bundle.atomic_dir import (
     wrap_write_errors,
 )
 from lorelm.errors import BundleError
+from lorelm.machine.renaming import rename
 
 OLD = {"manifest.json": b"old", "a": b"old a"}
 NEW = {"manifest.json": b"new", "b": b"new b"}
@@ -299,6 +302,38 @@ def test_no_file_is_replaced_where_one_of_them_is_open(
     with (path / [*OLD][-1]).open("rb"), pytest.raises(PermissionError):
         replace_dir(path, dict.fromkeys(OLD, b"new"))
     assert contents(path) == OLD
+    assert [entry.name for entry in tmp_path.iterdir()] == ["model"]
+
+
+@pytest.mark.parametrize("is_killed", [False, True])
+@pytest.mark.parametrize("num_renames", range(6))
+def test_replacing_files_one_by_one_ends_with_the_old_ones_or_the_new_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, num_renames: int, is_killed: bool
+) -> None:
+    """Interrupted after some renames; a process that was killed brings nothing back itself."""
+    path = tmp_path / "model"
+    replace_dir(path, OLD)
+    put_others(path)
+    done = 0
+
+    def interrupted(source: Path, target: Path) -> None:
+        nonlocal done
+        if source == path:
+            raise PermissionError(13, "a file in it is open")
+        if done == num_renames or (is_killed and done > num_renames):
+            done += 1
+            raise KeyboardInterrupt
+        done += 1
+        rename(source, target)
+
+    monkeypatch.setattr(atomic_dir, "rename", interrupted)
+    with suppress(KeyboardInterrupt):
+        replace_dir(path, NEW, owned=[*OLD, *NEW])
+    monkeypatch.undo()
+    recover(path, owned=[*OLD, *NEW])
+    assert contents(path) in (OLD | OTHERS, NEW | OTHERS)
+    replace_dir(path, NEW, owned=[*OLD, *NEW])
+    assert contents(path) == NEW | OTHERS
     assert [entry.name for entry in tmp_path.iterdir()] == ["model"]
 
 

@@ -103,3 +103,10 @@ def test_a_terminal_shows_what_is_waited_for_and_erases_it(
         "",
     ]
     assert [len(line) for line in lines] == [len(lines[0])] * 2 + [29, 29]
+
+
+def test_the_age_of_the_process_needs_no_other_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a serving installation on macOS and Windows."""
+    monkeypatch.setattr(sys, "platform", "darwin")
+    monkeypatch.setitem(sys.modules, "psutil", None)
+    assert time.perf_counter() - process_started() > 0

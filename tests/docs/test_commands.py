@@ -115,9 +115,15 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def session(tmp_path: Path, models: Path) -> Iterator[Session]:
     """A shell in a folder with texts and models of the names that pages use."""
     folder = Path(shutil.copytree(models, tmp_path / "home", symlinks=True))
+    data = f"{folder}/.local/share"
     session = Session(
         folder,
-        {"HOME": str(folder), "XDG_DATA_HOME": f"{folder}/.local/share", "WANDB_MODE": "offline"},
+        {
+            "HOME": str(folder),
+            "LORELM_DATA": f"{data}/lorelm",
+            "XDG_DATA_HOME": data,
+            "WANDB_MODE": "offline",
+        },
     )
     yield session
     session.close()

@@ -148,7 +148,7 @@ def test_a_channel_has_so_many_answers(scenes_url: str, monkeypatch: pytest.Monk
 
     *answers, late, elsewhere = [post["content"] for post in talk(conversation, monkeypatch).posts]
     assert all(answer.startswith("**HARE:** ") for answer in [*answers, elsewhere])
-    assert late.startswith("I am out of breath. Ask again in ")
+    assert late.startswith("Too many answers here. Ask again in ")
 
 
 @pytest.mark.parametrize(

@@ -98,8 +98,7 @@ def check_replaceable(
                         f"choose a new folder ({option})",
                         code="bundle.foreign_dir",
                     )
-            rename(path, _old(path))
-            rename(_old(path), path)
+            _try_to_put_aside(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         if not os.access(path.parent, os.W_OK):
             raise OSError(f"no right to write in {path.parent}")
@@ -108,9 +107,9 @@ def check_replaceable(
 def replace_dir(path: Path, files: Mapping[str, bytes], *, owned: Collection[str] = ()) -> None:
     """Make `path` a directory of these files; other files and subdirectories in it stay.
 
-    The new directory is written beside the old one and takes its place by renaming. A crash at any
-    moment leaves the old directory or the new one; :func:`recover` completes the rename. Where it
-    cannot be renamed (on Windows, while a file in it is open), its files are replaced one by one.
+    The new directory is written beside the old one and takes its place by renaming. Where it cannot
+    be renamed (on Windows, while a file in it is open), its files are replaced one by one. A crash
+    at any moment leaves the old files or the new ones; :func:`recover` completes it.
 
     Args:
         owned: names, or patterns (``ids.*``), of old files to remove.
@@ -132,8 +131,20 @@ def replace_dir(path: Path, files: Mapping[str, bytes], *, owned: Collection[str
         else:
             _replace_files(path, new, files, owned)
     finally:
-        shutil.rmtree(new, ignore_errors=True)
         recover(path, owned=owned)
+        shutil.rmtree(new, ignore_errors=True)
+
+
+def _try_to_put_aside(path: Path) -> None:
+    """Rename a directory there and back.
+
+    Raises:
+        OSError: it cannot be renamed, and its files cannot be replaced one by one instead.
+    """
+    if _put_aside(path):
+        rename(_old(path), path)
+    elif os.name != "nt":  # no right to, since there an open file is no obstacle
+        raise PermissionError(errno.EACCES, f"no right to rename {path}")
 
 
 def _put_aside(path: Path) -> bool:
@@ -148,21 +159,23 @@ def _put_aside(path: Path) -> bool:
 def _replace_files(path: Path, new: Path, names: Collection[str], owned: Collection[str]) -> None:
     """Replace files of a directory by those of a new one, and delete the others of `owned`.
 
-    The old files are put aside first, and brought back after an OSError. A crash may leave the
-    files of a checkpoint, which are deleted last, or files that do not fit the hashes in their
-    manifest.
+    The old files are put aside first. After an error, an interrupt or a crash, :func:`recover`
+    brings them back, unless all new files were in their places.
     """
-    (aside := new / "old").mkdir()
-    moved: list[str] = []
+    aside = _aside(path)
+    aside.mkdir()
+    added = [name for name in names if not (path / name).exists()]
     try:
-        for name in filter(lambda name: (path / name).exists(), names):
-            rename(path / name, aside / name)
-            moved.append(name)
+        for name in names:
+            if name not in added:
+                rename(path / name, aside / name)
         for name in names:
             rename(new / name, path / name)
-    except OSError:
-        for name in moved:
-            rename(aside / name, path / name)
+        rename(aside, new / "replaced")
+    except BaseException:
+        for name in added:
+            with suppress(OSError):
+                (path / name).unlink()
         raise
     for entry in path.iterdir():
         if _matches(entry.name, owned) and entry.name not in names:
@@ -211,9 +224,17 @@ def recover(path: Path, *, owned: Collection[str] = ()) -> None:
     """Complete a :func:`replace_dir` that was killed.
 
     Without a new directory, the old one is renamed back. Otherwise files of the old one that are
-    not ours move to the new one, and the rest is deleted.
+    not ours move to the new one, and the rest is deleted. Files that were put aside one by one are
+    brought back.
+
+    Raises:
+        OSError: a directory or a file cannot be renamed; what was put aside stays there.
     """
     path = path.absolute()
+    if _aside(path).is_dir():
+        for entry in [*_aside(path).iterdir()]:
+            rename(entry, path / entry.name)
+        _aside(path).rmdir()
     old = _old(path)
     if not old.is_dir():
         return
@@ -252,6 +273,11 @@ def _matches(name: str, patterns: Collection[str]) -> bool:
 
 def _old(path: Path) -> Path:
     return path.with_name(f".{path.name}.old")
+
+
+def _aside(path: Path) -> Path:
+    """Return where the old files of a directory are while they are replaced one by one."""
+    return path.with_name(temporary_name(path.name)) / "old"
 
 
 def _write(path: Path, content: bytes | Iterable[bytes], mode: int = 0o666) -> None:

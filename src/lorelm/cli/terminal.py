@@ -134,12 +134,12 @@ class SlowLines:
 def process_started() -> float:
     """Return when this process began, on the clock of `time.perf_counter`.
 
-    A time budget counts from there. Where the system does not tell, the CPU time of the process
-    stands for its age. It needs the extra `train`, except on Linux.
+    A time budget counts from there. Where the system does not tell (elsewhere than on Linux it
+    takes psutil, of the extra `train`), the CPU time of the process stands for its age.
     """
     try:
         age = _seconds_since_start()
-    except (OSError, ValueError, IndexError):
+    except (ImportError, OSError, ValueError, IndexError):
         age = time.process_time()
     return time.perf_counter() - age
 

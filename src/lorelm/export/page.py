@@ -126,8 +126,14 @@ def _environment(texts: Catalogue) -> Environment:
 
 
 def _language_choices() -> list[dict[str, str]]:
+    # In the address, for browsers that remember no choice: index.html leads on to their language.
+    asking = {SOURCE_LANGUAGE: f"?lang={SOURCE_LANGUAGE}"}
     return [
-        {"code": code, "name": catalogue(code).own_name, "address": page_name(code)}
+        {
+            "code": code,
+            "name": catalogue(code).own_name,
+            "address": page_name(code) + asking.get(code, ""),
+        }
         for code in languages()
     ]
 

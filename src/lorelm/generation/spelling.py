@@ -1,4 +1,4 @@
-"""The words that a slip of the pen makes of each other: :class:`Spellings`."""
+"""Words that differ by a typing mistake: :class:`Spellings`."""
 
 from collections.abc import Sequence
 from typing import Final

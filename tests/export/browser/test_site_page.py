@@ -300,6 +300,20 @@ def test_it_speaks_the_language_of_its_visitor(
         expect(page.get_by_role("button", name=word)).to_be_visible()
 
 
+def test_english_can_be_chosen_where_nothing_is_remembered(
+    browser: Browser, new_site: NewSite, tiny_bundle: Path
+) -> None:
+    with watched_context(browser, locale="de-AT") as context:
+        page = context.new_page()
+        page.add_init_script(
+            "Object.defineProperty(window, 'localStorage', { get() { throw new Error('no'); } })"
+        )
+        page.goto(new_site(tiny_bundle))
+        page.get_by_role("link", name="English").click()
+        expect(page.get_by_role("button", name="Generate")).to_be_visible()
+        assert page.locator("html").get_attribute("lang") == "en"
+
+
 def test_its_pages_are_languages_without_scripts_too(
     browser: Browser, new_site: NewSite, tiny_bundle: Path
 ) -> None:

@@ -19,7 +19,9 @@
       .map((each) => each.toLowerCase().split("-")[0])
       .find((each) => languages.split(" ").includes(each));
 
-  const wanted = remembered() ?? preferred() ?? SOURCE;
+  // The link to index.html says so in its address, for browsers that remember nothing.
+  const chosen = new URLSearchParams(location.search).get("lang");
+  const wanted = chosen ?? remembered() ?? preferred() ?? SOURCE;
   // Only from index.html: the address of another page names its language.
   if (here === SOURCE && wanted !== SOURCE && languages.split(" ").includes(wanted))
     location.replace(`${wanted}.html`);
@@ -30,7 +32,7 @@
     try {
       localStorage.setItem(KEY, link.lang);
     } catch {
-      // The page is shown in this language once.
+      // The next visit begins in the browser's language.
     }
   });
 }
