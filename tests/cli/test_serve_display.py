@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from lorelm.bundle import Bundle
+from lorelm.cli import serve_display
 from lorelm.cli.serve_display import serving_lines
 from lorelm.server.app import create_app
 from lorelm.server.keys.key import now
@@ -120,3 +121,23 @@ def test_who_may_use_the_server(
     shown = lines_of(states, tiny_bundle, host=host, rate_limit="60/minute", **settings)
     assert shown["access"] == access
     assert shown["limits"].endswith(", 60/minute from an address")
+
+
+@pytest.mark.parametrize(
+    ("host", "address", "shown"),
+    [
+        ("0.0.0.0", "192.0.2.7", "http://192.0.2.7:5000/"),
+        ("0.0.0.0", None, None),  # a machine without a network
+        ("127.0.0.1", "192.0.2.7", None),
+    ],
+)
+def test_the_address_for_others_is_shown_where_they_may_come(
+    states: list[ServerState],
+    tiny_bundle: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    host: str,
+    address: str | None,
+    shown: str | None,
+) -> None:
+    monkeypatch.setattr(serve_display, "own_address", lambda: address)
+    assert lines_of(states, tiny_bundle, host=host).get("network") == shown

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from lorelm.cli.terminal import printable
+from lorelm.machine.network import own_address
 from lorelm.server.history.log import HistoryLog
 from lorelm.server.served_model import ServedModel
 from lorelm.server.settings import ServerSettings
@@ -17,7 +18,7 @@ _LABEL_WIDTH: Final = 9
 def serving_lines(
     url: str, host: str, state: ServerState, *, history_from: str | None, num_workers: int = 1
 ) -> str:
-    """Return the address, then what is served, where texts are kept, and what is allowed.
+    """Return the addresses, then what is served, where texts are kept, and what is allowed.
 
     Args:
         host: the address that the server listens on, as an IP address.
@@ -28,6 +29,7 @@ def serving_lines(
     labels = ["models" if len(models) > 1 else "model", *[""] * (len(models) - 1)]
     lines = [
         f"LoreLM serves {url} (Ctrl-C ends it)",
+        *(_line("network", address) for address in _for_others(url, host)),
         *(_line(label, text) for label, text in zip(labels, models, strict=True)),
         _line("history", _history(state.history, history_from)),
         _line("limits", ", ".join(_limits(settings, num_workers))),
@@ -38,6 +40,13 @@ def serving_lines(
         ),
     ]
     return "\n".join(lines)
+
+
+def _for_others(url: str, host: str) -> Iterator[str]:
+    """Yield the URL for other machines, if `url`, which is for this one, is not theirs too."""
+    address = own_address() if host == "0.0.0.0" else None  # noqa: S104 - compared, not bound
+    if address is not None:
+        yield url.replace("127.0.0.1", address)
 
 
 def _line(label: str, text: str) -> str:
