@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from network_drawing import network
 from prediction_drawings import kneser_ney, neural_cache, perplexity, sampling, seeds
 from serving_drawings import continuous_batching, quantisation
 from svg import Drawing
@@ -13,6 +14,7 @@ IMAGES: Final = Path(__file__).resolve().parents[1] / "images"
 
 DRAWINGS: Final[dict[str, Callable[[], Drawing]]] = {
     "way-of-the-data": way_of_the_data,
+    "network": network,
     "lstm": lstm,
     "truncated-bptt": truncated_bptt,
     "perplexity": perplexity,

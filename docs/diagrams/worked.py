@@ -20,6 +20,11 @@ from lorelm.runtime.neural_cache import CachedRuntime
 
 MIN_P: Final = lorelm.GenerationSettings().min_p
 
+# One neuron: what it reads (the last is for the bias), its weights, and the size of a step.
+NEURON_INPUTS: Final = (2.0, 1.0, 1.0)
+NEURON_WEIGHTS: Final = (0.5, -1.0, 0.0)
+LEARNING_RATE: Final = 0.2
+
 # LSTM: the sums of the gates i, f, g, o, and the cell state before the step.
 GATE_SUMS: Final = (0.0, math.log(4), math.log(2), 0.0)
 CELL_BEFORE: Final = 0.5
@@ -68,6 +73,31 @@ WEIGHTS: Final = (0.9, -0.3)
 # Continuous batching: slots, and of each request the ids of its prompt and of its text.
 NUM_SLOTS: Final = 3
 REQUESTS: Final = {"A": (2, 2), "B": (2, 6), "C": (3, 2), "D": (2, 5), "E": (2, 3), "F": (3, 2)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Neuron:
+    """What one neuron makes of its inputs, and how its loss depends on its weights."""
+
+    total: float
+    probability: float
+    loss: float
+    slopes: tuple[float, ...]
+
+
+def neuron(weights: Sequence[float]) -> Neuron:
+    """Work out one neuron by hand; the right answer is yes."""
+    total = sum(x * weight for x, weight in zip(NEURON_INPUTS, weights, strict=True))
+    p = 1 / (1 + math.exp(-total))
+    slopes = tuple((p - 1) * x for x in NEURON_INPUTS)
+    return Neuron(total=total, probability=p, loss=-math.log(p), slopes=slopes)
+
+
+def stepped() -> tuple[float, ...]:
+    """Return the weights after one step against their slopes."""
+    slopes = neuron(NEURON_WEIGHTS).slopes
+    pairs = zip(NEURON_WEIGHTS, slopes, strict=True)
+    return tuple(weight - LEARNING_RATE * slope for weight, slope in pairs)
 
 
 def lstm_step() -> dict[str, float]:

@@ -7,6 +7,7 @@ from typing import get_args
 
 import numpy as np
 import pytest
+import torch
 from tests.docs.markdown import ROOT
 
 import draw
@@ -132,6 +133,20 @@ def test_counting_by_hand_is_the_model(word: str, context: str) -> None:
     words = worked.COUNTED_VOCABULARY
     p_V = worked.fitted().distribution(np.array([words.index(context)]))
     assert p_V[words.index(word)] == pytest.approx(worked.counted(word, context).total)
+
+
+def test_the_neuron_learns_as_pytorch_says() -> None:
+    weights = torch.tensor(worked.NEURON_WEIGHTS, requires_grad=True)
+    total = weights @ torch.tensor(worked.NEURON_INPUTS)
+    loss = -torch.nn.functional.logsigmoid(total)
+    loss.backward()
+    by_hand = worked.neuron(worked.NEURON_WEIGHTS)
+    assert by_hand.loss == pytest.approx(loss.item())
+    assert by_hand.slopes == pytest.approx(
+        weights.grad.tolist() if weights.grad is not None else []
+    )
+    torch.optim.SGD([weights], lr=worked.LEARNING_RATE).step()
+    assert worked.stepped() == pytest.approx(weights.tolist())
 
 
 def test_weights_are_quantised_as_by_hand() -> None:

@@ -30,6 +30,7 @@ class Executed:
 
     notebook: nbformat.NotebookNode
     folder: Path
+    user_data: Path
 
     @property
     def outputs(self) -> list[nbformat.NotebookNode]:
@@ -66,15 +67,35 @@ def run(
         notebook = nbformat.read(NOTEBOOK, as_version=4)
         notebook.cells.append(nbformat.v4.new_code_cell(LEFT_RUNNING, id="left-running"))
         home = tmp_path_factory.mktemp("home")
-        with pytest.MonkeyPatch.context() as environment:
-            environment.setenv("LORELM_NOTEBOOK_SMALL", "1")
-            for name in ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR", "MPLCONFIGDIR"):
-                environment.setenv(name, str(home / name.lower()))
-            resources = {"metadata": {"path": str(place)}}
-            NotebookClient(notebook, timeout=300, resources=resources).execute()
-        return Executed(notebook=notebook, folder=folder)
+        execute(notebook, place, home)
+        return Executed(notebook=notebook, folder=folder, user_data=home / "lorelm_data")
 
     return run_notebook
+
+
+def execute(notebook: nbformat.NotebookNode, place: Path, home: Path) -> None:
+    """Run a notebook with the small setting, as a user whose folders are in `home`."""
+    jupyter = ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR", "MPLCONFIGDIR")
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("LORELM_NOTEBOOK_SMALL", "1")
+        for name in (*jupyter, "LORELM_DATA"):
+            environment.setenv(name, str(home / name.lower()))
+        resources = {"metadata": {"path": str(place)}}
+        NotebookClient(notebook, timeout=300, resources=resources).execute()
+
+
+def next_day(executed: Executed, home: Path, *, learning_rate: float | None = None) -> Executed:
+    """Run the first sections again in another kernel, up to the first cell of section 9."""
+    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    names = [cell.id for cell in notebook.cells]
+    notebook.cells = notebook.cells[: names.index("predict") + 1]
+    if learning_rate is not None:
+        [recipe] = [cell for cell in notebook.cells if cell.id == "recipe"]
+        recipe.source += f"\nrecipe = replace(recipe, learning_rate={learning_rate})"
+    folder = home / "repository"
+    shutil.copytree(executed.folder, folder, symlinks=True)
+    execute(notebook, folder / "notebooks", home)
+    return Executed(notebook=notebook, folder=folder, user_data=home / "lorelm_data")
 
 
 @pytest.fixture(params=[FILMS, pytest.param(SHAKESPEARE, marks=pytest.mark.slow)])
@@ -128,6 +149,31 @@ def test_no_cell_warns_or_fails(executed: Executed) -> None:
     assert all(output.output_type != "error" for output in executed.outputs)
 
 
+def test_the_next_day_it_takes_the_model_that_is_there(
+    run: Callable[[str], Executed], tmp_path: Path
+) -> None:
+    first = run(FILMS)
+    second = next_day(first, tmp_path)
+    assert "There is a model of this text already" in second.printed("train")
+    assert second.printed("predict") == first.printed("predict")
+    assert second.outputs_of("lines") == first.outputs_of("lines")
+    assert second.bundle.manifest == first.bundle.manifest  # which says how long it took
+    assert not (second.folder / "notebooks" / "output" / "model-before").exists()
+
+
+def test_with_other_settings_it_trains_and_keeps_the_model_of_before(
+    run: Callable[[str], Executed], tmp_path: Path
+) -> None:
+    first = run(FILMS)
+    second = next_day(first, tmp_path, learning_rate=0.001)
+    assert "already" not in second.printed("train")
+    recipe = second.bundle.manifest.recipe
+    assert recipe is not None
+    assert recipe["learning_rate"] == 0.001
+    before = Bundle.load(second.folder / "notebooks" / "output" / "model-before")
+    assert before.manifest == first.bundle.manifest
+
+
 def test_nothing_is_left_running(executed: Executed) -> None:
     assert executed.printed("left-running") == "[]\n"
 
@@ -135,6 +181,7 @@ def test_nothing_is_left_running(executed: Executed) -> None:
 def test_it_writes_to_its_ignored_folder_alone(executed: Executed) -> None:
     names = {path.name for path in (executed.folder / "notebooks").iterdir()}
     assert names - {FILMS} == {"output"}
+    assert not executed.user_data.exists()  # neither a history nor a note of the training
     sources = {path.relative_to(ROOT) for path in (ROOT / "app").rglob("*")}
     copies = {path.relative_to(executed.folder) for path in (executed.folder / "app").rglob("*")}
     assert {path for path in copies - sources if "__pycache__" not in path.parts} == set()
