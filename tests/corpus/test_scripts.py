@@ -40,6 +40,23 @@ def test_every_layout_gives_the_same_turns(layout: str) -> None:
     assert read_script(LAYOUTS[layout].split("\n")) == [TURNS]
 
 
+@pytest.mark.parametrize("title", ["MRS.", "MR.", "DR.", "ST.", "PROF.", "M."])
+def test_a_title_before_a_name_is_part_of_it(title: str) -> None:
+    said = "\n\n".join(
+        f"{title} ROOK. Is this where the ferry stops?\n\nBEN. It was. {title} Rook, it was."
+        for _ in range(4)
+    )
+    [scene] = read_script(said.split("\n")) or []
+    assert [turn.speaker for turn in scene] == [f"{title} ROOK", "BEN"] * 4
+    assert scene[0].text == "Is this where the ferry stops?"
+
+
+def test_a_title_alone_is_a_name() -> None:
+    text = "DR. I think so. Ask him.\n\nBEN. Very well.\n\n" * 4
+    [scene] = read_script(text.split("\n")) or []
+    assert scene[0] == Turn("I think so. Ask him.", "DR")
+
+
 def test_headings_and_transitions_begin_scenes_and_are_left_out() -> None:
     half = "\n\n".join(f"{turn.speaker}\n{turn.text}" for turn in TURNS)
     text = f"INT. KITCHEN - NIGHT\n\n{half}\n\nCUT TO:\n\nEXT. GARDEN - DAY\n\n{half}\n"

@@ -17,11 +17,12 @@ from lorelm.corpus.structure import Turn, count_blocks, goes_on, would_not_fit
 
 _NAME: Final = r"[^\W\d_][\w .'’&/#-]{0,38}?"
 _CAPITALS: Final = r"[^\W\d_a-z][^\Wa-z]?[^a-z:!?,;\"()\[\]]{0,36}"
+_TITLE: Final = r"(?:(?:MRS?|MS|DR|ST|PROF|REV|HON|CAPT|LT|COL|GEN|SGT|MME|MLLE|SRA?|FR|M)\.\s+)?"
 _EXTENSION: Final = r"(?:\s*[(\[][^)\]]*[)\]])*"
 
 _LAYOUTS: Final = (
     re.compile(rf"^\s*(?P<name>{_NAME}){_EXTENSION}\s*:(?:\s+(?P<speech>.*))?$"),
-    re.compile(rf"^\s*(?P<name>{_CAPITALS}?)\.{_EXTENSION}(?:\s+(?P<speech>.*))?$"),
+    re.compile(rf"^\s*(?P<name>{_TITLE}{_CAPITALS}?)\.{_EXTENSION}(?:\s+(?P<speech>.*))?$"),
     re.compile(rf"^\s*@?(?P<name>{_CAPITALS}?){_EXTENSION}\s*\^?\s*$(?P<speech>)"),
 )
 ON_ITS_OWN: Final = _LAYOUTS[2]
@@ -72,6 +73,11 @@ def read_script(
             speaker = interrupted[0].speaker if interrupted else ""
             scenes[-1].append(_Speech(speaker, [text]))
     return _turns(scenes)
+
+
+def is_heading(text: str) -> bool:
+    """Return whether a line is the heading of a scene or an act, or a transition."""
+    return _SCENE.match(text) is not None
 
 
 class _Speech(NamedTuple):

@@ -81,16 +81,17 @@ def docx_paragraph(text: str, style: str = "") -> str:
     return f"<w:p>{properties}<w:r><w:t>{text}</w:t></w:r></w:p>"
 
 
-def odt(body: str, *, more: Mapping[str, str] | None = None) -> bytes:
-    """An OpenDocument text with this content of ``<office:text>``."""
+def odt(body: str, *, styles: str = "", more: Mapping[str, str] | None = None) -> bytes:
+    """An OpenDocument text with this content of ``<office:text>``, and these automatic styles."""
     spaces = " ".join(
         f'xmlns:{name}="urn:oasis:names:tc:opendocument:xmlns:{name}:1.0"'
-        for name in ("office", "text", "style", "drawing")
+        for name in ("office", "text", "style", "drawing", "table", "fo")
     )
     return zipped(
         {
             "mimetype": "application/vnd.oasis.opendocument.text",
-            "content.xml": f"<office:document-content {spaces}><office:body><office:text>{body}"
+            "content.xml": f"<office:document-content {spaces}>"
+            f"<office:automatic-styles>{styles}</office:automatic-styles><office:body><office:text>{body}"
             "</office:text></office:body></office:document-content>",
             **(more or {}),
         }

@@ -1,0 +1,175 @@
+"""Scripts and plays whose cues are told by their formatting, as in Word: no colons, no blank lines.
+
+Known are a name that stands out, or stands before a tab, at the beginning of its speech; a name in
+capitals, or of a style for characters, in a paragraph above its speech; and a table of names and
+speeches.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import takewhile
+from typing import Final, NamedTuple
+
+from lorelm.corpus.scripts import ON_ITS_OWN, is_heading
+from lorelm.corpus.special_tokens import MAX_NAME_WORDS
+
+CUE_STYLES: Final = ("character", "parenthetical")
+"""Of screenplays: a paragraph of one of them belongs to the one below."""
+
+_HEADING_STYLES: Final = ("heading", "title", "subtitle", "scene")
+_MIN_CUE_SHARE: Final = 0.5
+"""Of what is no direction and no heading. Less are the chapters of a novel that are named after
+those who tell them."""
+
+_AROUND_NAME: Final = " \t\n.:,-–—"
+_NAME: Final = re.compile(r"[^\W\d_][\w .'’&/#-]{0,38}(?:\s*\([^()]*\))?")
+_IN_BRACKETS: Final = re.compile(r"\(.*\)|\[.*\]", re.S)
+
+
+class Run(NamedTuple):
+    """Text of one formatting.
+
+    Attributes:
+        stands_out: it is bold, underlined, or in capitals by its formatting.
+    """
+
+    text: str
+    stands_out: bool = False
+    is_italic: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Paragraph:
+    """A paragraph of a formatted text.
+
+    Attributes:
+        style: its name in small letters.
+        is_name_cell: it is all that stands in the first cell of a row of two.
+    """
+
+    runs: Sequence[Run]
+    style: str = ""
+    is_name_cell: bool = False
+
+    @cached_property
+    def text(self) -> str:
+        """With tabs and line breaks."""
+        return "".join(run.text for run in self.runs)
+
+    @property
+    def is_italic(self) -> bool:
+        """Whether all its words are."""
+        return all(run.is_italic or not run.text.strip() for run in self.runs)
+
+    @property
+    def is_heading(self) -> bool:
+        """Whether its style or its words say so."""
+        return self.style.startswith(_HEADING_STYLES) or is_heading(self.text.strip())
+
+
+class _Cue(NamedTuple):
+    """A name that may be a speaker's, with the speech beside it; "" where that stands below.
+
+    Attributes:
+        is_plain: only its formatting tells it from emphasis, so it must recur.
+    """
+
+    name: str
+    speech: str
+    is_plain: bool = False
+
+
+def with_colons(paragraphs: Sequence[Paragraph]) -> list[str]:
+    """Write the paragraphs as a plain script has them: ``NAME: speech``, ``[direction]``.
+
+    Empty if too few have a name that recurs; else it may still be no script.
+    """
+    paragraphs = [paragraph for paragraph in paragraphs if paragraph.text.strip()]
+    cues = [_cue(paragraph) for paragraph in paragraphs]
+    counts = Counter(cue.name for cue in cues if cue)
+    recurs = [cue is not None and counts[cue.name] > 1 for cue in cues]
+    if not any(recurs):
+        return []
+    first = recurs.index(True)  # What stands before is a title, or the head of the table.
+    for place, cue in enumerate(cues):
+        if place < first or (cue and cue.is_plain and not recurs[place]):
+            cues[place] = None
+    written = list(_written(paragraphs, cues))
+    num_cues = sum(cue is not None for cue in cues)
+    num_others = sum(not text.startswith(("[", "(", "#")) for text in written) - num_cues
+    return written if num_cues * (1 - _MIN_CUE_SHARE) >= num_others * _MIN_CUE_SHARE else []
+
+
+def _written(paragraphs: Sequence[Paragraph], cues: Sequence[_Cue | None]) -> Iterator[str]:
+    place = 0
+    while place < len(paragraphs):
+        cue = cues[place]
+        if cue is None:
+            yield _without_cue(paragraphs[place])
+            place += 1
+            continue
+        below = [] if cue.speech else _below(paragraphs, cues, place + 1)
+        yield f"{cue.name}: {' '.join([cue.speech, *below]).strip()}"
+        place += 1 + len(below)
+
+
+def _cue(paragraph: Paragraph) -> _Cue | None:
+    if paragraph.is_heading or paragraph.is_italic:
+        return None
+    text = paragraph.text.strip()
+    if (
+        paragraph.is_name_cell
+        or paragraph.style.startswith(CUE_STYLES[0])
+        or ("\t" not in text and ON_ITS_OWN.match(text))
+    ):
+        return _named(text, "")
+    before, tab, after = text.partition("\t")
+    standing_out = _standing_out(paragraph)
+    is_marked = before.isupper() or len(before.strip()) <= len(standing_out.rstrip())
+    if tab and is_marked and (cue := _named(before, after)):
+        return cue
+    return _named(standing_out, text[len(standing_out) :], is_plain=True)
+
+
+def _named(name: str, speech: str, *, is_plain: bool = False) -> _Cue | None:
+    name = " ".join(name.strip(_AROUND_NAME).split())
+    is_name = _NAME.fullmatch(name) and name[0].isupper()
+    if not is_name or len(name.split("(")[0].split()) > MAX_NAME_WORDS:
+        return None
+    speech = _plain(speech.lstrip(_AROUND_NAME))
+    return None if is_plain and not speech else _Cue(name, speech, is_plain)
+
+
+def _standing_out(paragraph: Paragraph) -> str:
+    """Return the beginning of a paragraph that is formatted otherwise than the rest."""
+    runs = takewhile(lambda run: run.stands_out or not run.text.strip(), paragraph.runs)
+    return "".join(run.text for run in runs).lstrip()
+
+
+def _below(paragraphs: Sequence[Paragraph], cues: Sequence[_Cue | None], place: int) -> list[str]:
+    """Return the paragraph below a name, after directions in parentheses for its speaker."""
+    found = []
+    while place < len(paragraphs) and cues[place] is None and not paragraphs[place].is_heading:
+        paragraph = paragraphs[place]
+        text = _plain(paragraph.text)
+        is_direction = paragraph.is_italic or _IN_BRACKETS.fullmatch(text)
+        found.append(f"({text.strip('[]()')})" if is_direction else text)
+        if not is_direction:
+            break
+        place += 1
+    return found
+
+
+def _without_cue(paragraph: Paragraph) -> str:
+    text = _plain(paragraph.text)
+    if paragraph.is_heading:
+        return f"# {text}"
+    return f"[{text.strip('[]()')}]" if paragraph.is_italic else text
+
+
+def _plain(text: str) -> str:
+    """Return a text with its line breaks, but without tabs."""
+    return "\n".join(" ".join(line.split()) for line in text.strip().split("\n"))
