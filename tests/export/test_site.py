@@ -25,7 +25,7 @@ def test_the_folder_holds_all_that_the_page_asks_for(tiny_bundle: Path, tmp_path
     files = {path.name: path.read_bytes() for path in site.path.iterdir()}
     assert {name: len(content) for name, content in files.items()} == site.sizes
     html = files["index.html"].decode()
-    wanted = set(re.findall(r'(?:href|src)="([^"#]+)"', html))
+    wanted = set(re.findall(r'(?:href|src)="([^"#?]+)', html))
     for name in [name for name in files if name.endswith(".js")]:
         source = files[name].decode()
         wanted |= set(re.findall(r'from "\./([^"]+)"', source))
