@@ -42,6 +42,18 @@ def test_keys_are_listed_changed_and_revoked(lorelm: Lorelm, file: Path) -> None
     assert key not in listed + file.read_text(encoding="utf-8")
 
 
+def test_a_key_for_the_metrics_is_listed_as_one(lorelm: Lorelm, file: Path) -> None:
+    assert (
+        "takes it for /metrics as a bearer token"
+        in lorelm("keys", "add", "prometheus", "--metrics-only").stderr
+    )
+    assert "/metrics only" in lorelm("keys", "list").stdout
+    assert (
+        "may: read /metrics only"
+        in lorelm("keys", "change", "prometheus", "--expires", "2999-12-31").stderr
+    )
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -50,6 +62,10 @@ def test_keys_are_listed_changed_and_revoked(lorelm: Lorelm, file: Path) -> None
         (("add", "one", "--expires", "soon"), "not a time"),
         (("add", "one", "--expires", "2020-01-01"), "is over already"),
         (("add", "one", "--expires", "2027-02-30"), "is no day"),
+        (
+            ("add", "one", "--metrics-only", "--tokens-per-day", "9"),
+            "uses no model, so it takes no quota",
+        ),
         (("add", "one two"), "cannot be the name of a key"),
         (("list",), "there is no file"),
         (("change", "one"), "Say what to change"),

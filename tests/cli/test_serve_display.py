@@ -84,7 +84,7 @@ def test_no_password_of_a_database_is_shown(
 
 @pytest.mark.parametrize(
     ("num_valid", "access"),
-    [(0, "no valid key, so nobody"), (1, "with the one key"), (2, "with one of 2 keys")],
+    [(0, "with no valid key"), (1, "with the one key"), (2, "with one of 2 keys")],
 )
 def test_how_many_keys_are_valid(
     states: list[ServerState], tiny_bundle: Path, tmp_path: Path, num_valid: int, access: str
@@ -99,6 +99,17 @@ def test_how_many_keys_are_valid(
     assert shown["limits"].endswith(", 9/hour from an address or a key")
 
 
+def test_the_api_key_is_named_beside_the_file(
+    states: list[ServerState], tiny_bundle: Path, tmp_path: Path
+) -> None:
+    keys = KeyFile(tmp_path / "keys.json")
+    keys.add("one")
+    keys.add("prometheus", metrics_only=True)
+    shown = lines_of(states, tiny_bundle, keys=keys.path, api_key="friend")
+    ways = f"with the one key of {keys.path} or with the API key"
+    assert shown["access"] == f"this machine only, {ways}"
+
+
 @pytest.mark.parametrize(
     ("host", "settings", "access"),
     [
@@ -107,7 +118,8 @@ def test_how_many_keys_are_valid(
         (
             "fe80::1%eth0",
             {"api_key": "friend", "admin_key": "mellon"},
-            "other machines too, with the API key, the admin key opens /history/whole",
+            "other machines too, with the API key, the admin key opens all of it, /history/whole "
+            "and /metrics too",
         ),
     ],
 )

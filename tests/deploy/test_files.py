@@ -13,6 +13,7 @@ import click
 import pytest
 import yaml
 from tests.deploy.cluster import DEPLOY, nginx_folder, nginx_program
+from tests.errors import raises_code
 
 from lorelm.bundle import EMBEDDED_PATH
 from lorelm.cli.main import lorelm
@@ -99,6 +100,15 @@ def test_every_command_is_one(name: str, monkeypatch: pytest.MonkeyPatch) -> Non
     assert values["admin_key"]
     known = {each.envvar for each in serve.params if isinstance(each, click.Option)}
     assert {each for each in environment if each.startswith("LORELM_")} <= known
+
+
+@pytest.mark.parametrize(
+    "given", [example_environment(), SECRET["stringData"]], ids=["env", "secret"]
+)
+def test_the_placeholders_of_the_examples_start_no_server(given: Mapping[str, str]) -> None:
+    for name in ("api_key", "admin_key"):
+        with raises_code(InputError, "server.placeholder_key"):
+            ServerSettings(**{name: given[f"LORELM_{name.upper()}"]})
 
 
 def test_a_wrong_command_is_found() -> None:

@@ -51,7 +51,7 @@ def exported(
         pytest.skip("needs the signals of other systems")
     folder = tmp_path_factory.mktemp("metrics")
     keys = KeyFile(folder / "keys.json")
-    headers = {"Authorization": f"Bearer {keys.add('me')}", "Content-Type": "application/json"}
+    user, prometheus = keys.add("me"), keys.add("prometheus", metrics_only=True)
     command = [
         *(sys.executable, "-m", "lorelm", "serve", str(tiny_bundle), "--port", "0"),
         *("--workers", request.param, "--keys", str(keys.path)),
@@ -63,14 +63,15 @@ def exported(
         found = re.search(r"http://\S+/", server.stderr.readline())
         assert found
 
-        def open_url(path: str, body: bytes | None = None) -> str:
+        def open_url(path: str, key: str, body: bytes | None = None) -> str:
+            headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
             asked = urllib.request.Request(found[0] + path, body, headers)
             with urllib.request.urlopen(asked, timeout=30) as response:
                 content: bytes = response.read()
             return content.decode()
 
-        open_url("api/generate", json.dumps({"prompt": "The"}).encode())
-        text = open_url("metrics")
+        open_url("api/generate", user, json.dumps({"prompt": "The"}).encode())
+        text = open_url("metrics", prometheus)
     finally:
         server.terminate()
         server.communicate(timeout=30)

@@ -107,17 +107,25 @@ def keys() -> None:
 @keys.command()
 @click.argument("name")
 @_file_option
+@click.option(
+    "--metrics-only",
+    is_flag=True,
+    help="The key opens /metrics, which other keys of the file do not, and nothing else.",
+)
 @_settings
-def add(*, name: str, file: Path | None, **given: str | None) -> None:
+def add(*, name: str, file: Path | None, metrics_only: bool, **given: str | None) -> None:
     """Make a key for NAME and print it, this once.
 
     NAME stands for the key in logs and metrics. The key goes to stdout, so that it can be piped.
     """
+    if metrics_only and (given["rate_limit"] or given["tokens_per_day"]):
+        raise click.UsageError("A key for --metrics-only uses no model, so it takes no quota.")
     found = _key_file(file)
-    click.echo(found.add(name, **_changed(given)))
+    click.echo(found.add(name, metrics_only=metrics_only, **_changed(given)))
+    where = " for /metrics" if metrics_only else ""
     click.echo(
         f"This is the key {name!r}; it is shown this once. lorelm serve --keys {found.path} takes "
-        "it as a bearer token, or as the password in a browser.",
+        f"it{where} as a bearer token, or as the password in a browser.",
         err=True,
     )
 
@@ -181,6 +189,8 @@ def _changed(given: dict[str, str | None]) -> dict[str, Any]:
 
 
 def _quotas(key: Key) -> Sequence[str]:
+    if key.metrics_only:
+        return ("read /metrics only",)
     tokens = "any number of tokens"
     if key.tokens_per_day is not None:
         tokens = f"{key.tokens_per_day:,} tokens a day"
@@ -196,7 +206,7 @@ def _lines(known: Sequence[Key]) -> list[str]:
                 printable(key.name),
                 f"…{key.hint}",
                 f"{key.made_at.astimezone():%Y-%m-%d %H:%M}",
-                key.rate_limit or "",
+                "/metrics only" if key.metrics_only else key.rate_limit or "",
                 "" if key.tokens_per_day is None else f"{key.tokens_per_day:,}",
                 expires,
                 key.state,

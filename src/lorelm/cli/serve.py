@@ -67,7 +67,8 @@ _API_KEY_VARIABLE, _ADMIN_KEY_VARIABLE = _KEY_VARIABLES = ("LORELM_API_KEY", "LO
     envvar=_ADMIN_KEY_VARIABLE,
     show_envvar=True,
     metavar="KEY",
-    help="Require this key at /history/whole, which shows the history of all clients.",
+    help="Require this key at /history/whole, which shows the history of all clients. It opens "
+    "everything else too, /metrics and the models without a quota.",
 )
 @click.option(
     "--keys",

@@ -89,13 +89,17 @@ def _access(state: ServerState, host: str) -> Iterator[str]:
         yield "through a proxy" if settings.proxy_hops else "this machine only"
     else:
         yield "other machines too"
-    if settings.keys is not None:
-        valid = {0: "no valid key, so nobody", 1: "with the one key"}
-        num_valid = state.keys.num_valid
-        yield f"{valid.get(num_valid, f'with one of {num_valid:,} keys')} of {settings.keys}"
-    elif settings.api_key is not None:
-        yield "with the API key"
+    if settings.needs_key:
+        yield " or ".join(_keys(settings, state.keys.num_valid))
     else:
         yield "no API key" if is_local else "no API key (--api-key sets one)"
     if settings.admin_key is not None:
-        yield "the admin key opens /history/whole"
+        yield "the admin key opens all of it, /history/whole and /metrics too"
+
+
+def _keys(settings: ServerSettings, num_valid: int) -> Iterator[str]:
+    if settings.keys is not None:
+        valid = {0: "with no valid key", 1: "with the one key"}
+        yield f"{valid.get(num_valid, f'with one of {num_valid:,} keys')} of {settings.keys}"
+    if settings.api_key is not None:
+        yield "with the API key"

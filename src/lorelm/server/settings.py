@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, get_args
+from typing import Annotated, Final, get_args
 
 from lorelm.bundle import EMBEDDED_PATH
 from lorelm.errors import InputError
@@ -12,6 +12,9 @@ from lorelm.generation.settings import MAX_LEN_LIMIT, NUM_SAMPLES_LIMIT
 from lorelm.parameters import Parameter, parameters_of, problems_of
 from lorelm.server.operations.logs import LogLevel
 from lorelm.server.origins import parse_origin
+
+_PLACEHOLDERS: Final = ("replace-this", "replace-me", "changeme", "change-me")
+"""What keys in examples begin with: those of `deploy/`, and what people write in their own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,12 +31,13 @@ class ServerSettings:
         cache: give each model a neural cache.
         api_key: every request must send it; None: no key is needed.
         keys: file of API keys, one of which every request must send; None: there is none.
-        admin_key: gives access to the whole history, and serves as API key; None: there is none.
+        admin_key: gives access to the whole history and to the metrics, and serves as API key
+            without quotas; None: there is none.
         history: URL of the database for generated texts; None: they are not kept.
         home: address of the page that leads to this one; None: nothing does.
 
     Raises:
-        InputError: values are out of range or no origins, or a key is empty.
+        InputError: values are out of range or no origins, or a key is empty or a placeholder.
     """
 
     bundles: Sequence[Path] = (EMBEDDED_PATH,)
@@ -183,4 +187,11 @@ class ServerSettings:
                 raise InputError(
                     f"the {name} is empty: give one that cannot be guessed, or none",
                     code="server.empty_key",
+                )
+            if key is not None and key.casefold().startswith(_PLACEHOLDERS):
+                raise InputError(
+                    f"the {name} is still the placeholder {key!r} of an example, which everybody "
+                    "can read: put a key of your own in its place (openssl rand -hex 24), or leave "
+                    "it out",
+                    code="server.placeholder_key",
                 )

@@ -100,6 +100,33 @@ def test_an_error_has_the_format_of_its_path(make_client: MakeClient) -> None:
     assert "<h1>Log in first</h1>" in client.get("/").get_data(as_text=True)
 
 
+@pytest.mark.parametrize("name", ["api_key", "admin_key"])
+@pytest.mark.parametrize("key", ["replace-this", "replace-this-too", "Changeme!", "change-me"])
+def test_the_placeholder_of_an_example_is_rejected(name: str, key: str) -> None:
+    with raises_code(InputError, "server.placeholder_key"):
+        ServerSettings(**{name: key})
+
+
+def test_metrics_are_for_the_operator_where_keys_are_in_a_file(
+    make_client: MakeClient, tmp_path: Path
+) -> None:
+    file = KeyFile(tmp_path / "keys.json")
+    user, prometheus = file.add("anna"), file.add("prometheus", metrics_only=True)
+    client = make_client(keys=file.path, api_key="friend", admin_key="mellon")
+
+    def status(path: str, key: str | None, **given: object) -> int:
+        return client.open(path, headers=bearer(key) if key else {}, **given).status_code
+
+    keys = (user, "friend", prometheus, "mellon", None)
+    assert [status("/metrics", key) for key in keys] == [403, 403, 200, 200, 401]
+    assert [status("/api/model", key) for key in keys] == [200, 200, 403, 200, 401]
+    body = {"prompt": "The", "max_len": 1}
+    assert status("/api/generate", prometheus, method="POST", json=body) == 403
+    assert status("/history/", prometheus) == 403
+    refused = client.get("/metrics", headers=bearer(user))
+    assert "--metrics-only" in refused.text
+
+
 def test_an_empty_key_is_rejected() -> None:
     with raises_code(InputError, "server.empty_key"):
         ServerSettings(api_key="")
@@ -200,6 +227,10 @@ def bearer(key: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {key}"}
 
 
+def metrics_of(client: FlaskClient, keys: KeyFile) -> str:
+    return client.get("/metrics", headers=bearer(keys.add("prometheus", metrics_only=True))).text
+
+
 def test_a_key_of_the_file_opens_the_server_until_it_is_revoked(
     make_client: MakeClient, key_file: KeyFile
 ) -> None:
@@ -270,7 +301,7 @@ def test_tokens_of_a_day_are_counted_in_streams_and_samples_too(
     assert error["code"] == "quota.tokens"
     assert "'bob' has used up its 50 tokens" in error["message"]
     assert 0 < int(refused.headers["Retry-After"]) <= 24 * 3600
-    metrics = client.get("/metrics", headers=bearer(key)).get_data(as_text=True)
+    metrics = metrics_of(client, key_file)
     used = re.search(r'lorelm_key_generated_tokens_total{key="bob"} (\d+)', metrics)
     assert used
     assert int(used[1]) >= 50
@@ -295,7 +326,7 @@ def test_logs_and_metrics_name_the_key_and_never_hold_it(
     lines = [json.loads(line) for line in log.read_text().splitlines()]
     assert [line["key"] for line in lines] == ["class-7b", None]
     assert "with the key class-7b: POST /api/generate 200" in caplog.text
-    metrics = client.get("/metrics", headers=bearer(key)).get_data(as_text=True)
+    metrics = metrics_of(client, key_file)
     assert 'lorelm_key_requests_total{key="class-7b"} 1.0' in metrics
     for text in (log.read_text(), caplog.text, metrics):
         assert key not in text
@@ -313,7 +344,7 @@ def test_a_path_cannot_forge_a_line_of_the_log(
 def test_a_broken_file_is_said_and_does_not_close_the_server(
     make_client: MakeClient, key_file: KeyFile
 ) -> None:
-    key = key_file.add("bob")
+    key = key_file.add("prometheus", metrics_only=True)
     client = make_client(keys=key_file.path)
     assert client.get("/readyz").get_json() == {"status": "ready", "keys_file": None}
     key_file.path.write_text("")

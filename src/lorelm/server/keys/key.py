@@ -72,6 +72,7 @@ class Key(BaseModel):
         tokens_per_day: how many tokens may be generated in a day (UTC); None: any number.
         expires_at: it is not valid from then on.
         revoked_at: likewise.
+        metrics_only: whether it opens /metrics, and nothing else.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -84,6 +85,7 @@ class Key(BaseModel):
     tokens_per_day: int | None = Field(default=None, ge=0)
     expires_at: AwareDatetime | None = None
     revoked_at: AwareDatetime | None = None
+    metrics_only: bool = False
 
     @classmethod
     def of(cls, key: str, name: str, **settings: Any) -> Self:

@@ -20,7 +20,7 @@ class Holder(NamedTuple):
     Attributes:
         name: of the key.
         key: its entry in the file; None for those of --api-key and --admin-key.
-        is_admin: whether the key opens the whole history.
+        is_admin: whether the key opens the whole history and the metrics.
     """
 
     name: str
@@ -30,6 +30,11 @@ class Holder(NamedTuple):
     @property
     def is_valid(self) -> bool:
         return self.key is None or self.key.is_valid
+
+    @property
+    def is_for_metrics(self) -> bool:
+        """Whether the key was made for /metrics alone."""
+        return self.key is not None and self.key.metrics_only
 
 
 class KeyRing:
@@ -41,7 +46,7 @@ class KeyRing:
     Args:
         path: of a file of keys; None: there is none.
         api_key: the key that all share; None: there is none.
-        admin_key: likewise; it opens the whole history.
+        admin_key: likewise; it opens the whole history and the metrics.
 
     Attributes:
         problem: what is wrong with the file since it was last read well; None: nothing.
@@ -74,8 +79,11 @@ class KeyRing:
 
     @property
     def num_valid(self) -> int:
-        """How many keys of the file are valid now."""
-        return sum(each.key is not None and each.is_valid for each in self._holders.values())
+        """How many keys of the file open the models now."""
+        return sum(
+            each.key is not None and each.is_valid and not each.is_for_metrics
+            for each in self._holders.values()
+        )
 
     def find(self, key: str) -> Holder | None:
         """Return the holder of a key, which may be valid no more; None if there is none.

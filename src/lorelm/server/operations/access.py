@@ -7,6 +7,7 @@ from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import Forbidden, Unauthorized
 
 from lorelm.server.keys.current import current_holder, given_key
+from lorelm.server.keys.key_ring import Holder
 from lorelm.server.operations.cross_origin import is_from_allowed_origin
 from lorelm.server.state import server_state
 
@@ -31,6 +32,7 @@ def require_api_key() -> None:
 
     Raises:
         Unauthorized: the key is missing, wrong, revoked or expired.
+        Forbidden: it does not open this address.
     """
     if request.endpoint in OPEN_ENDPOINTS:
         return
@@ -46,6 +48,20 @@ def require_api_key() -> None:
         assert holder.key is not None
         raise _unauthorized(
             f"the API key {holder.name!r} is {holder.key.state}: ask the operator for another one"
+        )
+    _require_scope(holder)
+
+
+def _require_scope(holder: Holder) -> None:
+    """Keep the metrics, which name all keys of the file, from those who have one of them."""
+    is_metrics = request.endpoint == "operations.metrics"
+    if holder.is_for_metrics and not is_metrics:
+        raise Forbidden(f"the key {holder.name!r} opens /metrics only")
+    may_read = holder.is_admin or holder.is_for_metrics or server_state().settings.keys is None
+    if is_metrics and not may_read:
+        raise Forbidden(
+            "/metrics tells what each key uses: send the admin key, or one that the operator has "
+            "made by lorelm keys add NAME --metrics-only"
         )
 
 
