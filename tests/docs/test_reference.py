@@ -1,6 +1,7 @@
 """The pages of the reference are right: those made from the code, and the format of a bundle."""
 
 import json
+import re
 import subprocess
 from importlib.metadata import version
 from pathlib import Path
@@ -27,6 +28,23 @@ def test_every_page_is_what_the_code_says() -> None:
     """To write them: python docs/reference/make.py."""
     for name, text_of in made_files().items():
         assert (REFERENCE / name).read_text(encoding="utf-8") == text_of(), name
+
+
+def test_every_variable_that_the_code_reads_has_an_entry() -> None:
+    """But for that of the workers' folder, which a server sets itself."""
+    files = (ROOT / "src" / "lorelm").rglob("*.py")
+    read = {name for file in files for name in re.findall(r'"(LORELM_[A-Z_]+)"', file.read_text())}
+    page = (REFERENCE / "settings.md").read_text(encoding="utf-8")
+    assert len(read) > 5
+    assert {name for name in read if f"| `{name}` |" not in page} == {"LORELM_WORKERS_FOLDER"}
+
+
+def test_the_page_of_the_http_api_has_codes_streams_and_links() -> None:
+    page = (REFERENCE / "http-api.md").read_text(encoding="utf-8")
+    for code in ("http.unauthorized", "quota.tokens", "setting.blend", "engine.overloaded"):
+        assert f"| `{code}` |" in page
+    for text in ("| `done` |", "## POST /api/links", "Lorelm-Page: 1", "X-RateLimit-Reset"):
+        assert text in page
 
 
 def test_the_page_of_commands_has_every_command() -> None:

@@ -87,7 +87,7 @@ def _load_state(settings: ServerSettings) -> ServerState:
     keys = KeyRing(settings.keys, api_key=settings.api_key, admin_key=settings.admin_key)
     metrics.watch(
         "lorelm_keys_file_broken",
-        "1 while the file of keys cannot be read, and those that were read last hold.",
+        "Workers that cannot read the file of keys; those that were read last hold.",
         lambda: keys.problem is not None,
     )
     quotas = None
@@ -97,8 +97,8 @@ def _load_state(settings: ServerSettings) -> ServerState:
         quotas = Quotas(settings.rate_limit_storage, settings.rate_limit)
     metrics.watch(
         "lorelm_quota_storage_failing",
-        "1 while the storage of quotas fails, and each process counts alone.",
-        # Probed: otherwise it would stay 1 until the next request with a limit.
+        "Workers that do not reach the storage of quotas, and count alone.",
+        # Probed: otherwise it would stay above 0 until the next request with a limit.
         lambda: quotas is not None and quotas.counts.probe(),
     )
     history = None

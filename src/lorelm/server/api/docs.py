@@ -112,6 +112,19 @@ _ANSWERS: Final[dict[str, Any]] = {
 }
 
 
+STREAM_EVENTS: Final = (
+    (
+        "start",
+        "once: the prompt as the model read it, its unknown_words, the seeds of the samples, model "
+        "and fingerprint",
+    ),
+    ("", "the next tokens of a sample (its number, from 0), each with what a reply's tokens have"),
+    ("sample", "a sample has ended: its number and all that it has in a reply but the tokens"),
+    ("done", "the end, with an empty object; a stream that ends without it broke off"),
+    ("error", "the end in place of done: message, code, and the status of a plain reply"),
+)
+"""Names of the events of a stream of /api/generate (the empty one: without a name), and meaning."""
+
 # By the name of a view: the name of the answer's schema (None for plain text), and the body of the
 # request. Those for drafts and links are there only where the server keeps them.
 _ENDPOINTS: Final[dict[str, tuple[str | None, type[RequestModel] | None]]] = {
@@ -159,7 +172,9 @@ def docs_page() -> str:
     """Answer with a page that shows the OpenAPI document."""
     name = server_state().models[0].name
     use_english()
-    return render_template("docs.html", document=openapi_document(), name=name)
+    return render_template(
+        "docs.html", document=openapi_document(), name=name, stream_events=STREAM_EVENTS
+    )
 
 
 def openapi_document() -> Json:
