@@ -20,7 +20,7 @@ from lorelm.errors import TrainingStoppedError
 from lorelm.training.base_words import best_offset, with_base_words
 from lorelm.training.callbacks import TrainedModel
 from lorelm.training.checkpoint import Checkpoint
-from lorelm.training.initial_checkpoint import initial_weights
+from lorelm.training.initial_checkpoint import initial_model, initial_weights, word_counts
 from lorelm.training.losses import validation_loss
 from lorelm.training.options import TrainingOptions
 from lorelm.training.recipe import Recipe
@@ -110,6 +110,28 @@ def test_trained_words_stay_and_the_others_come_back_as_they_were(
         offsets = array[num_seen:] - before[name][num_seen:]
         assert np.ptp(offsets) < 1e-5
         assert name == "fc.bias" or not offsets.any()
+
+
+def test_a_form_that_the_text_writes_otherwise_is_left_next_to_nothing(
+    base: Bundle, trained: TrainedModel, recipe: Recipe
+) -> None:
+    """Such as a straight quotation mark, where the text has curly ones."""
+    documents = texts(*["FOX sat", "FOX slept", "hare sat"] * 12)
+    corpus = prepare_corpus(
+        documents,
+        tokenizer=base.tokenizer,
+        vocabulary=recipe.vocabulary_rules(known_words(base, "words")),
+        split_seed=0,
+    )
+    seen = corpus.with_seen_words()
+    weights = initial_weights(base, seen.vocabulary, seen.tokenizer)
+    model = initial_model(seen, recipe, torch.device("cpu"), weights)
+    trained = dataclasses.replace(trained, model=model)
+    bias = with_base_words(trained, corpus, base).model.state_dict()["fc.bias"].numpy()
+    before = initial_weights(base, corpus.vocabulary, corpus.tokenizer)["fc.bias"]
+    gained = dict(zip(corpus.vocabulary.words, bias - before, strict=True))
+    num_upper = int(word_counts(corpus)[corpus.vocabulary.words.index("FOX")])
+    assert gained["fox"] - gained["owl"] == pytest.approx(-np.log(num_upper + 2), abs=1e-4)
 
 
 def test_the_offset_predicts_the_validation_part_best(

@@ -68,7 +68,10 @@ def with_base_words(trained: TrainedModel, corpus: Corpus, initial: Bundle | Non
     num_seen = trained.model.config.vocabulary_size
     if initial is None or num_seen == len(corpus.vocabulary):
         return trained
-    weights = dict(initial_weights(initial, corpus.vocabulary, corpus.tokenizer))
+    # A form that the text does not have, such as a straight quotation mark where it has curly ones,
+    # shares its probability with the forms that the text has, and is left next to nothing.
+    counts_V = word_counts(corpus)
+    weights = dict(initial_weights(initial, corpus.vocabulary, corpus.tokenizer, counts_V=counts_V))
     for name, array in numpy_weights(trained.model).items():
         if name in BY_WORD:
             weights[name][:num_seen] = array
