@@ -265,8 +265,15 @@ def test_an_error_page_loads_its_files(browser: Browser, proxied: Proxied) -> No
             assert page.get_by_role("heading").inner_text() == "Not found"
             expect_style(page)
             assert statuses.pop(proxied.url + path) == 404
-    assert set(statuses) <= {proxied.url + f"static/{name}" for name in ("style.css", "icon.svg")}
+    files = ("style.css", "colors.css", "icon.svg")
+    assert set(statuses) <= {proxied.url + f"static/{name}" for name in files}
     assert max(statuses.values()) < 400
+
+
+def test_the_documented_nginx_closes_the_metrics(start: StartProxied) -> None:
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(start(NGINX).url + "metrics", timeout=20)
+    assert refused.value.code == 404
 
 
 def test_events_are_not_buffered(proxied: Proxied) -> None:
