@@ -55,7 +55,7 @@ NOT_RUN: Final[tuple[tuple[str, str, str], ...]] = (
     ("docs/guides/operations.md", r"/etc/", "writes into /etc"),
     ("docs/guides/several-machines.md", r"192\.168", "needs two machines"),
     ("docs/guides/sharing.md", r"hf auth|lorelm push|hf://", "needs the Hugging Face Hub"),
-    (DEPLOY, r"useradd|install -|systemctl|sysctl|nginx|/opt/", "changes the machine"),
+    (DEPLOY, r"useradd|install -|hatchling|systemctl|sysctl|nginx|/opt/", "changes the machine"),
     (DEPLOY, r"docker|kubectl|podman|secrets|lorelm\.env|cd deploy", "tests/deploy runs these"),
     *(
         (f"examples/{name}/README.md", r"^(cd|python|jupyter|DISCORD)", "tests/examples runs it")

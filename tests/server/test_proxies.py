@@ -273,7 +273,8 @@ def test_an_error_page_loads_its_files(browser: Browser, proxied: Proxied) -> No
 def test_the_documented_nginx_closes_the_metrics(start: StartProxied) -> None:
     with pytest.raises(urllib.error.HTTPError) as refused:
         urllib.request.urlopen(start(NGINX).url + "metrics", timeout=20)
-    assert refused.value.code == 404
+    with refused.value as answer:  # it holds the connection
+        assert answer.code == 404
 
 
 def test_events_are_not_buffered(proxied: Proxied) -> None:
