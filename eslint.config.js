@@ -18,7 +18,6 @@ const GLOBALS = {
       "HTMLProgressElement",
       "ResizeObserver",
       "HTMLAnchorElement",
-      "getComputedStyle",
       "localStorage",
     ],
   ],

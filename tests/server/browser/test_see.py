@@ -122,7 +122,7 @@ def test_choosing_an_alternative_continues_after_it(driver: PageDriver) -> None:
     text = driver.text
     driver.words.nth(2).hover()
     choice = driver.card.locator("li button").first
-    chosen = re.sub(r"\s+[\d.]+ %$", "", choice.inner_text())
+    chosen = re.sub(r"\s+[\d.]+%$", "", choice.inner_text())
     choice.click()
     if chosen != "(the end)":
         driver.wait()
@@ -149,7 +149,7 @@ def test_the_caret_shows_the_card_and_the_keyboard_chooses(driver: PageDriver) -
     page.keyboard.press("ArrowDown")
     focused = page.locator("#card li button:focus")
     assert focused.count() == 1
-    chosen = re.sub(r"\s+[\d.]+ %$", "", focused.inner_text())
+    chosen = re.sub(r"\s+[\d.]+%$", "", focused.inner_text())
     page.keyboard.press("Enter")
     expect(driver.card).to_be_hidden()
     expect(page.get_by_role("button", name="Generate")).to_be_visible()

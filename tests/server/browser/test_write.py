@@ -127,7 +127,7 @@ def test_a_long_prompt_is_cut_between_characters(driver: PageDriver) -> None:
     driver.page.keyboard.insert_text("😀" * 10_000 + "a")
     driver.generate()
     assert driver.words.count() > 0
-    assert driver.status.endswith("The model has read the last 20000 characters.")
+    assert driver.status.endswith("The model has read the last 20,000 characters.")
     expect(driver.page.get_by_role("alert")).to_be_hidden()
 
 

@@ -217,7 +217,7 @@ def test_it_works_under_a_path(
         expect(page.get_by_role("link", name="Train a model of it")).to_be_visible()
         assert page.url.startswith(address)
         page.get_by_role("link", name="Write", exact=True).click()
-        page.get_by_role("link", name="english").click()
+        page.get_by_role("link", name="english", exact=True).click()
         expect(page.locator("#surface")).to_be_visible()  # the script has begun
         page.get_by_role("button", name="Generate").click()
         expect(page.get_by_role("status")).to_contain_text("seed")

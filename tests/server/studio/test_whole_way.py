@@ -72,7 +72,7 @@ def test_from_a_dropped_file_to_a_web_site(
             expect(reader.get_by_text(text)).to_be_visible()
 
         page.goto(studio.url + "models")
-        page.get_by_text("More for tinyshakespeare").click()
+        page.get_by_text("More tinyshakespeare").click()
         with page.expect_download() as downloading:
             page.get_by_role("link", name="a site").click()
         archive = zipfile.ZipFile(downloading.value.path())

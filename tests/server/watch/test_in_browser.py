@@ -106,7 +106,7 @@ def test_a_run_that_is_stopped_says_so_and_goes_on_in_a_new_page(
     with watched_context(browser) as context:
         page = opened(context, endless)
         said = endless.end(signal.SIGINT)
-        assert "continue with lorelm train --resume model" in said
+        assert "go on with lorelm train --resume model" in said
         # The server is gone; the page keeps what it had.
         expect(page.get_by_role("status")).to_have_text(re.compile(r"Stopped after \d+ of 100000"))
         expect(page.locator("#end")).to_contain_text("lorelm train --resume model")

@@ -7,6 +7,9 @@ import { nodesOf, SampleView } from "./words.js";
 
 /** @typedef {import("./words.js").WordCard} WordCard */
 
+/** A text whose first letter is of a script that is written from right to left. */
+const RIGHT_TO_LEFT = /^[^\p{L}]*[\u0590-\u08FF\uFB1D-\uFDFF\uFE70-\uFEFC]/u;
+
 /** A sample in a panel of its own. */
 export class SamplePanel extends SampleView {
   /**
@@ -14,7 +17,7 @@ export class SamplePanel extends SampleView {
    * @param {WordCard} card @param {(sample: SamplePanel) => void} onKeep
    */
   constructor(title, cue, card, onKeep) {
-    const text = make("p", { className: "sample", tabIndex: 0, lang: "", dir: "auto" });
+    const text = make("p", { className: "sample", tabIndex: 0, lang: "" });
     if (cue) text.append(make("b", { className: "cue" }, cue.trimStart()));
     super((token) => {
       const { nodes, word } = nodesOf(token);
@@ -38,8 +41,8 @@ export class SamplePanel extends SampleView {
       card.focus();
       return;
     }
-    const { direction } = getComputedStyle(/** @type {Element} */ (event.currentTarget));
-    const forward = direction === "rtl" ? -1 : 1;
+    const { textContent: text } = /** @type {Node} */ (event.currentTarget);
+    const forward = RIGHT_TO_LEFT.test(text ?? "") ? -1 : 1;
     const step = { ArrowRight: forward, ArrowLeft: -forward }[event.key];
     if (!step || !this.words.length) return;
     event.preventDefault();

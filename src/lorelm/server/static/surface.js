@@ -28,13 +28,8 @@ export class Surface {
    * @param {() => void} onChange Called after every change.
    */
   constructor(textarea, label, onChange) {
-    const properties = {
-      id: "surface",
-      spellcheck: false,
-      contentEditable: "true",
-      dir: "auto",
-      lang: "",
-    };
+    // Not dir="auto": with it, Chromium styles the whole text anew after each token.
+    const properties = { id: "surface", spellcheck: false, contentEditable: "true", lang: "" };
     const element = make("div", properties, textarea.value, this.#end);
     element.dataset.placeholder = textarea.placeholder;
     element.setAttribute("role", "textbox");
