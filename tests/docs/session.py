@@ -47,7 +47,8 @@ class Session:
 
     def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
         self.folder = folder
-        self._environment = dict(environment)
+        programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        self._environment = {**environment, "PATH": programs}
         self._server: subprocess.Popen[str] | None = None
         self._address = ADDRESS
 
