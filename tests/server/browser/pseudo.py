@@ -35,7 +35,8 @@ UNTRANSLATED = """
   const isShown = (element) => element.checkVisibility({ visibilityProperty: true });
   // The text of a user, or of a command in English, says so.
   const isOther = (element) => element.closest(
-    'bdi, code, #surface, .sample, script, style, noscript, [dir="auto"], [lang]:not(html):not([lang="ar"])');
+    'bdi, code, #surface, .sample, script, style, noscript, [dir="auto"],' +
+    '[lang]:not(html):not([lang="ar"])');
   const rest = (text) => known.reduce((left, each) => left.replaceAll(each, ""), text);
   const isPlain = (text) => /[A-Za-z]{2,}/.test(rest(text));
   const found = [];
