@@ -24,7 +24,7 @@ from sklearn.utils import estimator_checks
 FOLDER = EXAMPLES / "authorship"
 LoreLMClassifier = imported(FOLDER / "lorelm_classifier.py").LoreLMClassifier
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.slow]
 
 TINY = {
     "embedding_size": 16,

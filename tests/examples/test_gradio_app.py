@@ -17,7 +17,7 @@ from tests.examples.folders import EXAMPLES
 pytest.importorskip("gradio_client", reason="no Gradio: pip install 'lorelm[examples]'")
 from gradio_client import Client
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.slow]
 
 OFFLINE = {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1"}
 APP = EXAMPLES / "gradio_app" / "app.py"

@@ -18,6 +18,7 @@ from tests.examples.folders import EXAMPLES
 
 pytestmark = [
     pytest.mark.system,
+    pytest.mark.slow,
     pytest.mark.skipif(os.name == "nt", reason="Ctrl-C cannot be sent to one console of several"),
     pytest.mark.skipif(
         find_spec("segno") is None, reason="no segno: pip install 'lorelm[examples]'"

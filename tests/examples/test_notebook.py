@@ -12,7 +12,7 @@ from tests.examples.folders import EXAMPLES
 
 from lorelm.bundle import Bundle
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.slow]
 
 NOTEBOOK = EXAMPLES / "notebook" / "your_text.ipynb"
 ROOT = EXAMPLES.parent

@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 from tests.examples.folders import EXAMPLES
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.slow]
 
 
 def build(*arguments: str | Path) -> subprocess.CompletedProcess[str]:

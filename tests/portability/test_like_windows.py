@@ -164,7 +164,8 @@ def start(folder: Path, environment: dict[str, str]) -> Callable[..., Any]:
     return start
 
 
-@pytest.mark.parametrize("workers", ["1", pytest.param("2", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", ["1", "2"])
 def test_a_server_answers_and_keeps_a_history(
     workers: str, run: Run, start: Callable[..., Any], model: str
 ) -> None:
@@ -181,6 +182,7 @@ def test_a_server_answers_and_keeps_a_history(
     assert "The fox" in run("-m", "lorelm", "history", "list", "--history", history)
 
 
+@pytest.mark.slow
 def test_the_studio_keeps_reads_renames_and_deletes_a_text(
     start: Callable[..., Any], folder: Path, tales_text: str
 ) -> None:
