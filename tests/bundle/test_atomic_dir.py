@@ -13,12 +13,12 @@ from lorelm.bundle import atomic_dir
 from lorelm.bundle.atomic_dir import (
     check_output_path,
     check_replaceable,
-    lock_dir,
     recover,
     replace_dir,
     resolve_dir,
     wrap_write_errors,
 )
+from lorelm.bundle.dir_lock import lock_dir
 from lorelm.errors import BundleError
 from lorelm.machine.renaming import rename
 
@@ -199,7 +199,7 @@ def test_the_old_directory_is_read_during_a_save(tmp_path: Path) -> None:
 
 HOLD = """
 import pathlib, sys, time
-from lorelm.bundle.atomic_dir import lock_dir
+from lorelm.bundle.dir_lock import lock_dir
 with lock_dir(pathlib.Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(600)
@@ -241,7 +241,7 @@ def test_a_killed_process_releases_its_lock(tmp_path: Path) -> None:
 # The first releases the lock when the second has opened the file and is about to lock it.
 LATE = """
 import pathlib, sys
-from lorelm.bundle.atomic_dir import lock_dir
+from lorelm.bundle.dir_lock import lock_dir
 from lorelm.errors import BundleError
 
 path, holding = pathlib.Path(sys.argv[1]), []

@@ -13,7 +13,7 @@ from tests.errors import raises_code
 from tests.systems import needs_signals
 
 from lorelm.bundle import EMBEDDED_PATH
-from lorelm.bundle.atomic_dir import lock_dir
+from lorelm.bundle.dir_lock import lock_dir
 from lorelm.corpus.documents import Documents
 from lorelm.corpus.preparation import Corpus
 from lorelm.errors import BundleError, RecipeError, TrainingStoppedError

@@ -9,6 +9,7 @@ from typing import Literal
 
 from lorelm.bundle import atomic_dir, layout
 from lorelm.bundle.bundle import Bundle
+from lorelm.bundle.dir_lock import lock_dir
 from lorelm.bundle.files import find_manifest, is_pack
 from lorelm.bundle.hub import is_hub_address
 from lorelm.bundle.manifest import Manifest
@@ -93,7 +94,7 @@ def add_ngram(bundle: Bundle, model: KneserNey, changes: Mapping[str, object]) -
     """
     path, content = bundle.path, model.to_bytes()
     _refuse_embedded(path, "copy the folder and add the n-gram model to the copy")
-    with atomic_dir.lock_dir(path), atomic_dir.wrap_write_errors(path, len(content)):
+    with lock_dir(path), atomic_dir.wrap_write_errors(path, len(content)):
         if find_manifest(path) != bundle.manifest:
             raise BundleError(
                 f"bundle {path} was replaced meanwhile: add the n-gram model again",
@@ -139,7 +140,7 @@ def lock_output_dir(path: str | Path) -> Iterator[None]:
             code="bundle.packed",
         )
     atomic_dir.check_output_path(path)
-    with atomic_dir.lock_dir(path):
+    with lock_dir(path):
         atomic_dir.check_replaceable(
             path,
             is_ours=lambda path: (

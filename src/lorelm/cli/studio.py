@@ -8,7 +8,7 @@ from typing import Final
 import click
 from click.core import ParameterSource
 
-from lorelm.bundle.atomic_dir import lock_dir
+from lorelm.bundle.dir_lock import lock_dir
 from lorelm.cli.options import history_option
 from lorelm.cli.terminal import show_address
 from lorelm.errors import BundleError

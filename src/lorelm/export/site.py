@@ -25,10 +25,10 @@ from lorelm.bundle import Bundle
 from lorelm.bundle.atomic_dir import (
     check_output_path,
     check_replaceable,
-    lock_dir,
     replace_dir,
     wrap_write_errors,
 )
+from lorelm.bundle.dir_lock import lock_dir
 from lorelm.bundle.layout import COPIES, NGRAM
 from lorelm.bundle.revealed import revealed
 from lorelm.export.model_files import copies_file, has_copies, model_file

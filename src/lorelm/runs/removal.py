@@ -6,11 +6,11 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from lorelm.bundle.atomic_dir import (
-    lock_dir,
     recover,
     temporary_name,
     wrap_write_errors,
 )
+from lorelm.bundle.dir_lock import lock_dir
 from lorelm.bundle.files import is_pack
 from lorelm.bundle.layout import EMBEDDED_PATH, METRICS, OWNED_FILES
 from lorelm.errors import BundleError

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePath
 from typing import Any, Final, Literal
 
-from lorelm.bundle.atomic_dir import is_locked, resolve_dir
+from lorelm.bundle.atomic_dir import resolve_dir
+from lorelm.bundle.dir_lock import is_locked
 from lorelm.bundle.files import find_manifest, open_files
 from lorelm.bundle.layout import CHECKPOINT, MANIFEST, METRICS, METRICS_SO_FAR
 from lorelm.bundle.manifest import Manifest

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tests.errors import raises_code
 
-from lorelm.bundle.atomic_dir import lock_dir
+from lorelm.bundle.dir_lock import lock_dir
 from lorelm.errors import KeyFileError
 from lorelm.server.keys import key_file
 from lorelm.server.keys.key import now

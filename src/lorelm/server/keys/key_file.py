@@ -13,7 +13,8 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from lorelm.bundle.atomic_dir import lock_dir, replace_file
+from lorelm.bundle.atomic_dir import replace_file
+from lorelm.bundle.dir_lock import lock_dir
 from lorelm.errors import BundleError, KeyFileError
 from lorelm.parameters import closest
 from lorelm.server.keys.key import Key, new_key

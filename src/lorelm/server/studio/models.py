@@ -16,7 +16,7 @@ from flask import Blueprint, redirect, render_template, request, send_file
 from werkzeug.wrappers import Response
 
 from lorelm.bundle import Bundle, packing
-from lorelm.bundle.atomic_dir import is_locked
+from lorelm.bundle.dir_lock import is_locked
 from lorelm.bundle.files import find_manifest, pack_bytes
 from lorelm.bundle.layout import MANIFEST, PACK_ENDING, WEIGHTS
 from lorelm.bundle.manifest import Manifest

@@ -11,7 +11,7 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from lorelm.bundle.atomic_dir import lock_dir
+from lorelm.bundle.dir_lock import lock_dir
 from lorelm.errors import BundleError
 from lorelm.training.recipe import Recipe
 from lorelm.training.tuning.attributes import SEED, trial_report
