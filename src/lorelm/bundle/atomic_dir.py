@@ -223,7 +223,7 @@ def recover(path: Path, *, owned: Collection[str] = ()) -> None:
         OSError: a directory or a file cannot be renamed; what was put aside stays there.
     """
     path = path.absolute()
-    if _aside(path).is_dir():
+    if path.is_dir() and _aside(path).is_dir():
         for entry in [*_aside(path).iterdir()]:
             rename(entry, path / entry.name)
         _aside(path).rmdir()

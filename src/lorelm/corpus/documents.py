@@ -32,18 +32,24 @@ class ReadingOptions:
     """
 
     text_column: Annotated[
-        str | None, Parameter("Column of a table with the text.", metavar="NAME")
+        str | None,
+        Parameter("Column of a table with the text.", metavar="NAME", label="Text column"),
     ] = None
     speaker_column: Annotated[
         str | None,
         Parameter(
             "Column of a table that says who speaks; '' if nobody does. By default it is guessed.",
             metavar="NAME",
+            label="Speaker column",
         ),
     ] = None
     scene_column: Annotated[
         str | None,
-        Parameter("Column of a table; where its value changes, a scene begins.", metavar="NAME"),
+        Parameter(
+            "Column of a table; where its value changes, a scene begins.",
+            metavar="NAME",
+            label="Scene column",
+        ),
     ] = None
     document: Annotated[
         DocumentUnit | None,
@@ -51,10 +57,12 @@ class ReadingOptions:
             "What one document is: a line (or a row of a table), a paragraph, a scene (turns of "
             "speakers), or a passage of a continuous text. By default, what suits the text.",
             choices=DOCUMENT_UNITS,
+            label="Document",
         ),
     ] = None
     encoding: Annotated[
-        str | None, Parameter("Encoding of a text file. By default it is recognised.")
+        str | None,
+        Parameter("Encoding of a text file. By default it is recognised.", label="Encoding"),
     ] = None
     anonymise: Annotated[
         bool,

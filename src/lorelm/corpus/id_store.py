@@ -13,8 +13,6 @@ import gc
 import io
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -30,6 +28,7 @@ from lorelm.corpus.text_files import StreamedSequence
 from lorelm.corpus.tokenizer import Tokenizer
 from lorelm.errors import CorpusError
 from lorelm.machine.renaming import rename
+from lorelm.machine.temporary import temporary_folder
 from lorelm.typing import Ids
 
 _PATTERN: Final = f"ids.{'[0-9a-f]' * 16}.*"
@@ -54,14 +53,9 @@ def encode_corpus(
     """
     texts: Sequence[str]
     if parts.is_streamed:
-        temporary = Path(tempfile.mkdtemp())
-        try:
+        with temporary_folder() as temporary:
             store = store or IdStore(folder=temporary)
             encoded = store.load_or_encode(parts, tokenizer, settings)
-        finally:
-            # Windows keeps a file that is mapped into memory. There, a TemporaryDirectory of Python
-            # 3.11.7 and older recurses without end.
-            shutil.rmtree(temporary, ignore_errors=True)
         texts = _StreamedTrainingPart(parts, tokenizer, settings, length=encoded.num_train)
     else:
         encoder = Encoder(tokenizer, file := io.BytesIO(), is_streamed=False)

@@ -20,7 +20,9 @@ from lorelm.parameters import Parameter
 from lorelm.translations.message_catalogue import (
     SOURCE_LANGUAGE,
     Catalogue,
+    LanguageChoice,
     catalogue,
+    choices,
     install,
     languages,
 )
@@ -125,17 +127,10 @@ def _environment(texts: Catalogue) -> Environment:
     return environment
 
 
-def _language_choices() -> list[dict[str, str]]:
+def _language_choices() -> Sequence[LanguageChoice]:
     # In the address, for browsers that remember no choice: index.html leads on to their language.
     asking = {SOURCE_LANGUAGE: f"?lang={SOURCE_LANGUAGE}"}
-    return [
-        {
-            "code": code,
-            "name": catalogue(code).own_name,
-            "address": page_name(code) + asking.get(code, ""),
-        }
-        for code in languages()
-    ]
+    return choices(lambda code: page_name(code) + asking.get(code, ""))
 
 
 def _page_data(

@@ -5,25 +5,18 @@ decides. Responses of the API are English.
 """
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Final
 from urllib.parse import urlencode
 
 from flask import Flask, Response, after_this_request, g, request
 
+from lorelm.server.cookies import set_cookie
 from lorelm.translations import Catalogue, catalogue, languages
-from lorelm.translations.message_catalogue import SOURCE_LANGUAGE, install
+from lorelm.translations.message_catalogue import SOURCE_LANGUAGE, LanguageChoice, choices, install
 
 _COOKIE: Final = "lorelm_language"
 _PARAMETER: Final = "lang"
 _REMEMBERED_SECONDS: Final = 365 * 24 * 60 * 60
-
-
-class LanguageChoice(NamedTuple):
-    """A language that the page can be read in."""
-
-    code: str
-    name: str
-    address: str
 
 
 def use_languages(app: Flask) -> None:
@@ -74,10 +67,7 @@ def _context() -> dict[str, object]:
 def language_choices() -> Sequence[LanguageChoice]:
     """Return the languages of the current page, each with the address that chooses it."""
     kept = [(name, value) for name, value in request.args.items(multi=True) if name != _PARAMETER]
-    return [
-        LanguageChoice(code, catalogue(code).own_name, f"?{urlencode([*kept, (_PARAMETER, code)])}")
-        for code in languages()
-    ]
+    return choices(lambda code: f"?{urlencode([*kept, (_PARAMETER, code)])}")
 
 
 def _add_headers(response: Response) -> Response:
@@ -86,13 +76,5 @@ def _add_headers(response: Response) -> Response:
     response.headers["Content-Language"] = page_catalogue().code
     response.vary.update(("Accept-Language", "Cookie"))
     if chosen := explicit_language():
-        response.set_cookie(
-            _COOKIE,
-            chosen,
-            max_age=_REMEMBERED_SECONDS,
-            path=request.root_path or "/",
-            secure=request.is_secure,
-            httponly=True,
-            samesite="Lax",
-        )
+        set_cookie(request, response, _COOKIE, chosen, seconds=_REMEMBERED_SECONDS)
     return response

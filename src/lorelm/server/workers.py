@@ -5,18 +5,15 @@ import logging
 import math
 import multiprocessing
 import os
-import shutil
 import signal
 import socket
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from types import FrameType
 from typing import Final
 
@@ -25,6 +22,7 @@ from uvicorn.server import HANDLED_SIGNALS
 from uvicorn.supervisors import Multiprocess
 
 from lorelm.errors import LoreLMError, ServerError
+from lorelm.machine.temporary import temporary_folder
 from lorelm.server.app import create_app
 from lorelm.server.asgi import Gateway
 from lorelm.server.connection import Connection
@@ -73,11 +71,10 @@ def serve_with_workers(
     Raises:
         ServerError: they do not start.
     """
-    folder = tempfile.mkdtemp(prefix="lorelm-")
-    try:
-        share_folder(folder)
+    with temporary_folder() as folder:
+        share_folder(str(folder))
         if settings.has_quotas and settings.rate_limit_storage == "memory://":
-            counts = Path(folder) / "quotas.sqlite"
+            counts = folder / "quotas.sqlite"
             settings = replace(settings, rate_limit_storage=f"{FILE_SCHEME}:///{counts}")
         config = uvicorn_config(
             partial(_worker, settings),
@@ -89,10 +86,6 @@ def serve_with_workers(
             timeout_worker_healthcheck=_SECONDS_TO_START,
         )
         _Supervisor(config, [listening], on_ready).run()
-    finally:
-        # Windows keeps the counters of this process, which are mapped into memory. There, a
-        # TemporaryDirectory of Python 3.11.7 and older recurses without end.
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 if sys.platform != "win32":

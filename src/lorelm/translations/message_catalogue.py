@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -49,6 +49,10 @@ class Catalogue:
     def gettext(self, message: str, **values: object) -> str:
         return self.translations.gettext(message) % values
 
+    def plain(self, message: str) -> str:
+        """Return the translation of a text without placeholders, in which a ``%`` is a ``%``."""
+        return self.translations.gettext(message)
+
     def ngettext(self, one: str, many: str, n: int, **values: object) -> str:
         """Return the text for a number, which is its placeholder ``%(n)s``, formatted."""
         return self.translations.ngettext(one, many, n) % {"n": self.number(n), **values}
@@ -89,6 +93,21 @@ class Catalogue:
 
     def list(self, items: Iterable[str]) -> str:
         return self.pgettext("separator of a list", ", ").join(items)
+
+
+class LanguageChoice(NamedTuple):
+    """A language that a page can be read in."""
+
+    code: str
+    name: str
+    address: str
+
+
+def choices(address_of: Callable[[str], str]) -> Sequence[LanguageChoice]:
+    """Return all languages, each with the address of the page in it."""
+    return [
+        LanguageChoice(code, catalogue(code).own_name, address_of(code)) for code in languages()
+    ]
 
 
 @cache

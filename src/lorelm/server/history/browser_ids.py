@@ -10,6 +10,8 @@ from flask import Response, g, request
 from itsdangerous import BadSignature, URLSafeSerializer
 from werkzeug.exceptions import Forbidden
 
+from lorelm.server.cookies import set_cookie
+
 _COOKIE_LIFETIME_SECONDS: Final = 400 * 24 * 60 * 60
 """Browsers keep no cookie for longer."""
 
@@ -61,14 +63,12 @@ class BrowserIds:
         """Add the cookie, if :meth:`ensure_id` was called, and keep shared caches out."""
         response.headers.setdefault("Cache-Control", "private, no-cache")
         if g.get("sets_cookie"):
-            response.set_cookie(
+            set_cookie(
+                request,
+                response,
                 self._cookie_name,
                 str(self._ids.dumps(g.browser)),
-                max_age=_COOKIE_LIFETIME_SECONDS,
-                path=request.script_root or "/",
-                secure=request.is_secure,
-                httponly=True,
-                samesite="Lax",
+                seconds=_COOKIE_LIFETIME_SECONDS,
             )
         return response
 

@@ -94,8 +94,8 @@ def explained(error: Exception) -> str:
     """Return an error message for the person who filled in the form."""
     if not isinstance(error, SamplingError):
         return f"{error}."
-    texts = page_catalogue().translations
+    texts = page_catalogue()
     return " ".join(
-        f"{texts.gettext(_LABELS.get(each.field, each.field))}: {each.message}."
+        f"{texts.plain(_LABELS.get(each.field, each.field))}: {each.message}."
         for each in error.problems
     )

@@ -21,6 +21,7 @@ from werkzeug.utils import redirect
 from werkzeug.wrappers import Request, Response
 
 from lorelm.bundle.atomic_dir import replace_file
+from lorelm.server.cookies import set_cookie
 from lorelm.translations import gettext_noop
 
 if TYPE_CHECKING:
@@ -190,15 +191,8 @@ class Guard:
 
     def _begin_session(self, request: Request) -> Response:
         response = redirect(".", code=303)
-        response.set_cookie(
-            self._cookie,
-            str(self._sessions.dumps("")),
-            max_age=_SESSION_SECONDS,
-            path=request.root_path or "/",
-            secure=request.is_secure,
-            httponly=True,
-            samesite="Lax",
-        )
+        value = str(self._sessions.dumps(""))
+        set_cookie(request, response, self._cookie, value, seconds=_SESSION_SECONDS)
         return response
 
     def _has_session(self, request: Request) -> bool:

@@ -200,7 +200,7 @@ def _put_state(watched: WatchedRun, view: RunView, texts: Catalogue) -> None:
         watched.put(progress=progress)
     if not view.is_active:
         paused = texts.gettext("The run is paused.")
-        failed = texts.translations.gettext(view.error) if view.error else ""
+        failed = texts.plain(view.error) if view.error else ""
         message = {"paused": paused, "failed": failed}.get(view.state, "")
         if message:
             watched.put(end={"message": message})
