@@ -5,11 +5,17 @@ import pytest
 from lorelm.machine.temporary import temporary_folder
 
 
-def test_the_folder_is_deleted_after_an_error_too() -> None:
-    folder = Path()
-    with pytest.raises(KeyError), temporary_folder() as folder:
+def fill_and_fail(folders: list[Path]) -> None:
+    with temporary_folder() as folder:
+        folders.append(folder)
         (folder / "inner").mkdir()
         (folder / "inner" / "file").write_text("content", encoding="utf-8")
         raise KeyError
-    assert folder.name.startswith("lorelm-")
-    assert not folder.exists()
+
+
+def test_the_folder_is_deleted_after_an_error_too() -> None:
+    folders: list[Path] = []
+    with pytest.raises(KeyError):
+        fill_and_fail(folders)
+    assert folders[0].name.startswith("lorelm-")
+    assert not folders[0].exists()
