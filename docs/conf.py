@@ -69,6 +69,7 @@ html_static_path = [
     "brand/wordmark-dark.svg",
 ]
 html_css_files = ["colors.css", "site.css"]
+html_search_scorer = str(Path(__file__).parent / "site" / "search_scorer.js")
 html_theme_options = {
     "light_logo": "wordmark.svg",
     "dark_logo": "wordmark-dark.svg",
