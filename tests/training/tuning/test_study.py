@@ -85,12 +85,18 @@ def test_a_study_of_another_corpus_or_recipe_is_refused(tmp_path: Path) -> None:
         assert names in str(caught.value)
 
 
-def test_a_study_whose_creator_was_killed_is_begun_by_the_next(tmp_path: Path) -> None:
+@pytest.mark.parametrize("has_enqueued", [False, True])
+def test_a_study_whose_creator_was_killed_is_begun_by_the_next(
+    has_enqueued: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lorelm.training.tuning.study._CREATOR_SECONDS", 0)
     place = StudyPlace.of(None, tmp_path)
     storage = optuna.storages.RDBStorage(f"sqlite:///{tmp_path}/study.db")
-    optuna.create_study(storage=storage, study_name=place.name)
+    study = optuna.create_study(storage=storage, study_name=place.name)
+    if has_enqueued:
+        study.enqueue_trial({"dropout": 0.5})
     storage.engine.dispose()
-    assert proposals(place, 1) == [0.5]
+    assert proposals(place, 2).count(0.5) == 1
 
 
 def test_a_file_that_is_no_database_is_one_sentence(tmp_path: Path) -> None:

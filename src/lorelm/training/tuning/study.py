@@ -40,6 +40,10 @@ _CONNECT_SECONDS: Final = 5
 _NUM_OPENINGS: Final = 20
 """Several processes that begin together create the tables together: all but one fail and repeat."""
 
+_CREATOR_SECONDS: Final = 20.0
+"""Limit for waiting until the creator of a study says what it is about: on a busy machine, two
+seconds were too short, and the first trial was made twice."""
+
 _NUM_STARTUP_TRIALS: Final = 8
 """Trials at random settings, before the sampler knows enough. Optuna's 10 are a third of what half
 an hour allows."""
@@ -117,7 +121,7 @@ def open_study(
             # The process that created the study may have been killed before it said this.
             known = study.user_attrs.get(_ABOUT)
             if known is None:
-                study.enqueue_trial(dict(first))
+                study.enqueue_trial(dict(first), skip_if_exists=True)
                 study.set_user_attr(_ABOUT, dict(about))
             else:
                 _check_same(known, about, place)
@@ -167,9 +171,8 @@ def _find_study(storage: RDBStorage, place: StudyPlace, seed: int) -> Study:
 
 def _wait_for_creator(study: Study) -> None:
     """Wait until the process that creates the study says what it is about, unless it was killed."""
-    for _ in range(_NUM_OPENINGS):
-        if _ABOUT in study.user_attrs:
-            return
+    end = time.monotonic() + _CREATOR_SECONDS
+    while _ABOUT not in study.user_attrs and time.monotonic() < end:
         time.sleep(0.1)
 
 
