@@ -357,7 +357,7 @@ def _programs_hear_signals() -> None:
         signal.signal(signal.SIGHUP, lambda *_: None)
 
 
-expect.set_options(timeout=20_000)  # a busy machine takes its time
+expect.set_options(timeout=30_000)  # a busy machine takes its time
 
 
 @pytest.fixture(scope="module")

@@ -114,7 +114,7 @@ def test_several_commands_share_the_work(tales_txt: Path, tmp_path: Path) -> Non
     assert len({row["dropout"] for row in second_runs}) == len(second_runs) in (2, 3)
     shown = [len(re.findall(r"^trial ", errors, re.M)) for _, errors in ends]
     assert sum(shown) == len(rows)
-    assert min(shown) >= 1
+    assert sum(map(bool, shown)) >= 2  # on a busy machine one may start after the last trial
     assert Bundle.load(tmp_path / "tuned" / "model").manifest.metrics is not None
 
 
