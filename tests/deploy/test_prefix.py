@@ -43,7 +43,8 @@ def nginx_command(folder: Path, address: str, replica: str) -> list[str]:
     conf = CONF.replace("listen 443 ssl;", f"listen {address} ssl;")
     conf = re.sub(r"/etc/ssl/lorelm/|/etc/nginx/", f"{folder}/", conf)
     (folder / "site.conf").write_text(conf, encoding="utf-8")
-    servers = f"server {replica};\nserver {HERE}:{free_port()} max_fails=10 fail_timeout=2s;\n"
+    addresses = (replica, f"{HERE}:{free_port()}")
+    servers = "".join(f"server {each} max_fails=10 fail_timeout=2s;\n" for each in addresses)
     (folder / "lorelm-replicas.conf").write_text(servers, encoding="utf-8")
     kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     paths = "".join(f"{kind}_temp_path {folder}/{kind};" for kind in kinds)
@@ -122,7 +123,7 @@ def test_without_replicas_the_api_answers_in_json(site: str, replica: Replica) -
         assert (status, json.loads(text)["error"]["code"]) == (502, "proxy.unanswered")
     finally:
         replica.start()
-        wait_for(replica.is_ready)
+        wait_for(lambda: ask(f"{site}{PREFIX}/readyz")[0] == 200)  # nginx tries it again
 
 
 def test_both_examples_say_the_same() -> None:
