@@ -39,8 +39,8 @@ COMMANDS: Final = (
     *("pack", "unpack", "export", "push", "doctor"),
     *("runs", "runs show", "runs watch", "runs compare"),
     *("runs curves", "runs remove", "runs add"),
-    *("history list", "history export", "history stats", "history prune", "history links"),
-    *("history backup", "history restore", "history upgrade"),
+    *("history list", "history export", "history stats", "history prune", "history delete"),
+    *("history links", "history backup", "history restore", "history upgrade"),
     *("keys add", "keys list", "keys change", "keys revoke"),
 )
 KINDS: Final = {"string": "text", "integer": "whole number", "boolean": "true or false"}

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from lorelm.history.drafts import DraftStore
 from lorelm.history.links import LinkStore
 from lorelm.history.record import Record
 from lorelm.history.store import HistoryStore
@@ -55,6 +56,16 @@ def test_the_newest_are_listed(lorelm: Lorelm, url: str) -> None:
     listed = lorelm("history", "list", "--limit", "3").stdout
     assert [f"mill {number}" in listed for number in range(5)] == [True] * 3 + [False] * 2
     assert listed.index("mill 0") < listed.index("mill 2")
+
+
+def test_the_texts_of_one_browser_are_listed_and_exported(lorelm: Lorelm, url: str) -> None:
+    [first, *_] = lorelm("history", "list", "--search", "mill 3").stdout.splitlines()
+    browser = first.split("  ")[1]
+    assert browser == "b1"
+    listed = lorelm("history", "list", "--browser", browser).stdout
+    assert [f"mill {number}" in listed for number in range(10)] == [False, True] * 5
+    exported = json.loads(lorelm("history", "export", "--browser", browser).stdout)
+    assert [one["seed"] for one in exported] == [1, 3, 5, 7, 9]
 
 
 def test_a_search_is_listed_without_what_a_terminal_would_obey(lorelm: Lorelm, url: str) -> None:
@@ -127,9 +138,38 @@ def test_pruning_makes_the_file_smaller(lorelm: Lorelm, url: str, tmp_path: Path
     assert (tmp_path / "of-tests.db").stat().st_size < before / 5
 
 
+def test_the_texts_of_one_browser_are_deleted(lorelm: Lorelm, url: str, tmp_path: Path) -> None:
+    secret = "a word that only Anna writes"
+    with HistoryStore(url) as store:
+        for browser in ("b0", "b1"):
+            DraftStore(store).add(browser, name="Draft", content=[f"{secret} {browser}"] * 1000)
+        LinkStore(store).add("b1", name="Link", content=[secret])
+    database = tmp_path / "of-tests.db"
+    before = database.stat().st_size
+    assert f"{secret} b1".encode() in database.read_bytes()
+    command = [sys.executable, "-m", "lorelm", "history", "delete", "--browser", "b1"]
+    asked = subprocess.run(command, input="n\n", capture_output=True, text=True, check=False)
+    assert asked.returncode == 130
+    path = url.removeprefix("sqlite:///")
+    assert f"Delete 5 generations, 1 draft and 1 link in {path} for good?" in asked.stderr
+    said = lorelm("history", "delete", "--browser", "b1", "--yes").stderr
+    assert said == "deleted 5 generations, 1 draft and 1 link\n"
+    with HistoryStore(url) as store:
+        assert {one.browser for one in store.find()} == {"b0"}
+        assert len(store.find()) == 5
+        assert [*DraftStore(store).find("b1"), *LinkStore(store).find(None)] == []
+        assert len(DraftStore(store).find("b0")) == 1
+    assert database.stat().st_size < before
+    assert f"{secret} b1".encode() not in database.read_bytes()
+    again = lorelm("history", "delete", "--browser", "b1\x1b[31m", "--yes", code=2).stderr
+    assert again.startswith("lorelm: there is nothing of a browser 'b1")
+    assert "\x1b" not in again
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
+        (["delete", "--yes"], 2, "Missing option '--browser'"),
         (["prune", "--yes"], 2, "--older-than, --keep or both"),
         (
             ["prune", "--older-than", "soon"],
@@ -183,6 +223,8 @@ def test_the_commands_work_on_postgresql(lorelm: Lorelm, postgres_url: str) -> N
     with HistoryStore(postgres_url) as store:
         store.add([record(0)])
     assert "mill 0" in lorelm("history", "list", "--history", postgres_url).stdout
+    said = lorelm("history", "delete", "--browser", "b0", "--yes", "--history", postgres_url).stderr
+    assert said == "deleted 1 generation, 0 drafts and 0 links\n"
 
 
 def test_links_of_all_writers_are_listed_and_revoked(lorelm: Lorelm, url: str) -> None:
@@ -195,7 +237,7 @@ def test_links_of_all_writers_are_listed_and_revoked(lorelm: Lorelm, url: str) -
     assert "The owl" in listed
     assert "\x1b" not in listed
     assert secret not in listed
-    [link_id] = re.findall(r"([0-9a-f]{32}) +Mill", listed)
+    [link_id] = re.findall(r"([0-9a-f]{32}) +b1 +Mill", listed)
     lorelm("history", "links", "--revoke", link_id)
     assert "The fox" not in lorelm("history", "links").stdout
     refused = lorelm("history", "links", "--revoke", link_id, code=2)

@@ -1,4 +1,5 @@
 import os
+import re
 import shlex
 import sqlite3
 import subprocess
@@ -37,9 +38,9 @@ def test_the_commands_of_the_guide_bring_a_history_back(lorelm: Lorelm, url: str
     guide = [
         shlex.split(line)[1:]
         for line in commands(ROOT / "docs" / "guides" / "history.md")
-        if line.startswith("lorelm history")
+        if re.match("lorelm history (backup|restore|upgrade)", line)
     ]
-    backup, restore, before_upgrade, upgrade = guide[-4:]
+    backup, restore, before_upgrade, upgrade = guide
     assert "10 records" in lorelm(*backup).stderr
     with HistoryStore(url) as store:
         store.prune(keep=2)

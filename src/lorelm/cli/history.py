@@ -13,10 +13,12 @@ import click
 
 from lorelm.cli.history_backup import backup, restore, upgrade
 from lorelm.cli.options import AGE, history_option
+from lorelm.errors import InputError
 from lorelm.history.export import FORMATS
 from lorelm.table import aligned
 
 if TYPE_CHECKING:
+    from lorelm.history.browsers import BrowserTexts
     from lorelm.history.statistics import HistoryStats
     from lorelm.history.store import HistoryStore
 
@@ -30,7 +32,7 @@ def _count(at_least: int) -> click.IntRange:
 
 @click.group()
 def history() -> None:
-    """List, export, back up and prune the generated texts; list and revoke links.
+    """List, export, back up and delete the generated texts; list and revoke links.
 
     lorelm serve keeps each prompt and its continuations, for its client and for the operator.
     """
@@ -44,6 +46,7 @@ history.add_command(upgrade)
 def _search(command: Any) -> Any:
     """Add the options that select records."""
     command = click.option("--model", metavar="NAME", help="Only records of this model.")(command)
+    command = click.option("--browser", metavar="ID", help="Only records of this browser.")(command)
     text = "Only records with this text in prompt or continuation."
     return click.option("--search", metavar="TEXT", help=text)(command)
 
@@ -55,15 +58,20 @@ def _search(command: Any) -> Any:
     "--limit", type=_count(1), default=20, show_default=True, help="Maximum number of records."
 )
 def list_records(*, history: str | None, limit: int, **wanted: Any) -> None:
-    """Print the newest records, the newest first."""
+    """Print the newest records, the newest first.
+
+    Each has its time, browser, model, prompt and text. A browser has a random id; programs have
+    none, which is shown as "-".
+    """
     with _existing(history) as store:
         records = store.find(limit=limit, **wanted)
         if not records:
             click.echo(f"nothing was found in {store.place}", err=True)
             return
     for record in records:
-        moment = _minute(record.created_at)
-        click.echo(f"{moment}  {_shown(record.model)}  {_shown(record.prompt)}")
+        browser = "-" if record.browser is None else record.browser
+        columns = (_minute(record.created_at), *map(_shown, (browser, record.model, record.prompt)))
+        click.echo("  ".join(columns))
         click.echo(textwrap.indent(_shown(record.text), "    "))
 
 
@@ -138,6 +146,30 @@ def prune(*, history: str | None, older_than: float | None, keep: int | None, ye
 
 @history.command()
 @history_option
+@click.option("--browser", metavar="ID", required=True, help="As history list shows it.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+def delete(*, history: str | None, browser: str, yes: bool) -> None:
+    """Delete all generations, drafts and links of one browser."""
+    from lorelm.history.browsers import count_texts, delete_texts
+
+    with _existing(history) as store:
+        found = count_texts(store, browser)
+        if not any(found):
+            raise InputError(
+                f"there is nothing of a browser {_shown(browser)!r} in {store.place}: "
+                "lorelm history list shows the ids of browsers",
+                code="history.no_browser",
+            )
+        if not yes:
+            click.confirm(
+                f"Delete {_texts(found)} in {store.place} for good?", abort=True, err=True
+            )
+        click.echo(f"deleted {_texts(delete_texts(store, browser))}", err=True)
+        store.shrink()
+
+
+@history.command()
+@history_option
 @click.option("--revoke", "link_id", metavar="ID", help="Revoke the link with this id.")
 def links(*, history: str | None, link_id: str | None) -> None:
     """Print the links by which writers share texts, the newest first, or revoke one."""
@@ -152,9 +184,10 @@ def links(*, history: str | None, link_id: str | None) -> None:
         if not found:
             click.echo(f"there are no links in {store.place}", err=True)
             return
-    rows = [("made at", "id", "name", "text")]
+    rows = [("made at", "id", "browser", "name", "text")]
     for link in found:
-        rows.append((_minute(link.created_at), link.id, _shown(link.name), _shown(link.excerpt)))
+        browser, name, excerpt = map(_shown, (link.browser, link.name, link.excerpt))
+        rows.append((_minute(link.created_at), link.id, browser, name, excerpt))
     click.echo("\n".join(aligned(rows)))
 
 
@@ -162,6 +195,12 @@ def _existing(url: str | None) -> "HistoryStore":
     from lorelm.history.store import HistoryStore
 
     return HistoryStore(url, create=False)
+
+
+def _texts(found: "BrowserTexts") -> str:
+    kinds = zip(found, ("generation", "draft", "link"), strict=True)
+    *first, last = (f"{number:,} {kind}{'s' * (number != 1)}" for number, kind in kinds)
+    return f"{', '.join(first)} and {last}"
 
 
 def _moment_before(seconds: float | None) -> datetime | None:

@@ -20,9 +20,9 @@ MAX_LINKS: Final = 1_000
 _SECRET_BYTES: Final = 24
 """192 random bits: nobody finds a link by trying."""
 
-_LONG_COLUMNS: Final = ("secret_hash", "browser", "content")
-_SHORT: Final = [column for column in LINKS.columns if column.name not in _LONG_COLUMNS]
-_TEXTS: Final = ("id", "name", "model", "excerpt")
+_OTHER_COLUMNS: Final = ("secret_hash", "content")
+_SHORT: Final = [column for column in LINKS.columns if column.name not in _OTHER_COLUMNS]
+_TEXTS: Final = ("id", "browser", "name", "model", "excerpt")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,12 +30,14 @@ class Link:
     """A text as it was when its writer made a link to it.
 
     Attributes:
+        browser: id of the browser that made it.
         model: name of the model that wrote parts of it; may be empty.
         excerpt: the beginning of the text.
         content: None in lists.
     """
 
     id: str
+    browser: str
     name: str
     created_at: datetime
     model: str
