@@ -68,6 +68,22 @@ def test_the_links_to_other_languages_keep_the_rest_of_the_address(visitor: Flas
     assert re.search(r'lang="de" hreflang="de" aria-current="true">Deutsch</a>', page)
 
 
+def test_the_answer_to_a_form_has_no_link_that_would_lose_the_form(visitor: FlaskClient) -> None:
+    link = 'hreflang="fr"'
+    assert link in visitor.get("/").text
+    results = visitor.post("/?lang=de", data={"prompt": "The fox"})
+    assert language_of(results) == "de"
+    for page in (
+        results,
+        visitor.post("/", data={"prompt": "The fox", "max_len": "many"}),
+        visitor.post("/history/delete"),
+        visitor.post("/nothing"),
+    ):
+        assert "<h1>" in page.text
+        assert link not in page.text
+    assert link in visitor.get("/history/delete").text
+
+
 def test_numbers_and_texts_are_in_the_language(visitor: FlaskClient) -> None:
     page = visitor.post("/?lang=de", data={"prompt": "The fox", "seed": 4, "temperature": "0.5"})
     assert "Startwert 4." in page.text

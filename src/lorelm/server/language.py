@@ -65,7 +65,13 @@ def _context() -> dict[str, object]:
 
 
 def language_choices() -> Sequence[LanguageChoice]:
-    """Return the languages of the current page, each with the address that chooses it."""
+    """Return the languages of the current page, each with the address that chooses it.
+
+    The answer to a form has none: its address may not open without the form, and would not show
+    what was typed or generated.
+    """
+    if request.method == "POST":
+        return []
     kept = [(name, value) for name, value in request.args.items(multi=True) if name != _PARAMETER]
     return choices(lambda code: f"?{urlencode([*kept, (_PARAMETER, code)])}")
 
