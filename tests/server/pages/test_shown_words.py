@@ -65,3 +65,19 @@ def test_the_title_has_the_probability_and_the_alternatives() -> None:
     shown = Token(text=" moon", log_probability=math.log(0.3), alternatives=others)
     [word] = shown_words(sample([shown]), ENGLISH)
     assert word.title == "30%; or: sun 60%, (the end) 0.4%"
+
+
+@pytest.mark.parametrize(
+    ("language", "probability", "title"),
+    [
+        ("en", 0.00021, "0.02%"),
+        ("en", 0.0001, "0.01%"),
+        ("en", 2e-9, "<\u00a00.01%"),
+        ("de", 2e-9, "<\u00a00,01\u00a0%"),
+    ],
+)
+def test_a_tiny_probability_is_shown_as_less_than_the_least(
+    language: str, probability: float, title: str
+) -> None:
+    [word] = shown_words(sample([token(" moon", probability)]), catalogue(language))
+    assert word.title.partition(";")[0] == title

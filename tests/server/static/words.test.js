@@ -5,8 +5,14 @@ import { wordPattern } from "../../../src/lorelm/server/static/unknown_words.js"
 import { copiedLengths, levelOf, percent } from "../../../src/lorelm/server/static/words.js";
 
 test("a probability has at least one digit that is not zero", () => {
-  assert.deepEqual([1, 0.424, 0.01, 0.0034, 0.00002].map(percent), [
-    ...["100%", "42%", "1%", "0.3%", "0.002%"],
+  assert.deepEqual([1, 0.424, 0.01, 0.0034, 0.00021].map(percent), [
+    ...["100%", "42%", "1%", "0.3%", "0.02%"],
+  ]);
+});
+
+test("a tiny probability is shown as less than the least", () => {
+  assert.deepEqual([0.0001, 0.00009, 2e-9, 0].map(percent), [
+    ...["0.01%", "<\u00a00.01%", "<\u00a00.01%", "<\u00a00.01%"],
   ]);
 });
 

@@ -2,11 +2,15 @@
 
 import math
 from dataclasses import dataclass
+from typing import Final
 
 from lorelm.generation.controls import LEVEL_BOUNDS
 from lorelm.generation.reply import Sample, Token
 from lorelm.server.pages.scene import is_cue
 from lorelm.translations import Catalogue
+
+_LEAST_SHOWN: Final = 0.0001
+"""Probabilities below are shown as less than this; the same as in words.js."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +75,9 @@ def _title(token: Token, probability: float, texts: Catalogue, *, is_copied: boo
 
 
 def _percent(probability: float, texts: Catalogue) -> str:
-    """Format a probability with at least one significant digit: 42%, 0.3%."""
+    """Format a probability with at least one significant digit: 42%, 0.3%, < 0.01%."""
+    if probability < _LEAST_SHOWN:
+        return f"<\u00a0{_percent(_LEAST_SHOWN, texts)}"
     share = 100 * probability
-    digits = 0 if share >= 1 or share == 0 else -math.floor(math.log10(share))
+    digits = 0 if share >= 1 else -math.floor(math.log10(share))
     return texts.percent(probability, digits)

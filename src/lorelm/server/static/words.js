@@ -7,14 +7,24 @@ import { gettext, ngettext, shownNumber } from "./translate.js";
 const SHOW_AFTER_MS = 150;
 const HIDE_AFTER_MS = 300;
 
+/** Probabilities below are shown as less than this; the same as in shown_words.py. */
+const LEAST_SHOWN = 0.0001;
+
 /** The tokens of word elements. @type {WeakMap<Node, Token>} */
 const tokens = new WeakMap();
 
 /** @param {Node} node */
 export const tokenOf = (node) => tokens.get(node);
 
-/** Format a probability with at least one significant digit. @param {number} probability */
+/**
+ * Format a probability with at least one significant digit: 42%, 0.3%, < 0.01%.
+ * @param {number} probability
+ * @returns {string}
+ */
 export function percent(probability) {
+  if (probability < LEAST_SHOWN) {
+    return `<\u00a0${percent(LEAST_SHOWN)}`;
+  }
   const digits =
     probability >= 0.01 ? { maximumFractionDigits: 0 } : { maximumSignificantDigits: 1 };
   return shownNumber(probability, { style: "percent", ...digits });
