@@ -93,6 +93,13 @@ def test_numbers_and_texts_are_in_the_language(visitor: FlaskClient) -> None:
         assert script.status_code == 200
 
 
+def test_the_writing_page_describes_itself_to_search_engines(visitor: FlaskClient) -> None:
+    [english] = re.findall('<meta name="description" content="(.*)">', visitor.get("/").text)
+    [german] = re.findall('<meta name="description" content="(.*)">', visitor.get("/?lang=de").text)
+    assert english == "Start a text, and a small language model continues it."
+    assert german == "Beginnen Sie einen Text, und ein kleines Sprachmodell setzt ihn fort."
+
+
 def test_an_error_has_a_heading_in_the_language_and_a_sentence_in_english(
     visitor: FlaskClient,
 ) -> None:
