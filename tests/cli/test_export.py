@@ -26,6 +26,19 @@ def test_a_site_is_written_and_explained(
     assert [path.name for path in tmp_path.iterdir()] == ["site"]
 
 
+def test_the_address_of_a_site_is_in_its_preview_and_its_frame(
+    lorelm: Lorelm, tiny_bundle: Path, tmp_path: Path
+) -> None:
+    address = "https://example.org/tales/"
+    ended = lorelm("export", tiny_bundle, "--web", "site", "--address", address)
+    assert f'<iframe src="{address}"' in ended.stdout
+    html = (tmp_path / "site" / "index.html").read_text(encoding="utf-8")
+    assert f'content="{address}social-card.png"' in html
+    refused = lorelm("export", tiny_bundle, "--web", "other", "--address", "here", code=2).stderr
+    assert "address: 'here' is not the address of a folder on the web" in refused
+    assert not (tmp_path / "other").exists()
+
+
 def test_what_is_left_out_is_not_announced(lorelm: Lorelm, beaten_bundle: Path) -> None:
     ended = lorelm("export", beaten_bundle, "--web", "site", "--no-fingerprints", "--no-mixture")
     assert "fingerprint" not in ended.stdout

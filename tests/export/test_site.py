@@ -6,10 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.errors import raises_code
 
 from lorelm import export
 from lorelm.bundle import Bundle
-from lorelm.errors import BundleError
+from lorelm.errors import BundleError, InputError
 from lorelm.export.page import SERVER_DIR
 from lorelm.export.site import SITE, SiteOptions, export_site, site_files
 
@@ -172,6 +173,43 @@ def test_a_title_is_a_text(tiny_bundle: Path) -> None:
     assert "<script>alert" not in html
     assert html.count("<script") == 3
     assert "&lt;/title&gt;&lt;script&gt;alert(1)&lt;/script&gt; &amp; &#34;quoted&#34;" in html
+
+
+def previews(files: dict[str, bytes], page: str = "index.html") -> dict[str, str]:
+    """Return what other sites are told of a page."""
+    html = files[page].decode()
+    return dict(re.findall(r'<meta \w+="((?:og|twitter):\S+)" content="(.*)">', html))
+
+
+@pytest.mark.parametrize("address", ["https://example.org/tales", "https://example.org/tales/"])
+def test_the_picture_of_a_preview_has_a_full_address(tiny_bundle: Path, address: str) -> None:
+    files = site_files(Bundle.load(tiny_bundle), SiteOptions(address=address))
+    for page in ("index.html", "de.html"):
+        preview = previews(files, page)
+        assert preview["og:image"] == "https://example.org/tales/social-card.png"
+        assert preview["twitter:card"] == "summary_large_image"
+
+
+def test_a_site_that_may_be_anywhere_has_a_preview_without_picture(tiny_bundle: Path) -> None:
+    preview = previews(site_files(Bundle.load(tiny_bundle), OPTIONS))
+    assert not [name for name in preview if name.startswith("og:image")]
+    assert preview["twitter:card"] == "summary"
+    assert preview["og:title"]
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("example.org", "/tales/", "ftp://example.org/", "https://", "https://[::1/", ""),
+        *("https://a.b:99999/", "https://a.b/?x=1", "https://a.b/x y/", "https://a.b/index.html"),
+    ],
+)
+def test_an_address_of_no_folder_is_refused(
+    tiny_bundle: Path, tmp_path: Path, address: str
+) -> None:
+    with raises_code(InputError, "export.address"):
+        export_site(Bundle.load(tiny_bundle), tmp_path / "site", SiteOptions(address=address))
+    assert not (tmp_path / "site").exists()
 
 
 def test_what_a_page_may_do_is_limited(tiny_bundle: Path) -> None:

@@ -2,6 +2,7 @@
 
 from html import escape
 from pathlib import Path
+from typing import Any, Final
 
 import click
 
@@ -10,6 +11,8 @@ from lorelm.cli.options import mixture_option
 from lorelm.cli.terminal import echo_notes, printable
 from lorelm.export.site import ExportedSite, SiteOptions, export_site
 from lorelm.machine.quoting import quoted
+
+_ANY_ADDRESS: Final = "https://YOUR.HOST/PATH/"
 
 
 @click.command()
@@ -23,24 +26,28 @@ from lorelm.machine.quoting import quoted
 )
 @click.option("--title", metavar="TEXT", help="Title of the page.  [default: the model's source]")
 @click.option(
+    "--address",
+    metavar="URL",
+    help="Where the site will be, such as https://example.org/tales/: other sites then show a "
+    "picture beside a link to it.",
+)
+@click.option(
     "--fingerprints/--no-fingerprints",
     default=True,
     help="Ship the fingerprints of the training text, by which the page marks copies.",
 )
 @mixture_option
-def export(
-    *, bundle: str, web: Path, title: str | None, fingerprints: bool, mixture: bool | None
-) -> None:
+def export(*, bundle: str, web: Path, **options: Any) -> None:
     """Write the model in the folder BUNDLE as a web site that needs no server.
 
     BUNDLE may be english, the embedded model, unless a folder of that name holds a model.
     The page runs the model in the browser of the visitor. Any host of static files will do, under
     any path.
     """
-    options = SiteOptions(title=title, mixture=mixture, fingerprints=fingerprints)
+    wanted = SiteOptions(**options)
     model = Bundle.load(bundle)
-    site = export_site(model, web, options)
-    for line in _summary(site, title or model.name):
+    site = export_site(model, web, wanted)
+    for line in _summary(site, wanted.title or model.name, wanted.address or _ANY_ADDRESS):
         click.echo(printable(line))
     echo_notes(site.notes)
     click.echo(
@@ -49,7 +56,7 @@ def export(
     )
 
 
-def _summary(site: ExportedSite, title: str) -> list[str]:
+def _summary(site: ExportedSite, title: str, address: str) -> list[str]:
     data = {name: size for name, size in site.sizes.items() if name.endswith(".bin")}
     page = sum(site.sizes.values()) - sum(data.values())
     parts = [f"the page {_shown(page)}"]
@@ -60,7 +67,7 @@ def _summary(site: ExportedSite, title: str) -> list[str]:
         "Once it is on a host, everyone can read what it is made of:",
         *(f"  - {each}" for each in site.reveals),
         "To show it in another page:",
-        f'  <iframe src="https://YOUR.HOST/PATH/" title="{escape(title)}" '
+        f'  <iframe src="{escape(address)}" title="{escape(title)}" '
         'width="100%" height="800"></iframe>',
     ]
 

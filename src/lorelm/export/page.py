@@ -59,28 +59,37 @@ def page_name(language: str) -> str:
 
 
 def render_pages(
-    bundle: Bundle, *, title: str | None, is_mixed: bool, files: PageFiles
+    bundle: Bundle, *, title: str | None, address: str | None, is_mixed: bool, files: PageFiles
 ) -> dict[str, str]:
-    """Return the HTML of the page in each language, by the names of the files."""
-    return {
-        page_name(code): _render(bundle, title=title, is_mixed=is_mixed, files=files, language=code)
-        for code in languages()
-    }
+    """Return the HTML of the page in each language, by the names of the files.
 
-
-def _render(
-    bundle: Bundle, *, title: str | None, is_mixed: bool, files: PageFiles, language: str
-) -> str:
-    texts = catalogue(language)
-    names = bundle.vocabulary.speaker_names
-    name = "model"
+    Args:
+        address: where the site will be, with a slash at its end, for its preview on other sites.
+    """
+    site = {"modules": files.modules, "version": VERSION, "address": address}
     model = {
-        "name": name,
+        "name": "model",
         "title": title or bundle.manifest.source,
         "manifest": bundle.manifest,
         "model": {"is_mixed": is_mixed},
         "perplexity": shown_perplexity(bundle.manifest, is_mixed=is_mixed),
     }
+    speakers = bundle.vocabulary.speaker_names
+    return {
+        page_name(code): _render(title, model, speakers, site, files, catalogue(code))
+        for code in languages()
+    }
+
+
+def _render(
+    title: str | None,
+    model: Mapping[str, object],
+    speakers: Sequence[str],
+    site: Mapping[str, object],
+    files: PageFiles,
+    texts: Catalogue,
+) -> str:
+    name = str(model["name"])
     return (
         _environment(texts)
         .get_template("site.html")
@@ -89,11 +98,11 @@ def _render(
             language=texts,
             language_choices=_language_choices,
             action=".",
-            site={"modules": files.modules, "version": VERSION},
+            site=site,
             models=[model],
             chosen={"name": name},
-            speakers={name: names} if names else {},
-            choices=names,
+            speakers={name: speakers} if speakers else {},
+            choices=speakers,
             notices=(),
             controls=_controls(),
             can_forbid_copies=files.copies is not None,
@@ -103,7 +112,7 @@ def _render(
             results=(),
             error="",
             note="",
-            page_data=_page_data(names, model, files),
+            page_data=_page_data(speakers, model, files),
         )
     )
 

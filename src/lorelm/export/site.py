@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from importlib.metadata import distribution
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from lorelm.bundle import Bundle
 from lorelm.bundle.atomic_dir import (
@@ -31,6 +32,7 @@ from lorelm.bundle.atomic_dir import (
 from lorelm.bundle.dir_lock import lock_dir
 from lorelm.bundle.layout import COPIES, NGRAM
 from lorelm.bundle.revealed import revealed
+from lorelm.errors import InputError
 from lorelm.export.model_files import copies_file, has_copies, model_file
 from lorelm.export.page import SERVER_DIR, PageFiles, render_pages
 from lorelm.translations import languages
@@ -68,11 +70,14 @@ class SiteOptions:
         title: of the page; None: the name of what the model was trained on.
         mixture: mix the network with the n-gram model; None: as the manifest says.
         fingerprints: ship the index of the training text, by which copies are marked.
+        address: URL of the folder on its host. Other sites show a picture beside a link only if
+            they get its full address.
     """
 
     title: str | None = None
     mixture: bool | None = None
     fingerprints: bool = True
+    address: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +102,7 @@ def export_site(bundle: Bundle, out: Path, options: SiteOptions) -> ExportedSite
     Raises:
         BundleError: the folder holds other things or cannot be written; the bundle is damaged, or
             lacks the n-gram model.
+        InputError: the address of the site is none.
     """
     out = out.absolute()
     check_output_path(out, option=_OPTION)
@@ -121,6 +127,7 @@ def export_site(bundle: Bundle, out: Path, options: SiteOptions) -> ExportedSite
 
 def site_files(bundle: Bundle, options: SiteOptions) -> dict[str, bytes]:
     """Return the content of every file of a site; the same for the same bundle and options."""
+    address = _folder_url(options.address)
     is_mixed = bundle.is_mixed(options.mixture)
     model = model_file(bundle, mixture=is_mixed)
     copies = copies_file(bundle) if options.fingerprints else None
@@ -134,7 +141,9 @@ def site_files(bundle: Bundle, options: SiteOptions) -> dict[str, bytes]:
         copies=None if copies is None else _hashed_name("copies", copies),
         num_bytes=len(model),
     )
-    pages = render_pages(bundle, title=options.title, is_mixed=is_mixed, files=page)
+    pages = render_pages(
+        bundle, title=options.title, address=address, is_mixed=is_mixed, files=page
+    )
     files = {name: html.encode() for name, html in pages.items()}
     files |= modules | {path.name: path.read_bytes() for path in _OWN_DIR.glob("*.js")}
     files |= {name: (_SHARED_DIR / name).read_bytes() for name in (*_LOOK, *_messages())}
@@ -143,6 +152,28 @@ def site_files(bundle: Bundle, options: SiteOptions) -> dict[str, bytes]:
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     about = {"generator": f"lorelm {VERSION}", "model": bundle.fingerprint, "files": hashes}
     return files | {SITE: (json.dumps(about, indent=2) + "\n").encode()}
+
+
+def _folder_url(address: str | None) -> str | None:
+    """Return the address of a site with a slash at its end.
+
+    Raises:
+        InputError: it is not the address of a folder on the web.
+    """
+    if address is None:
+        return None
+    try:
+        url = urlsplit(address)
+        is_valid = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
+    except ValueError:  # of a wrong port or IPv6 address
+        is_valid = False
+    if not is_valid or url.query or url.fragment or re.search(r"\s|\.html?$", address):
+        raise InputError(
+            f"address: {address!r} is not the address of a folder on the web; write it as in "
+            "https://example.org/tales/",
+            code="export.address",
+        )
+    return address.rstrip("/") + "/"
 
 
 def _messages() -> list[str]:
