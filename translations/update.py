@@ -3,6 +3,9 @@
 Reads the texts of the pages into ``lorelm.pot``, puts new ones into the ``.po`` file of each
 language (and begins that of LANGUAGE, such as ``es``), and compiles all of them: ``.mo`` for
 templates and Python, ``messages-LANGUAGE.js`` for the scripts. See docs/guides/translating.md.
+
+A language with a region is ``pt_BR.po`` here, as editors of PO files expect, and pt-BR (BCP 47) in
+the names of compiled files, in addresses and in pages.
 """
 
 import json
@@ -89,6 +92,16 @@ def extracted() -> Catalog:
     return catalog
 
 
+def po_path(code: str) -> Path:
+    """Return the file with the texts of a language."""
+    return FOLDER / f"{code.replace('-', '_')}.po"
+
+
+def code_of(path: Path) -> str:
+    """Return the language of a file, as in ``<html lang>``."""
+    return path.stem.replace("_", "-")
+
+
 def po_bytes(catalog: Catalog) -> bytes:
     file = BytesIO()
     write_po(
@@ -112,7 +125,9 @@ def updated(path: Path, template: Catalog) -> Catalog:
 
 
 def new_language(code: str, template: Catalog) -> Catalog:
-    catalog = Catalog(locale=code, project="LoreLM", fuzzy=False, creation_date=_FIXED_TIME)
+    catalog = Catalog(
+        locale=po_path(code).stem, project="LoreLM", fuzzy=False, creation_date=_FIXED_TIME
+    )
     catalog.update(template)
     return catalog
 
@@ -152,16 +167,17 @@ def main() -> None:
     template = extracted()
     TEMPLATE.write_bytes(po_bytes(template))
     for code in sys.argv[1:]:
-        path = FOLDER / f"{code}.po"
+        path = po_path(code)
         if not path.exists():
             path.write_bytes(po_bytes(new_language(code, template)))
     for path in sorted(FOLDER.glob("*.po")):
         path.write_bytes(po_bytes(updated(path, template)))
         catalog = read(path)
-        (COMPILED / f"{path.stem}.mo").write_bytes(mo_bytes(catalog))
-        (STATIC / f"messages-{path.stem}.js").write_bytes(script_bytes(catalog))
+        code = code_of(path)
+        (COMPILED / f"{code}.mo").write_bytes(mo_bytes(catalog))
+        (STATIC / f"messages-{code}.js").write_bytes(script_bytes(catalog))
         missing = sum(not all(_strings(each)) or each.fuzzy for each in catalog if each.id)
-        print(f"{path.stem}: {len(catalog)} texts, {missing} to translate")
+        print(f"{code}: {len(catalog)} texts, {missing} to translate")
 
 
 def _strings(message: Message) -> tuple[str, ...]:

@@ -12,7 +12,13 @@ from flask import Flask, Response, after_this_request, g, request
 
 from lorelm.server.cookies import set_cookie
 from lorelm.translations import Catalogue, catalogue, languages
-from lorelm.translations.message_catalogue import SOURCE_LANGUAGE, LanguageChoice, choices, install
+from lorelm.translations.message_catalogue import (
+    SOURCE_LANGUAGE,
+    LanguageChoice,
+    choices,
+    install,
+    matching_language,
+)
 
 _COOKIE: Final = "lorelm_language"
 _PARAMETER: Final = "lang"
@@ -54,10 +60,8 @@ def _language() -> str:
     if chosen := explicit_language() or (remembered if remembered in languages() else ""):
         return chosen
     # Not best_match() of werkzeug: to it, "en-GB, de;q=0.5" means German.
-    accepted = (
-        tag.lower().partition("-")[0] for tag, quality in request.accept_languages if quality
-    )
-    return next((code for code in accepted if code in languages()), SOURCE_LANGUAGE)
+    accepted = (tag for tag, quality in request.accept_languages if quality)
+    return matching_language(accepted) or SOURCE_LANGUAGE
 
 
 def _context() -> dict[str, object]:

@@ -28,7 +28,7 @@ class Catalogue:
     language is one file and serving needs no locale data.
 
     Args:
-        code: of the language, as in ``<html lang>``.
+        code: of the language, as in ``<html lang>``: de, or with a region pt-BR.
         translations: English where a text has none.
     """
 
@@ -129,6 +129,24 @@ def catalogue(code: str) -> Catalogue:
 def languages() -> Sequence[str]:
     """Return the codes of all languages, English first."""
     return [SOURCE_LANGUAGE, *sorted(path.stem for path in _FOLDER.glob("*.mo"))]
+
+
+def matching_language(tags: Iterable[str]) -> str | None:
+    """Return the language of the first tag that has one; None if none has.
+
+    Args:
+        tags: BCP 47, as browsers send them. "pt-BR" is answered with pt-BR, else with pt, else with
+            Portuguese of another region; "pt" likewise.
+    """
+    codes = {code.lower(): code for code in languages()}
+    for tag in tags:
+        parts = tag.lower().split("-")
+        lengths = range(len(parts), 0, -1)  # "lookup" of RFC 4647, section 3.4
+        relatives = (code for code in codes if code.split("-")[0] == parts[0])
+        for candidate in (*("-".join(parts[:length]) for length in lengths), *relatives):
+            if candidate in codes:
+                return codes[candidate]
+    return None
 
 
 def install(environment: "Environment", current: Callable[[], Catalogue]) -> None:

@@ -4,6 +4,7 @@
   const KEY = "lorelm.language";
   const SOURCE = "en"; // the language of index.html
   const { here = SOURCE, languages = "" } = document.currentScript?.dataset ?? {};
+  const codes = languages.split(" ");
 
   const remembered = () => {
     try {
@@ -13,17 +14,27 @@
     }
   };
 
+  /**
+   * Return the language of the site for a tag: of the tag itself, else without its region, else of
+   * another region; the same as matching_language() in translations/message_catalogue.py.
+   * @param {string} tag
+   */
+  const matching = (tag) => {
+    const parts = tag.toLowerCase().split("-");
+    const shorter = parts.map((_, i) => parts.slice(0, parts.length - i).join("-"));
+    const relatives = codes.filter((code) => code.toLowerCase().split("-")[0] === parts[0]);
+    const found = shorter.map((each) => codes.find((code) => code.toLowerCase() === each));
+    return [...found, ...relatives].find(Boolean);
+  };
+
   /** Return the language of the browser that the site has, the preferred one first. */
-  const preferred = () =>
-    navigator.languages
-      .map((each) => each.toLowerCase().split("-")[0])
-      .find((each) => languages.split(" ").includes(each));
+  const preferred = () => navigator.languages.map(matching).find(Boolean);
 
   // The link to index.html says so in its address, for browsers that remember nothing.
   const chosen = new URLSearchParams(location.search).get("lang");
   const wanted = chosen ?? remembered() ?? preferred() ?? SOURCE;
   // Only from index.html: the address of another page names its language.
-  if (here === SOURCE && wanted !== SOURCE && languages.split(" ").includes(wanted))
+  if (here === SOURCE && wanted !== SOURCE && codes.includes(wanted))
     location.replace(`${wanted}.html`);
 
   addEventListener("click", ({ target }) => {
