@@ -109,6 +109,16 @@ def test_an_error_has_a_heading_in_the_language_and_a_sentence_in_english(
     assert '<p role="alert" lang="en" dir="auto">' in page.text
 
 
+def test_a_refusal_has_a_label_in_the_language_and_a_sentence_in_english(
+    visitor: FlaskClient,
+) -> None:
+    wrong = {"prompt": "The fox", "seed": str(2**53 - 1), "num_samples": "2"}
+    page = visitor.post("/?lang=de", data=wrong)
+    assert page.status_code == 422
+    [shown] = re.findall('<p id="error"[^>]*>(.*)</p>', page.text)
+    assert re.fullmatch('Startwert: <span lang="en" dir="auto">must be at most .*</span>', shown)
+
+
 def test_the_api_and_its_page_are_english(visitor: FlaskClient) -> None:
     german = {"Accept-Language": "de"}
     docs = visitor.get("/docs", headers=german)

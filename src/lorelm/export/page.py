@@ -110,7 +110,7 @@ def _render(
             prompt_limit=_MAX_PROMPT_CHARACTERS,
             form={},
             results=(),
-            error="",
+            errors=(),
             note="",
             page_data=_page_data(speakers, model, files),
         )

@@ -93,7 +93,7 @@ def pseudo_language(folder: Path) -> Iterator[Callable[[BrowserContext], None]]:
 
     def serve(context: BrowserContext) -> None:
         context.route(
-            f"**/static/messages-{CODE}.js",
+            f"**/messages-{CODE}.js",
             lambda route: route.fulfill(body=script, content_type="text/javascript"),
         )
 

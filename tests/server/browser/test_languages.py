@@ -19,7 +19,9 @@ from tests.server.browser.pseudo import (
 )
 from tests.server.browser.test_accessible import violations
 
+from lorelm.bundle import Bundle
 from lorelm.corpus.documents import Documents
+from lorelm.export.site import SiteOptions, export_site
 from lorelm.server.app import create_app
 from lorelm.server.settings import ServerSettings
 from lorelm.server.state import server_state
@@ -178,6 +180,69 @@ def test_a_result_without_scripts_is_translated(
         page.locator(".sample").first.wait_for()
         assert untranslated(page, *KNOWN) == []
         assert pseudo("%(n)s tokens.").split("%")[0] in page.locator("article .note").inner_text()
+
+
+def check_refusal(page: Page) -> None:
+    """Ask for what is refused: the sentence is English, and says so behind the translated label."""
+    page.locator("summary").first.click()
+    page.locator("#num_samples").fill("2")
+    page.locator("#seed").fill(str(2**53 - 1))
+    page.locator("#generate").click()
+    refusal = page.locator("#error > span[lang=en]")
+    expect(refusal).to_contain_text("must be at most")
+    label = page.locator("label[for=seed]").inner_text()
+    assert page.locator("#error").inner_text() == f"{label}: {refusal.inner_text()}"
+    check(page)
+
+
+def test_a_refusal_is_translated_but_for_its_sentence(page: Page) -> None:
+    page.goto(f"/?lang={CODE}")
+    check_refusal(page)
+
+
+@pytest.fixture
+def exported(scene_bundle: Path, tmp_path: Path) -> Iterator[tuple[str, Callable[..., None]]]:
+    """An exported site that also speaks the pseudo-language."""
+    site = tmp_path / "site"
+    with pseudo_language(tmp_path) as serve_scripts, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("lorelm.export.site._messages", list)  # serve_scripts has them
+        export_site(Bundle.load(scene_bundle), site, SiteOptions())
+    server = FileServer(site)
+    yield f"{server.url}{CODE}.html", serve_scripts
+    server.stop()
+
+
+def test_an_exported_site_is_translated(
+    browser: Browser, exported: tuple[str, Callable[[BrowserContext], None]]
+) -> None:
+    url, serve_scripts = exported
+    size = {"width": 360, "height": 800}
+    with watched_context(browser, viewport=size, bypass_csp=True) as context:
+        serve_scripts(context)
+        page = context.new_page()
+        page.goto(url)
+        expect(page.locator("#loading")).to_have_count(0)
+        assert page.locator("html").get_attribute("dir") == "rtl"
+        write(page, "OWL: The dragon sat. HARE: And ")
+        expect(page.locator("#unknown button, #unknown u").first).to_be_visible()
+        page.locator("#surface .word").first.click()
+        expect(page.locator("#card")).to_be_visible()
+        assert untranslated(page, *KNOWN) == []
+        page.keyboard.press("Escape")
+        check_refusal(page)
+
+
+def test_a_model_that_does_not_load_is_told_in_the_language_of_the_page(
+    browser: Browser, exported: tuple[str, Callable[[BrowserContext], None]]
+) -> None:
+    url, serve_scripts = exported
+    with browser.new_context() as context:
+        serve_scripts(context)
+        page = context.new_page()
+        page.route("**/model-*.bin", lambda route: route.abort())
+        page.goto(url)
+        expect(page.locator("#loading > span[lang=en]")).not_to_be_empty()
+        assert untranslated(page, *KNOWN) == []
 
 
 @pytest.mark.parametrize("language", ["de", "fr"])

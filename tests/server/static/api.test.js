@@ -9,6 +9,7 @@ import {
   RequestError,
   ROOT,
 } from "../../../src/lorelm/server/static/api.js";
+import { ApiError } from "../../../src/lorelm/server/static/requests.js";
 
 const { fetch } = globalThis;
 
@@ -71,7 +72,7 @@ test("a stream that ends or breaks before its last event is an error", async () 
 
 test("an error event is an error", async () => {
   answerWith(['event: error\ndata: {"message": "too late"}\n\n']);
-  await assert.rejects(run, { constructor: RequestError, message: "too late." });
+  await assert.rejects(run, { constructor: ApiError, message: "too late." });
 });
 
 test("an error response names the fields", async () => {
@@ -81,9 +82,9 @@ test("an error response names the fields", async () => {
   ];
   const error = { message: "top_p: too large", field: "top_p", fields };
   globalThis.fetch = async () => new Response(JSON.stringify({ error }), { status: 422 });
-  await assert.rejects(run, { message: "top_p: too large.", fields });
+  await assert.rejects(run, { constructor: ApiError, message: "top_p: too large.", fields });
   globalThis.fetch = async () => new Response("<h1>Bad Gateway</h1>", { status: 502 });
-  await assert.rejects(run, { message: "The server answers 502." });
+  await assert.rejects(run, { constructor: RequestError, message: "The server answers 502." });
 });
 
 test("the model is sent with the text to check", async () => {

@@ -3,7 +3,7 @@
 
 import { pageData } from "./dom.js";
 import { Loading } from "./loading.js";
-import { RequestError } from "./requests.js";
+import { ApiError, RequestError } from "./requests.js";
 
 export { promptOf, RequestError } from "./requests.js";
 
@@ -30,7 +30,8 @@ export async function* generate(body, signal) {
   let wake = () => {};
   signal.addEventListener("abort", () => wake());
   listeners.set(id, (message) => {
-    if (message.kind === "error") error = new RequestError(message.message, message.fields);
+    if (message.kind === "error") error = new ApiError(message.message, message.fields);
+    else if (message.kind === "failed") error = new RequestError(failure);
     else events.push(...message.events);
     wake();
   });
@@ -67,7 +68,7 @@ export function checkWords(text, _model, signal) {
     signal.addEventListener("abort", () => end(() => reject(signal.reason)));
     listeners.set(id, (message) => {
       const isFound = message.kind === "checked";
-      end(() => (isFound ? resolve(message.found) : reject(new RequestError(message.message))));
+      end(() => (isFound ? resolve(message.found) : reject(new RequestError(failure))));
     });
     worker.postMessage({ kind: "check", id, text });
   });
@@ -80,7 +81,7 @@ function start() {
   const started = new Worker(new URL("worker.js", import.meta.url), { type: "module" });
   const fail = (/** @type {string} */ message) => {
     failure = loading.fail(message);
-    for (const [id, listener] of listeners) listener({ kind: "error", id, message: failure });
+    for (const [id, listener] of listeners) listener({ kind: "failed", id });
   };
   started.addEventListener("error", ({ message }) => fail(message));
   started.addEventListener("message", ({ data }) => {

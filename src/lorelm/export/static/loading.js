@@ -34,14 +34,15 @@ export class Loading {
     this.#line.remove();
   }
 
-  /** Say what went wrong; return the sentence. @param {string} cause */
+  /** Say what went wrong; return the sentence. @param {string} cause In English. */
   fail(cause) {
-    const message = gettext(
+    const place = "\0";
+    const [before, after] = gettext(
       "The model cannot be loaded. Reload the page; if that does not help, use a newer browser (%(cause)s).",
-      { cause },
-    );
-    this.#line.replaceChildren(message);
+      { cause: place },
+    ).split(place);
+    this.#line.replaceChildren(before, make("span", { lang: "en", dir: "auto" }, cause), after);
     this.#line.className = "error";
-    return message;
+    return before + cause + after;
   }
 }

@@ -90,12 +90,17 @@ def controls(limits: Limits) -> list[Parameter]:
     return [limited(each, limits) for each in CONTROLS]
 
 
-def explained(error: Exception) -> str:
-    """Return an error message for the person who filled in the form."""
+def explained(error: Exception) -> list[tuple[str, str]]:
+    """Return what is wrong for the person who filled in the form.
+
+    Returns:
+        Pairs of the label of a field, in the language of the page, and a sentence in English. The
+        label is empty where no field is wrong.
+    """
     if not isinstance(error, SamplingError):
-        return f"{error}."
+        return [("", f"{error}.")]
     texts = page_catalogue()
-    return " ".join(
-        f"{texts.plain(_LABELS.get(each.field, each.field))}: {each.message}."
+    return [
+        (texts.plain(_LABELS.get(each.field, each.field)), f"{each.message}.")
         for each in error.problems
-    )
+    ]

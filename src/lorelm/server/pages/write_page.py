@@ -122,7 +122,7 @@ def render_write_page(
         page_data=_page_data(given or _single_text(results), speakers, is_embedded=is_embedded),
         modules=_MODULES,
         note=note,
-        error=explained(error) if error else "",
+        errors=explained(error) if error else (),
     )
 
 

@@ -1,7 +1,7 @@
 // Client of the JSON API. Addresses are relative to this file, so any path prefix works. In an
 // exported site, export/static/api.js takes its place.
 
-import { RequestError } from "./requests.js";
+import { ApiError, RequestError } from "./requests.js";
 import { gettext } from "./translate.js";
 
 export { promptOf, RequestError } from "./requests.js";
@@ -29,7 +29,7 @@ export async function* generate(body, signal) {
     rest = parts.pop() ?? "";
     for (const part of parts) {
       const event = parseEvent(part);
-      if (event.name === "error") throw new RequestError(`${event.data.message}.`);
+      if (event.name === "error") throw new ApiError(`${event.data.message}.`);
       isDone ||= event.name === "done";
       yield event;
     }
@@ -65,10 +65,11 @@ export async function send(method, path, options = {}) {
   }).catch((error) => rethrow(error, signal));
   if (response.ok) return response;
   const answer = await response.json().catch(() => ({}));
-  const { message, fields, code } = answer.error ?? {
-    message: gettext("The server answers %(status)s", { status: response.status }),
-  };
-  throw new RequestError(`${message}.`, fields, code);
+  if (!answer.error) {
+    const message = gettext("The server answers %(status)s", { status: response.status });
+    throw new RequestError(`${message}.`);
+  }
+  throw new ApiError(`${answer.error.message}.`, answer.error.fields, answer.error.code);
 }
 
 /** @param {unknown} error @param {AbortSignal} [signal] @returns {never} */

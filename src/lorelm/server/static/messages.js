@@ -1,6 +1,7 @@
 // The lines of the page that say what happened and what went wrong.
 
-import { byId } from "./dom.js";
+import { byId, make } from "./dom.js";
+import { ApiError } from "./requests.js";
 
 /** @typedef {import("./api.js").RequestError} RequestError */
 
@@ -10,13 +11,19 @@ export function showStatus(text) {
 }
 
 /** Show why a request was refused, by the labels of the form. @param {RequestError} error */
-export function showError({ message, fields }) {
+export function showError(error) {
   const labels = /** @type {NodeListOf<HTMLLabelElement>} */ (
     document.querySelectorAll("form label")
   );
   const names = new Map([...labels].map((each) => [each.htmlFor, each.textContent]));
-  const parts = fields.map((each) => `${names.get(each.field) ?? each.field}: ${each.message}.`);
+  /** @type {(sentence: string) => Node | string} */
+  const quoted = (sentence) =>
+    error instanceof ApiError ? make("span", { lang: "en", dir: "auto" }, sentence) : sentence;
+  const parts = error.fields.flatMap(({ field, message }, i) => [
+    `${i ? " " : ""}${names.get(field) ?? field}: `,
+    quoted(`${message}.`),
+  ]);
   showStatus("");
-  byId("error").textContent = parts.join(" ") || message;
+  byId("error").replaceChildren(...(parts.length ? parts : [quoted(error.message)]));
   byId("error").hidden = false;
 }

@@ -13,6 +13,9 @@ export class RequestError extends Error {
   }
 }
 
+/** A request that was refused in the words of the API, or of an exported model: in English. */
+export class ApiError extends RequestError {}
+
 /**
  * Return the end of a text, as long as the model reads, without half characters.
  * @param {string} text @param {number} maxLength
