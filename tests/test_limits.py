@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+FOLDERS = ("src/lorelm", "base", "docs/reference", "docs/site", "examples", "translations")
 MAX_FUNCTION_LINES = 40
 MAX_FILE_LINES = 350
 
@@ -23,12 +24,11 @@ def function_lines(source: str) -> Iterator[tuple[str, int]]:
 
 
 def source_files() -> list[Path]:
-    folders = (ROOT / "src" / "lorelm", ROOT / "base", ROOT / "examples")
     return [
         path
-        for folder in folders
+        for folder in FOLDERS
         for suffix in ("py", "js")
-        for path in folder.rglob(f"*.{suffix}")
+        for path in (ROOT / folder).rglob(f"*.{suffix}")
     ]
 
 

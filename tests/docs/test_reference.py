@@ -10,7 +10,8 @@ import click
 import jsonschema
 import numpy as np
 import pytest
-from docs.reference.make import COMMANDS, made_files
+from docs.reference.command_pages import COMMANDS
+from docs.reference.make import made_files
 from tests.docs.markdown import ROOT
 
 from lorelm.bundle import EMBEDDED_PATH, Bundle
