@@ -22,7 +22,7 @@ COMMANDS: Final = (
     *("runs", "runs show", "runs watch", "runs compare"),
     *("runs curves", "runs remove", "runs add"),
     *("history list", "history export", "history stats", "history prune", "history delete"),
-    *("history links", "history backup", "history restore", "history upgrade"),
+    *("history drafts", "history links", "history backup", "history restore", "history upgrade"),
     *("keys add", "keys list", "keys change", "keys revoke"),
 )
 

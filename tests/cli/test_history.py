@@ -138,6 +138,21 @@ def test_pruning_makes_the_file_smaller(lorelm: Lorelm, url: str, tmp_path: Path
     assert (tmp_path / "of-tests.db").stat().st_size < before / 5
 
 
+def test_drafts_are_found_by_their_text(lorelm: Lorelm, url: str) -> None:
+    assert "no drafts were found" in lorelm("history", "drafts").stderr
+    with HistoryStore(url) as store:
+        DraftStore(store).add("b1", name="Mill\x1b[31m", content=["The fox sat"])
+        DraftStore(store).add("b2", name="River", content=["The owl"])
+    listed = lorelm("history", "drafts").stdout
+    assert "\x1b" not in listed
+    assert re.search(r"b1 +Mill.* +The fox sat\n", listed)
+    assert "The owl" in listed
+    for options in (("--search", "FOX"), ("--browser", "b1"), ("--limit", "1", "--search", "mill")):
+        listed = lorelm("history", "drafts", *options).stdout
+        assert "The fox sat" in listed
+        assert "The owl" not in listed
+
+
 def test_the_texts_of_one_browser_are_deleted(lorelm: Lorelm, url: str, tmp_path: Path) -> None:
     secret = "a word that only Anna writes"
     with HistoryStore(url) as store:

@@ -52,6 +52,13 @@ def test_every_text_is_read_back_unchanged(
     assert (kept.name, kept.model, kept.content) == (name, model, content)
 
 
+def test_the_drafts_of_all_browsers_are_found(drafts: DraftStore) -> None:
+    for browser in ("b1", "b2\x00"):
+        drafts.add(browser, name=f"of {browser}", content=CONTENT)
+    assert [draft.browser for draft in drafts.find(None)] == ["b2\x00", "b1"]
+    assert names(drafts.find(None, search="of b1")) == ["of b1"]
+
+
 def test_a_save_names_the_version_that_it_replaces(drafts: DraftStore) -> None:
     draft = drafts.add("b1", name="The mill", content=CONTENT)
     one = drafts.save("b1", draft.id, version=1, content=["From one tab"], model="tales")

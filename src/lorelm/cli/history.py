@@ -1,4 +1,4 @@
-"""``lorelm history``: the generated texts, and the links by which writers share texts."""
+"""``lorelm history``: the generated texts, and the drafts and links of writers."""
 
 import json
 import sys
@@ -32,7 +32,7 @@ def _count(at_least: int) -> click.IntRange:
 
 @click.group()
 def history() -> None:
-    """List, export, back up and delete the generated texts; list and revoke links.
+    """List, export, back up and delete generated texts; list drafts; list and revoke links.
 
     lorelm serve keeps each prompt and its continuations, for its client and for the operator.
     """
@@ -157,7 +157,7 @@ def delete(*, history: str | None, browser: str, yes: bool) -> None:
         if not any(found):
             raise InputError(
                 f"there is nothing of a browser {_shown(browser)!r} in {store.place}: "
-                "lorelm history list shows the ids of browsers",
+                "lorelm history list and drafts show the ids of browsers",
                 code="history.no_browser",
             )
         if not yes:
@@ -166,6 +166,29 @@ def delete(*, history: str | None, browser: str, yes: bool) -> None:
             )
         click.echo(f"deleted {_texts(delete_texts(store, browser))}", err=True)
         store.shrink()
+
+
+@history.command()
+@history_option
+@click.option("--search", metavar="TEXT", help="Only drafts with this text or name.")
+@click.option("--browser", metavar="ID", help="Only drafts of this browser.")
+@click.option(
+    "--limit", type=_count(1), default=20, show_default=True, help="Maximum number of drafts."
+)
+def drafts(*, history: str | None, search: str | None, browser: str | None, limit: int) -> None:
+    """Print the drafts that writers keep, starred ones first, then by their last change."""
+    from lorelm.history.drafts import DraftStore
+
+    with _existing(history) as store:
+        found = DraftStore(store).find(browser, search=search or "", limit=limit)
+        if not found:
+            click.echo(f"no drafts were found in {store.place}", err=True)
+            return
+    rows = [("changed at", "browser", "name", "text")]
+    for draft in found:
+        owner, name, excerpt = map(_shown, (draft.browser, draft.name, draft.excerpt))
+        rows.append((_minute(draft.changed_at), owner, name, excerpt))
+    click.echo("\n".join(aligned(rows)))
 
 
 @history.command()

@@ -31,7 +31,7 @@ MAX_DRAFTS: Final = 20_000
 _LONG_COLUMNS: Final = ("content", "searched")
 _SHORT: Final = [column for column in DRAFTS.columns if column.name not in _LONG_COLUMNS]
 _ORDER: Final = (DRAFTS.c.is_starred, DRAFTS.c.changed_at, DRAFTS.c.id)
-_TEXTS: Final = ("id", "name", "model", "excerpt")
+_TEXTS: Final = ("id", "browser", "name", "model", "excerpt")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +39,7 @@ class Draft:
     """A text that a browser keeps under a name.
 
     Attributes:
+        browser: id of the browser that keeps it.
         version: counts how often the text has changed; a save names the one that it replaces.
         changed_at: time of the last change of the text.
         model: name of the model that wrote parts of it; may be empty.
@@ -47,6 +48,7 @@ class Draft:
     """
 
     id: str
+    browser: str
     name: str
     is_starred: bool
     version: int
@@ -103,18 +105,21 @@ class DraftStore:
             return _find(connection, browser, draft_id)
 
     def find(
-        self, browser: str, *, search: str = "", after: str | None = None, limit: int = 20
+        self, browser: str | None, *, search: str = "", after: str | None = None, limit: int = 20
     ) -> list[Draft]:
         """Return drafts without content: starred ones first, then by the last change.
 
         Args:
+            browser: only of this browser; None: of all.
             search: only those whose name and text contain this, regardless of case.
             after: only those behind the draft with this :func:`place_of`, for the next page.
 
         Raises:
             DraftError: `after` is no such place.
         """
-        query = select(*_SHORT).where(DRAFTS.c.browser == encode_text(browser))
+        query = select(*_SHORT)
+        if browser is not None:
+            query = query.where(DRAFTS.c.browser == encode_text(browser))
         if search:
             query = query.where(self._store.contains(DRAFTS.c.searched, search))
         if after is not None:
@@ -223,7 +228,6 @@ def _is_draft(browser: str, draft_id: str) -> ColumnElement[bool]:
 
 def _draft_of(row: RowMapping) -> Draft:
     values: dict[str, Any] = dict(row)
-    del values["browser"]
     values |= {name: decode_text(values[name]) for name in _TEXTS}
     values |= {name: moment_of(values[name]) for name in ("created_at", "changed_at")}
     if "content" in values:
