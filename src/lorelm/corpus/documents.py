@@ -125,6 +125,7 @@ class Documents:
         kind: what kind of text it is ("wrapped prose"), empty if it is not known.
         unit: what one document is.
         notes: what the reader decided or left out, in sentences for the user.
+        warnings: what the user should change in the file, in sentences; they may quote it.
         file: the file they were read from, if they were read from one.
         columns: of a table, the names of all of them.
     """
@@ -136,6 +137,7 @@ class Documents:
     kind: str = ""
     unit: DocumentUnit | None = None
     notes: Sequence[str] = ()
+    warnings: Sequence[str] = ()
     file: CorpusFile | None = None
     columns: Sequence[str] = ()
 

@@ -4,11 +4,12 @@ import re
 import statistics
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Final
 
 from lorelm.corpus.documents import DocumentUnit
+from lorelm.corpus.near_scripts import near_script_warning
 from lorelm.corpus.scripts import read_script
 from lorelm.corpus.structure import (
     SENTENCE_END,
@@ -62,6 +63,15 @@ def read_plain_text(text: str, *, source: str, unit: DocumentUnit | None) -> Con
     script = read_script(lines) if unit != "paragraph" else None
     if script is not None:
         return _content("script", script, source, notes)
+    content = _read_prose(lines, source, unit, notes)
+    warning = near_script_warning(text.split("\n"), source) if unit in (None, "scene") else None
+    return replace(content, warnings=[warning] if warning else [])
+
+
+def _read_prose(
+    lines: Sequence[str], source: str, unit: DocumentUnit | None, notes: list[str]
+) -> Content:
+    """Return the lines or paragraphs of a text that is no script."""
     shape = _Shape.of(lines)
     kind = shape.kind
     if kind == "lines" and unit is None:

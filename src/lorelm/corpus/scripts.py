@@ -35,7 +35,9 @@ _SCENE: Final = re.compile(
 )
 _DIRECTION: Final = re.compile(r"^\s*(?:\[.*\]?|\(.*\)|_.*_|\*.*\*)\s*$")
 
-_MIN_CUES: Final = 6
+MIN_CUES: Final = 6
+"""Of a script."""
+
 _MIN_CUE_SHARE: Final = 0.3
 """Of the blocks between blank lines. A screenplay's other blocks are action."""
 _MIN_RECURRING_SHARE: Final = 0.6
@@ -102,25 +104,41 @@ def _is_closed(direction: _Speech) -> bool:
     return direction.lines[0].startswith("[") and direction.lines[-1].endswith("]")
 
 
+def are_cues(
+    names: Sequence[str],
+    lines: Sequence[str],
+    *,
+    min_cues: int = MIN_CUES,
+    min_share: float = _MIN_CUE_SHARE,
+) -> bool:
+    """Return whether there are enough cues for a script, most of them of names that recur.
+
+    Args:
+        names: of the cues among the lines.
+        min_share: of the blocks of text, or of the lines without blank ones between the turns.
+    """
+    counts = Counter(names)
+    recurring = [count for count in counts.values() if count > 1]
+    num_blocks = count_blocks(lines)
+    # Without blank lines between the turns, each line is a block.
+    num_lines = sum(bool(line.strip()) for line in lines)
+    num_units = num_blocks if num_blocks >= 0.8 * len(names) else num_lines
+    return (
+        len(names) >= min_cues
+        and len(recurring) >= 2
+        and sum(recurring) >= _MIN_RECURRING_SHARE * len(names)
+        and len(names) >= min_share * num_units
+    )
+
+
 def _layout_of(lines: Sequence[str]) -> re.Pattern[str] | None:
     """Return the layout whose cues begin most blocks of text, if it is a script at all."""
-    num_blocks = count_blocks(lines)
-    num_lines = sum(bool(line.strip()) for line in lines)
     found = []
     for layout in _LAYOUTS:
         cues = [_cue(lines, place, layout) for place in range(len(lines))]
-        names = Counter(_name(cue) for cue in cues if cue is not None)
-        recurring = sum(count for count in names.values() if count > 1)
-        num_cues = names.total()
-        # Without blank lines between the turns, each line is a block.
-        num_units = num_blocks if num_blocks >= 0.8 * num_cues else num_lines
-        if (
-            num_cues >= _MIN_CUES
-            and sum(count > 1 for count in names.values()) >= 2
-            and recurring >= _MIN_RECURRING_SHARE * num_cues
-            and num_cues >= _MIN_CUE_SHARE * num_units
-        ):
-            found.append((num_cues, layout))
+        names = [_name(cue) for cue in cues if cue is not None]
+        if are_cues(names, lines):
+            found.append((len(names), layout))
     return max(found, key=lambda pair: pair[0])[1] if found else None
 
 

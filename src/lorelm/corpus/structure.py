@@ -88,6 +88,7 @@ class Content:
             split into parts on its own.
         source: a name to show.
         notes: what the reader decided or left out, in sentences for the user.
+        warnings: what the user should change in the file, in sentences.
         unit: what a document is unless the user says otherwise; by the kind if None.
         columns: of a table, the names of all of them.
     """
@@ -96,6 +97,7 @@ class Content:
     works: Sequence[Sequence[Sequence[Turn]]]
     source: str
     notes: Sequence[str] = ()
+    warnings: Sequence[str] = ()
     unit: DocumentUnit | None = None
     columns: Sequence[str] = ()
 
@@ -137,6 +139,7 @@ def to_documents(content: Content, unit: DocumentUnit | None = None) -> Document
         source=content.source,
         speakers=dict(speakers.most_common()),
         notes=content.notes,
+        warnings=content.warnings,
         kind=content.kind,
         unit=unit,
         columns=content.columns,
@@ -144,7 +147,7 @@ def to_documents(content: Content, unit: DocumentUnit | None = None) -> Document
 
 
 def describe(documents: Documents) -> list[str]:
-    """Say how a text was understood, and warn where its documents are fragments."""
+    """Say how a text was understood, and what the user should change."""
     if not documents.kind or documents.is_streamed:
         return []
     texts = documents.texts
@@ -157,7 +160,11 @@ def describe(documents: Documents) -> list[str]:
 
 
 def warnings_of(documents: Documents) -> list[str]:
-    """Warn where the documents are fragments."""
+    """Return what the user should change in the text, and warn where documents are fragments."""
+    return [*documents.warnings, *_fragment_warnings(documents)]
+
+
+def _fragment_warnings(documents: Documents) -> list[str]:
     if documents.unit != "line" or not documents.kind or documents.is_streamed:
         return []
     texts = documents.texts

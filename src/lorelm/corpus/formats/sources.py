@@ -173,8 +173,18 @@ def _merged(name: str, contents: Sequence[Content], notes: Iterable[str]) -> Con
         works=[work for content in contents for work in content.works],
         source=name,
         notes=notes,
+        warnings=_merged_warnings(contents),
         unit=unit,  # type: ignore[arg-type]
     )
+
+
+def _merged_warnings(contents: Sequence[Content]) -> list[str]:
+    """Return the warning of the first file that has one, and how many others have one."""
+    warned = [content.warnings for content in contents if content.warnings]
+    if len(warned) < 2:
+        return [warning for warnings in warned for warning in warnings]
+    others = len(warned) - 1
+    return [*warned[0], f"The same holds for {others:,} other file{'s' if others > 1 else ''}."]
 
 
 def _name(paths: Sequence[str], num_files: int) -> str:
