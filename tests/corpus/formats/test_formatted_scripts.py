@@ -72,6 +72,32 @@ def test_names_need_no_capitals_where_they_stand_out(read, layout: str) -> None:
     assert documents.speakers == {f"Mrs. {name.title()}": n for name, n in SPEAKERS.items()}
 
 
+def bold_above(turns: Sequence[tuple[str, str]]) -> str:
+    return "".join(paragraph(run(name, "b")) + docx_paragraph(text) for name, text in turns)
+
+
+@pytest.mark.parametrize("names", [("Anna", "Ben", "Mrs. Clara Rook"), ("Anna", "Ben", "Anna")])
+def test_names_in_bold_stand_above_speeches(read, names: tuple[str, str, str]) -> None:
+    named = dict(zip(SPEAKERS, names, strict=True))
+    said = [(named[name], f"{speech} Is it?") for name, speech in SPEECHES]
+    documents = read("a.docx", docx(bold_above(said)))
+    assert turns_of(documents) == [f"{name}: {speech}" for name, speech in said]
+    assert documents.warnings == ()
+
+
+FORMS = {
+    "headings": [(name, "It went well.") for name in ("Costs", "Risks", "Costs", "Staff")] * 5,
+    "recipes": [(name, "Why not? Whisk!") for name in ("Ingredients", "Method")] * 6,
+    "meals": [(name, "What did you eat?") for name in ("Breakfast", "Lunch", "Dinner")] * 6,
+    "each once": [(f"{a}{b}", "Who is it?") for a in "ABC" for b in ("nna", "en", "im", "o")],
+}
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_bold_headings_are_no_names(read, name: str) -> None:
+    assert read("a.docx", docx(bold_above(FORMS[name]))).kind == "paragraphs"
+
+
 def test_a_style_may_set_the_name_in_capitals(read) -> None:
     body = "".join(
         paragraph(run(name.title(), "caps"), run(f"\t{speech}")) for name, speech in SPEECHES

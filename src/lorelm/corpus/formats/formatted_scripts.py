@@ -1,8 +1,8 @@
 """Scripts and plays whose cues are told by their formatting, as in Word: no colons, no blank lines.
 
 Known are a name that stands out, or stands before a tab, at the beginning of its speech; a name in
-capitals, or of a style for characters, in a paragraph above its speech; and a table of names and
-speeches.
+capitals, in bold, or of a style for characters, in a paragraph above its speech; and a table of
+names and speeches.
 """
 
 import re
@@ -10,9 +10,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import takewhile
+from itertools import pairwise, takewhile
 from typing import Final, NamedTuple
 
+from lorelm.corpus.near_scripts import NO_NAMES
 from lorelm.corpus.scripts import ON_ITS_OWN, is_heading
 from lorelm.corpus.special_tokens import MAX_NAME_WORDS
 
@@ -24,8 +25,17 @@ _MIN_CUE_SHARE: Final = 0.5
 """Of what is no direction and no heading. Less are the chapters of a novel that are named after
 those who tell them."""
 
+_MIN_ASKED_SHARE: Final = 0.1
+"""Of speeches with a question or exclamation mark, below bold names. In twelve plays and films, it
+is 0.32 to 0.55; below the bold headings of reports and recipes there are few."""
+
+_MAX_FORESEEN_SHARE: Final = 0.9
+"""Of three or more bold names, those that always follow the one before are the headings of a form:
+breakfast, lunch, dinner. In ten plays, it is 0.37 to 0.46. Two people always take turns."""
+
 _AROUND_NAME: Final = " \t\n.:,-–—"
 _NAME: Final = re.compile(r"[^\W\d_][\w .'’&/#-]{0,38}(?:\s*\([^()]*\))?")
+_ASKED: Final = re.compile("[?!？！]")
 _IN_BRACKETS: Final = re.compile(r"\(.*\)|\[.*\]", re.S)
 
 
@@ -75,11 +85,13 @@ class _Cue(NamedTuple):
 
     Attributes:
         is_plain: only its formatting tells it from emphasis, so it must recur.
+        is_alone: neither capitals nor a style nor a speech beside it tell it from a heading.
     """
 
     name: str
     speech: str
     is_plain: bool = False
+    is_alone: bool = False
 
 
 def with_colons(paragraphs: Sequence[Paragraph]) -> list[str]:
@@ -91,6 +103,9 @@ def with_colons(paragraphs: Sequence[Paragraph]) -> list[str]:
     cues = [_cue(paragraph) for paragraph in paragraphs]
     counts = Counter(cue.name for cue in cues if cue)
     recurs = [cue is not None and counts[cue.name] > 1 for cue in cues]
+    if not _are_names(paragraphs, cues, recurs):
+        cues = [None if cue and cue.is_alone else cue for cue in cues]
+        recurs = [cue is not None and recurs[place] for place, cue in enumerate(cues)]
     if not any(recurs):
         return []
     first = recurs.index(True)  # What stands before is a title, or the head of the table.
@@ -101,6 +116,25 @@ def with_colons(paragraphs: Sequence[Paragraph]) -> list[str]:
     num_cues = sum(cue is not None for cue in cues)
     num_others = sum(not text.startswith(("[", "(", "#")) for text in written) - num_cues
     return written if num_cues * (1 - _MIN_CUE_SHARE) >= num_others * _MIN_CUE_SHARE else []
+
+
+def _are_names(
+    paragraphs: Sequence[Paragraph], cues: Sequence[_Cue | None], recurs: Sequence[bool]
+) -> bool:
+    """Return whether what is bold and alone in its paragraph names speakers, and is no heading."""
+    alone = [
+        (cue.name, " ".join(_below(paragraphs, cues, place + 1)))
+        for place, cue in enumerate(cues)
+        if cue and cue.is_alone and recurs[place]
+    ]
+    names = [name for name, _ in alone]
+    if len(set(names)) < 2:
+        return False
+    followers = {name: Counter(b for a, b in pairwise(names) if a == name) for name in names}
+    foreseen = sum(max(found.values(), default=0) for found in followers.values())
+    is_form = len(followers) > 2 and foreseen >= _MAX_FORESEEN_SHARE * (len(names) - 1)
+    asked = sum(bool(_ASKED.search(speech)) for _, speech in alone)
+    return not is_form and asked >= _MIN_ASKED_SHARE * len(alone)
 
 
 def _written(paragraphs: Sequence[Paragraph], cues: Sequence[_Cue | None]) -> Iterator[str]:
@@ -131,16 +165,18 @@ def _cue(paragraph: Paragraph) -> _Cue | None:
     is_marked = before.isupper() or len(before.strip()) <= len(standing_out.rstrip())
     if tab and is_marked and (cue := _named(before, after)):
         return cue
-    return _named(standing_out, text[len(standing_out) :], is_plain=True)
+    cue = _named(standing_out, text[len(standing_out) :])
+    if cue is None or (not cue.speech and NO_NAMES.fullmatch(cue.name)):
+        return None
+    return cue._replace(is_plain=True, is_alone=not cue.speech)
 
 
-def _named(name: str, speech: str, *, is_plain: bool = False) -> _Cue | None:
+def _named(name: str, speech: str) -> _Cue | None:
     name = " ".join(name.strip(_AROUND_NAME).split())
     is_name = _NAME.fullmatch(name) and name[0].isupper()
     if not is_name or len(name.split("(")[0].split()) > MAX_NAME_WORDS:
         return None
-    speech = _plain(speech.lstrip(_AROUND_NAME))
-    return None if is_plain and not speech else _Cue(name, speech, is_plain)
+    return _Cue(name, _plain(speech.lstrip(_AROUND_NAME)))
 
 
 def _standing_out(paragraph: Paragraph) -> str:
