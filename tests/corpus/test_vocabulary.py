@@ -14,6 +14,8 @@ from lorelm.corpus.vocabulary import (
     UNK_ID,
     Vocabulary,
     VocabularyRules,
+    letters,
+    straight,
     unknown_rate,
 )
 from lorelm.errors import CorpusError
@@ -154,6 +156,12 @@ def test_a_rare_word_is_kept_if_it_is_known_in_another_case_or_with_other_apostr
     rules = VocabularyRules(min_frequency=2, known=("the", "Can't"))
     vocabulary = Vocabulary.from_counts({"THE": 1, "can’t": 1, "rare": 1}, rules)
     assert vocabulary.words == (UNK, EOS, "THE", "can’t", "the", "Can't")
+
+
+def test_apostrophes_and_quotation_marks_are_one_whatever_their_form():
+    assert {letters(f"Don{sign}t") for sign in "'’‘‛ʼ′＇´"} == {"don't"}
+    assert {straight(f"{sign}￭") for sign in '"“”„‟″＂'} == {'"￭'}
+    assert letters("don`t") == "don`t"  # code has it
 
 
 @given(documents, st.lists(st.sampled_from(["horse", "the", "zebra", "é"]), unique=True))

@@ -59,6 +59,13 @@ def test_a_mark_of_another_spacing_stands_in() -> None:
     assert sources(["￭,", "“￭"], [",", "“"]) == [",", "“"]
 
 
+def test_another_apostrophe_or_quotation_mark_stands_in() -> None:
+    known = ["don't", "'￭", "￭'", '"￭']
+    assert sources(["don’t", "donʼt", "´￭", "￭´", "„￭"], known) == [
+        *("don't", "don't", "'￭", "￭'", '"￭'),
+    ]
+
+
 def test_the_most_frequent_of_several_stands_in() -> None:
     assert sources(["FOX"], ["Fox", "fox"]) == ["Fox"]
 

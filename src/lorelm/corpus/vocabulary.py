@@ -20,7 +20,8 @@ MIN_TURNS: Final = 8
 """Turns of a speaker in the training part to have a token; the rest share `<other speaker>`."""
 
 
-_QUOTATION_MARKS: Final = str.maketrans("‘’“”", "''\"\"")
+_QUOTATION_MARKS: Final = str.maketrans("‘’‛ʼ′＇´“”„‟″＂", "'" * 7 + '"' * 6)
+"""Also what stands for them: the letter apostrophe, primes, wide forms and the acute accent."""
 
 
 def letters(spelling: str) -> str:
@@ -29,7 +30,7 @@ def letters(spelling: str) -> str:
 
 
 def straight(text: str) -> str:
-    """Return a text with straight quotation marks and apostrophes; books have curly ones."""
+    """Return a text with straight quotation marks and apostrophes, whatever form they have."""
     return text.translate(_QUOTATION_MARKS)
 
 
