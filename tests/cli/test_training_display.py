@@ -70,7 +70,7 @@ def test_epochs_beyond_those_that_a_time_budget_was_expected_to_last_for(
     corpus: Corpus, tiny_recipe: Recipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shown = shown_on(monkeypatch, terminal=True)
-    with TrainingDisplay("") as display:
+    with TrainingDisplay("", has_budget=True) as display:
 
         def look() -> str:
             display.on_progress(progress(TRAINING, 0.9, 10, 10))
@@ -78,12 +78,30 @@ def test_epochs_beyond_those_that_a_time_budget_was_expected_to_last_for(
 
         display.on_start(corpus, replace(tiny_recipe, epochs=3))
         display.on_restore([REPORT] * 2, epoch_tokens=0)
-        assert look() == "training, epoch 3 of 3"
+        assert look() == "training, epoch 3 of about 3"
         display.on_epoch(replace(REPORT, epoch=3), Mock())
-        assert look() == "training, epoch 3 of 3"  # it may be the last one
+        assert look() == "training, epoch 3 of about 3"  # it may be the last one
         display.on_step(num_tokens=1)
         assert look() == "training, epoch 4"
     assert "epoch 3  valid perplexity" in shown.getvalue()
+
+
+@pytest.mark.parametrize(("schedule", "is_said"), [("cosine", True), ("plateau", False)])
+def test_why_training_goes_on_after_the_best_epoch_is_said_once(
+    corpus: Corpus,
+    tiny_recipe: Recipe,
+    monkeypatch: pytest.MonkeyPatch,
+    schedule: str,
+    is_said: bool,
+) -> None:
+    shown = shown_on(monkeypatch, terminal=False)
+    with TrainingDisplay("") as display:
+        display.on_start(corpus, replace(tiny_recipe, epochs=8, schedule=schedule))
+        for epoch in range(1, 9):
+            display.on_epoch(replace(REPORT, epoch=epoch, is_best=epoch in (1, 4)), Mock())
+            said = "The last 3 epochs were no better" in shown.getvalue()
+            assert said == (is_said and epoch >= 7)
+    assert shown.getvalue().count("no better") == is_said
 
 
 def test_the_bar_goes_on_between_two_events_and_never_back(monkeypatch: pytest.MonkeyPatch) -> None:

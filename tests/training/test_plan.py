@@ -11,7 +11,7 @@ from lorelm.corpus.preparation import Corpus
 from lorelm.errors import RecipeError
 from lorelm.training import plan as plan_module
 from lorelm.training import speed
-from lorelm.training.plan import Plan, estimate_run, plan_run
+from lorelm.training.plan import Plan, PlanOptions, estimate_run, plan_run
 from lorelm.training.recipe import Recipe
 from lorelm.training.schedule import TrainingHorizon
 from lorelm.training.speed import EvaluationSpeed, TrainingSpeed
@@ -79,6 +79,7 @@ def planned(
     machine: SlowMachine | None = None,
     *,
     free: Collection[str] = ("hidden_size", "epochs"),
+    is_fine_tuning: bool = False,
     with_ngram: bool = False,
     **settings: int,
 ) -> Plan:
@@ -88,8 +89,7 @@ def planned(
         dataclasses.replace(RECIPE, **settings),
         BudgetOn(seconds=seconds, started=0.0, machine=machine),
         machine,
-        free=free,
-        with_ngram=with_ngram,
+        PlanOptions(free=free, is_fine_tuning=is_fine_tuning, with_ngram=with_ngram),
     )
 
 
@@ -118,6 +118,15 @@ def test_a_long_time_makes_the_model_of_much_text_wider_and_then_the_run_longer(
     plan = planned(corpus, 380)
     assert plan.recipe.hidden_size == 500
     assert RECIPE.epochs < plan.recipe.epochs < 1.4 * RECIPE.epochs
+
+
+@pytest.mark.parametrize(("epochs", "most"), [(1, 2), (4, 8), (8, 8), (20, 20)])
+def test_a_trained_model_learns_for_up_to_eight_epochs(
+    corpus: Corpus, epochs: int, most: int
+) -> None:
+    plan = planned(corpus, 10**6, free=["epochs"], is_fine_tuning=True, epochs=epochs)
+    assert plan.recipe.epochs == plan.horizon.epochs == most
+    assert "ends before the time is over" in plan.notes[0]
 
 
 @pytest.mark.parametrize(("small", "width"), [(0, 800), (10**6, 300)])
@@ -283,7 +292,7 @@ def test_the_second_plan_expects_the_machine_to_stay_as_it_is(corpus: Corpus) ->
     machine = SlowMachine(slowdown=4.0)
     budget = BudgetOn(seconds=100, started=0.0, machine=machine)
     free = ("hidden_size", "epochs")
-    plan = plan_run(corpus, RECIPE, budget, machine, free=free, as_busy=True)
+    plan = plan_run(corpus, RECIPE, budget, machine, PlanOptions(free=free, as_busy=True))
     assert plan.recipe.hidden_size == 150
 
 

@@ -33,6 +33,7 @@ from lorelm.training.recipe import BUILT_IN_RECIPES, Recipe
 from lorelm.training.start import StartSettings
 
 if TYPE_CHECKING:
+    from lorelm.cli.training_display import TrainingDisplay
     from lorelm.training.callbacks import TrainingCallback
     from lorelm.training.checkpoint import Checkpoint
     from lorelm.training.processes import Processes
@@ -200,7 +201,7 @@ def _run(
 ) -> None:
     """Train on a corpus, or on it and its held-out parts; evaluate; show what to do next."""
     with waiting("importing PyTorch"):
-        from lorelm.cli.training_display import show_result
+        from lorelm.cli.training_display import TrainingDisplay, show_result
         from lorelm.training.processes import join_processes
         from lorelm.training.run_context import RunContext
         from lorelm.training.train import train as train_bundle
@@ -210,7 +211,8 @@ def _run(
     note = _FINISHING if finish else _checkpoint_note(out, options)
     with join_processes(options.device) as processes, ExitStack() as stack:
         is_main = processes.is_main_process
-        observer = _observed(documents, out, note, show if is_main else _Show())
+        display = TrainingDisplay(note, has_budget=options.time_budget_seconds is not None)
+        observer = _observed(display, documents, out, show if is_main else _Show())
         resume = resume if finish else _latest(resume, out, processes)
         if is_main:
             _show_start([part for part in parts if part], out, resume)
@@ -256,14 +258,13 @@ class _Show:
 
 @contextmanager
 def _observed(
-    documents: Documents, out: Path, note: str, show: _Show
+    display: "TrainingDisplay", documents: Documents, out: Path, show: _Show
 ) -> Iterator["TrainingCallback"]:
     """Yield what shows the run on the terminal and, if that is wanted, on a page and in a file."""
-    from lorelm.cli.training_display import TrainingDisplay
     from lorelm.training.callbacks import CallbackList
 
     with ExitStack() as stack:
-        callbacks: list[TrainingCallback] = [stack.enter_context(TrainingDisplay(note))]
+        callbacks: list[TrainingCallback] = [stack.enter_context(display)]
         if show.is_watched or show.events:
             from lorelm.cli.watch import event_file, watch_page
 

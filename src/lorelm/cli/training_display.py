@@ -27,6 +27,10 @@ _console = Console(stderr=True, highlight=False)
 _LINE_SECONDS: Final = 60.0
 """Between two lines of progress where there is no terminal to draw a bar on."""
 
+_PATIENCE: Final = 3
+"""Epochs in a row without a better one after which the user learns why training goes on. It is not
+stopped: on docs/tutorials/texts/night-ferry.csv, 16 epochs had the best one after six such."""
+
 
 class _Bar(RichProgress):
     """Bar of the whole run, which goes on between two events and never stands at its end."""
@@ -74,12 +78,14 @@ class TrainingDisplay(TrainingCallback):
 
     Args:
         note: a sentence about checkpoints.
+        has_budget: the clock ends the run, so the number of epochs is an estimate.
     """
 
     wants_samples = True
 
-    def __init__(self, note: str) -> None:
+    def __init__(self, note: str, *, has_budget: bool = False) -> None:
         self._note = note
+        self._has_budget = has_budget
         self._bar = _Bar()
         self._slow = SlowLines()
         self._epoch = self._best = self._stage = ""
@@ -117,7 +123,8 @@ class TrainingDisplay(TrainingCallback):
                 _console.print(note, markup=False, soft_wrap=True)
         self._notes |= {*notes}
         self._epochs, self._best = recipe.epochs, ""
-        self._num_epochs = 0
+        self._falls = recipe.schedule == "cosine"
+        self._num_epochs = self._num_since_best = 0
         self._epoch = self._next_epoch
 
     def _facts(self, corpus: Corpus, recipe: Recipe) -> tuple[str, str]:
@@ -151,6 +158,13 @@ class TrainingDisplay(TrainingCallback):
             style="bold" if report.is_best else None,
         )
         self._num_epochs = report.epoch
+        if self._num_since_best == _PATIENCE and report.epoch < self._epochs and self._falls:
+            _console.print(
+                f"The last {_PATIENCE} epochs were no better. Training goes on: as the learning "
+                "rate falls until the end, a later one may be. Ctrl-C, and then --finish, ends it "
+                "here.",
+                soft_wrap=True,
+            )
 
     def on_sample(self, epoch: int, text: str) -> None:
         line = textwrap.shorten(" ".join(text.split()), 90)
@@ -163,13 +177,15 @@ class TrainingDisplay(TrainingCallback):
         _console.print(f"! {message}", style="bold red", markup=False, soft_wrap=True)
 
     def _record_best(self, report: EpochReport) -> None:
+        self._num_since_best = 0 if report.is_best else self._num_since_best + 1
         if report.is_best:
             self._best = f"best {report.valid_perplexity:.1f}"
 
     @property
     def _next_epoch(self) -> str:
         # The clock ends a run with a time budget, which may have more epochs than were expected.
-        end = f" of {self._epochs}" if self._num_epochs < self._epochs else ""
+        about = "about " if self._has_budget else ""
+        end = f" of {about}{self._epochs}" if self._num_epochs < self._epochs else ""
         return f"epoch {self._num_epochs + 1}{end}"
 
 

@@ -19,6 +19,9 @@ _WIDTHS: Final = (100, 150, 200, 300, 400, 500, 650, 800)
 _MAX_EPOCHS_FACTOR: Final = 2
 """Times the recipe's epochs: on the films, 27 end at validation perplexity 46.2, 42 at 47.0."""
 
+_MAX_FINE_TUNING_EPOCHS: Final = 8
+"""From a trained model, unless the recipe has more: 16 are no better (decision 11)."""
+
 _SMALL: Final = 500_000
 """Training tokens that a wider model than the recipe's learns by heart: on the films, widths of
 300, 400 and 800 end at validation perplexity 47.0, 48.1 and 49.5."""
@@ -119,45 +122,59 @@ class Plan:
         )
 
 
+@dataclass(frozen=True, kw_only=True)
+class PlanOptions:
+    """What a plan may change, and what it must keep.
+
+    Attributes:
+        free: settings that neither the user nor the initial checkpoint determines. Without
+            `hidden_size` the width stays; without `epochs` there may be fewer, but not more.
+        is_fine_tuning: whether training starts from a trained model.
+        with_ngram: make the n-gram model, however long it takes.
+        as_busy: expect the machine to stay as busy as it is now.
+    """
+
+    free: Collection[str]
+    is_fine_tuning: bool = False
+    with_ngram: bool = False
+    as_busy: bool = False
+
+    def max_epochs(self, recipe: Recipe) -> int:
+        if "epochs" not in self.free:
+            return recipe.epochs
+        max_epochs = recipe.epochs * _MAX_EPOCHS_FACTOR
+        if self.is_fine_tuning:
+            return max(recipe.epochs, min(max_epochs, _MAX_FINE_TUNING_EPOCHS))
+        return max_epochs
+
+
 def plan_run(
-    corpus: Corpus,
-    recipe: Recipe,
-    budget: TimeBudget,
-    machine: Machine,
-    *,
-    free: Collection[str],
-    with_ngram: bool = False,
-    as_busy: bool = False,
+    corpus: Corpus, recipe: Recipe, budget: TimeBudget, machine: Machine, options: PlanOptions
 ) -> Plan:
     """Return the run that makes the best use of a time budget.
 
     1. A width is chosen with which the recipe's epochs fit into three quarters of the time left, at
        a speed halfway between that of the machine now and that of a free one.
     2. Evaluation of a model of that width is measured. It gets a quarter of the time at most.
-    3. Training gets the rest, by the clock: up to twice the recipe's epochs.
-
-    Args:
-        free: settings that neither the user nor the initial checkpoint determines. Without
-            `hidden_size` the width stays; without `epochs` there may be fewer, but not more.
-        with_ngram: make the n-gram model, however long it takes.
-        as_busy: expect the machine to stay as busy as it is now.
+    3. Training gets the rest, by the clock: up to twice the recipe's epochs, and from a trained
+       model up to eight.
 
     Raises:
         RecipeError: no useful run fits.
     """
-    left = budget.left
-    speed_of = partial(_expected_speed, corpus, machine, as_busy)
+    left, free = budget.left, options.free
+    speed_of = partial(_expected_speed, corpus, machine, options.as_busy)
     widths = _widths(recipe, len(corpus.train.stream), free)
     sized, speed = _choose_width(recipe, widths, speed_of, (1 - _EVALUATION_SHARE) * left, free)
     # Before evaluation is measured, so that a budget far too short is refused early.
     _training_seconds(budget, speed)
     evaluation = machine.evaluation_speed(corpus, sized)
-    plan = _fit_evaluation(sized, corpus, evaluation, left, with_ngram)
+    plan = _fit_evaluation(sized, corpus, evaluation, left, options.with_ngram)
     fitted = plan.fitted(corpus)
     num_valid = len(fitted.valid.stream)
     reserve = evaluation.seconds(fitted) + num_valid * speed.seconds_per_valid_token
     seconds = _training_seconds(budget, speed, reserve)
-    max_epochs = recipe.epochs * (_MAX_EPOCHS_FACTOR if "epochs" in free else 1)
+    max_epochs = options.max_epochs(recipe)
     epochs = min(seconds / speed.epoch_seconds(num_valid), max_epochs)
     num_updates = int(seconds / speed.seconds_per_update) + 1
     is_enough = "epochs" in free and epochs == max_epochs

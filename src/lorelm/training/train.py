@@ -28,7 +28,7 @@ from lorelm.training.initial_checkpoint import initial_model, sized_for
 from lorelm.training.loop import CheckpointSettings, fit
 from lorelm.training.options import TrainingOptions
 from lorelm.training.pacing import Pacer, ReplannedError
-from lorelm.training.plan import Plan, plan_extension, plan_run
+from lorelm.training.plan import Plan, PlanOptions, plan_extension, plan_run
 from lorelm.training.processes import check_same_everywhere
 from lorelm.training.recipe import Recipe
 from lorelm.training.run_context import Run, RunContext, begin_run
@@ -245,9 +245,12 @@ def _plan(corpus: Corpus, recipe: Recipe, run: Run, *, as_busy: bool = False) ->
         sized,
         budget,
         run.machine,
-        free=_free_settings(recipe, run),
-        with_ngram=run.options.with_ngram,
-        as_busy=as_busy,
+        PlanOptions(
+            free=_free_settings(recipe, run),
+            is_fine_tuning=run.initial is not None,
+            with_ngram=run.options.with_ngram,
+            as_busy=as_busy,
+        ),
     )
 
 
