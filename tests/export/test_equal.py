@@ -42,6 +42,7 @@ ODD_TEXTS = [
 
 PROMPTS = [
     "",
+    "“Don’t,” said the ‛foxʼ′＇´ „no‟, ″the＂ fox.",
     "The fox",
     'Then the Zorblax, who was glib, said: "',
     "OWL: Where is the mill?\nHARE:",

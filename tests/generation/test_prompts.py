@@ -246,6 +246,31 @@ def test_a_stand_in_is_a_word_of_its_kind_that_the_prompt_lacks(
         assert model.vocabulary.words[id_][0].isupper() == token[0].isupper()
 
 
+# What phones and Word write, after what it is read as.
+TYPED = [
+    ('"I don\'t know," she said. "It\'s \'tis."', "“I don’t know,” she said. “It’s ‘tis.”"),
+    ('"I don\'t know," she said. "It\'s \'tis."', "„I donʼt know,‟ she said. “It’s ’tis.″"),
+]
+
+
+@pytest.mark.parametrize(("straight", "typed"), TYPED)
+def test_quotation_marks_are_read_whatever_their_form(straight: str, typed: str) -> None:
+    model = lorelm.load("english")
+    expected, prompt = model.prompts.read(straight), model.prompts.read(typed)
+    assert not prompt.unknown_words
+    assert prompt.ids.tolist() == expected.ids.tolist()
+    assert prompt.text == typed
+    settings = {"seed": 3, "max_len": 12}
+    assert model.generate(typed, **settings).text == model.generate(straight, **settings).text
+
+
+def test_a_model_of_curly_marks_reads_straight_ones(model: lorelm.LanguageModel) -> None:
+    words = ["<unk>", "<eos>", "“￭", "￭”", "don’t", "￭.", "'￭"]
+    curly = lorelm.LanguageModel(model.runtime, model.tokenizer, Vocabulary(words))
+    assert curly.prompts.read('"Don\'t don\'t."').ids.tolist() == [2, 0, 4, 5, 3]
+    assert curly.prompts.read("'don’t").ids.tolist() == [6, 4]  # the exact form comes first
+
+
 def test_scoring_reads_unknown_words_as_unknown(model: lorelm.LanguageModel) -> None:
     prompt = model.prompts.read("OWL: Where is the castle?")
     request = model.scoring_request(prompt, num_alternatives=0)

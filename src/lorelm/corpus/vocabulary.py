@@ -147,6 +147,24 @@ class Vocabulary:
         """Return the id of each token, 0 for an unknown word."""
         return np.fromiter(map(self._id_of, tokens), dtype=np.int64)
 
+    def encode_prompt(self, tokens: Sequence[str]) -> Ids:
+        """Return the id of each token, that of a known word for one with other quotation marks.
+
+        Phones and Word write “don’t” where a corpus may have "don't", and the other way round.
+        """
+        ids = self.encode(tokens)
+        for place in np.flatnonzero(ids == UNK_ID).tolist():
+            ids[place] = self._straight_ids.get(straight(tokens[place]), UNK_ID)
+        return ids
+
+    @cached_property
+    def _straight_ids(self) -> dict[str, int]:
+        """Ids by words with straight quotation marks; of several, that of the most frequent."""
+        ids: dict[str, int] = {}
+        for id_, word in enumerate(self.words):
+            ids.setdefault(straight(word), id_)
+        return ids
+
     def _id_of(self, token: str) -> int:
         id_ = self._ids.get(token)
         if id_ is None:

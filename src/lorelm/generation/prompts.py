@@ -12,12 +12,13 @@ from lorelm.corpus.special_tokens import (
     MAX_NAME_WORDS,
     NEWLINE,
     SOMEONE,
+    UNK,
     is_unknown_name,
     speaker_name,
 )
 from lorelm.corpus.structure import Turn, cue_name
 from lorelm.corpus.tokenizer import Tokenizer
-from lorelm.corpus.vocabulary import EOS_ID, Vocabulary
+from lorelm.corpus.vocabulary import EOS_ID, UNK_ID, Vocabulary
 from lorelm.errors import SamplingError
 from lorelm.generation.sequence import Prompt
 from lorelm.parameters import short
@@ -63,11 +64,12 @@ class PromptReader:
         tokens = self.tokenizer.tokenize_prompt(text)
         if NEWLINE not in self.vocabulary:
             tokens = _without_line_breaks(tokens)
-        unknown = (token for token in tokens if token not in self.vocabulary)
+        ids = self.vocabulary.encode_prompt(tokens)
+        unknown = (t for t, id_ in zip(tokens, ids, strict=True) if id_ == UNK_ID and t != UNK)
         prompt = Prompt(
             text=text,
             tokens=tokens,
-            ids=self.vocabulary.encode(tokens),
+            ids=ids,
             unknown_words=list(dict.fromkeys(self.tokenizer.piece(word, None) for word in unknown)),
         )
         return self._with_speakers(prompt)

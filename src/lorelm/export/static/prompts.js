@@ -1,7 +1,7 @@
 // Prompts: texts as the model reads them, as generation/prompts.py.
 
 import { casefold } from "./characters.js";
-import { NEWLINE, SOMEONE, speakerName } from "./special_tokens.js";
+import { NEWLINE, SOMEONE, speakerName, UNK, UNK_ID } from "./special_tokens.js";
 
 /** @typedef {import("./tokenizer.js").AnyTokenizer} Tokenizer */
 /** @typedef {import("./vocabulary.js").Vocabulary} Vocabulary */
@@ -27,11 +27,12 @@ import { NEWLINE, SOMEONE, speakerName } from "./special_tokens.js";
 export function readPrompt(text, tokenizer, vocabulary) {
   let tokens = tokenizer.tokenizePrompt(text);
   if (!vocabulary.has(NEWLINE)) tokens = withoutLineBreaks(tokens);
-  const unknown = tokens.filter((token) => !vocabulary.has(token));
+  const ids = tokens.map((token) => vocabulary.idInPrompt(token));
+  const unknown = tokens.filter((token, i) => ids[i] === UNK_ID && token !== UNK);
   return {
     text,
     tokens,
-    ids: tokens.map((token) => vocabulary.idOf(token)),
+    ids,
     unknownWords: [...new Set(unknown.map((word) => tokenizer.piece(word, null)))],
     standIns: new Map(),
     ...speakersOf(tokens, vocabulary),

@@ -2,8 +2,16 @@
 
 import { OTHER_SPEAKER, speakerName, UNK, UNK_ID } from "./special_tokens.js";
 
+const SINGLE = /[‘’‛ʼ′＇´]/g;
+const DOUBLE = /[“”„‟″＂]/g;
+
+/** Return a text with straight quotation marks. @param {string} text */
+const straight = (text) => text.replace(SINGLE, "'").replace(DOUBLE, '"');
+
 export class Vocabulary {
   #ids;
+  /** Ids by words with straight quotation marks; made when first used. */
+  #straightIds = /** @type {Map<string, number> | null} */ (null);
 
   /** @param {string[]} words In the order of their ids. */
   constructor(words) {
@@ -24,6 +32,25 @@ export class Vocabulary {
   /** @param {string} token */
   has(token) {
     return this.idOf(token) !== UNK_ID || token === UNK;
+  }
+
+  /**
+   * Return the id of a token of a prompt: that of a known word for one with other quotation marks.
+   * @param {string} token
+   */
+  idInPrompt(token) {
+    const id = this.idOf(token);
+    if (id !== UNK_ID) return id;
+    this.#straightIds ??= this.#byStraight();
+    return this.#straightIds.get(straight(token)) ?? UNK_ID;
+  }
+
+  #byStraight() {
+    /** @type {Map<string, number>} */
+    const ids = new Map();
+    for (const [id, word] of this.words.entries())
+      if (!ids.has(straight(word))) ids.set(straight(word), id);
+    return ids;
   }
 
   /** Return the id of a token, 0 for an unknown word. @param {string} token */
