@@ -114,7 +114,8 @@ def test_a_new_parameter_has_a_control_on_the_page(faces: dict[str, Any]) -> Non
     assert '<label for="warmth">Warmth</label>' in faces["page"]
     assert 'id="warmth" name="warmth" type="number"' in faces["page"]
     assert faces["form"] == 200
-    assert "Warmth: must be a whole number from 0 to 9" in faces["wrong form"]
+    sentence = "must be a whole number from 0 to 9"
+    assert f'Warmth: <span lang="en" dir="auto">{sentence}' in faces["wrong form"]
 
 
 def test_a_new_parameter_reaches_the_model_from_every_face(faces: dict[str, Any]) -> None:

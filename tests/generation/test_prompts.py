@@ -267,7 +267,7 @@ def test_quotation_marks_are_read_whatever_their_form(straight: str, typed: str)
 def test_a_model_of_curly_marks_reads_straight_ones(model: lorelm.LanguageModel) -> None:
     words = ["<unk>", "<eos>", "“￭", "￭”", "don’t", "￭.", "'￭"]
     curly = lorelm.LanguageModel(model.runtime, model.tokenizer, Vocabulary(words))
-    assert curly.prompts.read('"Don\'t don\'t."').ids.tolist() == [2, 0, 4, 5, 3]
+    assert curly.prompts.read("\"Don't don't.\"").ids.tolist() == [2, 0, 4, 5, 3]
     assert curly.prompts.read("'don’t").ids.tolist() == [6, 4]  # the exact form comes first
 
 

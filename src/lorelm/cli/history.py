@@ -32,7 +32,7 @@ def _count(at_least: int) -> click.IntRange:
 
 @click.group()
 def history() -> None:
-    """List, export, back up and delete generated texts; list drafts; list and revoke links.
+    """List, export, back up and delete texts; list drafts; list and revoke links.
 
     lorelm serve keeps each prompt and its continuations, for its client and for the operator.
     """

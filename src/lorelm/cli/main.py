@@ -33,7 +33,7 @@ COMMANDS: Final = {
     "unpack": "Make a folder of FILE, which lorelm pack made.",
     "export": "Write the model in the folder BUNDLE as a web site that needs no server.",
     "push": "Put the model BUNDLE on the Hugging Face Hub as USER/MODEL.",
-    "history": "List, export, back up and prune the generated texts; list and revoke links.",
+    "history": "List, export, back up and delete texts; list drafts; list and revoke links.",
     "keys": "Make, list, change and revoke API keys of `lorelm serve --keys FILE`.",
     "doctor": "Say whether LoreLM works here, what is slow, and what to do about it.",
 }
