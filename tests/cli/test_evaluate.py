@@ -255,6 +255,7 @@ def test_bundles_that_lack_something_are_named(
     assert "older has no spelling model" in refused.stderr
 
 
+@pytest.mark.slow
 def test_models_are_compared_on_their_common_test_part(
     lorelm: Lorelm, trained: str, tmp_path: Path
 ) -> None:

@@ -191,6 +191,7 @@ def test_a_signal_before_and_after_the_steps_stops_at_once(
         assert Bundle.load(tmp_path / "model").manifest.training.epochs == 2
 
 
+@pytest.mark.slow
 def test_a_run_with_a_validation_file_alone_is_resumed_with_the_same_parts(
     lorelm: Lorelm, tales_csv: Path, tmp_path: Path
 ) -> None:
@@ -273,6 +274,7 @@ def test_what_cannot_go_on_is_one_line(
     assert {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()} == before
 
 
+@pytest.mark.slow
 def test_a_killed_run_is_finished_and_a_finished_one_extended_after_its_text_has_moved(
     lorelm: Lorelm, tales_csv: Path, tmp_path: Path
 ) -> None:
@@ -301,6 +303,7 @@ def test_a_killed_run_is_finished_and_a_finished_one_extended_after_its_text_has
 
 
 @needs_signals
+@pytest.mark.slow
 def test_an_unfinished_run_goes_on_after_its_text_has_moved(
     lorelm: Lorelm, tales_csv: Path, tmp_path: Path
 ) -> None:
@@ -317,6 +320,7 @@ def test_an_unfinished_run_goes_on_after_its_text_has_moved(
     assert Bundle.load(tmp_path / "model").manifest.training.ended == "finish"
 
 
+@pytest.mark.slow
 def test_a_compact_bundle_serves_and_is_begun_with(
     lorelm: Lorelm, tales_csv: Path, tmp_path: Path
 ) -> None:

@@ -161,6 +161,7 @@ def test_the_next_day_it_takes_the_model_that_is_there(
     assert not (second.folder / "notebooks" / "output" / "model-before").exists()
 
 
+@pytest.mark.slow
 def test_with_other_settings_it_trains_and_keeps_the_model_of_before(
     run: Callable[[str], Executed], tmp_path: Path
 ) -> None:

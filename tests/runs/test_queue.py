@@ -53,6 +53,7 @@ def job_of(queue: RunQueue, name: str) -> Job:
     return job
 
 
+@pytest.mark.slow
 def test_runs_take_turns_and_stop_and_go_on(queue: RunQueue, text: Path, tmp_path: Path) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
     queue.add("first", train(text, first, "--epochs", "100000"))

@@ -225,6 +225,7 @@ sys.exit(max(os.waitstatus_to_exitcode(os.waitpid(run, 0)[1]) for run in runs))
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the runs are forked")
+@pytest.mark.slow
 def test_a_corpus_larger_than_memory_is_encoded_once_and_waited_for(
     tales: Documents, tmp_path: Path
 ) -> None:

@@ -175,7 +175,7 @@ def finish(engine: Engine) -> None:
 
 @pytest.mark.parametrize("name", ["int8", "float32", "neural cache"])
 @given(wanted=st.lists(parameters, min_size=1, max_size=8), num_slots=st.integers(1, 6))
-@settings(max_examples=15)
+@settings(max_examples=8)
 def test_texts_are_those_of_the_plain_generator(
     models: dict[str, "Models"], name: str, wanted: list[dict[str, Any]], num_slots: int
 ) -> None:

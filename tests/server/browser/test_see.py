@@ -73,6 +73,7 @@ def test_a_resting_mouse_opens_no_card(driver: PageDriver) -> None:
     expect(driver.card).to_be_visible()
 
 
+@pytest.mark.slow
 def test_no_card_opens_during_a_generation(driver: PageDriver) -> None:
     driver.lengthen(9_000)
     driver.slow_down()

@@ -90,6 +90,7 @@ def test_from_a_dropped_file_to_a_model_that_writes(
         expect(card.locator("blockquote")).not_to_contain_text("Writing a sample")
 
 
+@pytest.mark.slow
 def test_a_training_outlives_the_studio_and_the_page(
     browser: Browser, start_studio: StartStudio, tales_file: Path
 ) -> None:
@@ -149,7 +150,8 @@ def test_a_wrong_file_is_explained_beside_it(
         expect(page.get_by_role("alert")).to_contain_text("novel.pdf")
 
 
-@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.slow
 def test_the_pages_are_accessible_and_fit_a_phone(
     browser: Browser,
     start_studio: StartStudio,

@@ -17,7 +17,7 @@ from lorelm.server.studio.app import create_studio
 from lorelm.server.studio.settings import StudioSettings
 from lorelm.training.recipe import describe_recipe
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.slow]
 
 KNOWN = ("Fox", "Hen", "Half", "tales", "talk", "english", "tiny_bundle", "my.txt")
 PAGES = (

@@ -222,6 +222,7 @@ def train_on(studio: Studio, name: str, text: str) -> None:
 
 
 @pytest.mark.system
+@pytest.mark.slow
 def test_models_are_compared_and_reported_on_their_text(studio: Studio) -> None:
     """Which the studio keeps where no command would look for it."""
     studio.state.library.add_text("Tales", [("tales.txt", io.BytesIO(TALES.encode()))])

@@ -67,6 +67,7 @@ def test_a_reading_is_kept_where_only_the_estimate_fails(
     assert studio.client.get("/train").status_code == 200
 
 
+@pytest.mark.slow
 def test_a_text_is_read_once_however_often_its_page_is_opened(studio: Studio) -> None:
     upload(studio, ("tales.txt", TALES.encode()))
     errands, commands = studio.state.errands, []
@@ -125,6 +126,7 @@ def test_a_pasted_text_is_named_by_its_first_words(studio: Studio) -> None:
     assert response.headers["Location"] == "texts/The%20fox%20ran%20in%20the%20wood"
 
 
+@pytest.mark.slow
 def test_the_columns_of_a_table_can_be_chosen(studio: Studio) -> None:
     upload(studio, ("talk.csv", TABLE.encode()))
     assert inspected(studio, "talk")["speakers"] == {"FOX": 20, "OWL": 20}

@@ -153,7 +153,7 @@ proposals(place, 5)
 
 
 @pytest.mark.system
-@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
 def test_processes_that_begin_together_share_a_study(
     kind: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
