@@ -5,6 +5,8 @@ PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile
 
 # Tests run in a process a core: more threads in each would wait for one another.
 export OMP_NUM_THREADS ?= 1
+# Where this is set, each of the hundreds of programs that tests start would compile the source anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: serve docs test test-fast test-all coverage check translations format lock matrix clean
 

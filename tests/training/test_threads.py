@@ -182,6 +182,7 @@ def test_the_load_of_others_leaves_out_this_process() -> None:
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="Linux sets affinities")
 @pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="another program needs a core of its own")
+@pytest.mark.system
 def test_the_load_is_that_of_the_cores_of_this_process() -> None:
     first, *others = sorted(os.sched_getaffinity(0))
     busy = f"import os\nos.sched_setaffinity(0, {others})\nwhile True: pass"

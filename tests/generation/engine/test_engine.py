@@ -173,7 +173,9 @@ def finish(engine: Engine) -> None:
     pytest.fail("the engine does not come to an end")
 
 
-@pytest.mark.parametrize("name", ["int8", "float32", "neural cache"])
+@pytest.mark.parametrize(
+    "name", ["int8", "float32", pytest.param("neural cache", marks=pytest.mark.system)]
+)
 @given(wanted=st.lists(parameters, min_size=1, max_size=8), num_slots=st.integers(1, 6))
 @settings(max_examples=8)
 def test_texts_are_those_of_the_plain_generator(
@@ -182,6 +184,7 @@ def test_texts_are_those_of_the_plain_generator(
     compare_with_generator(models[name], wanted, num_slots)
 
 
+@pytest.mark.system
 @given(wanted=st.lists(parameters, min_size=1, max_size=4), num_slots=st.integers(1, 6))
 @settings(max_examples=5)  # its step takes twenty times as long
 def test_texts_of_pytorch_are_those_of_the_plain_generator(
