@@ -14,6 +14,7 @@ from lorelm.corpus.special_tokens import OTHER_SPEAKER, speaker_name
 from lorelm.corpus.vocabulary import Vocabulary
 from lorelm.errors import SamplingError
 from lorelm.generation.generator import generate
+from lorelm.generation.prompts import speaker_in
 from lorelm.generation.settings import GenerationSettings
 
 
@@ -248,7 +249,7 @@ def test_a_stand_in_is_a_word_of_its_kind_that_the_prompt_lacks(
 
 # What phones and Word write, after what it is read as.
 TYPED = [
-    ('"I don\'t know," she said. "It\'s \'tis."', "“I don’t know,” she said. “It’s ‘tis.”"),
+    ('"I don\'t know," she said. "It\'s \'tis."', "“I don’t know,” she said. “It’s ‚tis.”"),
     ('"I don\'t know," she said. "It\'s \'tis."', "„I donʼt know,‟ she said. “It’s ’tis.″"),
 ]
 
@@ -258,17 +259,28 @@ def test_quotation_marks_are_read_whatever_their_form(straight: str, typed: str)
     model = lorelm.load("english")
     expected, prompt = model.prompts.read(straight), model.prompts.read(typed)
     assert not prompt.unknown_words
-    assert prompt.ids.tolist() == expected.ids.tolist()
+    assert prompt.tokens == expected.tokens  # from which copies are found
     assert prompt.text == typed
     settings = {"seed": 3, "max_len": 12}
     assert model.generate(typed, **settings).text == model.generate(straight, **settings).text
 
 
 def test_a_model_of_curly_marks_reads_straight_ones(model: lorelm.LanguageModel) -> None:
-    words = ["<unk>", "<eos>", "“￭", "￭”", "don’t", "￭.", "'￭"]
+    words = ["<unk>", "<eos>", "“￭", "￭”", "don’t", "￭.", "'￭", "‘￭"]
     curly = lorelm.LanguageModel(model.runtime, model.tokenizer, Vocabulary(words))
     assert curly.prompts.read("\"Don't don't.\"").ids.tolist() == [2, 0, 4, 5, 3]
-    assert curly.prompts.read("'don’t").ids.tolist() == [6, 4]  # the exact form comes first
+    assert curly.prompts.read("‘don't").ids.tolist() == [7, 4]  # the exact form comes first
+
+
+def test_a_speaker_is_known_whatever_the_apostrophe(model: lorelm.LanguageModel) -> None:
+    tokenizer = model.tokenizer.with_speakers(["O'BRIEN", "HARE"])
+    names = ["<speaker O'BRIEN>", "<speaker HARE>", "<other speaker>"]
+    vocabulary = Vocabulary(["<unk>", "<eos>", "\n", *names])
+    irish = lorelm.LanguageModel(model.runtime, tokenizer, vocabulary)
+    prompt = irish.prompts.read("O’BRIEN:\nAnn:")
+    assert prompt.ids.tolist() == [3, 2, 5]
+    assert prompt.names_known_speaker
+    assert speaker_in(vocabulary, "O’Brien") == "O'BRIEN"
 
 
 def test_scoring_reads_unknown_words_as_unknown(model: lorelm.LanguageModel) -> None:

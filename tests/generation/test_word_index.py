@@ -31,6 +31,14 @@ def test_a_banned_word_is_banned_in_this_spelling() -> None:
     assert np.isneginf(WORDS.logit_bias({"fox": 9.0}, ["fox"]).bias_V[2])
 
 
+@pytest.mark.parametrize(("known", "typed"), [("don't", "don’t"), ("don’t", "don't")])
+def test_a_word_is_known_whatever_the_form_of_its_apostrophe(known: str, typed: str) -> None:
+    words = WordIndex(make_tokenizer("words"), Vocabulary(["<unk>", "<eos>", known]))
+    assert words.logit_bias({typed: 2.0}, []).bias_V[2] == 2
+    assert words.banned_ids(typed) == words.required_ids(typed) == [2]
+    assert words.unknown([typed, "won't"]) == ["won't"]
+
+
 def test_a_line_break_can_be_banned_too() -> None:
     assert np.isneginf(WORDS.logit_bias({}, ["\n"]).bias_V)[-1]
 

@@ -20,7 +20,7 @@ MIN_TURNS: Final = 8
 """Turns of a speaker in the training part to have a token; the rest share `<other speaker>`."""
 
 
-_QUOTATION_MARKS: Final = str.maketrans("‘’‛ʼ′＇´“”„‟″＂", "'" * 7 + '"' * 6)
+_QUOTATION_MARKS: Final = str.maketrans("‘’‚‛ʼ′＇´“”„‟″＂", "'" * 8 + '"' * 6)
 """Also what stands for them: the letter apostrophe, primes, wide forms and the acute accent."""
 
 
@@ -147,23 +147,21 @@ class Vocabulary:
         """Return the id of each token, 0 for an unknown word."""
         return np.fromiter(map(self._id_of, tokens), dtype=np.int64)
 
-    def encode_prompt(self, tokens: Sequence[str]) -> Ids:
-        """Return the id of each token, that of a known word for one with other quotation marks.
+    def known_form(self, token: str) -> str:
+        """Return a token as the vocabulary has it, whatever the form of its quotation marks.
 
-        Phones and Word write “don’t” where a corpus may have "don't", and the other way round.
+        Phones and Word write “don’t” where a corpus may have "don't", and the other way round. A
+        token that is unknown in all forms stays as it is.
         """
-        ids = self.encode(tokens)
-        for place in np.flatnonzero(ids == UNK_ID).tolist():
-            ids[place] = self._straight_ids.get(straight(tokens[place]), UNK_ID)
-        return ids
+        return token if token in self._ids else self._by_straight.get(straight(token), token)
 
     @cached_property
-    def _straight_ids(self) -> dict[str, int]:
-        """Ids by words with straight quotation marks; of several, that of the most frequent."""
-        ids: dict[str, int] = {}
-        for id_, word in enumerate(self.words):
-            ids.setdefault(straight(word), id_)
-        return ids
+    def _by_straight(self) -> dict[str, str]:
+        """Words by their form with straight quotation marks; of several, the most frequent one."""
+        words: dict[str, str] = {}
+        for word in self.words:
+            words.setdefault(straight(word), word)
+        return words
 
     def _id_of(self, token: str) -> int:
         id_ = self._ids.get(token)

@@ -12,13 +12,12 @@ from lorelm.corpus.special_tokens import (
     MAX_NAME_WORDS,
     NEWLINE,
     SOMEONE,
-    UNK,
     is_unknown_name,
     speaker_name,
 )
 from lorelm.corpus.structure import Turn, cue_name
 from lorelm.corpus.tokenizer import Tokenizer
-from lorelm.corpus.vocabulary import EOS_ID, UNK_ID, Vocabulary
+from lorelm.corpus.vocabulary import EOS_ID, Vocabulary, letters
 from lorelm.errors import SamplingError
 from lorelm.generation.sequence import Prompt
 from lorelm.parameters import short
@@ -37,10 +36,13 @@ def turn_ends(vocabulary: Vocabulary, prompt: Prompt) -> list[str]:
 
 
 def speaker_in(vocabulary: Vocabulary, name: str) -> str | None:
-    """Return a speaker's name as the model knows it, whatever its case; None for another one."""
+    """Return a speaker's name as the model knows it; None for another one.
+
+    Case and the form of apostrophes make no difference.
+    """
     if name in vocabulary.speakers:
         return name
-    same = (known for known in vocabulary.speakers if known.casefold() == name.casefold())
+    same = (known for known in vocabulary.speakers if letters(known) == letters(name))
     return next(same, None)
 
 
@@ -61,15 +63,14 @@ class PromptReader:
         """Tokenize a text as the model reads it; a SamplingError if it is not a text."""
         if not isinstance(text, str):
             raise SamplingError("prompt", f"must be a text, not {text!r}")
-        tokens = self.tokenizer.tokenize_prompt(text)
+        tokens = [*map(self.vocabulary.known_form, self.tokenizer.tokenize_prompt(text))]
         if NEWLINE not in self.vocabulary:
             tokens = _without_line_breaks(tokens)
-        ids = self.vocabulary.encode_prompt(tokens)
-        unknown = (t for t, id_ in zip(tokens, ids, strict=True) if id_ == UNK_ID and t != UNK)
+        unknown = (token for token in tokens if token not in self.vocabulary)
         prompt = Prompt(
             text=text,
             tokens=tokens,
-            ids=ids,
+            ids=self.vocabulary.encode(tokens),
             unknown_words=list(dict.fromkeys(self.tokenizer.piece(word, None) for word in unknown)),
         )
         return self._with_speakers(prompt)
@@ -98,6 +99,10 @@ class PromptReader:
             has_eos=has_eos,
         )
         return self._with_speakers(prompt)
+
+    def memory_tokens(self, text: str | None) -> list[str]:
+        """Return the tokens of a text to keep in mind, as the model knows them."""
+        return [*map(self.vocabulary.known_form, self.tokenizer.tokenize(text or ""))]
 
     def documents_to_ids(self, text: str) -> list[int]:
         """Return the ids of a text in which a written `<eos>` ends a document."""

@@ -168,7 +168,7 @@ class RequestMaker:
         """
         if settings.blend and self._partner is None:
             raise SamplingError("blend", "needs a second model", code="setting.blend")
-        memory = self.tokenizer.tokenize(settings.memory or "")
+        memory = self.prompts.memory_tokens(settings.memory)
         if self.has_stand_ins and (prompt.unknown_words or memory):
             prompt = self._stand_ins.fill(prompt, self._network, memory=memory)
         if settings.banned_words:
@@ -299,7 +299,7 @@ class RequestMaker:
                 NoCopyProcessor(self._index, prompt.tokens, novel_span=settings.novel_span)
             )
         if settings.memory:
-            tokens = self.tokenizer.tokenize(settings.memory)
+            tokens = self.prompts.memory_tokens(settings.memory)
             processors.append(self._memory_words.bias(tokens, prompt))
         if settings.logit_bias or settings.banned_words:
             processors.append(

@@ -33,7 +33,8 @@ class Prompt:
 
     Attributes:
         text: as it was written.
-        tokens: of the text; one that the model does not know has the id of `<unk>`.
+        tokens: of the text, with the quotation marks that the model knows; one that it does not
+            know has the id of `<unk>`.
         unknown_words: those tokens, each once, as they are written.
         is_in_ids: whether it was given as ids; the text is then made from them.
         has_eos: whether it was given with the `<eos>` that usually precedes a prompt.

@@ -54,7 +54,7 @@ class StandIns:
                 after the tokens before them.
         """
         all_tokens = [*memory, *prompt.tokens]
-        ids = np.concatenate((self._vocabulary.encode_prompt(memory), prompt.ids))
+        ids = np.concatenate((self._vocabulary.encode(memory), prompt.ids))
         stand_ins: dict[int, str] = {}
         places = np.flatnonzero(ids == UNK_ID).tolist()
         tokens = dict.fromkeys(all_tokens[place] for place in places)

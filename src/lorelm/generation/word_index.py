@@ -10,7 +10,7 @@ import numpy as np
 
 from lorelm.corpus.special_tokens import SOMEONE
 from lorelm.corpus.tokenizer import Tokenizer
-from lorelm.corpus.vocabulary import EOS_ID, UNK_ID, Vocabulary
+from lorelm.corpus.vocabulary import EOS_ID, UNK_ID, Vocabulary, straight
 from lorelm.errors import SamplingError
 from lorelm.generation.logits import LogitBias
 from lorelm.generation.spelling import Spellings
@@ -29,7 +29,7 @@ class WordIndex:
     """Ids of words by their spelling, and the words nearest to one that is unknown.
 
     A word may have several ids: a comma that touches the word before it is another token than one
-    that does not.
+    that does not. A word that is known with other quotation marks alone has the ids of that one.
     """
 
     def __init__(self, tokenizer: Tokenizer, vocabulary: Vocabulary) -> None:
@@ -62,8 +62,9 @@ class WordIndex:
             bias_V[self._biased_ids(word)] += bias
         for word in banned_words:
             bias_V[self.banned_ids(word)] = -np.inf
+        banned = set(map(straight, banned_words))
         for id_, token in stand_ins.items():
-            if self._tokenizer.piece(token, None) in banned_words:
+            if straight(self._tokenizer.piece(token, None)) in banned:
                 bias_V[id_] = -np.inf
         return LogitBias(bias_V)
 
@@ -81,10 +82,10 @@ class WordIndex:
                 "out its colon, or choose who speaks (speaker)",
                 code="setting.not_a_word",
             )
-        ids = [*self._ids.get(word, ())]
+        ids = [*self._ids_of(word)]
         capitalised = word[:1].upper() + word[1:]
         if capitalised != word:
-            ids += self._ids.get(capitalised, ())
+            ids += self._ids_of(capitalised)
         if ids:
             return ids
         if len(self._tokenizer.tokenize(word)) > 1:
@@ -102,7 +103,7 @@ class WordIndex:
 
     def unknown(self, words: abc.Iterable[str]) -> list[str]:
         """Return the words that the model does not know, each once."""
-        return [word for word in dict.fromkeys(words) if word not in self._ids]
+        return [word for word in dict.fromkeys(words) if not self._ids_of(word)]
 
     def nearest(self, word: str, *, limit: int = 3) -> list[str]:
         """Return the nearest words, the nearest first; of equally near ones, the most frequent.
@@ -133,11 +134,12 @@ class WordIndex:
     def _biased_ids(self, word: str | int) -> list[int]:
         if isinstance(word, int) and 0 <= word < self._vocabulary_size:
             return [word]
-        if word not in self._ids:
+        ids = self._ids_of(str(word))
+        if not ids:
             raise SamplingError(
                 "logit_bias", f"the model does not know {short(word)}", code="setting.unknown_word"
             )
-        return self._ids[str(word)]
+        return ids
 
     def banned_ids(self, word: str) -> list[int]:
         """Return the ids of a word that is not to be written; none if the model does not know it.
@@ -151,7 +153,19 @@ class WordIndex:
                 f"must be single words, not {short(word)}: give a phrase as a stop text",
                 code="setting.not_a_word",
             )
-        return self._ids.get(word, [])
+        return self._ids_of(word)
+
+    @cached_property
+    def _by_straight(self) -> dict[str, str]:
+        """Words by their form with straight quotation marks; of several, the most frequent one."""
+        words: dict[str, str] = {}
+        for word in self._ids:
+            words.setdefault(straight(word), word)
+        return words
+
+    def _ids_of(self, word: str) -> list[int]:
+        known = word if word in self._ids else self._by_straight.get(straight(word))
+        return [] if known is None else self._ids[known]
 
 
 def _is_cue(word: str) -> bool:

@@ -43,6 +43,12 @@ export const casefold = (text) =>
   // Letter by letter, or a sigma at the end of a word would become another letter.
   [...text].map((each) => (each === "ı" ? each : each.toUpperCase().toLowerCase())).join("");
 
+/** Return a text with straight quotation marks and apostrophes. @param {string} text */
+export const straight = (text) => text.replace(/[‘’‚‛ʼ′＇´]/g, "'").replace(/[“”„‟″＂]/g, '"');
+
+/** Return a word whatever its case and the form of its apostrophes. @param {string} text */
+export const letters = (text) => casefold(straight(text));
+
 /** @param {string} text */
 export const isUpper = (text) => /\p{Uppercase}/u.test(text) && !/\p{Lowercase}|\p{Lt}/u.test(text);
 

@@ -1,7 +1,7 @@
 // Prompts: texts as the model reads them, as generation/prompts.py.
 
-import { casefold } from "./characters.js";
-import { NEWLINE, SOMEONE, speakerName, UNK, UNK_ID } from "./special_tokens.js";
+import { casefold, letters } from "./characters.js";
+import { NEWLINE, SOMEONE, speakerName } from "./special_tokens.js";
 
 /** @typedef {import("./tokenizer.js").AnyTokenizer} Tokenizer */
 /** @typedef {import("./vocabulary.js").Vocabulary} Vocabulary */
@@ -25,14 +25,13 @@ import { NEWLINE, SOMEONE, speakerName, UNK, UNK_ID } from "./special_tokens.js"
  * @returns {Prompt}
  */
 export function readPrompt(text, tokenizer, vocabulary) {
-  let tokens = tokenizer.tokenizePrompt(text);
+  let tokens = tokenizer.tokenizePrompt(text).map((token) => vocabulary.knownForm(token));
   if (!vocabulary.has(NEWLINE)) tokens = withoutLineBreaks(tokens);
-  const ids = tokens.map((token) => vocabulary.idInPrompt(token));
-  const unknown = tokens.filter((token, i) => ids[i] === UNK_ID && token !== UNK);
+  const unknown = tokens.filter((token) => !vocabulary.has(token));
   return {
     text,
     tokens,
-    ids,
+    ids: tokens.map((token) => vocabulary.idOf(token)),
     unknownWords: [...new Set(unknown.map((word) => tokenizer.piece(word, null)))],
     standIns: new Map(),
     ...speakersOf(tokens, vocabulary),
@@ -66,7 +65,7 @@ function speakersOf(tokens, vocabulary) {
   for (const token of tokens) {
     const name = speakerName(token);
     if (name === null) continue;
-    names.add(casefold(name));
+    names.add(letters(name));
     if (vocabulary.idOf(token) !== other) continue;
     inTurn.delete(casefold(token));
     inTurn.set(casefold(token), token);
@@ -74,6 +73,6 @@ function speakersOf(tokens, vocabulary) {
   const known = [...vocabulary.speakers.keys()].filter((name) => name !== SOMEONE);
   return {
     otherSpeakers: [...inTurn.values()],
-    namesKnownSpeaker: known.some((name) => names.has(casefold(name))),
+    namesKnownSpeaker: known.some((name) => names.has(letters(name))),
   };
 }

@@ -1,17 +1,12 @@
 // Which words a model knows, and the id of each.
 
+import { straight } from "./characters.js";
 import { OTHER_SPEAKER, speakerName, UNK, UNK_ID } from "./special_tokens.js";
-
-const SINGLE = /[‘’‛ʼ′＇´]/g;
-const DOUBLE = /[“”„‟″＂]/g;
-
-/** Return a text with straight quotation marks. @param {string} text */
-const straight = (text) => text.replace(SINGLE, "'").replace(DOUBLE, '"');
 
 export class Vocabulary {
   #ids;
-  /** Ids by words with straight quotation marks; made when first used. */
-  #straightIds = /** @type {Map<string, number> | null} */ (null);
+  /** Words by their form with straight quotation marks; made when first used. */
+  #byStraight = /** @type {Map<string, string> | null} */ (null);
 
   /** @param {string[]} words In the order of their ids. */
   constructor(words) {
@@ -35,22 +30,14 @@ export class Vocabulary {
   }
 
   /**
-   * Return the id of a token of a prompt: that of a known word for one with other quotation marks.
+   * Return a token as the vocabulary has it, whatever the form of its quotation marks.
    * @param {string} token
    */
-  idInPrompt(token) {
-    const id = this.idOf(token);
-    if (id !== UNK_ID) return id;
-    this.#straightIds ??= this.#byStraight();
-    return this.#straightIds.get(straight(token)) ?? UNK_ID;
-  }
-
-  #byStraight() {
-    /** @type {Map<string, number>} */
-    const ids = new Map();
-    for (const [id, word] of this.words.entries())
-      if (!ids.has(straight(word))) ids.set(straight(word), id);
-    return ids;
+  knownForm(token) {
+    if (this.#ids.has(token)) return token;
+    // The first of several, which is the most frequent one, is set last.
+    this.#byStraight ??= new Map([...this.words].reverse().map((word) => [straight(word), word]));
+    return this.#byStraight.get(straight(token)) ?? token;
   }
 
   /** Return the id of a token, 0 for an unknown word. @param {string} token */
