@@ -111,7 +111,10 @@ def test_several_commands_share_the_work(tales_txt: Path, tmp_path: Path) -> Non
     first_runs = [row for row in rows if row["seed"] == "0"]
     second_runs = [row for row in rows if row["seed"] == "1"]
     assert len(first_runs) == 16
-    assert len({row["dropout"] for row in second_runs}) == len(second_runs) in (2, 3)
+    # The best settings may change while second runs are training; none has two of them.
+    head = ("trial", "state", "valid_perplexity", "epochs", "seconds", "place")
+    settings = {tuple(row[name] for name in row if name not in head) for row in second_runs}
+    assert len(settings) == len(second_runs) >= 2
     shown = [len(re.findall(r"^trial ", errors, re.M)) for _, errors in ends]
     assert sum(shown) == len(rows)
     assert sum(map(bool, shown)) >= 2  # on a busy machine one may start after the last trial

@@ -111,20 +111,21 @@ class Search:
 
     def write(self) -> None:
         """Write the table of the trials and the best recipe; delete weights that are not needed."""
-        reports = self.reports()
-        ranked = candidates(reports)
-        best = winner(ranked, self.recipe, self.num_finalists)
-        kept = {run.number for each in ranked[:_NUM_KEPT] for run in each.runs}
-        kept |= {
-            run.number for each in ranked if each.first.recipe == self.recipe for run in each.runs
-        }
+        # Read and written in one turn: another process may end a trial and write in between.
         with wait_for_lock(lambda: lock_dir(self.folder)):
+            reports = self.reports()
+            ranked = candidates(reports)
+            best = winner(ranked, self.recipe, self.num_finalists)
             write_results(
                 self.folder,
                 reports,
                 tuple(self.runner.space),
                 None if best is None else recipe_toml(best, self.left_out, self.source),
             )
+        kept = {run.number for each in ranked[:_NUM_KEPT] for run in each.runs}
+        kept |= {
+            run.number for each in ranked if each.first.recipe == self.recipe for run in each.runs
+        }
         self.runner.weights.delete(
             report.number for report in reports if report.is_complete and report.number not in kept
         )
