@@ -202,6 +202,9 @@ def test_a_site_that_may_be_anywhere_has_a_preview_without_picture(tiny_bundle: 
     [
         *("example.org", "/tales/", "ftp://example.org/", "https://", "https://[::1/", ""),
         *("https://a.b:99999/", "https://a.b/?x=1", "https://a.b/x y/", "https://a.b/index.html"),
+        *("https://a.b/?", "https://a.b/#", "https://user:password@a.b/", "https://user@a.b/"),
+        *("https://a.b/index.html/", "https://a.b/Index.HTML", "https://a.b/INDEX.HTM//"),
+        *("https://a.b/\x00", "https://a.b/\x7f/", "https://..", "https://a..b/"),
     ],
 )
 def test_an_address_of_no_folder_is_refused(

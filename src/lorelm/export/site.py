@@ -102,7 +102,7 @@ def export_site(bundle: Bundle, out: Path, options: SiteOptions) -> ExportedSite
     Raises:
         BundleError: the folder holds other things or cannot be written; the bundle is damaged, or
             lacks the n-gram model.
-        InputError: the address of the site is none.
+        InputError: the address is not the URL of a folder.
     """
     out = out.absolute()
     check_output_path(out, option=_OPTION)
@@ -164,13 +164,15 @@ def _folder_url(address: str | None) -> str | None:
         return None
     try:
         url = urlsplit(address)
-        is_valid = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
+        labels = (url.hostname or "").removesuffix(".").split(".")
+        is_valid = url.scheme in ("http", "https") and all(labels) and url.port != 0
+        is_valid = is_valid and "@" not in url.netloc  # a password would be public
     except ValueError:  # of a wrong port or IPv6 address
         is_valid = False
-    if not is_valid or url.query or url.fragment or re.search(r"\s|\.html?$", address):
+    if not is_valid or re.search(r"[?#\s\x00-\x1f\x7f]|\.html?/*$", address, re.IGNORECASE):
         raise InputError(
             f"address: {address!r} is not the address of a folder on the web; write it as in "
-            "https://example.org/tales/",
+            "https://example.org/tales/, without a file, a query, a user or a password",
             code="export.address",
         )
     return address.rstrip("/") + "/"
