@@ -200,6 +200,39 @@ def test_a_refusal_is_translated_but_for_its_sentence(page: Page) -> None:
     check_refusal(page)
 
 
+def delete_drafts(page: Page) -> None:
+    """Delete them as another window would."""
+    page.evaluate("""async () => {
+        const request = { headers: { "Lorelm-Page": "1" } };
+        const { drafts } = await (await fetch("api/drafts", request)).json();
+        for (const { id } of drafts)
+            await fetch(`api/drafts/${id}`, { method: "DELETE", ...request });
+    }""")
+
+
+def test_refusals_of_drafts_say_that_they_are_english(page: Page) -> None:
+    page.goto(f"/?lang={CODE}")
+    write(page, "OWL: The fox ")
+    page.locator("#draft_name").fill("My title")
+    page.locator(".draft button").first.click()
+    expect(page.locator(".draft small")).to_have_text(pseudo("Saved."))
+    page.locator(".draft button").last.click()
+    expect(page.locator("#drafts li")).to_have_count(1)
+    delete_drafts(page)
+    page.locator("#drafts li button").first.click()
+    in_dialog = page.locator("#drafts [role=status] > span[lang=en]")
+    expect(in_dialog).to_contain_text("draft")
+    check(page)
+    page.keyboard.press("Escape")
+    page.locator("#draft_name").fill("My other title")
+    page.keyboard.press("Enter")
+    beside = page.locator(".draft small > span[lang=en]")
+    expect(beside).to_have_text(in_dialog.inner_text())
+    before, after = pseudo("Not saved: %(reason)s").split("%(reason)s")
+    assert page.locator(".draft small").inner_text() == f"{before}{beside.inner_text()}{after}"
+    check(page)
+
+
 @pytest.fixture
 def exported(scene_bundle: Path, tmp_path: Path) -> Iterator[tuple[str, Callable[..., None]]]:
     """An exported site that also speaks the pseudo-language."""

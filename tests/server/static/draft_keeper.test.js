@@ -38,6 +38,7 @@ class Tab {
   keeper = new DraftKeeper(this.store, {
     text: () => ({ content: this.text ? [this.text] : [], model: "" }),
     onState: (state) => (this.state = state),
+    onFailed: (error) => (this.state = error),
   });
 
   async write(text) {
@@ -176,11 +177,12 @@ test("a failure is shown, and the next save makes up for it", async () => {
   tab.text = "one";
   await tab.keeper.add("The mill");
   const { save } = tab.store;
+  const failure = new RequestError("The server does not answer.", [], "history");
   tab.store.save = async () => {
-    throw new RequestError("The server does not answer.", [], "history");
+    throw failure;
   };
   await tab.write("two");
-  assert.equal(tab.state, "Not saved: The server does not answer.");
+  assert.equal(tab.state, failure);
   tab.store.save = save;
   await tab.keeper.save();
   assert.equal(tab.state, "Saved.");

@@ -1,6 +1,7 @@
 // A dialog over the page, with a list and a line that says what happened.
 
 import { button, make } from "./dom.js";
+import { quoted } from "./messages.js";
 import { gettext, shownDate } from "./translate.js";
 
 /** A modal dialog: the browser keeps the focus in it, and Escape closes it. */
@@ -36,7 +37,7 @@ export class Dialog {
     this.element.close();
   }
 
-  /** Say what happened. @param {string} text @param {Node[]} more Such as a button. */
+  /** Say what happened. @param {Node | string} text @param {Node[]} more Such as a button. */
   say(text, ...more) {
     this.#status.replaceChildren(text, ...more);
   }
@@ -46,7 +47,7 @@ export class Dialog {
     try {
       await action();
     } catch (error) {
-      this.say(/** @type {Error} */ (error).message);
+      this.say(quoted(/** @type {Error} */ (error)));
     }
   }
 }

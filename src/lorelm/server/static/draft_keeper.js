@@ -31,6 +31,7 @@ export class DraftKeeper {
    * @param {() => {content: KeptContent, model: string}} options.text The text of the editor now,
    *   and what people call the model that wrote parts of it.
    * @param {(state: string) => void} options.onState Called with a sentence after every change.
+   * @param {(error: Error) => void} options.onFailed Called in its place when a text is not saved.
    */
   constructor(store, options) {
     this.#store = store;
@@ -174,9 +175,9 @@ export class DraftKeeper {
         gettext("This draft was deleted elsewhere. Save the text as a new one to keep it."),
       );
     } else if (error.code === "draft.conflict") {
-      await this.#branch(draft, text).catch((failure) => this.#report(notSaved(failure)));
+      await this.#branch(draft, text).catch((failure) => this.#fail(failure));
     } else if (isCurrent) {
-      this.#report(notSaved(error));
+      this.#fail(error);
       if (!error.code) this.#timer = setTimeout(() => this.save(), RETRY_AFTER_MS);
     }
   }
@@ -206,6 +207,12 @@ export class DraftKeeper {
     save("sessionStorage", KEY, this.#draft);
     this.#options.onState(state);
   }
+
+  /** @param {Error} error */
+  #fail(error) {
+    save("sessionStorage", KEY, this.#draft);
+    this.#options.onFailed(error);
+  }
 }
 
 /** Return a short text that differs for different contents. @param {KeptContent} content */
@@ -221,9 +228,4 @@ export function nextName(name) {
   const [, stem, number] = /^(.*?)(?: \((\d+)\))?$/su.exec(name) ?? [];
   const end = ` (${number ? Number(number) + 1 : 2})`;
   return stem.slice(0, NAME_LENGTH - end.length) + end;
-}
-
-/** @param {Error} error */
-function notSaved({ message }) {
-  return gettext("Not saved: %(reason)s", { reason: message });
 }

@@ -20,7 +20,6 @@ setMessages({
   "Saving…": "Wird gespeichert …",
   "This draft was deleted elsewhere. Save the text as a new one to keep it.": "Dieser Entwurf wurde anderswo gelöscht. Speichern Sie den Text als neuen Entwurf, um ihn zu behalten.",
   "“%(draft)s” was changed in another tab: this text continues as “%(copy)s”.": "„%(draft)s“ wurde in einem anderen Tab geändert: Dieser Text wird als „%(copy)s“ fortgeführt.",
-  "Not saved: %(reason)s": "Nicht gespeichert: %(reason)s",
   "Search names and texts": "Namen und Texte durchsuchen",
   "Your drafts": "Ihre Entwürfe",
   "No draft contains this.": "Kein Entwurf enthält das.",
@@ -106,6 +105,7 @@ setMessages({
   "Drafts…": "Entwürfe …",
   "Name of the draft": "Name des Entwurfs",
   "Your text is kept as the draft “%(name)s”.": "Ihr Text ist als Entwurf „%(name)s“ gespeichert.",
+  "Not saved: %(reason)s": "Nicht gespeichert: %(reason)s",
   "separator of a list\u0004, ": ", ",
   "and %(n)s more": [
    "und %(n)s weiteres",

@@ -20,7 +20,6 @@ setMessages({
   "Saving…": "Enregistrement…",
   "This draft was deleted elsewhere. Save the text as a new one to keep it.": "Ce brouillon a été supprimé ailleurs. Enregistrez le texte comme nouveau brouillon pour le garder.",
   "“%(draft)s” was changed in another tab: this text continues as “%(copy)s”.": "« %(draft)s » a été modifié dans un autre onglet : ce texte continue sous le nom « %(copy)s ».",
-  "Not saved: %(reason)s": "Non enregistré : %(reason)s",
   "Search names and texts": "Chercher dans les noms et les textes",
   "Your drafts": "Vos brouillons",
   "No draft contains this.": "Aucun brouillon ne contient cela.",
@@ -106,6 +105,7 @@ setMessages({
   "Drafts…": "Brouillons…",
   "Name of the draft": "Nom du brouillon",
   "Your text is kept as the draft “%(name)s”.": "Votre texte est gardé comme brouillon « %(name)s ».",
+  "Not saved: %(reason)s": "Non enregistré : %(reason)s",
   "separator of a list\u0004, ": ", ",
   "and %(n)s more": [
    "et %(n)s autre",

@@ -5,6 +5,15 @@ import { ApiError } from "./requests.js";
 
 /** @typedef {import("./api.js").RequestError} RequestError */
 
+/**
+ * Return a sentence of an error as the page shows it: one of the API says that it is English.
+ * @param {Error} error @param {string} [sentence] @returns {Node | string}
+ */
+export function quoted(error, sentence = error.message) {
+  const isEnglish = error instanceof ApiError;
+  return isEnglish ? make("span", { lang: "en", dir: "auto" }, sentence) : sentence;
+}
+
 /** @param {string} text */
 export function showStatus(text) {
   byId("status").textContent = text;
@@ -16,14 +25,11 @@ export function showError(error) {
     document.querySelectorAll("form label")
   );
   const names = new Map([...labels].map((each) => [each.htmlFor, each.textContent]));
-  /** @type {(sentence: string) => Node | string} */
-  const quoted = (sentence) =>
-    error instanceof ApiError ? make("span", { lang: "en", dir: "auto" }, sentence) : sentence;
   const parts = error.fields.flatMap(({ field, message }, i) => [
     `${i ? " " : ""}${names.get(field) ?? field}: `,
-    quoted(`${message}.`),
+    quoted(error, `${message}.`),
   ]);
   showStatus("");
-  byId("error").replaceChildren(...(parts.length ? parts : [quoted(error.message)]));
+  byId("error").replaceChildren(...(parts.length ? parts : [quoted(error)]));
   byId("error").hidden = false;
 }

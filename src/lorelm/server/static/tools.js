@@ -5,6 +5,7 @@ import { DraftKeeper } from "./draft_keeper.js";
 import { DraftList } from "./draft_list.js";
 import { button, byId, make } from "./dom.js";
 import { editorContent, keptContent, nameOf } from "./kept_content.js";
+import { quoted } from "./messages.js";
 import { copyText, fileNameOf, linesOf, markdownOf, saveFile } from "./text_files.js";
 import { gettext, pgettext } from "./translate.js";
 
@@ -153,6 +154,7 @@ class Drafts {
     this.#keeper = new DraftKeeper(store, {
       text: () => textOf(surface, options),
       onState: (state) => this.#show(state),
+      onFailed: (error) => this.#show(...notSaved(error)),
     });
     this.#list = new DraftList(store, {
       onOpen: (id) => this.#open(id),
@@ -229,14 +231,13 @@ class Drafts {
     try {
       await action();
     } catch (error) {
-      const reason = /** @type {Error} */ (error).message;
-      this.#state.textContent = gettext("Not saved: %(reason)s", { reason });
+      this.#state.replaceChildren(...notSaved(/** @type {Error} */ (error)));
     }
   }
 
-  /** @param {string} state */
-  #show(state) {
-    this.#state.textContent = state;
+  /** @param {(Node | string)[]} state */
+  #show(...state) {
+    this.#state.replaceChildren(...state);
     if (document.activeElement !== this.#field || this.name === null)
       this.#field.value = this.name ?? "";
     this.#showControls();
@@ -246,4 +247,11 @@ class Drafts {
     this.#save.hidden = this.name !== null;
     this.#save.disabled = this.#isBusy || this.#surface.text.trim() === "";
   }
+}
+
+/** @param {Error} error */
+function notSaved(error) {
+  const place = "\0";
+  const [before, after] = gettext("Not saved: %(reason)s", { reason: place }).split(place);
+  return [before, quoted(error), after];
 }
