@@ -1,12 +1,18 @@
+import json
 import math
+import shutil
+import subprocess
+from pathlib import Path
 
 import pytest
 
+import lorelm
 from lorelm.generation.reply import Alternative, CopiedSpan, Sample, Token
 from lorelm.server.pages.shown_words import shown_words
 from lorelm.translations import catalogue
 
 ENGLISH = catalogue("en")
+WORDS_JS = Path(lorelm.__file__).parent / "server" / "static" / "words.js"
 
 
 def sample(tokens: list[Token], *spans: CopiedSpan) -> Sample:
@@ -81,3 +87,18 @@ def test_a_tiny_probability_is_shown_as_less_than_the_least(
 ) -> None:
     [word] = shown_words(sample([token(" moon", probability)]), catalogue(language))
     assert word.title.partition(";")[0] == title
+
+
+@pytest.mark.system
+@pytest.mark.skipif(shutil.which("node") is None, reason="no Node.js: apt-get install nodejs")
+def test_probabilities_are_written_as_by_the_script() -> None:
+    probabilities = [math.exp(-k / 97) for k in range(1000)]
+    script = (
+        f"import {{ percent }} from {json.dumps(WORDS_JS.as_uri())};"
+        f"console.log(JSON.stringify({json.dumps(probabilities)}.map(percent)))"
+    )
+    command = ["node", "--input-type=module", "--eval", script]
+    shown = subprocess.run(command, capture_output=True, encoding="utf-8", check=True).stdout
+    words = shown_words(sample([token(" moon", each) for each in probabilities]), ENGLISH)
+    written = [word.title.partition(";")[0] for word in words]
+    assert written == json.loads(shown)

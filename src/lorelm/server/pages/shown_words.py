@@ -78,6 +78,5 @@ def _percent(probability: float, texts: Catalogue) -> str:
     """Format a probability with at least one significant digit: 42%, 0.3%, < 0.01%."""
     if probability < _LEAST_SHOWN:
         return f"<\u00a0{_percent(_LEAST_SHOWN, texts)}"
-    share = 100 * probability
-    digits = 0 if share >= 1 else -math.floor(math.log10(share))
-    return texts.percent(probability, digits)
+    exponent = int(f"{100 * probability:.0e}".partition("e")[2])  # of one digit: 0.96 is 1
+    return texts.percent(probability, max(-exponent, 0))
