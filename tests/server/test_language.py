@@ -53,7 +53,13 @@ def test_a_reader_chooses_and_is_remembered(visitor: FlaskClient) -> None:
     assert language_of(visitor.get("/", headers=german)) == "en"
 
 
-@pytest.mark.parametrize("wrong", ["tlh", "", "../de", "de%00", "DE"])
+def test_a_language_is_chosen_in_any_case(visitor: FlaskClient) -> None:
+    chosen = visitor.get("/?lang=DE", headers={"Accept-Language": "fr"})
+    assert language_of(chosen) == "de"
+    assert "lorelm_language=de;" in str(chosen.headers)
+
+
+@pytest.mark.parametrize("wrong", ["tlh", "", "../de", "de%00", "de-AT"])
 def test_an_unknown_language_is_not_chosen(visitor: FlaskClient, wrong: str) -> None:
     page = visitor.get(f"/?lang={wrong}", headers={"Accept-Language": "fr"})
     assert language_of(page) == "fr"

@@ -50,9 +50,9 @@ def _use(texts: Catalogue) -> None:
 
 
 def explicit_language() -> str:
-    """Return the language that the address of the current page names; empty if none."""
-    given = request.args.get(_PARAMETER, "")
-    return given if given in languages() else ""
+    """Return the language that the address of the page names, in any case; empty if none."""
+    given = request.args.get(_PARAMETER, "").lower()
+    return next((code for code in languages() if code.lower() == given), "")
 
 
 def _language() -> str:

@@ -11,13 +11,14 @@ const SCRIPT = readFileSync(
 /**
  * Return the page that a visitor of index.html is led to.
  * @param {string} languages Of the site. @param {string[]} preferred Of the browser.
+ * @param {string} search Of the address.
  */
-function ledTo(languages, preferred) {
+function ledTo(languages, preferred, search = "") {
   let page = "index.html";
   runInNewContext(SCRIPT, {
     document: { currentScript: { dataset: { here: "en", languages } } },
     navigator: { languages: preferred },
-    location: { search: "", replace: (/** @type {string} */ name) => (page = name) },
+    location: { search, replace: (/** @type {string} */ name) => (page = name) },
     localStorage: { getItem: () => null },
     URLSearchParams,
     addEventListener() {},
@@ -39,4 +40,15 @@ test("a visitor is led to the nearest language, as by a server", () => {
     ["en pt-BR", "p ptx", "index.html"],
   ])
     assert.equal(ledTo(languages, preferred.split(" ")), page, `${languages}: ${preferred}`);
+});
+
+test("an address names a language in any case; one that is unknown is English", () => {
+  for (const [search, page] of [
+    ["?lang=pt-br", "pt-BR.html"],
+    ["?lang=DE", "de.html"],
+    ["?lang=EN", "index.html"],
+    ["?lang=tlh", "index.html"],
+    ["?lang=", "index.html"],
+  ])
+    assert.equal(ledTo("en de pt-BR", ["de"], search), page, search);
 });

@@ -32,10 +32,10 @@
 
   // The link to index.html says so in its address, for browsers that remember nothing.
   const chosen = new URLSearchParams(location.search).get("lang");
-  const wanted = chosen ?? remembered() ?? preferred() ?? SOURCE;
+  const named = (chosen ?? remembered() ?? preferred() ?? SOURCE).toLowerCase();
+  const wanted = codes.find((code) => code.toLowerCase() === named) ?? SOURCE;
   // Only from index.html: the address of another page names its language.
-  if (here === SOURCE && wanted !== SOURCE && codes.includes(wanted))
-    location.replace(`${wanted}.html`);
+  if (here === SOURCE && wanted !== SOURCE) location.replace(`${wanted}.html`);
 
   addEventListener("click", ({ target }) => {
     const link = target instanceof Element ? target.closest(".languages a") : null;
