@@ -51,6 +51,7 @@ class Session:
         self._environment = {**environment, "PATH": programs}
         self._server: subprocess.Popen[str] | None = None
         self._address = ADDRESS
+        self._browser = ""
 
     def run(self, command: str) -> str:
         """Run a command and return what it prints.
@@ -60,6 +61,8 @@ class Session:
         """
         command = command.split("  #", maxsplit=1)[0].strip().replace(ADDRESS, self._address)
         command = re.sub(r"(?<= )~/", f"{self._environment['HOME']}/", command)
+        if self._browser:
+            command = re.sub(r"(?<=--browser )[0-9a-f]{32}", self._browser, command)
         settings, command = _split_environment(command)
         words = shlex.split(command)
         if words[0] == "cd":
@@ -158,13 +161,14 @@ class Session:
         return ""
 
     def generate(self) -> None:
-        """Generate a text, which the server keeps in its history."""
+        """Generate a text as a browser, whose id commands then have in place of an example's."""
         self.run("lorelm serve my-model")
         body = json.dumps({"prompt": "The fox", "max_len": 5}).encode()
-        headers = {"Content-Type": "application/json"}
+        headers = {"Content-Type": "application/json", "Lorelm-Page": "1"}
         with urlopen(Request(f"{self._address}/api/generate", body, headers)) as reply:
             assert reply.status == 200
         self.close()
+        [self._browser] = re.findall(r"\b[0-9a-f]{32}\b", self.run("lorelm history list"))
 
     def close(self) -> None:
         """Stop the server that a command started."""
