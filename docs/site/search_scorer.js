@@ -1,7 +1,8 @@
 // The order of search results: pages for readers first, then those that record how LoreLM is made.
 // Sphinx reads the global `Scorer` in place of its own, so all scores are here.
 
-const RECORDS = /^(decisions|project|brand|results|benchmarks|dependencies)(\/|$)/;
+const RECORDS =
+  /^(decisions|project|brand|results|benchmarks|dependencies)(\/(?!(english|model-card)$)|$)/;
 
 var Scorer = {
   // Ten is more than the ratio of the best score below (a title) to the worst (part of a word).

@@ -95,9 +95,13 @@ def test_the_search_works_without_a_server(site: Path, page: Page) -> None:
     links = page.locator("#search-results li > a")
     addresses = links.evaluate_all("links => links.map(link => link.getAttribute('href'))")
     assert addresses[0].startswith("concepts/kneser-ney.html")
-    records = [address.startswith(("decisions/", "project/")) for address in addresses]
+    pattern = re.compile(r"decisions/|project/(?!(english|model-card)\.html)")
+    records = [pattern.match(address) is not None for address in addresses]
     assert any(records)
     assert records == sorted(records)  # guides first
+    places = ["guides/python", "project/english", "project/model-card", "project/changelog"]
+    scores = "places => places.map(each => Scorer.score([each, '', '', '', 10]))"
+    assert page.evaluate(scores, places) == [10, 10, 10, 1]
 
 
 def test_a_formula_is_shown_without_a_script(site: Path) -> None:

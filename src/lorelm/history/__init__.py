@@ -9,7 +9,7 @@
     statistics.py  HistoryStats: counts of records
     drafts.py      DraftStore: texts that browsers keep
     links.py       LinkStore: texts that anybody with the link can read
-    browsers.py   count and delete all that the history has of one browser
+    browsers.py    count and delete all that the history has of one browser
     content.py     texts of drafts and links as rows
     writer.py      HistoryWriter: a background thread that writes batches
     export.py      records as JSON and CSV
