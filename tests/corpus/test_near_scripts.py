@@ -1,10 +1,12 @@
 """A text that looks like a script and is not read as one: the user is told how to write cues."""
 
+import signal
 import textwrap
 
 import pytest
 
 from lorelm.corpus.documents import Documents, ReadingOptions
+from lorelm.corpus.near_scripts import near_script_warning
 from lorelm.corpus.plain_text import read_plain_text
 from lorelm.corpus.readers import read_documents
 from lorelm.corpus.structure import describe, warnings_of
@@ -20,6 +22,9 @@ TURNS = [
     ("Old Tom", "Some winds do."),
 ]
 PROSE = "The wind went round the house all night, and nobody who lived there slept for long."
+
+
+MARKS = ("_", "*", " ", "\t", ".", " -", "…")
 
 
 def said(form: str, between: str = "\n") -> str:
@@ -54,6 +59,14 @@ def warnings(text: str, **options: str) -> list[str]:
         "{name}\n{speech}",
         "{name}\n\n{speech}",
         "**{name}**\n\n{speech}",
+        "### {name}\n\n{speech}",
+        "> {name}: {speech}",
+        "[{name}]: {speech}",
+        "<{name}>: {speech}",
+        "{name}- {speech}",
+        "_{name}_: {speech}",
+        "_{name}_. {speech}",
+        "_{name}._ {speech}",
     ],
 )
 @pytest.mark.parametrize("between", ["\n", "\n\n"])
@@ -70,6 +83,28 @@ def test_names_in_small_letters_are_shown_with_a_capital() -> None:
     text = said("{name}: {speech}").replace("Anna", "anna").replace("Old Tom", "tom")
     [warning] = warnings(text)
     assert "If anna and tom speak there, write each cue as 'Anna: Did you lock" in warning
+
+
+def test_of_small_names_as_of_settings_more_are_needed() -> None:
+    cues = [f"{name}: {speech}" for name, speech in TURNS]
+    text = "\n\n".join([*cues, *[PROSE] * 60])
+    assert len(warnings(text)) == 1
+    assert warnings(text.replace("Anna:", "budget:").replace("Old Tom:", "reserve:")) == []
+
+
+@pytest.mark.parametrize(
+    "form", ["1. {name}: {speech}", "12 {name} – {speech}", "9:10 {name}: {speech}"]
+)
+def test_a_number_before_a_name_leaves_its_letters(form: str) -> None:
+    text = said(form).replace("Anna", "Tina").replace("Old Tom", "Amy")
+    [warning] = warnings(text)
+    assert "If Tina and Amy speak there, write each cue as 'Tina: Did you lock" in warning
+
+
+@pytest.mark.parametrize("when", ["2024-03-02T09:10", "9:10 am", "[9:10 p.m.]"])
+def test_a_time_before_a_name_is_no_part_of_it(when: str) -> None:
+    [warning] = warnings(said(f"{when} {{name}}: {{speech}}"))
+    assert "If Anna and Old Tom speak there" in warning
 
 
 @pytest.mark.parametrize("num_paragraphs", [1, 30])
@@ -90,6 +125,7 @@ NO_SCRIPTS = {
     "song": "\n\n".join(f"{part}\nOh, carry me home\nAlong" for part in ["Verse", "Chorus"] * 6),
     "settings": "\n".join(f"{name} = {n}" for n in range(9) for name in ("width", "height")),
     "diary": "\n\n".join(f"{day}\n\n{PROSE}" for day in ["Monday", "Tuesday"] * 6),
+    "a changelog": "\n\n".join(["### Added\n\n- a lamp\n- a door", "### Fixed\n\n- the lock"] * 6),
     "letters": "\n\n".join([f"Dear Anna,\n{PROSE}\nYours,\nBen"] * 9),
     "script": said("{name}: {speech}"),
 }
@@ -102,6 +138,23 @@ def test_other_texts_have_no_warning(name: str) -> None:
 
 def test_long_lines_of_numbers_and_spaces_are_read_quickly() -> None:
     assert warnings("\n".join(["1 2 3 " * 5000, "Anna" + " " * 30_000, "1" + " " * 30_000])) == []
+
+
+def _give_up(*_: object) -> None:
+    raise AssertionError("the patterns take far too long")
+
+
+def test_many_lines_of_marks_take_no_quadratic_time() -> None:
+    """It takes half a second, and over ten where patterns give back what they have matched."""
+    rows = [f"{start}{mark * 190}" for start in ("Anna", "Anna:", "1") for mark in MARKS]
+    lines = [*rows, *[f"{row[:190]}!" for row in rows]] * (20_000 // (2 * len(rows)))
+    previous = signal.signal(signal.SIGVTALRM, _give_up)
+    signal.setitimer(signal.ITIMER_VIRTUAL, 10)  # of processor time
+    try:
+        assert near_script_warning(lines, "a.txt") is None
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, previous)
 
 
 @pytest.mark.parametrize("unit", ["line", "paragraph", "text"])

@@ -161,8 +161,8 @@ class TrainingDisplay(TrainingCallback):
         if self._num_since_best == _PATIENCE and report.epoch < self._epochs and self._falls:
             _console.print(
                 f"The last {_PATIENCE} epochs were no better. Training goes on: as the learning "
-                "rate falls until the end, a later one may be. Ctrl-C, and then --finish, ends it "
-                "here.",
+                "rate falls until the end, a later one may be. To end it here, press Ctrl-C, then "
+                "run lorelm train --finish DIR.",
                 soft_wrap=True,
             )
 

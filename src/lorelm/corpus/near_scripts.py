@@ -28,28 +28,39 @@ _MIN_SHARE: Final = 0.2
 """Of cues in a form that is not known, among the blocks or lines of the text."""
 
 _MIN_SHARE_WITH_COLON: Final = 0.08
-"""Of ``NAME: speech``, which other texts have less often: in 140 novels, it is 0.016 at most."""
+"""Of ``Name: speech``, which other texts have less often: in 140 novels, it is 0.016 at most. In
+small letters, settings are written like this, too."""
 
 _MIN_SPEECH_SHARE: Final = 0.5
 """Of speeches of several words: the values of settings are single ones."""
 
 _SHOWN_CHARACTERS: Final = 40
 
-_WORD: Final = r"[^\W\d_][\w'’.-]*"
+# What need not be given back is possessive (*+), so that a row of marks takes no quadratic time.
+_WORD: Final = r"[^\W\d_](?:[^\W_]|['’.-]|_(?=[^\W_]))*"
 _NAME: Final = rf"(?P<name>{_WORD}(?: (?:{_WORD}|&|\d{{1,2}})){{0,{MAX_NAME_WORDS - 1}}}?)"
+_TIME: Final = r"\d(?:[\d/.:, -]|T(?=\d))*+(?:[AaPp]\.?[Mm](?![^\W_])\.?)?"
+_MARKDOWN: Final = r"#{1,6} +|(?:> ?)++"
 _BEFORE: Final = (
-    r"^\s*(?:[-*•–—] +|[\[(]?\d[\d/.:,T -]*(?:[AaPp]\.?[Mm]\.?)?[\])]?[.)]? *(?:[-–] +)?)?"
-    r"[*_<\[(]*"
+    rf"^\s*(?:{_MARKDOWN}|[-*•–—] +|[\[(]?{_TIME}[\])]?[.)]? *(?:[-–] +)?)?"
+    r"[*_<\[(]*+"
 )
-_MARKS: Final = r"[*_]*(?:\s*\([^()]{1,40}\))?"
-_SPEECH: Final = r"\s*(?P<speech>[\"'“‘«„(\[*_…¿¡]*[^\W\d_].*)$"
+_MARKS: Final = r"[*_]*+(?:\s*\([^()]{1,40}\))?"
+_SPEECH: Final = r"\s*(?P<speech>[\"'“‘«„(\[*_…¿¡]*+[^\W\d_].*)$"
 
-_COLON: Final = re.compile(rf"{_BEFORE}{_NAME}{_MARKS}\s?[:：][*_]*{_SPEECH}")
+_COLON: Final = re.compile(rf"{_BEFORE}{_NAME}{_MARKS}[\])>]?\s?[:：][*_]*+{_SPEECH}")
 _OTHER_SIGN: Final = re.compile(
-    rf"{_BEFORE}{_NAME}{_MARKS}(?:\s?[=|>)\]]|\s*—|\s[–-]{{1,2}}\s|\*\*|\t|\s{{3,}}){_SPEECH}"
+    rf"{_BEFORE}{_NAME}{_MARKS}"
+    rf"(?:\s?[=|>)\]]|\s*—|\s[–-]{{1,2}}\s|-\s|\*\*|(?<=\*\*)|\t|\s{{3,}}+){_SPEECH}"
 )
-_STOP: Final = re.compile(rf"{_BEFORE}{_NAME}{_MARKS}(?:\s?;|(?<=\.))\s{_SPEECH}")
-_ALONE: Final = re.compile(rf"^\s*[*_]*{_NAME}[*_]*(?:\s*\([^()]{{1,40}}\))?[*_]*\s*$")
+_STOP: Final = re.compile(
+    rf"{_BEFORE}{_NAME}{_MARKS}(?:\s?;|\.|(?<=\.)|(?<=\.[*_])|(?<=\.[*_]{{2}}))\s{_SPEECH}"
+)
+_ALONE: Final = re.compile(
+    rf"^\s*(?:{_MARKDOWN})?[*_]*+{_NAME}[*_]*+(?:\s*\([^()]{{1,40}}\))?[*_]*\s*$"
+)
+_LISTED: Final = re.compile(r"\s*(?:[-*+•]|\d{1,3}[.)])\s")
+"""What headings have below them, as in a changelog, and names have not."""
 
 # Of names, some words are small: Anne of Cleves, Ludwig van Beethoven.
 _PARTICLES: Final = frozenset(("of", "the", "and", "von", "van", "der", "de", "la", "du", "und"))
@@ -60,10 +71,13 @@ NO_NAMES: Final = re.compile(
     r"|pre-chorus|strophe|coda|interlude|ingredients|method|directions|notes?|ps|nb|page|date"
     r"|subject|from|to"
     r"|info|debug|error|(?:mon|tues|wednes|thurs|fri|satur|sun)day|today|tomorrow|morning|evening"
-    r"|title|author|copyright|source|example|summary|answers?|questions?|tips?|warning)\b.*",
+    r"|title|author|copyright|source|example|summary|answers?|questions?|tips?|warning"
+    r"|pros|cons|strengths|weaknesses|opportunities|threats|actions?|risks|advantages|disadvantages"
+    r"|vorteile|nachteile|stärken|schwächen|chancen|risiken|maßnahmen"
+    r"|avantages|inconvénients|forces|faiblesses)\b.*",
     re.I,
 )
-"""What begins lines of songs, recipes, diaries and prose where a script has a name."""
+"""What begins lines of songs, recipes, diaries, forms and prose where a script has a name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +89,11 @@ class _Cue:
 
 def near_script_warning(lines: Sequence[str], source: str) -> str | None:
     """Say what to do where lines of a text that was not read as a script seem to name speakers."""
-    lines = lines[:_SAMPLE_LINES]
+    lines = [line[:_SAMPLE_CHARACTERS].rstrip() for line in lines[:_SAMPLE_LINES]]
+    with_colon = _beside(lines, _COLON)
     forms = (
-        (_beside(lines, _COLON), _MIN_SHARE_WITH_COLON),
+        ([cue for cue in with_colon if not cue.name[0].islower()], _MIN_SHARE_WITH_COLON),
+        (with_colon, _MIN_SHARE),
         (_beside(lines, _OTHER_SIGN), _MIN_SHARE),
         (_beside(lines, _STOP), _MIN_SHARE),
         (_above(lines), _MIN_SHARE),
@@ -113,9 +129,9 @@ def _beside(lines: Sequence[str], form: re.Pattern[str]) -> list[_Cue]:
     """Return the cues that stand before their speech."""
     # In wrapped prose, a name may end a sentence at the beginning of a line.
     found = (
-        form.match(line[:_SAMPLE_CHARACTERS])
+        form.match(line)
         for before, line in pairwise(("", *lines))
-        if form is not _STOP or not before.strip() or SENTENCE_END.search(before.rstrip())
+        if form is not _STOP or not before or SENTENCE_END.search(before)
     )
     return [
         _Cue(cue["name"].rstrip("."), cue[0].strip(), cue["speech"])
@@ -126,17 +142,17 @@ def _beside(lines: Sequence[str], form: re.Pattern[str]) -> list[_Cue]:
 
 def _above(lines: Sequence[str]) -> list[_Cue]:
     """Return the cues that stand alone above their speech."""
-    texts = [line for line in lines if line.strip()]
+    texts = [line for line in lines if line]
     alone = [_name_alone(line) for line in texts]
     return [
         _Cue(name, line.strip(), below.strip())
         for name, line, below, name_below in zip(alone, texts, texts[1:], alone[1:], strict=False)
-        if name and not name_below
+        if name and not name_below and not _LISTED.match(below)
     ]
 
 
 def _name_alone(line: str) -> str:
-    cue = _ALONE.match(line[:_SAMPLE_CHARACTERS])
+    cue = _ALONE.match(line)
     is_name = cue is not None and _is_name(cue["name"], may_be_small=False)
     return cue["name"] if cue and is_name and not cue["name"].endswith(".") else ""
 

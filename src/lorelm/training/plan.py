@@ -20,7 +20,7 @@ _MAX_EPOCHS_FACTOR: Final = 2
 """Times the recipe's epochs: on the films, 27 end at validation perplexity 46.2, 42 at 47.0."""
 
 _MAX_FINE_TUNING_EPOCHS: Final = 8
-"""From a trained model, unless the recipe has more: 16 are no better (decision 11)."""
+"""From a trained model, unless the recipe has more: 16 are not clearly better (decision 11)."""
 
 _SMALL: Final = 500_000
 """Training tokens that a wider model than the recipe's learns by heart: on the films, widths of
@@ -140,6 +140,7 @@ class PlanOptions:
     as_busy: bool = False
 
     def max_epochs(self, recipe: Recipe) -> int:
+        """Return after how many epochs a run of a recipe ends, even if time is left."""
         if "epochs" not in self.free:
             return recipe.epochs
         max_epochs = recipe.epochs * _MAX_EPOCHS_FACTOR
@@ -157,7 +158,7 @@ def plan_run(
        a speed halfway between that of the machine now and that of a free one.
     2. Evaluation of a model of that width is measured. It gets a quarter of the time at most.
     3. Training gets the rest, by the clock: up to twice the recipe's epochs, and from a trained
-       model up to eight.
+       model up to eight, or the recipe's if it has more.
 
     Raises:
         RecipeError: no useful run fits.

@@ -85,7 +85,38 @@ def test_names_in_bold_stand_above_speeches(read, names: tuple[str, str, str]) -
     assert documents.warnings == ()
 
 
+def test_bold_names_may_be_words_that_are_headings_elsewhere(read) -> None:
+    names = dict(zip(SPEAKERS, ("Oedipus", "Chorus", "Jocasta"), strict=True))
+    said = [(names[name], f"{speech} Is it?") for name, speech in SPEECHES]
+    documents = read("a.docx", docx(bold_above(said)))
+    assert turns_of(documents) == [f"{name}: {speech}" for name, speech in said]
+    assert documents.notes[0] == (
+        "Bold names are read as speakers: Oedipus, Chorus, Jocasta. If they are headings, choose "
+        "document (--document) 'paragraph'."
+    )
+
+
+def test_names_in_capitals_need_no_note(read) -> None:
+    documents = read("a.docx", docx("".join(IN_WORD["capitals above"](*t) for t in SPEECHES)))
+    assert not any("Bold" in note for note in documents.notes)
+
+
+def test_a_bold_word_that_recurs_only_above_is_no_name_beside(read) -> None:
+    """Headings that are dropped do not make a word in bold before a text one that recurs."""
+    headings = bold_above([("Costs", "It went well."), ("Staff", "It went well.")] * 2)
+    beside = [paragraph(run(name, "b"), run(f" {text}")) for name, text in SPEECHES]
+    odd = paragraph(run("Costs", "b"), run(" are high."))
+    documents = read("a.docx", docx("".join([*beside * 2, headings, odd])))
+    assert "Costs" not in documents.speakers
+
+
 FORMS = {
+    "a list for and against": [(name, "What if? No!") for name in ("Pros", "Cons")] * 6,
+    "Vorteile": [(name, "Was kostet es?") for name in ("Vorteile", "Nachteile")] * 6,
+    "appraisals": [
+        (name, "Why not more?") for name in ("Strengths", "Actions", "Strengths", "Weaknesses")
+    ]
+    * 5,
     "headings": [(name, "It went well.") for name in ("Costs", "Risks", "Costs", "Staff")] * 5,
     "recipes": [(name, "Why not? Whisk!") for name in ("Ingredients", "Method")] * 6,
     "meals": [(name, "What did you eat?") for name in ("Breakfast", "Lunch", "Dinner")] * 6,

@@ -99,6 +99,21 @@ def test_a_study_whose_creator_was_killed_is_begun_by_the_next(
     assert proposals(place, 2).count(0.5) == 1
 
 
+def test_who_waits_for_the_creator_of_a_study_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("lorelm.training.tuning.study._CREATOR_SECONDS", 0.3)
+    monkeypatch.setattr("lorelm.training.tuning.study._SILENT_SECONDS", 0)
+    place = StudyPlace.of(None, tmp_path)
+    storage = optuna.storages.RDBStorage(f"sqlite:///{tmp_path}/study.db")
+    optuna.create_study(storage=storage, study_name=place.name)
+    storage.engine.dispose()
+    proposals(place, 1)
+    proposals(place, 1)
+    [record] = caplog.records
+    assert f"the process that creates the study in {tmp_path}/study.db" in record.getMessage()
+
+
 def test_a_file_that_is_no_database_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "study.db").write_text("no database, by any means " * 100)
     with raises_code(StudyError, "study.unreachable") as caught:

@@ -33,6 +33,9 @@ _MAX_FORESEEN_SHARE: Final = 0.9
 """Of three or more bold names, those that always follow the one before are the headings of a form:
 breakfast, lunch, dinner. In ten plays, it is 0.37 to 0.46. Two people always take turns."""
 
+_NUM_SHOWN: Final = 6
+"""Of bold names, in the note about them."""
+
 _AROUND_NAME: Final = " \t\n.:,-–—"
 _NAME: Final = re.compile(r"[^\W\d_][\w .'’&/#-]{0,38}(?:\s*\([^()]*\))?")
 _ASKED: Final = re.compile("[?!？！]")
@@ -94,28 +97,43 @@ class _Cue(NamedTuple):
     is_alone: bool = False
 
 
-def with_colons(paragraphs: Sequence[Paragraph]) -> list[str]:
+def with_colons(paragraphs: Sequence[Paragraph], notes: list[str]) -> list[str]:
     """Write the paragraphs as a plain script has them: ``NAME: speech``, ``[direction]``.
 
     Empty if too few have a name that recurs; else it may still be no script.
+
+    Args:
+        notes: takes which bold words are guessed to be names, in a sentence for the user.
     """
     paragraphs = [paragraph for paragraph in paragraphs if paragraph.text.strip()]
     cues = [_cue(paragraph) for paragraph in paragraphs]
-    counts = Counter(cue.name for cue in cues if cue)
-    recurs = [cue is not None and counts[cue.name] > 1 for cue in cues]
+    recurs = _recur(cues)
     if not _are_names(paragraphs, cues, recurs):
         cues = [None if cue and cue.is_alone else cue for cue in cues]
-        recurs = [cue is not None and recurs[place] for place, cue in enumerate(cues)]
+        recurs = _recur(cues)
     if not any(recurs):
         return []
     first = recurs.index(True)  # What stands before is a title, or the head of the table.
     for place, cue in enumerate(cues):
         if place < first or (cue and cue.is_plain and not recurs[place]):
             cues[place] = None
+    if bold := Counter(cue.name for cue in cues if cue and cue.is_alone):
+        names = ", ".join(name for name, _ in bold.most_common(_NUM_SHOWN))
+        more = ", …" if len(bold) > _NUM_SHOWN else ""
+        notes.append(
+            f"Bold names are read as speakers: {names}{more}. If they are headings, choose "
+            "document (--document) 'paragraph'."
+        )
     written = list(_written(paragraphs, cues))
     num_cues = sum(cue is not None for cue in cues)
     num_others = sum(not text.startswith(("[", "(", "#")) for text in written) - num_cues
     return written if num_cues * (1 - _MIN_CUE_SHARE) >= num_others * _MIN_CUE_SHARE else []
+
+
+def _recur(cues: Sequence[_Cue | None]) -> list[bool]:
+    """Return of each cue whether its name comes again."""
+    counts = Counter(cue.name for cue in cues if cue)
+    return [cue is not None and counts[cue.name] > 1 for cue in cues]
 
 
 def _are_names(
@@ -128,7 +146,8 @@ def _are_names(
         if cue and cue.is_alone and recurs[place]
     ]
     names = [name for name, _ in alone]
-    if len(set(names)) < 2:
+    # A chorus, or a man called Friday, speaks beside people.
+    if sum(not NO_NAMES.fullmatch(name) for name in set(names)) < 2:
         return False
     followers = {name: Counter(b for a, b in pairwise(names) if a == name) for name in names}
     foreseen = sum(max(found.values(), default=0) for found in followers.values())
@@ -166,9 +185,7 @@ def _cue(paragraph: Paragraph) -> _Cue | None:
     if tab and is_marked and (cue := _named(before, after)):
         return cue
     cue = _named(standing_out, text[len(standing_out) :])
-    if cue is None or (not cue.speech and NO_NAMES.fullmatch(cue.name)):
-        return None
-    return cue._replace(is_plain=True, is_alone=not cue.speech)
+    return cue and cue._replace(is_plain=True, is_alone=not cue.speech)
 
 
 def _named(name: str, speech: str) -> _Cue | None:

@@ -83,9 +83,10 @@ def _content(path: Path, paragraphs: Sequence[Paragraph], options: ReadingOption
     content = read_paragraphs(path, texts, options, glued=glued)
     if content.kind == "script" or options.document in ("line", "paragraph"):
         return content
-    script = with_colons(paragraphs)
+    notes: list[str] = []
+    script = with_colons(paragraphs, notes)
     as_script = read_paragraphs(path, script, options) if script else content
-    return as_script if as_script.kind == "script" else content
+    return as_script.with_notes(notes) if as_script.kind == "script" else content
 
 
 def _is_name_cell(paragraph: Element, cell: str) -> bool:

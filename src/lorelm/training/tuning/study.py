@@ -1,5 +1,6 @@
 """The Optuna study of a tuning, which processes and machines may share: :func:`open_study`."""
 
+import logging
 import time
 import warnings
 from collections.abc import Iterator, Mapping
@@ -44,6 +45,9 @@ _CREATOR_SECONDS: Final = 20.0
 """Limit for waiting until the creator of a study says what it is about: on a busy machine, two
 seconds were too short, and the first trial was made twice."""
 
+_SILENT_SECONDS: Final = 2.0
+"""Of this wait, before the user is told of it."""
+
 _NUM_STARTUP_TRIALS: Final = 8
 """Trials at random settings, before the sampler knows enough. Optuna's 10 are a third of what half
 an hour allows."""
@@ -55,6 +59,8 @@ _REDUCTION: Final = 3
 is ended (decision 32)."""
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
+
+_log: Final = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,14 +171,25 @@ def _find_study(storage: RDBStorage, place: StudyPlace, seed: int) -> Study:
         return optuna.create_study(**settings)
     except DuplicatedStudyError:
         study = optuna.load_study(**settings)
-        _wait_for_creator(study)
+        _wait_for_creator(study, place)
         return study
 
 
-def _wait_for_creator(study: Study) -> None:
+def _wait_for_creator(study: Study, place: StudyPlace) -> None:
     """Wait until the process that creates the study says what it is about, unless it was killed."""
-    end = time.monotonic() + _CREATOR_SECONDS
-    while _ABOUT not in study.user_attrs and time.monotonic() < end:
+    start = time.monotonic()
+    is_silent = True
+    while (
+        _ABOUT not in study.user_attrs and (waited := time.monotonic() - start) < _CREATOR_SECONDS
+    ):
+        if is_silent and waited >= _SILENT_SECONDS:
+            is_silent = False
+            _log.warning(
+                "Waiting up to %.0f seconds for the process that creates the study in %s. If it "
+                "was killed, this one then begins the study.",
+                _CREATOR_SECONDS,
+                place,
+            )
         time.sleep(0.1)
 
 
