@@ -43,6 +43,7 @@ ODD_TEXTS = [
 PROMPTS = [
     "",
     "“Don’t,” said the ‛foxʼ′＇´ „no‟, ″the＂ fox.",
+    "The owl , the fox ! And the hare —",
     "The fox",
     'Then the Zorblax, who was glib, said: "',
     "OWL: Where is the mill?\nHARE:",

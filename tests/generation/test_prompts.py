@@ -272,6 +272,16 @@ def test_a_model_of_curly_marks_reads_straight_ones(model: lorelm.LanguageModel)
     assert curly.prompts.read("‘don't").ids.tolist() == [7, 4]  # the exact form comes first
 
 
+def test_a_dash_is_read_whatever_the_spaces_around_it() -> None:
+    model = lorelm.load("english")
+    close, wide = (model.prompts.read(f"He was tired{dash}she") for dash in ("—", " — "))
+    assert not wide.unknown_words
+    assert wide.ids.tolist() == close.ids.tolist()
+    reply = model.generate("He was tired —", seed=3, max_len=8)
+    assert reply.text.startswith(" ")  # as it is written, not as it is read
+    assert model.prompts.read("tired \ufffd she").unknown_words == ["\ufffd"]
+
+
 def test_a_speaker_is_known_whatever_the_apostrophe(model: lorelm.LanguageModel) -> None:
     tokenizer = model.tokenizer.with_speakers(["O'BRIEN", "HARE"])
     names = ["<speaker O'BRIEN>", "<speaker HARE>", "<other speaker>"]

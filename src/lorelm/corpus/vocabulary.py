@@ -10,6 +10,7 @@ from typing import Final, Self
 import numpy as np
 
 from lorelm.corpus.special_tokens import EOS, OTHER_SPEAKER, SOMEONE, UNK, speaker_name
+from lorelm.corpus.tokenizer import WordsTokenizer
 from lorelm.errors import CorpusError
 from lorelm.typing import Ids
 
@@ -32,6 +33,11 @@ def letters(spelling: str) -> str:
 def straight(text: str) -> str:
     """Return a text with straight quotation marks and apostrophes, whatever form they have."""
     return text.translate(_QUOTATION_MARKS)
+
+
+def _sign(token: str) -> str:
+    """Return a sign with straight quotation marks and no mark of spacing; nothing for a word."""
+    return "" if any(map(str.isalnum, token)) else straight(token).replace(WordsTokenizer.MARK, "")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,17 +157,24 @@ class Vocabulary:
         """Return a token as the vocabulary has it, whatever the form of its quotation marks.
 
         Phones and Word write “don’t” where a corpus may have "don't", and the other way round. A
-        token that is unknown in all forms stays as it is.
+        sign may have other spaces around it: “tired — she” is read as “tired—she”. A token that is
+        unknown in all forms stays as it is.
         """
-        return token if token in self._ids else self._by_straight.get(straight(token), token)
+        if token in self._ids:
+            return token
+        return self._by_straight.get(straight(token)) or self._signs.get(_sign(token), token)
+
+    # The words are the most frequent first, so of several of one form that one is set last.
 
     @cached_property
     def _by_straight(self) -> dict[str, str]:
-        """Words by their form with straight quotation marks; of several, the most frequent one."""
-        words: dict[str, str] = {}
-        for word in self.words:
-            words.setdefault(straight(word), word)
-        return words
+        """Words by their form with straight quotation marks."""
+        return {straight(word): word for word in reversed(self.words)}
+
+    @cached_property
+    def _signs(self) -> dict[str, str]:
+        """Signs by their form without marks of spacing."""
+        return {_sign(word): word for word in reversed(self.words) if _sign(word)}
 
     def _id_of(self, token: str) -> int:
         id_ = self._ids.get(token)

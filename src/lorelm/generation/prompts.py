@@ -63,13 +63,15 @@ class PromptReader:
         """Tokenize a text as the model reads it; a SamplingError if it is not a text."""
         if not isinstance(text, str):
             raise SamplingError("prompt", f"must be a text, not {text!r}")
-        tokens = [*map(self.vocabulary.known_form, self.tokenizer.tokenize_prompt(text))]
+        written = self.tokenizer.tokenize_prompt(text)
         if NEWLINE not in self.vocabulary:
-            tokens = _without_line_breaks(tokens)
+            written = _without_line_breaks(written)
+        tokens = [*map(self.vocabulary.known_form, written)]
         unknown = (token for token in tokens if token not in self.vocabulary)
         prompt = Prompt(
             text=text,
             tokens=tokens,
+            last_token=written[-1] if written else None,
             ids=self.vocabulary.encode(tokens),
             unknown_words=list(dict.fromkeys(self.tokenizer.piece(word, None) for word in unknown)),
         )
@@ -93,6 +95,7 @@ class PromptReader:
         prompt = Prompt(
             text=self.tokenizer.detokenize(tokens),
             tokens=tokens,
+            last_token=tokens[-1] if tokens else None,
             ids=np.array(ids, dtype=np.int64),
             unknown_words=(),
             is_in_ids=True,

@@ -33,8 +33,9 @@ class Prompt:
 
     Attributes:
         text: as it was written.
-        tokens: of the text, with the quotation marks that the model knows; one that it does not
-            know has the id of `<unk>`.
+        tokens: of the text, as the model knows them (:meth:`Vocabulary.known_form`); one that it
+            does not know has the id of `<unk>`.
+        last_token: as it is written, which decides whether a space follows it.
         unknown_words: those tokens, each once, as they are written.
         is_in_ids: whether it was given as ids; the text is then made from them.
         has_eos: whether it was given with the `<eos>` that usually precedes a prompt.
@@ -46,6 +47,7 @@ class Prompt:
 
     text: str
     tokens: abc.Sequence[str]
+    last_token: str | None
     ids: Ids
     unknown_words: abc.Sequence[str]
     is_in_ids: bool = False
@@ -53,10 +55,6 @@ class Prompt:
     stand_ins: abc.Mapping[int, str] = field(default_factory=dict)
     other_speakers: abc.Sequence[str] = ()
     names_known_speaker: bool = False
-
-    @property
-    def last_token(self) -> str | None:
-        return self.tokens[-1] if self.tokens else None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,13 +25,13 @@ export class Detokenizer {
 
   /**
    * @param {Tokenizer} tokenizer @param {(id: number) => string} words
-   * @param {{text: string, tokens: string[], otherSpeakers: string[]}} prompt
+   * @param {{text: string, lastToken: string | null, otherSpeakers: string[]}} prompt
    * @param {string[]} stop
    */
-  constructor(tokenizer, words, { text, tokens, otherSpeakers }, stop) {
+  constructor(tokenizer, words, { text, lastToken, otherSpeakers }, stop) {
     this.#tokenizer = tokenizer;
     this.#words = words;
-    this.#previous = tokens.at(-1) ?? null;
+    this.#previous = lastToken;
     this.#otherSpeakers = otherSpeakers;
     this.#skipsSpace = endsInSpace(text);
     this.#matchers = stop.map((each) => new StopMatcher(each));

@@ -101,7 +101,7 @@ export class LanguageModel {
     const at = numPromptIds + place;
     const text = detokenizer.chunks[place];
     const wordOf = (/** @type {number} */ id) => prompt.standIns.get(id) ?? words[id];
-    const previous = place ? wordOf(tokenIds[at - 1]) : (prompt.tokens.at(-1) ?? null);
+    const previous = place ? wordOf(tokenIds[at - 1]) : prompt.lastToken;
     const { logProbability, alternatives } = scores[place];
     const shown = (/** @type {number} */ id) => {
       if (words[id] === OTHER_SPEAKER) return text;

@@ -10,7 +10,8 @@ import { NEWLINE, SOMEONE, speakerName } from "./special_tokens.js";
  * A text as the model reads it.
  * @typedef {object} Prompt
  * @property {string} text
- * @property {string[]} tokens
+ * @property {string[]} tokens As the model knows them.
+ * @property {string | null} lastToken As it is written, which decides whether a space follows it.
  * @property {number[]} ids
  * @property {string[]} unknownWords Each once, as they are written.
  * @property {Map<number, string>} standIns Unknown tokens by the ids that they are read as.
@@ -25,12 +26,14 @@ import { NEWLINE, SOMEONE, speakerName } from "./special_tokens.js";
  * @returns {Prompt}
  */
 export function readPrompt(text, tokenizer, vocabulary) {
-  let tokens = tokenizer.tokenizePrompt(text).map((token) => vocabulary.knownForm(token));
-  if (!vocabulary.has(NEWLINE)) tokens = withoutLineBreaks(tokens);
+  let written = tokenizer.tokenizePrompt(text);
+  if (!vocabulary.has(NEWLINE)) written = withoutLineBreaks(written);
+  const tokens = written.map((token) => vocabulary.knownForm(token));
   const unknown = tokens.filter((token) => !vocabulary.has(token));
   return {
     text,
     tokens,
+    lastToken: written.at(-1) ?? null,
     ids: tokens.map((token) => vocabulary.idOf(token)),
     unknownWords: [...new Set(unknown.map((word) => tokenizer.piece(word, null)))],
     standIns: new Map(),

@@ -10,7 +10,8 @@ import {
   UNKNOWN_NAME,
 } from "./special_tokens.js";
 
-const MARK = "￭";
+/** Stands on the side of a sign on which no white space is. */
+export const MARK = "￭";
 
 /** Cuts text into tokens and joins tokens to text. */
 class Tokenizer {

@@ -2,11 +2,15 @@
 
 import { straight } from "./characters.js";
 import { OTHER_SPEAKER, speakerName, UNK, UNK_ID } from "./special_tokens.js";
+import { MARK } from "./tokenizer.js";
+
+/** Return a sign without marks of spacing; nothing for a word. @param {string} token */
+const sign = (token) => (/[\p{L}\p{N}]/u.test(token) ? "" : straight(token).replaceAll(MARK, ""));
 
 export class Vocabulary {
   #ids;
-  /** Words by their form with straight quotation marks; made when first used. */
-  #byStraight = /** @type {Map<string, string> | null} */ (null);
+  /** Words and signs by their form, see `knownForm`; made when first used. */
+  #byForm = /** @type {{straight: Map<string, string>, sign: Map<string, string>} | null} */ (null);
 
   /** @param {string[]} words In the order of their ids. */
   constructor(words) {
@@ -30,14 +34,26 @@ export class Vocabulary {
   }
 
   /**
-   * Return a token as the vocabulary has it, whatever the form of its quotation marks.
+   * Return a token as the vocabulary has it, whatever the form of its quotation marks; a sign also
+   * whatever the spaces around it.
    * @param {string} token
    */
   knownForm(token) {
     if (this.#ids.has(token)) return token;
+    this.#byForm ??= this.#sortByForm();
+    return (
+      this.#byForm.straight.get(straight(token)) ?? this.#byForm.sign.get(sign(token)) ?? token
+    );
+  }
+
+  #sortByForm() {
     // The first of several, which is the most frequent one, is set last.
-    this.#byStraight ??= new Map([...this.words].reverse().map((word) => [straight(word), word]));
-    return this.#byStraight.get(straight(token)) ?? token;
+    const words = [...this.words].reverse();
+    const signs = words.filter((word) => sign(word));
+    return {
+      straight: new Map(words.map((word) => [straight(word), word])),
+      sign: new Map(signs.map((word) => [sign(word), word])),
+    };
   }
 
   /** Return the id of a token, 0 for an unknown word. @param {string} token */
