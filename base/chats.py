@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from lorelm.corpus.special_tokens import UNK
 from lorelm.corpus.tokenizer import WordsTokenizer
-from lorelm.corpus.vocabulary import straight
 from lorelm.errors import CorpusError
 
 PACKAGE: Final = "chitchat-dataset"
@@ -24,6 +23,7 @@ _REFUSED: Final = re.compile(r"https?:|www\.|@|\d{5}|\b(?:shit|porn|sex|rape|dic
 """Addresses, long numbers and abuse."""
 
 _WORD: Final = re.compile(WordsTokenizer.WORD)
+_CURLY: Final = str.maketrans("‘’“”", "''\"\"")
 
 
 def read_chats(ordinary: frozenset[str]) -> dict[str, list[str]]:
@@ -73,10 +73,19 @@ def filtered(
     }
 
 
+def straight_quotes(text: str) -> str:
+    """Return a text with straight quotation marks and apostrophes.
+
+    `english` has read primes and rarer forms as they are, which
+    `lorelm.corpus.vocabulary.straight` changes, too.
+    """
+    return text.translate(_CURLY)
+
+
 def _messages(conversation: Mapping[str, Any]) -> Iterator[str]:
     """Yield the messages of several letters that name no address and no abuse."""
     for turn in conversation["messages"]:
         for message in turn:
-            text = " ".join(straight(message["text"]).split())
+            text = " ".join(straight_quotes(message["text"]).split())
             if len(set(filter(str.isalpha, text.lower()))) > 1 and not _REFUSED.search(text):
                 yield text

@@ -12,12 +12,11 @@ from typing import Final
 import click
 import polars as pl
 
-from chats import read_chats
+from chats import read_chats, straight_quotes
 from lorelm.corpus.shakespeare import read_shakespeare
 from lorelm.corpus.special_tokens import UNK, UNKNOWN_NAME
 from lorelm.corpus.structure import PASSAGE_WORDS
 from lorelm.corpus.tokenizer import WordsTokenizer, is_word
-from lorelm.corpus.vocabulary import straight
 from lorelm.errors import CorpusError, LoreLMError
 
 PARTS: Final = ("train", "valid", "test")
@@ -161,7 +160,7 @@ def main(books: Path, out: Path) -> None:
         texts = pl.concat([book_rows(books), shakespeare_rows()])
         # People type straight quotation marks; the tokenizer tells opening ones by spaces.
         texts = texts.with_columns(
-            pl.col("speaker", "text").map_elements(straight, return_dtype=pl.String)
+            pl.col("speaker", "text").map_elements(straight_quotes, return_dtype=pl.String)
         )
         ordinary = ordinary_words(texts["text"])
         chats = read_chats(ordinary)
