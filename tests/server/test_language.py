@@ -99,6 +99,35 @@ def test_numbers_and_texts_are_in_the_language(visitor: FlaskClient) -> None:
         assert script.status_code == 200
 
 
+@pytest.mark.parametrize("order", [("fr", "en"), ("en", "fr")])
+def test_no_reader_sees_the_language_of_the_one_before(
+    visitor: FlaskClient, order: tuple[str, str]
+) -> None:
+    legends = {"en": ">20%<", "fr": ">20\u00a0%<"}
+    pages = {language: visitor.get(f"/?lang={language}").text for language in order}
+    for language, page in pages.items():
+        assert {each for each in legends.values() if each in page} == {legends[language]}
+
+
+CONSTANTS = {
+    "'Length' | translated": {"en": "Length", "de": "Länge"},
+    "1234 | number": {"en": "1,234", "de": "1.234"},
+    "0.5 | significant": {"en": "0.5", "de": "0,5"},
+    "0.2 | percent": {"en": "20%", "de": "20\u00a0%"},
+}
+
+
+@pytest.mark.parametrize("expression", CONSTANTS)
+def test_a_constant_in_a_template_is_in_the_language(
+    new_app: Callable[..., Any], expression: str
+) -> None:
+    app = new_app()
+    template = app.jinja_env.from_string(f"{{{{ {expression} }}}}")
+    for language in ("de", "en", "de"):
+        with app.test_request_context(f"/?lang={language}"):
+            assert template.render() == CONSTANTS[expression][language]
+
+
 def test_the_writing_page_describes_itself_to_search_engines(visitor: FlaskClient) -> None:
     [english] = re.findall('<meta name="description" content="(.*)">', visitor.get("/").text)
     [german] = re.findall('<meta name="description" content="(.*)">', visitor.get("/?lang=de").text)

@@ -149,6 +149,21 @@ def matching_language(tags: Iterable[str]) -> str | None:
     return None
 
 
+def by_language(text_of: Callable[..., str]) -> Callable[..., str]:
+    """Return a filter for templates whose text depends on the language of the page.
+
+    Jinja computes a filter of a constant once, when it compiles the template, unless the filter
+    takes the context: all readers would see it in the language of the first one.
+    """
+    from jinja2 import pass_context  # here, since commands start without templates
+
+    @pass_context
+    def text_in_page(_: object, *values: object) -> str:
+        return text_of(*values)
+
+    return text_in_page
+
+
 def install(environment: "Environment", current: Callable[[], Catalogue]) -> None:
     """Let templates translate: ``{% trans %}``, ``gettext()``, and filters for numbers.
 
@@ -176,7 +191,8 @@ def install(environment: "Environment", current: Callable[[], Catalogue]) -> Non
         newstyle=True,
         pgettext=translate("pgettext"),
     )
-    environment.filters["translated"] = translate("gettext")  # of a text without placeholders
-    environment.filters["listed"] = show("list")
+    # Of a text without placeholders:
+    environment.filters["translated"] = by_language(translate("gettext"))
+    environment.filters["listed"] = by_language(show("list"))
     for name in ("number", "significant", "percent", "date", "date_time"):
-        environment.filters[name] = show(name)
+        environment.filters[name] = by_language(show(name))

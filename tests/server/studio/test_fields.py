@@ -1,6 +1,7 @@
 import re
 
 import pytest
+from tests.server.studio.conftest import Studio
 from tests.test_messages import FILES, messages
 
 from lorelm.corpus.documents import ReadingOptions
@@ -35,3 +36,13 @@ def test_no_message_of_a_reader_keeps_the_flag_of_a_field() -> None:
     assert found
     for message in found:
         assert not re.search(rf"({flags})\b", in_fields(message, OPTIONS.values()))
+
+
+def test_no_reader_sees_the_language_of_the_one_before(studio: Studio) -> None:
+    """Jinja computes a filter of a constant once, unless the filter says not to."""
+    app = studio.client.application
+    template = app.jinja_env.from_string("{{ 2500000 | size }}, {{ \"x ''\" | in_fields }}")
+    texts = {"de": "2,5\u00a0MB, x „keine“", "en": "2.5 MB, x “none”"}
+    for language in ("de", "en", "de"):
+        with app.test_request_context(f"/?lang={language}"):
+            assert template.render() == texts[language]

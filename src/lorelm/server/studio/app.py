@@ -29,6 +29,7 @@ from lorelm.server.studio.state import StudioState, studio_state
 from lorelm.server.studio.texts import texts
 from lorelm.server.studio.training import training
 from lorelm.server.studio.writing import Mount, WritingPages, is_shared_text
+from lorelm.translations.message_catalogue import by_language
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -49,7 +50,7 @@ _FILTERS: Final[dict[str, Callable[..., str]]] = {
     "field_label": field_label,
     "name": quoted_name,
     "capitalize_first": lambda text: text[:1].upper() + text[1:],
-    "size": _shown_size,
+    "size": by_language(_shown_size),
     "training_time": lambda text: text.partition(" for ")[0],
 }
 
@@ -148,8 +149,10 @@ def create_studio(settings: StudioSettings) -> tuple[Flask, StudioState, Links]:
         app.register_blueprint(blueprint)
     shown = {**parameters_of(ReadingOptions), **settings.training_parameters}
     app.jinja_env.filters |= _FILTERS | {
-        "in_fields": lambda message: in_fields(
-            message, shown.values(), none=page_catalogue().gettext("“none”")
+        "in_fields": by_language(
+            lambda message: in_fields(
+                message, shown.values(), none=page_catalogue().gettext("“none”")
+            )
         )
     }
     key = signing_key(settings.folder / KEY_FILE)
