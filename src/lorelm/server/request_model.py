@@ -80,11 +80,11 @@ class RequestModel(BaseModel):
             for found in error.errors():
                 field, place = _field_and_place(found)
                 # A field of several kinds has an error for each of them.
-                problems.setdefault(place, Problem(place, cls._message(field, found)))
+                problems.setdefault(place, Problem(place, cls._message(field, found, limits)))
             raise SamplingError.of(list(problems.values())) from error
 
     @classmethod
-    def _message(cls, field: str, found: ErrorDetails) -> str:
+    def _message(cls, field: str, found: ErrorDetails, limits: Limits) -> str:
         kind = found["type"]
         if kind == "parameter":
             return found["msg"]
@@ -92,7 +92,7 @@ class RequestModel(BaseModel):
             return cls.meanings[field]
         if field in cls.parameters:
             text = "a text or " if cls.parameters[field].kind is list else ""
-            return f"must be {text}{cls.parameters[field].requirement}"
+            return f"must be {text}{limited(cls.parameters[field], limits).requirement}"
         pydantics = found["msg"].replace("Input should be", "must be")
         ours = next((text for prefix, text in _MESSAGES if kind.startswith(prefix)), None)
         return ours.format_map(found.get("ctx", {})) if ours else pydantics

@@ -118,7 +118,7 @@ def test_unknown_words_are_named(client: FlaskClient) -> None:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"max_len": "many"}, "Length: must be a whole number"),
+        ({"max_len": "many"}, "Length: must be a whole number from 1 to 1,000"),
         ({"max_len": "0"}, "Length: must be a whole number from 1"),
         ({"max_len": "5000"}, "Length: must be a whole number from 1 to 1,000"),
         ({"temperature": "-1"}, "Temperature: must be a number from 0.001 to 100, or 0"),
