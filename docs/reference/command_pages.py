@@ -31,8 +31,8 @@ def commands_page() -> str:
     """Return what each command says of itself."""
     sections = []
     for command in COMMANDS:
-        shown = CliRunner(env={"COLUMNS": "100"}).invoke(
-            lorelm_command, [*command.split(), "--help"], prog_name="lorelm", terminal_width=100
+        shown = CliRunner(env={"COLUMNS": "80"}).invoke(
+            lorelm_command, [*command.split(), "--help"], prog_name="lorelm", terminal_width=80
         )
         assert shown.exit_code == 0, shown.output
         sections.append(f"## lorelm {command}\n\n```text\n{shown.output.rstrip()}\n```\n")
