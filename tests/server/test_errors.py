@@ -47,3 +47,39 @@ def test_an_address_for_forms_alone_says_so(new_app: Callable[..., Any]) -> None
     assert page.status_code == 405
     assert "<h1>Impossible ici</h1>" in page.text
     assert "POST" in page.headers["Allow"]
+
+
+@pytest.mark.parametrize("is_script", [False, True])
+@pytest.mark.parametrize(
+    ("method", "path", "status", "sentence"),
+    [
+        ("GET", "/nothing", 404, "There is nothing at this address."),
+        ("GET", "/api/nothing", 404, "There is nothing at this address."),
+        ("GET", "/v1/nothing", 404, "There is nothing at this address."),
+        ("GET", "/history/delete", 405, "This address answers POST, not GET."),
+        ("POST", "/docs", 405, "This address answers GET, not POST."),
+        ("PATCH", "/api/generate", 405, "This address answers POST, not PATCH."),
+    ],
+)
+def test_an_address_that_is_wrong_is_refused_in_a_sentence_of_ours(
+    new_app: Callable[..., Any],
+    method: str,
+    path: str,
+    status: int,
+    sentence: str,
+    is_script: bool,
+) -> None:
+    headers = {"Accept": "application/json"} if is_script else {}
+    answer = new_app().test_client().open(path, method=method, headers=headers)
+    assert answer.status_code == status
+    if answer.is_json:
+        assert answer.get_json()["error"]["message"] == sentence
+    else:
+        assert f">{sentence}</p>" in answer.text
+
+
+def test_a_sentence_that_says_more_is_kept(new_app: Callable[..., Any]) -> None:
+    answer = new_app(share_links=True).test_client().get("/shared/none")
+    assert answer.status_code == 404
+    assert "There is nothing at this address" not in answer.text
+    assert "revoked" in answer.text

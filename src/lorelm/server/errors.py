@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from flask import current_app, render_template, request
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
 from werkzeug.http import HTTP_STATUS_CODES
 from werkzeug.wrappers import Response
 
@@ -160,6 +160,13 @@ def _http_message(error: HTTPException) -> str:
     description = error.description or error.name
     if isinstance(error, RequestEntityTooLarge):
         return f"the request is longer than {current_app.config['MAX_CONTENT_LENGTH']:,} bytes"
+    if description == NotFound.description:  # werkzeug's, which asks to check the spelling
+        return "There is nothing at this address."
+    if isinstance(error, MethodNotAllowed):
+        others = sorted({*(error.valid_methods or ())} - {"HEAD", "OPTIONS"})
+        return (
+            f"This address answers {' and '.join(others) or 'other methods'}, not {request.method}."
+        )
     return description
 
 
