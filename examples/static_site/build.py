@@ -1,6 +1,6 @@
 """Build a web site of one's own around a model that runs in the visitor's browser.
 
-    python build.py my-model --title "Tales of the mill" --out site
+    python build.py ../../my-model --title "Tales of the mill" --out site
 
 The site is plain files, for any static host.
 """
@@ -44,7 +44,9 @@ def build(model: str, out: Path, *, title: str) -> None:
     """
     facts = facts_of(model) | {"title": title}
     export = [sys.executable, "-m", "lorelm", "export", model]
-    subprocess.run([*export, "--web", out / "model", "--title", "Write with it"], check=True)
+    command = [*export, "--web", out / "model", "--title", "Write with it"]
+    exported = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    print(exported.stdout.partition("\nLook at it:")[0])  # at the whole site: main() says how
     template = Template((HERE / "index.html").read_text(encoding="utf-8"))
     page = template.substitute({name: html.escape(fact) for name, fact in facts.items()})
     (out / "index.html").write_text(page, encoding="utf-8")

@@ -27,6 +27,9 @@ def site_url(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
     for title in ("Old", "Foxes & <owls>"):
         built = build(tiny_bundle, "--title", title, "--out", folder / "tales")
         assert built.returncode == 0, built.stderr
+        assert "everyone can read" in built.stdout
+        assert built.stdout.count("http.server") == 1
+        assert f"--directory {folder / 'tales'} 8000" in built.stdout
     handler = partial(QuietHandler, directory=str(folder))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever)
