@@ -25,6 +25,20 @@ def lines(driver: PageDriver) -> list[str]:
     return driver.text.split("\n")
 
 
+@pytest.mark.parametrize("width", [360, 1280])
+@pytest.mark.parametrize("language", ["de", "en", "fr"])
+def test_the_choice_of_the_next_speaker_is_not_cut_off(
+    browser: Browser, scene_url: str, language: str, width: int
+) -> None:
+    with watched_context(browser, viewport={"width": width, "height": 800}) as context:
+        page = context.new_page()
+        page.goto(f"{scene_url}?lang={language}")
+        box = page.locator("#next_speaker")
+        given = box.evaluate("each => each.getBoundingClientRect().width")
+        box.evaluate("each => each.style.cssText = 'flex: none; max-width: none'")
+        assert given >= box.evaluate("each => each.getBoundingClientRect().width") - 1
+
+
 def test_one_writes_for_a_speaker_and_another_answers(scene: PageDriver) -> None:
     scene.page.keyboard.type(QUESTION)
     choice(scene.page).select_option("HARE")
