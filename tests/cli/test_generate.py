@@ -19,6 +19,18 @@ def test_text_goes_to_stdout_and_the_rest_to_stderr(lorelm: Lorelm, tiny_bundle:
     assert "seed 5" in ended.stderr
 
 
+def test_an_unknown_speaker_is_named_with_the_known_ones(
+    lorelm: Lorelm, scene_bundle: Path
+) -> None:
+    known = lorelm_package.load(scene_bundle).vocabulary.speaker_names
+    ended = lorelm("generate", scene_bundle, "zwurbl", "--as", "Bob", "--reply-to", "Eve: Who?")
+    assert "no speaker is known by the name Eve or Bob; the model knows " in ended.stderr
+    assert f"{', '.join(known[:5])}" in ended.stderr
+    assert "not in the vocabulary: zwurbl\n" in ended.stderr
+    ended = lorelm("generate", scene_bundle, "--as", known[0].lower())
+    assert "no speaker" not in ended.stderr
+
+
 def test_copied_spans_are_told_in_one_note(lorelm: Lorelm, tiny_bundle: Path) -> None:
     asked = {"seed": 5, "max_len": 60, "temperature": 0.1}
     flags = [f"--{name.replace('_', '-')}={value}" for name, value in asked.items()]

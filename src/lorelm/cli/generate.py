@@ -22,6 +22,8 @@ from lorelm.machine.quoting import quoted
 
 _TEXT_ENDINGS = (".txt", ".md", ".docx")
 
+_SHOWN_SPEAKERS = 5
+
 _ENDINGS = {
     "eos": "the model ended the document",
     "length": "--max-len was reached",
@@ -80,8 +82,8 @@ def generate(
     model = load(bundle, **loading)
     _note_unknown_bans(model.word_index, flags["banned_words"])
     reply = model.generate(prompt, speaker=speaker, turns=said, **flags)
-    if reply.unknown_words:
-        click.echo(f"not in the vocabulary: {', '.join(reply.unknown_words)}", err=True)
+    names = [speaker or "", *(turn.speaker for turn in said)]
+    _note_unknown_words(reply.unknown_words, names, model.vocabulary.speaker_names)
     for number, sample in enumerate(reply.samples):
         if number:
             click.echo()
@@ -112,6 +114,26 @@ def _memory(text: str | None, file: str | None) -> str | None:
 
 def _is_file_name(text: str) -> bool:
     return text.endswith(_TEXT_ENDINGS) or os.path.isfile(text)  # noqa: PTH113 - a long text is no error
+
+
+def _note_unknown_words(unknown: Sequence[str], names: Sequence[str], known: Sequence[str]) -> None:
+    """Say which names of speakers and which words of the prompt the model does not know.
+
+    Args:
+        known: the speakers of the model.
+    """
+    named = {" ".join(name.split()) for name in names}
+    if strangers := [word for word in unknown if word in named]:
+        shown = ", ".join(known[:_SHOWN_SPEAKERS])
+        more = len(known) - _SHOWN_SPEAKERS
+        shown += f" and {more} more" if more > 0 else ""
+        click.echo(
+            f"no speaker is known by the name {' or '.join(strangers)}"
+            + (f"; the model knows {shown}" if shown else ""),
+            err=True,
+        )
+    if words := [word for word in unknown if word not in named]:
+        click.echo(f"not in the vocabulary: {', '.join(words)}", err=True)
 
 
 def _note_unknown_bans(index: WordIndex, banned: Sequence[str]) -> None:
