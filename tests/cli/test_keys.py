@@ -60,6 +60,7 @@ def test_a_key_for_the_metrics_is_listed_as_one(lorelm: Lorelm, file: Path) -> N
         (("add", "one", "--rate-limit", "often"), "'often' is no rate limit"),
         (("add", "one", "--tokens-per-day", "0"), "neither a number above 0 nor none"),
         (("add", "one", "--expires", "soon"), "not a time"),
+        (("add", "one", "--expires", "31.07.2027"), "or a day such as 2027-06-30, or never"),
         (("add", "one", "--expires", "2020-01-01"), "is over already"),
         (("add", "one", "--expires", "2027-02-30"), "is no day"),
         (

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import click
 
-from lorelm.cli.options import AGE, KEYS_VARIABLE
+from lorelm.cli.options import EXPIRY, KEYS_VARIABLE
 from lorelm.cli.terminal import printable
 from lorelm.machine.folders import data_folder
 from lorelm.server.keys.key import Key, now
@@ -62,7 +62,7 @@ class _Moment(click.ParamType[str]):
             if re.fullmatch(r"\d{4}-\d\d-\d\d", value):
                 moment = datetime.fromisoformat(value).replace(tzinfo=UTC) + timedelta(days=1)
             else:
-                moment = now() + timedelta(seconds=AGE.convert(value, param, ctx))
+                moment = now() + timedelta(seconds=EXPIRY.convert(value, param, ctx))
         except (ValueError, OverflowError):
             self.fail(f"{value!r} is no day: write one such as 2027-06-30")
         if moment <= now():

@@ -188,3 +188,4 @@ class _Time(click.ParamType[float]):
 
 TIME = _Time("smh", "2m")
 AGE = _Time("mhd", "30d")
+EXPIRY = _Time("mhd", "30d, or a day such as 2027-06-30, or never")

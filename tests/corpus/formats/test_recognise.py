@@ -33,18 +33,19 @@ def test_a_missing_library_is_named_by_its_extra(
 
 
 @pytest.mark.parametrize(
-    ("name", "beginning"),
+    ("name", "beginning", "remedy"),
     [
-        ("a.rtf", b"{\\rtf1 words}"),
-        ("a.png", b"\x89PNG\r\n"),
-        ("a.gz", b"\x1f\x8b\x08"),
-        ("a.mobi", b"\0" * 60 + b"BOOKMOBI"),
-        ("a.db", b"SQLite format 3\0"),
+        ("a.rtf", b"{\\rtf1 words}", "save it as DOCX or ODT"),
+        ("a.png", b"\x89PNG\r\n", "have a program recognise its text"),
+        ("a.gz", b"\x1f\x8b\x08", "unpack it"),
+        ("a.mobi", b"\0" * 60 + b"BOOKMOBI", "save it as EPUB"),
+        ("a.db", b"SQLite format 3\0", "save its texts as CSV"),
     ],
 )
-def test_files_of_other_programs_are_named(read, name: str, beginning: bytes) -> None:
-    with raises_code(CorpusError, "corpus.unknown_format"):
+def test_files_of_other_programs_are_named(read, name: str, beginning: bytes, remedy: str) -> None:
+    with raises_code(CorpusError, "corpus.unknown_format") as caught:
         read(name, beginning + b"\0" * 64)
+    assert f"which is not read: {remedy}" in str(caught.value)
 
 
 def test_a_wrong_ending_does_not_matter(read) -> None:

@@ -50,14 +50,14 @@ _MIME_TYPES: Final = {
 }
 _OLE: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _OTHER_PROGRAMS: Final = (
-    (b"{\\rtf", "an RTF file", "as DOCX or ODT"),
-    (b"BOOKMOBI", "a book for Kindle", "as EPUB"),
-    (b"SQLite format 3", "a database", "its texts as CSV"),
-    (b"\x1f\x8b", "packed by gzip", "unpacked"),
-    (b"Rar!", "a RAR archive", "unpacked, or as ZIP"),
-    (b"7z\xbc\xaf", "a 7-Zip archive", "unpacked, or as ZIP"),
-    (b"\x89PNG", "a picture", "its text, recognised by a program (OCR)"),
-    (b"\xff\xd8\xff", "a picture", "its text, recognised by a program (OCR)"),
+    (b"{\\rtf", "an RTF file", "save it as DOCX or ODT"),
+    (b"BOOKMOBI", "a book for Kindle", "save it as EPUB"),
+    (b"SQLite format 3", "a database", "save its texts as CSV"),
+    (b"\x1f\x8b", "packed by gzip", "unpack it"),
+    (b"Rar!", "a RAR archive", "unpack it, or save it as ZIP"),
+    (b"7z\xbc\xaf", "a 7-Zip archive", "unpack it, or save it as ZIP"),
+    (b"\x89PNG", "a picture", "have a program recognise its text (OCR), and give that"),
+    (b"\xff\xd8\xff", "a picture", "have a program recognise its text (OCR), and give that"),
 )
 
 _SUBTITLES: Final = re.compile(r"WEBVTT|\[Script Info\]|\s*\d+\s*\n\s*\d+:\d\d:\d\d[,.]\d+\s*-->")
@@ -137,7 +137,7 @@ def _binary_format(path: Path, content: bytes) -> str | None:
     if is_zip(content):
         name = _zip_format(Archive(path, content))
         if name is None:
-            raise _unknown(path, "a ZIP archive in another one", "unpacked")
+            raise _unknown(path, "a ZIP archive in another one", "unpack it")
         return name
     if b"%PDF-" in content[:1024]:
         return "pdf"
@@ -164,11 +164,11 @@ def _ole_format(path: Path, content: bytes) -> str:
             f"{path} is locked with a password: save it without one", code="corpus.locked"
         )
     if "WordDocument".encode("utf-16-le") in content:
-        raise _unknown(path, "a Word file of before 2007", "as DOCX")
+        raise _unknown(path, "a Word file of before 2007", "save it as DOCX")
     return "spreadsheet"
 
 
 def _unknown(path: Path, what: str, remedy: str) -> CorpusError:
     return CorpusError(
-        f"{path} is {what}, which is not read: save it {remedy}", code="corpus.unknown_format"
+        f"{path} is {what}, which is not read: {remedy}", code="corpus.unknown_format"
     )
