@@ -140,6 +140,16 @@ def test_bad_files_are_one_line_and_exit_code_2(
     assert ended.stderr.splitlines()[-1].startswith("lorelm: ")
 
 
+def test_a_test_part_of_one_document_is_told_beforehand(inspect: Inspect, tmp_path: Path) -> None:
+    lines = [f"Owl number {i} went to barn {i % 3}.\n" for i in range(30)]
+    (tmp_path / "lines.txt").write_text("".join(lines))
+    assert "The test part is" not in inspect("lines.txt", "--no-estimate").stderr
+    (tmp_path / "lines.txt").write_text("".join(lines[:10]))
+    assert "The test part is one document" in inspect("lines.txt", "--no-estimate").stderr
+    found = json.loads(inspect("lines.txt", "--json", "--no-estimate").stdout)
+    assert "The test part is one document" in found["warnings"][-1]
+
+
 def test_json_has_what_is_wrong_and_the_columns_to_choose_from(
     lorelm: Lorelm, tmp_path: Path
 ) -> None:

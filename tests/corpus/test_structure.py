@@ -1,10 +1,13 @@
 """Turns become documents; continuous text is split by position."""
 
-from itertools import groupby
+from dataclasses import replace
+from itertools import groupby, islice
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lorelm.corpus.documents import CorpusParts
 from lorelm.corpus.splits import TEST, TRAIN, VALID
 from lorelm.corpus.structure import (
     GAP_WORDS,
@@ -61,6 +64,65 @@ def test_each_long_work_is_split_alone_and_short_ones_together() -> None:
     documents = to_documents(content_of(*[short] * 50))
     assert [part for part, _ in groupby(documents.parts)] == [TRAIN, VALID, TEST]
     assert len(documents) == 50
+
+
+def prose_of(num_paragraphs: int) -> Content:
+    """Paragraphs of 23 sentences of ten words."""
+    numbers = iter(range(10**6))
+    sentences = (f"{' '.join(f'w{next(numbers)}' for _ in range(10))}." for _ in range(10**6))
+    turns = [Turn(" ".join(islice(sentences, 23))) for _ in range(num_paragraphs)]
+    return content_of([turns], kind="paragraphs")
+
+
+@pytest.mark.parametrize("num_paragraphs", [3, 6, 9, 11])
+def test_too_few_paragraphs_for_three_parts_are_cut_between_sentences(num_paragraphs: int) -> None:
+    content = prose_of(num_paragraphs)
+    whole = to_documents(content)
+    assert set(whole.parts) != {TRAIN, VALID, TEST}
+    documents = CorpusParts(documents=whole).documents
+    assert [part for part, _ in groupby(documents.parts)] == [TRAIN, VALID, TEST]
+    assert all(documents.parts.count(part) > 1 for part in (VALID, TEST))
+    assert all(text.endswith(".") for text in documents.texts)
+    text = "\n".join(turn.text for turn in content.turns)
+    assert all(part in text for part in documents.texts)  # no line is broken in a paragraph
+    num_words = sum(len(words_of(documents, part)) for part in (TRAIN, VALID, TEST))
+    assert num_words >= 0.93 * len(text.split())
+
+
+def test_a_test_part_of_one_passage_is_cut_in_two_and_the_others_stay() -> None:
+    whole = to_documents(prose_of(21))
+    assert whole.parts.count(TEST) == 1
+    parts = CorpusParts(documents=whole)
+    documents = parts.documents
+    assert documents.parts == [*whole.parts, TEST]
+    assert documents.texts[:-2] == whole.texts[:-1]
+    assert " ".join(documents.texts[-2:]) == whole.texts[-1]
+    assert documents.texts[-2].endswith(".")
+    assert replace(parts).documents is documents
+    assert CorpusParts(documents=whole, test=whole).documents is whole
+
+
+def test_what_can_be_split_or_need_not_be_is_cut_as_ever() -> None:
+    assert to_documents(prose_of(40)).finer is None
+    short = to_documents(prose_of(6))
+    whole = CorpusParts(documents=short, valid=short, test=short)
+    assert whole.documents is short
+    assert to_documents(content_of([[Turn("w1 w2. " * 9)]], kind="paragraphs")).finer is None
+
+
+def test_a_speech_that_is_cut_finer_has_its_speaker_once_in_a_document() -> None:
+    content = prose_of(4)
+    documents = to_documents(content.map_turns(lambda turn: replace(turn, speaker="ANNA")), "text")
+    texts = CorpusParts(documents=documents).documents.texts
+    assert all(text.startswith("ANNA: w") for text in texts)
+    assert all(text.count("ANNA") == 1 + text.count("\n") for text in texts)
+
+
+def test_one_document_is_described_in_the_singular() -> None:
+    documents = to_documents(content_of([[Turn("One line of text.")]], kind="lines"))
+    assert describe(documents) == [
+        "a.txt is read as lines: 1 document, a line or a row: 'One line of text.'."
+    ]
 
 
 def test_lines_and_paragraphs_are_independent() -> None:

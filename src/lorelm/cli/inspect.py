@@ -97,6 +97,7 @@ def inspect(
     click.echo("\n".join(["", *_cut_off_lines(statistics, counted.min_frequency), ""]))
     click.echo(f"Training: {training[0]}.")
     click.echo(verdict(statistics, start.init))
+    echo_notes(_test_warnings(statistics))
 
 
 @contextmanager
@@ -157,11 +158,24 @@ def _to_json(
         "speakers": dict(statistics.speakers),
         "cut_offs": [asdict(cut_off) for cut_off in statistics.cut_offs],
         "notes": [*(note for each in parts.all for note in each.notes), *parts.notes],
-        "warnings": [warning for each in parts.all for warning in warnings_of(each)],
+        "warnings": [
+            *(warning for each in parts.all for warning in warnings_of(each)),
+            *_test_warnings(statistics),
+        ],
         "training": training[0],
         "training_seconds": training[1] and [training[1].low, training[1].high],
         "verdict": verdict(statistics, init),
     }
+
+
+def _test_warnings(statistics: CorpusStatistics) -> list[str]:
+    """Say that a model could be trained, but not evaluated."""
+    if statistics.num_test_documents > 1:
+        return []
+    return [
+        "The test part is one document, and the evaluation after training needs two or more: cut "
+        "the text finer (--document paragraph, or line), or look for more text."
+    ]
 
 
 def _read(paths: Sequence[str] | str, options: ReadingOptions) -> Documents:

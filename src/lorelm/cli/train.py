@@ -22,7 +22,7 @@ from lorelm.cli.options import (
     take_reading_options,
 )
 from lorelm.cli.terminal import echo_notes, process_started, waiting
-from lorelm.corpus.documents import Documents
+from lorelm.corpus.documents import CorpusParts, Documents
 from lorelm.corpus.readers import read_documents
 from lorelm.corpus.structure import describe
 from lorelm.errors import MissingExtraError
@@ -215,7 +215,8 @@ def _run(
         observer = _observed(display, documents, out, show if is_main else _Show())
         resume = resume if finish else _latest(resume, out, processes)
         if is_main:
-            _show_start([part for part in parts if part], out, resume)
+            corpus = CorpusParts(documents=documents, valid=valid, test=test)
+            _show_start(corpus.all, out, resume)
         context = RunContext(
             callback=stack.enter_context(observer),
             processes=processes,

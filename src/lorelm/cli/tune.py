@@ -17,7 +17,7 @@ from lorelm.cli.options import (
     take_reading_options,
 )
 from lorelm.cli.terminal import echo_notes, process_started
-from lorelm.corpus.documents import Documents
+from lorelm.corpus.documents import CorpusParts, Documents
 from lorelm.corpus.readers import read_documents
 from lorelm.corpus.structure import describe
 from lorelm.errors import MissingExtraError
@@ -83,9 +83,10 @@ def tune(
     held_out = [read_documents(part, reading) if part else None for part in (valid, test)]
     start = settings.choose(read_documents(paths, reading))
     parts = [start.documents, *held_out]
-    for documents in parts:
-        if documents is not None:
-            echo_notes([*documents.notes, *describe(documents)])
+    for documents in CorpusParts(
+        documents=start.documents, valid=held_out[0], test=held_out[1]
+    ).all:
+        echo_notes([*documents.notes, *describe(documents)])
     fixed = {name for name, value in changes.items() if value is not None}
     _run(parts, start.recipe, out, options, replace(training, init=start.init), fixed)
 

@@ -121,6 +121,8 @@ class Documents:
         source: a name to show for what they were read from ("lotr_scripts.csv").
         parts: the part of each document, by the numbers of `splits.py`; empty if the documents are
             independent of each other, to be split at random.
+        finer: texts and parts of the same text, cut finer; for texts of too few documents to be
+            split, or with one in the test part, which could not be evaluated.
         speakers: how many turns each speaker has, the most frequent one first.
         kind: what kind of text it is ("wrapped prose"), empty if it is not known.
         unit: what one document is.
@@ -133,6 +135,7 @@ class Documents:
     texts: Sequence[str]
     source: str
     parts: Sequence[int] = ()
+    finer: tuple[Sequence[str], Sequence[int]] | None = None
     speakers: Mapping[str, int] = field(default_factory=dict)
     kind: str = ""
     unit: DocumentUnit | None = None
@@ -170,13 +173,21 @@ class CorpusParts:
     """What a corpus is made of.
 
     Attributes:
-        documents: what is split into the parts that have no documents of their own.
+        documents: what is split into the parts that have no documents of their own; cut finer if
+            they are too few for that.
         valid, test: held-out parts with documents of their own.
     """
 
     documents: Documents
     valid: Documents | None = None
     test: Documents | None = None
+
+    def __post_init__(self) -> None:
+        parts, finer = self.documents.parts, self.documents.finer
+        has_all = {0, 1, 2} == {*parts, *self.given}
+        if finer is not None and not (has_all and (self.test is not None or parts.count(2) > 1)):
+            cut = replace(self.documents, texts=finer[0], parts=finer[1], finer=None)
+            object.__setattr__(self, "documents", cut)
 
     @staticmethod
     def of(documents: "Documents | CorpusParts") -> "CorpusParts":

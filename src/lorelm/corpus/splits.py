@@ -71,8 +71,8 @@ def _by_position(documents: Documents, given: Collection[int]) -> Callable[[str]
     if missing:
         raise CorpusError(
             f"{documents.source} is too short to be split by position into training, validation "
-            "and test: give a longer text, or parts of their own (valid and test, --valid and "
-            "--test)",
+            "and test: give a longer text, cut it at its paragraphs or lines (document, --document "
+            "paragraph), or give parts of their own (valid and test, --valid and --test)",
             code="corpus.too_few_documents",
         )
     parts = iter(documents.parts)

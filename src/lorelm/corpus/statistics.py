@@ -46,6 +46,7 @@ class CorpusStatistics:
     """What ``lorelm inspect`` shows; lengths are in tokens, without `<eos>`."""
 
     num_documents: int
+    num_test_documents: int
     num_tokens: int
     num_train_tokens: int
     num_distinct_words: int
@@ -82,6 +83,7 @@ def corpus_statistics(
     lengths = [len(document) for document in tokens]
     return CorpusStatistics(
         num_documents=len(tokens),
+        num_test_documents=len(held_out_parts[1]),
         num_tokens=sum(lengths),
         num_train_tokens=train_counts.total(),
         num_distinct_words=len((train_counts | held_out).keys() - {UNK}),

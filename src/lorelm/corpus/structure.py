@@ -27,6 +27,9 @@ GAP_WORDS: Final = 50
 """Words left out between two parts of a continuous text, so that no part continues another; a short
 text has none to spare."""
 
+MIN_FINE_WORDS: Final = 25
+"""Least words of a piece of a paragraph, where whole paragraphs are too few for three parts."""
+
 MIN_DOCUMENTS: Final = 4
 """Documents of each part of a short text, shorter ones then: intervals need several."""
 
@@ -129,13 +132,21 @@ def to_documents(content: Content, unit: DocumentUnit | None = None) -> Document
     turns = content.turns
     texts: Sequence[str] = [str(turn) for turn in turns]
     parts: Sequence[int] = ()
+    finer = None
     if unit in ("scene", "text"):
         max_words = SCENE_WORDS if unit == "scene" else PASSAGE_WORDS
         texts, parts = _cut(content.works, max_words)
+        if len(set(parts)) < 3:
+            finer = _cut_finer(content.works, max_words)
+        elif parts.count(TEST) == 1 and unit == "text":
+            *others, tested = texts
+            halves = [*_sentences_of(tested, len(tested.split()) // 2)]
+            finer = ([*others, *halves], [*parts[:-1], *[TEST] * len(halves)])
     speakers = Counter(turn.speaker for turn in turns if turn.speaker)
     return Documents(
         texts=texts,
         parts=parts,
+        finer=finer,
         source=content.source,
         speakers=dict(speakers.most_common()),
         notes=content.notes,
@@ -152,11 +163,11 @@ def describe(documents: Documents) -> list[str]:
         return []
     texts = documents.texts
     shown = " and ".join(repr(_beginning(text)) for text in texts[:2])
-    return [
-        f"{documents.source} is read as {documents.kind}: {len(texts):,} documents, each "
-        f"{_MEANING_OF_UNIT[documents.unit or 'line']}. The first ones: {shown}.",
-        *warnings_of(documents),
-    ]
+    meaning = _MEANING_OF_UNIT[documents.unit or "line"]
+    found = f"{len(texts):,} documents, each {meaning}. The first ones: {shown}"
+    if len(texts) == 1:
+        found = f"1 document, {meaning}: {shown}"
+    return [f"{documents.source} is read as {documents.kind}: {found}.", *warnings_of(documents)]
 
 
 def warnings_of(documents: Documents) -> list[str]:
@@ -183,21 +194,44 @@ def _beginning(text: str) -> str:
     return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS].rstrip()}…"
 
 
-def _cut(
+def _cut_finer(
     works: Sequence[Sequence[Sequence[Turn]]], max_words: int
+) -> tuple[list[str], Sequence[int]] | None:
+    """Cut between sentences what has too few paragraphs for three parts; None if that fails too."""
+    num_words = sum(turn.num_words for work in works for scene in work for turn in scene)
+    # Eight pieces for each held-out part: the gap before it takes some of them.
+    piece_words = max(MIN_FINE_WORDS, int(num_words * VALID_SHARE / 8))
+    texts, parts = _cut(works, max_words, piece_words)
+    return (texts, parts) if len(set(parts)) == 3 and parts.count(TEST) > 1 else None
+
+
+def _cut(
+    works: Sequence[Sequence[Sequence[Turn]]], max_words: int, piece_words: int | None = None
 ) -> tuple[list[str], Sequence[int]]:
-    """Return the text and the part of each document."""
-    pieces = [[piece for scene in work for piece in _pieces(scene, max_words)] for work in works]
+    """Return the text and the part of each document.
+
+    Args:
+        piece_words: of the pieces of a turn, which are joined again where they are in one document.
+    """
+    pieces = [
+        [p for scene in work for p in _pieces(scene, max_words, piece_words)] for work in works
+    ]
     if not all(_num_words(work) >= MIN_WORK_WORDS for work in pieces):
         pieces = [[piece for work in pieces for piece in work]]
     documents = [
-        ("\n".join(str(piece.turn) for piece in document), part)
+        (_text_of(document), part)
         for work in pieces
         for part, held in _by_position(work)
         for document in _grouped(held, min(max_words, _num_words(held) / MIN_DOCUMENTS))
     ]
     texts, parts = zip(*documents, strict=True) if documents else ((), ())
     return list(texts), parts
+
+
+def _text_of(pieces: Sequence["_Piece"]) -> str:
+    first, *others = pieces
+    joined = (f" {p.turn.text}" if p.goes_on else f"\n{p.turn}" for p in others)
+    return "".join([str(first.turn), *joined])
 
 
 def _num_words(pieces: Iterable["_Piece"]) -> int:
@@ -211,24 +245,28 @@ class _Piece:
     Attributes:
         num_words: of the turn, which are counted once: there may be millions.
         starts_scene: nothing before it belongs to the same document.
+        goes_on: it is of the same turn as the one before, and on its line.
     """
 
     turn: Turn
     num_words: int
     starts_scene: bool
+    goes_on: bool = False
 
 
-def _pieces(scene: Sequence[Turn], max_words: int) -> Iterator[_Piece]:
-    """Yield the turns of a scene; what is longer than two documents is cut."""
+def _pieces(scene: Sequence[Turn], max_words: int, piece_words: int | None) -> Iterator[_Piece]:
+    """Yield the turns of a scene; what is longer than two documents, or two pieces, is cut."""
     starts_scene = True
+    joins = piece_words is not None
+    max_words = piece_words or max_words
     for turn in scene:
         num_words = turn.num_words
         if num_words <= 2 * max_words:
             yield _Piece(turn, num_words, starts_scene)
         else:
-            for text in _sentences_of(turn.text, max_words):
+            for place, text in enumerate(_sentences_of(turn.text, max_words)):
                 part = replace(turn, text=text)
-                yield _Piece(part, part.num_words, starts_scene)
+                yield _Piece(part, part.num_words, starts_scene, goes_on=joins and place > 0)
                 starts_scene = False
         starts_scene = False
 
