@@ -74,6 +74,7 @@ def test_any_text_is_evaluated_with_the_metrics_of_score(
     assert evaluated["unknown_rate"] == scored["unknown_rate"]
 
 
+@pytest.mark.slow
 def test_a_bundle_that_carries_the_ngram_model_needs_no_corpus(
     lorelm: Lorelm, trained: str, tmp_path: Path
 ) -> None:

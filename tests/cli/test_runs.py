@@ -132,6 +132,7 @@ def test_what_is_gone_can_be_forgotten_or_found_again(lorelm: Lorelm, listed: Pa
     assert (entry["path"], entry["state"]) == (str(moved), "finished")
 
 
+@pytest.mark.slow
 def test_a_run_of_the_command_is_listed_while_it_runs_and_cannot_be_removed(
     lorelm: Lorelm, tmp_path: Path
 ) -> None:

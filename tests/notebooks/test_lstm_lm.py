@@ -149,6 +149,7 @@ def test_no_cell_warns_or_fails(executed: Executed) -> None:
     assert all(output.output_type != "error" for output in executed.outputs)
 
 
+@pytest.mark.slow
 def test_the_next_day_it_takes_the_model_that_is_there(
     run: Callable[[str], Executed], tmp_path: Path
 ) -> None:

@@ -45,7 +45,8 @@ def text(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("code_page", [pytest.param("cp1252", marks=pytest.mark.slow), "cp932"])
+@pytest.mark.slow
+@pytest.mark.parametrize("code_page", ["cp1252", "cp932"])
 def test_what_a_code_page_lacks_is_replaced(
     code_page: str, lorelm: Print, text: Path, tiny_bundle: Path
 ) -> None:

@@ -223,6 +223,7 @@ def test_the_history_keeps_regenerates_and_deletes(page: Page, proxied: Proxied)
     expect(page).to_have_url(proxied.url + "history")
 
 
+@pytest.mark.slow
 def test_drafts_and_links_work_behind_a_proxy(browser: Browser, start: StartProxied) -> None:
     for proxy in (NGINX, JUPYTER):
         proxied = start(proxy, "--num-slots", "1", "--share-links")
@@ -331,7 +332,7 @@ def test_the_api_works_behind_a_proxy(proxied: Proxied) -> None:
 
 def test_errors_pass_the_proxy_unchanged(proxied: Proxied) -> None:
     for path, body, status, message in (
-        ("api/nowhere", None, 404, "not found"),
+        ("api/nowhere", None, 404, "nothing at this address"),
         ("api/generate", {"prompt": "The", "max_len": -1}, 422, "max_len"),
         ("api/generate", {"prompt": "x" * 300_000}, 413, "longer than 262,144 bytes"),
     ):

@@ -177,6 +177,7 @@ def test_the_log_says_that_one_died_and_how(tiny_bundle: Path, level: str) -> No
         assert "takes its place" in line
 
 
+@pytest.mark.slow
 def test_one_that_cannot_start_is_tried_less_and_less_often(
     tiny_bundle: Path, tmp_path: Path
 ) -> None:

@@ -174,7 +174,7 @@ def finish(engine: Engine) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["int8", "float32", pytest.param("neural cache", marks=pytest.mark.system)]
+    "name", ["int8", "float32", pytest.param("neural cache", marks=pytest.mark.slow)]
 )
 @given(wanted=st.lists(parameters, min_size=1, max_size=8), num_slots=st.integers(1, 6))
 @settings(max_examples=8)

@@ -31,7 +31,7 @@ def test_the_page_shows_the_text_of_the_api(driver: PageDriver) -> None:
     assert driver.text == "The hare" + reply["samples"][0]["text"]
 
 
-@pytest.mark.parametrize("how", ["button", "key"])
+@pytest.mark.parametrize("how", [pytest.param("button", marks=pytest.mark.slow), "key"])
 def test_words_stream_until_stop(driver: PageDriver, how: str) -> None:
     driver.lengthen(10_000)
     driver.slow_down()

@@ -139,6 +139,7 @@ def test_the_columns_of_a_table_can_be_chosen(studio: Studio) -> None:
     assert '<option dir="auto" selected>said</option>' in studio.client.get("/texts/talk").text
 
 
+@pytest.mark.slow
 def test_the_columns_of_a_table_that_cannot_be_read_can_be_chosen(studio: Studio) -> None:
     two_of_prose = [
         f"FOX,Where did the owl {i} go tonight?,It went to the barn number {i}" for i in range(30)

@@ -100,6 +100,7 @@ def test_a_phone_shows_it_without_scrolling_sideways(browser: Browser, endless: 
         assert overflow <= 0
 
 
+@pytest.mark.slow
 def test_a_run_that_is_stopped_says_so_and_goes_on_in_a_new_page(
     browser: Browser, endless: Training, folder: Path
 ) -> None:
