@@ -1,7 +1,7 @@
 """``lorelm tune``: a search for the settings that suit the user's text best."""
 
 import signal
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib.util import find_spec
@@ -17,7 +17,7 @@ from lorelm.cli.options import (
     take_reading_options,
 )
 from lorelm.cli.terminal import echo_notes, process_started
-from lorelm.corpus.documents import CorpusParts, Documents
+from lorelm.corpus.documents import CorpusParts
 from lorelm.corpus.readers import read_documents
 from lorelm.corpus.structure import describe
 from lorelm.errors import MissingExtraError
@@ -82,44 +82,36 @@ def tune(
     settings.check()
     held_out = [read_documents(part, reading) if part else None for part in (valid, test)]
     start = settings.choose(read_documents(paths, reading))
-    parts = [start.documents, *held_out]
-    for documents in CorpusParts(
-        documents=start.documents, valid=held_out[0], test=held_out[1]
-    ).all:
+    corpus = CorpusParts(documents=start.documents, valid=held_out[0], test=held_out[1])
+    for documents in corpus.all:
         echo_notes([*documents.notes, *describe(documents)])
     fixed = {name for name, value in changes.items() if value is not None}
-    _run(parts, start.recipe, out, options, replace(training, init=start.init), fixed)
+    _run(corpus, start.recipe, out, options, replace(training, init=start.init), fixed)
 
 
 def _run(
-    parts: Sequence[Documents | None],
+    corpus: CorpusParts,
     recipe: Recipe,
     out: Path,
     options: TuningOptions,
     training: TrainingOptions,
     fixed: Collection[str],
 ) -> None:
-    """Tune, and show what was found.
-
-    Args:
-        parts: the corpus, its validation part and its test part.
-    """
+    """Tune, and show what was found."""
     from lorelm.cli.tuning_display import TuningDisplay, show_found
     from lorelm.training.tuning.tune import TuningContext
     from lorelm.training.tuning.tune import tune as search
 
-    documents, valid, test = parts
-    assert documents is not None
     started = process_started()
     display = TuningDisplay(options, started)
     with display, _interrupted_by_sigterm():
         result = search(
-            documents,
+            corpus.documents,
             recipe,
             out=out,
             options=options,
             training=training,
-            held_out=(valid, test),
+            held_out=(corpus.valid, corpus.test),
             context=TuningContext(callback=display, fixed=fixed, started=started),
         )
     show_found(result, out, training.init)

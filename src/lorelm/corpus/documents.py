@@ -184,10 +184,11 @@ class CorpusParts:
 
     def __post_init__(self) -> None:
         parts, finer = self.documents.parts, self.documents.finer
-        has_all = {0, 1, 2} == {*parts, *self.given}
-        if finer is not None and not (has_all and (self.test is not None or parts.count(2) > 1)):
+        is_split = {0, 1, 2} == {*parts, *self.given}
+        can_be_evaluated = self.test is not None or parts.count(2) > 1
+        if finer is not None and not (is_split and can_be_evaluated):
             cut = replace(self.documents, texts=finer[0], parts=finer[1], finer=None)
-            object.__setattr__(self, "documents", cut)
+            object.__setattr__(self, "documents", cut)  # as frozen dataclasses set what they derive
 
     @staticmethod
     def of(documents: "Documents | CorpusParts") -> "CorpusParts":

@@ -2,8 +2,8 @@
 
 They have cues in other forms than those of :mod:`lorelm.corpus.scripts`, such as ``Anna – speech``,
 ``**Anna:** speech``, ``<Anna> speech`` or ``Anna`` on a line of its own, or too few in a known one.
-Lists of settings and changes have the same shape, so they are not read as cues: the user is told
-what to do.
+Lists of settings and changes have the same shape, so such lines are not read as cues. A warning
+says how to write cues instead.
 """
 
 import re

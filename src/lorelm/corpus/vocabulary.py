@@ -35,6 +35,14 @@ def straight(text: str) -> str:
     return text.translate(_QUOTATION_MARKS)
 
 
+def by_straight(words: Iterable[str]) -> dict[str, str]:
+    """Return words by their form with straight quotation marks; of several, the first."""
+    found: dict[str, str] = {}
+    for word in words:
+        found.setdefault(straight(word), word)
+    return found
+
+
 def _sign(token: str) -> str:
     """Return a sign with straight quotation marks and no mark of spacing; nothing for a word."""
     return "" if any(map(str.isalnum, token)) else straight(token).replace(WordsTokenizer.MARK, "")
@@ -164,16 +172,13 @@ class Vocabulary:
             return token
         return self._by_straight.get(straight(token)) or self._signs.get(_sign(token), token)
 
-    # The words are the most frequent first, so of several of one form that one is set last.
-
     @cached_property
     def _by_straight(self) -> dict[str, str]:
-        """Words by their form with straight quotation marks."""
-        return {straight(word): word for word in reversed(self.words)}
+        return by_straight(self.words)
 
     @cached_property
     def _signs(self) -> dict[str, str]:
-        """Signs by their form without marks of spacing."""
+        """Signs by their form without marks of spacing; of several, the most frequent one."""
         return {_sign(word): word for word in reversed(self.words) if _sign(word)}
 
     def _id_of(self, token: str) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 
 from lorelm.corpus.special_tokens import SOMEONE
 from lorelm.corpus.tokenizer import Tokenizer
-from lorelm.corpus.vocabulary import EOS_ID, UNK_ID, Vocabulary, straight
+from lorelm.corpus.vocabulary import EOS_ID, UNK_ID, Vocabulary, by_straight, straight
 from lorelm.errors import SamplingError
 from lorelm.generation.logits import LogitBias
 from lorelm.generation.spelling import Spellings
@@ -157,11 +157,7 @@ class WordIndex:
 
     @cached_property
     def _by_straight(self) -> dict[str, str]:
-        """Words by their form with straight quotation marks; of several, the most frequent one."""
-        words: dict[str, str] = {}
-        for word in self._ids:
-            words.setdefault(straight(word), word)
-        return words
+        return by_straight(self._ids)
 
     def _ids_of(self, word: str) -> list[int]:
         known = word if word in self._ids else self._by_straight.get(straight(word))

@@ -1,4 +1,4 @@
-"""Scripts and plays whose cues are told by their formatting, as in Word: no colons, no blank lines.
+"""Scripts and plays with cues by formatting, as in Word: no colons, no blank lines.
 
 Known are a name that stands out, or stands before a tab, at the beginning of its speech; a name in
 capitals, in bold, or of a style for characters, in a paragraph above its speech; and a table of

@@ -46,7 +46,7 @@ _CREATOR_SECONDS: Final = 20.0
 seconds were too short, and the first trial was made twice."""
 
 _SILENT_SECONDS: Final = 2.0
-"""Of this wait, before the user is told of it."""
+"""After this long, a warning explains the wait."""
 
 _NUM_STARTUP_TRIALS: Final = 8
 """Trials at random settings, before the sampler knows enough. Optuna's 10 are a third of what half
